@@ -1,0 +1,1 @@
+"""The graph IR: types, channel views, the graph itself and its verifier."""

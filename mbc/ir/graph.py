@@ -1,0 +1,279 @@
+"""The graph: nodes and values on a networkx MultiDiGraph, edited only through its methods.
+
+Edges run value -> node (a use) and node -> value (a definition). Node order is deterministic:
+program order where dependencies allow it. Constants are operands, not nodes of the graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import networkx as nx
+import numpy as np
+
+from mbc.diag import Location
+from mbc.ir.op import Op
+from mbc.ir.types import DType, TensorType
+from mbc.ir.views import ChannelView, Value
+
+
+@dataclass(eq=False)
+class Constant:
+    """A named weight; `data` is None until weights are bound. Arrays are never written."""
+
+    name: str
+    type: TensorType
+    data: np.ndarray | None = None
+
+    @staticmethod
+    def of(name: str, data: np.ndarray) -> Constant:
+        """A bound f32 constant."""
+        array = np.ascontiguousarray(data, dtype=np.float32)
+        array.setflags(write=False)
+        return Constant(name, TensorType(tuple(array.shape), DType.F32), array)
+
+    @property
+    def array(self) -> np.ndarray:
+        """The data; a constant without data is a bug here."""
+        if self.data is None:
+            raise ValueError(f"constant @{self.name} has no data")
+        return self.data
+
+    def __repr__(self) -> str:
+        return f"@{self.name}: {self.type}"
+
+
+Operand: TypeAlias = ChannelView | Constant
+Operands: TypeAlias = tuple[Operand | None, ...]
+
+
+@dataclass(eq=False)
+class Node:
+    """An op applied to operands (None where an optional one is absent)."""
+
+    op: Op
+    operands: Operands
+    results: tuple[Value, ...]
+    locations: tuple[Location, ...] = field(default=())
+
+    @property
+    def result(self) -> Value:
+        """The result of a node that has exactly one."""
+        (value,) = self.results
+        return value
+
+    @property
+    def views(self) -> tuple[ChannelView, ...]:
+        """The operands that read values."""
+        return tuple(o for o in self.operands if isinstance(o, ChannelView))
+
+    @property
+    def operand_types(self) -> tuple[TensorType | None, ...]:
+        """Types of the operands, None where absent."""
+        return tuple(None if o is None else o.type for o in self.operands)
+
+    def view(self, slot: int) -> ChannelView:
+        """The operand at a position, which must be a view."""
+        operand = self.operands[slot]
+        if not isinstance(operand, ChannelView):
+            raise TypeError(f"operand {slot} of {self.op.mnemonic} is not a view")
+        return operand
+
+    def constant(self, slot: int) -> Constant | None:
+        """The operand at a position, if it is a constant."""
+        operand = self.operands[slot] if slot < len(self.operands) else None
+        return operand if isinstance(operand, Constant) else None
+
+    def __repr__(self) -> str:
+        return f"{', '.join(f'%{r.name}' for r in self.results)} = {self.op}"
+
+
+class Graph:
+    """A network, or the body of a fused node."""
+
+    def __init__(self, name: str, meta: Mapping[str, str] | None = None) -> None:
+        self.name = name
+        self.meta: dict[str, str] = dict(meta or {})
+        self.inputs: list[Value] = []
+        self.outputs: tuple[ChannelView, ...] = ()
+        self.output_names: tuple[str, ...] = ()
+        self.arena_bytes: int | None = None
+        self._graph: nx.MultiDiGraph = nx.MultiDiGraph()
+        self._program: list[Node] = []
+        self._names = 0
+
+    # building and editing
+
+    def add_input(self, name: str, type: TensorType) -> Value:
+        """A new graph input."""
+        value = Value(name, type)
+        self.inputs.append(value)
+        self._graph.add_node(value)
+        return value
+
+    def add(
+        self,
+        op: Op,
+        operands: Sequence[Operand | Value | None],
+        *,
+        locations: Sequence[Location] = (),
+        before: Node | None = None,
+    ) -> Node:
+        """Append a node (or insert it before another); result types are inferred."""
+        normal = tuple(ChannelView.of(o) if isinstance(o, Value) else o for o in operands)
+        types = op.infer([None if o is None else o.type for o in normal])
+        results = tuple(Value(self._fresh_name(), type) for type in types)
+        node = Node(op, normal, results, tuple(locations))
+        index = len(self._program) if before is None else self._program.index(before)
+        self._program.insert(index, node)
+        self._graph.add_node(node)
+        self._connect_operands(node)
+        for result in results:
+            self._graph.add_edge(node, result)
+        return node
+
+    def set_outputs(
+        self, outputs: Iterable[ChannelView | Value], names: Iterable[str] | None = None
+    ) -> None:
+        """What the graph returns, and the names by which callers know it."""
+        self.outputs = tuple(ChannelView.of(o) if isinstance(o, Value) else o for o in outputs)
+        if names is not None:
+            self.output_names = tuple(names)
+        elif len(self.output_names) != len(self.outputs):
+            count = len(self.outputs)
+            self.output_names = ("y",) if count == 1 else tuple(f"y{i}" for i in range(count))
+
+    def set_operands(self, node: Node, operands: Sequence[Operand | None]) -> None:
+        """Give a node other operands of the same types."""
+        for value in list(self._graph.predecessors(node)):
+            self._graph.remove_edges_from(
+                [(value, node)] * self._graph.number_of_edges(value, node)
+            )
+        node.operands = tuple(operands)
+        self._connect_operands(node)
+
+    def replace_uses(self, value: Value, by: ChannelView | Value) -> None:
+        """Let all users and outputs read `by` where they read `value`."""
+        replacement = {value: ChannelView.of(by) if isinstance(by, Value) else by}
+        for node in self.users(value):
+            self.set_operands(
+                node,
+                [
+                    o.substitute(replacement) if isinstance(o, ChannelView) else o
+                    for o in node.operands
+                ],
+            )
+        self.outputs = tuple(view.substitute(replacement) for view in self.outputs)
+
+    def erase(self, node: Node) -> None:
+        """Remove a node that nobody uses."""
+        for result in node.results:
+            if self.use_count(result):
+                raise ValueError(f"cannot erase {node!r}: %{result.name} is used")
+        self._graph.remove_nodes_from([node, *node.results])
+        self._program.remove(node)
+
+    def replace(
+        self,
+        node: Node,
+        op: Op,
+        operands: Sequence[Operand | Value | None],
+        *,
+        locations: Sequence[Location] | None = None,
+    ) -> Node:
+        """Put a new node in place of one with as many results, and erase the old one."""
+        new = self.add(
+            op, operands, locations=node.locations if locations is None else locations, before=node
+        )
+        for old_result, result in zip(node.results, new.results, strict=True):
+            self.replace_uses(old_result, result)
+        self.erase(node)
+        return new
+
+    def _connect_operands(self, node: Node) -> None:
+        for slot, view in enumerate(node.operands):
+            if isinstance(view, ChannelView):
+                for value in view.values:
+                    if value not in self._graph:
+                        raise ValueError(f"%{value.name} does not belong to graph @{self.name}")
+                    self._graph.add_edge(value, node, key=slot)
+
+    def _fresh_name(self) -> str:
+        self._names += 1
+        return str(self._names - 1)
+
+    # questions
+
+    def producer(self, value: Value) -> Node | None:
+        """The node that makes a value; None for graph inputs."""
+        return next(iter(self._graph.predecessors(value)), None)
+
+    def users(self, value: Value) -> list[Node]:
+        """The nodes that read a value, each once, in program order."""
+        return sorted(set(self._graph.successors(value)), key=self._program.index)
+
+    def use_count(self, value: Value) -> int:
+        """Number of operands and outputs that read a value."""
+        outputs = sum(value in view.values for view in self.outputs)
+        return int(self._graph.out_degree(value)) + outputs
+
+    def single_user(self, value: Value) -> Node | None:
+        """The only reader of a value, None if it has several, none, or is an output."""
+        users = self.users(value)
+        return users[0] if len(users) == 1 and self.use_count(value) == 1 else None
+
+    def is_output(self, value: Value) -> bool:
+        """Whether the graph returns (part of) the value."""
+        return any(value in view.values for view in self.outputs)
+
+    def topo(self) -> list[Node]:
+        """The nodes in dependency order; program order where that is free."""
+        position = {node: i for i, node in enumerate(self._program)}
+        order = nx.lexicographical_topological_sort(
+            self._graph, key=lambda item: position.get(item, -1)
+        )
+        return [item for item in order if isinstance(item, Node)]
+
+    def is_acyclic(self) -> bool:
+        """Whether no value depends on itself."""
+        return bool(nx.is_directed_acyclic_graph(self._graph))
+
+    def constants(self) -> dict[str, Constant]:
+        """The constants in use, by name, in order of first use, fused bodies included."""
+        return {c.name: c for c in self._walk_constants()}
+
+    def _walk_constants(self) -> Iterator[Constant]:
+        for node in self.topo():
+            yield from (o for o in node.operands if isinstance(o, Constant))
+            body = getattr(node.op, "body", None)
+            if isinstance(body, Graph):
+                yield from body._walk_constants()
+
+    def fresh_constant_name(self, wanted: str) -> str:
+        """`wanted`, or with a number if another constant already has that name."""
+        taken = self.constants()
+        name, number = wanted, 1
+        while name in taken:
+            number += 1
+            name = f"{wanted}.{number}"
+        return name
+
+    def clone(self) -> Graph:
+        """A copy with nodes and values of its own; constants and ops are shared."""
+        copy = Graph(self.name, self.meta)
+        moved: dict[Value, ChannelView] = {}
+        for value in self.inputs:
+            moved[value] = ChannelView.of(copy.add_input(value.name, value.type))
+        for node in self.topo():
+            operands = [
+                o.substitute(moved) if isinstance(o, ChannelView) else o for o in node.operands
+            ]
+            new = copy.add(node.op, operands, locations=node.locations)
+            for old, result in zip(node.results, new.results, strict=True):
+                result.offset = old.offset
+                moved[old] = ChannelView.of(result)
+        copy.set_outputs([view.substitute(moved) for view in self.outputs], self.output_names)
+        copy.arena_bytes = self.arena_bytes
+        return copy

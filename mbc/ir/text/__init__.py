@@ -1,0 +1,1 @@
+"""The IR as text: prints and parses back."""

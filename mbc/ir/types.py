@@ -1,0 +1,61 @@
+"""Tensor types. Tensors are dense and NHWC; the last axis is the channel axis, whatever the rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import prod
+
+
+class DType(StrEnum):
+    """Element types."""
+
+    F32 = "f32"
+
+    @property
+    def bytes(self) -> int:
+        """Size of one element in bytes."""
+        return 4
+
+
+class Act(StrEnum):
+    """Activations that can ride in an epilogue."""
+
+    NONE = "none"
+    RELU = "relu"
+    RELU6 = "relu6"
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """Shape and element type, printed as `f32[1,224,224,3]`."""
+
+    shape: tuple[int, ...]
+    dtype: DType = DType.F32
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{','.join(map(str, self.shape))}]"
+
+    @property
+    def rank(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def channels(self) -> int:
+        """Extent of the last axis."""
+        return self.shape[-1]
+
+    @property
+    def elements(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the dense tensor, without padding."""
+        return self.elements * self.dtype.bytes
+
+    def with_channels(self, channels: int) -> TensorType:
+        """The same type with another channel count."""
+        return TensorType((*self.shape[:-1], channels), self.dtype)

@@ -1,0 +1,30 @@
+"""One class per op; `OPS` lists them all."""
+
+from __future__ import annotations
+
+from mbc.ir.op import Op
+from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.fused import Fused
+from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
+from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+
+OPS: tuple[type[Op], ...] = (
+    Conv2d,
+    Dense,
+    BatchNorm,
+    Relu,
+    Relu6,
+    Add,
+    MaxPool,
+    AvgPool,
+    GlobalAvgPool,
+    Softmax,
+    Concat,
+    Split,
+    ChannelShuffle,
+    Reshape,
+    Transpose,
+    Fused,
+)
+"""Every op, in the order in which `mbc ops` lists them."""

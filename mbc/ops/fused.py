@@ -1,0 +1,38 @@
+"""A fused node: a straight-line body of ordinary ops that a backend runs as one kernel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mbc.ir.graph import Graph
+from mbc.ir.op import Op, OpError, OperandSpec
+from mbc.ir.types import TensorType
+
+
+@dataclass(frozen=True, eq=False)
+class Fused(Op):
+    """Operands are the body's inputs in order; constants stand in the body itself. The body is
+    not edited once it is here. `kind` names the fusion in dumps and kernel names."""
+
+    mnemonic: ClassVar[str] = "fused"
+    operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", variadic=True),)
+
+    kind: str
+    body: Graph
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """The types that the body returns."""
+        wanted = [value.type for value in self.body.inputs]
+        if list(types) != wanted:
+            found = ", ".join(map(str, types))
+            raise OpError(
+                "operands do not match the fused body",
+                f"found {found}, the body takes {', '.join(map(str, wanted))}",
+            )
+        return tuple(view.type for view in self.body.outputs)
+
+    def macs(self, types: Sequence[TensorType | None]) -> int:
+        """The multiply-adds of the body."""
+        return sum(node.op.macs(node.operand_types) for node in self.body.topo())

@@ -1,0 +1,130 @@
+"""Ops that multiply by weights: convolution (dense, grouped, depthwise) and dense layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mbc.ir.op import Op, OpError, OperandSpec, require
+from mbc.ir.types import Act, TensorType
+from mbc.ops.window import Pad, Pair, window_output
+
+WEIGHTED = (
+    OperandSpec("x"),
+    OperandSpec("weight", constant=True),
+    OperandSpec("bias", optional=True, constant=True),
+)
+
+
+def present(type: TensorType | None) -> TensorType:
+    """A required operand's type."""
+    if type is None:
+        raise OpError("a required operand is missing")
+    return type
+
+
+def check_vector(name: str, type: TensorType | None, channels: int) -> None:
+    """An optional per-channel constant must be a vector of that many channels."""
+    if type is not None and type.shape != (channels,):
+        raise OpError(
+            f"{name} does not match its channels", f"{name} is {type}, expected [{channels}]"
+        )
+
+
+@dataclass(frozen=True)
+class Conv2d(Op):
+    """2-D convolution: x NHWC, weight HWIO (I = input channels / groups), optional bias [O] and
+    residual (shape of the result, added before the activation)."""
+
+    mnemonic: ClassVar[str] = "conv2d"
+    operands: ClassVar[tuple[OperandSpec, ...]] = (
+        *WEIGHTED,
+        OperandSpec("residual", optional=True),
+    )
+
+    stride: Pair = (1, 1)
+    pad: Pad = (0, 0, 0, 0)
+    dilation: Pair = (1, 1)
+    groups: int = 1
+    act: Act = Act.NONE
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """[n,h,w,i] and [kh,kw,i/g,o] give [n,oh,ow,o]."""
+        x, weight, bias, residual = (*types, None, None)[:4]
+        x, weight = present(x), present(weight)
+        require(weight.rank == 4, f"a filter has four axes (HWIO), found {weight}")
+        height, width = window_output(x, weight.shape[:2], self.stride, self.pad, self.dilation)
+        _check_channels(x, weight, self.groups)
+        result = TensorType((x.shape[0], height, width, weight.channels), x.dtype)
+        check_vector("bias", bias, weight.channels)
+        if residual is not None and residual != result:
+            raise OpError(
+                "residual does not match the result", f"residual is {residual}, result {result}"
+            )
+        return (result,)
+
+    def macs(self, types: Sequence[TensorType | None]) -> int:
+        """Output elements times filter taps times input channels of a group."""
+        (result,) = self.infer(types)
+        kh, kw, ic, _ = present(types[1]).shape
+        return result.elements * kh * kw * ic
+
+
+def _check_channels(x: TensorType, weight: TensorType, groups: int) -> None:
+    kh, kw, per_group, outputs = weight.shape
+    require(groups >= 1, f"groups must be positive, found {groups}")
+    if x.channels % groups or outputs % groups:
+        raise OpError(
+            f"groups do not divide the channels: {groups} groups, {x.channels} inputs, {outputs} outputs",
+            f"x has {x.channels} channels, the result {outputs}",
+            "groups must divide both input and output channels",
+            code="E0204",
+        )
+    if x.channels != per_group * groups:
+        kind = "depthwise " if groups > 1 and per_group == 1 else ""
+        raise OpError(
+            f"{kind}weight does not match its input",
+            f"x has {x.channels} channels, the weight {weight} expects {per_group * groups}",
+            "groups must equal the input channels of a depthwise convolution" if kind else "",
+            code="E0203",
+        )
+
+
+def is_depthwise(op: Conv2d, weight: TensorType) -> bool:
+    """One filter a channel, as many outputs as inputs."""
+    return op.groups > 1 and weight.shape[2] == 1 and weight.channels == op.groups
+
+
+def is_pointwise(op: Conv2d, weight: TensorType) -> bool:
+    """1x1, stride 1, unpadded; any groups."""
+    return weight.shape[:2] == (1, 1) and op.stride == (1, 1) and not any(op.pad)
+
+
+@dataclass(frozen=True)
+class Dense(Op):
+    """Fully connected layer: x [n,i], weight [i,o], optional bias [o]."""
+
+    mnemonic: ClassVar[str] = "dense"
+    operands: ClassVar[tuple[OperandSpec, ...]] = WEIGHTED
+
+    act: Act = Act.NONE
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """[n,i] and [i,o] give [n,o]."""
+        x, weight, bias = (*types, None)[:3]
+        x, weight = present(x), present(weight)
+        require(x.rank == 2, f"dense needs a [batch, channels] tensor, not {x}", f"x is {x}")
+        require(weight.rank == 2, f"a dense weight has two axes (IO), found {weight}")
+        if x.channels != weight.shape[0]:
+            raise OpError(
+                "dense weight does not match its input",
+                f"x has {x.channels} channels, the weight {weight} expects {weight.shape[0]}",
+                code="E0203",
+            )
+        check_vector("bias", bias, weight.channels)
+        return (x.with_channels(weight.channels),)
+
+    def macs(self, types: Sequence[TensorType | None]) -> int:
+        """Batch times inputs times outputs."""
+        return present(types[0]).elements * present(types[1]).channels

@@ -1,0 +1,127 @@
+"""Ops that only move data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+from typing import ClassVar
+
+from mbc.ir.op import Op, OpError, OperandSpec, require
+from mbc.ir.types import TensorType
+from mbc.ops.linear import present
+
+
+@dataclass(frozen=True)
+class Move(Op):
+    """An op that computes nothing."""
+
+    moves_data_only: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class Concat(Move):
+    """Concatenation along the channel axis."""
+
+    mnemonic: ClassVar[str] = "concat"
+    operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", variadic=True),)
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """Channels add up; the other axes must agree."""
+        require(len(types) > 0, "concat needs an operand")
+        parts = [present(type) for type in types]
+        for part in parts[1:]:
+            if part.shape[:-1] != parts[0].shape[:-1] or part.dtype != parts[0].dtype:
+                raise OpError(
+                    "concat needs equal shapes but for the channels",
+                    f"found {parts[0]} and {part}",
+                    code="E0202",
+                )
+        return (parts[0].with_channels(sum(part.channels for part in parts)),)
+
+
+@dataclass(frozen=True)
+class Split(Move):
+    """Split along the channel axis into parts of the given sizes."""
+
+    mnemonic: ClassVar[str] = "split"
+
+    sizes: tuple[int, ...] = ()
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """One type a part; the sizes must add up to the channels of x."""
+        x = present(types[0])
+        require(
+            len(self.sizes) > 0 and min(self.sizes) > 0,
+            f"sizes must be positive, found {self.sizes}",
+        )
+        if sum(self.sizes) != x.channels:
+            raise OpError(
+                "split sizes do not add up to the channels",
+                f"x has {x.channels} channels, the sizes add up to {sum(self.sizes)}",
+                code="E0202",
+            )
+        return tuple(x.with_channels(size) for size in self.sizes)
+
+
+@dataclass(frozen=True)
+class ChannelShuffle(Move):
+    """Channel c of the result is channel (c mod g)*(C/g) + c floordiv g of x (1707.01083 §3.1)."""
+
+    mnemonic: ClassVar[str] = "channel_shuffle"
+
+    groups: int = 1
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """The type of x; groups divide its channels."""
+        x = present(types[0])
+        if self.groups < 1 or x.channels % self.groups:
+            raise OpError(
+                f"groups do not divide the channels: {self.groups} groups, {x.channels} channels",
+                f"x has {x.channels} channels",
+                "groups must divide the channels",
+                code="E0204",
+            )
+        return (x,)
+
+
+@dataclass(frozen=True)
+class Reshape(Move):
+    """The same elements in row-major order under another shape."""
+
+    mnemonic: ClassVar[str] = "reshape"
+
+    shape: tuple[int, ...] = ()
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """The given shape; as many elements as x."""
+        x = present(types[0])
+        require(
+            len(self.shape) > 0 and min(self.shape) > 0,
+            f"a shape needs positive extents, found {self.shape}",
+        )
+        if prod(self.shape) != x.elements:
+            raise OpError(
+                "reshape changes the number of elements",
+                f"x has {x.elements}, {self.shape} has {prod(self.shape)}",
+                code="E0202",
+            )
+        return (TensorType(self.shape, x.dtype),)
+
+
+@dataclass(frozen=True)
+class Transpose(Move):
+    """Axis i of the result is axis perm[i] of x."""
+
+    mnemonic: ClassVar[str] = "transpose"
+
+    perm: tuple[int, ...] = ()
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """The permuted shape."""
+        x = present(types[0])
+        if sorted(self.perm) != list(range(x.rank)):
+            raise OpError(
+                "perm must name each axis once", f"x is {x}, perm is {self.perm}", code="E0202"
+            )
+        return (TensorType(tuple(x.shape[axis] for axis in self.perm), x.dtype),)

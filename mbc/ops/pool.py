@@ -1,0 +1,60 @@
+"""Pooling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mbc.ir.op import Op, require
+from mbc.ir.types import TensorType
+from mbc.ops.linear import present
+from mbc.ops.window import Pad, Pair, window_output
+
+
+@dataclass(frozen=True)
+class Pool(Op):
+    """Common attributes of window pools."""
+
+    kernel: Pair = (2, 2)
+    stride: Pair = (2, 2)
+    pad: Pad = (0, 0, 0, 0)
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """[n,h,w,c] gives [n,oh,ow,c]; no window may lie in the padding alone."""
+        x = present(types[0])
+        height, width = window_output(x, self.kernel, self.stride, self.pad)
+        require(
+            max(self.pad[:2]) < self.kernel[0] and max(self.pad[2:]) < self.kernel[1],
+            f"padding {self.pad} must be smaller than the kernel {self.kernel}",
+        )
+        return (TensorType((x.shape[0], height, width, x.channels), x.dtype),)
+
+
+@dataclass(frozen=True)
+class MaxPool(Pool):
+    """Maximum over each window; padding never wins."""
+
+    mnemonic: ClassVar[str] = "max_pool"
+
+
+@dataclass(frozen=True)
+class AvgPool(Pool):
+    """Mean over each window. With `count_pad` padding counts as zeros, else it is left out."""
+
+    mnemonic: ClassVar[str] = "avg_pool"
+
+    count_pad: bool = False
+
+
+@dataclass(frozen=True)
+class GlobalAvgPool(Op):
+    """Mean over height and width: [n,h,w,c] gives [n,c]."""
+
+    mnemonic: ClassVar[str] = "global_avg_pool"
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """[n,h,w,c] gives [n,c]."""
+        x = present(types[0])
+        require(x.rank == 4, f"a pool needs an NHWC tensor, not {x}", f"x is {x}")
+        return (TensorType((x.shape[0], x.channels), x.dtype),)

@@ -1,0 +1,44 @@
+"""The sliding window that convolutions and pools share."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from mbc.ir.op import OpError, require
+from mbc.ir.types import TensorType
+
+Pair: TypeAlias = tuple[int, int]
+Pad: TypeAlias = tuple[int, int, int, int]  # top, bottom, left, right
+
+
+def window_extent(size: int, kernel: int, stride: int, pad: int, dilation: int = 1) -> int:
+    """Output extent along one axis: floor((size + pad - (kernel-1)*dilation - 1) / stride) + 1."""
+    return (size + pad - (kernel - 1) * dilation - 1) // stride + 1
+
+
+def same_padding(size: int, kernel: int, stride: int) -> Pair:
+    """TensorFlow's SAME: output ceil(size/stride), the odd cell of padding after the data."""
+    total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
+    return total // 2, total - total // 2
+
+
+def window_output(
+    x: TensorType, kernel: Pair, stride: Pair, pad: Pad, dilation: Pair = (1, 1)
+) -> Pair:
+    """Output height and width; raises OpError for an empty result or senseless attributes."""
+    require(x.rank == 4, f"a window needs an NHWC tensor, not {x}", f"x is {x}")
+    require(min(*kernel, *stride, *dilation) >= 1, "kernel, stride and dilation must be positive")
+    require(min(pad) >= 0, f"padding must not be negative, found {pad}")
+    _, height, width, _ = x.shape
+    out = (
+        window_extent(height, kernel[0], stride[0], pad[0] + pad[1], dilation[0]),
+        window_extent(width, kernel[1], stride[1], pad[2] + pad[3], dilation[1]),
+    )
+    if min(out) < 1:
+        raise OpError(
+            f"the result would be empty: {out[0]}x{out[1]}",
+            f"x is {height}x{width}, the window {kernel[0]}x{kernel[1]}",
+            "use a higher resolution or more padding",
+            code="E0205",
+        )
+    return out

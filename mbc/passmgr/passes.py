@@ -1,0 +1,71 @@
+"""What a pass is, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import ClassVar, Protocol
+
+from mbc.ir.graph import Graph, Node
+from mbc.targets.backend import Backend
+
+
+@dataclass(frozen=True)
+class Remark:
+    """What a pass did, or why it did not: "fused: …", "not fused: %3 has 2 users"."""
+
+    message: str
+    subject: str = ""
+
+
+@dataclass
+class PassResult:
+    """Whether the graph changed, and remarks."""
+
+    changed: bool = False
+    remarks: list[Remark] = field(default_factory=list)
+
+    def did(self, message: str, node: Node | None = None) -> None:
+        """Record a change."""
+        self.changed = True
+        self.note(message, node)
+
+    def note(self, message: str, node: Node | None = None) -> None:
+        """Record a remark without a change."""
+        where = str(node.locations[0]) if node is not None and node.locations else ""
+        self.remarks.append(Remark(message, where))
+
+
+@dataclass(frozen=True)
+class PassContext:
+    """What passes may ask: the backend that will run the graph."""
+
+    backend: Backend
+
+
+class Pass(Protocol):
+    """A frozen dataclass whose fields are its options; edits the graph in place, prints nothing."""
+
+    name: ClassVar[str]
+
+    def run(self, graph: Graph, context: PassContext) -> PassResult:
+        """Rewrite the graph."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A named run of passes."""
+
+    name: str
+    passes: tuple[Pass, ...]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Named stages in order."""
+
+    stages: tuple[Stage, ...]
+
+    def all_passes(self) -> Iterable[tuple[str, Pass]]:
+        """(stage name, pass) in order."""
+        return ((stage.name, p) for stage in self.stages for p in stage.passes)

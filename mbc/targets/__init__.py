@@ -1,0 +1,1 @@
+"""Targets, CPU models and the seam between passes and backends."""

@@ -1,0 +1,54 @@
+"""The seam between passes and backends: the only way in which passes learn of kernels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mbc.ir.graph import Node
+from mbc.ir.types import TensorType
+
+
+@dataclass(frozen=True)
+class Support:
+    """Whether a backend can run a node as it stands; `reason` says why not."""
+
+    ok: bool
+    reason: str = ""
+
+    def __bool__(self) -> bool:
+        return self.ok
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Predicted cost of a node in cycles of one core, and what bounds it."""
+
+    cycles: float
+    bound: str = ""
+
+
+class Backend(Protocol):
+    """What passes ask a backend. Nodes may be candidates that are not in the final graph."""
+
+    @property
+    def name(self) -> str:
+        """Short name, as in `--backend`."""
+
+    def supports(self, node: Node) -> Support:
+        """Whether the backend has a kernel for the node with these operands, views included."""
+
+    def schedule(self, node: Node) -> object:
+        """The frozen schedule chosen for a node, a pure function of op, types and target."""
+
+    def scratch_bytes(self, node: Node) -> int:
+        """Scratch of one thread that the node's kernel needs."""
+
+    def predict(self, node: Node) -> Prediction:
+        """Predicted time of the node."""
+
+    def buffer_bytes(self, type: TensorType) -> int:
+        """Bytes of an arena buffer that holds a value, with the backend's padding."""
+
+    def may_alias(self, node: Node, slot: int) -> bool:
+        """Whether the node may write its result over the operand at a slot."""
