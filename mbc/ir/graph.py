@@ -100,7 +100,7 @@ class Graph:
         self.outputs: tuple[ChannelView, ...] = ()
         self.output_names: tuple[str, ...] = ()
         self.arena_bytes: int | None = None
-        self._graph: nx.MultiDiGraph = nx.MultiDiGraph()
+        self._graph: nx.MultiDiGraph[Value | Node] = nx.MultiDiGraph()
         self._program: list[Node] = []
         self._names = 0
 

@@ -54,7 +54,8 @@ class Conv2d(Op):
         x, weight, bias, residual = (*types, None, None)[:4]
         x, weight = present(x), present(weight)
         require(weight.rank == 4, f"a filter has four axes (HWIO), found {weight}")
-        height, width = window_output(x, weight.shape[:2], self.stride, self.pad, self.dilation)
+        kernel = (weight.shape[0], weight.shape[1])
+        height, width = window_output(x, kernel, self.stride, self.pad, self.dilation)
         _check_channels(x, weight, self.groups)
         result = TensorType((x.shape[0], height, width, weight.channels), x.dtype)
         check_vector("bias", bias, weight.channels)
