@@ -208,11 +208,12 @@ class Graph:
 
     def producer(self, value: Value) -> Node | None:
         """The node that makes a value; None for graph inputs."""
-        return next(iter(self._graph.predecessors(value)), None)
+        return next((n for n in self._graph.predecessors(value) if isinstance(n, Node)), None)
 
     def users(self, value: Value) -> list[Node]:
         """The nodes that read a value, each once, in program order."""
-        return sorted(set(self._graph.successors(value)), key=self._program.index)
+        readers = {item for item in self._graph.successors(value) if isinstance(item, Node)}
+        return sorted(readers, key=self._program.index)
 
     def use_count(self, value: Value) -> int:
         """Number of operands and outputs that read a value."""
