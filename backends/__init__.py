@@ -1,0 +1,1 @@
+"""Backends: each turns a planned graph into code for a target."""
