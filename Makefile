@@ -1,0 +1,92 @@
+# The two commands a newcomer needs are `make demo` and `make test`; `make` alone lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help venv demo test lint types format clean python test-tools
+
+PYTHON ?= python3
+PYTEST_ARGS ?=
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+# Without pip's news about itself, and setuptools' about how editable installs work.
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONWARNINGS=ignore $(BIN)/python -m pip
+
+# $(call apt_install,PACKAGES,REASON): install Debian packages if the user may, else say what to type.
+define apt_install
+if ! command -v apt-get >/dev/null; then \
+  echo "error: $(2). Install what your system calls '$(1)', then run make again." >&2; exit 1; \
+elif [ "$$(id -u)" = 0 ]; then sudo=; \
+elif sudo -n true 2>/dev/null; then sudo=sudo; \
+else \
+  echo "error: $(2). Run this, then make again:" >&2; \
+  echo "    sudo apt-get update && sudo apt-get install -y $(1)" >&2; exit 1; \
+fi; \
+echo "$(2): installing $(1)"; \
+$$sudo apt-get update -qq; \
+$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(1) >/dev/null
+endef
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+venv: $(INSTALLED) ## create .venv and install mbc in it, with the tools of a developer
+
+# Debian's python3 comes without ensurepip, which `python3 -m venv` needs.
+python:
+	@if ! command -v $(PYTHON) >/dev/null; then \
+	  echo "error: no $(PYTHON) here; mbc needs Python 3.11 or later (make PYTHON=... names one)" >&2; exit 1; \
+	fi
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "error: mbc needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version)" \
+	       "(make PYTHON=... names another)" >&2; exit 1; }
+	@if ! $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	  $(call apt_install,python3-venv,$(PYTHON) cannot create a virtual environment); \
+	fi
+
+$(INSTALLED): pyproject.toml | python
+	@echo "creating .venv and installing into it (some 700 MB, once)"
+	@$(PYTHON) -m venv .venv
+	@$(PIP) install --quiet --upgrade 'pip>=25.1' # the first with --group
+	@$(PIP) install --quiet --editable . --group dev
+	@touch $@
+
+demo: $(INSTALLED) ## compile MobileNetV1 for arm64 and for this machine, and show both a photo
+	$(BIN)/mbc compile examples/mobilenet_v1.py --target arm64
+	$(BIN)/mbc compile examples/mobilenet_v1.py --target native
+	$(BIN)/mbc run examples/mobilenet_v1.py --input examples/images/cat.png --top 5
+	@echo; echo "Made for arm64 boards:"; ls -l build/mobilenet_v1-arm64
+	@echo; echo "Made for this machine:"; ls -l build/mobilenet_v1-native
+	@echo; emulator=$$(command -v qemu-aarch64-static || true); \
+	if [ "$$(uname -m)" = aarch64 ]; then emulator=env; fi; \
+	if [ -n "$$emulator" ]; then \
+	  echo "The arm64 executable on the same photo, under $$(basename $$emulator):"; \
+	  $$emulator build/mobilenet_v1-arm64/mobilenet_v1 --input examples/images/cat_224.ppm --top 5; \
+	else \
+	  echo "To see the arm64 executable run here as well: apt-get install qemu-user-static"; \
+	fi
+
+# Executables for other machines are run under qemu; C comes from ziglang, so no compiler is needed.
+test-tools:
+	@if ! command -v qemu-aarch64-static >/dev/null; then \
+	  $(call apt_install,qemu-user-static,the tests run arm64 executables under qemu-aarch64-static); \
+	fi
+
+test: $(INSTALLED) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)
+	$(BIN)/pytest $(PYTEST_ARGS)
+
+lint: $(INSTALLED) ## check style and layout
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(INSTALLED) ## check the types
+	$(BIN)/mypy
+
+format: $(INSTALLED) ## rewrite the code in our layout
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove what was built and every cache, but not .venv
+	rm -rf build dist examples/build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +
