@@ -1,0 +1,164 @@
+"""Who may import whom.
+
+The layers are numbered from the bottom; a file may import its own component, any component of a
+lower layer, and the peers that `PEERS` names. An import counts wherever it stands: inside a
+function, under TYPE_CHECKING, or as `import_module("…")`.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+LAYERS = (
+    ("mbc.diag",),
+    ("mbc.ir",),
+    ("mbc.ops",),
+    ("mbc.ir.text",),  # prints and parses ops by their fields, so it stands above them
+    ("mbc.interp", "mbc.passmgr", "mbc.targets", "mbc.runtime", "mbc.report"),
+    ("mbc.frontends", "mbc.passes", "mbc.backends"),
+    ("mbc.driver",),
+    ("mbc.cli",),
+    ("mbc", "mbc.__main__"),  # the Python API, `mbc.compile`
+)
+RANK = {component: rank for rank, layer in enumerate(LAYERS) for component in layer}
+
+# The only imports allowed between components of one layer, as (importer, imported).
+PEERS = {
+    ("mbc.passmgr", "mbc.interp"),  # --check-passes compares with the oracle
+    ("mbc.passmgr", "mbc.targets"),  # passes ask the Backend protocol
+    ("mbc.report", "mbc.targets"),  # the roofline is a target's
+}
+
+# Names of the top package that carry no dependency on what lies behind the API.
+API_CONSTANTS = {"mbc.__version__"}
+
+# Third-party library -> the one place that may import it: a module, or a package and all in it.
+OWNERS = {
+    "llvmlite": "mbc.backends.llvm",
+    "networkx": "mbc.ir.graph",
+    "tvm": "mbc.backends.tvm",
+}
+
+
+class Import(NamedTuple):
+    """`target`, imported on `line`, by its full dotted name (`from a.b import c` gives a.b.c)."""
+
+    line: int
+    target: str
+
+
+def module_name(path: Path) -> str:
+    """mbc/passes/__init__.py -> mbc.passes."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def product_files() -> list[Path]:
+    """Every module of the package, under the name by which it is imported."""
+    package = ROOT / "mbc"
+    linked = [package / name for name in ("frontends", "passes", "backends")]
+    files = [*package.rglob("*.py"), *(file for folder in linked for file in folder.rglob("*.py"))]
+    return sorted(file for file in set(files) if package / "examples" not in file.parents)
+
+
+def imports(source: str, module: str, *, is_package: bool) -> Iterator[Import]:
+    """All imports of a module's source, relative ones resolved."""
+    package = module.split(".") if is_package else module.split(".")[:-1]
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Import(names=names):
+                for alias in names:
+                    yield Import(node.lineno, alias.name)
+            case ast.ImportFrom(module=origin, names=names, level=level):
+                above = package[: len(package) - level + 1] if level else []
+                base = ".".join([*above, *([origin] if origin else [])])
+                for alias in names:
+                    yield Import(node.lineno, f"{base}.{alias.name}")
+            case ast.Call(
+                func=ast.Attribute(attr="import_module")
+                | ast.Name(id="import_module" | "__import__"),
+                args=[ast.Constant(value=str(name)), *_],
+            ):
+                yield Import(node.lineno, name)
+
+
+def within(name: str, prefix: str) -> bool:
+    return name == prefix or name.startswith(prefix + ".")
+
+
+def component(name: str) -> str | None:
+    """The component of the table that `name` belongs to; None for a module that the table lacks."""
+    inside = [c for c in RANK if within(name, c) and c != "mbc"]
+    return max(inside, key=len, default=None)
+
+
+def breach(module: str, target: str) -> str | None:
+    """Why `module` may not import `target`, or None if it may."""
+    library = target.split(".")[0]
+    if library in {"frontends", "passes", "backends"}:
+        return f"{target} is a second module object; write mbc.{target}"
+    owner = OWNERS.get(library)
+    if owner and not within(module, owner):
+        return f"only {owner} may import {library}"
+    if library != "mbc" or target in API_CONSTANTS:
+        return None
+    here, there = component(module) or "mbc", component(target) or "mbc"
+    if here == there or RANK[there] < RANK[here] or (here, there) in PEERS:
+        return None
+    how = "beside" if RANK[here] == RANK[there] else "above"
+    return f"{there} is {how} {here}"
+
+
+@pytest.mark.parametrize("path", product_files(), ids=module_name)
+def test_imports_run_one_way(path: Path) -> None:
+    module, package = module_name(path), path.name == "__init__.py"
+    assert module == "mbc" or component(module), (
+        f"{module} is in no layer: give it a place in LAYERS"
+    )
+    breaches = [
+        f"{path.relative_to(ROOT)}:{line}: imports {target}, but {why}"
+        for line, target in imports(path.read_text("utf-8"), module, is_package=package)
+        if (why := breach(module, target))
+    ]
+    assert not breaches, "\n".join(breaches)
+
+
+def test_the_walk_sees_the_linked_folders() -> None:
+    names = {module_name(path) for path in product_files()}
+    assert {"mbc", "mbc.frontends", "mbc.passes", "mbc.backends"} <= names
+    assert not any(within(name, "mbc.examples") for name in names)
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "why"),
+    [
+        ("mbc.ir.graph", "import networkx", None),
+        ("mbc.ir.views", "import networkx as nx", "only mbc.ir.graph may import networkx"),
+        ("mbc.passes.fuse", "import llvmlite.ir", "only mbc.backends.llvm may import llvmlite"),
+        ("mbc.backends.llvm.jit", "import llvmlite.binding", None),
+        ("mbc.ops.linear", "from mbc.ir import Graph", None),
+        ("mbc.ops.linear", "from mbc import ir, diag", None),
+        ("mbc.ir.graph", "from mbc.ir import text", "mbc.ir.text is above mbc.ir"),
+        ("mbc.ir.text.parser", "from mbc.ops import OPS", None),
+        ("mbc.ir.graph", "def f():\n  import mbc.ops", "mbc.ops is above mbc.ir"),
+        ("mbc.passes.fuse", "from mbc.backends.llvm import x", "mbc.backends is beside mbc.passes"),
+        ("mbc.passes.fuse", "from ..backends import llvm", "mbc.backends is beside mbc.passes"),
+        ("mbc.passes.fuse", "from . import pipelines", None),
+        ("mbc.passes.fuse", "import passes", "passes is a second module object; write mbc.passes"),
+        ("mbc.passmgr.run", "from mbc.interp import run", None),
+        ("mbc.interp.run", "from mbc.passmgr import Pass", "mbc.passmgr is beside mbc.interp"),
+        ("mbc.passes.fuse", "import_module('mbc.driver')", "mbc.driver is above mbc.passes"),
+        ("mbc.driver", "import mbc.cli", "mbc.cli is above mbc.driver"),
+        ("mbc.report.html", "from mbc import compile", "mbc is above mbc.report"),
+        ("mbc.report.html", "from mbc import __version__", None),
+        ("mbc", "from mbc.driver import compile", None),
+    ],
+)
+def test_the_rule_itself(module: str, source: str, why: str | None) -> None:
+    found = imports(source, module, is_package=module == "mbc")
+    assert [reason for i in found if (reason := breach(module, i.target))] == ([why] if why else [])
