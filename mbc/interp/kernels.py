@@ -1,0 +1,188 @@
+"""One numpy function per op. Plain on purpose: these are the definition of each op.
+
+Every function takes the op and its operands as arrays of one float type (optional ones may be
+absent or None) and returns the tuple of results. Tensors are NHWC, filters HWIO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mbc.ir.op import Op
+from mbc.ir.types import Act
+from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
+from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
+from mbc.ops.window import Pad, Pair, window_extent
+
+Array: TypeAlias = np.ndarray
+Results: TypeAlias = tuple[Array, ...]
+
+
+def activate(x: Array, act: Act) -> Array:
+    """The activation of an epilogue."""
+    top = {Act.NONE: None, Act.RELU: np.inf, Act.RELU6: 6.0}[act]
+    return x if top is None else np.clip(x, 0, top)
+
+
+def taps(
+    x: Array, kernel: Pair, stride: Pair, pad: Pad, dilation: Pair = (1, 1), fill: float = 0.0
+) -> Iterator[tuple[int, int, Array]]:
+    """For each kernel position (i, j), the input element under it for every output: [n,oh,ow,c]."""
+    top, bottom, left, right = pad
+    out_h = window_extent(x.shape[1], kernel[0], stride[0], top + bottom, dilation[0])
+    out_w = window_extent(x.shape[2], kernel[1], stride[1], left + right, dilation[1])
+    padded = np.pad(x, ((0, 0), (top, bottom), (left, right), (0, 0)), constant_values=fill)
+    for i in range(kernel[0]):
+        for j in range(kernel[1]):
+            row, column = i * dilation[0], j * dilation[1]
+            yield (
+                i,
+                j,
+                padded[
+                    :,
+                    row : row + (out_h - 1) * stride[0] + 1 : stride[0],
+                    column : column + (out_w - 1) * stride[1] + 1 : stride[1],
+                ],
+            )
+
+
+def grouped_product(x: Array, weight: Array, groups: int) -> Array:
+    """[…,g*i] times [i,g*o] gives […,g*o]: each group of inputs meets its own group of filters."""
+    product: Array
+    if weight.shape[0] == 1:  # depthwise, with any multiplier: no sum, so no matrix product
+        product = np.repeat(x, weight.shape[1] // groups, axis=-1) * weight[0]
+    elif groups == 1:
+        product = x.reshape(-1, x.shape[-1]) @ weight
+    else:
+        rows = x.reshape(-1, groups, weight.shape[0]).transpose(1, 0, 2)
+        filters = weight.reshape(weight.shape[0], groups, -1).transpose(1, 0, 2)
+        product = (rows @ filters).transpose(1, 0, 2)
+    return product.reshape(*x.shape[:-1], weight.shape[1])
+
+
+def conv2d(
+    op: Conv2d, x: Array, weight: Array, bias: Array | None = None, residual: Array | None = None
+) -> Results:
+    """Sum over the taps of (shifted input) @ (filter tap), plus bias, plus residual; activation."""
+    kernel = (weight.shape[0], weight.shape[1])
+    total: Any = 0
+    for i, j, window in taps(x, kernel, op.stride, op.pad, op.dilation):
+        total = total + grouped_product(window, weight[i, j], op.groups)
+    if bias is not None:
+        total = total + bias
+    if residual is not None:
+        total = total + residual
+    return (activate(total, op.act),)
+
+
+def dense(op: Dense, x: Array, weight: Array, bias: Array | None = None) -> Results:
+    """x @ weight + bias; activation."""
+    product = x @ weight
+    return (activate(product if bias is None else product + bias, op.act),)
+
+
+def batch_norm(
+    op: BatchNorm, x: Array, gamma: Array, beta: Array, mean: Array, variance: Array
+) -> Results:
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta."""
+    epsilon = x.dtype.type(op.epsilon)
+    return ((x - mean) / np.sqrt(variance + epsilon) * gamma + beta,)
+
+
+def relu(op: Relu, x: Array) -> Results:
+    """max(x, 0)."""
+    return (activate(x, Act.RELU),)
+
+
+def relu6(op: Relu6, x: Array) -> Results:
+    """min(max(x, 0), 6)."""
+    return (activate(x, Act.RELU6),)
+
+
+def add(op: Add, a: Array, b: Array) -> Results:
+    """a + b; activation."""
+    return (activate(a + b, op.act),)
+
+
+def softmax(op: Softmax, x: Array) -> Results:
+    """exp(x - max) / sum, over the last axis."""
+    powers = np.exp(x - x.max(axis=-1, keepdims=True))
+    return (powers / powers.sum(axis=-1, keepdims=True),)
+
+
+def max_pool(op: MaxPool, x: Array) -> Results:
+    """Maximum over the taps; padding is minus infinity."""
+    windows = taps(x, op.kernel, op.stride, op.pad, fill=-np.inf)
+    return (np.max([window for _, _, window in windows], axis=0),)
+
+
+def window_sum(op: Pool, x: Array) -> Array:
+    """Sum over the taps."""
+    windows = [window for _, _, window in taps(x, op.kernel, op.stride, op.pad)]
+    total: Array = np.sum(windows, axis=0, dtype=x.dtype)
+    return total
+
+
+def avg_pool(op: AvgPool, x: Array) -> Results:
+    """Sum over the taps, divided by how many count: all of them, or those within the input."""
+    count = window_sum(op, np.ones_like(x[:1, :, :, :1]))
+    if op.count_pad:
+        count = np.full_like(count, op.kernel[0] * op.kernel[1])
+    return (window_sum(op, x) / count,)
+
+
+def global_avg_pool(op: GlobalAvgPool, x: Array) -> Results:
+    """Mean over height and width."""
+    return (x.mean(axis=(1, 2), dtype=x.dtype),)
+
+
+def concat(op: Concat, *parts: Array) -> Results:
+    """The channels one after the other."""
+    return (np.concatenate(parts, axis=-1),)
+
+
+def split(op: Split, x: Array) -> Results:
+    """Runs of channels of the given sizes."""
+    ends = np.cumsum(op.sizes)
+    return tuple(x[..., end - size : end] for size, end in zip(op.sizes, ends, strict=True))
+
+
+def channel_shuffle(op: ChannelShuffle, x: Array) -> Results:
+    """The channels as a [g, C/g] matrix, transposed (1707.01083 §3.1)."""
+    matrix = x.reshape(*x.shape[:-1], op.groups, x.shape[-1] // op.groups)
+    return (matrix.swapaxes(-1, -2).reshape(x.shape),)
+
+
+def reshape(op: Reshape, x: Array) -> Results:
+    """The same elements in row-major order."""
+    return (x.reshape(op.shape),)
+
+
+def transpose(op: Transpose, x: Array) -> Results:
+    """Axis i of the result is axis perm[i] of x."""
+    return (x.transpose(op.perm),)
+
+
+KERNELS: dict[type[Op], Callable[..., Results]] = {
+    Conv2d: conv2d,
+    Dense: dense,
+    BatchNorm: batch_norm,
+    Relu: relu,
+    Relu6: relu6,
+    Add: add,
+    MaxPool: max_pool,
+    AvgPool: avg_pool,
+    GlobalAvgPool: global_avg_pool,
+    Softmax: softmax,
+    Concat: concat,
+    Split: split,
+    ChannelShuffle: channel_shuffle,
+    Reshape: reshape,
+    Transpose: transpose,
+}
+"""The function of each op; a fused op has none, its body is evaluated (mbc/interp/run.py)."""

@@ -1,0 +1,103 @@
+"""Evaluate a graph node by node; views gather channels, fused bodies are evaluated in turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from mbc.diag import Diagnostic, MbcError, error, nearest
+from mbc.interp.kernels import KERNELS
+from mbc.ir.graph import Constant, Graph, Node, Operand
+from mbc.ir.views import ChannelView, Value
+from mbc.ops.fused import Fused
+
+Array: TypeAlias = np.ndarray
+OnNode: TypeAlias = Callable[[Node, tuple[Array, ...]], None]
+
+
+def run(
+    graph: Graph, inputs: Mapping[str, Array], *, dtype: DTypeLike = np.float32
+) -> dict[str, Array]:
+    """The outputs by name, for inputs by name; computed in `dtype` (float64 for references)."""
+    return dict(zip(graph.output_names, evaluate(graph, inputs, dtype=dtype), strict=True))
+
+
+def evaluate(
+    graph: Graph,
+    inputs: Mapping[str, Array],
+    on_node: OnNode | None = None,
+    *,
+    dtype: DTypeLike = np.float32,
+) -> tuple[Array, ...]:
+    """The outputs in order. `on_node` sees each top-level node with its results, as they are made.
+
+    Raises MbcError E0710 where the inputs do not fit, E0711 where a constant has no data.
+    """
+    _check_inputs(graph, inputs)
+    _check_constants(graph)
+    arrays = [np.asarray(inputs[value.name]).astype(dtype) for value in graph.inputs]
+    return _evaluate(graph, arrays, dtype, on_node)
+
+
+def _evaluate(
+    graph: Graph, inputs: Sequence[Array], dtype: DTypeLike, on_node: OnNode | None = None
+) -> tuple[Array, ...]:
+    known: dict[Value, Array] = dict(zip(graph.inputs, inputs, strict=True))
+    for node in graph.topo():
+        operands = [_read(operand, known, dtype) for operand in node.operands]
+        results = _apply(node, operands, dtype)
+        known.update(zip(node.results, results, strict=True))
+        if on_node is not None:
+            on_node(node, results)
+    return tuple(np.ascontiguousarray(gather(view, known)) for view in graph.outputs)
+
+
+def _apply(node: Node, operands: Sequence[Array | None], dtype: DTypeLike) -> tuple[Array, ...]:
+    if isinstance(node.op, Fused):
+        present = [operand for operand in operands if operand is not None]
+        return _evaluate(node.op.body, present, dtype)
+    return KERNELS[type(node.op)](node.op, *operands)
+
+
+def _read(operand: Operand | None, known: Mapping[Value, Array], dtype: DTypeLike) -> Array | None:
+    match operand:
+        case None:
+            return None
+        case Constant():
+            return operand.array.astype(dtype, copy=False)
+        case ChannelView():
+            return gather(operand, known)
+
+
+def gather(view: ChannelView, known: Mapping[Value, Array]) -> Array:
+    """What a view reads: its segments one after the other, then its order."""
+    parts = [known[s.value][..., s.start : s.start + s.length] for s in view.segments]
+    joined = np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
+    return joined if view.order.is_identity else joined[..., list(view.order.indices)]
+
+
+def _check_inputs(graph: Graph, inputs: Mapping[str, Array]) -> None:
+    wanted = {value.name: value.type.shape for value in graph.inputs}
+    problems = [f"input '{name}' is missing" for name in wanted if name not in inputs]
+    helps = [f"the inputs are {', '.join(f'{v.name}: {v.type}' for v in graph.inputs)}"]
+    for name, array in inputs.items():
+        if name not in wanted:
+            problems.append(f"there is no input '{name}'")
+            helps += nearest(name, wanted)
+        elif np.shape(array) != wanted[name]:
+            found, expected = list(np.shape(array)), list(wanted[name])
+            problems.append(f"input '{name}' has shape {found}, expected {expected}")
+        elif np.asarray(array).dtype.kind not in "fiu":
+            problems.append(f"input '{name}' holds {np.asarray(array).dtype}, expected numbers")
+    if problems:
+        raise MbcError(*(Diagnostic("E0710", p, helps=tuple(helps)) for p in problems))
+
+
+def _check_constants(graph: Graph) -> None:
+    unbound = [f"@{c.name}" for c in graph.constants().values() if c.data is None]
+    if unbound:
+        more = f" and {len(unbound) - 3} more" if len(unbound) > 3 else ""
+        raise error("E0711", f"constants without data: {', '.join(unbound[:3])}{more}")

@@ -1,0 +1,231 @@
+"""A graph as canonical text; `parser.parse` reads it back, and printing that gives the same text.
+
+Canonical means: constants in order of first use, nodes in dependency order, values numbered in that
+order, only non-default attributes, every type. The grammar is in docs/ir.md.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import MISSING, Field, dataclass, fields
+from enum import StrEnum
+from typing import TypeAlias
+
+from mbc.diag import error
+from mbc.ir.graph import Constant, Graph, Node, Operand
+from mbc.ir.op import Op, OperandSpec
+from mbc.ir.views import ChannelView, Segment, Value
+from mbc.ops.fused import Fused
+
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
+
+Names: TypeAlias = dict[Value, str]
+AttrValue: TypeAlias = "int | float | bool | str | tuple[AttrValue, ...]"
+
+
+def print_graph(
+    graph: Graph, *, locations: bool = False, hashes: Mapping[str, str] | None = None
+) -> str:
+    """The canonical text, with a newline at its end.
+
+    `locations` appends the user's lines as comments; `hashes` (name -> 16 hex digits) are printed
+    with the constants. Raises MbcError E0312 for names that text cannot hold.
+    """
+    lines = [*_header(graph), *_Printer(locations).graph(graph, hashes or {})]
+    return "\n".join(lines) + "\n"
+
+
+def renumber(graph: Graph) -> None:
+    """Give each value the name under which `print_graph` prints it, fused bodies included."""
+    for value, name in value_names(graph).items():
+        value.name = name
+    for node in graph.topo():
+        if isinstance(node.op, Fused):
+            renumber(node.op.body)
+
+
+def value_names(graph: Graph) -> Names:
+    """The printed name of each value of a graph: inputs keep theirs, results are numbered."""
+    results = [result for node in graph.topo() for result in node.results]
+    inputs = {value: identifier(value.name, "a graph input") for value in graph.inputs}
+    return inputs | {value: str(number) for number, value in enumerate(results)}
+
+
+def identifier(name: str, what: str) -> str:
+    """The name, if it is an identifier; MbcError E0312 otherwise."""
+    if not IDENTIFIER.fullmatch(name):
+        raise error("E0312", f"the name of {what} is not an identifier: {name!r}")
+    return name
+
+
+def quoted(text: str) -> str:
+    """A string literal."""
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def symbol(name: str) -> str:
+    """`@name`, quoted where it is not made of letters, digits, underscores and dots."""
+    return f"@{name}" if DOTTED.fullmatch(name) else f"@{quoted(name)}"
+
+
+def _header(graph: Graph) -> Iterator[str]:
+    if graph.meta:
+        items = (
+            f"{k if DOTTED.fullmatch(k) else quoted(k)}={quoted(v)}" for k, v in graph.meta.items()
+        )
+        yield f"module {{{', '.join(items)}}}"
+
+
+@dataclass(frozen=True)
+class _Printer:
+    locations: bool
+
+    def graph(self, graph: Graph, hashes: Mapping[str, str]) -> Iterator[str]:
+        parameters = ", ".join(
+            f"%{identifier(v.name, 'a graph input')}: {v.type}{_placement(v)}" for v in graph.inputs
+        )
+        yield f"graph {symbol(graph.name)}({parameters}) {{"
+        for name, constant in graph.constants().items():
+            content = f" = #{hashes[name]}" if name in hashes else ""
+            yield f"  const {symbol(name)} : {constant.type}{content}"
+        yield from self.body(graph, "  ")
+        yield "}"
+
+    def body(self, graph: Graph, indent: str) -> Iterator[str]:
+        names = value_names(graph)
+        if graph.arena_bytes is not None:
+            yield f"{indent}arena {graph.arena_bytes}"
+        for node in graph.topo():
+            yield from self.node(node, names, indent)
+        yield f"{indent}{_return(graph, names)}".rstrip()
+
+    def node(self, node: Node, names: Names, indent: str) -> Iterator[str]:
+        results = ", ".join(f"%{names[r]}" for r in node.results)
+        types = ", ".join(f"{r.type}{_placement(r)}" for r in node.results)
+        where = f" // {', '.join(map(str, node.locations))}" if self._has_place(node) else ""
+        if isinstance(node.op, Fused):
+            yield f"{indent}{results} = {_fused(node, node.op, names)} {{"
+            yield from self.body(node.op.body, indent + "  ")
+            yield f"{indent}}} : {types}{where}"
+        else:
+            yield f"{indent}{results} = {_call(node, names)} : {types}{where}"
+
+    def _has_place(self, node: Node) -> bool:
+        return self.locations and bool(node.locations)
+
+
+def _return(graph: Graph, names: Names) -> str:
+    default = Graph("")
+    default.set_outputs(graph.outputs)
+    texts = [view_text(view, names) for view in graph.outputs]
+    if graph.output_names != default.output_names:
+        outputs = zip(texts, graph.output_names, strict=True)
+        texts = [f"{text} as {identifier(name, 'a graph output')}" for text, name in outputs]
+    return f"return {', '.join(texts)}"
+
+
+def _placement(value: Value) -> str:
+    return "" if value.offset is None else f" at {value.offset}"
+
+
+def _fused(node: Node, op: Fused, names: Names) -> str:
+    pairs = zip(op.body.inputs, node.operands, strict=True)
+    operands = ", ".join(
+        f"%{identifier(value.name, 'a fused input')} = {operand_text(operand, names)}"
+        for value, operand in pairs
+    )
+    return f"fused {identifier(op.kind, 'a fusion')}({operands})"
+
+
+def _call(node: Node, names: Names) -> str:
+    positional, named = split_operands(node)
+    operands = ", ".join(operand_text(operand, names) for operand in positional)
+    by_name = [f"{name}={operand_text(operand, names)}" for name, operand in named]
+    attributes = attributes_text(node.op, by_name)
+    return f"{node.op.mnemonic}({operands}){' ' * bool(attributes)}{attributes}"
+
+
+def is_named(spec: OperandSpec) -> bool:
+    """Whether text gives the operand by name in the braces: optional tensors, as a residual."""
+    return spec.optional and not spec.constant
+
+
+def split_operands(node: Node) -> tuple[list[Operand], list[tuple[str, Operand]]]:
+    """The operands printed by position, and those printed by name: optional tensors, and all that
+    come after an absent one."""
+    positional: list[Operand] = []
+    named: list[tuple[str, Operand]] = []
+    specs = {spec.name: spec for spec in node.op.operands}
+    for slot, operand in enumerate(node.operands):
+        name = node.op.operand_name(slot)
+        if operand is None:
+            continue
+        if is_named(specs[name]) or None in node.operands[:slot]:
+            named.append((name, operand))
+        else:
+            positional.append(operand)
+    return positional, named
+
+
+def attributes_text(op: Op, operands: Sequence[str] = ()) -> str:
+    """`{stride=(2,2), residual=%x, act=relu}`: non-default attributes in the order of the
+    fields, operands before the activation, as the op applies them; "" if there are none."""
+    items = [f"{field.name}={attr_text(v)}" for field, v in _non_default(op)]
+    place = len(items) - any(item.startswith("act=") for item in items)
+    items[place:place] = operands
+    return f"{{{', '.join(items)}}}" if items else ""
+
+
+def _non_default(op: Op) -> Iterator[tuple[Field[AttrValue], AttrValue]]:
+    for field in fields(op):
+        value = getattr(op, field.name)
+        if field.default is MISSING or value != field.default:
+            yield field, value
+
+
+def attr_text(value: AttrValue) -> str:
+    """An attribute value: 3, 0.001, true, relu, (1,1), "text"."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case StrEnum():
+            return value.value
+        case str():
+            return quoted(value)
+        case tuple():
+            return f"({','.join(map(attr_text, value))})"
+        case float():
+            return repr(float(value))
+        case _:
+            return str(int(value))
+
+
+def operand_text(operand: Operand | None, names: Names) -> str:
+    """An operand: `@w`, `%0`, or a view."""
+    match operand:
+        case ChannelView():
+            return view_text(operand, names)
+        case Constant():
+            return symbol(operand.name)
+        case None:
+            return "none"
+
+
+def view_text(view: ChannelView, names: Names) -> str:
+    """A view: `%0`, `%0[0:29]`, `[%a[0:29], %b]`, each with `[c -> …]` or `[perm …]` after it
+    where the order is not the plain one."""
+    order = "" if view.order.is_identity else f"[{view.order}]"
+    return _segments(view.segments, names) + order
+
+
+def _segments(segments: Iterable[Segment], names: Names) -> str:
+    texts = [_segment(segment, names) for segment in segments]
+    return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
+
+
+def _segment(segment: Segment, names: Names) -> str:
+    name = f"%{names[segment.value]}"
+    return name if segment.is_whole else f"{name}[{segment.start}:{segment.start + segment.length}]"
