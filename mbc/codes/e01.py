@@ -1,0 +1,50 @@
+"""E010x: the command line; for `-D` itself see e01_params."""
+
+from __future__ import annotations
+
+from mbc.codes.code import Code
+
+CODES = {
+    "E0101": Code(
+        title="wrong use of the command line",
+        cause="A command or an option does not exist, lacks its value, or got one that it does "
+        "not take. The exit status is 2, as for other compilers.",
+        example="mbc compile mobilenet_v1.py --tarket arm64",
+        cure="`mbc COMMAND --help` lists the options of a command.",
+    ),
+    "E0102": Code(
+        title="neither a network nor IR text",
+        cause="mbc reads networks from `.py` files (a page of Python) and graphs from `.mbc` "
+        "files (IR text); the file's name ends in something else.",
+        example="mbc compile mobilenet_v1.onnx",
+        cure="Give the `.py` or `.mbc` file, or rename the file if that is what it holds.",
+    ),
+    "E0103": Code(
+        title="an option that IR text cannot take",
+        cause="`-D`, `--batch` and `--network` set the parameters of a network in Python. A "
+        "`.mbc` file holds one graph whose shapes are already fixed.",
+        example="mbc compile net.mbc -D alpha=0.5",
+        cure="Make the `.mbc` file anew from the `.py` file with the parameters you want: "
+        "`mbc opt` prints what `mbc compile --dump-ir` wrote.",
+    ),
+    "E0104": Code(
+        title="no such example",
+        cause="`mbc new` copies one of the networks that travel with mbc, and has none of that "
+        "name.",
+        example="mbc new mobilenet_v9.py",
+        cure="`mbc new --list` names the examples.",
+    ),
+    "E0105": Code(
+        title="no such error code",
+        cause="`mbc explain` knows the codes of this version of mbc, and this is none of them.",
+        example="mbc explain E9999",
+        cure="Copy the code from between the brackets of `error[E…]`; `mbc explain` without an "
+        "argument lists all.",
+    ),
+    "E0106": Code(
+        title="options that do not go together",
+        cause="Two options contradict each other, or one needs another that is missing.",
+        example="mbc run net.py --stop-after fuse",
+        cure="Leave out one of the two; the message names them.",
+    ),
+}

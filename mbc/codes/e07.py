@@ -1,0 +1,56 @@
+"""E070x: files, inputs and outputs."""
+
+from __future__ import annotations
+
+from mbc.codes.code import Code
+
+CODES = {
+    "E0701": Code(
+        title="a file cannot be read",
+        cause="The file does not exist, is a folder, or may not be read by you.",
+        example="mbc compile mobilnet_v1.py",
+        cure="Correct the path; `ls -l` shows what is there.",
+    ),
+    "E0702": Code(
+        title="the output folder holds files that mbc did not make",
+        cause="`mbc compile` replaces its output folder as a whole. It does so only where the "
+        "folder is empty or holds nothing but what an earlier `mbc compile` left (as its "
+        "manifest.json lists it).",
+        example="mbc compile mobilenet_v1.py -o ~/",
+        cure="Name a folder of its own with -o, or move the other files away.",
+    ),
+    "E0703": Code(
+        title="a file cannot be written",
+        cause="The folder may not be written to, the disk is full, or a file stands where a "
+        "folder should be. Nothing was left half-written.",
+        example="mbc compile mobilenet_v1.py -o /proc/out",
+        cure="Choose another place with -o, or make room.",
+    ),
+    "E0704": Code(
+        title="a .npy file cannot be read",
+        cause="The file is no NumPy array file, is cut off, or holds Python objects, which mbc "
+        "does not execute.",
+        example="mbc run mobilenet_v1.py --input notes.npy",
+        cure="Write it with `numpy.save(path, array)`, with array of dtype float32.",
+    ),
+    "E0705": Code(
+        title="an image cannot be read",
+        cause="The file is in no format that Pillow reads, or it is damaged.",
+        example="mbc run mobilenet_v1.py --input cat.txt",
+        cure="Use PNG, JPEG or PPM, or give the raw tensor as .npy.",
+    ),
+    "E0706": Code(
+        title="the network takes no image",
+        cause="An image can stand for an input of shape [1,h,w,3] only: one photo, three "
+        "colours. This network has several inputs, a larger batch or other channels.",
+        example="mbc run mobilenet_v1.py --batch 2 --input cat.png",
+        cure="Give the raw tensors as .npy files, `--input NAME=x.npy` for each where there are "
+        "several.",
+    ),
+    "E0707": Code(
+        title="the file exists already",
+        cause="mbc does not overwrite your files.",
+        example="mbc new mobilenet_v1.py   (twice)",
+        cure="Name another file with -o, or remove the old one.",
+    ),
+}

@@ -1,0 +1,115 @@
+"""The CPU and feature names that we let through to LLVM, by architecture.
+
+LLVM itself only warns about a name that it does not know, and then compiles for a generic CPU. The
+lists are those of LLVM 22; on x86-64 without the CPUs that lack AVX2 or FMA.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One instruction set: its triple, the vector unit that kernels are written for, LLVM's names.
+
+    `needs` are the features without which no kernel runs; `implied_by` maps a feature that may be
+    switched off to the one of `needs` that LLVM removes with it.
+    """
+
+    name: str
+    triple: str
+    isa: str
+    link_triple: str
+    cpus: tuple[str, ...]
+    features: tuple[str, ...]
+    needs: tuple[str, ...]
+    implied_by: tuple[tuple[str, str], ...] = ()
+
+
+_ARM64_CPUS = """
+    generic
+    a64fx ampere1 ampere1a ampere1b ampere1c
+    apple-a7 apple-a8 apple-a9 apple-a10 apple-a11 apple-a12 apple-a13 apple-a14 apple-a15 apple-a16
+    apple-a17 apple-a18 apple-a19 apple-m1 apple-m2 apple-m3 apple-m4 apple-m5
+    c1-nano c1-premium c1-pro c1-ultra carmel cobalt-100
+    cortex-a34 cortex-a35 cortex-a53 cortex-a55 cortex-a57 cortex-a65 cortex-a65ae cortex-a72
+    cortex-a73 cortex-a75 cortex-a76 cortex-a76ae cortex-a77 cortex-a78 cortex-a78ae cortex-a78c
+    cortex-a320 cortex-a510 cortex-a520 cortex-a520ae cortex-a710 cortex-a715 cortex-a720
+    cortex-a720ae cortex-a725 cortex-x1 cortex-x1c cortex-x2 cortex-x3 cortex-x4 cortex-x925
+    cyclone exynos-m3 exynos-m4 exynos-m5 falkor fujitsu-monaka gb10 grace kryo
+    neoverse-512tvb neoverse-e1 neoverse-n1 neoverse-n2 neoverse-n3 neoverse-v1 neoverse-v2
+    neoverse-v3 neoverse-v3ae olympus oryon-1 saphira
+    thunderx thunderx2t99 thunderx3t110 thunderxt81 thunderxt83 thunderxt88 tsv110
+"""
+
+_X86_64_CPUS = """
+    x86-64-v3 x86-64-v4
+    haswell broadwell skylake skylake-avx512 skx cascadelake cooperlake cannonlake
+    icelake-client icelake-server tigerlake rocketlake alderlake raptorlake gracemont
+    sapphirerapids emeraldrapids graniterapids graniterapids-d sierraforest grandridge
+    meteorlake arrowlake arrowlake-s lunarlake pantherlake clearwaterforest diamondrapids
+    bdver4 znver1 znver2 znver3 znver4 znver5
+"""
+
+_ARM64_FEATURES = """
+    neon fp-armv8 aes sha2 sha3 sm4 crc lse rdm rcpc rcpc-immo dotprod fullfp16 fp16fml i8mm bf16
+    complxnum jsconv flagm dit ssbs sb predres pauth bti mte rand sve sve2
+    outline-atomics reserve-x18 strict-align v8.1a v8.2a v8.3a v8.4a v8.5a v8.6a v9a
+"""
+
+_X86_64_FEATURES = """
+    sse3 ssse3 sse4.1 sse4.2 sse4a avx avx2 fma f16c bmi bmi2 lzcnt popcnt movbe adx aes pclmul sha
+    gfni vaes vpclmulqdq avxvnni avxifma avx512f avx512bw avx512cd avx512dq avx512vl avx512vnni
+    avx512bf16 avx512fp16 avx512vbmi avx512vbmi2 avx512bitalg avx512ifma avx512vpopcntdq
+    prfchw clflushopt clwb prefer-128-bit prefer-256-bit
+"""
+
+ARM64 = Architecture(
+    name="aarch64",
+    triple="aarch64-unknown-linux-gnu",
+    isa="neon",
+    link_triple="aarch64-linux-musl",
+    cpus=tuple(_ARM64_CPUS.split()),
+    features=tuple(_ARM64_FEATURES.split()),
+    needs=("neon",),
+    implied_by=(("fp-armv8", "neon"),),
+)
+
+X86_64 = Architecture(
+    name="x86_64",
+    triple="x86_64-unknown-linux-gnu",
+    isa="avx2",
+    link_triple="x86_64-linux-musl",
+    cpus=tuple(_X86_64_CPUS.split()),
+    features=tuple(_X86_64_FEATURES.split()),
+    needs=("avx2", "fma"),
+    implied_by=tuple((name, "avx2") for name in ("sse3", "ssse3", "sse4.1", "sse4.2", "avx")),
+)
+
+ARCHITECTURES: tuple[Architecture, ...] = (ARM64, X86_64)
+
+# First-level data and second-level cache of one core, in KiB, where they are not 32 and 512.
+CACHES: dict[str, tuple[int, int]] = {
+    "cortex-a72": (32, 1024),
+    "cortex-a73": (32, 1024),
+    "cortex-a57": (32, 2048),
+    "cortex-a55": (32, 128),
+    "cortex-a75": (64, 256),
+    "cortex-a76": (64, 512),
+    "cortex-a78": (64, 512),
+    "cortex-x1": (64, 1024),
+    "neoverse-n1": (64, 1024),
+    "neoverse-v1": (64, 1024),
+    "neoverse-n2": (64, 1024),
+    "neoverse-v2": (64, 2048),
+    "haswell": (32, 256),
+    "broadwell": (32, 256),
+    "skylake": (32, 256),
+    "skylake-avx512": (32, 1024),
+    "cascadelake": (32, 1024),
+    "icelake-server": (48, 1280),
+    "sapphirerapids": (48, 2048),
+    "znver4": (32, 1024),
+    "znver5": (48, 1024),
+}
