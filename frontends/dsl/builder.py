@@ -1,0 +1,155 @@
+"""What all layers share: values, parameter names, scopes, and errors at the user's line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import TracebackType
+
+from mbc.diag import Location, MbcError, error
+from mbc.frontends.dsl.location import here
+from mbc.ir.graph import Constant, Graph
+from mbc.ir.op import Op, OpError
+from mbc.ir.types import TensorType
+from mbc.ir.views import Value
+
+NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, eq=False)
+class Tensor:
+    """What a layer returns and the next one takes: [n,h,w,c], or [n,c] after a global pool."""
+
+    value: Value
+    builder: Builder
+    layer: str = ""  # the layer whose output it is, if that has parameters
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """All extents, the batch first."""
+        return self.value.type.shape
+
+    @property
+    def channels(self) -> int:
+        """Extent of the last axis."""
+        return self.value.type.channels
+
+    def __repr__(self) -> str:
+        return f"Tensor({', '.join(map(str, self.shape))})"
+
+
+class Scope:
+    """Prefixes the names of the parameters made inside: `with nn.scope("blocks.3"):`."""
+
+    def __init__(self, prefixes: list[str], name: str) -> None:
+        self._prefixes, self._name = prefixes, name
+
+    def __enter__(self) -> None:
+        self._prefixes.append(self._name)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._prefixes.pop()
+
+
+class Builder:
+    """Adds nodes to a graph and names their parameters.
+
+    The parameters of a layer are called `scope.layer.weight`. A layer has the name that it is
+    given, else that of its kind (`conv`, `dw`, `pw`, `fc`), numbered from the second on; a batch
+    norm is called after the layer that it follows, `scope.layer.bn`.
+    """
+
+    def __init__(self, graph: Graph, batch: int = 1) -> None:
+        self.graph, self.batch = graph, batch
+        self._prefixes: list[str] = []
+        self._layers: dict[str, Location] = {}
+
+    def scope(self, name: str) -> Scope:
+        """Prefix the parameters of all layers inside a `with`; scopes nest."""
+        if not NAME.fullmatch(name):
+            raise bad_name(name)
+        return Scope(self._prefixes, name)
+
+    def claim(self, name: str | None, kind: str, owner: str = "") -> str:
+        """The full, unique name of a new layer; raises E0217 if a name is given twice."""
+        if name is None:
+            return self._claim_fresh(f"{owner}.{kind}" if owner else self._full(kind))
+        if not NAME.fullmatch(name):
+            raise bad_name(name)
+        full = self._full(name)
+        if full in self._layers:
+            raise error(
+                "E0217",
+                f"two layers are called '{full}'",
+                at=here(),
+                label=f"first used at {self._layers[full]}",
+                helps=["give one of them another name, or put each in its own nn.scope(…)"],
+            )
+        self._layers[full] = here()
+        return full
+
+    def _claim_fresh(self, wanted: str) -> str:
+        full, number = wanted, 1
+        while full in self._layers:
+            number += 1
+            full = f"{wanted}{number}"
+        self._layers[full] = here()
+        return full
+
+    def _full(self, name: str) -> str:
+        return ".".join([*self._prefixes, name])
+
+    def read(self, x: object, role: str = "the input") -> Value:
+        """The value of a tensor of this network; raises E0218."""
+        if not isinstance(x, Tensor):
+            raise misuse(f"{role} of this layer must be a tensor, found {describe(x)}")
+        if x.builder is not self:
+            raise misuse(f"{role} of this layer belongs to another network")
+        return x.value
+
+    def emit(
+        self, op: Op, operands: Sequence[Value | Constant | None], layer: str = ""
+    ) -> tuple[Tensor, ...]:
+        """Add a node; an op that does not fit its operands is an error at the user's line."""
+        where = here()
+        try:
+            node = self.graph.add(op, operands, locations=(where,))
+        except OpError as problem:
+            helps = (problem.help,) if problem.help else ()
+            raise error(
+                problem.code, problem.message, at=where, label=problem.label, helps=helps
+            ) from None
+        return tuple(Tensor(value, self, layer) for value in node.results)
+
+    def parameter(self, layer: str, role: str, *shape: int) -> Constant:
+        """A parameter without data; weights are bound later."""
+        return Constant(f"{layer}.{role}", TensorType(shape))
+
+
+def describe(given: object) -> str:
+    """What a user gave instead of what was wanted."""
+    if isinstance(given, list | tuple):
+        return f"a {type(given).__name__} of {len(given)}"
+    return repr(given) if isinstance(given, bool | int | float | str) else type(given).__name__
+
+
+def misuse(message: str, *helps: str) -> MbcError:
+    """An argument that a layer cannot take, at the user's line."""
+    return error("E0218", message, at=here(), helps=helps)
+
+
+def bad_name(name: str) -> MbcError:
+    """A name that the IR's text could not hold, at the user's line."""
+    return error(
+        "E0221",
+        f"'{name}' cannot be a name",
+        at=here(),
+        helps=["use letters, digits and underscores, with dots between the parts"],
+    )

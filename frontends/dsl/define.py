@@ -1,0 +1,126 @@
+"""`@network`: a Python function becomes a definition that can be traced into a graph."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mbc.diag import Location, MbcError, error, nearest
+from mbc.frontends.dsl.builder import IDENTIFIER, Tensor, describe
+from mbc.frontends.dsl.location import definition, in_traceback
+from mbc.frontends.dsl.net import Net
+from mbc.frontends.dsl.params import Parameter, ParameterValue, read_signature, resolve, show
+from mbc.ir.graph import Graph
+
+Outputs: TypeAlias = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class NetworkDef:
+    """A network: its name, its typed parameters, and where it is defined."""
+
+    name: str
+    function: Callable[..., Outputs]
+    parameters: tuple[Parameter, ...]
+    location: Location
+
+    def resolve(self, params: Mapping[str, object] | None = None) -> dict[str, ParameterValue]:
+        """All parameters with their values, given as text or typed; raises E0110 to E0112."""
+        return resolve(self.name, self.parameters, params or {})
+
+    def trace(self, params: Mapping[str, object] | None = None, batch: int = 1) -> Graph:
+        """Run the function and return the graph of its layers, with constants but without data.
+
+        `graph.meta` holds network, parameters (as `-D` takes them) and batch. Raises E0110 to
+        E0113 for parameters and batch, E02xx for what the function does.
+        """
+        values = self.resolve(params)
+        if isinstance(batch, bool) or batch < 1:
+            raise error("E0113", f"batch must be at least 1, found {batch}")
+        graph = Graph(self.name, self._meta(values, batch))
+        nn = Net(graph, batch)
+        try:
+            returned = self.function(nn, **values)
+        except MbcError:
+            raise
+        except Exception as problem:
+            raise explain(problem, self.location.file) from problem
+        names = _outputs(returned, self)
+        graph.set_outputs([nn.read(tensor) for tensor in names.values()], names)
+        return graph
+
+    def _meta(self, values: Mapping[str, ParameterValue], batch: int) -> dict[str, str]:
+        parameters = shlex.join(f"{name}={show(value)}" for name, value in values.items())
+        return {"network": self.name, "parameters": parameters, "batch": str(batch)}
+
+
+def network(function: Callable[..., Outputs]) -> NetworkDef:
+    """Decorate a function `def name(nn: Net, *, parameter: type = default, …)` that returns a
+    tensor, several, or a dict of them by name; raises E0215 for any other signature."""
+    at = definition(function.__code__)
+    if not IDENTIFIER.fullmatch(function.__name__):
+        message = f"'{function.__name__}' cannot name a network: it becomes a name in C"
+        raise error("E0215", message, at=at)
+    return NetworkDef(function.__name__, function, read_signature(function, at), at)
+
+
+def explain(problem: BaseException, file: str) -> BaseException:
+    """An exception of the user's own code as E0213 or E0214 at their line; mbc's own as it is."""
+    if isinstance(problem, SyntaxError) and problem.lineno:
+        return syntax_error(problem)
+    at = in_traceback(problem.__traceback__, file)
+    if at is None:
+        return problem
+    helps: tuple[str, ...] = ()
+    if isinstance(problem, AttributeError) and isinstance(problem.obj, Net):
+        helps = nearest(problem.name or "", [name for name in dir(Net) if not name.startswith("_")])
+    text = str(problem) or "no message"
+    return error(
+        "E0214", f"the network raised {type(problem).__name__}: {text}", at=at, helps=helps
+    )
+
+
+def syntax_error(problem: SyntaxError) -> MbcError:
+    """E0213 at the place that Python names."""
+    same_line = problem.end_lineno in (None, problem.lineno)
+    end = (problem.end_offset or 0) if same_line else 0
+    at = Location(problem.filename or "", problem.lineno or 0, problem.offset or 0, max(end, 0))
+    return error("E0213", "this is not valid Python", at=at, label=problem.msg, source=problem.text)
+
+
+def _outputs(returned: object, network: NetworkDef) -> dict[str, Tensor]:
+    match returned:
+        case Tensor():
+            named: Mapping[str, object] = {"output": returned}
+        case Mapping():
+            named = returned
+        case tuple() | list():
+            named = {f"output{i}": tensor for i, tensor in enumerate(returned)}
+        case _:
+            raise _bad_result(network, f"it returned {describe(returned)}")
+    if not named:
+        raise _bad_result(network, "it returned nothing")
+    return {_output_name(name, network): _tensor(named[name], network) for name in named}
+
+
+def _tensor(returned: object, network: NetworkDef) -> Tensor:
+    if not isinstance(returned, Tensor):
+        raise _bad_result(network, f"it returned {describe(returned)} among its outputs")
+    return returned
+
+
+def _output_name(name: object, network: NetworkDef) -> str:
+    if not isinstance(name, str) or not IDENTIFIER.fullmatch(name):
+        raise _bad_result(network, f"{name!r} cannot name an output: it becomes a name in C")
+    return name
+
+
+def _bad_result(network: NetworkDef, label: str) -> MbcError:
+    return error(
+        "E0216",
+        f"network '{network.name}' must return a tensor, a tuple of tensors, or a dict of them",
+        at=network.location,
+        label=label,
+    )

@@ -1,0 +1,229 @@
+"""The layers, as methods of the object that a network function receives.
+
+Tensors are NHWC, filters HWIO, dense weights IO. Every layer raises an error of the E02 range
+at the user's line if it does not fit its input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from mbc.diag import error
+from mbc.frontends.dsl.builder import IDENTIFIER, Builder, Tensor, bad_name, misuse
+from mbc.frontends.dsl.location import here
+from mbc.frontends.dsl.window import Extent, Padding, pair, sides, whole
+from mbc.ir.types import TensorType
+from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
+from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+
+
+class Net(Builder):
+    """The layers of a network under construction."""
+
+    def input(self, *shape: int, name: str | None = None) -> Tensor:
+        """An input of the network: `nn.input(224, 224, 3)` is [batch,224,224,3]."""
+        taken = [value.name for value in self.graph.inputs]
+        if name is None:
+            name = f"input{len(taken) + 1}" if taken else "input"
+        if not IDENTIFIER.fullmatch(name):
+            raise bad_name(name)
+        if name in taken:
+            raise error("E0217", f"two inputs are called '{name}'", at=here())
+        if not shape:
+            raise misuse("an input needs its extents without the batch: nn.input(224, 224, 3)")
+        extents = [whole("an extent of an input", extent) for extent in shape]
+        return Tensor(self.graph.add_input(name, TensorType((self.batch, *extents))), self)
+
+    def conv(
+        self,
+        x: Tensor,
+        channels: int,
+        kernel: Extent,
+        *,
+        stride: Extent = 1,
+        padding: Padding = 0,
+        dilation: Extent = 1,
+        groups: int = 1,
+        bias: bool = False,
+        name: str | None = None,
+    ) -> Tensor:
+        """To `channels`; parameters weight [kh,kw,c/groups,channels], bias [channels]."""
+        outputs = whole("channels", channels)
+        return self._conv(
+            x, outputs, kernel, stride, padding, dilation, groups, bias, self.claim(name, "conv")
+        )
+
+    def depthwise(
+        self,
+        x: Tensor,
+        kernel: Extent = 3,
+        *,
+        stride: Extent = 1,
+        padding: Padding = 0,
+        dilation: Extent = 1,
+        bias: bool = False,
+        name: str | None = None,
+    ) -> Tensor:
+        """One filter a channel; parameters weight [kh,kw,1,c], bias [c]."""
+        channels = self.read(x).type.channels
+        layer = self.claim(name, "dw")
+        return self._conv(x, channels, kernel, stride, padding, dilation, channels, bias, layer)
+
+    def pointwise(
+        self,
+        x: Tensor,
+        channels: int,
+        *,
+        groups: int = 1,
+        bias: bool = False,
+        name: str | None = None,
+    ) -> Tensor:
+        """1x1 convolution; parameters weight [1,1,c/groups,channels], bias [channels]."""
+        outputs = whole("channels", channels)
+        return self._conv(x, outputs, 1, 1, 0, 1, groups, bias, self.claim(name, "pw"))
+
+    def _conv(
+        self,
+        x: Tensor,
+        outputs: int,
+        kernel: Extent,
+        stride: Extent,
+        padding: Padding,
+        dilation: Extent,
+        groups: int,
+        bias: bool,
+        layer: str,
+    ) -> Tensor:
+        value = self.read(x)
+        window = pair("kernel", kernel)
+        steps, spread = pair("stride", stride), pair("dilation", dilation)
+        pad = sides(padding, value.type, window, steps, spread)
+        per_group = max(value.type.channels // whole("groups", groups), 1)
+        weight = self.parameter(layer, "weight", *window, per_group, outputs)
+        offset = self.parameter(layer, "bias", outputs) if bias else None
+        op = Conv2d(stride=steps, pad=pad, dilation=spread, groups=groups)
+        (result,) = self.emit(op, [value, weight, offset], layer)
+        return result
+
+    def dense(
+        self, x: Tensor, channels: int, *, bias: bool = True, name: str | None = None
+    ) -> Tensor:
+        """Fully connected: [n,c] to [n,channels]; parameters weight [c,channels], bias."""
+        value, outputs = self.read(x), whole("channels", channels)
+        layer = self.claim(name, "fc")
+        weight = self.parameter(layer, "weight", value.type.channels, outputs)
+        offset = self.parameter(layer, "bias", outputs) if bias else None
+        (result,) = self.emit(Dense(), [value, weight, offset], layer)
+        return result
+
+    def batch_norm(self, x: Tensor, *, epsilon: float = 1e-5, name: str | None = None) -> Tensor:
+        """(x - mean) / sqrt(variance + epsilon) * gamma + beta; four parameters of [c]."""
+        value = self.read(x)
+        layer = self.claim(name, "bn", owner=x.layer)
+        roles = [spec.name for spec in BatchNorm.operands[1:]]
+        vectors = [self.parameter(layer, role, value.type.channels) for role in roles]
+        (result,) = self.emit(BatchNorm(epsilon), [value, *vectors])
+        return result
+
+    def relu(self, x: Tensor) -> Tensor:
+        """max(x, 0)."""
+        (result,) = self.emit(Relu(), [self.read(x)])
+        return result
+
+    def relu6(self, x: Tensor) -> Tensor:
+        """min(max(x, 0), 6)."""
+        (result,) = self.emit(Relu6(), [self.read(x)])
+        return result
+
+    def softmax(self, x: Tensor) -> Tensor:
+        """Softmax over the channels."""
+        (result,) = self.emit(Softmax(), [self.read(x)])
+        return result
+
+    def add(self, a: Tensor, b: Tensor) -> Tensor:
+        """a + b of equal shapes."""
+        (result,) = self.emit(Add(), [self.read(a), self.read(b)])
+        return result
+
+    def concat(self, *parts: Tensor) -> Tensor:
+        """The channels of the parts one after the other: `nn.concat(a, b)`."""
+        if not parts:
+            raise misuse("concat needs at least one tensor: nn.concat(a, b)")
+        (result,) = self.emit(Concat(), [self.read(part, "each operand") for part in parts])
+        return result
+
+    def split(
+        self, x: Tensor, *, parts: int | None = None, sizes: Sequence[int] | None = None
+    ) -> tuple[Tensor, ...]:
+        """The channels of x in `parts` equal parts, or in parts of the given sizes."""
+        value = self.read(x)
+        if (parts is None) == (sizes is None):
+            raise misuse("split needs either parts or sizes: nn.split(x, parts=2)")
+        if sizes is not None:
+            return self.emit(Split(tuple(whole("a size", size) for size in sizes)), [value])
+        count = whole("parts", parts)
+        if value.type.channels % count:
+            raise misuse(f"{value.type.channels} channels do not split into {count} equal parts")
+        return self.emit(Split((value.type.channels // count,) * count), [value])
+
+    def channel_shuffle(self, x: Tensor, groups: int) -> Tensor:
+        """Channel c of the result is channel (c mod g)*(C/g) + c // g of x (1707.01083 §3.1)."""
+        (result,) = self.emit(ChannelShuffle(whole("groups", groups)), [self.read(x)])
+        return result
+
+    def max_pool(
+        self, x: Tensor, kernel: Extent, *, stride: Extent | None = None, padding: Padding = 0
+    ) -> Tensor:
+        """Maximum over each window, padding never wins; the stride is the kernel by default."""
+        value, window = self.read(x), pair("kernel", kernel)
+        steps = pair("stride", kernel if stride is None else stride)
+        op = MaxPool(window, steps, sides(padding, value.type, window, steps))
+        (result,) = self.emit(op, [value])
+        return result
+
+    def avg_pool(
+        self,
+        x: Tensor,
+        kernel: Extent,
+        *,
+        stride: Extent | None = None,
+        padding: Padding = 0,
+        count_pad: bool = False,
+    ) -> Tensor:
+        """Mean over each window; padding counts as zeros only with `count_pad` (PyTorch counts
+        it by default, TensorFlow never does)."""
+        value, window = self.read(x), pair("kernel", kernel)
+        steps = pair("stride", kernel if stride is None else stride)
+        pad = sides(padding, value.type, window, steps)
+        (result,) = self.emit(AvgPool(window, steps, pad, count_pad), [value])
+        return result
+
+    def global_avg_pool(self, x: Tensor) -> Tensor:
+        """Mean over height and width: [n,h,w,c] gives [n,c]."""
+        (result,) = self.emit(GlobalAvgPool(), [self.read(x)])
+        return result
+
+    def reshape(self, x: Tensor, shape: Sequence[int]) -> Tensor:
+        """The same elements in row-major order; `shape` has the batch, and may hold one -1."""
+        value = self.read(x)
+        extents = [whole("an extent", e) if e != -1 else -1 for e in shape]
+        if extents.count(-1) > 1:
+            raise misuse(f"only one extent of a shape may be -1, found {tuple(shape)}")
+        known = prod(e for e in extents if e != -1)
+        filled = tuple(max(value.type.elements // known, 1) if e == -1 else e for e in extents)
+        (result,) = self.emit(Reshape(filled), [value])
+        return result
+
+    def transpose(self, x: Tensor, perm: Sequence[int]) -> Tensor:
+        """Axis i of the result is axis perm[i] of x; the batch is axis 0."""
+        axes = tuple(whole("an axis", axis, least=0) for axis in perm)
+        (result,) = self.emit(Transpose(axes), [self.read(x)])
+        return result
+
+    def require(self, condition: bool, message: str, help: str = "") -> None:
+        """Refuse parameters that do not go together: an error with this message, at this line."""
+        if not condition:
+            raise error("E0219", message, at=here(), helps=[help] if help else [])
