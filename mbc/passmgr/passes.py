@@ -44,9 +44,13 @@ class PassContext:
 
 
 class Pass(Protocol):
-    """A frozen dataclass whose fields are its options; edits the graph in place, prints nothing."""
+    """A frozen dataclass whose fields are its options; edits the graph in place, prints nothing.
+
+    `tolerance` is the largest relative error by which the oracle's answer may change, 0 where the
+    pass must keep it bit for bit."""
 
     name: ClassVar[str]
+    tolerance: ClassVar[float]
 
     def run(self, graph: Graph, context: PassContext) -> PassResult:
         """Rewrite the graph."""

@@ -1,0 +1,41 @@
+"""E051x: passes and pipelines."""
+
+from __future__ import annotations
+
+from mbc.codes.code import Code
+
+CODES = {
+    "E0510": Code(
+        title="unknown pass",
+        cause="A list of passes (`--passes`, `mbc opt -p`, `--print-ir-after`) names a pass that "
+        "mbc does not have.",
+        example="mbc opt net.mbc -p fold-batchnorm",
+        cure="`mbc passes` lists the passes; their names are verbs with hyphens.",
+    ),
+    "E0511": Code(
+        title="unknown option of a pass",
+        cause="The braces after a pass set its options, and this pass has none of that name.",
+        example="mbc opt net.mbc -p 'fuse-depthwise-pointwise{mod=always}'",
+        cure="`mbc passes` lists each pass with its options and their defaults.",
+    ),
+    "E0512": Code(
+        title="an option of a pass cannot have this value",
+        cause="The option takes one of a few words, or a number, or true or false; the value is "
+        "none of these.",
+        example="mbc opt net.mbc -p 'fuse-depthwise-pointwise{mode=sometimes}'",
+        cure="The message says what is expected.",
+    ),
+    "E0513": Code(
+        title="a list of passes that cannot be read",
+        cause="Passes are separated by commas; each may be followed by its options in braces, "
+        "`name{option=value,option=value}`. A brace is missing, or something stands in between.",
+        example="mbc opt net.mbc -p 'fuse-depthwise-pointwise{mode=always'",
+        cure="Close the brace, and put the list in quotes so that the shell leaves it alone.",
+    ),
+    "E0514": Code(
+        title="unknown stage",
+        cause="`--stop-after` names a stage that the pipeline does not have.",
+        example="mbc compile net.py --stop-after fusion",
+        cure="The stages are import, canonicalize, fuse, plan, lower and emit.",
+    ),
+}

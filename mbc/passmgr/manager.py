@@ -1,0 +1,140 @@
+"""Runs pipelines. What happens around a pass (verifying, dumping, printing) is done by instruments;
+what a pass did is in its record."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mbc.diag import MbcError, error
+from mbc.ir.graph import Graph
+from mbc.ir.text.printer import print_graph, renumber
+from mbc.ir.views import Value
+from mbc.passmgr.passes import Pass, PassContext, PassResult, Pipeline
+from mbc.passmgr.pipeline import spec_of
+
+
+@dataclass(frozen=True)
+class Step:
+    """One pass of a pipeline; `index` counts from 1, for 0 is the graph as imported."""
+
+    index: int
+    stage: str
+    instance: Pass
+
+    @property
+    def name(self) -> str:
+        """Name of the pass."""
+        return self.instance.name
+
+
+@dataclass(frozen=True)
+class PassRecord:
+    """What one pass did, and how long it took."""
+
+    step: Step
+    result: PassResult
+    seconds: float
+
+
+class Instrument:
+    """Callbacks around passes; those that a subclass does not need do nothing."""
+
+    def start(self, graph: Graph) -> None:
+        """Before the first pass."""
+
+    def before(self, step: Step, graph: Graph) -> None:
+        """Before a pass."""
+
+    def after(self, record: PassRecord, graph: Graph) -> None:
+        """After a pass. Raise `PassFault` if the pass did wrong."""
+
+
+class PassFault(Exception):
+    """A pass left a graph that is not right: a bug of mbc."""
+
+
+def run_pipeline(
+    graph: Graph,
+    pipeline: Pipeline,
+    context: PassContext,
+    instruments: Sequence[Instrument] = (),
+    *,
+    rescue: Path | None = None,
+) -> list[PassRecord]:
+    """Run all passes over the graph, in place.
+
+    Before each pass values are numbered as they are printed, so remarks speak of the last dump.
+    Raises MbcError E0901 if a pass fails or an instrument finds fault with it; the IR before that
+    pass is then saved in the folder `rescue` (default: a new temporary one)."""
+    renumber(graph)
+    for instrument in instruments:
+        instrument.start(graph)
+    records = []
+    for step in steps(pipeline):
+        before = print_graph(graph)
+        try:
+            records.append(_run(step, graph, context, instruments))
+        except MbcError:
+            raise
+        except Exception as problem:
+            raise _internal_error(step, before, problem, rescue) from problem
+    return records
+
+
+def steps(pipeline: Pipeline) -> Iterable[Step]:
+    """The passes of a pipeline, numbered."""
+    for index, (stage, instance) in enumerate(pipeline.all_passes(), 1):
+        yield Step(index, stage, instance)
+
+
+def _run(
+    step: Step, graph: Graph, context: PassContext, instruments: Sequence[Instrument]
+) -> PassRecord:
+    for instrument in instruments:
+        instrument.before(step, graph)
+    plan = _plan(graph)
+    start = time.perf_counter()
+    result = step.instance.run(graph, context)
+    record = PassRecord(step, result, time.perf_counter() - start)
+    if result.changed:
+        _drop_stale_plan(graph, plan)
+        renumber(graph)
+    for instrument in instruments:
+        instrument.after(record, graph)
+    return record
+
+
+def _plan(graph: Graph) -> dict[Value, int]:
+    """The memory plan: where values lie in the arena."""
+    values = (value for node in graph.topo() for value in node.results)
+    return {value: value.offset for value in values if value.offset is not None}
+
+
+def _drop_stale_plan(graph: Graph, before: dict[Value, int]) -> None:
+    """A memory plan does not outlive an edit: forget it unless the pass has made a new one."""
+    now = _plan(graph)
+    if not before or any(before.get(value) != offset for value, offset in now.items()):
+        return
+    graph.arena_bytes = None
+    for value in now:
+        value.offset = None
+
+
+def _internal_error(step: Step, before: str, problem: Exception, rescue: Path | None) -> MbcError:
+    spec = spec_of(step.instance)
+    what = (
+        str(problem) if isinstance(problem, PassFault) else f"{type(problem).__name__}: {problem}"
+    )
+    folder = rescue or Path(tempfile.mkdtemp(prefix="mbc-"))
+    path = folder / f"before-{step.name}.mbc"
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(before)
+    return error(
+        "E0901",
+        f"pass {spec} (stage {step.stage}) failed: {what}",
+        helps=[f"the last good IR is in {path}", f"to reproduce it: mbc opt {path} -p '{spec}'"],
+    )

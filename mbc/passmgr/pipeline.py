@@ -1,0 +1,152 @@
+"""Pass specs as text, and the cutting of pipelines.
+
+    specs := spec { "," spec }
+    spec  := NAME [ "{" OPTION "=" VALUE { "," OPTION "=" VALUE } "}" ]
+
+The options of a pass are the fields of its dataclass, so this file knows none of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import MISSING, dataclass, fields
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from mbc.diag import error, nearest
+from mbc.passmgr.passes import Pass, Pipeline, Stage
+
+OptionValue = str | int | float | bool
+
+SPEC = re.compile(r"\s*(?P<name>[^\s{},]+)\s*(?:\{(?P<options>[^{}]*)\})?\s*(?:,|$)")
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a pass: `choices` lists the allowed values where they are few."""
+
+    name: str
+    type: type
+    default: OptionValue
+    choices: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        values = "|".join(self.choices) or self.type.__name__
+        return f"{self.name}={values} (default {_text(self.default)})"
+
+
+def options_of(pass_class: type[Pass]) -> tuple[Option, ...]:
+    """The options of a pass, from its dataclass fields."""
+    return tuple(_options(pass_class))
+
+
+def _options(pass_class: Any) -> Iterator[Option]:
+    hints = get_type_hints(pass_class)
+    for field in fields(pass_class):
+        if field.default is MISSING:
+            raise TypeError(f"option {field.name} of pass {pass_class.name} needs a default")
+        hint = hints[field.name]
+        choices = get_args(hint) if get_origin(hint) is Literal else ()
+        yield Option(field.name, str if choices else hint, field.default, choices)
+
+
+def parse_passes(text: str, known: Sequence[type[Pass]]) -> tuple[Pass, ...]:
+    """The passes that a list of specs names, "fold-batch-norm,fuse-activation".
+
+    Raises MbcError E0510 to E0513 for text that is no such list, or names what does not exist."""
+    passes, position = [], 0
+    while position < len(text.rstrip()):
+        match = SPEC.match(text, position)
+        if match is None:
+            raise error(
+                "E0513",
+                f"cannot read this list of passes at '{text[position:]}'",
+                helps=["write name,name{option=value,option=value},name"],
+            )
+        passes.append(_make(match["name"], match["options"] or "", known))
+        position = match.end()
+    return tuple(passes)
+
+
+def _make(name: str, options: str, known: Sequence[type[Pass]]) -> Pass:
+    pass_class = find_pass(name, known)
+    available = {option.name: option for option in options_of(pass_class)}
+    values: dict[str, OptionValue] = {}
+    for item in filter(None, (part.strip() for part in options.split(","))):
+        key, _, value = (part.strip() for part in item.partition("="))
+        if key not in available:
+            listed = ", ".join(map(str, available.values())) or "none"
+            raise error(
+                "E0511",
+                f"pass {name} has no option '{key}'",
+                helps=[*nearest(key, available), f"its options: {listed}"],
+            )
+        values[key] = _value(name, available[key], value)
+    return pass_class(**values)
+
+
+def find_pass(name: str, known: Sequence[type[Pass]]) -> type[Pass]:
+    """The pass of that name; MbcError E0510 if there is none."""
+    for pass_class in known:
+        if pass_class.name == name:
+            return pass_class
+    helps = nearest(name, [p.name for p in known]) or ("`mbc passes` lists the passes",)
+    raise error("E0510", f"there is no pass '{name}'", helps=helps)
+
+
+def _value(name: str, option: Option, text: str) -> OptionValue:
+    expected = "|".join(option.choices) or option.type.__name__
+    try:
+        value = _convert(option, text)
+    except ValueError:
+        raise error(
+            "E0512",
+            f"pass {name}: '{text}' is no value of option {option.name}",
+            helps=[*nearest(text, option.choices), f"expected {option.name}={expected}"],
+        ) from None
+    return value
+
+
+def _convert(option: Option, text: str) -> OptionValue:
+    if option.choices:
+        return option.choices[option.choices.index(text)]
+    if option.type is bool:
+        return ("false", "true").index(text) == 1
+    converted = option.type(text)
+    assert isinstance(converted, str | int | float)
+    return converted
+
+
+def spec_of(instance: Pass) -> str:
+    """The spec that `parse_passes` reads back: the name, and the options that differ from the
+    defaults."""
+    changed = [
+        f"{option.name}={_text(getattr(instance, option.name))}"
+        for option in options_of(type(instance))
+        if getattr(instance, option.name) != option.default
+    ]
+    return instance.name + (f"{{{','.join(changed)}}}" if changed else "")
+
+
+def _text(value: OptionValue) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def single_stage(passes: Sequence[Pass], name: str = "passes") -> Pipeline:
+    """A pipeline of exactly these passes, as `--passes` asks for."""
+    return Pipeline((Stage("import", ()), Stage(name, tuple(passes))))
+
+
+def stop_after(
+    pipeline: Pipeline, stage: str, later: Sequence[str] = ("lower", "emit")
+) -> Pipeline:
+    """The pipeline up to and including a stage; all of it for one of the `later` stages, which
+    belong to the driver. Raises MbcError E0514 for a name that is neither."""
+    names = [s.name for s in pipeline.stages]
+    if stage in names:
+        return Pipeline(pipeline.stages[: names.index(stage) + 1])
+    if stage in later:
+        return pipeline
+    known = [*names, *later]
+    helps = [*nearest(stage, known), f"the stages: {', '.join(known)}"]
+    raise error("E0514", f"there is no stage '{stage}'", helps=helps)

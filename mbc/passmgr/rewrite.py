@@ -1,0 +1,100 @@
+"""Edits and questions that several passes share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mbc.diag import Location
+from mbc.ir.graph import Constant, Graph, Node, Operand
+from mbc.ir.op import Op
+from mbc.ir.types import TensorType
+from mbc.ir.views import Value
+
+
+class ConstantMaker:
+    """Derives constants from others, under names that are new to the graph. A constant that other
+    nodes share is never changed: the derived one stands beside it."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._taken = set(graph.constants())
+
+    def derive(
+        self,
+        name: str,
+        type: TensorType,
+        inputs: Sequence[Constant],
+        function: Callable[..., np.ndarray],
+    ) -> Constant:
+        """`function` of the inputs' arrays, rounded to f32; unbound if one of the inputs is.
+
+        Raises ValueError if the result does not have the shape of `type`."""
+        fresh = self._fresh(name)
+        if any(constant.data is None for constant in inputs):
+            return Constant(fresh, type)
+        derived = Constant.of(fresh, function(*(constant.array for constant in inputs)))
+        if derived.type != type:
+            raise ValueError(f"@{fresh} should be {type}, not {derived.type}")
+        return derived
+
+    def _fresh(self, wanted: str) -> str:
+        name, number = wanted, 1
+        while name in self._taken:
+            number += 1
+            name = f"{wanted}.{number}"
+        self._taken.add(name)
+        return name
+
+
+def candidate(op: Op, operands: Sequence[Operand | None]) -> Node:
+    """A node that belongs to no graph, to ask a backend about."""
+    types = op.infer([None if o is None else o.type for o in operands])
+    return Node(op, tuple(operands), tuple(Value("candidate", type) for type in types))
+
+
+def merge(graph: Graph, nodes: Sequence[Node], op: Op, operands: Sequence[Operand | None]) -> Node:
+    """Put one node in place of several, the last of which makes the results that survive. It
+    stands where the last stood, keeps its result names, and the locations of all."""
+    *absorbed, last = nodes
+    names = [result.name for result in last.results]
+    new = graph.replace(last, op, without_trailing_none(operands), locations=locations(nodes))
+    for result, name in zip(new.results, names, strict=True):
+        result.name = name
+    for node in reversed(absorbed):
+        graph.erase(node)
+    return new
+
+
+def locations(nodes: Sequence[Node]) -> tuple[Location, ...]:
+    """The source locations of all nodes, each once."""
+    return tuple(dict.fromkeys(at for node in nodes for at in node.locations))
+
+
+def without_trailing_none(operands: Sequence[Operand | None]) -> tuple[Operand | None, ...]:
+    """Operands without the absent ones at the end."""
+    count = len(operands)
+    while count and operands[count - 1] is None:
+        count -= 1
+    return tuple(operands[:count])
+
+
+def operand_at(node: Node, slot: int) -> Operand | None:
+    """The operand at a position, None where it is absent or the list is shorter."""
+    return node.operands[slot] if slot < len(node.operands) else None
+
+
+def name_of(item: Node | Value) -> str:
+    """How remarks name a node or value: `%3`."""
+    value = item.results[0] if isinstance(item, Node) else item
+    return f"%{value.name}"
+
+
+def why_shared(graph: Graph, value: Value) -> str:
+    """Why a value cannot vanish into its reader: "is an output", "has 2 users"; "" if it can."""
+    if graph.is_output(value):
+        return "is an output"
+    users = len(graph.users(value))
+    if users > 1:
+        return f"has {users} users"
+    return "is read twice" if graph.use_count(value) > 1 else ""

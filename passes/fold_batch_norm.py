@@ -1,0 +1,120 @@
+"""batch_norm(conv(x, w) + b) = conv(x, w * s) + (b - mean) * s + beta,
+with s = gamma / sqrt(variance + epsilon) for each output channel.
+
+Computed in float64 and rounded once, so that the result is as close as f32 allows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import ClassVar
+
+import numpy as np
+
+from mbc.ir.graph import Constant, Graph, Node
+from mbc.ir.types import Act, TensorType
+from mbc.ops.elementwise import BatchNorm
+from mbc.ops.linear import Conv2d, Dense
+from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.rewrite import ConstantMaker, merge, name_of, operand_at, why_shared
+
+BIAS, RESIDUAL = 2, 3
+
+
+@dataclass(frozen=True)
+class FoldBatchNorm:
+    """Fold batch normalisation into the weights of the conv2d or dense before it."""
+
+    name: ClassVar[str] = "fold-batch-norm"
+    tolerance: ClassVar[float] = 1e-4
+
+    def run(self, graph: Graph, context: PassContext) -> PassResult:
+        """Fold every batch_norm that only its convolution feeds."""
+        result = PassResult()
+        constants = ConstantMaker(graph)
+        for node in graph.topo():
+            if isinstance(node.op, BatchNorm):
+                _visit(graph, node, constants, result)
+        return result
+
+
+def _visit(graph: Graph, norm: Node, constants: ConstantMaker, result: PassResult) -> None:
+    view = norm.view(0)
+    if not view.is_plain:
+        result.note(f"not folded: {name_of(norm)} reads through a channel view", norm)
+        return
+    layer = graph.producer(view.value)
+    if layer is None or not isinstance(layer.op, Conv2d | Dense):
+        source = "a graph input" if layer is None else f"the result of {layer.op.mnemonic}"
+        result.note(
+            f"not folded: {name_of(norm)} reads {name_of(view.value)}, {source}, "
+            "not of a conv2d or dense",
+            norm,
+        )
+    elif refusal := _refusal(graph, layer):
+        result.note(f"not folded: {name_of(norm)} into {name_of(layer)}, which {refusal}", norm)
+    else:
+        _fold(graph, layer, norm, constants)
+        result.did(f"folded: {name_of(norm)} into {name_of(layer)}", norm)
+
+
+def _refusal(graph: Graph, layer: Node) -> str:
+    assert isinstance(layer.op, Conv2d | Dense)
+    if layer.op.act is not Act.NONE:
+        return f"has act={layer.op.act}"
+    if operand_at(layer, RESIDUAL) is not None:
+        return "adds a residual"
+    return why_shared(graph, layer.result)
+
+
+def _fold(graph: Graph, layer: Node, norm: Node, constants: ConstantMaker) -> None:
+    assert isinstance(norm.op, BatchNorm)
+    gamma, beta, mean, variance = (_constant(norm, slot) for slot in (1, 2, 3, 4))
+    weight, bias = _constant(layer, 1), layer.constant(BIAS)
+    epsilon = norm.op.epsilon
+    folded = constants.derive(
+        f"{weight.name}.folded",
+        weight.type,
+        [weight, gamma, variance],
+        partial(_scaled_weight, epsilon),
+    )
+    folded_bias = constants.derive(
+        f"{bias.name if bias else weight.name.removesuffix('.weight') + '.bias'}.folded",
+        TensorType((weight.type.channels,)),
+        [gamma, beta, mean, variance, *([bias] if bias else [])],
+        partial(_shifted_bias, epsilon),
+    )
+    merge(graph, [layer, norm], layer.op, [layer.view(0), folded, folded_bias])
+
+
+def _scale(epsilon: float, gamma: np.ndarray, variance: np.ndarray) -> np.ndarray:
+    scale: np.ndarray = gamma / np.sqrt(variance.astype(np.float64) + epsilon)
+    return scale
+
+
+def _scaled_weight(
+    epsilon: float, weight: np.ndarray, gamma: np.ndarray, variance: np.ndarray
+) -> np.ndarray:
+    """The output channels, which are the last axis of every weight, each times its scale."""
+    scaled: np.ndarray = weight * _scale(epsilon, gamma, variance)
+    return scaled
+
+
+def _shifted_bias(
+    epsilon: float,
+    gamma: np.ndarray,
+    beta: np.ndarray,
+    mean: np.ndarray,
+    variance: np.ndarray,
+    bias: np.ndarray | float = 0.0,
+) -> np.ndarray:
+    centred: np.ndarray = bias - mean.astype(np.float64)
+    shifted: np.ndarray = centred * _scale(epsilon, gamma, variance) + beta
+    return shifted
+
+
+def _constant(node: Node, slot: int) -> Constant:
+    constant = node.constant(slot)
+    assert constant is not None
+    return constant

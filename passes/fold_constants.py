@@ -1,0 +1,172 @@
+"""Folds what is known before the network runs.
+
+Weights are the only constants of this IR and stand directly at their ops, so what remains to fold
+are ops that change nothing, or whose attributes combine with those of the op before:
+
+    relu(relu(x)) = relu(x)         relu6(relu(x)) = relu6(x)      relu(relu6(x)) = relu6(x)
+    reshape(reshape(x)) = reshape(x)                               reshape to the same shape = x
+    transpose(transpose(x), p) = transpose(x, q∘p)                 transpose in order = x
+    a transpose that moves only axes of extent 1 = reshape
+    channel_shuffle(channel_shuffle(x, g), C/g) = x                1 or C groups = x
+    split into one part = x         concat of one = x              pool of 1x1, stride 1 = x
+    batch_norm = x where its weights are bound, every scale is 1 and every shift 0 in f32
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mbc.ir.graph import Graph, Node
+from mbc.ir.op import Op
+from mbc.ir.types import Act
+from mbc.ir.views import ChannelMap, ChannelView
+from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6
+from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
+from mbc.ops.pool import AvgPool, MaxPool
+from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.rewrite import merge, name_of
+
+
+@dataclass(frozen=True)
+class FoldConstants:
+    """Remove ops that change nothing, and combine chains of ops that move data."""
+
+    name: ClassVar[str] = "fold-constants"
+    tolerance: ClassVar[float] = 0.0
+
+    def run(self, graph: Graph, context: PassContext) -> PassResult:
+        """Fold in topological order, so that one sweep reaches the end of a chain."""
+        result = PassResult()
+        for node in graph.topo():
+            _visit(graph, node, result)
+        return result
+
+
+def _visit(graph: Graph, node: Node, result: PassResult) -> None:
+    if simpler := _combined(graph, node):
+        op, view = simpler
+        result.did(f"folded: {name_of(node)} = {node.op.mnemonic} reads {_text(view)}", node)
+        node = merge(graph, [node], op, [view])
+    if (same := _unchanged(graph, node)) is None:
+        return
+    if refusal := _refusal(graph, node, same):
+        result.note(f"not folded: {name_of(node)} = {node.op.mnemonic}: {refusal}", node)
+        return
+    result.did(f"folded: {name_of(node)} = {node.op.mnemonic} is {_text(same)}", node)
+    graph.replace_uses(node.result, same)
+    graph.erase(node)
+
+
+def _refusal(graph: Graph, node: Node, same: ChannelView) -> str:
+    """Why the readers of a node that changes nothing cannot read its operand."""
+    if not same.is_plain:
+        return "it reads through a channel view, which its readers may not"
+    if not graph.is_output(node.result):
+        return ""
+    if same.value in graph.inputs:
+        return f"it copies the input {_text(same)} to an output"
+    return f"it copies the output {_text(same)} to another" if graph.is_output(same.value) else ""
+
+
+def _text(view: ChannelView) -> str:
+    return ", ".join(map(name_of, view.values))
+
+
+def _combined(graph: Graph, node: Node) -> tuple[Op, ChannelView] | None:
+    """An op on an earlier value that does the same, if there is one."""
+    if isinstance(node.op, Transpose) and _keeps_order(node):
+        return Reshape(node.result.type.shape), node.view(0)
+    first = _producer(graph, node)
+    if first is None:
+        return None
+    match first.op, node.op:
+        case (Reshape(), Reshape()) | (Relu(), Relu6()):
+            return node.op, first.view(0)
+        case Transpose(perm=inner), Transpose(perm=outer):
+            return Transpose(tuple(inner[axis] for axis in outer)), first.view(0)
+    return None
+
+
+def _keeps_order(node: Node) -> bool:
+    """Whether a transpose leaves the elements where they are, though not in the same shape."""
+    assert isinstance(node.op, Transpose)
+    shape, perm = node.view(0).type.shape, node.op.perm
+    moved = [axis for axis in perm if shape[axis] > 1]
+    return moved == sorted(moved) and perm != tuple(range(len(perm)))
+
+
+def _unchanged(graph: Graph, node: Node) -> ChannelView | None:
+    """What the node's only result is equal to, if that exists already."""
+    match node.op:
+        case Relu() | Relu6():
+            return node.view(0) if _is_activated(graph, node) else None
+        case Concat() if len(node.operands) == 1:
+            return node.view(0)
+        case ChannelShuffle():
+            return _unshuffled(graph, node)
+    return node.view(0) if _is_identity(node) else None
+
+
+def _is_identity(node: Node) -> bool:
+    """Whether a node gives back its operand, whatever that is."""
+    match node.op:
+        case Reshape(shape=shape):
+            return shape == node.view(0).type.shape
+        case Transpose(perm=perm):
+            return perm == tuple(range(len(perm)))
+        case Split(sizes=sizes):
+            return len(sizes) == 1
+        case MaxPool(kernel=(1, 1), stride=(1, 1)) | AvgPool(kernel=(1, 1), stride=(1, 1)):
+            return True  # a pad must be smaller than the kernel, so there is none
+        case BatchNorm():
+            return _scales_nothing(node)
+    return False
+
+
+def _is_activated(graph: Graph, node: Node) -> bool:
+    """Whether the operand of a relu or relu6 already lies in the range of its results."""
+    producer = _producer(graph, node)
+    match producer.op if producer else None:
+        case Relu() | Conv2d(act=Act.RELU) | Dense(act=Act.RELU) | Add(act=Act.RELU):
+            return isinstance(node.op, Relu)
+        case Relu6() | Conv2d(act=Act.RELU6) | Dense(act=Act.RELU6) | Add(act=Act.RELU6):
+            return True
+    return False
+
+
+def _unshuffled(graph: Graph, node: Node) -> ChannelView | None:
+    """The operand of a shuffle, or of the shuffle before it, whose order the result has."""
+    order = _order(node)
+    if order.is_identity:
+        return node.view(0)
+    first = _producer(graph, node)
+    if first is None or not isinstance(first.op, ChannelShuffle):
+        return None
+    return first.view(0) if _order(first).after(order).is_identity else None
+
+
+def _order(shuffle: Node) -> ChannelMap:
+    assert isinstance(shuffle.op, ChannelShuffle)
+    return ChannelMap.shuffle(shuffle.op.groups, shuffle.result.type.channels)
+
+
+def _scales_nothing(node: Node) -> bool:
+    assert isinstance(node.op, BatchNorm)
+    constants = [node.constant(slot) for slot in (1, 2, 3, 4)]
+    arrays = [c.data.astype(np.float64) for c in constants if c is not None and c.data is not None]
+    if len(arrays) < 4:
+        return False
+    gamma, beta, mean, variance = arrays
+    scale = (gamma / np.sqrt(variance + node.op.epsilon)).astype(np.float32)
+    shift = (beta - mean * scale).astype(np.float32)
+    return bool(np.all(scale == 1) and np.all(shift == 0))
+
+
+def _producer(graph: Graph, node: Node) -> Node | None:
+    """What makes the operand of a node that reads it as it is stored."""
+    view = node.operands[0]
+    return graph.producer(view.value) if isinstance(view, ChannelView) and view.is_plain else None

@@ -1,0 +1,77 @@
+"""add(x, conv(y)) {act} = conv(y) {residual=x, act}: the epilogue adds before it stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from mbc.ir.graph import Graph, Node
+from mbc.ir.types import Act
+from mbc.ops.elementwise import Add
+from mbc.ops.linear import Conv2d
+from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.rewrite import candidate, merge, name_of, operand_at, why_shared
+
+RESIDUAL = 3
+
+
+@dataclass(frozen=True)
+class FuseResidualAdd:
+    """Fuse an addition, with its activation, into the conv2d that makes one of its operands."""
+
+    name: ClassVar[str] = "fuse-residual-add"
+    tolerance: ClassVar[float] = 0.0
+
+    def run(self, graph: Graph, context: PassContext) -> PassResult:
+        """Fuse each add into the later of the convolutions that it alone reads."""
+        result = PassResult()
+        for node in graph.topo():
+            if isinstance(node.op, Add):
+                _visit(graph, context, node, result)
+        return result
+
+
+def _visit(graph: Graph, context: PassContext, add: Node, result: PassResult) -> None:
+    refusals = []
+    for slot in _slots_of_convolutions(graph, add):
+        if refusal := _try(graph, context, add, slot, result):
+            refusals.append(refusal)
+        else:
+            return
+    reason = "; ".join(refusals) or "no operand is a conv2d read as it is stored"
+    result.note(f"not fused: {name_of(add)}: {reason}", add)
+
+
+def _slots_of_convolutions(graph: Graph, add: Node) -> list[int]:
+    """Operands that a conv2d makes, the later one first: the earlier one is then at hand."""
+    order = {node: position for position, node in enumerate(graph.topo())}
+    found = {}
+    for slot, view in enumerate(add.views):
+        node = graph.producer(view.value) if view.is_plain else None
+        if node is not None and isinstance(node.op, Conv2d):
+            found[slot] = order[node]
+    return sorted(found, key=lambda slot: -found[slot])
+
+
+def _try(graph: Graph, context: PassContext, add: Node, slot: int, result: PassResult) -> str:
+    """Fuse the add into the convolution at a slot, or say why not."""
+    conv, residual = graph.producer(add.view(slot).value), add.view(1 - slot)
+    assert conv is not None
+    assert isinstance(conv.op, Conv2d)
+    assert isinstance(add.op, Add)
+    if conv.op.act is not Act.NONE:
+        return f"{name_of(conv)} has act={conv.op.act}"
+    if operand_at(conv, RESIDUAL) is not None:
+        return f"{name_of(conv)} adds a residual already"
+    # A private result is read by the add alone, so the residual cannot depend on it.
+    if shared := why_shared(graph, conv.result):
+        return f"{name_of(conv)} {shared}"
+    if not residual.is_plain:
+        return "the other operand is a channel view"
+    op = replace(conv.op, act=add.op.act)
+    operands = [conv.view(0), conv.operands[1], operand_at(conv, 2), residual]
+    if not (support := context.backend.supports(candidate(op, operands))):
+        return f"the backend refuses: {support.reason}"
+    merge(graph, [conv, add], op, operands)
+    result.did(f"fused: {name_of(add)} into {name_of(conv)}", add)
+    return ""

@@ -1,0 +1,60 @@
+"""Which passes run, in which order: pipelines as data, one for each optimisation level.
+
+-O3 equals -O2 today; it is where passes will go that cost more compile time than most users want.
+"""
+
+from __future__ import annotations
+
+from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
+from mbc.passes.fold_batch_norm import FoldBatchNorm
+from mbc.passes.fold_constants import FoldConstants
+from mbc.passes.fuse_activation import FuseActivation
+from mbc.passes.fuse_depthwise_pointwise import FuseDepthwisePointwise
+from mbc.passes.fuse_residual_add import FuseResidualAdd
+from mbc.passes.plan_memory import PlanMemory
+from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
+from mbc.passes.remap_channel_shuffle import RemapChannelShuffle
+from mbc.passmgr.passes import Pass, Pipeline, Stage
+
+PASSES: tuple[type[Pass], ...] = (
+    FoldConstants,
+    EliminateDeadNodes,
+    RaiseChannelShuffle,
+    FoldBatchNorm,
+    FuseActivation,
+    FuseResidualAdd,
+    RemapChannelShuffle,
+    FuseDepthwisePointwise,
+    PlanMemory,
+)
+"""Every pass, in the order in which `mbc passes` lists them."""
+
+IMPORT = Stage("import", ())
+PLAN = Stage("plan", (PlanMemory(),))
+CANONICALIZE = Stage("canonicalize", (FoldConstants(), EliminateDeadNodes(), RaiseChannelShuffle()))
+
+O0 = Pipeline((IMPORT, Stage("canonicalize", ()), Stage("fuse", ()), PLAN))
+O1 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", (FoldBatchNorm(), FuseActivation())), PLAN))
+O2 = Pipeline(
+    (
+        IMPORT,
+        CANONICALIZE,
+        Stage(
+            "fuse",
+            (
+                FoldBatchNorm(),
+                FuseActivation(),
+                FuseResidualAdd(),
+                RemapChannelShuffle(),
+                FuseDepthwisePointwise(),
+            ),
+        ),
+        PLAN,
+    )
+)
+O3 = O2
+
+LEVELS: tuple[Pipeline, ...] = (O0, O1, O2, O3)
+"""The pipeline of each optimisation level, -O0 to -O3."""
+
+DEFAULT_LEVEL = 2

@@ -1,0 +1,56 @@
+"""A backend without kernels, for tests of passes: it says what its fields say."""
+
+from dataclasses import dataclass
+
+from mbc.ir.graph import Node
+from mbc.ir.types import TensorType
+from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6
+from mbc.ops.fused import Fused
+from mbc.ops.linear import Conv2d
+from mbc.targets.backend import Prediction, Support
+
+
+@dataclass(frozen=True)
+class FakeBackend:
+    """Supports everything that its fields do not refuse. Time is one cycle a multiply-add, and
+    `fused` times that in a fused body; buffers have no padding."""
+
+    views: bool = True
+    fusions: bool = True
+    activations: bool = True
+    residuals: bool = True
+    alias: bool = True
+    fused: float = 0.9
+
+    @property
+    def name(self) -> str:
+        return "fake"
+
+    def supports(self, node: Node) -> Support:
+        if isinstance(node.op, Fused):
+            return Support(self.fusions, "no fused kernels")
+        if not self.views and not all(view.is_plain for view in node.views):
+            return Support(False, "no channel views")
+        if not self.activations and getattr(node.op, "act", "none") != "none":
+            return Support(False, "no activations")
+        if not self.residuals and isinstance(node.op, Conv2d) and len(node.views) > 1:
+            return Support(False, "no residuals")
+        return Support(True)
+
+    def schedule(self, node: Node) -> object:
+        return None
+
+    def scratch_bytes(self, node: Node) -> int:
+        return 0
+
+    def predict(self, node: Node) -> Prediction:
+        macs = node.op.macs(node.operand_types)
+        return Prediction(macs * (self.fused if isinstance(node.op, Fused) else 1.0))
+
+    def buffer_bytes(self, type: TensorType) -> int:
+        return type.bytes
+
+    def may_alias(self, node: Node, slot: int) -> bool:
+        """Elementwise ops may write over what they read, convolutions over their residual."""
+        elementwise = isinstance(node.op, Relu | Relu6 | Add | BatchNorm)
+        return self.alias and (elementwise or (isinstance(node.op, Conv2d) and slot == 3))
