@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from mbc.ir.text.module import DumpFolder, load_module, write_dump
+from mbc.ir.text.parser import parse
 from mbc.ir.text.printer import print_graph, renumber
 
-__all__ = ["print_graph", "renumber"]
+__all__ = ["DumpFolder", "load_module", "parse", "print_graph", "renumber", "write_dump"]

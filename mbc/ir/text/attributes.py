@@ -1,0 +1,73 @@
+"""Attribute values from text, by the types of an op's dataclass fields."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from enum import StrEnum
+from math import isfinite
+from typing import Any, TypeAlias, get_args, get_type_hints
+
+from mbc.ir.op import Op
+
+MAX_INT = 2**31
+
+
+class Word(str):
+    """A bare word as it stands in the text: true, relu."""
+
+    __slots__ = ()
+
+
+Raw: TypeAlias = "int | float | str | tuple[Raw, ...]"
+
+
+def attribute_types(op: type[Op]) -> dict[str, Any]:
+    """The attributes of an op: name -> type, in the order in which they print."""
+    hints = get_type_hints(op)
+    return {field.name: hints[field.name] for field in fields(op)}
+
+
+def convert(raw: Raw, wanted: Any) -> Any:
+    """A value of the wanted type (int, float, bool, str, an enum, or a tuple of these).
+
+    Raises ValueError that says what was expected.
+    """
+    value = _convert(raw, wanted)
+    if value is None:
+        raise ValueError(f"expected {describe(wanted)}")
+    return value
+
+
+def _convert(raw: Raw, wanted: Any) -> Any:
+    if parts := get_args(wanted):
+        return _convert_tuple(raw, parts)
+    if issubclass(wanted, StrEnum):
+        return wanted(raw) if isinstance(raw, Word) and raw in list(wanted) else None
+    if wanted is bool:
+        return {"true": True, "false": False}.get(raw) if isinstance(raw, Word) else None
+    if wanted is str:
+        return raw if isinstance(raw, str) and not isinstance(raw, Word) else None
+    if wanted is float:
+        return float(raw) if isinstance(raw, int | float) and isfinite(raw) else None
+    return raw if isinstance(raw, int) and abs(raw) <= MAX_INT else None
+
+
+def _convert_tuple(raw: Raw, parts: tuple[Any, ...]) -> tuple[Any, ...] | None:
+    if not isinstance(raw, tuple):
+        return None
+    wanted = (parts[0],) * len(raw) if parts[-1] is Ellipsis else parts
+    if len(raw) != len(wanted):
+        return None
+    values = tuple(_convert(item, part) for item, part in zip(raw, wanted, strict=True))
+    return None if None in values else values
+
+
+def describe(wanted: Any) -> str:
+    """The type in words, for messages."""
+    if parts := get_args(wanted):
+        count = "" if parts[-1] is Ellipsis else f"{len(parts)} "
+        return f"{count}integers in parentheses"
+    if issubclass(wanted, StrEnum):
+        return f"one of {', '.join(wanted)}"
+    words = {bool: "true or false", str: "a string in quotes", float: "a finite number"}
+    return words.get(wanted, f"an integer up to {MAX_INT}")

@@ -1,0 +1,158 @@
+"""A place in a list of tokens, and what every rule of the grammar does with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import TypeVar
+
+from mbc.diag import Diagnostic, MbcError
+from mbc.ir.text.lexer import Kind, Source, Token, tokenize
+
+MAX_PROBLEMS = 20
+STATEMENT_WORDS = ("const", "arena", "return")
+
+T = TypeVar("T")
+
+
+class Cursor:
+    """Reads tokens; a rule that fails raises MbcError, a statement catches it and goes on."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.problems: list[Diagnostic] = []
+        self._tokens = tokenize(source.text)
+        self._index = 0
+
+    @property
+    def token(self) -> Token:
+        """The next token."""
+        return self._tokens[self._index]
+
+    @property
+    def previous(self) -> Token:
+        """The token read last."""
+        return self._tokens[max(self._index - 1, 0)]
+
+    def ahead(self) -> Token:
+        """The token after the next."""
+        return self._tokens[min(self._index + 1, len(self._tokens) - 1)]
+
+    def take(self) -> Token:
+        """Read a token."""
+        token = self.token
+        self._index = min(self._index + 1, len(self._tokens) - 1)
+        return token
+
+    def at(self, *texts: str) -> bool:
+        """Whether the next token is one of these words or marks."""
+        return self.token.text in texts and self.token.kind in (Kind.WORD, Kind.PUNCTUATION)
+
+    def accept(self, text: str) -> bool:
+        """Read a word or mark if it is the next token."""
+        found = self.at(text)
+        if found:
+            self.take()
+        return found
+
+    def expect(self, text: str) -> Token:
+        """Read a word or mark that must come."""
+        if not self.at(text):
+            raise self.unexpected(f"'{text}'")
+        return self.take()
+
+    def expect_kind(self, kind: Kind) -> Token:
+        """Read a token of a kind that must come."""
+        if self.token.kind is not kind:
+            raise self.unexpected(kind.value)
+        return self.take()
+
+    def integer(self, *, least: int = 0, most: int = 2**63 - 1) -> int:
+        """Read an integer within limits."""
+        token = self.expect_kind(Kind.NUMBER)
+        try:
+            value = int(token.text)
+        except ValueError:
+            raise self.fail("E0302", f"expected an integer, found {token}", token) from None
+        if not least <= value <= most:
+            raise self.fail("E0306", f"expected {least} to {most}, found {value}", token)
+        return value
+
+    def string(self) -> str:
+        """Read a string literal."""
+        return self._unquote(self.expect_kind(Kind.STRING))
+
+    def symbol(self) -> str:
+        """Read `@name` or `@"name"`."""
+        token = self.expect_kind(Kind.SYMBOL)
+        name = token.text[1:]
+        return self._unquote(token, name) if name.startswith('"') else name
+
+    def _unquote(self, token: Token, literal: str | None = None) -> str:
+        try:
+            text = json.loads(token.text if literal is None else literal)
+        except ValueError:
+            raise self.fail("E0302", "a string has an escape that is not JSON's", token) from None
+        assert isinstance(text, str)
+        return text
+
+    def items(self, rule: Callable[[], T], close: str) -> list[T]:
+        """Comma-separated items up to a closing mark, which is read too."""
+        found: list[T] = []
+        while not self.at(close):
+            if found:
+                self.expect(",")
+            found.append(rule())
+        self.take()
+        return found
+
+    # errors
+
+    def fail(
+        self,
+        code: str,
+        message: str,
+        first: Token,
+        last: Token | None = None,
+        label: str = "",
+        helps: tuple[str, ...] = (),
+    ) -> MbcError:
+        """An error at a span of tokens."""
+        return self.source.problem(code, message, first, last, label, helps)
+
+    def unexpected(self, wanted: str) -> MbcError:
+        """The error that something else was expected here."""
+        if self.token.kind is Kind.BAD:
+            return self.fail("E0301", f"{self.token} cannot stand in IR text", self.token)
+        return self.fail("E0302", f"expected {wanted}, found {self.token}", self.token)
+
+    def report(self, problem: MbcError) -> None:
+        """Note an error; once per place, and the first ones only."""
+        for diagnostic in problem.diagnostics:
+            known = {(p.location, p.code) for p in self.problems}
+            if (diagnostic.location, diagnostic.code) not in known:
+                self.problems.append(diagnostic)
+        if len(self.problems) >= MAX_PROBLEMS:
+            raise MbcError(*self.problems)
+
+    def mark(self) -> int:
+        """The place, for `recover`."""
+        return self._index
+
+    def recover(self, start: int) -> None:
+        """Skip the rest of the statement that began at `start`: to a line that begins another one,
+        past any block that the broken one opened."""
+        failed, depth, index = self._index, 0, start
+        while self._tokens[index].kind is not Kind.END:
+            token = self._tokens[index]
+            if index > start and depth <= 0 and index >= failed and self._ends(index):
+                break
+            depth += (token.text == "{") - (token.text == "}")
+            index += 1
+        self._index = index
+
+    def _ends(self, index: int) -> bool:
+        """Whether a statement cannot go on here: the block closes, or a line begins another."""
+        token, before = self._tokens[index], self._tokens[index - 1]
+        begins = token.kind is Kind.VALUE or token.text in STATEMENT_WORDS
+        return token.text == "}" or (token.line > before.line and begins)

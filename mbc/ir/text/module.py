@@ -1,0 +1,186 @@
+"""Text with its data: `.mbc` files and the one `constants.safetensors` beside them.
+
+The side-car is content-addressed: each array stands there once, under the first 16 hex digits of
+the SHA-256 of its type and bytes, and the text of each dump names these digits. So the dumps of all
+passes share the arrays that passes do not change.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from mbc.diag import Diagnostic, MbcError, error
+from mbc.ir.graph import Constant, Graph
+from mbc.ir.text.parser import Module, parse_module
+from mbc.ir.text.printer import print_graph
+
+SIDECAR = "constants.safetensors"
+HASH_IN_TEXT = re.compile(r"#([0-9a-f]{16})\b")
+
+
+def content_hash(constant: Constant) -> str:
+    """16 hex digits that depend on type and bytes; the constant must have data."""
+    digest = hashlib.sha256(str(constant.type).encode())
+    digest.update(np.ascontiguousarray(constant.array, dtype="<f4").data)
+    return digest.hexdigest()[:16]
+
+
+class DumpFolder:
+    """A folder of dumps of one compilation; a context manager, or call `close`.
+
+    Texts are written at once, the arrays of all of them together at the end; arrays of other dumps
+    that lie in the folder are kept as long as these name them.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._arrays: dict[str, np.ndarray] = {}
+        self._hashes: dict[Constant, str] = {}
+        with _writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+
+    def __enter__(self) -> DumpFolder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exception: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def write(self, graph: Graph, filename: str, *, locations: bool = False) -> Path:
+        """Write the text of a graph; its bound constants carry their hashes."""
+        hashes = {c.name: self._add(c) for c in graph.constants().values() if c.data is not None}
+        text = print_graph(graph, locations=locations, hashes=hashes)
+        path = self.folder / filename
+        _replace(path, text.encode())
+        return path
+
+    def close(self) -> None:
+        """Write the arrays, and forget them; without any, no file is written."""
+        if not self._arrays:
+            return
+        named = {name for text in self._texts() for name in HASH_IN_TEXT.findall(text)}
+        older = dict(_older_arrays(self.folder / SIDECAR, named - self._arrays.keys()))
+        arrays = dict(sorted((older | self._arrays).items()))
+        _replace(self.folder / SIDECAR, save(arrays))
+        self._arrays, self._hashes = {}, {}
+
+    def _add(self, constant: Constant) -> str:
+        if constant not in self._hashes:
+            name = self._hashes[constant] = content_hash(constant)
+            self._arrays[name] = np.ascontiguousarray(constant.array, dtype="<f4")
+        return self._hashes[constant]
+
+    def _texts(self) -> Iterator[str]:
+        for path in self.folder.glob("*.mbc"):
+            with contextlib.suppress(OSError):
+                yield path.read_text(errors="replace")
+
+
+def write_dump(graph: Graph, folder: Path, filename: str) -> Path:
+    """Write one dump and its constants; returns the path of the text."""
+    with DumpFolder(folder) as dumps:
+        return dumps.write(graph, filename)
+
+
+def load_module(path: Path) -> Graph:
+    """The graph of a `.mbc` file, with data where the text gives hashes.
+
+    Raises MbcError: E0701 (cannot be read), E0301 (not UTF-8), what `parse` raises, E0320 and E0321
+    (the side-car lacks the data, or it is not what the text names).
+    """
+    module = parse_module(_read_text(path), str(path))
+    if module.hashes:
+        _bind(module, path.parent / SIDECAR)
+    return module.graph
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except OSError as problem:
+        raise error("E0701", f"cannot read {path}: {problem.strerror}") from None
+    except UnicodeDecodeError as problem:
+        raise error("E0301", f"{path} is not UTF-8 text: byte {problem.start}") from None
+
+
+def _bind(module: Module, sidecar: Path) -> None:
+    constants = module.graph.constants()
+    wanted = {name: content for name, content in module.hashes.items() if name in constants}
+    arrays = _read_arrays(sidecar, set(wanted.values()))
+    problems: list[Diagnostic] = []
+    for name, content in wanted.items():
+        reason = _bind_one(constants[name], content, arrays)
+        if reason:
+            place = module.places[name]
+            problems.append(Diagnostic("E0321", f"@{name}: {reason}", place, sidecar.name))
+    if problems:
+        raise MbcError(*problems[:10])
+
+
+def _bind_one(constant: Constant, content: str, arrays: Mapping[str, np.ndarray]) -> str:
+    """Give the constant its data; returns what is wrong with it, if anything."""
+    data = arrays.get(content)
+    if data is None:
+        return f"there is no data #{content}"
+    found = f"{data.dtype}{list(data.shape)}"
+    if data.dtype != np.float32 or data.shape != constant.type.shape:
+        return f"the data #{content} is {found}, expected {constant.type}"
+    bound = Constant.of(constant.name, data)
+    if content_hash(bound) != content:
+        return f"the data #{content} is damaged: its hash is #{content_hash(bound)}"
+    constant.data = bound.data
+    return ""
+
+
+def _read_arrays(sidecar: Path, wanted: set[str]) -> dict[str, np.ndarray]:
+    try:
+        with safe_open(sidecar, "numpy") as file:
+            return {name: file.get_tensor(name) for name in wanted & set(file.keys())}
+    except (OSError, SafetensorError) as problem:
+        raise error(
+            "E0320",
+            f"cannot read the constants in {sidecar}: {problem}",
+            helps=[f"a dump needs the {SIDECAR} that was written beside it"],
+        ) from None
+
+
+def _older_arrays(sidecar: Path, wanted: Iterable[str]) -> Mapping[str, np.ndarray]:
+    """What an earlier run left; nothing where it cannot be read, for it is about to be replaced."""
+    try:
+        return _read_arrays(sidecar, set(wanted))
+    except MbcError:
+        return {}
+
+
+@contextlib.contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as problem:
+        raise error("E0703", f"cannot write {path}: {problem.strerror or problem}") from None
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write beside, then rename: a reader sees the old file or the new one."""
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    with _writing(path):
+        try:
+            beside.write_bytes(content)
+            beside.replace(path)
+        except BaseException:
+            beside.unlink(missing_ok=True)
+            raise

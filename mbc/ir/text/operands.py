@@ -1,0 +1,227 @@
+"""The parts of a statement: types, operands with their views, attributes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from math import prod
+
+from mbc.diag import nearest
+from mbc.ir.graph import Constant, Graph, Operand
+from mbc.ir.text.attributes import MAX_INT, Raw, Word
+from mbc.ir.text.cursor import Cursor
+from mbc.ir.text.lexer import Kind, Token
+from mbc.ir.types import DType, TensorType
+from mbc.ir.verify import view_problems
+from mbc.ir.views import ChannelMap, ChannelView, Segment, Value
+
+MAX_RANK = 8
+MAX_ELEMENTS = 2**40
+MAX_CHANNELS = 2**20  # of a value; views hold a number per channel
+MAX_ALL_CHANNELS = 2**23  # of all values and views of a file together
+
+
+class PoisonedError(Exception):
+    """A name whose definition was wrong: the error is reported already, so its uses stay silent."""
+
+
+@dataclass
+class Scope:
+    """What names mean in one graph; None where the definition was wrong. Bodies of fused nodes
+    share the constants."""
+
+    graph: Graph
+    constants: dict[str, Constant | None]
+    values: dict[str, ChannelView | None] = field(default_factory=dict)
+    depth: int = 0
+
+    def define(self, name: str, value: Value) -> None:
+        """Give a name its meaning."""
+        self.values[name] = ChannelView.of(value)
+
+
+class OperandParser:
+    """The rules below a statement."""
+
+    def __init__(self, cursor: Cursor) -> None:
+        self.cursor = cursor
+        self._all_channels = 0
+
+    # types
+
+    def type(self) -> TensorType:
+        """`f32[1,28,28,240]`."""
+        word = self.cursor.expect_kind(Kind.WORD)
+        if word.text not in list(DType):
+            helps = (f"the element types are {', '.join(DType)}",)
+            raise self.cursor.fail("E0302", f"unknown element type {word}", word, helps=helps)
+        self.cursor.expect("[")
+        shape = tuple(self.cursor.items(lambda: self.cursor.integer(least=1, most=MAX_INT), "]"))
+        if not 1 <= len(shape) <= MAX_RANK or prod(shape) > MAX_ELEMENTS:
+            limits = f"a type has 1 to {MAX_RANK} axes and at most {MAX_ELEMENTS} elements"
+            raise self.cursor.fail("E0306", limits, word, self.cursor.previous)
+        return TensorType(shape, DType(word.text))
+
+    def placed_type(self) -> tuple[TensorType, int | None]:
+        """The type of a value, with `at OFFSET` where it has a place in the arena."""
+        start = self.cursor.token
+        type = self.type()
+        if type.channels > MAX_CHANNELS:
+            message = f"a value has at most {MAX_CHANNELS} channels, found {type.channels}"
+            raise self.cursor.fail("E0306", message, start, self.cursor.previous)
+        self._count(type.channels, start)
+        return type, self.cursor.integer() if self.cursor.accept("at") else None
+
+    # operands
+
+    def identifier(self, what: str) -> str:
+        """A word without dots."""
+        token = self.cursor.expect_kind(Kind.WORD)
+        if "." in token.text:
+            message = f"the name of {what} is not an identifier: {token}"
+            raise self.cursor.fail("E0312", message, token)
+        return token.text
+
+    def operand(self, scope: Scope) -> Operand:
+        """`@w`, `%0`, or a view."""
+        if self.cursor.token.kind is Kind.SYMBOL:
+            return self._constant(scope)
+        return self.view(scope)
+
+    def _constant(self, scope: Scope) -> Constant:
+        token = self.cursor.token
+        name = self.cursor.symbol()
+        if name not in scope.constants:
+            helps = nearest(name, scope.constants)
+            raise self.cursor.fail("E0305", f"no constant is named {token}", token, helps=helps)
+        constant = scope.constants[name]
+        if constant is None:
+            raise PoisonedError
+        return constant
+
+    def view(self, scope: Scope) -> ChannelView:
+        """`%0`, `%0[0:29]`, `[%a[0:29], %b]`, each with an order in brackets after it or not."""
+        start = self.cursor.token
+        if self.cursor.accept("["):
+            parts = self.cursor.items(lambda: self._part(scope), "]")
+        else:
+            parts = [self._part(scope)]
+        if not parts:
+            raise self.cursor.fail("E0309", "a view of no channels", start, self.cursor.previous)
+        view = parts[0] if len(parts) == 1 else self._joined(parts, start)
+        return view.through(self._order(len(view.order))) if self.cursor.at("[") else view
+
+    def _joined(self, parts: list[ChannelView], start: Token) -> ChannelView:
+        self._count(sum(len(part.order) for part in parts), start)
+        view = ChannelView.concat(parts)
+        for problem in view_problems(view):
+            raise self.cursor.fail("E0309", problem, start, self.cursor.previous)
+        return view
+
+    def _part(self, scope: Scope) -> ChannelView:
+        """A value, or a run of its channels."""
+        whole = self.value(scope)
+        if not (self.cursor.at("[") and self.cursor.ahead().kind is Kind.NUMBER):
+            return whole
+        start = self.cursor.expect("[")
+        first, end = self._run(len(whole.order), start)
+        self.cursor.expect("]")
+        segment = Segment(whole.value, first, end - first)
+        return ChannelView((segment,), ChannelMap.identity(end - first))
+
+    def value(self, scope: Scope) -> ChannelView:
+        """A value that is defined above."""
+        token = self.cursor.expect_kind(Kind.VALUE)
+        name = token.text[1:]
+        if name not in scope.values:
+            helps = nearest(name, scope.values) if not name.isdigit() else ()
+            message = f"{token} is not defined above"
+            raise self.cursor.fail("E0305", message, token, helps=helps)
+        view = scope.values[name]
+        if view is None:
+            raise PoisonedError
+        return view
+
+    def _run(self, channels: int, start: Token) -> tuple[int, int]:
+        """`first:end` below a number of channels."""
+        first = self.cursor.integer(most=MAX_INT)
+        self.cursor.expect(":")
+        end = self.cursor.integer(most=MAX_INT)
+        if not first < end <= channels:
+            message = f"{first}:{end} is no run of {channels} channels"
+            raise self.cursor.fail("E0309", message, start, self.cursor.previous)
+        self._count(end - first, start)
+        return first, end
+
+    def _order(self, channels: int) -> ChannelMap:
+        """`[c -> (c mod g)*n + c floordiv g]` or `[perm 0 5 1:3]`."""
+        start = self.cursor.expect("[")
+        if self.cursor.accept("perm"):
+            return self._permutation(channels, start)
+        groups, each, again = self._shuffle()
+        if groups != again or groups * each != channels:
+            message = f"this is no channel shuffle of {channels} channels"
+            label = f"{groups} groups of {each}"
+            raise self.cursor.fail("E0309", message, start, self.cursor.previous, label)
+        self._count(channels, start)
+        return ChannelMap.shuffle(groups, channels)
+
+    def _shuffle(self) -> tuple[int, int, int]:
+        """`c -> (c mod g)*n + c floordiv g]` after the bracket: g, n and the second g."""
+        groups = self._number_after("c", "->", "(", "c", "mod")
+        each = self._number_after(")", "*")
+        again = self._number_after("+", "c", "floordiv")
+        self.cursor.expect("]")
+        return groups, each, again
+
+    def _number_after(self, *words: str) -> int:
+        for word in words:
+            self.cursor.expect(word)
+        return self.cursor.integer(least=1, most=MAX_INT)
+
+    def _permutation(self, channels: int, start: Token) -> ChannelMap:
+        indices: list[int] = []
+        while not self.cursor.accept("]"):
+            if self.cursor.ahead().text == ":":
+                indices += range(*self._run(channels, self.cursor.token))
+            else:
+                indices.append(self.cursor.integer(most=channels - 1))
+                self._count(1, start)
+        if not indices:
+            raise self.cursor.fail("E0309", "an order of no channels", start, self.cursor.previous)
+        return ChannelMap(tuple(indices))
+
+    def _count(self, channels: int, start: Token) -> None:
+        self._all_channels += channels
+        if self._all_channels > MAX_ALL_CHANNELS:
+            message = f"a file has at most {MAX_ALL_CHANNELS} channels in all"
+            raise self.cursor.fail("E0306", message, start, self.cursor.previous)
+
+    # attributes
+
+    def raw(self) -> Raw:
+        """An attribute value before its type is known."""
+        token = self.cursor.token
+        match token.kind:
+            case Kind.STRING:
+                return self.cursor.string()
+            case Kind.WORD:
+                return Word(self.cursor.take().text)
+            case Kind.NUMBER:
+                return _number(self.cursor.take().text)
+            case Kind.PUNCTUATION if self.cursor.accept("("):
+                return tuple(self.cursor.items(self._plain_number, ")"))
+            case _:
+                raise self.cursor.unexpected("an attribute value")
+
+    def _plain_number(self) -> Raw:
+        return _number(self.cursor.expect_kind(Kind.NUMBER).text)
+
+    def braces(self, rule: Callable[[], None]) -> None:
+        """`{item, …}`, or nothing."""
+        if self.cursor.accept("{"):
+            self.cursor.items(rule, "}")
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.lstrip("-").isdecimal() else float(text)

@@ -1,0 +1,344 @@
+"""Canonical text, or text written by hand, to a graph. The grammar is in docs/ir.md.
+
+A statement that is wrong is reported and skipped; what uses its results stays silent, so the errors
+of one run are independent of each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from mbc.diag import Location, MbcError, nearest
+from mbc.ir.graph import Constant, Graph, Operand
+from mbc.ir.op import Op, OpError
+from mbc.ir.text.attributes import attribute_types, convert
+from mbc.ir.text.cursor import Cursor
+from mbc.ir.text.lexer import Kind, Source, Token
+from mbc.ir.text.operands import MAX_RANK, OperandParser, PoisonedError, Scope
+from mbc.ir.types import TensorType
+from mbc.ir.verify import role_problems
+from mbc.ir.views import ChannelView
+from mbc.ops import OPS
+from mbc.ops.fused import Fused
+
+MAX_DEPTH = 16
+MNEMONICS: dict[str, type[Op]] = {op.mnemonic: op for op in OPS}
+ATTRIBUTES = {op.mnemonic: attribute_types(op) for op in OPS}
+
+
+@dataclass(frozen=True)
+class Module:
+    """A parsed file: its graph, and the content hashes of constants with where they stand."""
+
+    graph: Graph
+    hashes: dict[str, str] = field(default_factory=dict)
+    places: dict[str, Location] = field(default_factory=dict)
+
+
+def parse(text: str, filename: str = "<text>") -> Graph:
+    """The graph of a text; each node's location is its line. Raises MbcError (E0301 to E0309, or an
+    op's own E02xx) with all independent errors."""
+    return parse_module(text, filename).graph
+
+
+def parse_module(text: str, filename: str = "<text>") -> Module:
+    """As `parse`, with the hashes that tell which data the constants have."""
+    cursor = Cursor(Source(text, filename))
+    try:
+        module = _Parser(cursor).module()
+    except MbcError as problem:
+        raise MbcError(*dict.fromkeys((*cursor.problems, *problem.diagnostics))) from None
+    if cursor.problems:
+        raise MbcError(*cursor.problems)
+    return module
+
+
+@dataclass
+class _Statement:
+    """`%0, %1 = …`: the names of the results, and where it began."""
+
+    names: list[Token]
+    start: Token
+
+
+class _Parser(OperandParser):
+    def __init__(self, cursor: Cursor) -> None:
+        super().__init__(cursor)
+        self.wrong_statements = 0
+        self.hashes: dict[str, str] = {}
+        self.places: dict[str, Location] = {}
+
+    # modules and graphs
+
+    def module(self) -> Module:
+        meta: dict[str, str] = {}
+        if self.cursor.accept("module"):
+            self.cursor.expect("{")
+            self.cursor.items(lambda: self._meta(meta), "}")
+        self.cursor.expect("graph")
+        graph = Graph(self.cursor.symbol(), meta)
+        self._graph(Scope(graph, {}))
+        if self.cursor.token.kind is not Kind.END:
+            raise self.cursor.unexpected("the end of the file")
+        return Module(graph, self.hashes, self.places)
+
+    def _meta(self, meta: dict[str, str]) -> None:
+        token = self.cursor.token
+        key = self.cursor.string() if token.kind is Kind.STRING else self._word()
+        if key in meta:
+            raise self.cursor.fail("E0304", f"{token} is given twice", token)
+        self.cursor.expect("=")
+        meta[key] = self.cursor.string()
+
+    def _word(self) -> str:
+        return self.cursor.expect_kind(Kind.WORD).text
+
+    def _graph(self, scope: Scope) -> None:
+        self.cursor.expect("(")
+        self.cursor.items(lambda: self._parameter(scope), ")")
+        self.cursor.expect("{")
+        self._body(scope)
+        self.cursor.expect("}")
+
+    def _parameter(self, scope: Scope) -> None:
+        name = self._new_name(scope)
+        self.cursor.expect(":")
+        type, offset = self.placed_type()
+        value = scope.graph.add_input(name.text[1:], type)
+        value.offset = offset
+        scope.define(value.name, value)
+
+    def _new_name(self, scope: Scope) -> Token:
+        token = self.cursor.expect_kind(Kind.VALUE)
+        if token.text[1].isdigit():
+            message = f"the input {token} is not an identifier: numbers name results"
+            raise self.cursor.fail("E0312", message, token)
+        self._check_new(token, scope)
+        return token
+
+    def _check_new(self, token: Token, scope: Scope) -> None:
+        if token.text[1:] in scope.values:
+            raise self.cursor.fail("E0305", f"{token} is defined twice", token)
+
+    # statements
+
+    def _body(self, scope: Scope) -> None:
+        """Statements up to and with `return`."""
+        returned = False
+        while not returned:
+            if self.cursor.token.kind is Kind.END or self.cursor.at("}"):
+                raise self.cursor.unexpected("'return'")
+            returned = self.cursor.at("return")
+            self._guarded(scope)
+
+    def _guarded(self, scope: Scope) -> None:
+        """A statement; if it is wrong, report, skip it, and let its results be silent."""
+        start, statement = self.cursor.mark(), _Statement([], self.cursor.token)
+        try:
+            self._statement(scope, statement)
+            return
+        except PoisonedError:
+            pass
+        except MbcError as problem:
+            self.cursor.report(problem)
+        self.wrong_statements += 1
+        for name in statement.names:
+            scope.values.setdefault(name.text[1:], None)
+        self.cursor.recover(start)
+
+    def _statement(self, scope: Scope, statement: _Statement) -> None:
+        if self.cursor.at("const") and scope.depth == 0:
+            self._declare(scope)
+        elif self.cursor.accept("arena"):
+            scope.graph.arena_bytes = self.cursor.integer()
+        elif self.cursor.accept("return"):
+            self._return(scope)
+        elif self.cursor.token.kind is Kind.VALUE:
+            self._node(scope, statement)
+        else:
+            raise self.cursor.unexpected("a statement")
+
+    def _declare(self, scope: Scope) -> None:
+        """`const @w : f32[3,3,1,60] = #1f2e3d4c5b6a7988`."""
+        start = self.cursor.expect("const")
+        token = self.cursor.token
+        name = self.cursor.symbol()
+        known = name in scope.constants
+        scope.constants.setdefault(name, None)
+        if known:
+            raise self.cursor.fail("E0305", f"{token} is defined twice", token)
+        self.cursor.expect(":")
+        scope.constants[name] = Constant(name, self.type())
+        if self.cursor.accept("="):
+            self.hashes[name] = self.cursor.expect_kind(Kind.HASH).text[1:]
+            self.places[name] = self.cursor.source.span(start, self.cursor.previous)
+
+    def _return(self, scope: Scope) -> None:
+        names: list[str] = []
+        views: list[ChannelView] = []
+        while not self.cursor.at("}"):
+            if views:
+                self.cursor.expect(",")
+            views.append(self.view(scope))
+            if self.cursor.accept("as"):
+                names.append(self._output_name(names))
+        if names and len(names) != len(views):
+            raise self.cursor.fail("E0302", "name all outputs, or none", self.cursor.previous)
+        scope.graph.set_outputs(views, names or None)
+
+    def _output_name(self, names: list[str]) -> str:
+        token = self.cursor.token
+        name = self.identifier("a graph output")
+        if name in names:
+            raise self.cursor.fail("E0305", f"two outputs are named {token}", token)
+        return name
+
+    # nodes
+
+    def _node(self, scope: Scope, statement: _Statement) -> None:
+        while True:
+            statement.names.append(self.cursor.expect_kind(Kind.VALUE))
+            if not self.cursor.accept(","):
+                break
+        self.cursor.expect("=")
+        call = self.cursor.token
+        mnemonic = self._word()
+        op: Op
+        if mnemonic == Fused.mnemonic:
+            op, operands = self._fused(scope)
+        elif mnemonic in MNEMONICS:
+            op, operands = self._call(scope, MNEMONICS[mnemonic], call)
+        else:
+            helps = nearest(mnemonic, MNEMONICS)
+            raise self.cursor.fail("E0303", f"there is no op {call}", call, helps=helps)
+        self._add(scope, statement, op, operands, (call, self.cursor.previous))
+
+    def _add(
+        self,
+        scope: Scope,
+        statement: _Statement,
+        op: Op,
+        operands: list[Operand | None],
+        call: tuple[Token, Token],
+    ) -> None:
+        inferred = self._infer(op, operands, call)
+        self.cursor.expect(":")
+        start = self.cursor.token
+        declared = self._types()
+        if tuple(type for type, _ in declared) != inferred:
+            found = ", ".join(map(str, inferred))
+            message = f"the op gives {found}, not the type that is written here"
+            raise self.cursor.fail("E0307", message, start, self.cursor.previous)
+        self._check_names(scope, statement, len(inferred))
+        span = self.cursor.source.span(statement.start, self.cursor.previous)
+        node = scope.graph.add(op, operands, locations=(span,))
+        for name, value, (_, offset) in zip(statement.names, node.results, declared, strict=True):
+            value.offset = offset
+            scope.define(name.text[1:], value)
+
+    def _types(self) -> list[tuple[TensorType, int | None]]:
+        types = [self.placed_type()]
+        while self.cursor.accept(","):
+            types.append(self.placed_type())
+        return types
+
+    def _check_names(self, scope: Scope, statement: _Statement, results: int) -> None:
+        names = statement.names
+        if len(names) != results:
+            message = f"the op has {results} results, {len(names)} names are given"
+            raise self.cursor.fail("E0308", message, names[0], names[-1])
+        for index, name in enumerate(names):
+            self._check_new(name, scope)
+            if name.text in [other.text for other in names[:index]]:
+                raise self.cursor.fail("E0305", f"{name} is defined twice", name)
+
+    def _infer(
+        self, op: Op, operands: list[Operand | None], call: tuple[Token, Token]
+    ) -> tuple[TensorType, ...]:
+        for problem in role_problems(op, operands):
+            raise self.cursor.fail("E0308", f"{op.mnemonic}: {problem}", *call)
+        try:
+            return op.infer([None if o is None else o.type for o in operands])
+        except OpError as problem:
+            helps = (problem.help,) if problem.help else ()
+            raise self.cursor.fail(
+                problem.code, problem.message, *call, label=problem.label, helps=helps
+            ) from None
+
+    def _call(self, scope: Scope, op: type[Op], call: Token) -> tuple[Op, list[Operand | None]]:
+        """`(%0, @w) {groups=3, residual=%x}`."""
+        self.cursor.expect("(")
+        operands: list[Operand | None] = [*self.cursor.items(lambda: self.operand(scope), ")")]
+        attributes: dict[str, Any] = {}
+        slots = {spec.name: i for i, spec in enumerate(op.operands) if spec.optional}
+        self.braces(lambda: self._item(scope, op, operands, slots, attributes))
+        while operands and operands[-1] is None:
+            operands.pop()
+        return op(**attributes), operands
+
+    def _item(
+        self,
+        scope: Scope,
+        op: type[Op],
+        operands: list[Operand | None],
+        slots: dict[str, int],
+        attributes: dict[str, Any],
+    ) -> None:
+        """`residual=%x` or `groups=3`."""
+        token = self.cursor.token
+        name = self._word()
+        types = ATTRIBUTES[op.mnemonic]
+        if name not in types and name not in slots:
+            helps = nearest(name, [*types, *slots])
+            message = f"{op.mnemonic} has no attribute {token}"
+            raise self.cursor.fail("E0304", message, token, helps=helps)
+        slot = slots.get(name, -1)
+        if name in attributes or (0 <= slot < len(operands) and operands[slot] is not None):
+            raise self.cursor.fail("E0304", f"{token} is given twice", token)
+        self.cursor.expect("=")
+        if name in slots:
+            operands += [None] * (slot + 1 - len(operands))
+            operands[slot] = self.operand(scope)
+        else:
+            attributes[name] = self._attribute(name, types[name], token)
+
+    def _attribute(self, name: str, wanted: Any, token: Token) -> Any:
+        start = self.cursor.token
+        raw = self.raw()
+        try:
+            value = convert(raw, wanted)
+        except ValueError as problem:
+            found = self.cursor.previous
+            raise self.cursor.fail("E0304", f"{name}: {problem}", start, found) from None
+        if name == "shape" and len(value) > MAX_RANK:
+            raise self.cursor.fail("E0306", f"a shape has at most {MAX_RANK} axes", token)
+        return value
+
+    # fused nodes
+
+    def _fused(self, scope: Scope) -> tuple[Fused, list[Operand | None]]:
+        """`fused dw_pw(%x = %3) { … }`; the word `fused` is read."""
+        token = self.cursor.token
+        kind = self.identifier("a fusion")
+        if scope.depth + 1 > MAX_DEPTH:
+            message = f"fused nodes nest at most {MAX_DEPTH} deep"
+            raise self.cursor.fail("E0306", message, token)
+        body = Scope(Graph(kind), scope.constants, depth=scope.depth + 1)
+        self.cursor.expect("(")
+        operands = self.cursor.items(lambda: self._binding(scope, body), ")")
+        wrong = self.wrong_statements
+        self.cursor.expect("{")
+        self._body(body)
+        self.cursor.expect("}")
+        if self.wrong_statements > wrong:
+            raise PoisonedError
+        return Fused(kind=kind, body=body.graph), [*operands]
+
+    def _binding(self, scope: Scope, body: Scope) -> Operand:
+        """`%x = %3`: an input of the body, and what it reads."""
+        name = self._new_name(body).text[1:]
+        self.cursor.expect("=")
+        operand = self.view(scope)
+        body.define(name, body.graph.add_input(name, operand.type))
+        return operand

@@ -1,0 +1,166 @@
+"""The verifier: what must hold of every graph between two passes.
+
+Values are defined before use and belong to the graph; operands keep their roles; views are in
+normal form; result types are those the op infers; constant names are unique; placed values lie in
+the arena. Fused bodies obey the same rules.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from mbc.diag import Diagnostic, MbcError
+from mbc.ir.graph import Constant, Graph, Node, Operand
+from mbc.ir.op import Op, OpError
+from mbc.ir.views import ChannelView, Value
+
+
+def verify(graph: Graph) -> None:
+    """Raise an MbcError with all that is wrong (E0305 to E0313, or an op's own E02xx)."""
+    problems = [*_graph_problems(graph), *_constant_problems(graph)]
+    if problems:
+        raise MbcError(*problems)
+
+
+def role_problems(op: Op, operands: Sequence[Operand | None]) -> Iterator[str]:
+    """Operands that are missing, too many, or of the wrong kind (a constant or a value)."""
+    specs = op.operands
+    if len(operands) > len(specs) and not specs[-1].variadic:
+        yield f"takes at most {len(specs)} operands, found {len(operands)}"
+        return
+    wanted = len(specs) - specs[-1].variadic
+    padded = [*operands, *[None] * (wanted - len(operands))]
+    for slot, operand in enumerate(padded):
+        spec = specs[min(slot, len(specs) - 1)]
+        match operand:
+            case None if not spec.optional:
+                yield f"operand '{spec.name}' is missing"
+            case ChannelView() if spec.constant:
+                yield f"operand '{spec.name}' must be a constant, found a value"
+            case Constant() if not spec.constant:
+                yield f"operand '{spec.name}' must be a value, found constant @{operand.name}"
+
+
+def view_problems(view: ChannelView) -> Iterator[str]:
+    """Segments outside their value, parts of different shapes, an order that is not normal."""
+    for segment in view.segments:
+        channels = segment.value.type.channels
+        end = segment.start + segment.length
+        if not 0 <= segment.start < end <= channels:
+            name = f"%{segment.value.name}"
+            yield f"{name}[{segment.start}:{end}] does not lie within its {channels} channels"
+            return
+    length = sum(segment.length for segment in view.segments)
+    if not view.order.indices or not all(0 <= i < length for i in view.order.indices):
+        yield f"the order of a view must name channels below {length}, found {view.order}"
+        return
+    shapes = {value.type.with_channels(1) for value in view.values}
+    if len(shapes) > 1:
+        yield f"a view joins values of different shapes: {', '.join(map(repr, view.values))}"
+    elif view != ChannelView.from_channels(view.channels):
+        yield "a view is not in normal form; build it with ChannelView.of and its methods"
+
+
+def _graph_problems(graph: Graph) -> Iterator[Diagnostic]:
+    names = [value.name for value in graph.inputs]
+    for name in _repeated(names):
+        yield Diagnostic("E0305", f"@{graph.name} has two inputs %{name}")
+    if not graph.is_acyclic():
+        yield Diagnostic("E0310", f"@{graph.name} has a cycle: a value depends on itself")
+        return
+    defined = set(graph.inputs)
+    for node in graph.topo():
+        yield from _node_problems(node, defined)
+        defined |= set(node.results)
+    yield from _output_problems(graph, defined)
+    yield from _placement_problems(graph, defined)
+
+
+def _node_problems(node: Node, defined: set[Value]) -> Iterator[Diagnostic]:
+    broken = [("E0308", problem) for problem in role_problems(node.op, node.operands)]
+    broken += [problem for view in node.views for problem in _read_problems(view, defined)]
+    if not broken:
+        broken += _type_problems(node)
+    for code, problem in broken:
+        yield _at(node, code, problem)
+    body = getattr(node.op, "body", None)
+    if isinstance(body, Graph):
+        yield from _graph_problems(body)
+
+
+def _at(node: Node, code: str, problem: str) -> Diagnostic:
+    results = ", ".join(f"%{result.name}" for result in node.results)
+    where = node.locations[0] if node.locations else None
+    return Diagnostic(code, f"{results} = {node.op.mnemonic}: {problem}", where)
+
+
+def _read_problems(view: ChannelView, defined: set[Value]) -> Iterator[tuple[str, str]]:
+    for value in view.values:
+        if value not in defined:
+            yield "E0310", f"%{value.name} is not defined before this use in this graph"
+    for problem in view_problems(view):
+        yield "E0309", problem
+
+
+def _type_problems(node: Node) -> Iterator[tuple[str, str]]:
+    try:
+        inferred = node.op.infer(node.operand_types)
+    except OpError as problem:
+        yield problem.code, f"{problem.message} ({problem.label})"
+        return
+    found = tuple(result.type for result in node.results)
+    if inferred != found:
+        yield "E0307", f"has type {_types(found)}, but the op gives {_types(inferred)}"
+
+
+def _types(types: Iterable[object]) -> str:
+    return ", ".join(map(str, types))
+
+
+def _output_problems(graph: Graph, defined: set[Value]) -> Iterator[Diagnostic]:
+    if not graph.outputs:
+        yield Diagnostic("E0310", f"@{graph.name} returns nothing")
+    if len(graph.outputs) != len(graph.output_names):
+        counts = f"{len(graph.outputs)} outputs, {len(graph.output_names)} names for them"
+        yield Diagnostic("E0310", f"@{graph.name} has {counts}")
+    for name in _repeated(graph.output_names):
+        yield Diagnostic("E0305", f"@{graph.name} has two outputs named {name}")
+    for view in graph.outputs:
+        for code, problem in _read_problems(view, defined):
+            yield Diagnostic(code, f"return of @{graph.name}: {problem}")
+
+
+def _placement_problems(graph: Graph, defined: set[Value]) -> Iterator[Diagnostic]:
+    arena = graph.arena_bytes
+    for value in sorted(defined, key=lambda value: value.offset or 0):
+        if value.offset is None:
+            continue
+        end = value.offset + value.type.bytes
+        if value.offset < 0 or (arena is not None and end > arena):
+            limits = f"an arena of {arena} bytes" if arena is not None else "any arena"
+            yield Diagnostic("E0313", f"{value!r} at {value.offset} lies outside {limits}")
+
+
+def _constant_problems(graph: Graph) -> Iterator[Diagnostic]:
+    constants = dict.fromkeys(_all_constants(graph))
+    for name in _repeated(constant.name for constant in constants):
+        yield Diagnostic("E0311", f"two constants are named @{name}")
+    for constant in constants:
+        if constant.data is not None and constant.data.shape != constant.type.shape:
+            found = list(constant.data.shape)
+            yield Diagnostic(
+                "E0307", f"@{constant.name} has type {constant.type}, its data {found}"
+            )
+
+
+def _all_constants(graph: Graph) -> Iterator[Constant]:
+    for node in graph.topo() if graph.is_acyclic() else ():
+        yield from (operand for operand in node.operands if isinstance(operand, Constant))
+        body = getattr(node.op, "body", None)
+        if isinstance(body, Graph):
+            yield from _all_constants(body)
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return [name for name, count in Counter(names).items() if count > 1]
