@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbc.diag import MbcError, error
-from mbc.ir.graph import Graph
+from mbc.ir.graph import Constant, Graph
+from mbc.ir.text.module import write_dump
+from mbc.ir.text.parser import parse
 from mbc.ir.text.printer import print_graph, renumber
 from mbc.ir.views import Value
 from mbc.passmgr.passes import Pass, PassContext, PassResult, Pipeline
@@ -75,7 +77,7 @@ def run_pipeline(
         instrument.start(graph)
     records = []
     for step in steps(pipeline):
-        before = print_graph(graph)
+        before = _Snapshot(print_graph(graph), graph.constants())
         try:
             records.append(_run(step, graph, context, instruments))
         except MbcError:
@@ -124,15 +126,29 @@ def _drop_stale_plan(graph: Graph, before: dict[Value, int]) -> None:
         value.offset = None
 
 
-def _internal_error(step: Step, before: str, problem: Exception, rescue: Path | None) -> MbcError:
+@dataclass(frozen=True)
+class _Snapshot:
+    """The graph before a pass: cheaper than a copy, and all that it takes to write a dump."""
+
+    text: str
+    constants: dict[str, Constant]
+
+    def write(self, folder: Path, filename: str) -> Path:
+        graph = parse(self.text)
+        for name, constant in graph.constants().items():
+            constant.data = self.constants[name].data
+        return write_dump(graph, folder, filename)
+
+
+def _internal_error(
+    step: Step, before: _Snapshot, problem: Exception, rescue: Path | None
+) -> MbcError:
     spec = spec_of(step.instance)
     what = (
         str(problem) if isinstance(problem, PassFault) else f"{type(problem).__name__}: {problem}"
     )
     folder = rescue or Path(tempfile.mkdtemp(prefix="mbc-"))
-    path = folder / f"before-{step.name}.mbc"
-    folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(before)
+    path = before.write(folder, f"before-{step.name}.mbc")
     return error(
         "E0901",
         f"pass {spec} (stage {step.stage}) failed: {what}",

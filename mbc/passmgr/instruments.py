@@ -1,0 +1,163 @@
+"""What can be watched while a pipeline runs: validity, dumps, prints, and the oracle's answer."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mbc.diag import MbcError
+from mbc.interp.run import run
+from mbc.ir.graph import Graph
+from mbc.ir.text.module import DumpFolder
+from mbc.ir.text.printer import print_graph
+from mbc.ir.verify import verify
+from mbc.passmgr.manager import Instrument, PassFault, PassRecord
+from mbc.passmgr.passes import Pass
+from mbc.passmgr.pipeline import find_pass
+
+Write = Callable[[str], None]
+
+
+class Verify(Instrument):
+    """Verifies the graph before the first pass (a breach is the user's) and after each."""
+
+    def start(self, graph: Graph) -> None:
+        verify(graph)
+
+    def after(self, record: PassRecord, graph: Graph) -> None:
+        if not record.result.changed:
+            return
+        try:
+            verify(graph)
+        except MbcError as breach:
+            raise PassFault(f"the graph is not valid after it: {breach}") from breach
+
+
+class DumpEach(Instrument):
+    """Writes `00-import.mbc`, `01-fold-constants.mbc` and so on, one file a pass whether it changed
+    the graph or not. Whoever made the folder closes it, which writes the constants."""
+
+    def __init__(self, folder: DumpFolder) -> None:
+        self._folder = folder
+
+    def start(self, graph: Graph) -> None:
+        self._folder.write(graph, "00-import.mbc")
+
+    def after(self, record: PassRecord, graph: Graph) -> None:
+        self._folder.write(graph, f"{record.step.index:02d}-{record.step.name}.mbc")
+
+
+class PrintAfter(Instrument):
+    """Prints the IR after the named passes; all of them for None."""
+
+    def __init__(self, names: frozenset[str] | None, write: Write) -> None:
+        self._names, self._write = names, write
+
+    def after(self, record: PassRecord, graph: Graph) -> None:
+        if self._names is None or record.step.name in self._names:
+            self._write(f"// after {_title(record)}\n{print_graph(graph)}")
+
+
+def pass_names(text: str, known: Sequence[type[Pass]]) -> frozenset[str] | None:
+    """The argument of `--print-ir-after`: "all" or names with commas. MbcError E0510 for others."""
+    if text == "all":
+        return None
+    names = [name.strip() for name in text.split(",")]
+    return frozenset(find_pass(name, known).name for name in names)
+
+
+class PrintChanged(Instrument):
+    """Prints what each pass changed, as a unified diff; nothing for a pass that changed nothing."""
+
+    def __init__(self, write: Write) -> None:
+        self._write = write
+        self._before = ""
+
+    def start(self, graph: Graph) -> None:
+        self._before = print_graph(graph)
+
+    def after(self, record: PassRecord, graph: Graph) -> None:
+        after = print_graph(graph)
+        diff = difflib.unified_diff(
+            self._before.splitlines(keepends=True),
+            after.splitlines(keepends=True),
+            f"before {_title(record)}",
+            f"after {_title(record)}",
+        )
+        self._before = after
+        if text := "".join(diff):
+            self._write(text)
+
+
+def _title(record: PassRecord) -> str:
+    return f"{record.step.index:02d}-{record.step.name}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """The largest difference of an output across a pass, relative to its largest magnitude."""
+
+    name: str
+    error: float
+    tolerance: float
+
+
+class CheckPasses(Instrument):
+    """Runs the oracle on one seeded random input after each pass that changed the graph, and
+    compares with its answer before. `checks` is what was found. Constants must have data."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self._seed = seed
+        self._answer: Mapping[str, np.ndarray] = {}
+        self.checks: list[Check] = []
+
+    def start(self, graph: Graph) -> None:
+        self._answer = self._run(graph)
+
+    def after(self, record: PassRecord, graph: Graph) -> None:
+        if not record.result.changed:
+            return
+        before, self._answer = self._answer, self._run(graph)
+        error = max(_relative_error(before[name], y) for name, y in self._answer.items())
+        tolerance = record.step.instance.tolerance
+        self.checks.append(Check(record.step.name, error, tolerance))
+        if not error <= tolerance:
+            raise PassFault(f"it changes the result by {error:.3g}, at most {tolerance:g} is right")
+
+    def _run(self, graph: Graph) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(self._seed)
+        inputs = {v.name: rng.standard_normal(v.type.shape, np.float32) for v in graph.inputs}
+        return run(graph, inputs)
+
+
+def _relative_error(before: np.ndarray, after: np.ndarray) -> float:
+    """max |a - b| / max |a|; 0 only if equal, NaN where NaNs stand apart."""
+    if np.array_equal(before, after, equal_nan=True):
+        return 0.0
+    if before.shape != after.shape:
+        return float("inf")
+    largest = float(np.max(np.abs(before)))
+    difference = float(np.max(np.abs(before.astype(np.float64) - after)))
+    return difference / largest if largest else float("inf")
+
+
+def timing_table(records: Sequence[PassRecord]) -> str:
+    """Milliseconds of each pass and their share, as text."""
+    total = sum(record.seconds for record in records) or 1.0
+    lines = [f"{'ms':>9}  {'share':>6}  pass"]
+    for record in records:
+        share = 100 * record.seconds / total
+        lines.append(f"{1e3 * record.seconds:9.2f}  {share:5.1f}%  {_title(record)}")
+    return "\n".join([*lines, f"{1e3 * sum(r.seconds for r in records):9.2f}          all passes"])
+
+
+def remark_lines(records: Sequence[PassRecord]) -> list[str]:
+    """All remarks: `net.py:41:9: fuse-activation: not fused: …`."""
+    return [
+        f"{f'{remark.subject}: ' * bool(remark.subject)}{record.step.name}: {remark.message}"
+        for record in records
+        for remark in record.result.remarks
+    ]
