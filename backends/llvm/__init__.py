@@ -1,0 +1,1 @@
+"""The LLVM backend: CPU code without a runtime."""

@@ -1,0 +1,190 @@
+"""The LLVM backend's answers to passes, and the choice of kernel for each op."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mbc.backends.llvm.cost import predict_cycles
+from mbc.backends.llvm.isa import Isa, isa_of
+from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
+from mbc.backends.llvm.kernels.elementwise import build_elementwise
+from mbc.backends.llvm.kernels.fused import (
+    as_depthwise_pointwise,
+    body_slot,
+    build_fused,
+    plan_depthwise_pointwise,
+)
+from mbc.backends.llvm.kernels.fused import scratch_bytes as fused_scratch_bytes
+from mbc.backends.llvm.kernels.linear import (
+    RESIDUAL,
+    build_patch_conv,
+    build_pointwise,
+    is_gemm_rows,
+    patches_of,
+    pointwise_gemm,
+)
+from mbc.backends.llvm.kernels.move import build_channel_copy, build_element_copy
+from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
+from mbc.backends.llvm.kernels.windows import build_window, window_of
+from mbc.ir.graph import Node
+from mbc.ir.op import Op
+from mbc.ir.types import TensorType
+from mbc.ir.views import ChannelView
+from mbc.ops import (
+    Add,
+    AvgPool,
+    BatchNorm,
+    ChannelShuffle,
+    Concat,
+    Conv2d,
+    Dense,
+    Fused,
+    GlobalAvgPool,
+    MaxPool,
+    Relu,
+    Relu6,
+    Reshape,
+    Softmax,
+    Split,
+    Transpose,
+)
+from mbc.ops.linear import is_depthwise, present
+from mbc.targets.backend import Prediction, Support
+from mbc.targets.target import Target
+
+Builder = Callable[[Site], Kernel]
+
+BUILDERS: dict[type[Op], Builder] = {
+    Dense: build_pointwise,
+    Fused: build_fused,
+    MaxPool: build_window,
+    AvgPool: build_window,
+    GlobalAvgPool: build_global_pool,
+    Softmax: build_softmax,
+    Relu: build_elementwise,
+    Relu6: build_elementwise,
+    Add: build_elementwise,
+    BatchNorm: build_elementwise,
+    Concat: build_channel_copy,
+    Split: build_channel_copy,
+    ChannelShuffle: build_channel_copy,
+    Reshape: build_element_copy,
+    Transpose: build_element_copy,
+}
+
+
+def builder_of(node: Node) -> Builder:
+    """The kernel family of a node."""
+    if not isinstance(node.op, Conv2d):
+        return BUILDERS[type(node.op)]
+    if is_depthwise(node.op, present(node.operand_types[1])) and not _residual(node):
+        return build_window
+    return build_pointwise if is_gemm_rows(node) else build_patch_conv
+
+
+def _residual(node: Node) -> bool:
+    return len(node.operands) > RESIDUAL and node.operands[RESIDUAL] is not None
+
+
+@dataclass(frozen=True)
+class LlvmBackend:
+    """Kernels emitted through LLVM for one target."""
+
+    target: Target
+    name: str = "llvm"
+
+    @property
+    def isa(self) -> Isa:
+        """The target's vector unit."""
+        return isa_of(self.target)
+
+    def supports(self, node: Node) -> Support:
+        """Views of one value are read by 1x1 convolutions, dense layers and channel copies; all
+        else reads whole values."""
+        if isinstance(node.op, Fused):
+            return self._supports_fused(node)
+        if isinstance(node.op, Concat | Split | ChannelShuffle):
+            return Support(True)
+        for slot, operand in enumerate(node.operands):
+            if not isinstance(operand, ChannelView) or operand.is_plain:
+                continue
+            if not (slot == 0 and is_gemm_rows(node) and operand.is_single):
+                reason = f"{node.op.mnemonic} reads operand {slot} only as it is stored"
+                return Support(False, reason)
+        return Support(True)
+
+    def _supports_fused(self, node: Node) -> Support:
+        pair = as_depthwise_pointwise(node)
+        if pair is None:
+            return Support(False, "there is no kernel for this body")
+        if not all(view.is_plain for view in node.views):
+            return Support(False, "a fused kernel reads its operands only as they are stored")
+        for inner in (pair.depthwise, pair.pointwise):
+            support = self.supports(inner)
+            if not support:
+                return support
+        if _residual(pair.depthwise):
+            return Support(False, "the depthwise convolution has a residual")
+        return Support(True)
+
+    def schedule(self, node: Node) -> object:
+        """The GEMM, window or fused plan of a node; None for ops that have no choices."""
+        buffers = self._buffers(node)
+        out = Buffer.in_arena(node.results[0].type, self.isa)
+        pair = as_depthwise_pointwise(node)
+        if pair is not None:
+            x = buffers[body_slot(node, pair, residual=False) or 0]
+            slot = body_slot(node, pair, residual=True)
+            residual = None if slot is None else buffers[slot]
+            return plan_depthwise_pointwise(self.isa, pair, x, out, residual)
+        if is_gemm_rows(node):
+            residual = buffers[-1] if _residual(node) else None
+            return pointwise_gemm(self.isa, node, out.pixels, buffers[0].pixel_bytes, out, residual)
+        if builder_of(node) is build_window:
+            return window_of(self.isa, node, buffers[0], out)
+        if isinstance(node.op, Conv2d):
+            return patches_of(node, buffers[0], out.type)
+        return None
+
+    def _buffers(self, node: Node) -> list[Buffer]:
+        return [Buffer.in_arena(view.values[0].type, self.isa) for view in node.views]
+
+    def scratch_bytes(self, node: Node) -> int:
+        """Scratch of one thread, in bytes."""
+        pair = as_depthwise_pointwise(node)
+        if pair is not None:
+            return fused_scratch_bytes(self.isa, pair.depthwise.result.type)
+        if isinstance(node.op, Conv2d) and builder_of(node) is build_patch_conv:
+            x = Buffer.in_arena(node.view(0).value.type, self.isa)
+            return patches_of(node, x, node.result.type).scratch_bytes
+        return 0
+
+    def predict(self, node: Node) -> Prediction:
+        """Cycles of one core, and what bounds them."""
+        return predict_cycles(node, self.isa, self.target)
+
+    def buffer_bytes(self, type: TensorType) -> int:
+        """Bytes of a value in the arena: every pixel padded to whole vectors."""
+        return Buffer.in_arena(type, self.isa).bytes
+
+    def may_alias(self, node: Node, slot: int) -> bool:
+        """A result may lie over an operand that is read at the same position only, before the
+        store: elementwise operands, and residuals of GEMMs whose stores do not spill."""
+        match node.op:
+            case Add() | Relu() | Relu6() | BatchNorm():
+                return True
+            case Conv2d():
+                return slot == RESIDUAL and self._stores_exactly(node)
+            case Fused():
+                pair = as_depthwise_pointwise(node)
+                residual = body_slot(node, pair, residual=True) if pair else None
+                return (
+                    pair is not None and slot == residual and self._stores_exactly(pair.pointwise)
+                )
+            case _:
+                return False
+
+    def _stores_exactly(self, node: Node) -> bool:
+        groups = node.op.groups if isinstance(node.op, Conv2d) else 1
+        return groups == 1 or node.result.type.channels // groups % self.isa.lanes == 0

@@ -1,0 +1,54 @@
+"""LLVM itself: from IR text to objects and assembly for a target."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from mbc.backends.llvm.lower import LoweredNet, library_ir
+from mbc.targets.target import Target
+
+CODEGEN_LEVEL = 2  # levels 1 to 3 give equal speed, level 0 is three times slower
+
+
+@cache
+def _initialise() -> None:
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+
+
+def target_machine(target: Target, *, jit: bool = False) -> Any:
+    """LLVM's code generator for the target. llvmlite's default code model is the large one, made
+    for JIT code; objects that are linked want small, position-independent code."""
+    _initialise()
+    options: dict[str, Any] = {"cpu": target.cpu, "features": target.feature_string}
+    if target.abi:
+        options["abiname"] = target.abi
+    options |= {"jit": True} if jit else {"codemodel": "small", "reloc": "pic"}
+    return llvm.Target.from_triple(target.triple).create_target_machine(
+        opt=CODEGEN_LEVEL, **options
+    )
+
+
+def parse(ir: str, target: Target) -> Any:
+    """Parse and verify a module."""
+    _initialise()
+    module = llvm.parse_assembly(f'target triple = "{target.triple}"\n{ir}')
+    module.verify()
+    return module
+
+
+def emit_object(lowered: LoweredNet) -> bytes:
+    """The library's object file, without weights."""
+    target = lowered.target
+    data: bytes = target_machine(target).emit_object(parse(library_ir(lowered), target))
+    return data
+
+
+def emit_assembly(lowered: LoweredNet) -> str:
+    """The library's assembly text, without weights."""
+    target = lowered.target
+    text: str = target_machine(target).emit_assembly(parse(library_ir(lowered), target))
+    return text

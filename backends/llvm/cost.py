@@ -1,0 +1,65 @@
+"""The cost model: predicted cycles of a node on one core, from work and memory traffic.
+
+Compute runs at a share of FMA peak that was measured per kind of kernel; traffic is charged by the
+smallest cache that holds the tensor. Only differences between alternatives matter.
+"""
+
+from __future__ import annotations
+
+from mbc.backends.llvm.isa import Isa
+from mbc.backends.llvm.kernels.base import Buffer
+from mbc.backends.llvm.kernels.fused import as_depthwise_pointwise, turn_rows
+from mbc.ir.graph import Node
+from mbc.ir.types import TensorType
+from mbc.ops import Conv2d
+from mbc.ops.linear import is_depthwise, present
+from mbc.targets.backend import Prediction
+from mbc.targets.target import Target
+
+FMA_UNITS = 2
+GEMM_SHARE, DEPTHWISE_SHARE = 0.93, 0.6
+L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 64.0, 28.0, 12.0
+
+
+def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
+    """Cycles of a node, and whether compute or memory bounds it."""
+    pair = as_depthwise_pointwise(node)
+    if pair is None:
+        return _predict_plain(node, isa, target)
+    middle = pair.depthwise.result.type
+    turns = middle.shape[0] * middle.shape[1] / turn_rows(isa, middle)
+    compute = _compute(pair.depthwise, isa) + _compute(pair.pointwise, isa)
+    weights = present(pair.pointwise.operand_types[1]).bytes
+    traffic = sum(_stream(view.type, isa, target) for view in node.views)
+    traffic += _stream(node.result.type, isa, target)
+    traffic += (turns - 1) * weights / _bandwidth(weights, target)
+    return _sum(compute, traffic)
+
+
+def _predict_plain(node: Node, isa: Isa, target: Target) -> Prediction:
+    traffic = sum(_stream(view.type, isa, target) for view in node.views)
+    traffic += sum(_stream(result.type, isa, target) for result in node.results)
+    return _sum(_compute(node, isa), traffic)
+
+
+def _sum(compute: float, traffic: float) -> Prediction:
+    return Prediction(compute + traffic, "compute" if compute > traffic else "memory")
+
+
+def _compute(node: Node, isa: Isa) -> float:
+    share = GEMM_SHARE
+    if isinstance(node.op, Conv2d) and is_depthwise(node.op, present(node.operand_types[1])):
+        share = DEPTHWISE_SHARE
+    return node.op.macs(node.operand_types) / (FMA_UNITS * isa.lanes * share)
+
+
+def _stream(type: TensorType, isa: Isa, target: Target) -> float:
+    """Cycles to bring a tensor in, or out, once."""
+    bytes = Buffer.in_arena(type, isa).bytes
+    return bytes / _bandwidth(bytes, target)
+
+
+def _bandwidth(bytes: int, target: Target) -> float:
+    if bytes <= target.l1_bytes // 2:
+        return L1_BYTES_PER_CYCLE
+    return L2_BYTES_PER_CYCLE if bytes <= target.l2_bytes // 2 else FAR_BYTES_PER_CYCLE

@@ -1,0 +1,381 @@
+"""The GEMM core: rows of A times packed panels of weights, with an epilogue.
+
+Every convolution but the depthwise one is this core over another A-source. A row of A is a pixel;
+its k elements lie in runs of consecutive floats at fixed offsets from the pixel's address, and the
+pixels at a fixed pitch. Plain rows have one run, a channel view has the view's runs, a patch of a
+KxK convolution one run a kernel row. Weights are packed per group and panel as
+[bias][k][panel columns], k in the order of the runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache, cached_property
+
+import numpy as np
+
+from mbc.backends.llvm.emitter import Count, Function
+from mbc.backends.llvm.isa import Isa
+from mbc.backends.llvm.vectors import activate, arithmetic, fma, load, splat, splat_lane, store
+from mbc.ir.types import Act
+
+Run = tuple[int, int]
+"""(byte offset from the pixel, number of floats)."""
+
+UNROLL = 4
+MAX_STRAIGHT = 16
+CHAINS = 8  # independent fma chains that hide the latency of two units of four cycles
+MAX_WIDTH = 8
+
+
+@dataclass(frozen=True)
+class RowBlocks:
+    """`rows` rows in `count` blocks: `tall_count` of `tall` rows, the others one row less."""
+
+    rows: int
+    tall: int
+    tall_count: int
+    count: int
+
+    @staticmethod
+    def balanced(rows: int, height: int) -> RowBlocks:
+        """As few blocks of at most `height` rows as possible, as equal as possible."""
+        count = -(-rows // height)
+        tall = -(-rows // count)
+        return RowBlocks(rows, tall, rows - count * (tall - 1), count)
+
+
+@cache
+def panel_widths(isa: Isa, vectors: int, rows: int) -> tuple[int, ...]:
+    """Widths of the panels that `vectors` vectors are split into, at the least predicted cost."""
+    best: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
+    for total in range(1, vectors + 1):
+        best.append(
+            min(
+                (best[total - w][0] + w * tile_cost(isa, w, rows), (*best[total - w][1], w))
+                for w in range(1, min(total, MAX_WIDTH) + 1)
+            )
+        )
+    return tuple(sorted(best[vectors][1], reverse=True))
+
+
+def tile_cost(isa: Isa, width: int, rows: int) -> float:
+    """Predicted cycles per fma of a register tile, 1.0 at peak: bound by fma units, loads, or the
+    latency of too few accumulators."""
+    height = RowBlocks.balanced(rows, isa.tile_height(width)).tall
+    loads = width + height * (1.0 if isa.broadcast == "memory" else 1.0 / isa.lanes)
+    per_fma = loads / (height * width)
+    return max(1.0, per_fma, CHAINS / (height * width)) + 0.05 * per_fma
+
+
+@dataclass(frozen=True)
+class Gemm:
+    """The schedule of one GEMM, and everything that its code depends on.
+
+    `groups` has the runs of A of each group; each group makes `columns` columns, stored one group
+    after the other. Pitches are in bytes from row to row. A group's last vector is stored whole where
+    the row has room: it may spill into columns that the next group of the same task overwrites,
+    or into padding; it is stored narrow where it would reach the next row.
+    """
+
+    isa: Isa
+    rows: int
+    a_pitch: int
+    groups: tuple[tuple[Run, ...], ...]
+    columns: int
+    out_pitch: int
+    act: Act = Act.NONE
+    residual_pitch: int | None = None
+
+    @property
+    def depth(self) -> int:
+        """k: multiply-adds an output element takes."""
+        return sum(length for _, length in self.groups[0])
+
+    @property
+    def spills(self) -> bool:
+        """Whether a group's full-width stores reach into the next group's columns."""
+        return len(self.groups) > 1 and self.columns % self.isa.lanes != 0
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Panel widths of a group, in vectors."""
+        return panel_widths(self.isa, self.isa.vectors(self.columns), self.rows)
+
+    def blocks(self, width: int) -> RowBlocks:
+        """Row blocks of a panel. Where stores spill, all panels share them, so that row ranges of
+        tasks agree."""
+        widths = self.widths if self.spills else (width,)
+        return RowBlocks.balanced(self.rows, min(self.isa.tile_height(w) for w in widths))
+
+    @property
+    def tasks(self) -> int:
+        """In how many pieces the rows can be dealt out."""
+        return min(64, *(self.blocks(w).count for w in self.widths))
+
+    @property
+    def group_bytes(self) -> int:
+        """Packed bytes of a group's panels."""
+        return (1 + self.depth) * sum(self.widths) * self.isa.vector_bytes
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether neighbouring rows of A share memory; LLVM would then merge their loads."""
+        runs = self.groups[0]
+        return self.a_pitch < max(o + 4 * n for o, n in runs) - min(o for o, _ in runs)
+
+    @property
+    def whole_groups(self) -> int:
+        """How many groups, from the first, store whole vectors only."""
+        group, stored = 4 * self.columns, sum(self.widths) * self.isa.vector_bytes
+        room = min(self.out_pitch, self.residual_pitch or self.out_pitch)
+        fitting = (room - stored) // group + 1 if room >= stored else 0
+        return (
+            len(self.groups)
+            if self.columns % self.isa.lanes == 0
+            else min(fitting, len(self.groups))
+        )
+
+    @cached_property
+    def group_shift(self) -> int | None:
+        """Bytes from a group's runs to the next one's, if all groups are alike but for a shift."""
+        first = self.groups[0]
+        if len(self.groups) == 1:
+            return None
+        shift = self.groups[1][0][0] - first[0][0]
+        alike = all(
+            runs == tuple((o + i * shift, n) for o, n in first)
+            for i, runs in enumerate(self.groups)
+        )
+        return shift if alike else None
+
+
+def pack(gemm: Gemm, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """Panels of all groups. `weight` is [groups, k, columns], k in run order; `bias` [groups,
+    columns]."""
+    lanes = gemm.isa.lanes
+    padding = sum(gemm.widths) * lanes - gemm.columns
+    rows = np.concatenate([bias[:, None, :], weight], axis=1)
+    rows = np.pad(rows, ((0, 0), (0, 0), (0, padding)))
+    edges = np.cumsum([w * lanes for w in gemm.widths])[:-1]
+    parts = [np.split(group, edges, axis=1) for group in rows]
+    return np.concatenate([panel.ravel() for group in parts for panel in group]).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """Where a piece of the work finds A, the weights, its output and the residual."""
+
+    a: str
+    weights: str
+    out: str
+    residual: str | None = None
+
+    def moved(self, f: Function, a: Count, weights: Count, out: Count, residual: Count) -> Pointers:
+        """All pointers advanced by bytes."""
+        return Pointers(
+            f.offset(self.a, a),
+            f.offset(self.weights, weights),
+            f.offset(self.out, out),
+            None if self.residual is None else f.offset(self.residual, residual),
+        )
+
+    @property
+    def values(self) -> list[str]:
+        """As loop-carried values."""
+        return [p for p in (self.a, self.weights, self.out, self.residual) if p is not None]
+
+    @property
+    def carried(self) -> list[tuple[str, str]]:
+        """As initial loop-carried values."""
+        return [("ptr", p) for p in self.values]
+
+    @staticmethod
+    def of(values: Sequence[str]) -> Pointers:
+        """Back from loop-carried values."""
+        a, weights, out, *residual = values
+        return Pointers(a, weights, out, residual[0] if residual else None)
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of the rows that a call does: tasks begin … end-1 of `tasks`."""
+
+    begin: Count = 0
+    end: Count = 1
+    tasks: int = 1
+
+    def of(self, f: Function, blocks: int) -> tuple[Count, Count]:
+        """First and last+1 of so many blocks."""
+        first = f.binary("udiv", f.binary("mul", self.begin, blocks), self.tasks)
+        last = f.binary("udiv", f.binary("mul", self.end, blocks), self.tasks)
+        return first, last
+
+
+def emit_gemm(f: Function, gemm: Gemm, at: Pointers, share: Share) -> None:
+    """Code for all groups, panels and the share's rows."""
+    column_bytes, start = 4 * gemm.columns, 0
+    if gemm.group_shift is not None:
+        shift, start = gemm.group_shift, gemm.whole_groups
+
+        def group(_: Count, values: list[str]) -> Sequence[str]:
+            here = Pointers.of(values)
+            _emit_group(f, gemm, gemm.groups[0], here, share, narrow=False)
+            return here.moved(f, shift, gemm.group_bytes, column_bytes, column_bytes).values
+
+        f.loop(0, start, at.carried, group)
+    for index in range(start, len(gemm.groups)):
+        here = at.moved(f, 0, index * gemm.group_bytes, index * column_bytes, index * column_bytes)
+        narrow = index >= gemm.whole_groups
+        _emit_group(f, gemm, gemm.groups[index], here, share, narrow=narrow)
+
+
+def _emit_group(
+    f: Function, gemm: Gemm, runs: tuple[Run, ...], at: Pointers, share: Share, *, narrow: bool
+) -> None:
+    lanes = gemm.isa.lanes
+    wide = len(gemm.widths) - narrow
+    for width in sorted(set(gemm.widths[:wide]), reverse=True):
+        count = gemm.widths[:wide].count(width)
+        panel = width * gemm.isa.vector_bytes
+
+        def body(
+            _: Count, values: list[str], width: int = width, panel: int = panel
+        ) -> Sequence[str]:
+            here = Pointers.of(values)
+            _emit_panel(f, Tile(gemm, runs, width, None), here, share)
+            return here.moved(f, 0, (1 + gemm.depth) * panel, panel, panel).values
+
+        at = Pointers.of(f.loop(0, count, at.carried, body))
+    if narrow:
+        tail = Tile(gemm, runs, gemm.widths[-1], gemm.columns % lanes)
+        _emit_panel(f, tail, at, share)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A panel's register tiles; `tail` is the number of lanes of a narrow last vector."""
+
+    gemm: Gemm
+    runs: tuple[Run, ...]
+    width: int
+    tail: int | None
+
+    def lanes(self, vector: int) -> int | None:
+        """Valid lanes of a vector of the tile, None for all."""
+        return self.tail if vector == self.width - 1 else None
+
+
+def _emit_panel(f: Function, tile: Tile, at: Pointers, share: Share) -> None:
+    gemm, blocks = tile.gemm, tile.gemm.blocks(tile.width)
+    first, last = share.of(f, blocks.count)
+    tall_end = f.clamp("min", last, blocks.tall_count)
+    _emit_blocks(f, tile, at, blocks.tall, first, tall_end, 0)
+    if blocks.tall_count < blocks.count:
+        short_start = f.clamp("max", first, blocks.tall_count)
+        _emit_blocks(f, tile, at, blocks.tall - 1, short_start, last, blocks.tall_count)
+
+
+def _emit_blocks(
+    f: Function, tile: Tile, at: Pointers, height: int, start: Count, stop: Count, shift: int
+) -> None:
+    """Blocks of one height; the block's first row is block*height + shift."""
+    gemm = tile.gemm
+    row = f.binary("add", f.binary("mul", start, height), shift)
+    pitches = (gemm.a_pitch, gemm.out_pitch, gemm.residual_pitch or 0)
+    a, out, residual = (f.binary("mul", row, pitch) for pitch in pitches)
+    here = at.moved(f, a, 0, out, residual)
+
+    def block(_: Count, values: list[str]) -> Sequence[str]:
+        now = Pointers.of([values[0], at.weights, *values[1:]])
+        _emit_tile(f, tile, now, height)
+        a, out, residual = (height * pitch for pitch in pitches)
+        after = now.moved(f, a, 0, out, residual)
+        return [after.values[0], *after.values[2:]]
+
+    carried = here.carried
+    f.loop(start, stop, [carried[0], *carried[2:]], block)
+
+
+Accumulators = list[list[str]]
+
+
+def _emit_tile(f: Function, tile: Tile, at: Pointers, height: int) -> None:
+    step = f.isa.vector_bytes
+    bias = [load(f, at.weights, j * step) for j in range(tile.width)]
+    acc = [list(bias) for _ in range(height)]
+    weights = f.offset(at.weights, tile.width * step)
+    for offset, length in tile.runs:
+        acc, weights = _emit_run(f, tile, f.offset(at.a, offset), weights, acc, length)
+    _emit_epilogue(f, tile, at, acc)
+
+
+def _emit_run(
+    f: Function, tile: Tile, a: str, weights: str, acc: Accumulators, length: int
+) -> tuple[Accumulators, str]:
+    panel = tile.width * f.isa.vector_bytes
+    if length <= MAX_STRAIGHT:
+        acc = _emit_steps(f, tile, a, weights, acc, length)
+        return acc, f.offset(weights, length * panel)
+    whole = length // UNROLL * UNROLL
+    height = len(acc)
+
+    def body(_: Count, values: list[str]) -> Sequence[str]:
+        a, weights, *flat = values
+        inner = [flat[r * tile.width : (r + 1) * tile.width] for r in range(height)]
+        inner = _emit_steps(f, tile, a, weights, inner, UNROLL)
+        following = [f.offset(a, 4 * UNROLL), f.offset(weights, UNROLL * panel)]
+        return [*following, *(v for row in inner for v in row)]
+
+    carried = [("ptr", a), ("ptr", weights), *((f.isa.vector, v) for row in acc for v in row)]
+    a, weights, *flat = f.loop(0, whole, carried, body, step=UNROLL)
+    acc = [flat[r * tile.width : (r + 1) * tile.width] for r in range(height)]
+    acc = _emit_steps(f, tile, a, weights, acc, length - whole)
+    return acc, f.offset(weights, (length - whole) * panel)
+
+
+def _emit_steps(
+    f: Function, tile: Tile, a: str, weights: str, acc: Accumulators, count: int
+) -> Accumulators:
+    """`count` k-steps of straight-line code."""
+    acc = [list(row) for row in acc]
+    quad = f.isa.lanes if f.isa.broadcast == "lane" else 1
+    k = 0
+    while k < count:
+        group = quad if count - k >= quad else 1
+        if tile.gemm.overlaps or count > UNROLL:
+            f.barrier()
+        _emit_step_group(f, tile, a, weights, acc, k, group)
+        k += group
+    return acc
+
+
+def _emit_step_group(
+    f: Function, tile: Tile, a: str, weights: str, acc: Accumulators, k: int, group: int
+) -> None:
+    """`group` k-steps: with by-lane multiplication A is loaded as vectors along k."""
+    step, pitch = f.isa.vector_bytes, tile.gemm.a_pitch
+    quads = [load(f, a, row * pitch + 4 * k) for row in range(len(acc))] if group > 1 else []
+    for lane in range(group):
+        at = (k + lane) * tile.width * step
+        columns = [load(f, weights, at + j * step) for j in range(tile.width)]
+        for row, sums in enumerate(acc):
+            if quads:
+                element = splat_lane(f, quads[row], lane)
+            else:
+                address = f.offset(a, row * pitch + 4 * (k + lane))
+                element = splat(f, f.op(f"load float, ptr {address}, align 4"))
+            for j, column in enumerate(columns):
+                sums[j] = fma(f, element, column, sums[j])
+
+
+def _emit_epilogue(f: Function, tile: Tile, at: Pointers, acc: Accumulators) -> None:
+    gemm, step = tile.gemm, f.isa.vector_bytes
+    for row, sums in enumerate(acc):
+        for j, value in enumerate(sums):
+            lanes = tile.lanes(j)
+            if at.residual is not None and gemm.residual_pitch is not None:
+                held = load(f, at.residual, row * gemm.residual_pitch + j * step, lanes)
+                value = arithmetic(f, "fadd", value, held)
+            store(f, activate(f, value, gemm.act), at.out, row * gemm.out_pitch + j * step, lanes)

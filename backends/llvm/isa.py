@@ -1,0 +1,60 @@
+"""Vector units: what the kernels need to know of an instruction set, as data.
+
+A register tile of `height` rows by `width` vectors keeps height*width accumulators, the weights of
+one k-step and the broadcast elements of A in registers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mbc.targets.target import Target
+
+
+@dataclass(frozen=True)
+class Isa:
+    """`broadcast` says how an element of A reaches all lanes: "memory" loads and splats it,
+    "lane" multiplies by a lane of a vector loaded along k."""
+
+    name: str
+    lanes: int
+    registers: int
+    broadcast: Literal["memory", "lane"]
+    word: str  # integer type of addresses
+    max_intrinsics: bool  # maxnum/minnum are one instruction each
+
+    @property
+    def vector_bytes(self) -> int:
+        """Bytes of one vector register."""
+        return 4 * self.lanes
+
+    @property
+    def vector(self) -> str:
+        """LLVM's type of a vector register."""
+        return f"<{self.lanes} x float>"
+
+    def vectors(self, channels: int) -> int:
+        """Vectors that hold so many channels."""
+        return -(-channels // self.lanes)
+
+    def padded(self, channels: int) -> int:
+        """Channels rounded up to whole vectors."""
+        return self.vectors(channels) * self.lanes
+
+    def tile_height(self, width: int) -> int:
+        """Most rows of a register tile that is `width` vectors wide without spilling."""
+        if self.broadcast == "memory":
+            return max((self.registers - width - 1) // width, 1)
+        return max((self.registers - width) // (width + 1), 1)
+
+
+AVX2 = Isa("avx2", lanes=8, registers=16, broadcast="memory", word="i64", max_intrinsics=False)
+NEON = Isa("neon", lanes=4, registers=32, broadcast="lane", word="i64", max_intrinsics=True)
+
+ISAS = {isa.name: isa for isa in (AVX2, NEON)}
+
+
+def isa_of(target: Target) -> Isa:
+    """The vector unit of a target."""
+    return ISAS[target.isa]

@@ -1,0 +1,92 @@
+"""In-process execution: a lowered network as a callable."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping
+from time import perf_counter
+
+import llvmlite.binding as llvm
+import numpy as np
+
+from mbc.backends.llvm.codegen import parse, target_machine
+from mbc.backends.llvm.lower import LoweredNet
+from mbc.runtime.abi import IoSpec
+
+ALIGNMENT = 64
+
+
+def aligned_bytes(size: int) -> np.ndarray:
+    """A zeroed byte array that starts at a multiple of 64."""
+    raw = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size]
+
+
+class JitModule:
+    """Compiled code kept alive while its functions are called."""
+
+    def __init__(self, ir: str, lowered_target: object) -> None:
+        from mbc.targets.target import Target
+
+        assert isinstance(lowered_target, Target)
+        self._engine = llvm.create_mcjit_compiler(
+            parse(ir, lowered_target), target_machine(lowered_target, jit=True)
+        )
+        self._engine.finalize_object()
+
+    def function(self, name: str, result: object, *arguments: object) -> ctypes._CFuncPtr:
+        """A C function by name."""
+        return ctypes.CFUNCTYPE(result, *arguments)(self._engine.get_function_address(name))
+
+
+class JitNet:
+    """A network in this process: weights and arena are set up once; calls reuse them. Not for
+    several threads at a time."""
+
+    def __init__(self, lowered: LoweredNet) -> None:
+        self.spec = lowered.spec
+        self._module = JitModule(lowered.ir, lowered.target)
+        pointers = [ctypes.c_void_p] * 3
+        self._invoke = self._module.function(f"{self.spec.name}_invoke", None, *pointers)
+        self._weights = aligned_bytes(len(lowered.weights))
+        self._weights[:] = np.frombuffer(lowered.weights, np.uint8)
+        self._arena = aligned_bytes(self.spec.arena_bytes + self.spec.scratch_bytes)
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run on dense NHWC float32 tensors by input name; gives the outputs by name."""
+        given = [_checked(spec, inputs) for spec in self.spec.inputs]
+        outputs = {spec.name: np.empty(spec.shape, np.float32) for spec in self.spec.outputs}
+        self._call([*given, *outputs.values()])
+        return outputs
+
+    def _call(self, tensors: list[np.ndarray]) -> None:
+        io = (ctypes.c_void_p * len(tensors))(*(t.ctypes.data for t in tensors))
+        self._invoke(ctypes.addressof(io), self._weights.ctypes.data, self._arena.ctypes.data)
+
+    def time_once(self, tensors: list[np.ndarray]) -> float:
+        """Seconds of one inference on prepared tensors (inputs, then outputs)."""
+        io = (ctypes.c_void_p * len(tensors))(*(t.ctypes.data for t in tensors))
+        addresses = ctypes.addressof(io), self._weights.ctypes.data, self._arena.ctypes.data
+        start = perf_counter()
+        self._invoke(*addresses)
+        return perf_counter() - start
+
+    def tensors(self, seed: int = 0) -> list[np.ndarray]:
+        """Seeded inputs and empty outputs, for `time_once`."""
+        rng = np.random.default_rng(seed)
+        shapes = [spec.shape for spec in self.spec.inputs]
+        inputs = [rng.standard_normal(shape, np.float32) for shape in shapes]
+        return [*inputs, *(np.empty(spec.shape, np.float32) for spec in self.spec.outputs)]
+
+
+def _checked(spec: IoSpec, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    from mbc.diag import error, nearest
+
+    if spec.name not in inputs:
+        raise error("E0710", f"input '{spec.name}' is missing", helps=nearest(spec.name, inputs))
+    array = np.asarray(inputs[spec.name])
+    if array.shape != spec.shape or array.dtype != np.float32:
+        found = f"{array.dtype}{list(array.shape)}"
+        raise error("E0710", f"input '{spec.name}' must be float32{list(spec.shape)}, not {found}")
+    return np.ascontiguousarray(array)

@@ -1,0 +1,154 @@
+"""What all kernel families share: buffers, the function library, the finished kernel.
+
+A kernel function takes the addresses of its value operands, its packed weights, its results and
+scratch, and the range of tasks to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from math import prod
+
+import numpy as np
+
+from mbc.backends.llvm.emitter import Function, Parameter
+from mbc.backends.llvm.isa import Isa
+from mbc.ir.graph import Constant, Node
+from mbc.ir.types import TensorType
+from mbc.ir.views import ChannelView
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A tensor in memory: `pitch` floats from pixel to pixel, at least its channels. The caller's
+    tensors are dense, those in the arena are padded to whole vectors."""
+
+    type: TensorType
+    pitch: int
+
+    @staticmethod
+    def dense(type: TensorType) -> Buffer:
+        """As the caller keeps it."""
+        return Buffer(type, type.channels)
+
+    @staticmethod
+    def in_arena(type: TensorType, isa: Isa) -> Buffer:
+        """With every pixel padded to whole vectors."""
+        return Buffer(type, isa.padded(type.channels))
+
+    @property
+    def pixels(self) -> int:
+        """Number of channel vectors."""
+        return prod(self.type.shape[:-1])
+
+    @property
+    def pixel_bytes(self) -> int:
+        """Bytes from pixel to pixel."""
+        return 4 * self.pitch
+
+    @property
+    def row_bytes(self) -> int:
+        """Bytes of a row of pixels (the last axis but one)."""
+        return self.type.shape[-2] * self.pixel_bytes
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the whole buffer."""
+        return self.pixels * self.pixel_bytes
+
+    def is_padded(self, isa: Isa) -> bool:
+        """Whether each pixel has room for whole vectors."""
+        return self.pitch >= isa.padded(self.type.channels)
+
+
+class Library:
+    """The functions of a module; equal bodies share one definition."""
+
+    def __init__(self, isa: Isa) -> None:
+        self.isa = isa
+        self._names: dict[str, str] = {}
+        self._texts: dict[str, str] = {}
+
+    def define(self, hint: str, function: Function) -> str:
+        """Add a function unless there is an equal one; its name."""
+        key = function.body_key()
+        if key not in self._names:
+            name, number = f"{hint}__{self.isa.name}", 1
+            while name in self._texts:
+                number += 1
+                name = f"{hint}_{number}__{self.isa.name}"
+            self._names[key] = name
+            self._texts[name] = function.text(name, "noinline nounwind")
+        return self._names[key]
+
+    def text(self) -> str:
+        """All definitions."""
+        return "\n".join(self._texts.values())
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel ready to be called: tasks can be dealt out to threads."""
+
+    function: str
+    tasks: int
+    scratch_bytes: int = 0
+    weights: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+
+
+@dataclass(frozen=True)
+class Site:
+    """A node with the buffers of its value operands (by slot) and results, and the library that its
+    functions go to."""
+
+    node: Node
+    inputs: tuple[Buffer | None, ...]
+    outputs: tuple[Buffer, ...]
+    library: Library
+
+    @property
+    def isa(self) -> Isa:
+        """The vector unit."""
+        return self.library.isa
+
+    def input(self, slot: int) -> Buffer:
+        """The buffer of a value operand that is present."""
+        buffer = self.inputs[slot]
+        if buffer is None:
+            raise ValueError(f"operand {slot} of {self.node!r} has no buffer")
+        return buffer
+
+    @property
+    def output(self) -> Buffer:
+        """The only result's buffer."""
+        (buffer,) = self.outputs
+        return buffer
+
+    def kernel_function(self) -> Function:
+        """A function with the parameters that the node's kernel must have."""
+        return kernel_function(self.isa, value_count(self.node), len(self.outputs))
+
+
+def value_count(node: Node) -> int:
+    """Number of distinct value addresses that a kernel takes: one per value of each view."""
+    return sum(len(view.values) for view in node.views)
+
+
+def kernel_function(isa: Isa, values: int, results: int) -> Function:
+    """%x0 … %y0 … %w %scratch %begin %end."""
+    pointers = [*(f"%x{i}" for i in range(values)), *(f"%y{i}" for i in range(results))]
+    parameters = [Parameter("ptr", name) for name in (*pointers, "%w", "%scratch")]
+    return Function(isa, [*parameters, Parameter(isa.word, "%begin"), Parameter(isa.word, "%end")])
+
+
+def single_channels(view: ChannelView) -> tuple[int, ...]:
+    """Channel of the one value that each channel of a view reads."""
+    if len(view.values) != 1:
+        raise ValueError("the view reads several values")
+    return tuple(channel for _, channel in view.channels)
+
+
+def constant_array(operand: object, default: Sequence[int]) -> np.ndarray:
+    """A constant operand's data, zeros where it is absent."""
+    return operand.array if isinstance(operand, Constant) else np.zeros(default, np.float32)

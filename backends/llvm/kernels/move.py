@@ -1,0 +1,152 @@
+"""Ops that only move data: channel copies (concat, split, shuffle) and reshape, transpose."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from math import prod
+
+from mbc.backends.llvm.emitter import Count, Function
+from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
+from mbc.backends.llvm.vectors import load, store
+from mbc.ir.graph import Node
+from mbc.ir.views import ChannelMap, ChannelView, Value
+from mbc.ops import ChannelShuffle, Concat, Reshape, Split, Transpose
+
+
+def moved_views(node: Node) -> list[ChannelView]:
+    """What each result of a channel-moving op reads."""
+    match node.op:
+        case Concat():
+            return [ChannelView.concat(node.views)]
+        case ChannelShuffle(groups=groups):
+            view = node.view(0)
+            return [view.through(ChannelMap.shuffle(groups, view.type.channels))]
+        case Split(sizes=sizes):
+            starts = accumulate(sizes, initial=0)
+            return [node.view(0).slice(s, size) for s, size in zip(starts, sizes, strict=False)]
+        case _:
+            raise TypeError(f"{node.op.mnemonic} does not move channels")
+
+
+def build_channel_copy(site: Site) -> Kernel:
+    """Copies channels pixel by pixel; one task a row of pixels."""
+    node = site.node
+    values = [value for view in node.views for value in view.values]
+    buffers = dict(zip(values, (b for b in site.inputs if b is not None), strict=False))
+    names = {value: f"%x{i}" for i, value in reversed(list(enumerate(values)))}
+    distinct = list(names)
+    f = site.kernel_function()
+    views = moved_views(node)
+    row_pixels = views[0].type.shape[-2]
+    starts = [*(names[v] for v in distinct), *(f"%y{i}" for i in range(len(views)))]
+    pitches = [
+        *(_pitch(site, v, buffers) for v in distinct),
+        *(o.pixel_bytes for o in site.outputs),
+    ]
+
+    def row(index: Count, _: list[str]) -> Sequence[str]:
+        at = [
+            f.offset(p, f.binary("mul", index, pitch * row_pixels))
+            for p, pitch in zip(starts, pitches, strict=True)
+        ]
+        f.loop(0, row_pixels, [("ptr", p) for p in at], pixel)
+        return []
+
+    def pixel(_: Count, at: list[str]) -> Sequence[str]:
+        sources = dict(zip(distinct, at, strict=False))
+        for view, target in zip(views, at[len(distinct) :], strict=True):
+            _copy_pixel(f, view, sources, target)
+        return [f.offset(p, pitch) for p, pitch in zip(at, pitches, strict=True)]
+
+    f.loop("%begin", "%end", [], row)
+    shape = f"c{sum(v.type.channels for v in views)}_w{row_pixels}"
+    name = site.library.define(f"f32_{node.op.mnemonic}_{shape}", f)
+    return Kernel(name, site.outputs[0].pixels // row_pixels)
+
+
+def _pitch(site: Site, value: Value, buffers: dict[Value, Buffer]) -> int:
+    return buffers[value].pixel_bytes
+
+
+def _copy_pixel(f: Function, view: ChannelView, sources: dict[Value, str], target: str) -> None:
+    done = 0
+    for value, start, length in channel_runs(view):
+        _copy(f, f.offset(sources[value], 4 * start), f.offset(target, 4 * done), length)
+        done += length
+
+
+def channel_runs(view: ChannelView) -> list[tuple[Value, int, int]]:
+    """Maximal runs (value, first channel, length) of ascending channels, in reading order."""
+    runs: list[tuple[Value, int, int]] = []
+    for value, channel in view.channels:
+        if runs and runs[-1][0] is value and runs[-1][1] + runs[-1][2] == channel:
+            runs[-1] = (value, runs[-1][1], runs[-1][2] + 1)
+        else:
+            runs.append((value, channel, 1))
+    return runs
+
+
+def _copy(f: Function, source: str, target: str, length: int) -> None:
+    whole, tail = divmod(length, f.isa.lanes)
+    step = f.isa.vector_bytes
+
+    def vector(_: Count, at: list[str]) -> Sequence[str]:
+        store(f, load(f, at[0]), at[1])
+        return [f.offset(p, step) for p in at]
+
+    at = f.loop(0, whole, [("ptr", source), ("ptr", target)], vector)
+    for lane in range(tail):
+        element = f.op(f"load float, ptr {f.offset(at[0], 4 * lane)}, align 4")
+        f.emit(f"store float {element}, ptr {f.offset(at[1], 4 * lane)}, align 4")
+
+
+def build_element_copy(site: Site) -> Kernel:
+    """Reshape and transpose, element by element; one task a row of the result's last axis."""
+    node, x, out = site.node, site.input(0), site.output
+    f = site.kernel_function()
+    last = out.type.channels
+
+    def row(index: Count, _: list[str]) -> Sequence[str]:
+        target = f.offset("%y0", f.binary("mul", index, out.pixel_bytes))
+
+        def element(column: Count, at: list[str]) -> Sequence[str]:
+            source = _source(f, node, x, out, index, column)
+            held = f.op(f"load float, ptr {source}, align 4")
+            f.emit(f"store float {held}, ptr {at[0]}, align 4")
+            return [f.offset(at[0], 4)]
+
+        f.loop(0, last, [("ptr", target)], element)
+        return []
+
+    f.loop("%begin", "%end", [], row)
+    return Kernel(site.library.define(f"f32_{node.op.mnemonic}_c{last}", f), out.pixels)
+
+
+def _source(f: Function, node: Node, x: Buffer, out: Buffer, row: Count, column: Count) -> str:
+    """Address of the element of x that goes to (row, column) of the result."""
+    match node.op:
+        case Reshape():
+            flat = f.binary("add", f.binary("mul", row, out.type.channels), column)
+            pixel = f.binary("udiv", flat, x.type.channels)
+            channel = f.binary("urem", flat, x.type.channels)
+            where = f.binary("add", f.binary("mul", pixel, x.pitch), channel)
+        case Transpose(perm=perm):
+            where = _transposed(f, perm, x, out, row, column)
+        case _:
+            raise TypeError(f"{node.op.mnemonic} does not move elements")
+    return f.offset("%x0", f.binary("mul", where, 4))
+
+
+def _transposed(
+    f: Function, perm: tuple[int, ...], x: Buffer, out: Buffer, row: Count, column: Count
+) -> Count:
+    strides = [x.pitch * prod(x.type.shape[axis + 1 : -1]) for axis in range(x.type.rank - 1)]
+    strides.append(1)
+    where = f.binary("mul", column, strides[perm[-1]])
+    for axis in range(out.type.rank - 2, -1, -1):
+        extent = out.type.shape[axis]
+        index = f.binary("urem", row, extent)
+        row = f.binary("udiv", row, extent)
+        where = f.binary("add", where, f.binary("mul", index, strides[perm[axis]]))
+    return where

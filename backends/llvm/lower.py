@@ -1,0 +1,255 @@
+"""From a planned graph to one LLVM module: a kernel a node, and a function that calls them.
+
+Layout of the module: shared kernel functions; one wrapper a node with the ABI
+`void k(const io*, const weights*, arena*, scratch*, begin, end)`; `NET_invoke(io, weights, arena)`
+that runs all wrappers in order. The C library adds `NET_run` and `NET_arena_bytes` (`library_ir`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from mbc.backends.llvm.backend import builder_of
+from mbc.backends.llvm.isa import Isa, isa_of
+from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site
+from mbc.ir.graph import Graph, Node
+from mbc.ir.views import ChannelView, Value
+from mbc.ops import Concat
+from mbc.runtime.abi import IoSpec, NetSpec, c_identifier
+from mbc.targets.target import Target
+
+ALIGNMENT = 64
+
+
+@dataclass(frozen=True)
+class KernelInfo:
+    """A call of a kernel: the function, the node's op, its multiply-adds and tasks."""
+
+    name: str
+    op: str
+    macs: int
+    tasks: int
+
+
+@dataclass(frozen=True)
+class LoweredNet:
+    """A network as LLVM IR text and one blob of packed weights."""
+
+    spec: NetSpec
+    target: Target
+    ir: str
+    weights: bytes
+    kernels: tuple[KernelInfo, ...]
+
+
+class WeightsBlob:
+    """Packed weights one after the other, equal ones once."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+        self._offsets: dict[bytes, int] = {}
+        self._size = 0
+
+    def add(self, weights: np.ndarray) -> int:
+        """Byte offset of the weights."""
+        data = np.ascontiguousarray(weights, np.float32).tobytes()
+        if data not in self._offsets:
+            self._offsets[data] = self._size
+            padding = -len(data) % ALIGNMENT
+            self._parts.append(data + bytes(padding))
+            self._size += len(data) + padding
+        return self._offsets[data]
+
+    def data(self) -> bytes:
+        """The whole blob."""
+        return b"".join(self._parts)
+
+
+def lower(graph: Graph, target: Target) -> LoweredNet:
+    """Kernels for all nodes of a graph whose memory is planned, and the code that calls them."""
+    return _Lowering(_with_plain_outputs(graph), target).run()
+
+
+def _with_plain_outputs(graph: Graph) -> Graph:
+    """A copy in which each output is a value of its own, made by a node: the caller's output
+    buffers are written in place, so anything else has to be copied there."""
+    copy = graph.clone()
+    outputs: list[ChannelView] = []
+    for view in copy.outputs:
+        taken = any(view.values[0] in other.values for other in outputs)
+        if view.is_plain and not taken and copy.producer(view.value) is not None:
+            if view.value.offset is None:
+                outputs.append(view)
+                continue
+        outputs.append(ChannelView.of(copy.add(Concat(), [view]).result))
+    copy.set_outputs(outputs)
+    return copy
+
+
+class _Lowering:
+    def __init__(self, graph: Graph, target: Target) -> None:
+        self.graph, self.target = graph, target
+        self.isa: Isa = isa_of(target)
+        self.library = Library(self.isa)
+        self.blob = WeightsBlob()
+        self.name = c_identifier(graph.name)
+        outputs = [view.value for view in graph.outputs]
+        self.external = {value: i for i, value in enumerate([*graph.inputs, *outputs])}
+
+    def run(self) -> LoweredNet:
+        wrappers, kernels, scratch = [], [], 0
+        for number, node in enumerate(self.graph.topo()):
+            kernel = self._build(node)
+            kernels.append(KernelInfo(kernel.function, node.op.mnemonic, _macs(node), kernel.tasks))
+            wrappers.append(self._wrapper(number, node, kernel))
+            scratch = max(scratch, kernel.scratch_bytes)
+        weights = self.blob.data()
+        spec = self._spec(-(-scratch // ALIGNMENT) * ALIGNMENT, len(weights))
+        parts = [*_declarations(self.isa), self.library.text(), *wrappers]
+        ir = "\n".join([*parts, self._invoke(spec, kernels)])
+        return LoweredNet(spec, self.target, ir, weights, tuple(kernels))
+
+    def _build(self, node: Node) -> Kernel:
+        inputs: list[Buffer | None] = []
+        for operand in node.operands:
+            is_view = isinstance(operand, ChannelView)
+            values = operand.values if is_view and isinstance(operand, ChannelView) else ()
+            inputs.extend([self._buffer(value) for value in values] or [None])
+        outputs = tuple(self._buffer(value) for value in node.results)
+        return builder_of(node)(Site(node, tuple(inputs), outputs, self.library))
+
+    def _buffer(self, value: Value) -> Buffer:
+        if value in self.external:
+            return Buffer.dense(value.type)
+        return Buffer.in_arena(value.type, self.isa)
+
+    def _wrapper(self, number: int, node: Node, kernel: Kernel) -> str:
+        """The node's ABI function: computes addresses and calls the shared kernel."""
+        word, lines, pointers = self.isa.word, [], []
+        values = [value for view in node.views for value in view.values]
+        for i, value in enumerate([*values, *node.results]):
+            lines += self._address(f"%p{i}", value)
+            pointers.append(f"ptr %p{i}")
+        offset = self.blob.add(kernel.weights) if kernel.weights.size else 0
+        lines.append(f"%w = getelementptr i8, ptr %weights, {word} {offset}")
+        lines += _widen(word)
+        arguments = [*pointers, "ptr %w", "ptr %scratch", f"{word} %first", f"{word} %last"]
+        lines.append(f"call void @{kernel.function}({', '.join(arguments)})")
+        body = "\n  ".join(lines)
+        return (
+            f"define internal void @{self.name}_k{number:03d}({WRAPPER_PARAMETERS}) nounwind {{\n"
+            f"  {body}\n  ret void\n}}\n"
+        )
+
+    def _address(self, name: str, value: Value) -> list[str]:
+        word = self.isa.word
+        if value in self.external:
+            slot = f"{name}.slot = getelementptr ptr, ptr %io, {word} {self.external[value]}"
+            return [slot, f"{name} = load ptr, ptr {name}.slot"]
+        if value.offset is None:
+            raise ValueError(f"%{value.name} has no place in the arena: run plan-memory")
+        return [f"{name} = getelementptr i8, ptr %arena, {word} {value.offset}"]
+
+    def _spec(self, scratch: int, weights: int) -> NetSpec:
+        inputs = tuple(_io_spec(value.name, value) for value in self.graph.inputs)
+        outputs = tuple(
+            _io_spec(name, view.value)
+            for name, view in zip(self.graph.output_names, self.graph.outputs, strict=True)
+        )
+        arena = -(-(self.graph.arena_bytes or 0) // ALIGNMENT) * ALIGNMENT
+        return NetSpec(self.name, inputs, outputs, arena, scratch, weights)
+
+    def _invoke(self, spec: NetSpec, kernels: list[KernelInfo]) -> str:
+        calls = [
+            f"call void @{self.name}_k{i:03d}(ptr %io, ptr %weights, ptr %arena, ptr %scratch, "
+            f"i32 0, i32 {kernel.tasks})"
+            for i, kernel in enumerate(kernels)
+        ]
+        body = "\n  ".join(calls)
+        scratch = f"%scratch = getelementptr i8, ptr %arena, {self.isa.word} {spec.arena_bytes}"
+        return (
+            f"define void @{self.name}_invoke(ptr %io, ptr %weights, ptr %arena) nounwind {{\n"
+            f"  {scratch}\n  {body}\n  ret void\n}}\n"
+        )
+
+
+WRAPPER_PARAMETERS = "ptr %io, ptr %weights, ptr %arena, ptr %scratch, i32 %begin, i32 %end"
+
+
+def _widen(word: str) -> list[str]:
+    if word == "i32":
+        return ["%first = add i32 %begin, 0", "%last = add i32 %end, 0"]
+    return [f"%first = zext i32 %begin to {word}", f"%last = zext i32 %end to {word}"]
+
+
+def _io_spec(name: str, value: Value) -> IoSpec:
+    return IoSpec(name, value.type.shape, str(value.type.dtype))
+
+
+def _macs(node: Node) -> int:
+    return node.op.macs(node.operand_types)
+
+
+def _declarations(isa: Isa) -> list[str]:
+    vector, n, word = isa.vector, isa.lanes, isa.word
+    return [
+        f"declare {vector} @llvm.fma.v{n}f32({vector}, {vector}, {vector})",
+        f"declare {vector} @llvm.maxnum.v{n}f32({vector}, {vector})",
+        f"declare {vector} @llvm.minnum.v{n}f32({vector}, {vector})",
+        f"declare void @llvm.memcpy.p0.p0.{word}(ptr, ptr, {word}, i1)",
+        f"declare void @llvm.memset.p0.{word}(ptr, i8, {word}, i1)",
+        "",
+    ]
+
+
+def library_ir(lowered: LoweredNet) -> str:
+    """The module of the C library: the network plus `NET_run` and `NET_arena_bytes`; the weights
+    are the external symbol `NET_weights`."""
+    spec, word = lowered.spec, isa_of(lowered.target).word
+    pointers = len(spec.inputs) + len(spec.outputs)
+    checks = "\n".join(_pointer_check(i, word) for i in range(pointers))
+    return f"""{lowered.ir}
+@{spec.name}_weights = external hidden constant i8, align {ALIGNMENT}
+
+define {word} @{spec.name}_arena_bytes(i32 %threads) nounwind {{
+  %n = {f"sext i32 %threads to {word}" if word != "i32" else "add i32 %threads, 0"}
+  %scratch = mul {word} %n, {spec.scratch_bytes}
+  %all = add {word} %scratch, {spec.arena_bytes}
+  ret {word} %all
+}}
+
+define i32 @{spec.name}_run(ptr %io, ptr %arena, ptr %pool) nounwind {{
+  %noio = icmp eq ptr %io, null
+  br i1 %noio, label %bad, label %arenacheck
+arenacheck:
+  %noarena = icmp eq ptr %arena, null
+  %address = ptrtoint ptr %arena to {word}
+  %low = and {word} %address, {ALIGNMENT - 1}
+  %misaligned = icmp ne {word} %low, 0
+  %badarena = or i1 %noarena, %misaligned
+  br i1 %badarena, label %bad, label %check0
+{checks}
+check{pointers}:
+  %threads = icmp eq ptr %pool, null
+  br i1 %threads, label %run, label %unsupported
+run:
+  call void @{spec.name}_invoke(ptr %io, ptr @{spec.name}_weights, ptr %arena)
+  ret i32 0
+bad:
+  ret i32 1
+unsupported:
+  ret i32 2
+}}
+"""
+
+
+def _pointer_check(i: int, word: str) -> str:
+    return (
+        f"check{i}:\n"
+        f"  %slot{i} = getelementptr ptr, ptr %io, {word} {i}\n"
+        f"  %given{i} = load ptr, ptr %slot{i}\n"
+        f"  %null{i} = icmp eq ptr %given{i}, null\n"
+        f"  br i1 %null{i}, label %bad, label %check{i + 1}"
+    )

@@ -1,0 +1,88 @@
+"""Runs a small graph through the LLVM backend and the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mbc.backends.llvm.host import host_cpu, host_triple
+from mbc.backends.llvm.isa import isa_of
+from mbc.backends.llvm.jit import JitNet
+from mbc.backends.llvm.kernels.base import Buffer
+from mbc.backends.llvm.lower import lower
+from mbc.interp import run
+from mbc.ir.graph import Constant, Graph
+from mbc.ir.types import TensorType
+from mbc.ir.views import ChannelView, Value
+from mbc.targets.target import Target
+
+
+def host_target() -> Target:
+    """This machine."""
+    isa = "neon" if host_triple().startswith(("aarch64", "arm64")) else "avx2"
+    return Target("native", host_triple(), host_cpu(), isa)
+
+
+class Net:
+    """A graph under construction with random constants."""
+
+    def __init__(self, seed: int = 0) -> None:
+        self.graph = Graph("net")
+        self.rng = np.random.default_rng(seed)
+
+    def input(self, *shape: int, name: str = "x") -> Value:
+        """A graph input."""
+        return self.graph.add_input(name, TensorType(shape))
+
+    def constant(self, *shape: int) -> Constant:
+        """A random constant."""
+        data = self.rng.standard_normal(shape, np.float32)
+        return Constant.of(f"c{len(self.graph.constants())}_{self.rng.integers(1 << 30)}", data)
+
+    def positive(self, *shape: int) -> Constant:
+        """A constant of variances."""
+        data = self.rng.uniform(0.5, 2.0, shape).astype(np.float32)
+        return Constant.of(f"v_{self.rng.integers(1 << 30)}", data)
+
+    def outputs(self, *values: Value | ChannelView) -> Graph:
+        """Finish the graph."""
+        self.graph.set_outputs(values)
+        return self.graph
+
+
+def place_without_overlap(graph: Graph, target: Target) -> None:
+    """The simplest memory plan: every value has a place of its own."""
+    outputs = {value for view in graph.outputs for value in view.values if view.is_plain}
+    offset = 0
+    for node in graph.topo():
+        for value in node.results:
+            if value not in outputs:
+                value.offset = offset
+                size = Buffer.in_arena(value.type, isa_of(target)).bytes
+                offset += -(-size // 64) * 64
+    graph.arena_bytes = offset
+
+
+def compare(graph: Graph, check: Callable[[np.ndarray, np.ndarray], None]) -> None:
+    """Run a graph through both on seeded input, and check all outputs."""
+    target = host_target()
+    rng = np.random.default_rng(7)
+    inputs = {v.name: rng.standard_normal(v.type.shape, np.float32) for v in graph.inputs}
+    expected = run(graph, inputs)
+    place_without_overlap(graph, target)
+    actual = JitNet(lower(graph, target))(inputs)
+    for name, want in expected.items():
+        check(actual[name], want)
+
+
+def close(actual: np.ndarray, expected: np.ndarray) -> None:
+    """Within 1e-5 of the largest magnitude."""
+    assert actual.shape == expected.shape
+    scale = max(float(np.abs(expected).max()), 1.0)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * scale)
+
+
+def equal(actual: np.ndarray, expected: np.ndarray) -> None:
+    """Bit for bit."""
+    np.testing.assert_array_equal(actual, expected)
