@@ -1,0 +1,200 @@
+"""Printing and parsing: canonical text comes back unchanged, and means the same."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from mbc.diag import Location, MbcError
+from mbc.interp import run
+from mbc.ir.graph import Constant, Graph
+from mbc.ir.text import parse, print_graph, renumber
+from mbc.ir.types import TensorType
+from mbc.ir.verify import verify
+from mbc.ir.views import ChannelMap, ChannelView
+from mbc.ops import OPS
+from mbc.ops.elementwise import Relu
+from mbc.ops.linear import Conv2d
+from tests.random_graphs import graphs
+
+CANONICAL = """\
+module {network="mobilenet \\"v1\\"", target="arm64", "-D α"="0.5\\n"}
+graph @unit(%x: f32[1,28,28,240]) {
+  const @g1.w : f32[1,1,80,60]
+  const @g1.b : f32[60] = #1f2e3d4c5b6a7988
+  const @"a/b:0" : f32[3,3,1,60]
+  const @dw.b : f32[60]
+  const @g2 : f32[1,1,20,240]
+  const @dw.w : f32[3,3,1,60]
+  const @pw.w : f32[1,1,60,64]
+  const @bn.gamma : f32[64]
+  const @bn.beta : f32[64]
+  const @bn.mean : f32[64]
+  const @bn.variance : f32[64]
+  const @fc.weight : f32[64,10]
+  arena 4816896
+  %0 = conv2d(%x, @g1.w, @g1.b) {groups=3, act=relu} : f32[1,28,28,60] at 401408
+  %1 = channel_shuffle(%0) {groups=3} : f32[1,28,28,60]
+  %2 = conv2d(%1, @"a/b:0", @dw.b) {pad=(1,1,1,1), groups=60} : f32[1,28,28,60]
+  %3 = conv2d(%2[c -> (c mod 3)*20 + c floordiv 3], @g2) {groups=3, residual=%x, act=relu6} \
+: f32[1,28,28,240]
+  %4, %5 = split(%3) {sizes=(120,120)} : f32[1,28,28,120], f32[1,28,28,120] at 64
+  %6 = max_pool([%0[0:15], %0[30:45]][c -> (c mod 2)*15 + c floordiv 2]) : f32[1,14,14,30]
+  %7 = avg_pool(%1[perm 59 0:59]) {pad=(1,1,0,0), count_pad=true} : f32[1,15,14,60]
+  %8 = fused dw_pw(%x = %2, %r = %x[0:64]) {
+    arena 192
+    %0 = conv2d(%x, @dw.w) {pad=(1,1,1,1), groups=60, act=relu} : f32[1,28,28,60] at 0
+    %1 = conv2d(%0, @pw.w) {residual=%r} : f32[1,28,28,64]
+    return %1
+  } : f32[1,28,28,64] at 128
+  %9 = batch_norm(%8, @bn.gamma, @bn.beta, @bn.mean, @bn.variance) {epsilon=0.001} : f32[1,28,28,64]
+  %10 = relu(%9) : f32[1,28,28,64]
+  %11 = relu6(%9) : f32[1,28,28,64]
+  %12 = add(%10, %11) {act=relu} : f32[1,28,28,64]
+  %13 = concat(%10, %12, %0) : f32[1,28,28,188]
+  %14 = reshape(%12) {shape=(1,784,64)} : f32[1,784,64]
+  %15 = transpose(%14) {perm=(0,2,1)} : f32[1,64,784]
+  %16 = global_avg_pool(%12) : f32[1,64]
+  %17 = dense(%16, @fc.weight) : f32[1,10]
+  %18 = softmax(%17) : f32[1,10]
+  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %18 as y
+}
+"""
+
+
+def canonical(body: str) -> str:
+    return textwrap.dedent(body).lstrip("\n")
+
+
+def test_canonical_text_comes_back() -> None:
+    graph = parse(CANONICAL)
+    hashes = {"g1.b": "1f2e3d4c5b6a7988"}
+    assert print_graph(graph, hashes=hashes) == CANONICAL
+
+
+def test_the_canonical_text_has_every_op() -> None:
+    assert {op.mnemonic for op in OPS if f" = {op.mnemonic}" not in CANONICAL} == set()
+
+
+@given(graphs())
+@settings(max_examples=150, deadline=None)
+def test_random_graphs_come_back(graph: Graph) -> None:
+    text = print_graph(graph)
+    again = parse(text)
+    assert print_graph(again) == text
+    assert again.meta == graph.meta
+    assert again.output_names == graph.output_names
+
+
+@given(graphs(max_nodes=5))
+@settings(max_examples=60, deadline=None)
+def test_parsed_graphs_are_sound_and_mean_the_same(graph: Graph) -> None:
+    verify(graph)
+    again = parse(print_graph(graph))
+    verify(again)
+    for name, constant in graph.constants().items():
+        again.constants()[name].data = constant.data
+    inputs = {v.name: np.arange(v.type.elements).reshape(v.type.shape) % 5 for v in graph.inputs}
+    expected, found = run(graph, inputs), run(again, inputs)
+    assert expected.keys() == found.keys()
+    for name in expected:
+        np.testing.assert_array_equal(found[name], expected[name])
+
+
+def test_text_written_by_hand_is_made_canonical() -> None:
+    text = """
+    // a comment
+    graph @g ( %x : f32[1,4,4,4] ) { const @w:f32[1,1,4,4]
+      const @unused : f32[1]
+      %out = conv2d(%x,  // the operand
+                    @w) {act=relu, residual=%x, groups=1} : f32[1,4,4,4]
+      %b = relu([%out[0:2], %out[2:4]][perm 0 1 2 3]) {} : f32[1,4,4,4]
+      return %b as y }
+    """
+    assert print_graph(parse(text)) == canonical("""
+        graph @g(%x: f32[1,4,4,4]) {
+          const @w : f32[1,1,4,4]
+          %0 = conv2d(%x, @w) {residual=%x, act=relu} : f32[1,4,4,4]
+          %1 = relu(%0) : f32[1,4,4,4]
+          return %1
+        }
+        """)
+
+
+def test_a_bias_given_by_name_is_the_same_operand() -> None:
+    graph = parse(
+        "graph @g(%x: f32[1,4,4,4]) {\n const @w : f32[1,1,4,4]\n const @b : f32[4]\n"
+        " %0 = conv2d(%x, @w) {bias=@b} : f32[1,4,4,4]\n return %0\n}"
+    )
+    assert "conv2d(%x, @w, @b) :" in print_graph(graph)
+
+
+def test_a_hole_before_an_operand_is_kept() -> None:
+    graph = Graph("g")
+    x = graph.add_input("x", TensorType((1, 4, 4, 4)))
+    weight = Constant("w", TensorType((1, 1, 4, 4)))
+    graph.set_outputs([graph.add(Conv2d(), [x, weight, None, x]).result])
+    (node,) = parse(print_graph(graph)).topo()
+    assert node.operands[2] is None
+    assert node.operands[3] is not None
+
+
+def test_locations_are_printed_as_comments() -> None:
+    graph = Graph("g")
+    x = graph.add_input("x", TensorType((1, 4, 4, 4)))
+    places = (Location("net.py", 7, 5), Location("net.py", 8))
+    graph.set_outputs([graph.add(Relu(), [x], locations=places).result])
+    text = print_graph(graph, locations=True)
+    assert "%0 = relu(%x) : f32[1,4,4,4] // net.py:7:5, net.py:8\n" in text
+    assert print_graph(parse(text)) == print_graph(graph)
+
+
+def test_nodes_know_their_line_of_text() -> None:
+    graph = parse(CANONICAL, "unit.mbc")
+    first, fused = graph.topo()[0], graph.topo()[7]
+    assert CANONICAL.split("\n")[15].startswith("  %0 =")
+    assert first.locations == (Location("unit.mbc", 16, 3, 81),)
+    assert fused.locations == (Location("unit.mbc", 23, 3),)
+
+
+def test_renumber_gives_values_their_printed_names() -> None:
+    graph = Graph("g")
+    x = graph.add_input("x", TensorType((1, 4, 4, 4)))
+    a = graph.add(Relu(), [x])
+    b = graph.add(Relu(), [a.result])
+    graph.set_outputs([b.result])
+    graph.replace(a, Relu(), [x])
+    assert [n.result.name for n in graph.topo()] == ["2", "1"]
+    renumber(graph)
+    assert [n.result.name for n in graph.topo()] == ["0", "1"]
+
+
+def test_a_name_that_text_cannot_hold_is_an_error() -> None:
+    graph = Graph("g")
+    graph.set_outputs([graph.add_input("input:0", TensorType((1, 4, 4, 4)))])
+    with pytest.raises(MbcError, match=r"E0312: the name of a graph input .* 'input:0'"):
+        print_graph(graph)
+
+
+def test_a_view_prints_segments_and_order() -> None:
+    graph = Graph("g")
+    x = graph.add_input("x", TensorType((1, 4, 4, 12)))
+    view = ChannelView.of(x)
+    graph.set_outputs(
+        [
+            view,
+            view.slice(3, 4),
+            view.through(ChannelMap.shuffle(3, 12)),
+            view.through(ChannelMap((5, 0, 1, 2))),
+            view.through(ChannelMap((1, 1, 0))),
+        ]
+    )
+    returned = print_graph(graph).split("\n")[1]
+    assert returned == (
+        "  return %x, %x[3:7], %x[c -> (c mod 3)*4 + c floordiv 3], "
+        "[%x[0:3], %x[5:6]][perm 3 0:3], %x[0:2][perm 1 1 0]"
+    )
+    assert print_graph(parse(print_graph(graph))) == print_graph(graph)
