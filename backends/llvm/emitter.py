@@ -50,7 +50,8 @@ class Function:
         """The finished definition under a name."""
         parameters = ", ".join(f"{p.type} {p.name}" for p in self.parameters)
         body = "\n".join(self._lines)
-        return f"define internal void @{name}({parameters}) {attributes} {{\nentry:\n{body}\n  ret void\n}}\n"
+        head = f"define internal void @{name}({parameters}) {attributes}"
+        return f"{head} {{\nentry:\n{body}\n  ret void\n}}\n"
 
     def body_key(self) -> str:
         """Equal for functions that do the same."""

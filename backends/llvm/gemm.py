@@ -74,9 +74,9 @@ class Gemm:
     """The schedule of one GEMM, and everything that its code depends on.
 
     `groups` has the runs of A of each group; each group makes `columns` columns, stored one group
-    after the other. Pitches are in bytes from row to row. A group's last vector is stored whole where
-    the row has room: it may spill into columns that the next group of the same task overwrites,
-    or into padding; it is stored narrow where it would reach the next row.
+    after the other. Pitches are in bytes from row to row. A group's last vector is stored whole
+    where the row has room: it may spill into columns that the next group of the same task
+    overwrites, or into padding; it is stored narrow where it would reach the next row.
     """
 
     isa: Isa
@@ -268,7 +268,7 @@ class Tile:
 
 
 def _emit_panel(f: Function, tile: Tile, at: Pointers, share: Share) -> None:
-    gemm, blocks = tile.gemm, tile.gemm.blocks(tile.width)
+    blocks = tile.gemm.blocks(tile.width)
     first, last = share.of(f, blocks.count)
     tall_end = f.clamp("min", last, blocks.tall_count)
     _emit_blocks(f, tile, at, blocks.tall, first, tall_end, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from time import perf_counter
 
 import llvmlite.binding as llvm
@@ -11,7 +11,9 @@ import numpy as np
 
 from mbc.backends.llvm.codegen import parse, target_machine
 from mbc.backends.llvm.lower import LoweredNet
+from mbc.diag import error, nearest
 from mbc.runtime.abi import IoSpec
+from mbc.targets.target import Target
 
 ALIGNMENT = 64
 
@@ -26,18 +28,16 @@ def aligned_bytes(size: int) -> np.ndarray:
 class JitModule:
     """Compiled code kept alive while its functions are called."""
 
-    def __init__(self, ir: str, lowered_target: object) -> None:
-        from mbc.targets.target import Target
-
-        assert isinstance(lowered_target, Target)
+    def __init__(self, ir: str, target: Target) -> None:
         self._engine = llvm.create_mcjit_compiler(
-            parse(ir, lowered_target), target_machine(lowered_target, jit=True)
+            parse(ir, target), target_machine(target, jit=True)
         )
         self._engine.finalize_object()
 
-    def function(self, name: str, result: object, *arguments: object) -> ctypes._CFuncPtr:
-        """A C function by name."""
-        return ctypes.CFUNCTYPE(result, *arguments)(self._engine.get_function_address(name))
+    def function(self, name: str, pointers: int) -> Callable[..., None]:
+        """A C function that takes so many pointers and returns nothing."""
+        prototype = ctypes.CFUNCTYPE(None, *([ctypes.c_void_p] * pointers))
+        return prototype(self._engine.get_function_address(name))
 
 
 class JitNet:
@@ -47,8 +47,7 @@ class JitNet:
     def __init__(self, lowered: LoweredNet) -> None:
         self.spec = lowered.spec
         self._module = JitModule(lowered.ir, lowered.target)
-        pointers = [ctypes.c_void_p] * 3
-        self._invoke = self._module.function(f"{self.spec.name}_invoke", None, *pointers)
+        self._invoke = self._module.function(f"{self.spec.name}_invoke", pointers=3)
         self._weights = aligned_bytes(len(lowered.weights))
         self._weights[:] = np.frombuffer(lowered.weights, np.uint8)
         self._arena = aligned_bytes(self.spec.arena_bytes + self.spec.scratch_bytes)
@@ -57,12 +56,8 @@ class JitNet:
         """Run on dense NHWC float32 tensors by input name; gives the outputs by name."""
         given = [_checked(spec, inputs) for spec in self.spec.inputs]
         outputs = {spec.name: np.empty(spec.shape, np.float32) for spec in self.spec.outputs}
-        self._call([*given, *outputs.values()])
+        self.time_once([*given, *outputs.values()])
         return outputs
-
-    def _call(self, tensors: list[np.ndarray]) -> None:
-        io = (ctypes.c_void_p * len(tensors))(*(t.ctypes.data for t in tensors))
-        self._invoke(ctypes.addressof(io), self._weights.ctypes.data, self._arena.ctypes.data)
 
     def time_once(self, tensors: list[np.ndarray]) -> float:
         """Seconds of one inference on prepared tensors (inputs, then outputs)."""
@@ -81,8 +76,6 @@ class JitNet:
 
 
 def _checked(spec: IoSpec, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    from mbc.diag import error, nearest
-
     if spec.name not in inputs:
         raise error("E0710", f"input '{spec.name}' is missing", helps=nearest(spec.name, inputs))
     array = np.asarray(inputs[spec.name])

@@ -79,11 +79,11 @@ def _with_plain_outputs(graph: Graph) -> Graph:
     outputs: list[ChannelView] = []
     for view in copy.outputs:
         taken = any(view.values[0] in other.values for other in outputs)
-        if view.is_plain and not taken and copy.producer(view.value) is not None:
-            if view.value.offset is None:
-                outputs.append(view)
-                continue
-        outputs.append(ChannelView.of(copy.add(Concat(), [view]).result))
+        in_place = view.is_plain and not taken and copy.producer(view.value) is not None
+        if in_place and view.value.offset is None:
+            outputs.append(view)
+        else:
+            outputs.append(ChannelView.of(copy.add(Concat(), [view]).result))
     copy.set_outputs(outputs)
     return copy
 
@@ -107,15 +107,14 @@ class _Lowering:
             scratch = max(scratch, kernel.scratch_bytes)
         weights = self.blob.data()
         spec = self._spec(-(-scratch // ALIGNMENT) * ALIGNMENT, len(weights))
-        parts = [*_declarations(self.isa), self.library.text(), *wrappers]
+        parts = [*declarations(self.isa), self.library.text(), *wrappers]
         ir = "\n".join([*parts, self._invoke(spec, kernels)])
         return LoweredNet(spec, self.target, ir, weights, tuple(kernels))
 
     def _build(self, node: Node) -> Kernel:
         inputs: list[Buffer | None] = []
         for operand in node.operands:
-            is_view = isinstance(operand, ChannelView)
-            values = operand.values if is_view and isinstance(operand, ChannelView) else ()
+            values = operand.values if isinstance(operand, ChannelView) else ()
             inputs.extend([self._buffer(value) for value in values] or [None])
         outputs = tuple(self._buffer(value) for value in node.results)
         return builder_of(node)(Site(node, tuple(inputs), outputs, self.library))
@@ -192,7 +191,8 @@ def _macs(node: Node) -> int:
     return node.op.macs(node.operand_types)
 
 
-def _declarations(isa: Isa) -> list[str]:
+def declarations(isa: Isa) -> list[str]:
+    """The intrinsics that kernels call."""
     vector, n, word = isa.vector, isa.lanes, isa.word
     return [
         f"declare {vector} @llvm.fma.v{n}f32({vector}, {vector}, {vector})",

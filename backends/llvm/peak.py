@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Sequence
 from time import perf_counter
 
 from mbc.backends.llvm.emitter import Count, Function, Parameter
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.jit import JitModule, aligned_bytes
-from mbc.backends.llvm.lower import _declarations
+from mbc.backends.llvm.lower import declarations
 from mbc.backends.llvm.vectors import fma, load, store
 from mbc.targets.target import Target
 
@@ -35,8 +34,8 @@ class PeakMeter:
         for i, total in enumerate(sums):
             store(f, total, "%data", (2 + i) * self.isa.vector_bytes)
         text = f.text("peak", "nounwind").replace("define internal", "define")
-        self._module = JitModule("\n".join([*_declarations(self.isa), text]), target)
-        self._run = self._module.function("peak", None, ctypes.c_void_p)
+        self._module = JitModule("\n".join([*declarations(self.isa), text]), target)
+        self._run = self._module.function("peak", pointers=1)
         self._data = aligned_bytes((2 + CHAINS) * self.isa.vector_bytes)
 
     def measure(self) -> float:

@@ -47,10 +47,9 @@ def splat(f: Function, scalar: str) -> str:
 
 def splat_lane(f: Function, vector: str, lane: int) -> str:
     """One lane of a vector in all lanes."""
-    mask = ", ".join([f"i32 {lane}"] * f.isa.lanes)
-    return f.op(
-        f"shufflevector {f.isa.vector} {vector}, {f.isa.vector} poison, <{f.isa.lanes} x i32> <{mask}>"
-    )
+    v, lanes = f.isa.vector, f.isa.lanes
+    mask = ", ".join([f"i32 {lane}"] * lanes)
+    return f.op(f"shufflevector {v} {vector}, {v} poison, <{lanes} x i32> <{mask}>")
 
 
 def fma(f: Function, a: str, b: str, c: str) -> str:

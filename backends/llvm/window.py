@@ -1,8 +1,8 @@
 """Sliding windows without a sum over channels: depthwise convolution, max and average pools.
 
 Output columns are dealt into register tiles; tiles that see the same part of the window (borders
-differ) share one loop. Within a tile the channel vectors run innermost. Rows are grouped alike: each
-class of rows is one function of its own, picked by the row number.
+differ) share one loop. Within a tile the channel vectors run innermost. Rows are grouped alike:
+each class of rows is one function of its own, picked by the row number.
 """
 
 from __future__ import annotations

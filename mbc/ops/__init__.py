@@ -9,6 +9,26 @@ from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 
+__all__ = [
+    "OPS",
+    "Add",
+    "AvgPool",
+    "BatchNorm",
+    "ChannelShuffle",
+    "Concat",
+    "Conv2d",
+    "Dense",
+    "Fused",
+    "GlobalAvgPool",
+    "MaxPool",
+    "Relu",
+    "Relu6",
+    "Reshape",
+    "Softmax",
+    "Split",
+    "Transpose",
+]
+
 OPS: tuple[type[Op], ...] = (
     Conv2d,
     Dense,

@@ -274,9 +274,8 @@ def _emit_fill(f: Function, patches: Patches, x: str, first: Count) -> None:
         f.emit(f"br i1 {inside}, label %{copy}, label %{clear}")
         f.start_block(copy)
         source = f.offset(x, f.binary("mul", y, row_bytes))
-        f.emit(
-            f"call void @llvm.memcpy.p0.p0.{word}(ptr {target}, ptr {source}, {word} {row_bytes}, i1 false)"
-        )
+        arguments = f"ptr {target}, ptr {source}, {word} {row_bytes}, i1 false"
+        f.emit(f"call void @llvm.memcpy.p0.p0.{word}({arguments})")
         f.emit(f"br label %{leave}")
         f.start_block(clear)
         _zero(f, target, row_bytes)

@@ -11,6 +11,7 @@ from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site, constant_array
 from mbc.backends.llvm.window import Window, emit_row, pack_depthwise, row_functions
 from mbc.ir.graph import Node
+from mbc.ir.types import Act
 from mbc.ops import AvgPool, Conv2d, MaxPool
 from mbc.ops.linear import present
 from mbc.ops.pool import Pool
@@ -32,10 +33,8 @@ def window_of(isa: Isa, node: Node, x: Buffer, out: Buffer) -> Window:
         case MaxPool() as op:
             return Window(isa, "max", *sizes, op.kernel, op.stride, op.pad, (1, 1), *pitches)
         case AvgPool() as op:
-            count = {"count_pad": op.count_pad}
-            return Window(
-                isa, "avg", *sizes, op.kernel, op.stride, op.pad, (1, 1), *pitches, **count
-            )
+            shape = (op.kernel, op.stride, op.pad, (1, 1))
+            return Window(isa, "avg", *sizes, *shape, *pitches, Act.NONE, op.count_pad)
         case _:
             raise TypeError(f"{node.op.mnemonic} has no window")
 
