@@ -1,0 +1,5 @@
+"""Bind data to the constants of a graph: from a file, or drawn from a seed."""
+
+from mbc.frontends.weights.seeded import initialise
+
+__all__ = ["initialise"]

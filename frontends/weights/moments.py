@@ -1,0 +1,232 @@
+"""Mean and variance of each channel of each value of a graph, without running it.
+
+The inputs are standard normal; channels and positions count as independent and as normal before
+an activation. Convolutions know how much of each tap falls into padding, so the estimate also
+holds for small images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+from statistics import NormalDist
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mbc.ir.graph import Constant, Graph, Node
+from mbc.ir.types import Act, TensorType
+from mbc.ir.views import ChannelView, Value
+from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.fused import Fused
+from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
+from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from mbc.ops.window import window_extent
+
+Array: TypeAlias = npt.NDArray[np.float64]
+NORMAL = NormalDist()
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Mean and variance, [c]; while a tensor is reshaped, of its full shape."""
+
+    mean: Array
+    variance: Array
+
+    @property
+    def channels(self) -> Moments:
+        """Per channel, over all other axes."""
+        if self.mean.ndim == 1:
+            return self
+        axes = tuple(range(self.mean.ndim - 1))
+        mean = self.mean.mean(axes)
+        return Moments(mean, self.variance.mean(axes) + (self.mean**2).mean(axes) - mean**2)
+
+    def moved(self, shape: Sequence[int], move: Callable[[Array], Array]) -> Moments:
+        """After an op that only moves the elements of a tensor of a shape."""
+        parts = (np.broadcast_to(part, tuple(shape)) for part in (self.mean, self.variance))
+        mean, variance = map(move, parts)
+        return Moments(mean, variance)
+
+    def at(self, channels: Sequence[int]) -> Moments:
+        """Of a selection of channels."""
+        each = self.channels
+        return Moments(each.mean[list(channels)], each.variance[list(channels)])
+
+
+Inputs: TypeAlias = list[Moments | None]
+Visit: TypeAlias = Callable[[Graph, Node, Inputs], None]
+
+
+def standard_normal(type: TensorType) -> Moments:
+    """Mean 0, variance 1."""
+    return Moments(np.zeros(type.channels), np.ones(type.channels))
+
+
+def propagate(graph: Graph, inputs: Sequence[Moments], visit: Visit) -> list[Moments]:
+    """The moments of the outputs. Before each node `visit` is called with its graph, itself
+    and those of its operands (None for constants); it must see to it that constants have data."""
+    known: dict[Value, Moments] = dict(zip(graph.inputs, inputs, strict=True))
+    for node in graph.topo():
+        operands: Inputs = [
+            read(operand, known) if isinstance(operand, ChannelView) else None
+            for operand in node.operands
+        ]
+        visit(graph, node, operands)
+        known.update(zip(node.results, _after(node, operands, visit), strict=True))
+    return [read(view, known) for view in graph.outputs]
+
+
+def read(view: ChannelView, known: Mapping[Value, Moments]) -> Moments:
+    """The moments that an operand sees."""
+    if view.is_plain:
+        return known[view.value]
+    parts = [known[s.value].at(range(s.start, s.start + s.length)).channels for s in view.segments]
+    return concatenate(parts).at(view.order.indices)
+
+
+def concatenate(parts: Sequence[Moments]) -> Moments:
+    """The channels of the parts one after the other."""
+    each = [part.channels for part in parts]
+    return Moments(
+        np.concatenate([part.mean for part in each]),
+        np.concatenate([part.variance for part in each]),
+    )
+
+
+def _after(node: Node, operands: Inputs, visit: Visit) -> list[Moments]:
+    given = [moments for moments in operands if moments is not None]
+    match node.op:
+        case Fused(body=body):
+            return propagate(body, given, visit)
+        case Reshape(shape=shape):
+            return [given[0].moved(node.view(0).type.shape, lambda part: part.reshape(shape))]
+        case Transpose(perm=perm):
+            return [given[0].moved(node.view(0).type.shape, lambda part: part.transpose(perm))]
+        case Concat():
+            return [concatenate(given)]
+        case Split(sizes=sizes):
+            starts = [sum(sizes[:i]) for i in range(len(sizes))]
+            return [given[0].at(range(s, s + n)) for s, n in zip(starts, sizes, strict=True)]
+        case ChannelShuffle(groups=groups):
+            order = np.arange(given[0].channels.mean.size).reshape(groups, -1).T.ravel()
+            return [given[0].at(order.tolist())]
+    return [_computed(node, [moments.channels for moments in given])]
+
+
+def _computed(node: Node, given: Sequence[Moments]) -> Moments:
+    x = given[0]
+    match node.op:
+        case Conv2d() as op:
+            return activated(_plus(_conv(node, op, x), given[1:]), op.act)
+        case Dense(act=act):
+            return activated(_dense(node, x), act)
+        case BatchNorm(epsilon=epsilon):
+            gamma, beta, mean, variance = (_data(node, slot) for slot in range(1, 5))
+            scale = gamma / np.sqrt(variance + epsilon)
+            return Moments((x.mean - mean) * scale + beta, x.variance * scale**2)
+        case Relu():
+            return activated(x, Act.RELU)
+        case Relu6():
+            return activated(x, Act.RELU6)
+        case Add(act=act):
+            return activated(_plus(x, given[1:]), act)
+        case MaxPool(kernel=kernel):
+            return _maximum(x, prod(kernel))
+        case AvgPool(kernel=kernel):
+            return _average(x, prod(kernel))
+        case GlobalAvgPool():
+            return _average(x, prod(node.view(0).type.shape[1:3]))
+        case Softmax():
+            share = np.full_like(x.mean, 1 / x.mean.size)
+            return Moments(share, share**2)
+    raise NotImplementedError(f"no moments for {node.op.mnemonic}")
+
+
+def _plus(x: Moments, others: Sequence[Moments]) -> Moments:
+    for other in others:
+        x = Moments(x.mean + other.mean, x.variance + other.variance)
+    return x
+
+
+def _conv(node: Node, op: Conv2d, x: Moments) -> Moments:
+    weight = _data(node, 1)
+    kh, kw, per_group, outputs = weight.shape
+    taps = weight.reshape(kh * kw, per_group, op.groups, outputs // op.groups)
+    mean = np.einsum("kigo,gi->kgo", taps, x.mean.reshape(op.groups, per_group))
+    variance = np.einsum("kigo,gi->kgo", taps**2, x.variance.reshape(op.groups, per_group))
+    inside = _coverage(op, node.view(0).type, (kh, kw))[:, None, None]
+    spread = (inside * variance + inside * (1 - inside) * mean**2).sum(axis=0)
+    return Moments((inside * mean).sum(axis=0).ravel() + _bias(node), spread.ravel())
+
+
+def _coverage(op: Conv2d, x: TensorType, kernel: tuple[int, int]) -> Array:
+    """For each tap, the share of output positions for which it lies within the input."""
+    sides = (op.pad[:2], op.pad[2:])
+    rows, columns = (
+        _axis_coverage(x.shape[1 + axis], kernel[axis], op.stride[axis], side, op.dilation[axis])
+        for axis, side in enumerate(sides)
+    )
+    return np.outer(rows, columns).ravel()
+
+
+def _axis_coverage(size: int, kernel: int, stride: int, pad: Sequence[int], dilation: int) -> Array:
+    outputs = np.arange(window_extent(size, kernel, stride, sum(pad), dilation))
+    reads = outputs * stride - pad[0] + np.arange(kernel)[:, None] * dilation
+    return np.asarray(((reads >= 0) & (reads < size)).mean(axis=1))
+
+
+def _dense(node: Node, x: Moments) -> Moments:
+    weight = _data(node, 1)
+    mean = np.einsum("io,i->o", weight, x.mean) + _bias(node)
+    return Moments(mean, np.einsum("io,i->o", weight**2, x.variance))
+
+
+def _bias(node: Node) -> Array | float:
+    return 0.0 if node.constant(2) is None else _data(node, 2)
+
+
+def _data(node: Node, slot: int) -> Array:
+    constant = node.constant(slot)
+    if not isinstance(constant, Constant):
+        raise TypeError(f"operand {slot} of {node.op.mnemonic} is not a constant")
+    return constant.array.astype(np.float64)
+
+
+def activated(x: Moments, act: Act) -> Moments:
+    """Of normal values after an activation; relu6(x) = relu(x) - relu(x - 6)."""
+    if act is Act.NONE:
+        return x
+    mean, second = _rectified(x.mean, x.variance)
+    if act is Act.RELU6:
+        above, above_second = _rectified(x.mean - 6, x.variance)
+        mean, second = mean - above, second - above_second - 12 * above
+    return Moments(mean, np.maximum(second - mean**2, 0))
+
+
+def _rectified(mean: Array, variance: Array) -> tuple[Array, Array]:
+    """First and second moment of max(x, 0) for normal x."""
+    deviation = np.sqrt(np.maximum(variance, 1e-12))
+    ratio = mean / deviation
+    below = np.array([NORMAL.cdf(r) for r in ratio])
+    density = np.exp(-(ratio**2) / 2) / np.sqrt(2 * np.pi)
+    return (
+        mean * below + deviation * density,
+        (mean**2 + variance) * below + mean * deviation * density,
+    )
+
+
+def _maximum(x: Moments, taps: int) -> Moments:
+    """The expected maximum of so many normal values (Blom); what follows an activation has a
+    longer upper tail than these, so its variance is taken not to shrink."""
+    rise = NORMAL.inv_cdf((taps - 0.375) / (taps + 0.25))
+    return Moments(x.mean + rise * np.sqrt(x.variance), x.variance)
+
+
+def _average(x: Moments, taps: int) -> Moments:
+    """Neighbours are neither independent (1/taps) nor equal (1); half way, as a power."""
+    return Moments(x.mean, x.variance / np.sqrt(taps))

@@ -1,0 +1,135 @@
+"""Weights where none are given: deterministic, and such that signals keep their size.
+
+He's normal distribution for filters and dense weights (arXiv 1502.01852), and batch norms whose
+statistics match the moments that their input is predicted to have, but not quite. What is drawn
+for a parameter depends on the seed and its name alone, so another layer leaves it as it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from statistics import NormalDist
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from mbc.frontends.weights.moments import Inputs, Moments, propagate, standard_normal
+from mbc.ir.graph import Constant, Graph, Node
+from mbc.ir.types import TensorType
+from mbc.ops.elementwise import Add
+
+Sample: TypeAlias = npt.NDArray[np.floating]
+
+BETA = 0.75  # deviation of the channels' beta: they must still differ after a global pool
+RESIDUAL = 0.6  # scale of the branch of a residual add: a chain of them must not grow
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a parameter stands: its type, what its node reads, whether its result is added."""
+
+    type: TensorType
+    x: Moments
+    residual: bool
+
+    @property
+    def scale(self) -> float:
+        """By which a batch norm's output is scaled."""
+        return RESIDUAL if self.residual else 1.0
+
+
+Draw: TypeAlias = Callable[[np.random.Generator, Place], Sample]
+
+
+def initialise(graph: Graph, seed: int = 0) -> None:
+    """Give data to every constant that has none.
+
+    On standard normal input the outputs of all convolutions, dense layers, batch norms, adds and
+    pools of the example networks have standard deviations between 0.3 and 3.
+    """
+
+    def bind(home: Graph, node: Node, operands: Inputs) -> None:
+        for slot, operand in enumerate(node.operands):
+            if isinstance(operand, Constant) and operand.data is None:
+                draw = DRAWS.get(node.op.operand_name(slot), _standard)
+                place = Place(operand.type, _first(operands, operand.type), _is_added(home, node))
+                operand.data = _frozen(draw(_generator(seed, operand.name), place))
+
+    propagate(graph, [standard_normal(value.type) for value in graph.inputs], bind)
+
+
+def _first(operands: Inputs, type: TensorType) -> Moments:
+    given = next((x for x in operands if x is not None), None)
+    return given.channels if given is not None else standard_normal(type)
+
+
+def _is_added(graph: Graph, node: Node) -> bool:
+    return any(isinstance(user.op, Add) for user in graph.users(node.results[0]))
+
+
+def _generator(seed: int, name: str) -> np.random.Generator:
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
+
+
+def _frozen(sample: Sample) -> npt.NDArray[np.float32]:
+    array = np.ascontiguousarray(sample, dtype=np.float32)
+    array.setflags(write=False)
+    return array
+
+
+def _standard(random: np.random.Generator, place: Place) -> Sample:
+    return random.standard_normal(place.type.shape, dtype=np.float32)
+
+
+def _filter(random: np.random.Generator, place: Place) -> Sample:
+    """Gain 2 for the ReLU that follows a convolution, 1 for a dense layer; scaled to be met
+    exactly, for layers of a few weights stray far."""
+    sample = _standard(random, place)
+    gain = 2 if place.type.rank == 4 else 1
+    power = np.mean(np.square(sample), dtype=np.float64)
+    sample *= np.float32(np.sqrt(gain / (power * prod(place.type.shape[:-1]))))
+    return sample
+
+
+def _bias(random: np.random.Generator, place: Place) -> Sample:
+    return random.normal(0, 0.1, place.type.shape)
+
+
+def _gamma(random: np.random.Generator, place: Place) -> Sample:
+    return random.uniform(0.8, 1.2, place.type.shape) * place.scale
+
+
+def _beta(random: np.random.Generator, place: Place) -> Sample:
+    """The quantiles of a normal distribution in random order, so that also a layer of a dozen
+    channels has its share of negative ones."""
+    count = place.type.elements
+    quantiles = [NormalDist().inv_cdf((i + 0.5) / count) for i in range(count)]
+    return random.permutation(quantiles).reshape(place.type.shape) * BETA * place.scale
+
+
+def _mean(random: np.random.Generator, place: Place) -> Sample:
+    offset = random.normal(0, 0.1, place.type.shape)
+    return place.x.mean + offset * np.sqrt(place.x.variance)
+
+
+def _variance(random: np.random.Generator, place: Place) -> Sample:
+    """About zero, not about the mean: the excess damps what the estimate gets wrong. Normalised
+    by the variance alone, errors would grow by pi/(pi-1) with each ReLU, as batch norm makes
+    gradients grow (arXiv 1902.08129)."""
+    expected = place.x.variance + np.mean(place.x.mean**2)
+    return np.maximum(expected, 1e-3) * random.uniform(0.8, 1.25, place.type.shape)
+
+
+DRAWS: dict[str, Draw] = {
+    "weight": _filter,
+    "bias": _bias,
+    "gamma": _gamma,
+    "beta": _beta,
+    "mean": _mean,
+    "variance": _variance,
+}
