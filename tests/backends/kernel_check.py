@@ -76,11 +76,19 @@ def compare(graph: Graph, check: Callable[[np.ndarray, np.ndarray], None]) -> No
         check(actual[name], want)
 
 
-def close(actual: np.ndarray, expected: np.ndarray) -> None:
-    """Within 1e-5 of the largest magnitude."""
-    assert actual.shape == expected.shape
+TOLERANCE = 1e-5
+
+
+def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
+    """Largest difference, relative to the largest magnitude."""
     scale = max(float(np.abs(expected).max()), 1.0)
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-5 * scale)
+    return float(np.abs(actual - expected).max()) / scale
+
+
+def close(actual: np.ndarray, expected: np.ndarray) -> None:
+    """Within 1e-5 of the largest magnitude; not-a-number is never close."""
+    assert actual.shape == expected.shape
+    assert relative_error(actual, expected) <= TOLERANCE
 
 
 def equal(actual: np.ndarray, expected: np.ndarray) -> None:

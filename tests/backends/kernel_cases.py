@@ -1,0 +1,228 @@
+"""Small graphs that exercise every kernel family over ragged shapes.
+
+Each case comes twice: between the caller's dense tensors, and between padded buffers in the arena.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from mbc.ir.graph import Graph, Operand
+from mbc.ir.types import Act, TensorType
+from mbc.ir.views import ChannelMap, ChannelView, Value
+from mbc.ops import (
+    Add,
+    AvgPool,
+    BatchNorm,
+    ChannelShuffle,
+    Concat,
+    Conv2d,
+    Dense,
+    Fused,
+    GlobalAvgPool,
+    MaxPool,
+    Relu,
+    Relu6,
+    Reshape,
+    Softmax,
+    Split,
+    Transpose,
+)
+from tests.backends.kernel_check import Net
+
+Case = tuple[str, Callable[[], Graph]]
+Layer = Callable[[Net, Value], Value]
+
+
+def _both(name: str, shape: tuple[int, ...], layer: Layer) -> Iterator[Case]:
+    def dense() -> Graph:
+        net = Net()
+        return net.outputs(layer(net, net.input(*shape)))
+
+    def padded() -> Graph:
+        net = Net()
+        inside = net.graph.add(Relu(), [net.input(*shape)]).result
+        result = layer(net, inside)
+        return net.outputs(net.graph.add(Add(), [result, result]).result)
+
+    yield f"{name}-dense", dense
+    yield f"{name}-padded", padded
+
+
+def pointwise(
+    rows: int, k: int, n: int, groups: int = 1, shuffle: int = 0, residual: bool = False
+) -> Iterator[Case]:
+    """1x1 convolutions."""
+
+    def layer(net: Net, x: Value) -> Value:
+        view = ChannelView.of(x)
+        if shuffle:
+            view = view.through(ChannelMap.shuffle(shuffle, k))
+        operands: list[Operand | Value | None] = [view, net.constant(1, 1, k // groups, n)]
+        operands.append(net.constant(n))
+        if residual:
+            operands.append(net.input(1, rows, 1, n, name="r"))
+        return net.graph.add(Conv2d(groups=groups, act=Act.RELU6), operands).result
+
+    name = f"pw-m{rows}-{k}x{n}-g{groups}-shuffle{shuffle}" + ("-add" if residual else "")
+    yield from _both(name, (1, rows, 1, k), layer)
+
+
+def depthwise(h: int, w: int, c: int, k: int, s: int, p: int) -> Iterator[Case]:
+    """Depthwise convolutions, batch 2."""
+
+    def layer(net: Net, x: Value) -> Value:
+        op = Conv2d((s, s), (p, p, p, p), groups=c, act=Act.RELU)
+        return net.graph.add(op, [x, net.constant(k, k, 1, c), net.constant(c)]).result
+
+    yield from _both(f"dw-{h}x{w}-c{c}-k{k}s{s}p{p}", (2, h, w, c), layer)
+
+
+def convolution(
+    h: int, w: int, c: int, n: int, k: int, s: int, pad: tuple[int, int, int, int], g: int, d: int
+) -> Iterator[Case]:
+    """KxK convolutions, batch 2, no bias."""
+
+    def layer(net: Net, x: Value) -> Value:
+        op = Conv2d((s, s), pad, (d, d), groups=g)
+        return net.graph.add(op, [x, net.constant(k, k, c // g, n), None]).result
+
+    yield from _both(f"conv-{h}x{w}-{c}x{n}-k{k}s{s}g{g}d{d}-{pad}", (2, h, w, c), layer)
+
+
+def fused(
+    h: int, c: int, n: int, s: int, groups: int = 1, shuffle: int = 0, residual: bool = False
+) -> Iterator[Case]:
+    """Depthwise and pointwise in one kernel."""
+
+    def layer(net: Net, x: Value) -> Value:
+        body = Graph("body")
+        conv = Conv2d((s, s), (1, 1, 1, 1), groups=c, act=Act.RELU)
+        inside = body.add_input("x", x.type)
+        middle = body.add(conv, [inside, net.constant(3, 3, 1, c), net.constant(c)]).result
+        view = ChannelView.of(middle)
+        if shuffle:
+            view = view.through(ChannelMap.shuffle(shuffle, c))
+        operands: list[Operand | Value | None] = [view, net.constant(1, 1, c // groups, n)]
+        operands.append(net.constant(n))
+        outer = [x]
+        if residual:
+            type = middle.type.with_channels(n)
+            operands.append(body.add_input("r", type))
+            outer.append(net.input(*type.shape, name="r"))
+        body.set_outputs([body.add(Conv2d(groups=groups, act=Act.RELU), operands).result])
+        return net.graph.add(Fused("dw_pw", body), outer).result
+
+    name = f"fused-{h}-{c}x{n}-s{s}-g{groups}-shuffle{shuffle}" + ("-add" if residual else "")
+    yield from _both(name, (1, h, h, c), layer)
+
+
+def single(name: str, shape: tuple[int, ...], layer: Layer) -> Iterator[Case]:
+    """Ops without weights."""
+    yield from _both(name, shape, layer)
+
+
+def pool(op: MaxPool | AvgPool | GlobalAvgPool, h: int, w: int, c: int) -> Iterator[Case]:
+    """Pools, batch 2."""
+    name = f"{op.mnemonic}-{h}x{w}-c{c}-{getattr(op, 'count_pad', '')}"
+    yield from single(name, (2, h, w, c), lambda net, x: net.graph.add(op, [x]).result)
+
+
+def dense(batch: int, k: int, n: int) -> Iterator[Case]:
+    """Fully connected layers."""
+
+    def layer(net: Net, x: Value) -> Value:
+        return net.graph.add(Dense(), [x, net.constant(k, n), net.constant(n)]).result
+
+    yield from _both(f"fc-{batch}-{k}x{n}", (batch, k), layer)
+
+
+def _batch_norm(net: Net, x: Value) -> Value:
+    c = x.type.channels
+    constants = [net.constant(c), net.constant(c), net.constant(c), net.positive(c)]
+    return net.graph.add(BatchNorm(), [x, *constants]).result
+
+
+def _moves() -> Graph:
+    net = Net()
+    x, y = net.input(2, 3, 5, 12), net.input(2, 3, 5, 7, name="y")
+    inside = net.graph.add(Relu(), [x]).result
+    joined = net.graph.add(Concat(), [inside, y]).result
+    first, second = net.graph.add(Split((10, 9)), [joined]).results
+    shuffled = net.graph.add(ChannelShuffle(3), [second]).result
+    apart = net.graph.add(Reshape((2, 3, 5, 2, 5)), [first]).result
+    swapped = net.graph.add(Transpose((0, 1, 2, 4, 3)), [apart]).result
+    back = net.graph.add(Reshape((2, 3, 5, 10)), [swapped]).result
+    flat = net.graph.add(Reshape((6, 50)), [back]).result
+    turned = net.graph.add(Transpose((2, 0, 3, 1)), [x]).result
+    part = ChannelView.of(joined).slice(3, 5)
+    return net.outputs(shuffled, back, inside, x, part, flat, turned)
+
+
+ONE = (1, 1, 1, 1)
+
+
+def arithmetic_cases() -> Iterator[Case]:
+    """Compared within a tolerance."""
+    for rows in (1, 2, 5, 7, 13, 49):
+        for k, n in ((3, 5), (16, 16), (27, 24), (40, 40), (17, 33), (1, 1)):
+            yield from pointwise(rows, k, n)
+    yield from pointwise(49, 60, 240, 3)
+    yield from pointwise(49, 60, 240, 3, shuffle=3)
+    yield from pointwise(12, 240, 60, 3)
+    yield from pointwise(12, 48, 40, 8, shuffle=8, residual=True)
+    yield from pointwise(9, 60, 60, 3, residual=True)
+    yield from pointwise(10, 40, 36, 4, shuffle=4)
+    yield from pointwise(10, 40, 17, residual=True)
+    yield from pointwise(10, 58, 58, 2)
+    yield from pointwise(10, 30, 30, shuffle=5)
+    for shape in (
+        (7, 7, 8, 3, 1, 1),
+        (14, 14, 13, 3, 2, 1),
+        (5, 6, 4, 3, 1, 0),
+        (1, 1, 17, 3, 1, 1),
+    ):
+        yield from depthwise(*shape)
+    yield from depthwise(9, 11, 20, 5, 2, 2)
+    yield from depthwise(13, 4, 3, 3, 1, 1)
+    yield from depthwise(28, 28, 24, 3, 1, 1)
+    yield from depthwise(2, 2, 9, 5, 1, 2)
+    yield from convolution(16, 16, 3, 32, 3, 2, ONE, 1, 1)
+    yield from convolution(15, 13, 3, 24, 3, 2, (0, 1, 0, 1), 1, 1)
+    yield from convolution(8, 8, 5, 7, 1, 2, (0, 0, 0, 0), 1, 1)
+    yield from convolution(9, 9, 6, 12, 3, 1, ONE, 2, 1)
+    yield from convolution(9, 9, 6, 12, 3, 1, (2, 1, 0, 1), 1, 2)
+    yield from convolution(7, 7, 4, 8, 3, 1, (0, 0, 0, 0), 1, 1)
+    yield from convolution(6, 5, 4, 8, 3, 1, ONE, 4, 1)
+    yield from fused(8, 16, 24, 1)
+    yield from fused(14, 32, 64, 2)
+    yield from fused(7, 60, 240, 1, 3, 3, True)
+    yield from fused(7, 13, 9, 1)
+    yield from fused(12, 96, 384, 1, 8, 8, True)
+    for op in (AvgPool((3, 3), (2, 2), ONE), AvgPool((3, 3), (2, 2), ONE, True)):
+        yield from pool(op, 11, 12, 9)
+    yield from pool(GlobalAvgPool(), 7, 7, 72)
+    yield from pool(GlobalAvgPool(), 3, 5, 77)
+    for b, k, n in ((1, 64, 100), (3, 17, 11), (1, 5, 1)):
+        yield from dense(b, k, n)
+    for c in (1, 8, 13, 101):
+        yield from single(
+            f"softmax-{c}", (3, c), lambda net, x: net.graph.add(Softmax(), [x]).result
+        )
+        yield from single(f"batch_norm-{c}", (2, 3, 5, c), _batch_norm)
+
+
+def exact_cases() -> Iterator[Case]:
+    """Compared bit for bit."""
+    yield "moves", _moves
+    yield from pool(MaxPool((3, 3), (2, 2), ONE), 11, 12, 9)
+    yield from single("relu6", (2, 3, 5, 7), lambda net, x: net.graph.add(Relu6(), [x]).result)
+    yield from single("relu", (2, 3, 5, 7), lambda net, x: net.graph.add(Relu(), [x]).result)
+    yield from single(
+        "add", (2, 3, 5, 7), lambda net, x: net.graph.add(Add(Act.RELU), [x, x]).result
+    )
+
+
+def input_types(graph: Graph) -> dict[str, TensorType]:
+    """Types by input name."""
+    return {value.name: value.type for value in graph.inputs}
