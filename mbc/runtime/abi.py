@@ -1,0 +1,256 @@
+"""The C interface of a compiled network: its header, and what the stand-alone main is told of it.
+
+A network NET has two functions, `NET_arena_bytes` and `NET_run`; the caller owns all memory. The
+arena holds `arena_bytes` that are shared, then `scratch_bytes` for each thread.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import prod
+
+ALIGNMENT = 64  # of the arena: a cache line, and the widest vector
+C_TYPES = {"f32": "float"}
+
+
+@dataclass(frozen=True)
+class IoSpec:
+    """One input or output: its name in the network, shape (images NHWC) and dtype ("f32")."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "f32"
+
+    def __post_init__(self) -> None:
+        if self.dtype not in C_TYPES:
+            raise ValueError(f"{self.name}: no C type for {self.dtype}")
+
+    @property
+    def count(self) -> int:
+        """Number of elements."""
+        return prod(self.shape)
+
+    @property
+    def ctype(self) -> str:
+        """Element type in C."""
+        return C_TYPES[self.dtype]
+
+
+@dataclass(frozen=True)
+class NetSpec:
+    """What a C caller must know of a network. `name` is a C identifier; sizes are in bytes.
+
+    `arena_bytes` leaves out scratch, `scratch_bytes` is per thread; both are multiples of
+    `ALIGNMENT`, so that each thread's scratch starts aligned.
+    """
+
+    name: str
+    inputs: tuple[IoSpec, ...]
+    outputs: tuple[IoSpec, ...]
+    arena_bytes: int
+    scratch_bytes: int
+    weights_bytes: int
+
+    def __post_init__(self) -> None:
+        if c_identifier(self.name) != self.name:
+            raise ValueError(f"{self.name!r} is no C identifier; c_identifier() makes one")
+        for size in (self.arena_bytes, self.scratch_bytes):
+            if size % ALIGNMENT:
+                raise ValueError(f"{self.name}: {size} bytes are no multiple of {ALIGNMENT}")
+
+    def total_bytes(self, threads: int) -> int:
+        """What `NET_arena_bytes(threads)` returns."""
+        return self.arena_bytes + threads * self.scratch_bytes
+
+    def fields(self) -> tuple[str, ...]:
+        """Names of the pointers in `NET_io`: the inputs in order, then the outputs."""
+        return _unique(c_identifier(io.name) for io in (*self.inputs, *self.outputs))
+
+
+_C_WORDS = """
+auto break case char const continue default do double else enum extern float for goto if inline
+int long register restrict return short signed sizeof static struct switch typedef union unsigned
+void volatile while
+"""
+_CXX_WORDS = """
+alignas alignof and and_eq asm bitand bitor bool catch char8_t char16_t char32_t class co_await
+co_return co_yield compl concept const_cast consteval constexpr constinit decltype delete
+dynamic_cast explicit export false friend mutable namespace new noexcept not not_eq nullptr operator
+or or_eq private protected public reinterpret_cast requires static_assert static_cast template this
+thread_local throw true try typeid typename typeof typeof_unqual using virtual wchar_t xor xor_eq
+"""
+_MACROS = "linux unix i386 arm assert errno offsetof stderr stdin stdout"  # GNU mode and the libc
+_RESERVED = frozenset(f"{_C_WORDS} {_CXX_WORDS} {_MACROS}".split())
+_STDINT = re.compile(r"u?int\w*_t|U?INT\w*|NULL|\w+_(MAX|MIN)|size_t|ptrdiff_t|mbc_pool")
+
+
+def c_identifier(name: str) -> str:
+    """`name` as an identifier that is free in C and C++: "a.b" → "a_b", "0" → "v0", "new" → "new_".
+
+    Two names may give the same identifier.
+    """
+    word = re.sub(r"[^A-Za-z0-9]+", "_", name).lstrip("_")
+    if not word or word[0].isdigit():
+        word = f"v{word}"
+    if word in _RESERVED or _STDINT.fullmatch(word):
+        word = f"{word}_"
+    return word
+
+
+def _unique(words: Iterable[str]) -> tuple[str, ...]:
+    """Tell equal words apart by a number; case does not count, for macros are in upper case."""
+    seen: set[str] = set()
+    names: list[str] = []
+    for word in words:
+        name, number = word, 1
+        while name.upper() in seen:
+            number += 1
+            name = f"{word}_{number}"
+        seen.add(name.upper())
+        names.append(name)
+    return tuple(names)
+
+
+def _tensors(spec: NetSpec) -> Iterator[tuple[str, str, IoSpec]]:
+    """Role ("input" or "output"), field name and spec of each tensor."""
+    roles = ["input"] * len(spec.inputs) + ["output"] * len(spec.outputs)
+    yield from zip(roles, spec.fields(), (*spec.inputs, *spec.outputs), strict=True)
+
+
+def _braces(values: Iterable[int]) -> str:
+    return "{" + ", ".join(map(str, values)) + "}"
+
+
+_HEADER = """\
+/* {name}: a compiled network, for programs that link lib{name}.a.
+ *
+{table}
+ *
+ * Tensors are dense and row-major; images are NHWC: batch, height, width, channel.
+ * The library holds the weights ({weights} bytes), allocates nothing and keeps no state.
+ */
+#ifndef {NAME}_H
+#define {NAME}_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {{
+#endif
+
+/* Memory that the caller lends to each run. Runs at the same time need an arena each. */
+#define {NAME}_ALIGNMENT {alignment} /* of the arena, in bytes */
+#define {NAME}_ARENA_BYTES {arena} /* shared by all threads */
+#define {NAME}_SCRATCH_BYTES {scratch} /* and as much again for each thread */
+
+{macros}
+
+#ifndef MBC_POOL_DECLARED
+#define MBC_POOL_DECLARED
+typedef struct mbc_pool mbc_pool;
+#endif
+
+/* The caller's tensors, read and written in place. An output overlaps no other tensor. */
+typedef struct {{
+{fields}
+}} {name}_io;
+
+/* Bytes of an arena for so many threads: ARENA_BYTES + threads * SCRATCH_BYTES. */
+size_t {name}_arena_bytes(int threads);
+
+/* Computes the outputs from the inputs, on the calling thread; `pool` must be NULL.
+ * Returns 0 on success, 1 if the arena or a tensor is NULL or the arena misaligned,
+ * 2 if `pool` is not NULL: this version of the library starts no threads. */
+int {name}_run(const {name}_io *io, void *arena, mbc_pool *pool);
+
+#ifdef __cplusplus
+}}
+#endif
+
+#endif /* {NAME}_H */
+"""
+
+
+def c_header(spec: NetSpec) -> str:
+    """Text of NET.h, for C11 and C++."""
+    return _HEADER.format(
+        name=spec.name,
+        NAME=spec.name.upper(),
+        alignment=ALIGNMENT,
+        arena=spec.arena_bytes,
+        scratch=spec.scratch_bytes,
+        weights=spec.weights_bytes,
+        table="\n".join(
+            f" *   {r:6}  {f}: {t.ctype} {list(t.shape)}" for r, f, t in _tensors(spec)
+        ),
+        macros="\n".join(_io_macros(spec)),
+        fields="\n".join(_io_fields(spec)),
+    )
+
+
+def _io_macros(spec: NetSpec) -> Iterator[str]:
+    for role, field, io in _tensors(spec):
+        prefix = f"{spec.name}_{role}_{field}".upper()
+        yield f"#define {prefix}_RANK {len(io.shape)}"
+        yield f"#define {prefix}_SHAPE {_braces(io.shape)}"
+        yield f"#define {prefix}_SIZE {io.count} /* elements */"
+
+
+def _io_fields(spec: NetSpec) -> Iterator[str]:
+    for role, field, io in _tensors(spec):
+        const = "const " if role == "input" else ""
+        yield f"  {const}{io.ctype} *{field};"
+
+
+_CONFIG = """\
+/* {name}, as main.c needs to know it. */
+#include "{name}.h"
+
+#define MBC_NET_NAME "{name}"
+#define MBC_NET_MEMORY {total} /* bytes of arena for one thread */
+
+{buffers}
+
+static const tensor inputs[] = {{
+{inputs}
+}};
+
+static const tensor outputs[] = {{
+{outputs}
+}};
+
+static int run_net(void *memory) {{
+  const {name}_io io = {{{pointers}}};
+  return {name}_run(&io, memory, NULL);
+}}
+"""
+
+
+def main_config(spec: NetSpec) -> str:
+    """Text of mbc_net.h, which joins the generic main.c to one network.
+
+    main.c defines `tensor` (name, rank, shape, count, data) before it includes this. Its own names
+    keep clear of what NET.h may define, whatever the network is called.
+    """
+    rows = {"input": list[str](), "output": list[str]()}
+    for role, field, io in _tensors(spec):
+        shape = _braces(io.shape or (0,))
+        rows[role].append(
+            f'    {{"{field}", {len(io.shape)}, {shape}, {io.count}, buffer_{field}}},'
+        )
+    return _CONFIG.format(
+        name=spec.name,
+        total=max(spec.total_bytes(1), ALIGNMENT),
+        buffers="\n".join(_buffers(spec)),
+        inputs="\n".join(rows["input"]),
+        outputs="\n".join(rows["output"]),
+        pointers=", ".join(f"buffer_{field}" for field in spec.fields()),
+    )
+
+
+def _buffers(spec: NetSpec) -> Iterator[str]:
+    for _, field, io in _tensors(spec):
+        yield f"static _Alignas({ALIGNMENT}) {io.ctype} buffer_{field}[{io.count}];"
