@@ -1,0 +1,439 @@
+/* The stand-alone program around one compiled network: reads tensors or a photo, runs the network,
+ * writes tensors, a ranking or times. Results go to stdout, everything else to stderr.
+ * Exit code 0: done; 1: a file could not be used; 2: the command line makes no sense. */
+#define _POSIX_C_SOURCE 200809L
+
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+enum { MAX_RANK = 8, MAX_RUNS = 10000, MAX_HEADER = 65535, MAX_PATH = 4096, SUMMARY_TOP = 5 };
+
+typedef struct {
+  const char *name;
+  size_t rank;
+  size_t shape[MAX_RANK];
+  size_t count;
+  float *data;
+} tensor;
+
+#include "mbc_net.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+_Static_assert(sizeof(float) == 4, "tensors are f4");
+
+static _Alignas(64) unsigned char arena[MBC_NET_MEMORY];
+
+typedef struct {
+  const char *inputs[LENGTH(inputs)];
+  const char *outputs[LENGTH(outputs)];
+  size_t input_count, output_count;
+  size_t top, runs;
+} options;
+
+/* ---- Errors ---------------------------------------------------------------------------------- */
+
+static void complain(const char *subject, const char *format, va_list arguments) {
+  fprintf(stderr, "error: %s%s", subject, *subject ? ": " : "");
+  vfprintf(stderr, format, arguments);
+  fputc('\n', stderr);
+}
+
+/* One line that names the file; false, so that a reader can return it. */
+static bool fail(const char *path, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  complain(path, format, arguments);
+  va_end(arguments);
+  return false;
+}
+
+static void print_usage(FILE *to) {
+  fputs("usage: " MBC_NET_NAME, to);
+  for (size_t i = 0; i < LENGTH(inputs); i++) fprintf(to, " --input %s.npy", inputs[i].name);
+  fputs(" [--output FILE.npy] [--top K] [--bench N]\n", to);
+}
+
+static _Noreturn void exit_with_usage(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  complain("", format, arguments);
+  va_end(arguments);
+  print_usage(stderr);
+  exit(2);
+}
+
+/* ---- Shapes ---------------------------------------------------------------------------------- */
+
+/* As Python prints it, "(1, 224, 224, 3)", into `text`, which holds any shape. */
+typedef char shape_text[MAX_RANK * 22 + 4];
+
+static const char *format_shape(const tensor *t, shape_text text) {
+  char *end = text + sprintf(text, "(");
+  for (size_t i = 0; i < t->rank; i++) end += sprintf(end, i ? ", %zu" : "%zu", t->shape[i]);
+  sprintf(end, t->rank == 1 ? ",)" : ")");
+  return text;
+}
+
+static bool is_image(const tensor *t) { return t->rank == 4 && t->shape[0] == 1 && t->shape[3] == 3; }
+
+/* ---- Reading .npy ---------------------------------------------------------------------------- */
+
+/* Reads `size` bytes; a file that ends before is an error about `what`. */
+static bool read_exactly(FILE *file, const char *path, void *to, size_t size, const char *what) {
+  size_t got = fread(to, 1, size, file);
+  if (got == size) return true;
+  if (ferror(file)) return fail(path, "%s", strerror(errno));
+  return fail(path, "truncated: %zu of %zu bytes of %s", got, size, what);
+}
+
+static bool expect_end(FILE *file, const char *path, const char *what) {
+  if (fgetc(file) == EOF && !ferror(file)) return true;
+  if (ferror(file)) return fail(path, "%s", strerror(errno));
+  return fail(path, "oversize: more data follows the %s", what);
+}
+
+/* The text after `key` and its colon in the header's Python dictionary, or NULL. */
+static const char *find_value(const char *header, const char *key) {
+  const char *at = strstr(header, key);
+  if (!at) return NULL;
+  at += strlen(key);
+  if (*at == '\'' || *at == '"') at++;
+  at += strspn(at, " ");
+  if (*at++ != ':') return NULL;
+  return at + strspn(at, " ");
+}
+
+/* Reads "(1, 224, 3)"; false if it is no tuple of numbers or has more than MAX_RANK. */
+static bool parse_shape(const char *text, tensor *found) {
+  if (*text++ != '(') return false;
+  for (found->rank = 0;; found->rank++) {
+    text += strspn(text, " ,");
+    if (*text == ')') return true;
+    if (*text < '0' || *text > '9' || found->rank == MAX_RANK) return false;
+    char *end;
+    found->shape[found->rank] = strtoull(text, &end, 10);
+    text = end;
+  }
+}
+
+static bool same_shape(const tensor *a, const tensor *b) {
+  return a->rank == b->rank && !memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]);
+}
+
+static bool check_header(const char *path, const char *header, const tensor *want) {
+  const char *descr = find_value(header, "descr");
+  const char *order = find_value(header, "fortran_order");
+  const char *shape = find_value(header, "shape");
+  if (!descr || !order || !shape) return fail(path, "the .npy header cannot be understood");
+  if (strncmp(descr, "'<f4'", 5) && strncmp(descr, "\"<f4\"", 5))
+    return fail(path, "dtype %.*s, the network needs '<f4' (little-endian float32)",
+                (int)strspn(descr, "'\"<>=|[(abcfimuMOSUV0123456789"), descr);
+  if (strncmp(order, "False", 5))
+    return fail(path, "Fortran order; save it in C order (numpy.ascontiguousarray)");
+  tensor found = {0};
+  shape_text found_text, want_text;
+  if (!parse_shape(shape, &found)) return fail(path, "the .npy header has no usable shape");
+  if (!same_shape(&found, want))
+    return fail(path, "shape %s, input %s of the network needs %s",
+                format_shape(&found, found_text), want->name, format_shape(want, want_text));
+  return true;
+}
+
+static bool read_npy(FILE *file, const char *path, const tensor *to) {
+  static char header[MAX_HEADER + 1];
+  unsigned char prefix[6] = {0}; /* version, then 2 or (from version 2) 4 bytes of length */
+  if (!read_exactly(file, path, prefix, 4, "the .npy header")) return false;
+  if (prefix[0] < 1 || prefix[0] > 3)
+    return fail(path, ".npy format %d is unknown; 1 to 3 are read", prefix[0]);
+  if (prefix[0] > 1 && !read_exactly(file, path, prefix + 4, 2, "the .npy header")) return false;
+  if (prefix[4] || prefix[5]) return fail(path, "the .npy header is longer than %d", MAX_HEADER);
+  size_t length = prefix[2] | (size_t)prefix[3] << 8;
+  if (!read_exactly(file, path, header, length, "the .npy header")) return false;
+  header[length] = '\0';
+  return check_header(path, header, to) &&
+         read_exactly(file, path, to->data, to->count * sizeof(float), "the tensor") &&
+         expect_end(file, path, "tensor");
+}
+
+/* ---- Reading .ppm ---------------------------------------------------------------------------- */
+
+/* The next number of a PPM header, after blanks and comments; -1 if there is none. */
+static long read_number(FILE *file) {
+  int c = fgetc(file);
+  while (c == '#' || c == ' ' || (c >= '\t' && c <= '\r')) {
+    if (c == '#')
+      while (c != '\n' && c != EOF) c = fgetc(file);
+    c = fgetc(file);
+  }
+  if (c < '0' || c > '9') return -1;
+  long number = 0;
+  for (; c >= '0' && c <= '9' && number < 1000000; c = fgetc(file)) number = number * 10 + c - '0';
+  return number; /* and the one blank behind it is read */
+}
+
+static bool check_image(FILE *file, const char *path, const tensor *to) {
+  long width = read_number(file), height = read_number(file), maximum = read_number(file);
+  if (width < 0 || height < 0 || maximum < 0)
+    return fail(path, "the .ppm header cannot be understood");
+  shape_text text;
+  if (!is_image(to))
+    return fail(path, "input %s of shape %s is no RGB image; give it a .npy", to->name,
+                format_shape(to, text));
+  if ((size_t)height != to->shape[1] || (size_t)width != to->shape[2])
+    return fail(path, "the image is %ldx%ld (width x height), the network needs %zux%zu", width,
+                height, to->shape[2], to->shape[1]);
+  if (maximum != 255) return fail(path, "the largest value is %ld; only 255 is read", maximum);
+  return true;
+}
+
+/* Bytes 0..255 become -1..1, the preprocessing of the MobileNet papers' models. */
+static bool read_ppm(FILE *file, const char *path, const tensor *to) {
+  if (!check_image(file, path, to)) return false;
+  /* Read into the last quarter of the floats: from the front, no float reaches a byte unread. */
+  unsigned char *bytes = (unsigned char *)to->data + to->count * 3;
+  if (!read_exactly(file, path, bytes, to->count, "the image")) return false;
+  for (size_t i = 0; i < to->count; i++) to->data[i] = bytes[i] / 127.5f - 1.0f;
+  return expect_end(file, path, "image");
+}
+
+static bool read_input(const char *path, const tensor *to) {
+  char magic[6] = {0};
+  FILE *file = fopen(path, "rb");
+  if (!file) return fail(path, "%s", strerror(errno));
+  bool good = read_exactly(file, path, magic, 2, "any known format");
+  if (good && !memcmp(magic, "P6", 2)) {
+    good = read_ppm(file, path, to);
+  } else if (good) {
+    size_t rest = fread(magic + 2, 1, 4, file);
+    if (rest == 4 && !memcmp(magic, "\x93NUMPY", 6))
+      good = read_npy(file, path, to);
+    else
+      good = fail(path, "neither .npy nor .ppm (binary, \"P6\")");
+  }
+  fclose(file);
+  return good;
+}
+
+/* ---- Writing .npy ---------------------------------------------------------------------------- */
+
+static bool write_npy(FILE *file, const tensor *from) {
+  char header[512]; /* the tensor starts at a multiple of 64 bytes, as numpy aligns it */
+  shape_text text;
+  int length = sprintf(header + 10, "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }",
+                       format_shape(from, text));
+  size_t total = (10 + (size_t)length + 1 + 63) / 64 * 64;
+  memcpy(header, "\x93NUMPY\x01\x00", 8);
+  header[8] = (char)((total - 10) & 255);
+  header[9] = (char)((total - 10) >> 8);
+  memset(header + 10 + length, ' ', total - 10 - (size_t)length);
+  header[total - 1] = '\n';
+  return fwrite(header, 1, total, file) == total &&
+         fwrite(from->data, sizeof(float), from->count, file) == from->count;
+}
+
+static bool write_file(const char *path, const tensor *from) {
+  FILE *file = fopen(path, "wb");
+  if (!file) return false;
+  bool good = write_npy(file, from);
+  return !fclose(file) && good;
+}
+
+/* A reader sees the whole tensor or none: it is written beside and renamed. A device or a pipe
+ * cannot be replaced, and is written straight. */
+static bool write_output(const char *path, const tensor *from) {
+  char beside[MAX_PATH];
+  struct stat status;
+  bool direct = !stat(path, &status) && !S_ISREG(status.st_mode);
+  if (snprintf(beside, sizeof beside, direct ? "%s" : "%s.part", path) >= (int)sizeof beside)
+    return fail(path, "%s", strerror(ENAMETOOLONG));
+  if (write_file(beside, from) && (direct || !rename(beside, path))) return true;
+  int reason = errno;
+  if (!direct) remove(beside);
+  return fail(path, "%s", strerror(reason));
+}
+
+/* ---- Printing -------------------------------------------------------------------------------- */
+
+/* Whether element a ranks before b: by value, equal ones by index, NaN last. */
+static bool ranks_before(const float *row, size_t a, size_t b) {
+  if (isnan(row[a]) != isnan(row[b])) return isnan(row[b]);
+  if (isnan(row[a]) || row[a] == row[b]) return a < b;
+  return row[a] > row[b];
+}
+
+static size_t next_in_rank(const float *row, size_t length, size_t previous) {
+  size_t best = length;
+  for (size_t i = 0; i < length; i++)
+    if ((previous == length || ranks_before(row, previous, i)) &&
+        (best == length || ranks_before(row, i, best)))
+      best = i;
+  return best;
+}
+
+static void print_top(const float *row, size_t length, size_t top) {
+  size_t index = length;
+  for (size_t rank = 1; rank <= top && rank <= length; rank++) {
+    index = next_in_rank(row, length, index);
+    printf("%zu %zu %.6g\n", rank, index, row[index]);
+  }
+}
+
+/* "rank index value" along the last axis, for each row of the others. */
+static void print_ranking(const tensor *t, size_t top) {
+  size_t length = t->rank ? t->shape[t->rank - 1] : 1, rows = t->count / length;
+  for (size_t row = 0; row < rows; row++) {
+    if (rows > 1 || LENGTH(outputs) > 1) printf("# %s row %zu\n", t->name, row);
+    print_top(t->data + row * length, length, top);
+  }
+}
+
+static void print_summary(const tensor *t) {
+  shape_text text;
+  float least = t->data[0], most = t->data[0];
+  double sum = 0;
+  for (size_t i = 0; i < t->count; i++) {
+    if (t->data[i] < least) least = t->data[i];
+    if (t->data[i] > most) most = t->data[i];
+    sum += t->data[i];
+  }
+  printf("%s %s: min %.6g, mean %.6g, max %.6g\n", t->name, format_shape(t, text), least,
+         sum / (double)t->count, most);
+  /* A ranking tells something of scores, one row an image, but nothing of a feature map. */
+  size_t batch = t->rank ? t->shape[0] : 1;
+  if (t->rank > 1 && t->count == batch * t->shape[t->rank - 1]) print_ranking(t, SUMMARY_TOP);
+}
+
+static void print_shapes(const char *role, const tensor *tensors, size_t count) {
+  shape_text text;
+  for (size_t i = 0; i < count; i++)
+    printf("  %s %s: float32 %s\n", role, tensors[i].name, format_shape(&tensors[i], text));
+}
+
+static void print_help(void) {
+  print_usage(stdout);
+  puts("\nRuns the network " MBC_NET_NAME " on one thread. Images are NHWC.\n");
+  print_shapes("input ", inputs, LENGTH(inputs));
+  print_shapes("output", outputs, LENGTH(outputs));
+  puts("\n  --input FILE   .npy: the tensor itself, float32, of exactly the shape above\n"
+       "                 .ppm: binary (P6) RGB of exactly that size; value/127.5 - 1\n"
+       "                 once for each input, in order\n"
+       "  --output FILE  write a tensor as .npy; once for each output, in order\n"
+       "  --top K        print \"rank index value\" of the K largest along the last axis\n"
+       "  --bench N      run N times; print the minimum and the median in milliseconds\n"
+       "  --help         print this\n"
+       "\nWith no output, top or bench it prints a summary.");
+}
+
+/* ---- Running --------------------------------------------------------------------------------- */
+
+static bool run_once(void) {
+  int status = run_net(arena);
+  return !status || fail(MBC_NET_NAME, "the network returned %d", status);
+}
+
+static double now_ms(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (double)time.tv_sec * 1e3 + (double)time.tv_nsec * 1e-6;
+}
+
+static int compare_times(const void *a, const void *b) {
+  double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static bool bench(size_t runs) {
+  static double times[MAX_RUNS];
+  for (size_t i = 0; i < runs; i++) {
+    double start = now_ms();
+    if (!run_once()) return false;
+    times[i] = now_ms() - start;
+  }
+  qsort(times, runs, sizeof times[0], compare_times);
+  double median = (times[(runs - 1) / 2] + times[runs / 2]) / 2;
+  printf("min %.6g ms, median %.6g ms, %zu runs, 1 thread\n", times[0], median, runs);
+  return true;
+}
+
+static bool show_results(const options *o) {
+  for (size_t i = 0; i < o->output_count; i++)
+    if (!write_output(o->outputs[i], &outputs[i])) return false;
+  if (o->top)
+    for (size_t i = 0; i < LENGTH(outputs); i++) print_ranking(&outputs[i], o->top);
+  if (!o->output_count && !o->top && !o->runs)
+    for (size_t i = 0; i < LENGTH(outputs); i++) print_summary(&outputs[i]);
+  return true;
+}
+
+/* ---- Command line ---------------------------------------------------------------------------- */
+
+static size_t parse_count(const char *option, const char *text, size_t most) {
+  char *end;
+  errno = 0;
+  long value = strtol(text, &end, 10);
+  if (errno || end == text || *end || value < 1 || (unsigned long)value > most)
+    exit_with_usage("%s needs a number from 1 to %zu, not '%s'", option, most, text);
+  return (size_t)value;
+}
+
+static void add_path(const char **paths, size_t *count, size_t most, const char *path,
+                     const char *role) {
+  if (*count == most)
+    exit_with_usage("more %ss than the network has (%zu): '%s'", role, most, path);
+  paths[(*count)++] = path;
+}
+
+static void set_option(options *o, const char *name, const char *value) {
+  if (!strcmp(name, "--input"))
+    add_path(o->inputs, &o->input_count, LENGTH(inputs), value, "input");
+  else if (!strcmp(name, "--output"))
+    add_path(o->outputs, &o->output_count, LENGTH(outputs), value, "output");
+  else if (!strcmp(name, "--top"))
+    o->top = parse_count(name, value, 1000000);
+  else
+    o->runs = parse_count(name, value, MAX_RUNS);
+}
+
+static bool takes_value(const char *option) {
+  static const char *const names[] = {"--input", "--output", "--top", "--bench"};
+  for (size_t i = 0; i < LENGTH(names); i++)
+    if (!strcmp(option, names[i])) return true;
+  return false;
+}
+
+static options parse_options(int count, char **words) {
+  options o = {0};
+  for (int i = 1; i < count; i++) {
+    if (!strcmp(words[i], "--help") || !strcmp(words[i], "-h")) {
+      print_help();
+      exit(fflush(stdout) ? 1 : 0);
+    }
+    const char *name = words[i];
+    char *value = strchr(name, '='); /* "--top=5" and "--top 5" are the same */
+    if (value) *value++ = '\0';
+    if (!takes_value(name)) exit_with_usage("unknown option '%s'", name);
+    if (!value) value = words[++i];
+    if (!value) exit_with_usage("%s needs a value", name);
+    set_option(&o, name, value);
+  }
+  if (o.input_count < LENGTH(inputs))
+    exit_with_usage("no --input for %s", inputs[o.input_count].name);
+  return o;
+}
+
+int main(int count, char **words) {
+  const options o = parse_options(count, words);
+  for (size_t i = 0; i < LENGTH(inputs); i++)
+    if (!read_input(o.inputs[i], &inputs[i])) return 1;
+  if (!run_once() || (o.runs && !bench(o.runs)) || !show_results(&o)) return 1;
+  if (fflush(stdout) || ferror(stdout)) return !fail("stdout", "%s", strerror(errno));
+  return 0;
+}
