@@ -1,0 +1,346 @@
+"""From objects to artefacts: the weights as an object, the archive, the executable.
+
+Everything is done by a `Toolchain`: zig, which pip installs and which knows every target, or a
+compiler that the user names. The same inputs give the same bytes, in whatever folder.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import metadata
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Protocol
+
+from mbc.diag import Diagnostic, MbcError, error
+from mbc.runtime import abi
+
+MAIN_C = Path(abi.__file__).parent / "c" / "main.c"  # includes the text of abi.main_config()
+
+# One set for every link: zig builds its libc anew for each combination of such flags.
+C_FLAGS = ("-std=c11", "-O2", "-ffunction-sections", "-fdata-sections")
+LINK_FLAGS = ("-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none")
+
+Progress = Callable[[str], None]
+
+
+def _silent(message: str) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True)
+class LinkTarget:
+    """A platform to link for, by zig's name for it ("aarch64-linux-musl")."""
+
+    zig_triple: str
+    object_format: str = "elf"
+    arch: str = ""  # as compilers name it in their triple; from `zig_triple` if empty
+
+    def __post_init__(self) -> None:
+        if not self.arch:
+            object.__setattr__(self, "arch", self.zig_triple.split("-", 1)[0])
+
+
+class LinkError(MbcError):
+    """A tool failed. `command` is what was run, `stderr` all that it said."""
+
+    def __init__(self, command: Sequence[str], code: int, stderr: str) -> None:
+        tail = "".join(f"\n  {line}" for line in stderr.strip().splitlines()[-12:])
+        message = f"a tool failed with exit code {code}: {shlex.join(command)}{tail}"
+        super().__init__(Diagnostic("E0602", message))
+        self.command = tuple(command)
+        self.stderr = stderr
+
+
+class Toolchain(Protocol):
+    """Where the compiler and the archiver come from."""
+
+    @property
+    def name(self) -> str:
+        """For messages and the manifest."""
+
+    def compiler(self, target: LinkTarget) -> tuple[str, ...]:
+        """Command that compiles, assembles and links; errors if it cannot do so for `target`."""
+
+    def archiver(self) -> tuple[str, ...]:
+        """Command of the matching `ar`."""
+
+    def working_folder(self, scratch: Path) -> Path:
+        """Where both run; `scratch` is an empty folder that goes away afterwards."""
+
+    def environment(self, scratch: Path) -> Mapping[str, str]:
+        """Variables that both need."""
+
+    def is_warm(self, target: LinkTarget) -> bool:
+        """Whether the libc of `target` is built, so that a link takes no longer than a second."""
+
+    def mark_warm(self, target: LinkTarget) -> None:
+        """Remember that a link for `target` has succeeded."""
+
+
+def default_zig_cache(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where zig keeps the libcs that it has built."""
+    if named := environ.get("ZIG_GLOBAL_CACHE_DIR"):
+        return Path(named).absolute()
+    cache = Path(environ.get("XDG_CACHE_HOME", ""))
+    return (cache if cache.is_absolute() else Path.home() / ".cache") / "mbc" / "zig"
+
+
+@dataclass(frozen=True)
+class Zig:
+    """The toolchain in the Python package ziglang."""
+
+    cache: Path = field(default_factory=default_zig_cache)
+
+    @property
+    def name(self) -> str:
+        return f"ziglang {self._version()}"
+
+    def compiler(self, target: LinkTarget) -> tuple[str, ...]:
+        self._check_cache()
+        return (*self._zig(), "cc", "-target", target.zig_triple)
+
+    def archiver(self) -> tuple[str, ...]:
+        return (*self._zig(), "ar")
+
+    def working_folder(self, scratch: Path) -> Path:
+        # From a folder above its installation zig names its own files by relative paths, finds no
+        # libc under those names in its cache, and builds it again.
+        return scratch
+
+    def environment(self, scratch: Path) -> Mapping[str, str]:
+        # zig's local cache would keep a copy of every artefact for ever, and takes an assembly file
+        # for unchanged when only the file that it includes is another. So each call has its own.
+        return {
+            "ZIG_GLOBAL_CACHE_DIR": str(self.cache),
+            "ZIG_LOCAL_CACHE_DIR": str(scratch / "zig"),
+        }
+
+    def is_warm(self, target: LinkTarget) -> bool:
+        return self._stamp(target).exists()
+
+    def mark_warm(self, target: LinkTarget) -> None:
+        stamp = self._stamp(target)
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.touch()
+
+    def _check_cache(self) -> None:
+        # zig itself may try for ever to create a folder where it cannot.
+        try:
+            self.cache.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=self.cache):
+                pass
+        except OSError as reason:
+            message = f"zig's cache {self.cache} cannot be written: {reason.strerror}"
+            helps = ["ZIG_GLOBAL_CACHE_DIR names another folder, with some 100 MB free"]
+            raise error("E0604", message, helps=helps) from None
+
+    def _stamp(self, target: LinkTarget) -> Path:
+        # What zig's own cache key depends on, its place included.
+        parts = (self._version(), str(self._package()), target.zig_triple, *C_FLAGS, *LINK_FLAGS)
+        key = "\n".join(parts)
+        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
+        return self.cache / "mbc-warm" / f"{target.zig_triple}-{digest}"
+
+    def _version(self) -> str:
+        self._package()
+        return metadata.version("ziglang")
+
+    def _package(self) -> Path:
+        found = find_spec("ziglang")
+        if found is None or found.origin is None:
+            helps = ["pip install ziglang", "or name a compiler for the target: --cc, or MBC_CC"]
+            raise error("E0601", "ziglang is not installed", helps=helps)
+        return Path(found.origin).parent
+
+    def _zig(self) -> tuple[str, ...]:
+        self._package()
+        # -P: a folder of the user's that is called ziglang is not meant
+        return (sys.executable, "-P", "-m", "ziglang")
+
+
+@dataclass(frozen=True)
+class UserCompiler:
+    """A compiler driver that the user named, with its options ("clang --target=…")."""
+
+    command: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return Path(self.command[0]).name
+
+    def compiler(self, target: LinkTarget) -> tuple[str, ...]:
+        machine = self._ask("-dumpmachine")
+        if _arch(machine) != _arch(target.arch):
+            message = f"{self.name} compiles for {machine}, the target is {target.arch}"
+            raise error(
+                "E0603", message, helps=["name a compiler for the target in --cc or MBC_CC"]
+            )
+        return self.command
+
+    def archiver(self) -> tuple[str, ...]:
+        return (self._ask("-print-prog-name=ar"),)
+
+    def working_folder(self, scratch: Path) -> Path:
+        return Path.cwd()  # for its options may hold relative paths
+
+    def environment(self, scratch: Path) -> Mapping[str, str]:
+        return {"LC_ALL": "C"}
+
+    def is_warm(self, target: LinkTarget) -> bool:
+        return True  # its libc came with it
+
+    def mark_warm(self, target: LinkTarget) -> None:
+        pass
+
+    def _ask(self, question: str) -> str:
+        if shutil.which(self.command[0]) is None:
+            helps = ["--cc or MBC_CC named it; without them zig is used"]
+            raise error("E0601", f"there is no compiler '{self.command[0]}'", helps=helps)
+        with _scratch() as scratch:
+            return _run(self, (*self.command, question), scratch).strip()
+
+
+def _arch(machine: str) -> str:
+    """Family of a triple or its first component: armv7l and arm are one."""
+    name = machine.split("-", 1)[0]
+    arch = {"arm64": "aarch64", "amd64": "x86_64"}.get(name, name)
+    return "arm" if arch.startswith(("arm", "thumb")) else arch
+
+
+def choose_toolchain(cc: str | None = None, environ: Mapping[str, str] = os.environ) -> Toolchain:
+    """The compiler named by `cc` (--cc) or else MBC_CC, as a shell would split it; else zig."""
+    named = cc or environ.get("MBC_CC") or ""
+    try:
+        command = tuple(shlex.split(named))
+    except ValueError as reason:  # an open quote
+        raise error("E0601", f"the compiler {named!r} cannot be understood: {reason}") from None
+    return UserCompiler(command) if command else Zig()
+
+
+def weights_object(
+    blob: bytes, symbol: str, target: LinkTarget, out: Path, toolchain: Toolchain
+) -> None:
+    """Write an object with `blob` as read-only data at `symbol`, 64-byte aligned and hidden."""
+    if target.object_format != "elf":
+        raise ValueError(f"no weights object for {target.object_format}")
+    with _scratch() as scratch:
+        data, source = scratch / "weights.bin", scratch / "weights.s"
+        data.write_bytes(blob)
+        source.write_text(_WEIGHTS_S.format(symbol=symbol, size=len(blob), path=_quote(data)))
+        command = (*toolchain.compiler(target), "-c", str(source), "-o", str(out.absolute()))
+        _run(toolchain, command, scratch)
+
+
+# '%progbits' rather than '@progbits', for in ARM assembly '@' starts a comment.
+_WEIGHTS_S = """\
+    .section .rodata.{symbol}, "a", %progbits
+    .balign 64
+    .globl {symbol}
+    .hidden {symbol}
+    .type {symbol}, %object
+    .size {symbol}, {size}
+{symbol}:
+    .incbin {path}
+    .section .note.GNU-stack, "", %progbits
+"""
+
+
+def _quote(path: Path) -> str:
+    """A string of the assembler."""
+    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def archive(objects: Sequence[Path], out: Path, toolchain: Toolchain) -> None:
+    """Write a static library of `objects`, in this order, without dates and owners."""
+    out.unlink(missing_ok=True)  # ar adds to an archive that exists
+    members = [str(path.absolute()) for path in objects]
+    with _scratch() as scratch:
+        _run(toolchain, (*toolchain.archiver(), "rcsD", str(out.absolute()), *members), scratch)
+
+
+def link_executable(
+    inputs: Sequence[Path],
+    out: Path,
+    target: LinkTarget,
+    toolchain: Toolchain,
+    *,
+    include_dirs: Sequence[Path] = (),
+    progress: Progress = _silent,
+) -> None:
+    """Link C sources, objects and libraries into a static, stripped executable.
+
+    `progress` is told when the libc of the target must be built first. Any number of processes may
+    do so at the same time: zig locks its cache, and one of them builds.
+    """
+    command = _link_command(inputs, out, include_dirs)
+    with _scratch() as scratch:
+        compiler = toolchain.compiler(target)
+        if not toolchain.is_warm(target):
+            progress(f"building musl for {target.arch}: about a minute, once")
+        _run(toolchain, (*compiler, *command), scratch)
+    toolchain.mark_warm(target)
+
+
+def _link_command(
+    inputs: Sequence[Path], out: Path, include_dirs: Sequence[Path]
+) -> tuple[str, ...]:
+    sources = [path.absolute() for path in inputs]
+    includes = [path.absolute() for path in include_dirs]
+    folders = dict.fromkeys([path.parent for path in sources] + includes)
+    return (
+        *C_FLAGS,
+        *(f"-ffile-prefix-map={folder}=." for folder in folders),
+        *(f"-I{folder}" for folder in includes),
+        *map(str, sources),
+        *LINK_FLAGS,
+        *("-o", str(out.absolute())),
+    )
+
+
+def is_warm(target: LinkTarget, toolchain: Toolchain) -> bool:
+    """Whether a link for `target` can start at once."""
+    return toolchain.is_warm(target)
+
+
+def warm_up(target: LinkTarget, toolchain: Toolchain, progress: Progress = _silent) -> None:
+    """Build the libc of `target` now, unless it is there, by linking an empty program."""
+    if toolchain.is_warm(target):
+        return
+    with _scratch() as scratch:
+        source = scratch / "empty.c"
+        source.write_text("int main(void) { return 0; }\n")
+        link_executable([source], scratch / "empty", target, toolchain, progress=progress)
+
+
+@contextmanager
+def _scratch() -> Iterator[Path]:
+    """A folder for as long as a tool runs."""
+    with tempfile.TemporaryDirectory(prefix="mbc-") as folder:
+        yield Path(folder)
+
+
+def _run(toolchain: Toolchain, command: Sequence[str], scratch: Path) -> str:
+    """What the command prints."""
+    done = subprocess.run(
+        command,
+        cwd=toolchain.working_folder(scratch),
+        env={**os.environ, **toolchain.environment(scratch)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode:
+        raise LinkError(command, done.returncode, done.stderr)
+    return done.stdout

@@ -1,0 +1,37 @@
+"""E060x: the toolchain that links."""
+
+from __future__ import annotations
+
+from mbc.codes.code import Code
+
+CODES = {
+    "E0601": Code(
+        title="a tool is not installed",
+        cause="Objects are linked by zig (the Python package ziglang), or by the compiler that "
+        "`--cc` or the variable MBC_CC names. The one in question is not there.",
+        example="mbc compile mobilenet_v1.py --target arm64 --cc aarch64-gcc",
+        cure="Correct the name, install the compiler, or drop `--cc` and MBC_CC to use zig.",
+    ),
+    "E0602": Code(
+        title="a tool failed",
+        cause="The compiler, linker or archiver ended with an error. The message shows the "
+        "command and the end of what it said.",
+        example='mbc compile mobilenet_v1.py --cc "gcc --no-such-option"',
+        cure="If a `--cc` of yours was used, try without it. A full disk shows here too.",
+    ),
+    "E0603": Code(
+        title="the compiler is for another machine",
+        cause="The compiler that `--cc` or MBC_CC names makes code for one architecture, and "
+        "the target is of another.",
+        example="mbc compile mobilenet_v1.py --target arm64 --cc gcc   (on x86-64)",
+        cure="Name a cross compiler, such as aarch64-linux-gnu-gcc, or use zig.",
+    ),
+    "E0604": Code(
+        title="zig's cache cannot be written",
+        cause="zig builds the C library of a target once and keeps it in a folder: "
+        "ZIG_GLOBAL_CACHE_DIR if that is set, else mbc/zig in XDG_CACHE_HOME or ~/.cache.",
+        example="ZIG_GLOBAL_CACHE_DIR=/proc/zig mbc setup arm64",
+        cure="Set ZIG_GLOBAL_CACHE_DIR to a folder that you may write, on a disk with some "
+        "100 MB free for each target.",
+    ),
+}
