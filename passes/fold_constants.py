@@ -47,9 +47,10 @@ class FoldConstants:
 
 
 def _visit(graph: Graph, node: Node, result: PassResult) -> None:
-    if simpler := _combined(graph, node):
+    while simpler := _combined(graph, node):
         op, view = simpler
-        result.did(f"folded: {name_of(node)} = {node.op.mnemonic} reads {_text(view)}", node)
+        does = f"is {op.mnemonic} of {_text(view)}"
+        result.did(f"folded: {name_of(node)} = {node.op.mnemonic} {does}", node)
         node = merge(graph, [node], op, [view])
     if (same := _unchanged(graph, node)) is None:
         return

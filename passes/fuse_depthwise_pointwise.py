@@ -81,7 +81,7 @@ def _partner(graph: Graph, depthwise: Node) -> tuple[Node | None, str]:
     weight = reader.constant(1) if reader else None
     if reader is None or weight is None or not isinstance(reader.op, Conv2d):
         found = f"read by {reader.op.mnemonic} {name_of(reader)}" if reader else "never read"
-        return None, f"{name} is {found}, not by a pointwise conv2d"
+        return None, f"{name} is {found}"
     if not is_pointwise(reader.op, weight.type):
         return None, f"{name} is read by conv2d {name_of(reader)}, which is not pointwise"
     if not isinstance(reader.operands[0], ChannelView) or not reader.view(0).is_single:

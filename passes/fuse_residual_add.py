@@ -38,7 +38,7 @@ def _visit(graph: Graph, context: PassContext, add: Node, result: PassResult) ->
             refusals.append(refusal)
         else:
             return
-    reason = "; ".join(refusals) or "no operand is a conv2d read as it is stored"
+    reason = "; ".join(dict.fromkeys(refusals)) or "no operand is a conv2d read as it is stored"
     result.note(f"not fused: {name_of(add)}: {reason}", add)
 
 

@@ -1,0 +1,11 @@
+"""`--update-golden` for all tests."""
+
+import pytest
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden",
+        action="store_true",
+        help="rewrite the expectations of golden files; read the diff before you commit it",
+    )

@@ -1,0 +1,131 @@
+"""Every golden case once more, with numbers: the oracle gives the same answer before and after.
+
+Weights and inputs are small integers, so that sums are exact in any order: what passes only move
+or regroup must come out bit for bit. Only fold-batch-norm rounds.
+"""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mbc.interp.run import run
+from mbc.ir.graph import Constant, Graph
+from mbc.ir.text.parser import parse
+from mbc.passes.fold_batch_norm import FoldBatchNorm
+from mbc.passes.fold_constants import FoldConstants
+from mbc.passes.remap_channel_shuffle import RemapChannelShuffle
+from mbc.passmgr.passes import PassContext
+from tests.fake_backend import FakeBackend
+from tests.golden_cases import Case, cases
+
+ROUNDING = {"fold-batch-norm": 1e-5}  # relative to the largest output; all other passes: none
+CONTEXT = PassContext(FakeBackend())
+
+
+def bind(graph: Graph, seed: int = 0) -> None:
+    """Give every constant small integers; variances 1 or 4, of which the roots are exact."""
+    rng = np.random.default_rng(seed)
+    variances = {
+        operand
+        for node in graph.topo()
+        for spec, operand in zip(node.op.operands, node.operands, strict=False)
+        if spec.name == "variance"
+    }
+    for constant in graph.constants().values():
+        choices = (1, 4) if constant in variances else range(-3, 4)
+        data = rng.choice(choices, constant.type.shape)
+        constant.data = Constant.of(constant.name, data).data
+
+
+def answer(graph: Graph, seed: int = 1) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    inputs = {v.name: rng.integers(-3, 4, v.type.shape).astype("f4") for v in graph.inputs}
+    return run(graph, inputs)
+
+
+def relative_error(before: np.ndarray, after: np.ndarray) -> float:
+    return float(np.max(np.abs(before - after)) / np.max(np.abs(before)))
+
+
+@pytest.mark.parametrize("case", [case for case in cases() if not case.is_error], ids=str)
+def test_passes_keep_the_answer(case: Case) -> None:
+    graph = case.graph()
+    bind(graph)
+    before = answer(graph)
+    records = case.run(graph)
+    after = answer(graph)
+    assert any(record.result.changed for record in records) != case.is_unchanged
+    assert before.keys() == after.keys()
+    assert all(np.any(y) for y in before.values()), "an answer of zeros shows nothing"
+    tolerance = max(ROUNDING.get(record.step.name, 0.0) for record in records)
+    for name, y in before.items():
+        if tolerance:
+            assert relative_error(y, after[name]) <= tolerance
+        else:
+            np.testing.assert_array_equal(after[name], y)
+
+
+BATCH_NORM = """
+graph @g(%x: f32[1,4,4,3]) {
+  const @w : f32[1,1,3,5]
+  const @b : f32[5]
+  const @gamma : f32[5]
+  const @beta : f32[5]
+  const @mean : f32[5]
+  const @variance : f32[5]
+  %0 = conv2d(%x, @w, @b) : f32[1,4,4,5]
+  %1 = batch_norm(%0, @gamma, @beta, @mean, @variance) {epsilon=0.25} : f32[1,4,4,5]
+  return %1
+}"""
+
+
+def test_batch_norm_is_folded_in_double_precision() -> None:
+    graph = parse(BATCH_NORM)
+    bind(graph)
+    c = {name: constant.array.astype("f8") for name, constant in graph.constants().items()}
+    assert FoldBatchNorm().run(graph, CONTEXT).changed
+    scale = c["gamma"] / np.sqrt(c["variance"] + 0.25)
+    folded = graph.constants()
+    np.testing.assert_array_equal(folded["w.folded"].array, (c["w"] * scale).astype("f4"))
+    bias = ((c["b"] - c["mean"]) * scale + c["beta"]).astype("f4")
+    np.testing.assert_array_equal(folded["b.folded"].array, bias)
+
+
+@pytest.mark.parametrize(("gamma", "changed"), [(2.0, True), (2.001, False)])
+def test_a_batch_norm_that_scales_nothing_is_folded(gamma: float, changed: bool) -> None:
+    text = BATCH_NORM.replace("return %1", "%2 = relu(%1) : f32[1,4,4,5]\n  return %2")
+    graph = parse(text.replace("epsilon=0.25", "epsilon=0.0"))
+    bind(graph)
+    values = {"gamma": gamma, "variance": 4.0, "mean": 3.0, "beta": 3.0}
+    for name, value in values.items():
+        graph.constants()[name].data = np.full(5, value, "f4")
+    assert FoldConstants().run(graph, CONTEXT).changed == changed
+
+
+@given(
+    groups=st.sampled_from([2, 3, 4, 6]),
+    each=st.integers(2, 4),
+    grouped=st.booleans(),
+    views=st.booleans(),
+)
+def test_shuffles_are_remapped_bit_for_bit(
+    groups: int, each: int, grouped: bool, views: bool
+) -> None:
+    channels = groups * each
+    graph = parse(f"""
+graph @g(%x: f32[1,5,5,{channels}]) {{
+  const @dw.w : f32[3,3,1,{channels}]
+  const @dw.b : f32[{channels}]
+  const @pw.w : f32[1,1,{each if grouped else channels},{channels}]
+  %0 = channel_shuffle(%x) {{groups={groups}}} : f32[1,5,5,{channels}]
+  %1 = conv2d(%0, @dw.w, @dw.b) {{pad=(1,1,1,1), groups={channels}}} : f32[1,5,5,{channels}]
+  %2 = max_pool(%1) {{kernel=(3,3), stride=(1,1)}} : f32[1,3,3,{channels}]
+  %3 = conv2d(%2, @pw.w) {{groups={groups if grouped else 1}}} : f32[1,3,3,{channels}]
+  return %3
+}}""")
+    bind(graph, seed=channels)
+    before = answer(graph)
+    changed = RemapChannelShuffle().run(graph, PassContext(FakeBackend(views=views))).changed
+    assert changed == (views or not grouped)
+    np.testing.assert_array_equal(answer(graph)["y"], before["y"])
