@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from mbc.diag import Diagnostic, MbcError
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op, OpError
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Value
 
 
@@ -111,10 +112,11 @@ def _type_problems(node: Node) -> Iterator[tuple[str, str]]:
         return
     found = tuple(result.type for result in node.results)
     if inferred != found:
-        yield "E0307", f"has type {_types(found)}, but the op gives {_types(inferred)}"
+        yield "E0307", f"has type {listed(found)}, but the op gives {listed(inferred)}"
 
 
-def _types(types: Iterable[object]) -> str:
+def listed(types: Iterable[TensorType]) -> str:
+    """Types as text: `f32[1,4,4,8], f32[8]`."""
     return ", ".join(map(str, types))
 
 

@@ -92,18 +92,17 @@ class Cursor:
         try:
             text = json.loads(token.text if literal is None else literal)
         except ValueError:
-            raise self.fail("E0302", "a string has an escape that is not JSON's", token) from None
+            raise self.fail("E0302", "the string has an escape that JSON lacks", token) from None
         assert isinstance(text, str)
         return text
 
     def items(self, rule: Callable[[], T], close: str) -> list[T]:
         """Comma-separated items up to a closing mark, which is read too."""
         found: list[T] = []
-        while not self.at(close):
-            if found:
-                self.expect(",")
+        while not self.accept(close):
+            if found and not self.accept(","):
+                raise self.unexpected(f"',' or '{close}'")
             found.append(rule())
-        self.take()
         return found
 
     # errors
@@ -123,8 +122,17 @@ class Cursor:
     def unexpected(self, wanted: str) -> MbcError:
         """The error that something else was expected here."""
         if self.token.kind is Kind.BAD:
-            return self.fail("E0301", f"{self.token} cannot stand in IR text", self.token)
+            return self._bad_token()
         return self.fail("E0302", f"expected {wanted}, found {self.token}", self.token)
+
+    def _bad_token(self) -> MbcError:
+        match self.token.text[0]:
+            case '"':
+                return self.fail("E0301", "the string is not closed", self.token)
+            case "-" | "0" | "1" | "2" | "3" | "4" | "5" | "6" | "7" | "8" | "9":
+                return self.fail("E0306", "the number is too long", self.token)
+            case _:
+                return self.fail("E0301", f"{self.token} cannot stand in IR text", self.token)
 
     def report(self, problem: MbcError) -> None:
         """Note an error; once per place, and the first ones only."""
@@ -142,17 +150,26 @@ class Cursor:
     def recover(self, start: int) -> None:
         """Skip the rest of the statement that began at `start`: to a line that begins another one,
         past any block that the broken one opened."""
-        failed, depth, index = self._index, 0, start
+        failed, blocks, braces, index = self._index, 0, 0, start
         while self._tokens[index].kind is not Kind.END:
             token = self._tokens[index]
-            if index > start and depth <= 0 and index >= failed and self._ends(index):
+            if self._begins_line(index):
+                braces = 0  # attributes stand on one line: braces left open there are no block
+            if index > start and index >= failed and max(blocks, braces) <= 0 and self._ends(index):
                 break
-            depth += (token.text == "{") - (token.text == "}")
+            if token.text == "{":
+                block = self._begins_line(index + 1)
+                blocks, braces = blocks + block, braces + (not block)
+            elif token.text == "}":
+                blocks, braces = blocks - (braces <= 0), braces - (braces > 0)
             index += 1
         self._index = index
 
+    def _begins_line(self, index: int) -> bool:
+        return index > 0 and self._tokens[index].line > self._tokens[index - 1].line
+
     def _ends(self, index: int) -> bool:
         """Whether a statement cannot go on here: the block closes, or a line begins another."""
-        token, before = self._tokens[index], self._tokens[index - 1]
+        token = self._tokens[index]
         begins = token.kind is Kind.VALUE or token.text in STATEMENT_WORDS
-        return token.text == "}" or (token.line > before.line and begins)
+        return token.text == "}" or (begins and self._begins_line(index))

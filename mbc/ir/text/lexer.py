@@ -57,7 +57,9 @@ class Token:
         return self.column + len(self.text)
 
     def __str__(self) -> str:
-        return self.kind.value if self.kind is Kind.END else f"'{self.text}'"
+        if self.kind is Kind.END:
+            return str(self.kind.value)
+        return f"'{self.text}'" if self.text.isprintable() else ascii(self.text)
 
 
 @dataclass(frozen=True)

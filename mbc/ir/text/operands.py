@@ -11,6 +11,7 @@ from mbc.ir.graph import Constant, Graph, Operand
 from mbc.ir.text.attributes import MAX_INT, Raw, Word
 from mbc.ir.text.cursor import Cursor
 from mbc.ir.text.lexer import Kind, Token
+from mbc.ir.text.printer import symbol
 from mbc.ir.types import DType, TensorType
 from mbc.ir.verify import view_problems
 from mbc.ir.views import ChannelMap, ChannelView, Segment, Value
@@ -18,7 +19,7 @@ from mbc.ir.views import ChannelMap, ChannelView, Segment, Value
 MAX_RANK = 8
 MAX_ELEMENTS = 2**40
 MAX_CHANNELS = 2**20  # of a value; views hold a number per channel
-MAX_ALL_CHANNELS = 2**23  # of all values and views of a file together
+MAX_ALL_CHANNELS = 2**22  # of all values and views of a file together
 
 
 class PoisonedError(Exception):
@@ -92,7 +93,7 @@ class OperandParser:
         token = self.cursor.token
         name = self.cursor.symbol()
         if name not in scope.constants:
-            helps = nearest(name, scope.constants)
+            helps = nearest(token.text, map(symbol, scope.constants))
             raise self.cursor.fail("E0305", f"no constant is named {token}", token, helps=helps)
         constant = scope.constants[name]
         if constant is None:
@@ -134,7 +135,8 @@ class OperandParser:
         token = self.cursor.expect_kind(Kind.VALUE)
         name = token.text[1:]
         if name not in scope.values:
-            helps = nearest(name, scope.values) if not name.isdigit() else ()
+            known = () if name.isdigit() else (f"%{other}" for other in scope.values)
+            helps = nearest(token.text, known)
             message = f"{token} is not defined above"
             raise self.cursor.fail("E0305", message, token, helps=helps)
         view = scope.values[name]
@@ -185,11 +187,18 @@ class OperandParser:
             if self.cursor.ahead().text == ":":
                 indices += range(*self._run(channels, self.cursor.token))
             else:
-                indices.append(self.cursor.integer(most=channels - 1))
-                self._count(1, start)
+                indices.append(self._channel(channels))
         if not indices:
             raise self.cursor.fail("E0309", "an order of no channels", start, self.cursor.previous)
         return ChannelMap(tuple(indices))
+
+    def _channel(self, channels: int) -> int:
+        token = self.cursor.token
+        channel = self.cursor.integer(most=MAX_INT)
+        if channel >= channels:
+            raise self.cursor.fail("E0309", f"{channel} is none of {channels} channels", token)
+        self._count(1, token)
+        return channel
 
     def _count(self, channels: int, start: Token) -> None:
         self._all_channels += channels

@@ -17,7 +17,7 @@ from mbc.ir.text.cursor import Cursor
 from mbc.ir.text.lexer import Kind, Source, Token
 from mbc.ir.text.operands import MAX_RANK, OperandParser, PoisonedError, Scope
 from mbc.ir.types import TensorType
-from mbc.ir.verify import role_problems
+from mbc.ir.verify import listed, role_problems
 from mbc.ir.views import ChannelView
 from mbc.ops import OPS
 from mbc.ops.fused import Fused
@@ -226,9 +226,9 @@ class _Parser(OperandParser):
         self.cursor.expect(":")
         start = self.cursor.token
         declared = self._types()
-        if tuple(type for type, _ in declared) != inferred:
-            found = ", ".join(map(str, inferred))
-            message = f"the op gives {found}, not the type that is written here"
+        written = tuple(type for type, _ in declared)
+        if written != inferred:
+            message = f"the op gives {listed(inferred)}, the text says {listed(written)}"
             raise self.cursor.fail("E0307", message, start, self.cursor.previous)
         self._check_names(scope, statement, len(inferred))
         span = self.cursor.source.span(statement.start, self.cursor.previous)
@@ -246,7 +246,7 @@ class _Parser(OperandParser):
     def _check_names(self, scope: Scope, statement: _Statement, results: int) -> None:
         names = statement.names
         if len(names) != results:
-            message = f"the op has {results} results, {len(names)} names are given"
+            message = f"the op gives {results} values, here are names for {len(names)}"
             raise self.cursor.fail("E0308", message, names[0], names[-1])
         for index, name in enumerate(names):
             self._check_new(name, scope)
@@ -309,8 +309,9 @@ class _Parser(OperandParser):
         try:
             value = convert(raw, wanted)
         except ValueError as problem:
-            found = self.cursor.previous
-            raise self.cursor.fail("E0304", f"{name}: {problem}", start, found) from None
+            last = self.cursor.previous
+            found = f", found {start}" if last is start else ""
+            raise self.cursor.fail("E0304", f"{name}: {problem}{found}", start, last) from None
         if name == "shape" and len(value) > MAX_RANK:
             raise self.cursor.fail("E0306", f"a shape has at most {MAX_RANK} axes", token)
         return value

@@ -1,0 +1,398 @@
+"""What is wrong in IR text is named, with the place, and all of it at once."""
+
+from __future__ import annotations
+
+import contextlib
+import textwrap
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mbc.codes import CODES
+from mbc.diag import MbcError, render
+from mbc.ir.graph import Graph
+from mbc.ir.text import parse, print_graph
+from tests.random_graphs import graphs
+
+HEADER = """\
+graph @g(%x: f32[1,4,4,8]) {
+  const @w : f32[1,1,8,8]
+  const @v : f32[3,3,1,8]
+"""
+
+
+@dataclass(frozen=True)
+class Case:
+    """A wrong text; `at` is what the carets must mark."""
+
+    text: str
+    code: str
+    message: str
+    at: str
+    label: str = ""
+    help: str = ""
+
+
+def node(text: str, code: str, message: str, at: str, label: str = "", help: str = "") -> Case:
+    """A wrong node in a graph that is right."""
+    return Case(f"{HEADER}  {text}\n  return %x\n}}\n", code, message, at, label, help)
+
+
+NODES = [
+    node("%0 = relu(%x) ; f32[8]", "E0301", "';' cannot stand in IR text", ";"),
+    node("%0 = relu(%x) \x00", "E0301", "'\\x00' cannot stand in IR text", "\x00"),
+    node('%0 = relu(%x) {k="a', "E0304", "relu has no attribute 'k'", "k"),
+    node("%0 = relu(%x : f32[8]", "E0302", "expected ',' or ')', found ':'", ":"),
+    node("%0 relu(%x) : f32[8]", "E0302", "expected '=', found 'relu'", "relu"),
+    node("frobnicate", "E0302", "expected a statement, found 'frobnicate'", "frobnicate"),
+    node(
+        "%0 = conv(%x, @w) : f32[8]",
+        "E0303",
+        "there is no op 'conv'",
+        "conv",
+        help="did you mean 'conv2d'?",
+    ),
+    node(
+        "%0 = conv2d(%x, @w) {strides=(1,1)} : f32[1,4,4,8]",
+        "E0304",
+        "conv2d has no attribute 'strides'",
+        "strides",
+        help="did you mean 'stride'?",
+    ),
+    node(
+        "%0 = conv2d(%x, @w) {stride=2} : f32[1,4,4,8]",
+        "E0304",
+        "stride: expected 2 integers in parentheses, found '2'",
+        "2",
+    ),
+    node(
+        "%0 = conv2d(%x, @w) {stride=(1,2.5)} : f32[1,4,4,8]",
+        "E0304",
+        "stride: expected 2 integers in parentheses",
+        "(1,2.5)",
+    ),
+    node(
+        "%0 = conv2d(%x, @w) {act=swish} : f32[1,4,4,8]",
+        "E0304",
+        "act: expected one of none, relu, relu6, found 'swish'",
+        "swish",
+    ),
+    node(
+        "%0 = avg_pool(%x) {count_pad=1} : f32[1,2,2,8]",
+        "E0304",
+        "count_pad: expected true or false, found '1'",
+        "1",
+    ),
+    node(
+        "%0 = batch_norm(%x) {epsilon=1e999} : f32[1,4,4,8]",
+        "E0304",
+        "epsilon: expected a finite number, found '1e999'",
+        "1e999",
+    ),
+    node(
+        "%0 = channel_shuffle(%x) {groups=99999999999} : f32[1,4,4,8]",
+        "E0304",
+        "groups: expected an integer up to 2147483648, found '99999999999'",
+        "99999999999",
+    ),
+    node(
+        "%0 = conv2d(%x, @w) {groups=1, groups=1} : f32[1,4,4,8]",
+        "E0304",
+        "'groups' is given twice",
+        "groups",
+    ),
+    node(
+        "%0 = conv2d(%x, @w) {residual=%x, residual=%x} : f32[1,4,4,8]",
+        "E0304",
+        "'residual' is given twice",
+        "residual",
+    ),
+    node("%0 = relu(%9) : f32[1,4,4,8]", "E0305", "'%9' is not defined above", "%9"),
+    node(
+        "%0 = conv2d(%x, @ww) : f32[1,4,4,8]",
+        "E0305",
+        "no constant is named '@ww'",
+        "@ww",
+        help="did you mean '@w'?",
+    ),
+    node("%x = relu(%x) : f32[1,4,4,8]", "E0305", "'%x' is defined twice", "%x"),
+    node(
+        "%0, %0 = split(%x) {sizes=(4,4)} : f32[1,4,4,4], f32[1,4,4,4]",
+        "E0305",
+        "'%0' is defined twice",
+        "%0",
+    ),
+    node("const @w : f32[8]", "E0305", "'@w' is defined twice", "@w"),
+    node("const @u : f32[8,0]", "E0306", "expected 1 to 2147483648, found 0", "0"),
+    node(
+        "const @u : f32[]",
+        "E0306",
+        "a type has 1 to 8 axes and at most 1099511627776 elements",
+        "f32[]",
+    ),
+    node(
+        "const @u : f32[2147483647,2147483647]",
+        "E0306",
+        "a type has 1 to 8 axes and at most 1099511627776 elements",
+        "f32[2147483647,2147483647]",
+    ),
+    node(
+        "const @u : f16[8]",
+        "E0302",
+        "unknown element type 'f16'",
+        "f16",
+        help="the element types are f32",
+    ),
+    node(f"arena {'9' * 50}", "E0306", "the number is too long", "9" * 50),
+    node("arena 1.5", "E0302", "expected an integer, found '1.5'", "1.5"),
+    node(
+        "%0 = reshape(%x) {shape=(1,1,1,1,1,1,1,1,128)} : f32[128]",
+        "E0306",
+        "a shape has at most 8 axes",
+        "shape",
+    ),
+    node(
+        "%0 = relu(%x) : f32[1,4,4,9]",
+        "E0307",
+        "the op gives f32[1,4,4,8], the text says f32[1,4,4,9]",
+        "f32[1,4,4,9]",
+    ),
+    node(
+        "%0 = relu(%x) : f32[1,4,4,8], f32[8]",
+        "E0307",
+        "the op gives f32[1,4,4,8], the text says f32[1,4,4,8], f32[8]",
+        "f32[1,4,4,8], f32[8]",
+    ),
+    node(
+        "%0 = conv2d(%x) : f32[1,4,4,8]",
+        "E0308",
+        "conv2d: operand 'weight' is missing",
+        "conv2d(%x)",
+    ),
+    node(
+        "%0 = relu(@w) : f32[1,1,8,8]",
+        "E0308",
+        "relu: operand 'x' must be a value, found constant @w",
+        "relu(@w)",
+    ),
+    node(
+        "%0 = conv2d(%x, %x) : f32[1,4,4,8]",
+        "E0308",
+        "conv2d: operand 'weight' must be a constant, found a value",
+        "conv2d(%x, %x)",
+    ),
+    node(
+        "%0 = relu(%x, %x) : f32[1,4,4,8]",
+        "E0308",
+        "relu: takes at most 1 operands, found 2",
+        "relu(%x, %x)",
+    ),
+    node(
+        "%0, %1 = relu(%x) : f32[1,4,4,8]",
+        "E0308",
+        "the op gives 1 values, here are names for 2",
+        "%0, %1",
+    ),
+    node("%0 = relu(%x[4:9]) : f32[8]", "E0309", "4:9 is no run of 8 channels", "[4:9"),
+    node("%0 = relu(%x[4:4]) : f32[8]", "E0309", "4:4 is no run of 8 channels", "[4:4"),
+    node("%0 = relu([]) : f32[8]", "E0309", "a view of no channels", "[]"),
+    node("%0 = relu(%x[perm]) : f32[8]", "E0309", "an order of no channels", "[perm]"),
+    node("%0 = relu(%x[perm 0 8]) : f32[8]", "E0309", "8 is none of 8 channels", "8"),
+    node("%0 = relu(%x[perm 0 6:9]) : f32[8]", "E0309", "6:9 is no run of 8 channels", "6:9"),
+    node(
+        "%0 = relu(%x[c -> (c mod 3)*4 + c floordiv 3]) : f32[8]",
+        "E0309",
+        "this is no channel shuffle of 8 channels",
+        "[c -> (c mod 3)*4 + c floordiv 3]",
+        label="3 groups of 4",
+    ),
+    node(
+        "%0 = conv2d(%x, @v) {pad=(1,1,1,1), groups=4} : f32[1,4,4,8]",
+        "E0203",
+        "depthwise weight does not match its input",
+        "conv2d(%x, @v) {pad=(1,1,1,1), groups=4}",
+        label="x has 8 channels, the weight f32[3,3,1,8] expects 4",
+        help="groups must equal the input channels of a depthwise convolution",
+    ),
+    node(
+        "%0 = fused a.b(%q = %x) {}",
+        "E0312",
+        "the name of a fusion is not an identifier: 'a.b'",
+        "a.b",
+    ),
+]
+
+FILES = [
+    Case(f"{HEADER}return %x as y, %x }}", "E0302", "name all outputs, or none", "%x"),
+    Case(f"{HEADER}return %x as y, %x as y }}", "E0305", "two outputs are named 'y'", "y"),
+    Case("", "E0302", "expected 'graph', found the end of the file", ""),
+    Case('module {a="b}', "E0301", "the string is not closed", '"b}'),
+    Case('module {a="\\q"}', "E0302", "the string has an escape that JSON lacks", '"\\q"'),
+    Case('module {a="b", a="c"}', "E0304", "'a' is given twice", "a"),
+    Case("graph g", "E0302", "expected a name such as @w, found 'g'", "g"),
+    Case(
+        "graph @g(%0: f32[8])",
+        "E0312",
+        "the input '%0' is not an identifier: numbers name results",
+        "%0",
+    ),
+    Case(
+        "graph @g(%x: f32[1,2147483647])",
+        "E0306",
+        "a value has at most 1048576 channels, found 2147483647",
+        "f32[1,2147483647]",
+    ),
+    Case(f"{HEADER}}}", "E0302", "expected 'return', found '}'", "}"),
+    Case(HEADER, "E0302", "expected 'return', found the end of the file", ""),
+    Case(
+        f"{HEADER}  %0 = fused f(%a = %x) {{",
+        "E0302",
+        "expected 'return', found the end of the file",
+        "",
+    ),
+    Case(
+        f"{HEADER}  return %x\n}}\nmore",
+        "E0302",
+        "expected the end of the file, found 'more'",
+        "more",
+    ),
+]
+
+
+@pytest.mark.parametrize("case", [*NODES, *FILES], ids=lambda case: case.message)
+def test_an_error_is_named_with_its_place(case: Case) -> None:
+    with pytest.raises(MbcError) as caught:
+        parse(case.text, "net.mbc")
+    (found,) = caught.value.diagnostics
+    assert (found.code, found.message, found.label) == (case.code, case.message, case.label)
+    assert found.helps == ((case.help,) if case.help else ())
+    assert found.location is not None
+    line = case.text.split("\n")[found.location.line - 1]
+    assert found.source == line
+    assert line[found.location.column - 1 : found.location.end_column - 1] == case.at
+    assert found.code in CODES or not found.code.startswith("E03")
+
+
+def errors(text: str) -> str:
+    with pytest.raises(MbcError) as caught:
+        parse(textwrap.dedent(text), "net.mbc")
+    return "\n".join(render(diagnostic) for diagnostic in caught.value.diagnostics) + "\n"
+
+
+def test_independent_errors_come_together_and_no_echo_of_them() -> None:
+    text = """\
+        graph @g(%x: f32[1,4,4,8]) {
+          const @w : f16[1,1,8,8]
+          %0 = rlu(%x) : f32[1,4,4,8]
+          %1 = relu(%0) : f32[1,4,4,8]
+          %2 = fused f(%a = %x) {
+            %0 = relu(%x) : f32[1,4,4,8]
+            %1 = add(%a, %0) : f32[1,4,4,8]
+            %2 = relu(%a) {k=3} : f32[1,4,4,8]
+            return %1
+          } : f32[1,4,4,8]
+          %3 = conv2d(%2, @w) : f32[1,4,4,8]
+          %4 = relu(%x) : f32[1,4,4,7]
+          return %2, %4, %9 }
+        """
+    assert errors(text) == textwrap.dedent("""\
+        error[E0302]: unknown element type 'f16'
+         --> net.mbc:2:14
+          |
+        2 |   const @w : f16[1,1,8,8]
+          |              ^^^
+          = help: the element types are f32
+        error[E0303]: there is no op 'rlu'
+         --> net.mbc:3:8
+          |
+        3 |   %0 = rlu(%x) : f32[1,4,4,8]
+          |        ^^^
+          = help: did you mean 'relu'?
+        error[E0305]: '%x' is not defined above
+         --> net.mbc:6:15
+          |
+        6 |     %0 = relu(%x) : f32[1,4,4,8]
+          |               ^^
+          = help: did you mean '%a'?
+        error[E0304]: relu has no attribute 'k'
+         --> net.mbc:8:20
+          |
+        8 |     %2 = relu(%a) {k=3} : f32[1,4,4,8]
+          |                    ^
+        error[E0307]: the op gives f32[1,4,4,8], the text says f32[1,4,4,7]
+          --> net.mbc:12:19
+           |
+        12 |   %4 = relu(%x) : f32[1,4,4,7]
+           |                   ^^^^^^^^^^^^
+        """)
+
+
+def test_a_broken_header_of_a_body_does_not_spill() -> None:
+    text = """\
+        graph @g(%x: f32[1,4,4,8]) {
+          %0 = fused f(%a = %7) {
+            %0 = relu(%a) : f32[1,4,4,8]
+            return %0
+          } : f32[1,4,4,8]
+          return %0
+        }
+        """
+    assert errors(text).count("error[") == 1
+
+
+def test_views_join_equal_shapes_only() -> None:
+    text = """\
+        graph @g(%x: f32[1,4,4,8]) {
+          %0 = max_pool(%x) : f32[1,2,2,8]
+          %1 = relu([%0, %x]) : f32[1,2,2,16]
+          return %1
+        }
+        """
+    assert "E0309]: a view joins values of different shapes: %0: f32[1,2,2,8], %x" in errors(text)
+
+
+def test_the_number_of_errors_has_an_end() -> None:
+    nodes = "\n".join(f"%{i} = nonsense(%x)" for i in range(1000))
+    assert errors(f"graph @g(%x: f32[8]) {{\n{nodes}\nreturn %x\n}}").count("error[") == 20
+
+
+def nested(depth: int) -> str:
+    inner = "  %0 = relu(%x) : f32[8]\n  return %0\n"
+    for _ in range(depth):
+        inner = f"  %0 = fused f(%x = %x) {{\n{inner}  }} : f32[8]\n  return %0\n"
+    return f"graph @g(%x: f32[8]) {{\n{inner}}}\n"
+
+
+def test_deep_nesting_has_an_end() -> None:
+    parse(nested(16))
+    assert "E0306]: fused nodes nest at most 16 deep" in errors(nested(17))
+    assert "E0306]: fused nodes nest at most 16 deep" in errors(nested(10_000))
+
+
+def test_absurd_views_have_an_end() -> None:
+    views = ", ".join(["%x[0:1000000]"] * 20)
+    text = f"graph @g(%x: f32[1,1000000]) {{\n%0 = concat({views}) : f32[1,8]\nreturn %x\n}}"
+    assert "E0306]: a file has at most 4194304 channels in all" in errors(text)
+
+
+@given(graphs(max_nodes=4), st.data())
+@settings(max_examples=150, deadline=None)
+def test_damaged_text_parses_or_is_an_error(graph: Graph, data: st.DataObject) -> None:
+    text = print_graph(graph)
+    for _ in range(data.draw(st.integers(1, 3))):
+        start = data.draw(st.integers(0, len(text)))
+        end = start + data.draw(st.integers(0, 6))
+        junk = st.sampled_from(["", "}", "{", "(", "[", '"', "%0", "@", "-1", "99", "\n", "return"])
+        text = text[:start] + data.draw(junk) + text[end:]
+    with contextlib.suppress(MbcError):
+        again = print_graph(parse(text))
+        assert print_graph(parse(again)) == again
+
+
+@given(st.text(max_size=60))
+@settings(max_examples=100, deadline=None)
+def test_garbage_is_an_error(text: str) -> None:
+    with pytest.raises(MbcError):
+        parse(text)
