@@ -148,7 +148,7 @@ def misuse(message: str, *helps: str) -> MbcError:
 def bad_name(name: str) -> MbcError:
     """A name that the IR's text could not hold, at the user's line."""
     return error(
-        "E0221",
+        "E0220",
         f"'{name}' cannot be a name",
         at=here(),
         helps=["use letters, digits and underscores, with dots between the parts"],

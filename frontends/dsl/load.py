@@ -17,7 +17,7 @@ def load_network(path: Path, network: str | None = None) -> NetworkDef:
     """The network of a file, or the one called `network` if it has several.
 
     Raises E0210 (none there), E0211 (several), E0212 (no such name), E0213 (not Python), E0214
-    (the file raised), E0215 (a signature), E0220 (the file cannot be read).
+    (the file raised), E0215 (a signature), E0701 (the file cannot be read).
     """
     linecache.checkcache(str(path))
     code = _compile(path)
@@ -40,7 +40,7 @@ def _compile(path: Path) -> CodeType:
         siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
         why = problem.strerror or "unknown reason"
         raise error(
-            "E0220", f"cannot read {path}: {why}", helps=nearest(path.name, siblings)
+            "E0701", f"cannot read {path}: {why}", helps=nearest(path.name, siblings)
         ) from None
     except SyntaxError as problem:
         raise syntax_error(problem) from None

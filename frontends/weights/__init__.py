@@ -1,5 +1,6 @@
 """Bind data to the constants of a graph: from a file, or drawn from a seed."""
 
+from mbc.frontends.weights.files import load_weights, save_weights
 from mbc.frontends.weights.seeded import initialise
 
-__all__ = ["initialise"]
+__all__ = ["initialise", "load_weights", "save_weights"]

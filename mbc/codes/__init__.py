@@ -7,7 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from mbc.codes import e01, e03, e05_passes, e05_targets, e07, e07_inputs, e09
+from mbc.codes import (
+    e01,
+    e01_params,
+    e02,
+    e02_dsl,
+    e03,
+    e04,
+    e05_passes,
+    e05_targets,
+    e07,
+    e07_inputs,
+    e09,
+)
 from mbc.codes.code import Code
 
 RANGES: tuple[tuple[str, str], ...] = (
@@ -23,7 +35,11 @@ RANGES: tuple[tuple[str, str], ...] = (
 
 TABLES: tuple[Mapping[str, Code], ...] = (
     e01.CODES,
+    e01_params.CODES,
+    e02.CODES,
+    e02_dsl.CODES,
     e03.CODES,
+    e04.CODES,
     e05_targets.CODES,
     e05_passes.CODES,
     e07.CODES,

@@ -1,0 +1,142 @@
+"""Bind a graph's constants to the tensors of a file, and write them to one.
+
+The file must hold exactly the graph's constants, by name and shape (filters HWIO, dense weights
+IO). float32 is taken as it is, float16 widened, float64 rounded; nothing else is converted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from safetensors.numpy import save
+
+from mbc.diag import Diagnostic, MbcError, error, nearest
+from mbc.frontends.weights.stored import Stored, reading, stored_tensors
+from mbc.ir.graph import Constant, Graph
+from mbc.ops.elementwise import BatchNorm
+
+Floats: TypeAlias = npt.NDArray[np.float32]
+CONVERTED = ("f32", "f16", "f64")
+SHOWN = 3
+
+
+def load_weights(graph: Graph, path: Path) -> None:
+    """Give every constant of the graph its data from a .safetensors or .npz file, or none any.
+
+    Raises E0401 (which kind of file), E0402 (a pickle), E0403 (damaged), E0701 (unreadable), and
+    all at once E0404 (missing), E0405 (unknown), E0406 (shape), E0407 (type), or E0408 (not
+    finite), E0409 (negative variance).
+    """
+    constants, stored = graph.constants(), stored_tensors(path)
+    _refuse([*_name_problems(constants, stored, path), *_type_problems(constants, stored)])
+    with reading(path):
+        arrays = {name: _float32(stored[name].read()) for name in constants}
+    _refuse(_value_problems(graph, arrays))
+    for name, constant in constants.items():
+        constant.data = arrays[name]
+
+
+def save_weights(graph: Graph, path: Path) -> None:
+    """Write all constants to a .safetensors file, whole or not at all; raises E0703."""
+    content = save({name: constant.array for name, constant in graph.constants().items()})
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        unfinished.write_bytes(content)
+        unfinished.replace(path)
+    except OSError as problem:
+        unfinished.unlink(missing_ok=True)
+        raise error("E0703", f"cannot write {path}: {problem.strerror}") from None
+
+
+def _refuse(problems: Iterable[Diagnostic]) -> None:
+    found = list(problems)
+    if found:
+        raise MbcError(*found)
+
+
+def _name_problems(
+    constants: Mapping[str, Constant], stored: Mapping[str, Stored], path: Path
+) -> Iterator[Diagnostic]:
+    missing = [name for name in constants if name not in stored]
+    extra = [name for name in stored if name not in constants]
+    if missing:
+        yield Diagnostic("E0404", f"{path} lacks {count(missing)}", label=listing(missing))
+    if extra:
+        guesses = [hint for name in extra[:SHOWN] for hint in nearest(name, missing)]
+        message = f"{path} has {count(extra)} that the network does not"
+        yield Diagnostic("E0405", message, label=listing(extra), helps=tuple(guesses))
+
+
+def _type_problems(
+    constants: Mapping[str, Constant], stored: Mapping[str, Stored]
+) -> Iterator[Diagnostic]:
+    both = [(constants[name], stored[name]) for name in constants if name in stored]
+    shapes = [(c, s) for c, s in both if s.shape != c.type.shape]
+    types = [s for _, s in both if s.dtype not in CONVERTED]
+    if shapes:
+        wrong = [f"{s.name} is {extents(s.shape)}, not {extents(c.type.shape)}" for c, s in shapes]
+        yield Diagnostic(
+            "E0406", f"{count(wrong)} of another shape", label=listing(wrong), helps=_order(shapes)
+        )
+    if types:
+        wrong = [f"{s.name} is {s.dtype}" for s in types]
+        yield Diagnostic(
+            "E0407",
+            f"{count(wrong)} of a type that mbc does not read",
+            label=listing(wrong),
+            helps=("store float32; float16 and float64 are converted to it",),
+        )
+
+
+def _order(shapes: Sequence[tuple[Constant, Stored]]) -> tuple[str, ...]:
+    """A hint where the axes are in PyTorch's order."""
+    for constant, stored in shapes:
+        axes = (2, 3, 1, 0) if len(stored.shape) == 4 else (1, 0)
+        if len(stored.shape) != len(axes):
+            continue
+        if tuple(stored.shape[axis] for axis in axes) == constant.type.shape:
+            return (f"PyTorch's order? {stored.name}.transpose{axes} has the right one",)
+    return ()
+
+
+def _value_problems(graph: Graph, arrays: Mapping[str, Floats]) -> Iterator[Diagnostic]:
+    infinite = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    negative = [name for name in _variances(graph) if (arrays[name] < 0).any()]
+    if infinite:
+        message = f"{count(infinite)} with NaN or infinity as float32"
+        yield Diagnostic("E0408", message, label=listing(infinite))
+    if negative:
+        message = f"{count(negative)} with a variance below zero"
+        yield Diagnostic("E0409", message, label=listing(negative))
+
+
+def _variances(graph: Graph) -> list[str]:
+    norms = [node for node in graph.topo() if isinstance(node.op, BatchNorm)]
+    return [variance.name for node in norms if (variance := node.constant(4))]
+
+
+def _float32(array: npt.NDArray[np.generic]) -> Floats:
+    with np.errstate(over="ignore"):  # an infinity is reported by name
+        result = np.array(array, dtype=np.float32, order="C")
+    result.setflags(write=False)
+    return result
+
+
+def count(names: Sequence[str]) -> str:
+    """'1 weight', '3 weights'."""
+    return f"{len(names)} weight{'s' if len(names) != 1 else ''}"
+
+
+def listing(names: Sequence[str]) -> str:
+    """The first few, and how many more."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def extents(shape: Sequence[int]) -> str:
+    """A shape as types print it."""
+    return f"[{','.join(map(str, shape))}]"

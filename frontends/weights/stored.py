@@ -1,0 +1,152 @@
+"""The tensors of a weight file: names, shapes and types first, data on demand.
+
+Files are data, not programs: nothing in them is executed, and no array is read before its declared
+shape and type have been accepted.
+"""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from safetensors import SafetensorError, safe_open
+
+from mbc.diag import MbcError, error, nearest
+
+Array: TypeAlias = npt.NDArray[np.generic]
+
+SUFFIXES = (".safetensors", ".npz")
+PICKLES = (".pt", ".pth", ".pkl", ".pickle")
+DAMAGE = (
+    SafetensorError,
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    NotImplementedError,  # a compression that zipfile lacks
+    RuntimeError,  # an encrypted member
+    UnicodeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """One tensor of a file; `dtype` is f16, f32, f64, or the file's own word for another."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    read: Callable[[], Array]
+
+
+def stored_tensors(path: Path) -> dict[str, Stored]:
+    """All tensors of a file by name; raises E0401, E0402, E0403, E0701."""
+    if path.suffix in PICKLES:
+        raise pickled(path)
+    if path.suffix not in SUFFIXES:
+        raise error(
+            "E0401",
+            f"cannot tell what kind of weights {path} holds",
+            helps=["weights are read from .safetensors and .npz files"],
+        )
+    with reading(path):
+        found = _safetensors(path) if path.suffix == ".safetensors" else list(_npz(path))
+        return {stored.name: stored for stored in found}
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Damage that the libraries report, and files that cannot be opened, as errors of ours."""
+    try:
+        yield
+    except MbcError:
+        raise
+    except OSError as problem:
+        beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
+        why = "it is a folder" if path.is_dir() else problem.strerror or str(problem)
+        helps = () if path.exists() else nearest(path.name, beside)
+        raise error("E0701", f"cannot read {path}: {why}", helps=helps) from None
+    except DAMAGE as problem:
+        if _looks_pickled(path):
+            raise pickled(path) from None
+        raise error(
+            "E0403",
+            f"{path} is damaged, cut off, or no {path.suffix} file",
+            label=str(problem).splitlines()[0] if str(problem) else type(problem).__name__,
+        ) from None
+
+
+def pickled(path: Path) -> MbcError:
+    """Refuse a file that would run code when it is read."""
+    return error(
+        "E0402",
+        f"{path} is a pickle, and a pickle is a program: mbc does not run it",
+        helps=["convert it where you trust it, with safetensors.torch.save_file(state_dict, path)"],
+    )
+
+
+def _looks_pickled(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(1) == b"\x80"
+
+
+def _safetensors(path: Path) -> list[Stored]:
+    def reader(name: str) -> Callable[[], Array]:
+        def read() -> Array:
+            with safe_open(path, framework="numpy") as file:
+                array: Array = file.get_tensor(name)
+                return array
+
+        return read
+
+    if not path.is_file():
+        raise FileNotFoundError(2, "no such file")
+    with safe_open(path, framework="numpy") as file:
+        slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+        return [
+            Stored(name, tuple(part.get_shape()), part.get_dtype().lower(), reader(name))
+            for name, part in slices.items()
+        ]
+
+
+def _npz(path: Path) -> Iterator[Stored]:
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.namelist():
+            if member.endswith(".pkl"):  # what torch.save writes is also a zip
+                raise pickled(path)
+            if not member.endswith(".npy"):
+                raise ValueError(f"it contains {member}, which is no .npy array")
+            with archive.open(member) as file:
+                shape, dtype = _header(file)
+            if dtype.hasobject:
+                raise pickled(path)
+            word = f"f{8 * dtype.itemsize}" if dtype.kind == "f" else str(dtype)
+            yield Stored(member.removesuffix(".npy"), shape, word, _member_reader(path, member))
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
+    version = np.lib.format.read_magic(file)
+    match version:
+        case (1, 0):
+            shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        case (2, 0):
+            shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+        case _:
+            raise ValueError(f"an array in format {version[0]}.{version[1]} of .npy")
+    return shape, dtype
+
+
+def _member_reader(path: Path, member: str) -> Callable[[], Array]:
+    def read() -> Array:
+        with zipfile.ZipFile(path) as archive, archive.open(member) as file:
+            array: Array = np.lib.format.read_array(file, allow_pickle=False)
+            return array
+
+    return read
