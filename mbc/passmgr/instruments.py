@@ -28,8 +28,6 @@ class Verify(Instrument):
         verify(graph)
 
     def after(self, record: PassRecord, graph: Graph) -> None:
-        if not record.result.changed:
-            return
         try:
             verify(graph)
         except MbcError as breach:
