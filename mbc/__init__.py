@@ -1,5 +1,49 @@
-"""mbc: a compiler that makes small CNNs run fast on small boards."""
+"""mbc: a compiler that makes small CNNs run fast on small boards.
+
+`net = mbc.compile("mobilenet_v1.py", params={"alpha": 0.5}); y = net(x)`
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mbc.driver.net import BackendName, Net
+
 __version__ = "0.1.0"
+
+
+def compile(
+    file: str | Path,
+    *,
+    params: Mapping[str, object] | None = None,
+    batch: int | None = None,
+    network: str | None = None,
+    weights: str | Path | None = None,
+    seed: int | None = None,
+    level: int | None = None,
+    passes: str | None = None,
+    backend: BackendName = "llvm",
+) -> Net:
+    """Compile a network (.py, which is run, or .mbc) for this machine; returns it as a callable.
+
+    `params` are what `-D` sets, `weights` a .safetensors or .npz file (without it they are drawn
+    from `seed`), `level` is that of `-O`, `passes` a list as for `--passes`. `backend="oracle"`
+    computes with plain numpy. Raises `mbc.diag.MbcError` for what `mbc run` would refuse.
+    """
+    from mbc.driver.inprocess import compile_net  # kept from those who want the version alone
+    from mbc.driver.request import Request
+
+    request = Request(
+        file=Path(file),
+        params=params or {},
+        batch=batch,
+        network=network,
+        weights=None if weights is None else Path(weights),
+        seed=seed,
+        level=level,
+        passes=passes,
+    )
+    return compile_net(request, backend)

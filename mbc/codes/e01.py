@@ -32,7 +32,7 @@ CODES = {
         cause="`mbc new` copies one of the networks that travel with mbc, and has none of that "
         "name.",
         example="mbc new mobilenet_v9.py",
-        cure="`mbc new --list` names the examples.",
+        cure="`mbc new` without an argument lists the examples.",
     ),
     "E0105": Code(
         title="no such error code",

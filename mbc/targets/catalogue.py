@@ -5,7 +5,7 @@ A new board is one entry of `ENTRIES`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mbc.diag import error, nearest
@@ -40,12 +40,12 @@ NATIVE = "native"
 
 @dataclass(frozen=True)
 class Host:
-    """The machine that mbc runs on: `machine` as uname gives it, `cpu` and `features` in LLVM's
-    names, features with their sign."""
+    """The machine that mbc runs on: `machine` as uname gives it, `cpu` and the `features` that are
+    present in LLVM's names."""
 
     machine: str
     cpu: str
-    features: tuple[str, ...]
+    features: frozenset[str]
 
 
 def target_names() -> tuple[str, ...]:
@@ -78,16 +78,24 @@ def _native(host: Host, mcpu: str | None, mattr: str | None) -> Target:
     description = "this machine"
     if mcpu and mcpu != host.cpu:
         return _target(NATIVE, architecture, mcpu, mattr, description)
-    present = set(host.features)
-    missing = [need for need in architecture.needs if f"+{need}" not in present]
+    missing = [need for need in architecture.needs if need not in host.features]
     if missing:
         raise error(
             "E0504",
             f"this machine's CPU, {host.cpu}, lacks {' and '.join(missing)}",
             helps=["name another target, such as --target arm64"],
         )
-    features = (*host.features, *_features(architecture, mattr))
+    features = (*_present(architecture, host), *_features(architecture, mattr))
     return _make(NATIVE, architecture, host.cpu, features, description)
+
+
+def _present(architecture: Architecture, host: Host) -> Iterator[str]:
+    """The host's features with their sign: a virtual machine may hide what its CPU has."""
+    for name in architecture.features:
+        if name in host.features:
+            yield f"+{name}"
+        elif name in architecture.maskable:
+            yield f"-{name}"
 
 
 def host_architecture(host: Host) -> Architecture:

@@ -14,7 +14,8 @@ class Architecture:
     """One instruction set: its triple, the vector unit that kernels are written for, LLVM's names.
 
     `needs` are the features without which no kernel runs; `implied_by` maps a feature that may be
-    switched off to the one of `needs` that LLVM removes with it.
+    switched off to the one of `needs` that LLVM removes with it; `maskable` are those that a
+    virtual machine may hide although the CPU's name promises them.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Architecture:
     features: tuple[str, ...]
     needs: tuple[str, ...]
     implied_by: tuple[tuple[str, str], ...] = ()
+    maskable: tuple[str, ...] = ()
 
 
 _ARM64_CPUS = """
@@ -62,8 +64,10 @@ _X86_64_FEATURES = """
     sse3 ssse3 sse4.1 sse4.2 sse4a avx avx2 fma f16c bmi bmi2 lzcnt popcnt movbe adx aes pclmul sha
     gfni vaes vpclmulqdq avxvnni avxifma avx512f avx512bw avx512cd avx512dq avx512vl avx512vnni
     avx512bf16 avx512fp16 avx512vbmi avx512vbmi2 avx512bitalg avx512ifma avx512vpopcntdq
-    prfchw clflushopt clwb prefer-128-bit prefer-256-bit
+    prfchw clflushopt clwb
 """
+
+_X86_64_TUNING = ("prefer-128-bit", "prefer-256-bit")
 
 ARM64 = Architecture(
     name="aarch64",
@@ -74,6 +78,7 @@ ARM64 = Architecture(
     features=tuple(_ARM64_FEATURES.split()),
     needs=("neon",),
     implied_by=(("fp-armv8", "neon"),),
+    maskable=("sve", "sve2"),
 )
 
 X86_64 = Architecture(
@@ -82,9 +87,10 @@ X86_64 = Architecture(
     isa="avx2",
     link_triple="x86_64-linux-musl",
     cpus=tuple(_X86_64_CPUS.split()),
-    features=tuple(_X86_64_FEATURES.split()),
+    features=(*_X86_64_FEATURES.split(), *_X86_64_TUNING),
     needs=("avx2", "fma"),
     implied_by=tuple((name, "avx2") for name in ("sse3", "ssse3", "sse4.1", "sse4.2", "avx")),
+    maskable=tuple(_X86_64_FEATURES.split()),
 )
 
 ARCHITECTURES: tuple[Architecture, ...] = (ARM64, X86_64)

@@ -1,0 +1,118 @@
+"""`mbc compile`: a network becomes an executable, a library and a header for a target."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from mbc.backends.llvm.link import choose_toolchain
+from mbc.backends.llvm.lower import library_ir
+from mbc.cli import console
+from mbc.cli.options import add_pipeline, add_source, add_target, inspection, request
+from mbc.cli.usage import Parser, UsageError
+from mbc.diag import error, nearest
+from mbc.driver.build import (
+    DEFAULT_EMIT,
+    EMITTERS,
+    Built,
+    build,
+    default_output,
+    lower_graph,
+)
+from mbc.driver.output import check_replaceable
+from mbc.driver.pipeline import LATER_STAGES, Compiled, compile_graph
+from mbc.driver.platforms import resolve
+from mbc.ir.text.printer import print_graph
+from mbc.runtime.abi import c_identifier
+
+HELP = "compile a network for a target"
+STEPS = 8
+
+
+def configure(parser: Parser) -> None:
+    """All there is to say about a compilation."""
+    add_source(parser)
+    add_target(parser)
+    add_pipeline(parser)
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "-o", dest="output", type=Path, metavar="DIR", help="folder (default build/NET-TARGET)"
+    )
+    group.add_argument(
+        "--emit",
+        type=emit_kinds,
+        default=DEFAULT_EMIT,
+        metavar="KINDS",
+        help=f"of {', '.join(EMITTERS)} (default {','.join(DEFAULT_EMIT)})",
+    )
+    group.add_argument("--cc", metavar="CC", help="link with this compiler, not zig (also MBC_CC)")
+    group.add_argument("--json", action="store_true", help="print the manifest on stdout")
+
+
+def emit_kinds(text: str) -> tuple[str, ...]:
+    """The argument of --emit."""
+    kinds = tuple(word.strip() for word in text.split(",") if word.strip())
+    for kind in kinds:
+        if kind not in EMITTERS:
+            hint = nearest(kind, EMITTERS) or (f"it takes {', '.join(EMITTERS)}",)
+            raise argparse.ArgumentTypeError(f"knows no '{kind}'; {hint[0]}")
+    return kinds
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compile and say what was made; with --stop-after print the IR instead."""
+    if args.stop_after not in (None, "emit"):
+        return _stop(args)
+    target = resolve(args.target, args.mcpu, args.mattr)
+    output = args.output or default_output(c_identifier(args.file.stem), target.name)
+    _keep_apart(output, args.dump_ir)
+    check_replaceable(output)
+    with console.progress(STEPS) as observer:
+        compiled = compile_graph(request(args), inspection(args), observer, observer.note)
+        built = build(compiled, output, args.emit, choose_toolchain(args.cc), observer)
+    _show(built, as_json=args.json)
+    return 0
+
+
+def _stop(args: argparse.Namespace) -> int:
+    """Print the IR after a stage on stdout: graph text, or LLVM IR after `lower`."""
+    if args.output is not None or args.json:
+        option = "-o" if args.output is not None else "--json"
+        raise error("E0106", f"--stop-after {args.stop_after} makes no files, so {option} is idle")
+    observer = console.NoProgress()
+    compiled = compile_graph(request(args), inspection(args), observer, observer.note)
+    console.result(_text(compiled, lowered=args.stop_after in LATER_STAGES))
+    return 0
+
+
+def _text(compiled: Compiled, *, lowered: bool) -> str:
+    if lowered:
+        return library_ir(lower_graph(compiled, console.NoProgress()))
+    return print_graph(compiled.graph)
+
+
+def _keep_apart(output: Path, dump: Path | None) -> None:
+    """The output folder is replaced as a whole, so dumps cannot go there."""
+    if dump is not None and dump.resolve().is_relative_to(output.resolve()):
+        raise UsageError(
+            f"--dump-ir={dump} lies in the output folder {output}",
+            ["that folder is replaced as a whole; dump to one beside it"],
+        )
+
+
+def _show(built: Built, *, as_json: bool) -> None:
+    manifest = built.manifest
+    if as_json:
+        console.result(json.dumps(json.loads(manifest.to_json()), indent=2))
+        return
+    console.note(f"weights: {manifest.weights}")
+    sizes = [(name, (built.folder / name).stat().st_size) for name in manifest.files]
+    console.result(f"{built.folder}/  ({manifest.target}: {manifest.triple}, {manifest.cpu})")
+    width = max((len(name) for name, _ in sizes), default=0)
+    for name, size in sizes:
+        console.result(f"  {name:<{width}}  {size:>12,} bytes")
+    console.result(
+        f"  {manifest.macs / 1e6:,.1f} M multiply-adds, {manifest.params:,} parameters, "
+        f"arena {manifest.arena_bytes + manifest.scratch_bytes:,} bytes"
+    )

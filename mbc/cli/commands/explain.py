@@ -1,0 +1,39 @@
+"""`mbc explain`: what an error code means."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator
+
+from mbc.cli import console
+from mbc.cli.usage import Parser
+from mbc.codes import CODES
+from mbc.codes.code import Code
+from mbc.diag import error, nearest
+
+HELP = "explain an error code"
+
+
+def configure(parser: Parser) -> None:
+    """One code, or none for the list."""
+    parser.add_argument("code", nargs="?", metavar="CODE", help="such as E0203; all if left out")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print one code's page, or the list of codes."""
+    if args.code is None:
+        console.table(("code", "meaning"), [(code, CODES[code].title) for code in CODES])
+        return 0
+    name = args.code.strip("[]").upper()
+    if name not in CODES:
+        raise error("E0105", f"there is no error code '{args.code}'", helps=nearest(name, CODES))
+    console.result("\n\n".join(page(name, CODES[name])))
+    return 0
+
+
+def page(name: str, code: Code) -> Iterator[str]:
+    """The paragraphs about a code."""
+    yield f"{name}: {code.title}"
+    yield code.cause
+    yield f"Example: {code.example}"
+    yield f"Cure: {code.cure}"

@@ -1,0 +1,45 @@
+"""`mbc ops`: the ops of the IR."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import MISSING, Field, fields
+from typing import Any
+
+from mbc.cli import console
+from mbc.cli.usage import Parser
+from mbc.ir.op import Op, OperandSpec
+from mbc.ops import OPS
+
+HELP = "list the ops of the IR"
+
+
+def configure(parser: Parser) -> None:
+    """No options."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """A row an op: operands, attributes with their defaults, meaning."""
+    console.table(("op", "operands", "attributes", "meaning"), [_row(op) for op in OPS])
+    return 0
+
+
+def _row(op: type[Op]) -> tuple[str, ...]:
+    return (
+        op.mnemonic,
+        ", ".join(_operand(spec) for spec in op.operands),
+        " ".join(_attribute(field) for field in fields(op)),
+        (op.__doc__ or "").strip().partition("\n\n")[0].replace("\n", " ").replace("    ", ""),
+    )
+
+
+def _operand(spec: OperandSpec) -> str:
+    name = ("@" if spec.constant else "%") + spec.name + ("…" if spec.variadic else "")
+    return f"[{name}]" if spec.optional else name
+
+
+def _attribute(field: Field[Any]) -> str:
+    if field.default is MISSING:
+        return field.name
+    default = str(field.default).replace(" ", "").lower()
+    return f"{field.name}={default}"

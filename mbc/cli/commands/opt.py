@@ -1,0 +1,45 @@
+"""`mbc opt`: IR text in, passes, IR text out."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mbc.cli import console
+from mbc.cli.options import add_instruments, add_target, inspection
+from mbc.cli.usage import Parser
+from mbc.driver.optimise import optimise, save, text_of
+
+HELP = "run passes on IR text"
+
+
+def configure(parser: Parser) -> None:
+    """The file, the passes, where the result goes."""
+    parser.add_argument("file", metavar="FILE.mbc", type=Path, help="IR text")
+    parser.add_argument(
+        "-p",
+        "--passes",
+        default="",
+        metavar="SPEC",
+        help="passes in order, a,b{option=value}; none prints the text as it is",
+    )
+    parser.add_argument(
+        "-o",
+        dest="output",
+        type=Path,
+        metavar="FILE",
+        help="write there, with constants.safetensors beside it (default: stdout)",
+    )
+    add_target(parser, default="what the text's header says")
+    add_instruments(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print or write the graph after the passes."""
+    target = (args.target, args.mcpu, args.mattr)
+    graph = optimise(args.file, args.passes, target, inspection(args), console.note)
+    if args.output is None:
+        console.result(text_of(graph))
+    else:
+        save(graph, args.output)
+    return 0

@@ -1,0 +1,131 @@
+"""What the user sees: results on stdout, everything else on stderr.
+
+On a terminal tables and progress are drawn by rich; into a pipe or a file goes plain text.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TextIO
+
+from mbc.diag import MbcError, render
+
+Row = Sequence[str]
+
+
+def wants_color(stream: TextIO) -> bool:
+    """Whether a stream is a terminal whose user has not asked for plain text (no-color.org)."""
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
+    return stream.isatty() and not plain
+
+
+def show_error(problem: MbcError) -> None:
+    """Every diagnostic of an error, on stderr."""
+    color = wants_color(sys.stderr)
+    for diagnostic in problem.diagnostics:
+        print(render(diagnostic, color=color), file=sys.stderr)
+
+
+def result(text: str) -> None:
+    """A line or more of the command's product."""
+    print(text.rstrip("\n"))
+
+
+def note(text: str) -> None:
+    """A line that is no product."""
+    print(text, file=sys.stderr)
+
+
+def table(headers: Row, rows: Sequence[Row], *, right: Sequence[int] = ()) -> None:
+    """A table on stdout; `right` are the columns that hold numbers."""
+    if sys.stdout.isatty():
+        _rich_table(headers, rows, right)
+    else:
+        result("\n".join(plain_table(headers, rows, right)))
+
+
+def plain_table(headers: Row, rows: Sequence[Row], right: Sequence[int]) -> Iterator[str]:
+    """Aligned columns, two blanks between them."""
+    lines = [headers, *rows]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(headers))]
+    for line in lines:
+        cells = (
+            cell.rjust(width) if i in right else cell.ljust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        yield "  ".join(cells).rstrip()
+
+
+def _rich_table(headers: Row, rows: Sequence[Row], right: Sequence[int]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for i, header in enumerate(headers):
+        grid.add_column(header, justify="right" if i in right else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False).print(grid)
+
+
+class PlainProgress:
+    """Progress as lines on stderr."""
+
+    def step(self, text: str) -> None:
+        note(text)
+
+    def note(self, text: str) -> None:
+        note(text)
+
+
+class NoProgress:
+    """For commands that are done at once: notes, but no steps."""
+
+    def step(self, text: str) -> None:
+        pass
+
+    def note(self, text: str) -> None:
+        note(text)
+
+
+class BarProgress:
+    """Progress on a terminal: a spinner, the step and the time that it takes."""
+
+    def __init__(self, update: Callable[[str], None], write: Callable[[str], None]) -> None:
+        self._update, self._write = update, write
+
+    def step(self, text: str) -> None:
+        self._update(text)
+
+    def note(self, text: str) -> None:
+        self._write(text)
+
+
+Progress = PlainProgress | NoProgress | BarProgress
+
+
+@contextmanager
+def progress(steps: int) -> Iterator[Progress]:
+    """Show a long work of about so many steps while it lasts."""
+    if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        yield PlainProgress()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import Progress as Bars
+
+    columns = (SpinnerColumn(), BarColumn(20), TimeElapsedColumn(), TextColumn("{task.fields[at]}"))
+    console = Console(stderr=True, highlight=False)
+    with Bars(*columns, console=console, transient=True) as bars:
+        task = bars.add_task("", total=steps, at="")
+        seen = iter(range(steps + 1000))
+
+        def update(text: str) -> None:
+            done = next(seen)
+            bars.update(task, completed=done, total=max(steps, done + 1), at=text)
+
+        yield BarProgress(update, lambda text: console.print(text, markup=False))

@@ -1,0 +1,142 @@
+"""The options that several commands share, and the request that they add up to."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from mbc.cli.usage import Parser, UsageError, whole_number
+from mbc.driver.inspect import Inspection
+from mbc.driver.request import Request
+
+
+def add_source(parser: Parser) -> None:
+    """The file and how its network is parametrised."""
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="network (.py, which is run) or IR text (.mbc)"
+    )
+    group = parser.add_argument_group("network")
+    group.add_argument(
+        "-D",
+        dest="params",
+        metavar="NAME=VALUE",
+        action="append",
+        default=[],
+        help="set a parameter of the network; may be repeated",
+    )
+    group.add_argument("--batch", type=int, metavar="N", help="images at a time (default 1)")
+    group.add_argument("--network", metavar="NAME", help="which one, if the file has several")
+    group.add_argument("--weights", type=Path, metavar="FILE", help="weights: .safetensors or .npz")
+    group.add_argument(
+        "--seed",
+        type=whole_number(0),
+        metavar="N",
+        help="of the weights' initialisation, where no file gives them (default 0)",
+    )
+
+
+def add_target(parser: Parser, *, default: str = "native") -> None:
+    """The target."""
+    group = parser.add_argument_group("target")
+    group.add_argument(
+        "--target", metavar="T", help=f"what to compile for (default {default}; see mbc targets)"
+    )
+    group.add_argument("--mcpu", metavar="CPU", help="CPU, by LLVM's name")
+    group.add_argument(
+        "--mattr", metavar="+A,-B", help="features to add or remove, by LLVM's names"
+    )
+
+
+def add_pipeline(parser: Parser) -> None:
+    """What happens to the graph, and what is shown of it."""
+    group = parser.add_argument_group("passes")
+    for level, text in enumerate(LEVELS):
+        group.add_argument(f"-O{level}", dest="level", action="store_const", const=level, help=text)
+    group.add_argument(
+        "--passes", metavar="SPEC", help="run these passes instead: a,b{option=value}"
+    )
+    group.add_argument("--stop-after", metavar="STAGE", help="stop there (see mbc passes)")
+    add_instruments(parser)
+
+
+LEVELS = (
+    "only what the backend needs",
+    "fold constants and batch norms",
+    "fuse and remap as well (default)",
+    "the same, and what may pay or not",
+)
+
+
+def add_instruments(parser: Parser) -> None:
+    """What is shown of the passes."""
+    group = parser.add_argument_group("inspection")
+    group.add_argument(
+        "--dump-ir",
+        nargs="?",
+        const=Path("ir"),
+        type=Path,
+        metavar="DIR",
+        help="write the IR after each pass as NN-PASS.mbc (default folder: ir/)",
+    )
+    group.add_argument(
+        "--print-ir-after",
+        action="append",
+        default=[],
+        metavar="PASS",
+        help="print the IR after a pass, or after all, on stderr",
+    )
+    group.add_argument(
+        "--print-ir-changed", action="store_true", help="print the IR after passes that changed it"
+    )
+    group.add_argument(
+        "--check-passes",
+        action="store_true",
+        help="compare the oracle's answer before and after each pass, on random input",
+    )
+    group.add_argument("--time-passes", action="store_true", help="print the time of each pass")
+    group.add_argument(
+        "--remarks", action="store_true", help="print what passes did, and why they did not"
+    )
+
+
+def request(args: argparse.Namespace) -> Request:
+    """What the shared options ask for; absent groups have their defaults."""
+    return Request(
+        file=args.file,
+        params=parameters(args.params),
+        batch=args.batch,
+        network=args.network,
+        weights=args.weights,
+        seed=args.seed,
+        target=args.target,
+        mcpu=args.mcpu,
+        mattr=args.mattr,
+        level=args.level,
+        passes=args.passes,
+        stop_after=args.stop_after,
+    )
+
+
+def inspection(args: argparse.Namespace) -> Inspection:
+    """What the options ask to see of the passes."""
+    return Inspection(
+        dump=args.dump_ir,
+        print_after=tuple(args.print_ir_after),
+        print_changed=args.print_ir_changed,
+        check=args.check_passes,
+        time=args.time_passes,
+        remarks=args.remarks,
+    )
+
+
+def parameters(words: list[str]) -> dict[str, str]:
+    """NAME=VALUE words as a dict; a name may be given once."""
+    found: dict[str, str] = {}
+    for word in words:
+        name, equals, value = word.partition("=")
+        if not equals or not name:
+            raise UsageError(f"-D takes NAME=VALUE, found '{word}'", ["such as -D alpha=0.5"])
+        if name in found:
+            raise UsageError(f"-D {name} is given twice: {found[name]} and {value}", [])
+        found[name] = value
+    return found

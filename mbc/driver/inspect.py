@@ -1,0 +1,64 @@
+"""What the user wants to see of a pipeline, as instruments around its passes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from mbc.ir.text.module import DumpFolder
+from mbc.passes.pipelines import PASSES
+from mbc.passmgr.instruments import (
+    CheckPasses,
+    DumpEach,
+    PrintAfter,
+    PrintChanged,
+    Verify,
+    pass_names,
+    remark_lines,
+    timing_table,
+)
+from mbc.passmgr.manager import Instrument, PassRecord
+
+Write = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """`print_after` holds names of passes or "all"; `dump` is a folder."""
+
+    dump: Path | None = None
+    print_after: tuple[str, ...] = ()
+    print_changed: bool = False
+    check: bool = False
+    time: bool = False
+    remarks: bool = False
+
+
+@contextmanager
+def instruments(wanted: Inspection, write: Write) -> Iterator[tuple[Instrument, ...]]:
+    """The instruments, the verifier always first; dumps are complete when the context ends, by an
+    error too. Prints go to `write`. Raises E0510 for a pass that does not exist."""
+    checker = CheckPasses() if wanted.check else None
+    chosen: list[Instrument] = [Verify(), *([checker] if checker else [])]
+    chosen += [PrintAfter(pass_names(names, PASSES), write) for names in wanted.print_after]
+    if wanted.print_changed:
+        chosen.append(PrintChanged(write))
+    if wanted.dump is None:
+        yield tuple(chosen)
+    else:
+        with DumpFolder(wanted.dump) as folder:
+            yield (*chosen, DumpEach(folder))
+    for check in checker.checks if checker else ():
+        write(
+            f"checked {check.name}: relative error {check.error:.2g} (at most {check.tolerance:g})"
+        )
+
+
+def summaries(wanted: Inspection, records: Sequence[PassRecord]) -> Iterator[str]:
+    """What there is to say after the last pass: remarks, times."""
+    if wanted.remarks:
+        yield from remark_lines(records)
+    if wanted.time:
+        yield timing_table(records)

@@ -1,0 +1,114 @@
+"""A network in this process: compiled for this machine, or evaluated by the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from mbc.backends.llvm.jit import JitNet
+from mbc.diag import Diagnostic, MbcError, nearest
+from mbc.driver.build import lower_graph
+from mbc.driver.pipeline import Compiled
+from mbc.driver.request import Observer
+from mbc.interp import run as run_oracle
+from mbc.ir.graph import Graph
+from mbc.runtime.abi import IoSpec
+
+BackendName = Literal["llvm", "oracle"]
+
+
+class Engine(Protocol):
+    """Computes outputs by name from inputs by name."""
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]: ...
+
+
+class Oracle:
+    """The numpy oracle as an engine."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return run_oracle(self._graph, inputs)
+
+
+class Net:
+    """A compiled network: `y = net(x)`.
+
+    Weights and working memory are set up once; calls may follow one another, but not run at the
+    same time. Tensors are dense float32, images NHWC.
+    """
+
+    def __init__(self, compiled: Compiled, engine: Engine) -> None:
+        graph = compiled.graph
+        self.name = compiled.source.net
+        self.macs = compiled.source.totals.macs
+        self.inputs = tuple(IoSpec(v.name, v.type.shape, str(v.type.dtype)) for v in graph.inputs)
+        self.outputs = tuple(
+            IoSpec(name, view.type.shape, str(view.type.dtype))
+            for name, view in zip(graph.output_names, graph.outputs, strict=True)
+        )
+        self._engine = engine
+
+    def __call__(
+        self, *inputs: ArrayLike, **named: ArrayLike
+    ) -> np.ndarray | dict[str, np.ndarray]:
+        """The output, or a dict of them if there are several. Inputs in order, or by name; each of
+        exactly the declared shape (MbcError E0710)."""
+        names = [spec.name for spec in self.inputs]
+        if len(inputs) > len(names):
+            raise MbcError(
+                Diagnostic("E0710", f"the network has {len(names)} inputs, not {len(inputs)}")
+            )
+        results = self.run(dict(zip(names, inputs, strict=False)) | named)
+        return next(iter(results.values())) if len(results) == 1 else results
+
+    def run(self, inputs: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
+        """The outputs by name, for inputs by name."""
+        return self._engine(check_inputs(self.inputs, inputs))
+
+    def __repr__(self) -> str:
+        sides = (
+            ", ".join(f"{s.name}{list(s.shape)}" for s in side)
+            for side in (self.inputs, self.outputs)
+        )
+        return f"<mbc network {self.name}: {' -> '.join(sides)}>"
+
+
+def check_inputs(
+    specs: tuple[IoSpec, ...], given: Mapping[str, ArrayLike]
+) -> dict[str, np.ndarray]:
+    """The tensors as dense float32, all of them right; else E0710 for each that is not."""
+    arrays = {name: np.asarray(value) for name, value in given.items()}
+    known = {spec.name: spec for spec in specs}
+    problems = [f"there is no input '{name}'" for name in arrays if name not in known]
+    problems += [problem for spec in specs if (problem := _misfit(spec, arrays.get(spec.name)))]
+    if problems:
+        helps = [hint for name in arrays if name not in known for hint in nearest(name, known)]
+        helps.append(f"inputs: {', '.join(f'{s.name} f32{list(s.shape)}' for s in specs)}")
+        raise MbcError(*(Diagnostic("E0710", problem, helps=tuple(helps)) for problem in problems))
+    return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
+
+
+def _misfit(spec: IoSpec, array: np.ndarray | None) -> str:
+    """What is wrong with an input; "" if nothing is."""
+    if array is None:
+        return f"input '{spec.name}' is missing"
+    if array.dtype.kind not in "fiu":
+        return f"input '{spec.name}' holds {array.dtype}, expected float32"
+    if array.shape != spec.shape:
+        return f"input '{spec.name}' has shape {list(array.shape)}, expected {list(spec.shape)}"
+    return ""
+
+
+def make_net(compiled: Compiled, backend: BackendName, observer: Observer) -> Net:
+    """A callable network by the kernels of this machine, or by the oracle."""
+    if backend == "oracle":
+        return Net(compiled, Oracle(compiled.graph))
+    lowered = lower_graph(compiled, observer)
+    observer.step("generating code")
+    return Net(compiled, JitNet(lowered))

@@ -1,0 +1,57 @@
+"""`mbc opt`: IR text in, passes, IR text out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mbc.diag import error
+from mbc.driver.inspect import Inspection
+from mbc.driver.pipeline import named_passes, run_passes
+from mbc.driver.platforms import from_header, resolve, to_header
+from mbc.ir.graph import Graph
+from mbc.ir.text.module import content_hash, load_module, write_dump
+from mbc.ir.text.printer import print_graph
+from mbc.ir.verify import verify
+from mbc.passmgr.pipeline import single_stage
+
+
+def optimise(
+    file: Path,
+    passes: str,
+    target: tuple[str | None, str | None, str | None],
+    inspection: Inspection,
+    write: Callable[[str], None],
+) -> Graph:
+    """The graph of a `.mbc` file after the named passes. `target` is name, CPU and features where
+    the user overrides what the file's header says."""
+    if file.suffix != ".mbc":
+        raise error(
+            "E0102",
+            f"{file} is no IR text (.mbc)",
+            helps=["mbc compile FILE.py --dump-ir=ir/ writes IR text"],
+        )
+    graph = load_module(file)
+    verify(graph)
+    name, mcpu, mattr = target
+    if name or mcpu or mattr:
+        chosen = resolve(name or graph.meta.get("target"), mcpu, mattr)
+        graph.meta = _without_target(graph.meta) | to_header(chosen, mattr)
+    pipeline = single_stage(named_passes(passes))
+    run_passes(graph, pipeline, from_header(graph.meta), inspection, write)
+    return graph
+
+
+def _without_target(meta: dict[str, str]) -> dict[str, str]:
+    return {key: text for key, text in meta.items() if key not in ("target", "mcpu", "mattr")}
+
+
+def text_of(graph: Graph) -> str:
+    """The graph as dumps hold it, with the hashes of the constants that have data."""
+    bound = (c for c in graph.constants().values() if c.data is not None)
+    return print_graph(graph, hashes={constant.name: content_hash(constant) for constant in bound})
+
+
+def save(graph: Graph, path: Path) -> None:
+    """Write the text, and the constants beside it."""
+    write_dump(graph, path.parent, path.name)

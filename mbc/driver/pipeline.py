@@ -1,0 +1,86 @@
+"""From an imported graph to one that a backend can lower: the stages up to `plan`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mbc.backends.llvm.backend import LlvmBackend
+from mbc.diag import error
+from mbc.driver.inspect import Inspection, instruments, summaries
+from mbc.driver.platforms import resolve, to_header
+from mbc.driver.request import Observer, Request
+from mbc.driver.source import Source, load
+from mbc.ir.graph import Graph
+from mbc.passes.pipelines import DEFAULT_LEVEL, LEVELS, PASSES, PLAN
+from mbc.passes.plan_memory import PlanMemory
+from mbc.passmgr.manager import PassRecord, run_pipeline
+from mbc.passmgr.passes import Pass, PassContext, Pipeline
+from mbc.passmgr.pipeline import parse_passes, single_stage, spec_of, stop_after
+from mbc.targets.target import Target
+
+LATER_STAGES = ("lower", "emit")
+
+Write = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A graph after the pipeline, with where it came from and what was done to it."""
+
+    source: Source
+    target: Target
+    graph: Graph
+    passes: tuple[str, ...]
+
+
+def compile_graph(
+    request: Request, inspection: Inspection, observer: Observer, write: Write
+) -> Compiled:
+    """Load the request's file and run the passes that it asks for; what is inspected goes to
+    `write`."""
+    target = resolve(request.target, request.mcpu, request.mattr)
+    pipeline = pipeline_of(request)
+    source = load(request, observer)
+    graph = source.graph.clone()
+    graph.meta |= to_header(target, request.mattr)
+    observer.step("running passes")
+    records = run_passes(graph, pipeline, target, inspection, write)
+    return Compiled(source, target, graph, tuple(spec_of(r.step.instance) for r in records))
+
+
+def pipeline_of(request: Request) -> Pipeline:
+    """The passes that `-O`, `--passes` and `--stop-after` add up to; raises E0106, E051x."""
+    if request.passes is None:
+        pipeline = LEVELS[DEFAULT_LEVEL if request.level is None else request.level]
+    elif request.level is not None:
+        raise error("E0106", f"--passes and -O{request.level} exclude each other")
+    else:
+        pipeline = _with_plan(named_passes(request.passes))
+    if request.stop_after is None:
+        return pipeline
+    return stop_after(pipeline, request.stop_after, LATER_STAGES)
+
+
+def _with_plan(passes: Sequence[Pass]) -> Pipeline:
+    """These passes, and the memory plan that lowering needs unless they end with one."""
+    named = single_stage(passes)
+    planned = bool(passes) and isinstance(passes[-1], PlanMemory)
+    return named if planned else Pipeline((*named.stages, PLAN))
+
+
+def named_passes(specs: str) -> tuple[Pass, ...]:
+    """The passes of a `-p` or `--passes` list."""
+    return parse_passes(specs, PASSES)
+
+
+def run_passes(
+    graph: Graph, pipeline: Pipeline, target: Target, inspection: Inspection, write: Write
+) -> list[PassRecord]:
+    """Run a pipeline over a graph, in place, for a target."""
+    context = PassContext(LlvmBackend(target))
+    with instruments(inspection, write) as chosen:
+        records = run_pipeline(graph, pipeline, context, chosen)
+    for line in summaries(inspection, records):
+        write(line)
+    return records

@@ -1,0 +1,50 @@
+"""Targets and the tools that link for them."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+
+from mbc.backends.llvm.host import host_cpu, host_features
+from mbc.backends.llvm.link import LinkTarget, choose_toolchain, is_warm, warm_up
+from mbc.driver.request import Observer
+from mbc.targets.catalogue import ENTRIES, NATIVE, Host, resolve_target
+from mbc.targets.target import Target
+
+
+def this_host() -> Host:
+    """The machine that we run on."""
+    return Host(platform.machine(), host_cpu(), host_features())
+
+
+def resolve(name: str | None, mcpu: str | None = None, mattr: str | None = None) -> Target:
+    """The target of that name, `native` if there is none; raises E0501 to E0505."""
+    return resolve_target(name or NATIVE, mcpu, mattr, host=this_host())
+
+
+def to_header(target: Target, mattr: str | None) -> dict[str, str]:
+    """What a dump says about its target; `native` is written as what it was."""
+    entry = next(e for e in ENTRIES if e.architecture.triple == target.triple)
+    known = target.cpu in entry.architecture.cpus
+    header = {"target": entry.name, "mcpu": target.cpu if known else entry.cpu}
+    return header | ({"mattr": mattr} if mattr else {})
+
+
+def from_header(meta: Mapping[str, str]) -> Target:
+    """The target that a dump was made for; this machine where the text does not say."""
+    return resolve(meta.get("target"), meta.get("mcpu"), meta.get("mattr"))
+
+
+def link_target(target: Target) -> LinkTarget:
+    """The same platform as the linker knows it."""
+    return LinkTarget(target.link_triple, arch=target.arch)
+
+
+def libc_state(target: Target, cc: str | None) -> str:
+    """`warm` if executables for the target link at once, `cold` if a libc must be built first."""
+    return "warm" if is_warm(link_target(target), choose_toolchain(cc)) else "cold"
+
+
+def set_up(target: Target, cc: str | None, observer: Observer) -> None:
+    """Build the libc of the target now."""
+    warm_up(link_target(target), choose_toolchain(cc), observer.step)

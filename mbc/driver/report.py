@@ -1,0 +1,29 @@
+"""The report on a compiled network: costs from the graph, sizes from lowering it."""
+
+from __future__ import annotations
+
+from mbc.driver.build import lower_graph
+from mbc.driver.pipeline import Compiled
+from mbc.driver.request import Observer
+from mbc.report.layers import Report, layers
+
+
+def make_report(compiled: Compiled, observer: Observer) -> Report:
+    """Sizes are those of the artefact; of a graph that was stopped before its memory plan the bytes
+    of its constants, and no arena."""
+    source, graph = compiled.source, compiled.graph
+    arena = 0
+    weights = sum(constant.type.bytes for constant in graph.constants().values())
+    if graph.arena_bytes is not None:
+        spec = lower_graph(compiled, observer).spec
+        arena, weights = spec.arena_bytes, spec.weights_bytes
+    return Report(
+        network=source.network,
+        parameters=source.parameters,
+        target=compiled.target.name,
+        macs=source.totals.macs,
+        params=source.totals.params,
+        arena_bytes=arena,
+        weights_bytes=weights,
+        layers=layers(graph),
+    )

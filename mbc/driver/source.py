@@ -1,0 +1,120 @@
+"""From a file to a graph with weights: the stage `import`."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mbc.diag import error
+from mbc.driver.request import Observer, Request
+from mbc.frontends.dsl import load_network
+from mbc.frontends.weights import initialise, load_weights
+from mbc.ir.graph import Graph
+from mbc.ir.text.module import load_module
+from mbc.ir.verify import verify
+from mbc.report.layers import Totals
+from mbc.runtime.abi import c_identifier
+
+
+@dataclass(frozen=True)
+class Source:
+    """A network as written. `net` names the artefacts; `weights` says where the data is from."""
+
+    net: str
+    graph: Graph
+    totals: Totals
+    weights: str
+
+    @property
+    def network(self) -> str:
+        """What the network is called in its file."""
+        return self.graph.meta.get("network", self.graph.name)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The values of the network's parameters, batch included."""
+        return parameters_of(self.graph.meta)
+
+
+def load(request: Request, observer: Observer) -> Source:
+    """Read the file, trace the network, bind the weights. Raises E0102, E0103, and what frontends
+    and the text's parser raise."""
+    observer.step(f"reading {request.file.name}")
+    graph = _read(request)
+    net = c_identifier(request.file.stem)
+    graph.name = net
+    verify(graph)
+    weights = _bind(graph, request, observer)
+    return Source(net, graph, Totals.of(graph), weights)
+
+
+def _read(request: Request) -> Graph:
+    match request.file.suffix:
+        case ".py":
+            network = load_network(request.file, request.network)
+            return network.trace(request.params, 1 if request.batch is None else request.batch)
+        case ".mbc":
+            _refuse_parameters(request)
+            return load_module(request.file)
+    _explain_missing(request.file)
+    raise error(
+        "E0102",
+        f"{request.file} is neither a network (.py) nor IR text (.mbc)",
+        helps=["mbc new mobilenet_v1.py makes a network to begin with"],
+    )
+
+
+def _explain_missing(path: Path) -> None:
+    if not path.exists():
+        raise error("E0701", f"cannot read {path}: there is no such file")
+
+
+def _refuse_parameters(request: Request) -> None:
+    given = {
+        "-D": bool(request.params),
+        "--batch": request.batch is not None,
+        "--network": request.network is not None,
+    }
+    for option, present in given.items():
+        if present:
+            raise error(
+                "E0103",
+                f"{option} does not apply to IR text: {request.file} holds one finished graph",
+                helps=["compile the network's .py file with other parameters instead"],
+            )
+
+
+def _bind(graph: Graph, request: Request, observer: Observer) -> str:
+    if request.weights is not None:
+        if request.seed is not None:
+            raise error("E0106", "--weights and --seed exclude each other")
+        observer.step(f"loading weights from {request.weights.name}")
+        load_weights(graph, request.weights)
+        return f"from {request.weights.name}"
+    if all(constant.data is not None for constant in graph.constants().values()):
+        return "from the constants of the text"
+    observer.step("initialising the weights")
+    seed = request.seed or 0
+    initialise(graph, seed)
+    return f"initialised, seed {seed} (no --weights given)"
+
+
+def parameters_of(meta: Mapping[str, str]) -> dict[str, Any]:
+    """The parameters in a graph's header, as typed values, with the batch."""
+    words = shlex.split(meta.get("parameters", ""))
+    pairs = (word.partition("=") for word in words)
+    batch = {"batch": int(meta["batch"])} if meta.get("batch", "").isdigit() else {}
+    return {name: _typed(text) for name, _, text in pairs} | batch
+
+
+def _typed(text: str) -> Any:
+    """Numbers and booleans as such, all else as text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float) else text

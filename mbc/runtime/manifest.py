@@ -1,0 +1,74 @@
+"""manifest.json: what an output folder holds and how it came about.
+
+It names neither dates nor paths, so that the same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mbc.runtime.abi import NetSpec
+
+FILE_NAME = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The contents of manifest.json, in the order in which it lists them."""
+
+    network: str
+    parameters: Mapping[str, Any]
+    weights: str
+    target: str
+    triple: str
+    cpu: str
+    features: tuple[str, ...]
+    macs: int
+    params: int
+    arena_bytes: int
+    scratch_bytes: int
+    weights_bytes: int
+    inputs: tuple[Mapping[str, Any], ...]
+    outputs: tuple[Mapping[str, Any], ...]
+    passes: tuple[str, ...]
+    versions: Mapping[str, str]
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        return json.dumps(asdict(self), indent=2) + "\n"
+
+
+def tensors(spec: NetSpec) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, Any], ...]]:
+    """Inputs and outputs as the manifest lists them."""
+    inputs, outputs = (
+        tuple({"name": io.name, "shape": list(io.shape), "dtype": io.dtype} for io in side)
+        for side in (spec.inputs, spec.outputs)
+    )
+    return inputs, outputs
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """SHA-256 of each file of a folder, by name, the manifest itself left out."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.iterdir())
+        if path.name != FILE_NAME
+    }
+
+
+def known_files(folder: Path) -> set[str] | None:
+    """The files that the manifest of a folder vouches for, itself included; None without one."""
+    try:
+        manifest = json.loads((folder / FILE_NAME).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    match manifest:
+        case {"versions": {"mbc": str()}, "files": {**files}}:
+            return {FILE_NAME, *map(str, files)}
+    return None

@@ -1,0 +1,84 @@
+"""What the report says of a graph, counted by hand."""
+
+import numpy as np
+import pytest
+
+from mbc.diag import Location
+from mbc.ir.graph import Constant, Graph
+from mbc.ir.types import TensorType
+from mbc.ops import BatchNorm, Conv2d, Dense, Fused, GlobalAvgPool, Relu
+from mbc.report.layers import Report, Totals, layer_name, layers, shares
+
+
+def small() -> Graph:
+    """conv 3->8 on 4x4, batch norm, relu, pool, dense 8->10."""
+    graph = Graph("small")
+    x = graph.add_input("x", TensorType((1, 4, 4, 3)))
+    weight = Constant("stem.conv.weight", TensorType((3, 3, 3, 8)))
+    conv = graph.add(
+        Conv2d(pad=(1, 1, 1, 1)), [x, weight], locations=[Location("net.py", 7, 5)]
+    ).result
+    vectors = [
+        Constant(f"stem.conv.bn.{role}", TensorType((8,)))
+        for role in ("gamma", "beta", "mean", "variance")
+    ]
+    normal = graph.add(BatchNorm(), [conv, *vectors]).result
+    pooled = graph.add(GlobalAvgPool(), [graph.add(Relu(), [normal]).result]).result
+    fc = [Constant("fc.weight", TensorType((8, 10))), Constant("fc.bias", TensorType((10,)))]
+    graph.set_outputs([graph.add(Dense(), [pooled, *fc]).result])
+    return graph
+
+
+def test_totals_count_as_the_papers_do() -> None:
+    assert Totals.of(small()) == Totals(macs=16 * 27 * 8 + 80, params=27 * 8 + 16 + 80 + 10)
+
+
+def test_a_layer() -> None:
+    conv = layers(small())[0]
+    assert (conv.name, conv.op, conv.shape) == ("stem.conv", "conv2d", (1, 4, 4, 8))
+    assert (conv.macs, conv.params) == (3456, 216)
+    assert conv.bytes == 4 * (16 * 3 + 216 + 16 * 8)
+    assert conv.intensity == pytest.approx(2 * 3456 / 1568, abs=1e-3)
+    assert conv.location == "net.py:7:5"
+
+
+def test_layers_without_weights_are_called_after_their_value() -> None:
+    names = [layer.name for layer in layers(small())]
+    assert names == ["stem.conv", "%1", "%2", "%3", "fc"]
+
+
+def test_layers_add_up_to_the_total() -> None:
+    assert sum(layer.macs for layer in layers(small())) == Totals.of(small()).macs
+
+
+def test_a_fused_layer_names_all_its_weights() -> None:
+    body = Graph("body")
+    x = body.add_input("x", TensorType((1, 4, 4, 8)))
+    depthwise = body.add(
+        Conv2d(groups=8), [x, Constant.of("b.dw.weight", np.ones((1, 1, 1, 8)))]
+    ).result
+    body.set_outputs(
+        [body.add(Conv2d(), [depthwise, Constant.of("b.pw.weight", np.ones((1, 1, 8, 2)))]).result]
+    )
+    graph = Graph("g")
+    node = graph.add(Fused("dw_pw", body), [graph.add_input("x", TensorType((1, 4, 4, 8)))])
+    graph.set_outputs([node.result])
+    (layer,) = layers(graph)
+    assert (layer_name(node), layer.op) == ("b.dw+b.pw", "fused dw_pw")
+    assert (layer.macs, layer.params) == (16 * 8 + 16 * 16, 8 + 16)
+    assert layer.bytes == 4 * (16 * 8 + 16 * 2 + 24)  # nothing for what stays inside
+
+
+def test_shares() -> None:
+    assert shares([1, 3]) == (0.25, 0.75)
+    assert shares([0, 0]) == (0.0, 0.0)
+
+
+def test_json_has_the_documented_keys() -> None:
+    report = Report("n", {"alpha": 1.0}, "arm64", 1, 2, 3, 4, layers(small()))
+    data = report.to_json()
+    assert " ".join(data) == (
+        "network parameters target macs params arena_bytes weights_bytes layers"
+    )
+    layer = data["layers"][0]
+    assert " ".join(layer) == "name op shape macs params bytes intensity location"

@@ -1,0 +1,150 @@
+"""The catalogue: names, CPUs and features, and what LLVM makes of them."""
+
+import subprocess
+import sys
+
+import pytest
+
+from mbc.diag import MbcError
+from mbc.targets.catalogue import ENTRIES, Host, resolve_target, target_names
+from mbc.targets.cpus import ARCHITECTURES, ARM64, CACHES, X86_64, Architecture
+from mbc.targets.target import Target
+
+PC = Host("x86_64", "znver3", frozenset({"avx", "avx2", "fma", "bmi2", "64bit"}))
+BOARD = Host("aarch64", "cortex-a72", frozenset({"neon", "fp-armv8", "crc"}))
+
+
+def code_of(name: str, mcpu: str | None = None, mattr: str | None = None, host: Host = PC) -> str:
+    with pytest.raises(MbcError) as caught:
+        resolve_target(name, mcpu, mattr, host=host)
+    return caught.value.diagnostics[0].code
+
+
+def resolve(
+    name: str, mcpu: str | None = None, mattr: str | None = None, host: Host = PC
+) -> Target:
+    return resolve_target(name, mcpu, mattr, host=host)
+
+
+@pytest.mark.parametrize(
+    ("name", "triple", "cpu", "isa", "link"),
+    [
+        ("arm64", "aarch64-unknown-linux-gnu", "generic", "neon", "aarch64-linux-musl"),
+        ("x86_64", "x86_64-unknown-linux-gnu", "x86-64-v3", "avx2", "x86_64-linux-musl"),
+    ],
+)
+def test_the_targets(name: str, triple: str, cpu: str, isa: str, link: str) -> None:
+    target = resolve(name)
+    assert target.name == name
+    assert (target.triple, target.cpu, target.isa, target.link_triple) == (triple, cpu, isa, link)
+    assert target.features == ()
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_an_alias_is_the_target_itself(entry: object) -> None:
+    assert entry in ENTRIES
+    for known in ENTRIES:
+        assert all(resolve(alias) == resolve(known.name) for alias in known.aliases)
+
+
+def test_names_are_unique() -> None:
+    assert len(set(target_names())) == len(target_names())
+
+
+def test_mcpu_and_its_caches() -> None:
+    target = resolve("arm64", "cortex-a72", "+crc, -sve")
+    assert (target.cpu, target.isa, target.features) == ("cortex-a72", "neon", ("+crc", "-sve"))
+    assert (target.l1_bytes, target.l2_bytes) == (32 * 1024, 1024 * 1024)
+
+
+def test_native_is_the_host() -> None:
+    target = resolve("native")
+    assert (target.name, target.cpu, target.isa) == ("native", "znver3", "avx2")
+    assert {"+avx2", "+fma", "-avx512f", "-f16c"} <= set(target.features)
+
+
+def test_native_on_a_board() -> None:
+    target = resolve("native", host=BOARD)
+    assert (target.triple, target.isa) == ("aarch64-unknown-linux-gnu", "neon")
+    assert set(target.features) == {"+neon", "+fp-armv8", "+crc", "-sve", "-sve2"}
+
+
+def test_native_takes_another_cpu_without_the_hosts_features() -> None:
+    assert resolve("native", "haswell").features == ()
+
+
+def test_uname_of_macos_and_windows() -> None:
+    assert resolve("native", host=Host("arm64", "apple-m1", BOARD.features)).isa == "neon"
+    assert resolve("native", host=Host("AMD64", "znver3", PC.features)).isa == "avx2"
+
+
+@pytest.mark.parametrize(
+    ("name", "mcpu", "mattr", "code"),
+    [
+        ("amr64", None, None, "E0501"),
+        ("arm64", "cortex-a54", None, "E0502"),
+        ("arm64", "haswell", None, "E0502"),
+        ("x86_64", "core2", None, "E0502"),  # no AVX2
+        ("native", "cortex-a53", None, "E0502"),
+        ("arm64", None, "+dotprd", "E0503"),
+        ("arm64", None, "dotprod", "E0503"),
+        ("arm64", None, "+avx2", "E0503"),
+        ("arm64", None, "-neon", "E0505"),
+        ("arm64", None, "-fp-armv8", "E0505"),
+        ("x86_64", None, "-fma", "E0505"),
+        ("x86_64", None, "-avx", "E0505"),
+    ],
+)
+def test_what_is_refused(name: str, mcpu: str | None, mattr: str | None, code: str) -> None:
+    assert code_of(name, mcpu, mattr) == code
+
+
+def test_refusals_name_the_nearest() -> None:
+    with pytest.raises(MbcError) as caught:
+        resolve("arm64", "cortex-a53x")
+    assert caught.value.diagnostics[0].helps == ("did you mean 'cortex-a53'?",)
+    with pytest.raises(MbcError) as caught:
+        resolve("amr64")
+    assert caught.value.diagnostics[0].helps[0] == "did you mean 'arm64'?"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        Host("x86_64", "core2", frozenset({"sse3"})),
+        Host("x86_64", "znver3", frozenset({"avx2"})),
+        Host("riscv64", "generic-rv64", frozenset()),
+    ],
+)
+def test_a_host_without_the_vector_unit(host: Host) -> None:
+    assert code_of("native", host=host) == "E0504"
+
+
+def test_caches_are_of_known_cpus() -> None:
+    assert set(CACHES) <= {cpu for architecture in ARCHITECTURES for cpu in architecture.cpus}
+
+
+def llvm_complaints(architecture: Architecture, cpu: str, features: str) -> str:
+    """What LLVM writes on stderr when it makes a code generator; it raises nothing."""
+    script = (
+        "import llvmlite.binding as llvm, sys\n"
+        "llvm.initialize_all_targets()\n"
+        "target = llvm.Target.from_triple(sys.argv[1])\n"
+        "for cpu in sys.argv[2].split():\n"
+        "    target.create_target_machine(cpu=cpu, features=sys.argv[3])\n"
+    )
+    command = [sys.executable, "-c", script, architecture.triple, cpu, features]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+def test_llvm_knows_every_cpu_and_feature(architecture: Architecture) -> None:
+    assert llvm_complaints(architecture, " ".join(architecture.cpus), "") == ""
+    features = ",".join(f"+{name}" for name in architecture.features)
+    assert llvm_complaints(architecture, architecture.cpus[0], features) == ""
+
+
+@pytest.mark.parametrize("architecture", [ARM64, X86_64], ids=lambda a: a.name)
+def test_llvm_would_merely_warn(architecture: Architecture) -> None:
+    assert "not a recognized processor" in llvm_complaints(architecture, "cortex-a54", "")
+    assert "not a recognized feature" in llvm_complaints(architecture, "generic", "+nonsense")
