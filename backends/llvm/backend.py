@@ -100,8 +100,8 @@ class LlvmBackend:
         return isa_of(self.target)
 
     def supports(self, node: Node) -> Support:
-        """Views of one value are read by 1x1 convolutions, dense layers and channel copies; all
-        else reads whole values."""
+        """Any view is read by 1x1 convolutions, dense layers and channel copies; all else reads
+        whole values as they are stored."""
         if isinstance(node.op, Fused):
             return self._supports_fused(node)
         if isinstance(node.op, Concat | Split | ChannelShuffle):
@@ -109,7 +109,7 @@ class LlvmBackend:
         for slot, operand in enumerate(node.operands):
             if not isinstance(operand, ChannelView) or operand.is_plain:
                 continue
-            if not (slot == 0 and is_gemm_rows(node) and operand.is_single):
+            if slot != 0 or not is_gemm_rows(node):
                 reason = f"{node.op.mnemonic} reads operand {slot} only as it is stored"
                 return Support(False, reason)
         return Support(True)
@@ -140,7 +140,9 @@ class LlvmBackend:
             return plan_depthwise_pointwise(self.isa, pair, x, out, residual)
         if is_gemm_rows(node):
             residual = buffers[-1] if _residual(node) else None
-            return pointwise_gemm(self.isa, node, out.pixels, buffers[0].pixel_bytes, out, residual)
+            sources = len(node.view(0).values)
+            pitches = [buffer.pixel_bytes for buffer in buffers[:sources]]
+            return pointwise_gemm(self.isa, node, out.pixels, pitches, out, residual)
         if builder_of(node) is build_window:
             return window_of(self.isa, node, buffers[0], out)
         if isinstance(node.op, Conv2d):
@@ -148,7 +150,8 @@ class LlvmBackend:
         return None
 
     def _buffers(self, node: Node) -> list[Buffer]:
-        return [Buffer.in_arena(view.values[0].type, self.isa) for view in node.views]
+        values = [value for view in node.views for value in view.values]
+        return [Buffer.in_arena(value.type, self.isa) for value in values]
 
     def scratch_bytes(self, node: Node) -> int:
         """Scratch of one thread, in bytes."""

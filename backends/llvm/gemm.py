@@ -3,15 +3,16 @@
 Every convolution but the depthwise one is this core over another A-source. A row of A is a pixel;
 its k elements lie in runs of consecutive floats at fixed offsets from the pixel's address, and the
 pixels at a fixed pitch. Plain rows have one run, a channel view has the view's runs, a patch of a
-KxK convolution one run a kernel row. Weights are packed per group and panel as
-[bias][k][panel columns], k in the order of the runs.
+KxK convolution one run a kernel row. A may lie in several sources, tensors of the same pixels.
+Weights are packed per group and panel as [bias][k][panel columns], k in the order of the runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,8 +21,19 @@ from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.vectors import activate, arithmetic, fma, load, splat, splat_lane, store
 from mbc.ir.types import Act
 
-Run = tuple[int, int]
-"""(byte offset from the pixel, number of floats)."""
+
+class Run(NamedTuple):
+    """Consecutive elements of A: byte offset from the pixel, number of floats, and which of A's
+    sources they lie in."""
+
+    offset: int
+    length: int
+    source: int = 0
+
+    def shifted(self, bytes: int) -> Run:
+        """The same run further on."""
+        return self._replace(offset=self.offset + bytes)
+
 
 UNROLL = 4
 MAX_STRAIGHT = 16
@@ -81,7 +93,7 @@ class Gemm:
 
     isa: Isa
     rows: int
-    a_pitch: int
+    a_pitches: tuple[int, ...]
     groups: tuple[tuple[Run, ...], ...]
     columns: int
     out_pitch: int
@@ -91,7 +103,7 @@ class Gemm:
     @property
     def depth(self) -> int:
         """k: multiply-adds an output element takes."""
-        return sum(length for _, length in self.groups[0])
+        return sum(run.length for run in self.groups[0])
 
     @property
     def spills(self) -> bool:
@@ -123,7 +135,8 @@ class Gemm:
     def overlaps(self) -> bool:
         """Whether neighbouring rows of A share memory; LLVM would then merge their loads."""
         runs = self.groups[0]
-        return self.a_pitch < max(o + 4 * n for o, n in runs) - min(o for o, _ in runs)
+        extent = max(run.offset + 4 * run.length for run in runs) - min(run.offset for run in runs)
+        return len(self.a_pitches) == 1 and self.a_pitches[0] < extent
 
     @property
     def whole_groups(self) -> int:
@@ -141,11 +154,11 @@ class Gemm:
     def group_shift(self) -> int | None:
         """Bytes from a group's runs to the next one's, if all groups are alike but for a shift."""
         first = self.groups[0]
-        if len(self.groups) == 1:
+        if len(self.groups) == 1 or len(self.a_pitches) > 1:
             return None
-        shift = self.groups[1][0][0] - first[0][0]
+        shift = self.groups[1][0].offset - first[0].offset
         alike = all(
-            runs == tuple((o + i * shift, n) for o, n in first)
+            runs == tuple(run.shifted(i * shift) for run in first)
             for i, runs in enumerate(self.groups)
         )
         return shift if alike else None
@@ -165,37 +178,56 @@ def pack(gemm: Gemm, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Pointers:
-    """Where a piece of the work finds A, the weights, its output and the residual."""
+    """Where a piece of the work finds A's sources, the weights, its output and the residual."""
 
-    a: str
+    a: tuple[str, ...]
     weights: str
     out: str
     residual: str | None = None
 
-    def moved(self, f: Function, a: Count, weights: Count, out: Count, residual: Count) -> Pointers:
-        """All pointers advanced by bytes."""
+    def moved(self, f: Function, weights: Count, out: Count, residual: Count) -> Pointers:
+        """Weights, output and residual advanced by bytes."""
         return Pointers(
-            f.offset(self.a, a),
+            self.a,
             f.offset(self.weights, weights),
             f.offset(self.out, out),
             None if self.residual is None else f.offset(self.residual, residual),
         )
 
+    def down(self, f: Function, gemm: Gemm, rows: Count) -> Pointers:
+        """A, output and residual advanced by rows."""
+        held = None
+        if self.residual is not None:
+            held = f.offset(self.residual, f.binary("mul", rows, gemm.residual_pitch or 0))
+        return Pointers(
+            tuple(
+                f.offset(a, f.binary("mul", rows, pitch))
+                for a, pitch in zip(self.a, gemm.a_pitches, strict=True)
+            ),
+            self.weights,
+            f.offset(self.out, f.binary("mul", rows, gemm.out_pitch)),
+            held,
+        )
+
+    def with_a(self, a: Sequence[str]) -> Pointers:
+        """With other sources."""
+        return replace(self, a=tuple(a))
+
     @property
     def values(self) -> list[str]:
         """As loop-carried values."""
-        return [p for p in (self.a, self.weights, self.out, self.residual) if p is not None]
+        held = () if self.residual is None else (self.residual,)
+        return [*self.a, self.weights, self.out, *held]
 
     @property
     def carried(self) -> list[tuple[str, str]]:
         """As initial loop-carried values."""
         return [("ptr", p) for p in self.values]
 
-    @staticmethod
-    def of(values: Sequence[str]) -> Pointers:
+    def of(self, values: Sequence[str]) -> Pointers:
         """Back from loop-carried values."""
-        a, weights, out, *residual = values
-        return Pointers(a, weights, out, residual[0] if residual else None)
+        n = len(self.a)
+        return Pointers(tuple(values[:n]), *values[n:])
 
 
 @dataclass(frozen=True)
@@ -220,13 +252,14 @@ def emit_gemm(f: Function, gemm: Gemm, at: Pointers, share: Share) -> None:
         shift, start = gemm.group_shift, gemm.whole_groups
 
         def group(_: Count, values: list[str]) -> Sequence[str]:
-            here = Pointers.of(values)
+            here = at.of(values)
             _emit_group(f, gemm, gemm.groups[0], here, share, narrow=False)
-            return here.moved(f, shift, gemm.group_bytes, column_bytes, column_bytes).values
+            after = here.moved(f, gemm.group_bytes, column_bytes, column_bytes)
+            return after.with_a([f.offset(a, shift) for a in here.a]).values
 
         f.loop(0, start, at.carried, group)
     for index in range(start, len(gemm.groups)):
-        here = at.moved(f, 0, index * gemm.group_bytes, index * column_bytes, index * column_bytes)
+        here = at.moved(f, index * gemm.group_bytes, index * column_bytes, index * column_bytes)
         narrow = index >= gemm.whole_groups
         _emit_group(f, gemm, gemm.groups[index], here, share, narrow=narrow)
 
@@ -238,16 +271,7 @@ def _emit_group(
     wide = len(gemm.widths) - narrow
     for width in sorted(set(gemm.widths[:wide]), reverse=True):
         count = gemm.widths[:wide].count(width)
-        panel = width * gemm.isa.vector_bytes
-
-        def body(
-            _: Count, values: list[str], width: int = width, panel: int = panel
-        ) -> Sequence[str]:
-            here = Pointers.of(values)
-            _emit_panel(f, Tile(gemm, runs, width, None), here, share)
-            return here.moved(f, 0, (1 + gemm.depth) * panel, panel, panel).values
-
-        at = Pointers.of(f.loop(0, count, at.carried, body))
+        at = _emit_panels(f, Tile(gemm, runs, width, None), count, at, share)
     if narrow:
         tail = Tile(gemm, runs, gemm.widths[-1], gemm.columns % lanes)
         _emit_panel(f, tail, at, share)
@@ -267,6 +291,18 @@ class Tile:
         return self.tail if vector == self.width - 1 else None
 
 
+def _emit_panels(f: Function, tile: Tile, count: int, at: Pointers, share: Share) -> Pointers:
+    """`count` panels of one width; the pointers after them."""
+    panel = tile.width * f.isa.vector_bytes
+
+    def body(_: Count, values: list[str]) -> Sequence[str]:
+        here = at.of(values)
+        _emit_panel(f, tile, here, share)
+        return here.moved(f, (1 + tile.gemm.depth) * panel, panel, panel).values
+
+    return at.of(f.loop(0, count, at.carried, body))
+
+
 def _emit_panel(f: Function, tile: Tile, at: Pointers, share: Share) -> None:
     blocks = tile.gemm.blocks(tile.width)
     first, last = share.of(f, blocks.count)
@@ -281,21 +317,15 @@ def _emit_blocks(
     f: Function, tile: Tile, at: Pointers, height: int, start: Count, stop: Count, shift: int
 ) -> None:
     """Blocks of one height; the block's first row is block*height + shift."""
-    gemm = tile.gemm
     row = f.binary("add", f.binary("mul", start, height), shift)
-    pitches = (gemm.a_pitch, gemm.out_pitch, gemm.residual_pitch or 0)
-    a, out, residual = (f.binary("mul", row, pitch) for pitch in pitches)
-    here = at.moved(f, a, 0, out, residual)
+    here = at.down(f, tile.gemm, row)
 
     def block(_: Count, values: list[str]) -> Sequence[str]:
-        now = Pointers.of([values[0], at.weights, *values[1:]])
+        now = here.of(values)
         _emit_tile(f, tile, now, height)
-        a, out, residual = (height * pitch for pitch in pitches)
-        after = now.moved(f, a, 0, out, residual)
-        return [after.values[0], *after.values[2:]]
+        return now.down(f, tile.gemm, height).values
 
-    carried = here.carried
-    f.loop(start, stop, [carried[0], *carried[2:]], block)
+    f.loop(start, stop, here.carried, block)
 
 
 Accumulators = list[list[str]]
@@ -306,17 +336,22 @@ def _emit_tile(f: Function, tile: Tile, at: Pointers, height: int) -> None:
     bias = [load(f, at.weights, j * step) for j in range(tile.width)]
     acc = [list(bias) for _ in range(height)]
     weights = f.offset(at.weights, tile.width * step)
-    for offset, length in tile.runs:
-        acc, weights = _emit_run(f, tile, f.offset(at.a, offset), weights, acc, length)
+    for run in tile.runs:
+        a = f.offset(at.a[run.source], run.offset)
+        acc, weights = _emit_run(f, tile, run, a, weights, acc)
     _emit_epilogue(f, tile, at, acc)
 
 
 def _emit_run(
-    f: Function, tile: Tile, a: str, weights: str, acc: Accumulators, length: int
+    f: Function, tile: Tile, run: Run, a: str, weights: str, acc: Accumulators
 ) -> tuple[Accumulators, str]:
-    panel = tile.width * f.isa.vector_bytes
+    panel, length, pitch = (
+        tile.width * f.isa.vector_bytes,
+        run.length,
+        tile.gemm.a_pitches[run.source],
+    )
     if length <= MAX_STRAIGHT:
-        acc = _emit_steps(f, tile, a, weights, acc, length)
+        acc = _emit_steps(f, tile, pitch, a, weights, acc, length)
         return acc, f.offset(weights, length * panel)
     whole = length // UNROLL * UNROLL
     height = len(acc)
@@ -324,19 +359,19 @@ def _emit_run(
     def body(_: Count, values: list[str]) -> Sequence[str]:
         a, weights, *flat = values
         inner = [flat[r * tile.width : (r + 1) * tile.width] for r in range(height)]
-        inner = _emit_steps(f, tile, a, weights, inner, UNROLL)
+        inner = _emit_steps(f, tile, pitch, a, weights, inner, UNROLL)
         following = [f.offset(a, 4 * UNROLL), f.offset(weights, UNROLL * panel)]
         return [*following, *(v for row in inner for v in row)]
 
     carried = [("ptr", a), ("ptr", weights), *((f.isa.vector, v) for row in acc for v in row)]
     a, weights, *flat = f.loop(0, whole, carried, body, step=UNROLL)
     acc = [flat[r * tile.width : (r + 1) * tile.width] for r in range(height)]
-    acc = _emit_steps(f, tile, a, weights, acc, length - whole)
+    acc = _emit_steps(f, tile, pitch, a, weights, acc, length - whole)
     return acc, f.offset(weights, (length - whole) * panel)
 
 
 def _emit_steps(
-    f: Function, tile: Tile, a: str, weights: str, acc: Accumulators, count: int
+    f: Function, tile: Tile, pitch: int, a: str, weights: str, acc: Accumulators, count: int
 ) -> Accumulators:
     """`count` k-steps of straight-line code."""
     acc = [list(row) for row in acc]
@@ -346,25 +381,25 @@ def _emit_steps(
         group = quad if count - k >= quad else 1
         if tile.gemm.overlaps or count > UNROLL:
             f.barrier()
-        _emit_step_group(f, tile, a, weights, acc, k, group)
+        _emit_step_group(f, tile.width, pitch, a, weights, acc, range(k, k + group))
         k += group
     return acc
 
 
 def _emit_step_group(
-    f: Function, tile: Tile, a: str, weights: str, acc: Accumulators, k: int, group: int
+    f: Function, width: int, pitch: int, a: str, weights: str, acc: Accumulators, steps: range
 ) -> None:
-    """`group` k-steps: with by-lane multiplication A is loaded as vectors along k."""
-    step, pitch = f.isa.vector_bytes, tile.gemm.a_pitch
-    quads = [load(f, a, row * pitch + 4 * k) for row in range(len(acc))] if group > 1 else []
-    for lane in range(group):
-        at = (k + lane) * tile.width * step
-        columns = [load(f, weights, at + j * step) for j in range(tile.width)]
+    """A few k-steps: with by-lane multiplication A is loaded as vectors along k."""
+    first, by_lane = 4 * steps.start, len(steps) > 1
+    quads = [load(f, a, row * pitch + first) for row in range(len(acc))] if by_lane else []
+    for lane, k in enumerate(steps):
+        at = k * width * f.isa.vector_bytes
+        columns = [load(f, weights, at + j * f.isa.vector_bytes) for j in range(width)]
         for row, sums in enumerate(acc):
-            if quads:
+            if by_lane:
                 element = splat_lane(f, quads[row], lane)
             else:
-                address = f.offset(a, row * pitch + 4 * (k + lane))
+                address = f.offset(a, row * pitch + 4 * k)
                 element = splat(f, f.op(f"load float, ptr {address}, align 4"))
             for j, column in enumerate(columns):
                 sums[j] = fma(f, element, column, sums[j])

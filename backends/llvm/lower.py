@@ -112,12 +112,12 @@ class _Lowering:
         return LoweredNet(spec, self.target, ir, weights, tuple(kernels))
 
     def _build(self, node: Node) -> Kernel:
-        inputs: list[Buffer | None] = []
-        for operand in node.operands:
-            values = operand.values if isinstance(operand, ChannelView) else ()
-            inputs.extend([self._buffer(value) for value in values] or [None])
+        inputs = tuple(
+            tuple(map(self._buffer, o.values)) if isinstance(o, ChannelView) else ()
+            for o in node.operands
+        )
         outputs = tuple(self._buffer(value) for value in node.results)
-        return builder_of(node)(Site(node, tuple(inputs), outputs, self.library))
+        return builder_of(node)(Site(node, inputs, outputs, self.library))
 
     def _buffer(self, value: Value) -> Buffer:
         if value in self.external:

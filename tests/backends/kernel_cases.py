@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from mbc.ir.graph import Graph, Operand
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import Act
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import (
     Add,
@@ -66,6 +66,19 @@ def pointwise(
 
     name = f"pw-m{rows}-{k}x{n}-g{groups}-shuffle{shuffle}" + ("-add" if residual else "")
     yield from _both(name, (1, rows, 1, k), layer)
+
+
+def gathered(k: int, n: int, groups: int) -> Iterator[Case]:
+    """1x1 convolutions that read a shuffled concatenation of parts of two values."""
+
+    def layer(net: Net, x: Value) -> Value:
+        other = net.input(1, 9, 1, k, name="other")
+        halves = [ChannelView.of(x).slice(k // 4, k // 2), ChannelView.of(other).slice(0, k // 2)]
+        view = ChannelView.concat(halves).through(ChannelMap.shuffle(2, k))
+        weight = net.constant(1, 1, k // groups, n)
+        return net.graph.add(Conv2d(groups=groups), [view, weight, None]).result
+
+    yield from _both(f"gather-{k}x{n}-g{groups}", (1, 9, 1, k), layer)
 
 
 def depthwise(h: int, w: int, c: int, k: int, s: int, p: int) -> Iterator[Case]:
@@ -176,6 +189,8 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from pointwise(10, 40, 17, residual=True)
     yield from pointwise(10, 58, 58, 2)
     yield from pointwise(10, 30, 30, shuffle=5)
+    yield from gathered(56, 40, 1)
+    yield from gathered(24, 36, 4)
     for shape in (
         (7, 7, 8, 3, 1, 1),
         (14, 14, 13, 3, 2, 1),
@@ -221,8 +236,3 @@ def exact_cases() -> Iterator[Case]:
     yield from single(
         "add", (2, 3, 5, 7), lambda net, x: net.graph.add(Add(Act.RELU), [x, x]).result
     )
-
-
-def input_types(graph: Graph) -> dict[str, TensorType]:
-    """Types by input name."""
-    return {value.name: value.type for value in graph.inputs}

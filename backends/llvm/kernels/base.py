@@ -16,7 +16,6 @@ from mbc.backends.llvm.emitter import Function, Parameter
 from mbc.backends.llvm.isa import Isa
 from mbc.ir.graph import Constant, Node
 from mbc.ir.types import TensorType
-from mbc.ir.views import ChannelView
 
 
 @dataclass(frozen=True)
@@ -99,11 +98,11 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Site:
-    """A node with the buffers of its value operands (by slot) and results, and the library that its
-    functions go to."""
+    """A node with the buffers of its operands (by slot, one a value that the operand's view reads)
+    and of its results, and the library that its functions go to."""
 
     node: Node
-    inputs: tuple[Buffer | None, ...]
+    inputs: tuple[tuple[Buffer, ...], ...]
     outputs: tuple[Buffer, ...]
     library: Library
 
@@ -113,11 +112,19 @@ class Site:
         return self.library.isa
 
     def input(self, slot: int) -> Buffer:
-        """The buffer of a value operand that is present."""
-        buffer = self.inputs[slot]
-        if buffer is None:
-            raise ValueError(f"operand {slot} of {self.node!r} has no buffer")
+        """The buffer of an operand that reads one value."""
+        (buffer,) = self.inputs[slot]
         return buffer
+
+    def optional(self, slot: int) -> Buffer | None:
+        """The buffer of an operand that may be absent."""
+        present = slot < len(self.inputs) and len(self.inputs[slot]) > 0
+        return self.input(slot) if present else None
+
+    def pointers(self, slot: int) -> tuple[str, ...]:
+        """The kernel's parameters that hold the addresses of an operand's values."""
+        start = sum(len(buffers) for buffers in self.inputs[:slot])
+        return tuple(f"%x{start + i}" for i in range(len(self.inputs[slot])))
 
     @property
     def output(self) -> Buffer:
@@ -127,12 +134,8 @@ class Site:
 
     def kernel_function(self) -> Function:
         """A function with the parameters that the node's kernel must have."""
-        return kernel_function(self.isa, value_count(self.node), len(self.outputs))
-
-
-def value_count(node: Node) -> int:
-    """Number of distinct value addresses that a kernel takes: one per value of each view."""
-    return sum(len(view.values) for view in node.views)
+        values = sum(len(buffers) for buffers in self.inputs)
+        return kernel_function(self.isa, values, len(self.outputs))
 
 
 def kernel_function(isa: Isa, values: int, results: int) -> Function:
@@ -140,13 +143,6 @@ def kernel_function(isa: Isa, values: int, results: int) -> Function:
     pointers = [*(f"%x{i}" for i in range(values)), *(f"%y{i}" for i in range(results))]
     parameters = [Parameter("ptr", name) for name in (*pointers, "%w", "%scratch")]
     return Function(isa, [*parameters, Parameter(isa.word, "%begin"), Parameter(isa.word, "%end")])
-
-
-def single_channels(view: ChannelView) -> tuple[int, ...]:
-    """Channel of the one value that each channel of a view reads."""
-    if len(view.values) != 1:
-        raise ValueError("the view reads several values")
-    return tuple(channel for _, channel in view.channels)
 
 
 def constant_array(operand: object, default: Sequence[int]) -> np.ndarray:

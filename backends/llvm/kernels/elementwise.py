@@ -56,7 +56,7 @@ def pack_batch_norm(isa: Isa, node: Node) -> np.ndarray:
 def build_elementwise(site: Site) -> Kernel:
     """One task a row of pixels; channel vectors innermost."""
     node, out = site.node, site.output
-    inputs = [buffer for buffer in site.inputs if buffer is not None]
+    inputs = [buffer for buffers in site.inputs for buffer in buffers]
     vector = _vector(node)
     f = site.kernel_function()
     norm = isinstance(node.op, BatchNorm)

@@ -84,7 +84,7 @@ def plan_depthwise_pointwise(
     turn = turn_rows(isa, middle.type)
     window = window_of(isa, pair.depthwise, x, middle)
     rows = turn * middle.type.shape[2]
-    gemm = pointwise_gemm(isa, pair.pointwise, rows, middle.pixel_bytes, out, residual)
+    gemm = pointwise_gemm(isa, pair.pointwise, rows, [middle.pixel_bytes], out, residual)
     return Plan(turn, window, gemm)
 
 
@@ -112,8 +112,8 @@ def build_fused(site: Site) -> Kernel:
     first = pack_window(site.isa, pair.depthwise)
     f = site.kernel_function()
     rows = define_rows(site.library, plan.window)
-    held = None if residual_slot is None else f"%x{residual_slot}"
-    at = Pointers(f"%x{x_slot}", "%w", "%y0", held)
+    held = None if residual_slot is None else site.pointers(residual_slot)[0]
+    at = Pointers(site.pointers(x_slot), "%w", "%y0", held)
     _emit_turns(f, plan, rows, at, (x, out, residual), 4 * first.size)
     name = f"f32_dw_pw_{window_name(plan.window)}_{shape_name(plan.gemm)}"
     name = site.library.define(f"{name}_{plan.window.out_height}x{plan.window.out_width}", f)
@@ -136,14 +136,14 @@ def _emit_turns(
 
     def turn(index: Count, _: list[str]) -> Sequence[str]:
         image, local = f.binary("udiv", index, turns), f.binary("urem", index, turns)
-        source = f.offset(at.a, f.binary("mul", image, window.height * x.row_bytes))
+        source = f.offset(at.a[0], f.binary("mul", image, window.height * x.row_bytes))
         y = f.binary("mul", local, plan.turn)
         _emit_depthwise_rows(f, plan, rows, source, y)
         target = f.offset(at.out, f.binary("mul", index, plan.turn * out.row_bytes))
         held = None
         if residual is not None and at.residual is not None:
             held = f.offset(at.residual, f.binary("mul", index, plan.turn * residual.row_bytes))
-        emit_gemm(f, plan.gemm, Pointers("%scratch", weights, target, held), Share())
+        emit_gemm(f, plan.gemm, Pointers(("%scratch",), weights, target, held), Share())
         return []
 
     f.loop("%begin", "%end", [], turn)

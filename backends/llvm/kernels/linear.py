@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import itemgetter
 
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm import Gemm, Pointers, Run, Share, emit_gemm, pack
 from mbc.backends.llvm.isa import Isa
-from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array, single_channels
+from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
@@ -23,32 +25,43 @@ RESIDUAL = 3
 @dataclass(frozen=True)
 class GroupOrder:
     """For each group of a grouped 1x1: the runs of stored channels that it reads, and the order in
-    which it reads its own channels (ascending in memory)."""
+    which it reads its own channels (by source, ascending in memory)."""
 
     runs: tuple[tuple[Run, ...], ...]
     order: tuple[tuple[int, ...], ...]
 
 
-def group_order(channels: Sequence[int], groups: int) -> GroupOrder:
-    """How groups of a view's channels lie in memory; channels[c] is the stored channel of c."""
-    each = len(channels) // groups
+def group_order(view: ChannelView, groups: int) -> GroupOrder:
+    """How the channels that each group reads lie in memory."""
+    source = {value: i for i, value in enumerate(view.values)}
+    stored = [(source[value], channel) for value, channel in view.channels]
+    each = len(stored) // groups
     orders, runs = [], []
     for group in range(groups):
-        stored = channels[group * each : (group + 1) * each]
-        order = tuple(sorted(range(each), key=stored.__getitem__))
+        own = stored[group * each : (group + 1) * each]
+        order = tuple(sorted(range(each), key=own.__getitem__))
         orders.append(order)
-        runs.append(contiguous([stored[c] for c in order]))
+        runs.append(source_runs([own[c] for c in order]))
     return GroupOrder(tuple(runs), tuple(orders))
 
 
-def contiguous(channels: Sequence[int]) -> tuple[Run, ...]:
-    """Maximal runs of ascending channels as (byte offset, length)."""
-    runs: list[tuple[int, int]] = []
+def source_runs(channels: Sequence[tuple[int, int]]) -> tuple[Run, ...]:
+    """Runs of (source, channel) pairs that are in order."""
+    return tuple(
+        run
+        for source, group in groupby(channels, key=itemgetter(0))
+        for run in contiguous([channel for _, channel in group], source)
+    )
+
+
+def contiguous(channels: Sequence[int], source: int = 0) -> tuple[Run, ...]:
+    """Maximal runs of ascending channels."""
+    runs: list[Run] = []
     for channel in channels:
-        if runs and runs[-1][0] + 4 * runs[-1][1] == 4 * channel:
-            runs[-1] = (runs[-1][0], runs[-1][1] + 1)
+        if runs and runs[-1].offset + 4 * runs[-1].length == 4 * channel:
+            runs[-1] = runs[-1]._replace(length=runs[-1].length + 1)
         else:
-            runs.append((4 * channel, 1))
+            runs.append(Run(4 * channel, 1, source))
     return tuple(runs)
 
 
@@ -56,20 +69,19 @@ def pointwise_gemm(
     isa: Isa,
     node: Node,
     rows: int,
-    a_pitch: int,
+    a_pitches: Sequence[int],
     out: Buffer,
     residual: Buffer | None,
-    view: ChannelView | None = None,
 ) -> Gemm:
-    """The schedule of a 1x1 convolution (grouped or not) or dense layer over `rows` pixels."""
+    """The schedule of a 1x1 convolution (grouped or not) or dense layer over `rows` pixels; one
+    pitch a value that its view reads."""
     assert isinstance(node.op, Conv2d | Dense)
     groups = node.op.groups if isinstance(node.op, Conv2d) else 1
-    channels = single_channels(view or node.view(0))
     return Gemm(
         isa,
         rows,
-        a_pitch,
-        group_order(channels, groups).runs,
+        tuple(a_pitches),
+        group_order(node.view(0), groups).runs,
         out.type.channels // groups,
         out.pixel_bytes,
         node.op.act,
@@ -80,7 +92,7 @@ def pointwise_gemm(
 def pack_pointwise(gemm: Gemm, node: Node) -> np.ndarray:
     """Packed panels of a 1x1 convolution or dense layer, rows in the order of the view's runs."""
     groups = len(gemm.groups)
-    order = group_order(single_channels(node.view(0)), groups).order
+    order = group_order(node.view(0), groups).order
     weight = constant_array(node.operands[1], ())
     weight = weight.reshape(-1, groups, gemm.columns).transpose(1, 0, 2)
     weight = np.stack([w[list(o)] for w, o in zip(weight, order, strict=True)])
@@ -94,17 +106,18 @@ def group_bias(gemm: Gemm, node: Node) -> np.ndarray:
     return constant_array(bias, (groups * gemm.columns,)).reshape(groups, gemm.columns)
 
 
-def residual_buffer(site: Site) -> Buffer | None:
-    """The residual operand's buffer, if there is one."""
-    return site.inputs[RESIDUAL] if len(site.inputs) > RESIDUAL else None
+def residual_pointer(site: Site) -> str | None:
+    """The kernel's parameter with the residual's address, if there is one."""
+    return site.pointers(RESIDUAL)[0] if site.optional(RESIDUAL) else None
 
 
 def build_pointwise(site: Site) -> Kernel:
     """1x1 stride-1 convolution or dense layer: all pixels are the rows of one GEMM."""
-    node, x, out, residual = site.node, site.input(0), site.output, residual_buffer(site)
-    gemm = pointwise_gemm(site.isa, node, x.pixels, x.pixel_bytes, out, residual)
+    node, sources, residual = site.node, site.inputs[0], site.optional(RESIDUAL)
+    pitches = [source.pixel_bytes for source in sources]
+    gemm = pointwise_gemm(site.isa, node, sources[0].pixels, pitches, site.output, residual)
     f = site.kernel_function()
-    at = Pointers("%x0", "%w", "%y0", "%x1" if residual else None)
+    at = Pointers(site.pointers(0), "%w", "%y0", residual_pointer(site))
     emit_gemm(f, gemm, at, Share("%begin", "%end", gemm.tasks))
     name = site.library.define(f"f32_{linear_name(node, gemm)}_m{gemm.rows}", f)
     return Kernel(name, gemm.tasks, 0, pack_pointwise(gemm, node))
@@ -190,13 +203,13 @@ def patches_of(node: Node, x: Buffer, out: TensorType) -> Patches:
 
 def build_patch_conv(site: Site) -> Kernel:
     """Any other convolution: a GEMM per output row over patches."""
-    node, out, residual = site.node, site.output, residual_buffer(site)
+    node, out, residual = site.node, site.output, site.optional(RESIDUAL)
     assert isinstance(node.op, Conv2d)
     patches = patches_of(node, site.input(0), out.type)
     gemm = Gemm(
         site.isa,
         out.type.shape[2],
-        node.op.stride[1] * patches.x.pixel_bytes,
+        (node.op.stride[1] * patches.x.pixel_bytes,),
         patches.runs(),
         out.type.channels // node.op.groups,
         out.pixel_bytes,
@@ -240,7 +253,7 @@ def _emit_patch_turns(
         held = None
         if residual:
             held = f.offset("%x1", f.binary("mul", index, patches.turn * residual.row_bytes))
-        _emit_turn_rows(f, patches, gemm, Pointers(source, "%w", y, held), out, residual)
+        _emit_turn_rows(f, patches, gemm, Pointers((source,), "%w", y, held), out, residual)
         return []
 
     f.loop("%begin", "%end", [], turn)
@@ -250,13 +263,13 @@ def _emit_turn_rows(
     f: Function, patches: Patches, gemm: Gemm, at: Pointers, out: Buffer, residual: Buffer | None
 ) -> None:
     def row(_: Count, values: list[str]) -> Sequence[str]:
-        here = Pointers.of([values[0], at.weights, *values[1:]])
+        here = at.of(values)
         emit_gemm(f, gemm, here, Share())
+        after = here.moved(f, 0, out.row_bytes, residual.row_bytes if residual else 0)
         down = patches.op.stride[0] * patches.row_bytes
-        after = here.moved(f, down, 0, out.row_bytes, residual.row_bytes if residual else 0)
-        return [after.values[0], *after.values[2:]]
+        return after.with_a([f.offset(a, down) for a in here.a]).values
 
-    f.loop(0, patches.turn, [at.carried[0], *at.carried[2:]], row)
+    f.loop(0, patches.turn, at.carried, row)
 
 
 def _emit_fill(f: Function, patches: Patches, x: str, first: Count) -> None:

@@ -33,7 +33,7 @@ def build_channel_copy(site: Site) -> Kernel:
     """Copies channels pixel by pixel; one task a row of pixels."""
     node = site.node
     values = [value for view in node.views for value in view.values]
-    buffers = dict(zip(values, (b for b in site.inputs if b is not None), strict=False))
+    buffers = dict(zip(values, (b for bs in site.inputs for b in bs), strict=True))
     names = {value: f"%x{i}" for i, value in reversed(list(enumerate(values)))}
     distinct = list(names)
     f = site.kernel_function()
@@ -41,7 +41,7 @@ def build_channel_copy(site: Site) -> Kernel:
     row_pixels = views[0].type.shape[-2]
     starts = [*(names[v] for v in distinct), *(f"%y{i}" for i in range(len(views)))]
     pitches = [
-        *(_pitch(site, v, buffers) for v in distinct),
+        *(buffers[v].pixel_bytes for v in distinct),
         *(o.pixel_bytes for o in site.outputs),
     ]
 
@@ -63,10 +63,6 @@ def build_channel_copy(site: Site) -> Kernel:
     shape = f"c{sum(v.type.channels for v in views)}_w{row_pixels}"
     name = site.library.define(f"f32_{node.op.mnemonic}_{shape}", f)
     return Kernel(name, site.outputs[0].pixels // row_pixels)
-
-
-def _pitch(site: Site, value: Value, buffers: dict[Value, Buffer]) -> int:
-    return buffers[value].pixel_bytes
 
 
 def _copy_pixel(f: Function, view: ChannelView, sources: dict[Value, str], target: str) -> None:
