@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +17,10 @@ from mbc.frontends.dsl.params import Parameter, ParameterValue, read_signature, 
 from mbc.ir.graph import Graph
 
 Outputs: TypeAlias = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
+
+UNKNOWN_KEYWORD = re.compile(
+    r"Net\.(?P<layer>\w+)\(\) got an unexpected keyword argument '(?P<name>\w+)'"
+)
 
 
 @dataclass(frozen=True)
@@ -45,10 +51,13 @@ class NetworkDef:
             returned = self.function(nn, **values)
         except MbcError:
             raise
-        except Exception as problem:
-            raise explain(problem, self.location.file) from problem
-        names = _outputs(returned, self)
-        graph.set_outputs([nn.read(tensor) for tensor in names.values()], names)
+        except (Exception, SystemExit) as problem:
+            diagnosis = explain(problem, self.location.file)
+            if diagnosis is None:
+                raise
+            raise diagnosis from problem
+        outputs = _outputs(returned, nn, self)
+        graph.set_outputs([tensor.value for tensor in outputs.values()], outputs)
         return graph
 
     def _meta(self, values: Mapping[str, ParameterValue], batch: int) -> dict[str, str]:
@@ -66,20 +75,26 @@ def network(function: Callable[..., Outputs]) -> NetworkDef:
     return NetworkDef(function.__name__, function, read_signature(function, at), at)
 
 
-def explain(problem: BaseException, file: str) -> BaseException:
-    """An exception of the user's own code as E0213 or E0214 at their line; mbc's own as it is."""
+def explain(problem: BaseException, file: str) -> MbcError | None:
+    """An exception of the user's own code as an error at their line; None for one of mbc's own."""
     if isinstance(problem, SyntaxError) and problem.lineno:
         return syntax_error(problem)
     at = in_traceback(problem.__traceback__, file)
     if at is None:
-        return problem
-    helps: tuple[str, ...] = ()
+        return None
     if isinstance(problem, AttributeError) and isinstance(problem.obj, Net):
-        helps = nearest(problem.name or "", [name for name in dir(Net) if not name.startswith("_")])
+        name, layers = problem.name or "", [name for name in vars(Net) if not name.startswith("_")]
+        return error("E0218", f"there is no layer '{name}'", at=at, helps=nearest(name, layers))
+    if keyword := UNKNOWN_KEYWORD.match(str(problem)):
+        return _unknown_keyword(keyword["layer"], keyword["name"], at)
     text = str(problem) or "no message"
-    return error(
-        "E0214", f"the network raised {type(problem).__name__}: {text}", at=at, helps=helps
-    )
+    return error("E0214", f"the network raised {type(problem).__name__}: {text}", at=at)
+
+
+def _unknown_keyword(layer: str, name: str, at: Location) -> MbcError:
+    takes = [p for p in inspect.signature(getattr(Net, layer)).parameters if p != "self"]
+    helps = [*nearest(name, takes), f"it takes {', '.join(takes)}"]
+    return error("E0218", f"layer '{layer}' does not take '{name}'", at=at, helps=helps)
 
 
 def syntax_error(problem: SyntaxError) -> MbcError:
@@ -90,7 +105,7 @@ def syntax_error(problem: SyntaxError) -> MbcError:
     return error("E0213", "this is not valid Python", at=at, label=problem.msg, source=problem.text)
 
 
-def _outputs(returned: object, network: NetworkDef) -> dict[str, Tensor]:
+def _outputs(returned: object, nn: Net, network: NetworkDef) -> dict[str, Tensor]:
     match returned:
         case Tensor():
             named: Mapping[str, object] = {"output": returned}
@@ -102,12 +117,14 @@ def _outputs(returned: object, network: NetworkDef) -> dict[str, Tensor]:
             raise _bad_result(network, f"it returned {describe(returned)}")
     if not named:
         raise _bad_result(network, "it returned nothing")
-    return {_output_name(name, network): _tensor(named[name], network) for name in named}
+    return {_output_name(name, network): _tensor(named[name], nn, network) for name in named}
 
 
-def _tensor(returned: object, network: NetworkDef) -> Tensor:
+def _tensor(returned: object, nn: Net, network: NetworkDef) -> Tensor:
     if not isinstance(returned, Tensor):
         raise _bad_result(network, f"it returned {describe(returned)} among its outputs")
+    if returned.builder is not nn:
+        raise _bad_result(network, "it returned a tensor of another network")
     return returned
 
 

@@ -29,7 +29,10 @@ def load_network(path: Path, network: str | None = None) -> NetworkDef:
         except MbcError:
             raise
         except (Exception, SystemExit) as problem:
-            raise explain(problem, str(path)) from problem
+            diagnosis = explain(problem, str(path))
+            if diagnosis is None:
+                raise
+            raise diagnosis from problem
     return _choose(path, module, network)
 
 
@@ -77,7 +80,6 @@ def _comes_from(module: ModuleType, folder: Path) -> bool:
 def _choose(path: Path, module: ModuleType, name: str | None) -> NetworkDef:
     found = {n.name: n for n in vars(module).values() if isinstance(n, NetworkDef)}
     own = {n.name: n for n in found.values() if n.function.__module__ == module.__name__}
-    top = Location(str(path), 1)
     if not found:
         raise error(
             "E0210",
@@ -93,13 +95,12 @@ def _choose(path: Path, module: ModuleType, name: str | None) -> NetworkDef:
         return found[name]
     candidates = list((own or found).values())
     if len(candidates) > 1:
-        second = candidates[1].location
         names = ", ".join(c.name for c in candidates)
         raise error(
             "E0211",
             f"{path} has {len(candidates)} networks: {names}",
-            at=second if second.line else top,
+            at=candidates[1].location,
             label=f"the first is at {candidates[0].location}",
-            helps=["choose one by its name"],
+            helps=[f"choose one, as with --network {candidates[0].name}"],
         )
     return candidates[0]

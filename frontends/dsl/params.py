@@ -76,11 +76,13 @@ def parse(type: ParameterType, text: str) -> ParameterValue | None:
 
 def coerce(type: ParameterType, given: object) -> ParameterValue | None:
     """A typed value in the wanted type without loss; None if it is not of the type."""
-    if isinstance(given, bool) or type in (bool, str):
-        return given if isinstance(given, type) else None
+    if isinstance(given, bool):
+        return given if type is bool else None
+    if isinstance(given, str):
+        return given if type is str else None
     if type is int:
         return int(given) if isinstance(given, Integral) else None
-    if isinstance(given, Real) and math.isfinite(given):
+    if type is float and isinstance(given, Real) and math.isfinite(given):
         return float(given)
     return None
 

@@ -33,7 +33,7 @@ CODES = {
     "E0214": Code(
         title="the network's own code raised an exception",
         cause="A network is a Python program, and it is run. It raised, at the line shown.",
-        example='x = nn.convolution(x, 8, 3)  # there is no such layer; it is called "conv"',
+        example="x = nn.pointwise(x, WIDTHS[scale])  # KeyError: WIDTHS has no such scale",
         cure="Debug it like any Python program; docs/dsl.md lists the layers.",
     ),
     "E0215": Code(
@@ -59,9 +59,9 @@ CODES = {
         cure='Name one of them otherwise, or wrap each block in `with nn.scope(f"blocks.{i}"):`.',
     ),
     "E0218": Code(
-        title="an argument that the layer does not take",
-        cause="A tensor was expected and something else came, an integer is a float or too small, "
-        "or padding is none of 'same', an integer and four integers.",
+        title="no such layer, or an argument that it does not take",
+        cause="A layer or keyword is misspelt, a tensor was expected and something else came, an "
+        "integer is a float or too small, or padding is none of 'same', an integer and four.",
         example="nn.conv(x, 32 * 0.5, 3)",
         cure="Write int(32 * 0.5). The message says what was found and what is expected.",
     ),

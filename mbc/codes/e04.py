@@ -9,7 +9,7 @@ CODES = {
         title="an unknown kind of weight file",
         cause="The file's name ends in neither .safetensors nor .npz.",
         example="mbc compile net.py --weights net.h5",
-        cure="Convert it: safetensors.numpy.save_file(arrays, path) or numpy.savez(path, **arrays).",
+        cure="Convert it with safetensors.numpy.save_file or numpy.savez.",
     ),
     "E0402": Code(
         title="a pickle instead of weights",
