@@ -132,10 +132,10 @@ static bool check_header(const char *path, const char *header, const tensor *wan
   const char *descr = find_value(header, "descr");
   const char *order = find_value(header, "fortran_order");
   const char *shape = find_value(header, "shape");
-  if (!descr || !order || !shape) return fail(path, "the .npy header cannot be understood");
-  if (strncmp(descr, "'<f4'", 5) && strncmp(descr, "\"<f4\"", 5))
+  if (descr && strncmp(descr, "'<f4'", 5) && strncmp(descr, "\"<f4\"", 5))
     return fail(path, "dtype %.*s, the network needs '<f4' (little-endian float32)",
                 (int)strspn(descr, "'\"<>=|[(abcfimuMOSUV0123456789"), descr);
+  if (!descr || !order || !shape) return fail(path, "the .npy header cannot be understood");
   if (strncmp(order, "False", 5))
     return fail(path, "Fortran order; save it in C order (numpy.ascontiguousarray)");
   tensor found = {0};
