@@ -1,0 +1,288 @@
+"""Weights objects, archives, executables: what is in them, that they repeat, how tools fail."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import Symbol, SymbolTableSection
+
+from mbc.backends.llvm import link
+from mbc.backends.llvm.link import LinkTarget, UserCompiler, Zig
+from mbc.diag import MbcError
+
+X86_64 = LinkTarget("x86_64-linux-musl")
+AARCH64 = LinkTarget("aarch64-linux-musl")
+ARM = LinkTarget("arm-linux-musleabihf")
+RISCV64 = LinkTarget("riscv64-linux-musl")
+MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64", "arm": "EM_ARM", "riscv64": "EM_RISCV"}
+
+MAIN = "#include <stdio.h>\nint main(void) { return printf(__FILE__) < 0; }\n"
+
+
+def stand_in_compiler(path: Path, *, machine: str = "x86_64-linux-gnu") -> UserCompiler:
+    """A compiler as a user would name it, which every machine has that runs these tests."""
+    # From a folder of its own, and in our cache: elsewhere zig would build another libc.
+    zig = f"cd '{path.parent}' && exec '{sys.executable}' -m ziglang"
+    cache = f"export ZIG_GLOBAL_CACHE_DIR='{link.default_zig_cache()}'"
+    archiver = path.with_name("their-ar")
+    archiver.write_text(f'#!/bin/sh\n{zig} ar "$@"\n')
+    path.write_text(
+        f'#!/bin/sh\n{cache}\ncase "$1" in\n-dumpmachine) echo {machine} ;;\n'
+        f"-print-prog-name=ar) echo '{archiver}' ;;\n"
+        f'*) {zig} cc -target x86_64-linux-musl "$@" ;;\nesac\n'
+    )
+    for script in (path, archiver):
+        script.chmod(0o755)
+    return UserCompiler((str(path),))
+
+
+# ---- weights ---------------------------------------------------------------------------------
+
+
+def symbol_of(elf: ELFFile, name: str) -> Symbol:
+    table = elf.get_section_by_name(".symtab")
+    assert isinstance(table, SymbolTableSection)
+    found = table.get_symbol_by_name(name)
+    assert found is not None
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize("target", [X86_64, AARCH64, ARM, RISCV64], ids=lambda t: str(t.arch))
+def test_weights_are_hidden_aligned_read_only_data(target: LinkTarget, tmp_path: Path) -> None:
+    blob = bytes(range(256)) * 4 + b"odd"
+    link.weights_object(blob, "net_weights", target, tmp_path / "w.o", Zig())
+    with (tmp_path / "w.o").open("rb") as file:
+        elf = ELFFile(file)
+        assert elf["e_machine"] == MACHINES[target.arch]
+        symbol = symbol_of(elf, "net_weights")
+        assert symbol["st_info"] == {"bind": "STB_GLOBAL", "type": "STT_OBJECT"}
+        assert symbol["st_other"]["visibility"] == "STV_HIDDEN"
+        assert symbol["st_size"] == len(blob)
+        section = elf.get_section(symbol["st_shndx"])
+        assert section.name == ".rodata.net_weights"
+        assert section["sh_flags"] == 2  # allocated, and neither writable nor executable
+        assert section["sh_addralign"] == 64
+        assert section.data()[symbol["st_value"] :] == blob
+        note = elf.get_section_by_name(".note.GNU-stack")
+        assert note is not None
+        assert note["sh_flags"] == 0  # the stack is not executable
+
+
+def test_new_weights_are_noticed(tmp_path: Path) -> None:
+    objects = []
+    for blob in (b"first weights", b"other weights"):
+        link.weights_object(blob, "net_weights", X86_64, tmp_path / "w.o", Zig())
+        objects.append((tmp_path / "w.o").read_bytes())
+    assert b"first weights" in objects[0]
+    assert b"other weights" in objects[1]
+
+
+def test_weights_of_a_format_we_do_not_write(tmp_path: Path) -> None:
+    target = LinkTarget("aarch64-macos", object_format="macho")
+    with pytest.raises(ValueError, match="no weights object for macho"):
+        link.weights_object(b"", "w", target, tmp_path / "w.o", Zig())
+
+
+# ---- archives and executables ----------------------------------------------------------------
+
+
+def build(folder: Path, toolchain: link.Toolchain) -> dict[str, bytes]:
+    """Weights, an archive of them and an executable, made in `folder`."""
+    folder.mkdir(parents=True)
+    weights, library, program = folder / "w.o", folder / "libnet.a", folder / "net"
+    link.weights_object(b"weights" * 100, "net_weights", X86_64, weights, toolchain)
+    library.write_bytes(b"!<arch>\nnot ours")
+    link.archive([weights], library, toolchain)
+    (folder / "answer.h").write_text("static const char *where(void) { return __FILE__; }\n")
+    (folder / "main.c").write_text(
+        '#include <stdio.h>\n#include "answer.h"\nextern const char net_weights[];\n'
+        'int main(void) { return printf("%s%s%s", __FILE__, where(), net_weights) < 0; }\n'
+    )
+    inputs = [folder / "main.c", library]
+    link.link_executable(inputs, program, X86_64, toolchain, include_dirs=[folder])
+    return {path.name: path.read_bytes() for path in (weights, library, program)}
+
+
+def test_two_builds_in_two_folders_are_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = build(tmp_path / "one", Zig())
+    monkeypatch.chdir(tmp_path)
+    second = build(Path("another/deeper"), Zig())
+    assert first == second
+    for name, content in first.items():
+        assert os.fsencode(tmp_path) not in content, name
+
+
+def test_the_executable_stands_alone(tmp_path: Path) -> None:
+    build(tmp_path / "out", Zig())
+    with (tmp_path / "out" / "net").open("rb") as file:
+        elf = ELFFile(file)
+        assert elf["e_type"] == "ET_EXEC"
+        kinds = {segment["p_type"] for segment in elf.iter_segments()}
+        assert not kinds & {"PT_INTERP", "PT_DYNAMIC"}
+        assert elf.get_section_by_name(".symtab") is None
+        assert elf.get_section_by_name(".rodata") is not None
+
+
+def test_what_nothing_uses_is_left_out(tmp_path: Path) -> None:
+    link.weights_object(b"unused weights", "net_weights", X86_64, tmp_path / "w.o", Zig())
+    (tmp_path / "main.c").write_text(MAIN)
+    link.link_executable([tmp_path / "main.c", tmp_path / "w.o"], tmp_path / "m", X86_64, Zig())
+    assert b"unused weights" not in (tmp_path / "m").read_bytes()
+
+
+def test_a_compiler_of_the_user_links_as_well(tmp_path: Path) -> None:
+    compiler = stand_in_compiler(tmp_path / "their cc")
+    built = build(tmp_path / "out", compiler)
+    assert built["libnet.a"].startswith(b"!<arch>\n")
+    assert built["net"].startswith(b"\x7fELF")
+    assert compiler.name == "their cc"
+    assert link.is_warm(X86_64, compiler)
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="gcc is not installed")
+def test_gcc_assembles_weights(tmp_path: Path) -> None:
+    machine = os.uname().machine
+    target = LinkTarget(f"{machine}-linux-musl")
+    link.weights_object(b"weights", "w", target, tmp_path / 'a"b.o', UserCompiler(("gcc",)))
+    link.archive([tmp_path / 'a"b.o'], tmp_path / "lib.a", UserCompiler(("gcc",)))
+    assert b"weights" in (tmp_path / "lib.a").read_bytes()
+
+
+# ---- which toolchain -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("cc", "environ", "toolchain"),
+    [
+        (None, {}, Zig()),
+        (None, {"MBC_CC": ""}, Zig()),
+        (None, {"MBC_CC": "gcc -m64"}, UserCompiler(("gcc", "-m64"))),
+        ("'my cc' -v", {"MBC_CC": "gcc"}, UserCompiler(("my cc", "-v"))),
+    ],
+)
+def test_choose_toolchain(
+    cc: str | None, environ: dict[str, str], toolchain: link.Toolchain
+) -> None:
+    assert link.choose_toolchain(cc, environ) == toolchain
+
+
+@pytest.mark.parametrize(
+    ("environ", "folder"),
+    [
+        ({"ZIG_GLOBAL_CACHE_DIR": "/z", "XDG_CACHE_HOME": "/c"}, Path("/z")),
+        ({"XDG_CACHE_HOME": "/c"}, Path("/c/mbc/zig")),
+        ({"XDG_CACHE_HOME": "relative"}, Path.home() / ".cache/mbc/zig"),
+        ({}, Path.home() / ".cache/mbc/zig"),
+    ],
+)
+def test_default_zig_cache(environ: dict[str, str], folder: Path) -> None:
+    assert link.default_zig_cache(environ) == folder
+
+
+@pytest.mark.parametrize(
+    ("machine", "target", "fits"),
+    [
+        ("aarch64-linux-gnu", AARCH64, True),
+        ("arm64-apple-darwin", AARCH64, True),
+        ("armv7l-unknown-linux-gnueabihf", ARM, True),
+        ("aarch64-linux-gnu", ARM, False),
+        ("x86_64-linux-gnu", AARCH64, False),
+    ],
+)
+def test_a_compiler_must_be_for_the_target(
+    machine: str, target: LinkTarget, fits: bool, tmp_path: Path
+) -> None:
+    compiler = stand_in_compiler(tmp_path / "cc", machine=machine)
+    if fits:
+        assert compiler.compiler(target) == compiler.command
+        return
+    with pytest.raises(MbcError, match=f"E0603: cc compiles for {machine}, .* {target.arch}"):
+        compiler.compiler(target)
+
+
+# ---- cold and warm ---------------------------------------------------------------------------
+
+
+def test_only_the_first_link_is_cold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[Sequence[str]] = []
+    monkeypatch.setattr(link, "_run", lambda toolchain, command, scratch: commands.append(command))
+    zig, said = Zig(tmp_path / "cache"), list[str]()
+    assert not link.is_warm(X86_64, zig)
+    link.warm_up(X86_64, zig, said.append)
+    assert said == ["building musl for x86_64: about a minute, once"]
+    assert link.is_warm(X86_64, zig)
+    assert not link.is_warm(AARCH64, zig)
+    link.warm_up(X86_64, zig, said.append)
+    link.link_executable([tmp_path / "main.c"], tmp_path / "m", X86_64, zig, progress=said.append)
+    assert len(commands) == 2
+    assert len(said) == 1
+
+
+def test_a_link_that_fails_warms_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> str:
+        raise link.LinkError(["cc"], 1, "")
+
+    monkeypatch.setattr(link, "_run", fail)
+    with pytest.raises(link.LinkError):
+        link.warm_up(X86_64, Zig(tmp_path))
+    assert not link.is_warm(X86_64, Zig(tmp_path))
+
+
+def test_zig_runs_in_a_folder_that_does_not_matter(tmp_path: Path) -> None:
+    zig = Zig()
+    assert zig.working_folder(tmp_path) == tmp_path
+    assert Path(zig.environment(tmp_path)["ZIG_LOCAL_CACHE_DIR"]).parent == tmp_path
+
+
+# ---- failures --------------------------------------------------------------------------------
+
+
+def test_what_the_compiler_says_is_in_the_message(tmp_path: Path) -> None:
+    (tmp_path / "main.c").write_text("int main(void) { return nonsense; }\n")
+    with pytest.raises(link.LinkError, match=r"E0602: (.|\n)*undeclared identifier") as caught:
+        link.link_executable([tmp_path / "main.c"], tmp_path / "m", X86_64, Zig())
+    assert "undeclared identifier 'nonsense'" in caught.value.stderr
+    assert caught.value.command[-1] == str(tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_message_ends_with_what_was_said_last() -> None:
+    said = "\n".join(f"line {n}" for n in range(100))
+    message = link.LinkError(["cc", "a b.c"], 1, said).diagnostics[0].message
+    assert message.startswith("a tool failed with exit code 1: cc 'a b.c'\n")
+    assert message.endswith("\n  line 99")
+    assert "line 80" not in message
+
+
+def test_a_missing_compiler(tmp_path: Path) -> None:
+    compiler = link.choose_toolchain("/nowhere/cc --option")
+    with pytest.raises(MbcError, match="E0601: there is no compiler '/nowhere/cc'"):
+        link.weights_object(b"", "w", X86_64, tmp_path / "w.o", compiler)
+
+
+def test_an_open_quote_in_the_compiler() -> None:
+    with pytest.raises(MbcError, match=r"E0601: .* cannot be understood: No closing quotation"):
+        link.choose_toolchain("'cc")
+
+
+def test_without_ziglang(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(link, "find_spec", lambda name: None)
+    with pytest.raises(MbcError, match="E0601: ziglang is not installed"):
+        link.archive([], tmp_path / "lib.a", Zig())
+
+
+@pytest.mark.parametrize("cache", ["/dev/null/zig", "/proc/zig"])
+def test_a_cache_that_cannot_be_written(cache: str, tmp_path: Path) -> None:
+    with pytest.raises(MbcError, match=f"E0604: zig's cache {cache} cannot be written: "):
+        link.weights_object(b"", "w", X86_64, tmp_path / "w.o", Zig(Path(cache)))
+
+
+def test_main_c_is_part_of_the_package() -> None:
+    assert link.MAIN_C.is_file()

@@ -1,0 +1,442 @@
+"""The stand-alone main around two small networks in C: every option, every kind of bad file."""
+
+import fcntl
+import io
+import os
+import platform
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mbc.backends.llvm.link import MAIN_C, LinkTarget, Zig, link_executable
+from mbc.runtime.abi import IoSpec, NetSpec, c_header, main_config
+
+TWICE = NetSpec(
+    "net",  # a name that could meet the glue's own
+    (IoSpec("x", (1, 2, 4, 3)),),
+    (IoSpec("y", (1, 24)),),
+    arena_bytes=128,
+    scratch_bytes=64,
+    weights_bytes=0,
+)
+TWICE_C = """
+#include "net.h"
+static const float input_shape[] = NET_INPUT_X_SHAPE;
+size_t net_arena_bytes(int threads) { return NET_ARENA_BYTES + (size_t)threads * 64; }
+int net_run(const net_io *io, void *arena, mbc_pool *pool) {
+  if (pool) return 2;
+  if (!arena || (uintptr_t)arena % NET_ALIGNMENT || input_shape[3] != 3) return 1;
+  float *last = (float *)((char *)arena + net_arena_bytes(1)) - 1;
+  for (int i = 0; i < NET_OUTPUT_Y_SIZE; i++) {
+    *last = io->x[i];
+    io->y[i] = *last * 2;
+    if (*last == -1234) return 7;
+  }
+  return 0;
+}
+"""
+
+PAIR = NetSpec(
+    "pair",
+    (IoSpec("a", (2, 3)), IoSpec("b", (3,))),
+    (IoSpec("sum", (2, 3)), IoSpec("scale", ())),
+    arena_bytes=0,
+    scratch_bytes=0,
+    weights_bytes=0,
+)
+PAIR_C = """
+#include "pair.h"
+int pair_run(const pair_io *io, void *arena, mbc_pool *pool) {
+  if (!arena || pool) return 1;
+  for (int i = 0; i < 6; i++) io->sum[i] = io->a[i] + io->b[i % 3];
+  *io->scale = io->b[0];
+  return 0;
+}
+"""
+
+HOST = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
+EMULATE = {
+    "x86_64": ["qemu-x86_64-static"],
+    "aarch64": ["qemu-aarch64-static", "-cpu", "cortex-a53"],
+}
+
+
+def write_sources(folder: Path, net: NetSpec, source: str) -> None:
+    (folder / f"{net.name}.h").write_text(c_header(net))
+    (folder / "mbc_net.h").write_text(main_config(net))
+    (folder / f"{net.name}.c").write_text(source)
+
+
+def executable(factory: pytest.TempPathFactory, net: NetSpec, source: str, arch: str) -> list[str]:
+    """Command line of the program, which the first worker that asks for it builds for all."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / f"main-{net.name}-{arch}"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / net.name).exists():
+            write_sources(folder, net, source)
+            inputs = [MAIN_C, folder / f"{net.name}.c"]
+            target = LinkTarget(f"{arch}-linux-musl")
+            link_executable(inputs, folder / net.name, target, Zig(), include_dirs=[folder])
+    return [*emulator(arch), str(folder / net.name)]
+
+
+def emulator(arch: str) -> list[str]:
+    if arch == HOST:
+        return []
+    if shutil.which(EMULATE[arch][0]) is None:
+        pytest.skip(f"{EMULATE[arch][0]} is not installed")
+    return EMULATE[arch]
+
+
+class Program:
+    """A built network; `run` starts it in `folder`, where its files are."""
+
+    def __init__(self, command: list[str], folder: Path) -> None:
+        self.command, self.folder = command, folder
+
+    def run(self, *words: str, code: int = 0, before: tuple[str, ...] = ()) -> tuple[str, str]:
+        """What it prints to stdout and stderr."""
+        done = subprocess.run(
+            [*before, *self.command, *words], cwd=self.folder, capture_output=True, text=True
+        )
+        assert done.returncode == code, done
+        return done.stdout, done.stderr
+
+    def save(self, name: str, array: np.ndarray) -> None:
+        np.save(self.folder / name, array)
+
+    def load(self, name: str) -> np.ndarray:
+        array: np.ndarray = np.load(self.folder / name)
+        return array
+
+
+@pytest.fixture(params=["x86_64", "aarch64"])
+def twice(
+    request: pytest.FixtureRequest, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Program:
+    return Program(executable(tmp_path_factory, TWICE, TWICE_C, request.param), tmp_path)
+
+
+@pytest.fixture
+def native(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    return Program(executable(tmp_path_factory, TWICE, TWICE_C, HOST), tmp_path)
+
+
+@pytest.fixture
+def pair(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    return Program(executable(tmp_path_factory, PAIR, PAIR_C, HOST), tmp_path)
+
+
+def image() -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(1, 2, 4, 3)).astype(np.float32)
+
+
+def npy(array: np.ndarray, version: tuple[int, int] = (1, 0)) -> bytes:
+    stream = io.BytesIO()
+    np.lib.format.write_array(stream, array, version=version)
+    return stream.getvalue()
+
+
+def with_header(text: str, data: bytes = bytes(96)) -> bytes:
+    """A .npy file whose header says `text`."""
+    return b"\x93NUMPY\x01\x00" + len(text).to_bytes(2, "little") + text.encode() + data
+
+
+# ---- results ---------------------------------------------------------------------------------
+
+
+def test_npy_in_npy_out(twice: Program) -> None:
+    twice.save("x.npy", image())
+    assert twice.run("--input", "x.npy", "--output", "y.npy") == ("", "")
+    assert np.array_equal(twice.load("y.npy"), image().reshape(1, 24) * 2)
+    assert (twice.folder / "y.npy").read_bytes() == npy(image().reshape(1, 24) * 2)
+    assert sorted(path.name for path in twice.folder.iterdir()) == ["x.npy", "y.npy"]
+
+
+def test_ppm_is_scaled_to_plus_minus_one(twice: Program) -> None:
+    values = np.random.default_rng(1).integers(0, 256, 24, dtype=np.uint8)
+    header = b"P6\n# made by hand\n4 # width\n2\n255\n"
+    (twice.folder / "cat.ppm").write_bytes(header + values.tobytes())
+    twice.run("--input", "cat.ppm", "--output", "y.npy")
+    scaled = values.astype(np.float32) / np.float32(127.5) - np.float32(1)
+    assert np.array_equal(twice.load("y.npy"), scaled.reshape(1, 24) * 2)
+
+
+def test_top_and_bench(twice: Program) -> None:
+    twice.save("x.npy", np.arange(24, dtype=np.float32).reshape(1, 2, 4, 3) / 3)
+    top, _ = twice.run("--input=x.npy", "--top=3")
+    assert top == "1 23 15.3333\n2 22 14.6667\n3 21 14\n"
+    bench, _ = twice.run("--input", "x.npy", "--bench", "4")
+    found = re.fullmatch(r"min (\S+) ms, median (\S+) ms, 4 runs, 1 thread\n", bench)
+    assert found
+    assert 0 <= float(found[1]) <= float(found[2]) < 1000
+
+
+@pytest.mark.parametrize("version", [(1, 0), (2, 0), (3, 0)])
+def test_each_version_of_npy(native: Program, version: tuple[int, int]) -> None:
+    (native.folder / "x.npy").write_bytes(npy(image(), version))
+    native.run("--input", "x.npy", "--output", "y.npy")
+    assert np.array_equal(native.load("y.npy"), image().reshape(1, 24) * 2)
+
+
+def test_a_header_written_by_another_program(native: Program) -> None:
+    header = '{"shape":(1,2,4,3),"fortran_order":False,"descr":"<f4"}'
+    (native.folder / "x.npy").write_bytes(with_header(header, image().tobytes()))
+    native.run("--input", "x.npy", "--output", "y.npy")
+    assert np.array_equal(native.load("y.npy"), image().reshape(1, 24) * 2)
+
+
+def test_nothing_asked_gives_a_summary(native: Program) -> None:
+    native.save("x.npy", np.arange(24, dtype=np.float32).reshape(1, 2, 4, 3))
+    stdout, _ = native.run("--input", "x.npy")
+    assert stdout.splitlines()[0] == "y (1, 24): min 0, mean 23, max 46"
+    assert stdout.splitlines()[1:] == [f"{i + 1} {23 - i} {46 - 2 * i}" for i in range(5)]
+
+
+def test_equal_values_rank_by_index_and_nan_last(native: Program) -> None:
+    array = np.zeros((1, 2, 4, 3), np.float32)
+    array.flat[3], array.flat[5], array.flat[7] = np.nan, np.inf, -np.inf
+    native.save("x.npy", array)
+    ranks = [line.split() for line in native.run("--input", "x.npy", "--top", "99")[0].splitlines()]
+    zeros = [i for i in range(24) if i not in (3, 5, 7)]
+    assert [int(index) for _, index, _ in ranks] == [5, *zeros, 7, 3]
+    assert ranks[0] == ["1", "5", "inf"]
+
+
+def test_several_inputs_and_outputs(pair: Program) -> None:
+    a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.array([9, 0, 5], np.float32)
+    pair.save("a.npy", a)
+    pair.save("b.npy", b)
+    inputs = ("--input", "a.npy", "--input", "b.npy")
+    outputs = ("--output", "s.npy", "--output", "k.npy")
+    stdout, _ = pair.run(*inputs, *outputs, "--top", "1")
+    assert np.array_equal(pair.load("s.npy"), a + b)
+    assert np.array_equal(pair.load("k.npy"), np.float32(9))
+    rows = ["# sum row 0", "1 0 9", "# sum row 1", "1 0 12", "# scale row 0", "1 0 9"]
+    assert stdout.splitlines() == rows
+    summary, _ = pair.run(*inputs)
+    assert "scale (): min 9, mean 9, max 9" in summary
+
+
+def test_help(native: Program, pair: Program) -> None:
+    text, errors = native.run("--help")
+    assert errors == ""
+    for part in ("x: float32 (1, 2, 4, 3)", "y: float32 (1, 24)", "/127.5 - 1", "--bench N"):
+        assert part in text
+    assert text.startswith("usage: net --input x.npy [--output")
+    assert "usage: pair --input a.npy --input b.npy" in pair.run("-h")[0]
+
+
+# ---- the command line ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "no --input for x"),
+        (["--top", "5"], "no --input for x"),
+        (["--input"], "--input needs a value"),
+        (["--input", "x.npy", "--input", "x.npy"], "more inputs than the network has (1): 'x.npy'"),
+        (["--output=a", "--output=b"], "more outputs than the network has (1): 'b'"),
+        (["--inptu", "x.npy"], "unknown option '--inptu'"),
+        (["x.npy"], "unknown option 'x.npy'"),
+        (["--top", "0"], "--top needs a number from 1 to 1000000, not '0'"),
+        (["--top", "5x"], "--top needs a number from 1 to 1000000, not '5x'"),
+        (["--top", ""], "--top needs a number from 1 to 1000000, not ''"),
+        (["--bench", "-3"], "--bench needs a number from 1 to 10000, not '-3'"),
+        (["--bench", "9" * 30], f"--bench needs a number from 1 to 10000, not '{'9' * 30}'"),
+    ],
+)
+def test_wrong_use(native: Program, words: list[str], message: str) -> None:
+    stdout, stderr = native.run(*words, code=2)
+    assert stdout == ""
+    assert stderr.splitlines()[0] == f"error: {message}"
+    assert stderr.splitlines()[1].startswith("usage: net --input x.npy")
+
+
+def test_one_input_of_two(pair: Program) -> None:
+    assert "error: no --input for b\n" in pair.run("--input", "a.npy", code=2)[1]
+
+
+# ---- bad files -------------------------------------------------------------------------------
+
+GOOD = npy(image())
+PPM = b"P6 4 2 255\n" + bytes(24)
+SHAPE = "input x of the network needs (1, 2, 4, 3)"
+
+BAD_INPUTS: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "truncated: 0 of 2 bytes of any known format"),
+    "text": (b"hello, world", 'neither .npy nor .ppm (binary, "P6")'),
+    "short text": (b"hey", 'neither .npy nor .ppm (binary, "P6")'),
+    "plain ppm": (b"P3 4 2 255 1 2 3", 'neither .npy nor .ppm (binary, "P6")'),
+    "no version": (GOOD[:7], "truncated: 1 of 4 bytes of the .npy header"),
+    "cut header": (GOOD[:60], "truncated: 50 of 118 bytes of the .npy header"),
+    "cut data": (GOOD[:-1], "truncated: 95 of 96 bytes of the tensor"),
+    "more data": (GOOD + b"\0", "oversize: more data follows the tensor"),
+    "version 9": (b"\x93NUMPY\x09" + GOOD[7:], ".npy format 9 is unknown; 1 to 3 are read"),
+    "long header": (
+        b"\x93NUMPY\x02\x00\x00\x00\x01\x00" + bytes(70000),
+        "the .npy header is longer than 65535",
+    ),
+    "float64": (npy(image().astype("<f8")), "dtype '<f8', the network needs '<f4'"),
+    "big endian": (npy(image().astype(">f4")), "dtype '>f4', the network needs '<f4'"),
+    "bytes": (npy(np.zeros((1, 2, 4, 3), np.uint8)), "dtype '|u1', the network needs '<f4'"),
+    "record": (npy(np.zeros(3, [("shape", "<f4")])), "the network needs '<f4'"),
+    "fortran": (npy(np.asfortranarray(image())), "Fortran order; save it in C order"),
+    "no batch": (npy(image()[0]), f"shape (2, 4, 3), {SHAPE}"),
+    "nchw": (npy(image().transpose(0, 3, 1, 2).copy()), f"shape (1, 3, 2, 4), {SHAPE}"),
+    "vector": (npy(np.zeros(24, np.float32)), f"shape (24,), {SHAPE}"),
+    "scalar": (npy(np.zeros((), np.float32)), f"shape (), {SHAPE}"),
+    "rank 9": (npy(np.zeros([1] * 9, np.float32)), "the .npy header has no usable shape"),
+    "no dictionary": (with_header("nonsense"), "the .npy header cannot be understood"),
+    "no header": (with_header(""), "the .npy header cannot be understood"),
+    "header ends early": (
+        with_header("'fortran_order': False, 'shape': (1,), 'descr':"),
+        "dtype , the network needs '<f4'",
+    ),
+    "shape of words": (
+        with_header("{'descr': '<f4', 'fortran_order': False, 'shape': (a, b)}"),
+        "the .npy header has no usable shape",
+    ),
+    "huge shape": (
+        with_header("{'descr': '<f4', 'fortran_order': False, 'shape': (%s,)}" % ("9" * 40)),
+        SHAPE,
+    ),
+    "other size": (
+        b"P6 5 6 255\n" + bytes(90),
+        "the image is 5x6 (width x height), the network needs 4x2",
+    ),
+    "ppm header": (b"P6 4 2 ", "the .ppm header cannot be understood"),
+    "ppm comment": (b"P6 4 # endless", "the .ppm header cannot be understood"),
+    "ppm maximum": (b"P6 4 2 65535\n" + bytes(48), "the largest value is 65535; only 255 is read"),
+    "cut ppm": (PPM[:-3], "truncated: 21 of 24 bytes of the image"),
+    "long ppm": (PPM + PPM, "oversize: more data follows the image"),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_INPUTS)
+def test_bad_input(native: Program, kind: str) -> None:
+    content, message = BAD_INPUTS[kind]
+    (native.folder / "bad file").write_bytes(content)
+    stdout, stderr = native.run("--input", "bad file", "--output", "y.npy", code=1)
+    assert stdout == ""
+    assert stderr.startswith("error: bad file: ")
+    assert message in stderr
+    assert stderr.count("\n") == 1
+    assert [path.name for path in native.folder.iterdir()] == ["bad file"]
+
+
+def test_a_file_that_cannot_be_opened(native: Program) -> None:
+    missing = native.run("--input", "missing.npy", code=1)[1]
+    assert missing == "error: missing.npy: No such file or directory\n"
+    assert native.run("--input", ".", code=1)[1] == "error: .: Is a directory\n"
+
+
+def test_a_photo_for_an_input_that_is_none(pair: Program) -> None:
+    pair.save("b.npy", np.zeros(3, np.float32))
+    (pair.folder / "cat.ppm").write_bytes(PPM)
+    error = pair.run("--input", "cat.ppm", "--input", "b.npy", code=1)[1]
+    assert error == "error: cat.ppm: input a of shape (2, 3) is no RGB image; give it a .npy\n"
+
+
+def test_a_network_that_fails(native: Program) -> None:
+    native.save("x.npy", np.full((1, 2, 4, 3), -1234, np.float32))
+    error = native.run("--input", "x.npy", "--output", "y.npy", code=1)[1]
+    assert error == "error: net: the network returned 7\n"
+    assert not (native.folder / "y.npy").exists()
+
+
+# ---- outputs that cannot be written ----------------------------------------------------------
+
+NO_ROOM = ("sh", "-c", 'trap "" XFSZ; ulimit -f 0; exec "$0" "$@"')
+
+
+def test_a_full_disk_leaves_the_old_output(native: Program) -> None:
+    native.save("x.npy", image())
+    (native.folder / "y.npy").write_bytes(b"old")
+    error = native.run("--input", "x.npy", "--output", "y.npy", code=1, before=NO_ROOM)[1]
+    assert error == "error: y.npy: File too large\n"
+    assert (native.folder / "y.npy").read_bytes() == b"old"
+    assert sorted(path.name for path in native.folder.iterdir()) == ["x.npy", "y.npy"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("no/y.npy", "No such file or directory"),
+        ("/dev/full", "No space left on device"),
+        ("n" * 5000, "[Ff]ile ?name too long"),
+        (".", "Is a directory"),
+    ],
+)
+def test_an_output_that_cannot_be_written(native: Program, path: str, reason: str) -> None:
+    native.save("x.npy", image())
+    error = native.run("--input", "x.npy", "--output", path, code=1)[1]
+    assert re.fullmatch(f"error: {re.escape(path)}: {reason}\n", error)
+    assert Path("/dev/full").is_char_device()
+
+
+def test_a_device_is_written_and_not_replaced(native: Program) -> None:
+    native.save("x.npy", image())
+    words = [*native.command, "--input", "x.npy", "--output", "/dev/stdout"]
+    done = subprocess.run(words, cwd=native.folder, capture_output=True, check=True)
+    assert np.array_equal(np.load(io.BytesIO(done.stdout)), image().reshape(1, 24) * 2)
+
+
+def test_a_result_that_nobody_can_read_is_an_error(native: Program) -> None:
+    native.save("x.npy", image())
+    command = (*native.command, "--input", "x.npy", "--top", "1")
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command, cwd=native.folder, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert (done.returncode, done.stderr) == (1, "error: stdout: No space left on device\n")
+
+
+# ---- the C itself ----------------------------------------------------------------------------
+
+Compile = Callable[..., None]
+STRICT = ("-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror", "-c")
+
+
+@pytest.fixture
+def compile_strictly(tmp_path: Path) -> Compile:
+    def compile_(source: Path, *flags: str) -> None:
+        zig = Zig()
+        compiler = zig.compiler(LinkTarget("x86_64-linux-musl"))
+        words = [*compiler, *STRICT, *flags, str(source), f"-I{tmp_path}", "-o", "object.o"]
+        environment = {**os.environ, **zig.environment(tmp_path)}
+        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")
+
+    return compile_
+
+
+@pytest.mark.parametrize("net", [TWICE, PAIR], ids=lambda net: str(net.name))
+def test_main_c_compiles_without_warnings(
+    net: NetSpec, compile_strictly: Compile, tmp_path: Path
+) -> None:
+    write_sources(tmp_path, net, "")
+    compile_strictly(MAIN_C, "-std=c11")
+
+
+def test_two_headers_go_together_in_c_and_in_cxx(compile_strictly: Compile, tmp_path: Path) -> None:
+    for net in (TWICE, PAIR):
+        (tmp_path / f"{net.name}.h").write_text(c_header(net))
+    source = tmp_path / "both.c"
+    source.write_text(
+        '#include "net.h"\n#include "pair.h"\n#include "net.h"\n'
+        "int both(const net_io *n, const pair_io *p, void *m, mbc_pool *pool);\n"
+        "int both(const net_io *n, const pair_io *p, void *m, mbc_pool *pool) {\n"
+        "  return net_run(n, m, pool) + pair_run(p, m, pool);\n}\n"
+    )
+    compile_strictly(source, "-std=c11")
+    compile_strictly(source, "-x", "c++", "-std=c++11")

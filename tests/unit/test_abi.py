@@ -1,0 +1,105 @@
+"""The generated header and the glue for main.c, as text; tests/e2e compiles them."""
+
+import re
+
+import pytest
+
+from mbc.runtime.abi import ALIGNMENT, IoSpec, NetSpec, c_header, c_identifier, main_config
+
+NET = NetSpec(
+    name="mobilenet_v1",
+    inputs=(IoSpec("x", (1, 224, 224, 3), "f32"),),
+    outputs=(IoSpec("y", (1, 1000), "f32"),),
+    arena_bytes=4096,
+    scratch_bytes=128,
+    weights_bytes=16_927_072,
+)
+
+
+def net(*inputs: str, outputs: tuple[str, ...] = ("y",)) -> NetSpec:
+    return NetSpec(
+        "n",
+        tuple(IoSpec(name, (1,)) for name in inputs),
+        tuple(IoSpec(name, (1,)) for name in outputs),
+        arena_bytes=0,
+        scratch_bytes=0,
+        weights_bytes=0,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "identifier"),
+    [
+        ("mobilenet_v1", "mobilenet_v1"),
+        ("a.b/c-d", "a_b_c_d"),
+        ("a__b", "a_b"),
+        ("_x", "x"),
+        ("%12", "v12"),
+        ("0", "v0"),
+        ("", "v"),
+        ("é", "v"),
+        ("int", "int_"),
+        ("new", "new_"),
+        ("linux", "linux_"),
+        ("stdin", "stdin_"),
+        ("uint8_t", "uint8_t_"),
+        ("SIZE_MAX", "SIZE_MAX_"),
+        ("mbc_pool", "mbc_pool_"),
+    ],
+)
+def test_c_identifier(name: str, identifier: str) -> None:
+    assert c_identifier(name) == identifier
+    assert c_identifier(identifier) == identifier
+
+
+def test_header_states_sizes_and_shapes() -> None:
+    header = c_header(NET)
+    for line in (
+        "#define MOBILENET_V1_ALIGNMENT 64",
+        "#define MOBILENET_V1_ARENA_BYTES 4096",
+        "#define MOBILENET_V1_SCRATCH_BYTES 128",
+        "#define MOBILENET_V1_INPUT_X_RANK 4",
+        "#define MOBILENET_V1_INPUT_X_SHAPE {1, 224, 224, 3}",
+        "#define MOBILENET_V1_INPUT_X_SIZE 150528",
+        "#define MOBILENET_V1_OUTPUT_Y_SHAPE {1, 1000}",
+        " *   input   x: float [1, 224, 224, 3]",
+        "size_t mobilenet_v1_arena_bytes(int threads);",
+        "int mobilenet_v1_run(const mobilenet_v1_io *io, void *arena, mbc_pool *pool);",
+    ):
+        assert line in header
+    assert "typedef struct {\n  const float *x;\n  float *y;\n} mobilenet_v1_io;" in header
+
+
+def test_pointers_stand_in_order_under_distinct_names() -> None:
+    spec = net("x", "X", "x", "int", outputs=("x", "out.0"))
+    assert spec.fields() == ("x", "X_2", "x_3", "int_", "x_4", "out_0")
+    macros = re.findall(r"#define (\w+)", c_header(spec))
+    assert len(macros) == len(set(macros))
+
+
+def test_total_bytes_counts_scratch_per_thread() -> None:
+    assert NET.total_bytes(1) == 4096 + 128
+    assert NET.total_bytes(4) == 4096 + 4 * 128
+
+
+def test_main_config_holds_memory_for_one_thread() -> None:
+    config = main_config(NET)
+    assert "#define MBC_NET_MEMORY 4224 " in config
+    assert '{"x", 4, {1, 224, 224, 3}, 150528, buffer_x},' in config
+    assert f"#define MBC_NET_MEMORY {ALIGNMENT} " in main_config(net("x"))  # C has no empty array
+
+
+@pytest.mark.parametrize(("arena", "scratch"), [(1, 0), (64, 32)])
+def test_sizes_must_keep_the_scratch_aligned(arena: int, scratch: int) -> None:
+    with pytest.raises(ValueError, match="no multiple of 64"):
+        NetSpec("n", (), (), arena_bytes=arena, scratch_bytes=scratch, weights_bytes=0)
+
+
+def test_a_name_that_c_does_not_take_is_refused() -> None:
+    with pytest.raises(ValueError, match="'a-b' is no C identifier"):
+        NetSpec("a-b", (), (), arena_bytes=0, scratch_bytes=0, weights_bytes=0)
+
+
+def test_a_dtype_without_a_c_type_is_refused() -> None:
+    with pytest.raises(ValueError, match="x: no C type for f8"):
+        IoSpec("x", (1,), "f8")
