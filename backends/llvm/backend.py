@@ -100,8 +100,8 @@ class LlvmBackend:
         return isa_of(self.target)
 
     def supports(self, node: Node) -> Support:
-        """Any view is read by 1x1 convolutions, dense layers and channel copies; all else reads
-        whole values as they are stored."""
+        """Any view is read by 1x1 convolutions, dense layers and channel copies; views without
+        reordering by depthwise convolutions and pools; all else reads whole values as stored."""
         if isinstance(node.op, Fused):
             return self._supports_fused(node)
         if isinstance(node.op, Concat | Split | ChannelShuffle):
@@ -109,7 +109,8 @@ class LlvmBackend:
         for slot, operand in enumerate(node.operands):
             if not isinstance(operand, ChannelView) or operand.is_plain:
                 continue
-            if slot != 0 or not is_gemm_rows(node):
+            in_order = builder_of(node) is build_window and operand.order.is_identity
+            if slot != 0 or not (is_gemm_rows(node) or in_order):
                 reason = f"{node.op.mnemonic} reads operand {slot} only as it is stored"
                 return Support(False, reason)
         return Support(True)
@@ -144,7 +145,7 @@ class LlvmBackend:
             pitches = [buffer.pixel_bytes for buffer in buffers[:sources]]
             return pointwise_gemm(self.isa, node, out.pixels, pitches, out, residual)
         if builder_of(node) is build_window:
-            return window_of(self.isa, node, buffers[0], out)
+            return window_of(self.isa, node, buffers, out)
         if isinstance(node.op, Conv2d):
             return patches_of(node, buffers[0], out.type)
         return None

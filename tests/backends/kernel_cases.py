@@ -91,6 +91,27 @@ def depthwise(h: int, w: int, c: int, k: int, s: int, p: int) -> Iterator[Case]:
     yield from _both(f"dw-{h}x{w}-c{c}-k{k}s{s}p{p}", (2, h, w, c), layer)
 
 
+def gathered_windows(h: int, c: int) -> Iterator[Case]:
+    """Depthwise convolutions and pools that read parts of two values."""
+
+    def inside(net: Net, x: Value) -> ChannelView:
+        other = net.input(2, h, h, c, name="other")
+        parts = [ChannelView.of(x).slice(c // 4, c // 2), ChannelView.of(other).slice(0, c // 3)]
+        return ChannelView.concat(parts)
+
+    def layer(net: Net, x: Value) -> Value:
+        view = inside(net, x)
+        n = view.type.channels
+        op = Conv2d((2, 2), (1, 1, 1, 1), groups=n)
+        return net.graph.add(op, [view, net.constant(3, 3, 1, n), net.constant(n)]).result
+
+    def pooled(net: Net, x: Value) -> Value:
+        return net.graph.add(MaxPool((3, 3), (1, 1), ONE), [inside(net, x)]).result
+
+    yield from _both(f"gather-dw-{h}-c{c}", (2, h, h, c), layer)
+    yield from _both(f"gather-maxpool-{h}-c{c}", (2, h, h, c), pooled)
+
+
 def convolution(
     h: int, w: int, c: int, n: int, k: int, s: int, pad: tuple[int, int, int, int], g: int, d: int
 ) -> Iterator[Case]:
@@ -190,6 +211,8 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from pointwise(10, 58, 58, 2)
     yield from pointwise(10, 30, 30, shuffle=5)
     yield from gathered(56, 40, 1)
+    yield from gathered_windows(7, 37)
+    yield from gathered_windows(8, 16)
     yield from gathered(24, 36, 4)
     for shape in (
         (7, 7, 8, 3, 1, 1),

@@ -19,7 +19,7 @@ from mbc.backends.llvm.kernels.linear import (
     shape_name,
 )
 from mbc.backends.llvm.kernels.windows import define_rows, pack_window, window_name, window_of
-from mbc.backends.llvm.window import Window, emit_row
+from mbc.backends.llvm.window import Window, emit_row, image_rows
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops import Conv2d, Fused
@@ -82,7 +82,7 @@ def plan_depthwise_pointwise(
     """Schedule of both halves over a shared scratch."""
     middle = Buffer.in_arena(pair.depthwise.result.type, isa)
     turn = turn_rows(isa, middle.type)
-    window = window_of(isa, pair.depthwise, x, middle)
+    window = window_of(isa, pair.depthwise, [x], middle)
     rows = turn * middle.type.shape[2]
     gemm = pointwise_gemm(isa, pair.pointwise, rows, [middle.pixel_bytes], out, residual)
     return Plan(turn, window, gemm)
@@ -109,7 +109,7 @@ def build_fused(site: Site) -> Kernel:
     x, out = site.input(x_slot), site.output
     residual = None if residual_slot is None else site.input(residual_slot)
     plan = plan_depthwise_pointwise(site.isa, pair, x, out, residual)
-    first = pack_window(site.isa, pair.depthwise)
+    first = pack_window(plan.window, pair.depthwise)
     f = site.kernel_function()
     rows = define_rows(site.library, plan.window)
     held = None if residual_slot is None else site.pointers(residual_slot)[0]
@@ -156,7 +156,8 @@ def _emit_depthwise_rows(
 
     def row(index: Count, at: list[str]) -> Sequence[str]:
         here = f.binary("add", y, index)
-        emit_row(f, plan.window, rows, source, "%w", at[0], str(here))
+        lines = image_rows(f, plan.window, [source], here)
+        emit_row(f, plan.window, rows, lines, "%w", at[0], str(here))
         return [f.offset(at[0], row_bytes)]
 
     f.loop(0, plan.turn, [("ptr", "%scratch")], row)

@@ -6,46 +6,69 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mbc.backends.llvm.emitter import Count
+from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site, constant_array
-from mbc.backends.llvm.window import Window, emit_row, pack_depthwise, row_functions
+from mbc.backends.llvm.window import (
+    Part,
+    Window,
+    emit_row,
+    image_rows,
+    pack_depthwise,
+    row_functions,
+)
 from mbc.ir.graph import Node
 from mbc.ir.types import Act
+from mbc.ir.views import ChannelView
 from mbc.ops import AvgPool, Conv2d, MaxPool
 from mbc.ops.linear import present
 from mbc.ops.pool import Pool
 
 
-def window_of(isa: Isa, node: Node, x: Buffer, out: Buffer) -> Window:
-    """The window op of a depthwise convolution or pool node between two buffers."""
-    _, height, width, channels = x.type.shape
+def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> Window:
+    """The window op of a depthwise convolution or pool node from the buffers of the values that its
+    view reads to another buffer."""
+    view = node.view(0)
+    _, height, width, _ = view.type.shape
     _, out_height, out_width, _ = out.type.shape
-    padded = x.is_padded(isa) and out.is_padded(isa)
-    pitches = (x.pixel_bytes, x.row_bytes, out.pixel_bytes, padded)
-    sizes = (height, width, out_height, out_width, channels)
+    sizes = (height, width, out_height, out_width, view_parts(view, sources))
     match node.op:
         case Conv2d() as op:
             kh, kw = present(node.operand_types[1]).shape[:2]
-            return Window(
-                isa, "depthwise", *sizes, (kh, kw), op.stride, op.pad, op.dilation, *pitches, op.act
-            )
+            shape = ((kh, kw), op.stride, op.pad, op.dilation)
+            return Window(isa, "depthwise", *sizes, *shape, out.pixel_bytes, op.act)
         case MaxPool() as op:
-            return Window(isa, "max", *sizes, op.kernel, op.stride, op.pad, (1, 1), *pitches)
+            shape = (op.kernel, op.stride, op.pad, (1, 1))
+            return Window(isa, "max", *sizes, *shape, out.pixel_bytes)
         case AvgPool() as op:
             shape = (op.kernel, op.stride, op.pad, (1, 1))
-            return Window(isa, "avg", *sizes, *shape, *pitches, Act.NONE, op.count_pad)
+            return Window(isa, "avg", *sizes, *shape, out.pixel_bytes, Act.NONE, op.count_pad)
         case _:
             raise TypeError(f"{node.op.mnemonic} has no window")
 
 
-def pack_window(isa: Isa, node: Node) -> np.ndarray:
+def view_parts(view: ChannelView, sources: Sequence[Buffer]) -> tuple[Part, ...]:
+    """The segments of a view in storage order as parts."""
+    buffers = dict(zip(view.values, sources, strict=True))
+    return tuple(
+        Part(s.length, buffers[s.value].pixel_bytes, buffers[s.value].pitch - s.start)
+        for s in view.segments
+    )
+
+
+def part_pointers(f: Function, view: ChannelView, pointers: Sequence[str]) -> list[str]:
+    """Addresses of the segments' first channels from those of the values."""
+    at = dict(zip(view.values, pointers, strict=True))
+    return [f.offset(at[s.value], 4 * s.start) for s in view.segments]
+
+
+def pack_window(window: Window, node: Node) -> np.ndarray:
     """Packed weights of a depthwise convolution; nothing for pools."""
     if isinstance(node.op, Pool):
         return np.zeros(0, np.float32)
     weight = constant_array(node.operands[1], ())
     bias = constant_array(node.operands[2] if len(node.operands) > 2 else None, weight.shape[-1:])
-    return pack_depthwise(isa, weight, bias)
+    return pack_depthwise(window, weight, bias)
 
 
 def window_name(window: Window) -> str:
@@ -67,19 +90,28 @@ def define_rows(library: Library, window: Window) -> list[str]:
 
 def build_window(site: Site) -> Kernel:
     """Depthwise convolution or pool."""
-    x, out = site.input(0), site.output
-    window = window_of(site.isa, site.node, x, out)
+    view, out = site.node.view(0), site.output
+    window = window_of(site.isa, site.node, site.inputs[0], out)
     rows = define_rows(site.library, window)
     f = site.kernel_function()
     height = window.out_height
 
     def row(index: Count, _: list[str]) -> Sequence[str]:
         image, y = f.binary("udiv", index, height), f.binary("urem", index, height)
-        source = f.offset("%x0", f.binary("mul", image, window.height * x.row_bytes))
+        sources = image_pointers(f, site, image)
         target = f.offset("%y0", f.binary("mul", index, out.row_bytes))
-        emit_row(f, window, rows, source, "%w", target, str(y))
+        lines = image_rows(f, window, part_pointers(f, view, sources), y)
+        emit_row(f, window, rows, lines, "%w", target, str(y))
         return []
 
     f.loop("%begin", "%end", [], row)
     name = site.library.define(f"f32_{window_name(window)}_{height}x{window.out_width}", f)
-    return Kernel(name, out.type.shape[0] * height, 0, pack_window(site.isa, site.node))
+    return Kernel(name, out.type.shape[0] * height, 0, pack_window(window, site.node))
+
+
+def image_pointers(f: Function, site: Site, image: Count, slot: int = 0) -> list[str]:
+    """Addresses of an operand's values for one image of the batch."""
+    return [
+        f.offset(pointer, f.binary("mul", image, buffer.bytes // buffer.type.shape[0]))
+        for pointer, buffer in zip(site.pointers(slot), site.inputs[slot], strict=True)
+    ]
