@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -198,3 +200,19 @@ def test_a_view_prints_segments_and_order() -> None:
         "[%x[0:3], %x[5:6]][perm 3 0:3], %x[0:2][perm 1 1 0]"
     )
     assert print_graph(parse(print_graph(graph))) == print_graph(graph)
+
+
+def documented() -> list[str]:
+    page = Path(__file__).resolve().parents[2] / "docs" / "ir.md"
+    return re.findall(r"^```mbc\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+@pytest.mark.parametrize("text", documented())
+def test_the_examples_of_the_documentation_are_canonical(text: str) -> None:
+    graph = parse(text, "ir.md")
+    verify(graph)
+    assert print_graph(graph) == text
+
+
+def test_the_documentation_has_examples() -> None:
+    assert len(documented()) == 4
