@@ -70,7 +70,7 @@ def reading(path: Path) -> Iterator[None]:
         raise
     except OSError as problem:
         beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
-        why = "it is a folder" if path.is_dir() else problem.strerror or str(problem)
+        why = problem.strerror or str(problem)
         helps = () if path.exists() else nearest(path.name, beside)
         raise error("E0701", f"cannot read {path}: {why}", helps=helps) from None
     except DAMAGE as problem:
@@ -106,8 +106,7 @@ def _safetensors(path: Path) -> list[Stored]:
 
         return read
 
-    if not path.is_file():
-        raise FileNotFoundError(2, "no such file")
+    path.open("rb").close()  # the library's own errors do not say what is wrong with the file
     with safe_open(path, framework="numpy") as file:
         slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
         return [
@@ -127,7 +126,7 @@ def _npz(path: Path) -> Iterator[Stored]:
                 shape, dtype = _header(file)
             if dtype.hasobject:
                 raise pickled(path)
-            word = f"f{8 * dtype.itemsize}" if dtype.kind == "f" else str(dtype)
+            word = f"{dtype.kind}{8 * dtype.itemsize}" if dtype.kind in "fiuc" else str(dtype)
             yield Stored(member.removesuffix(".npy"), shape, word, _member_reader(path, member))
 
 
