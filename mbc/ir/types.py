@@ -1,4 +1,4 @@
-"""Tensor types. Tensors are dense and NHWC; the last axis is the channel axis, whatever the rank."""
+"""Tensor types. Tensors are dense and NHWC; the last axis is the channel axis at any rank."""
 
 from __future__ import annotations
 

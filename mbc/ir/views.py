@@ -43,7 +43,7 @@ class ChannelMap:
 
     @staticmethod
     def shuffle(groups: int, channels: int) -> ChannelMap:
-        """f(c) = (c mod g)*(C/g) + c floordiv g: the channel shuffle of ShuffleNet (1707.01083 §3.1)."""
+        """f(c) = (c mod g)*(C/g) + c floordiv g: ShuffleNet's shuffle (1707.01083 §3.1)."""
         each = channels // groups
         return ChannelMap(tuple((c % groups) * each + c // groups for c in range(channels)))
 
