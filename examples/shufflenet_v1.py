@@ -57,5 +57,5 @@ def shufflenet_v1(
             with nn.scope(f"stage{stage}.{i}"):
                 x = unit(nn, x, int(channels * scale), groups, first, 2 if i == 0 else 1)
     x = nn.global_avg_pool(x)
-    x = nn.dense(x, 1000, name="fc")
+    x = nn.dense(x, 1000)
     return nn.softmax(x) if softmax else x

@@ -61,5 +61,5 @@ def shufflenet_v2(
     with nn.scope("head"):
         x = pointwise(nn, x, last, "pw")
     x = nn.global_avg_pool(x)
-    x = nn.dense(x, 1000, name="fc")
+    x = nn.dense(x, 1000)
     return nn.softmax(x) if softmax else x

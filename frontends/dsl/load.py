@@ -62,7 +62,8 @@ def _importable(folder: Path, module: ModuleType) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        if str(folder) in sys.path:  # unless the file has removed it itself
+            sys.path.remove(str(folder))
         neighbours = {n for n in set(sys.modules) - before if _comes_from(sys.modules[n], folder)}
         for name in set(sys.modules) - before:
             if name == module.__name__ or name.partition(".")[0] in neighbours:

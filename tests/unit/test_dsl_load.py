@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 
 from mbc.diag import MbcError, render
-from mbc.frontends.dsl import load_network
+from mbc.frontends.dsl import Net, load_network
 from mbc.ir.text.printer import print_graph
 
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+ROOT = Path(__file__).resolve().parents[2]
+EXAMPLES = ROOT / "examples"
 
 NET = """
 from mbc.frontends.dsl import network
@@ -152,3 +153,19 @@ def test_shufflenet_v1_refuses_what_does_not_divide(params: dict[str, float]) ->
     assert diagnostic.code == "E0219"
     assert diagnostic.location is not None
     assert diagnostic.location.file.endswith("shufflenet_v1.py")
+
+
+def test_the_documented_network_works(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "dsl.md").read_text("utf-8")
+    path = tmp_path / "tiny.py"
+    path.write_text(text.partition("```python\n")[2].partition("```")[0])
+    graph = load_network(path).trace({"width": "16"})
+    assert graph.outputs[0].type.shape == (1, 10)
+    assert "blocks.2.pw.bn.gamma" in graph.constants()
+
+
+def test_every_layer_is_documented() -> None:
+    text = (ROOT / "docs" / "dsl.md").read_text("utf-8")
+    layers = [name for name in vars(Net) if not name.startswith("_")]
+    assert len(layers) > 15
+    assert [name for name in layers if f"nn.{name}(" not in text and name != "require"] == []
