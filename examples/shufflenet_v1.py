@@ -20,7 +20,7 @@ def unit(nn: Net, x: Tensor, channels: int, groups: int, first_groups: int, stri
     branch = channels if stride == 1 else channels - x.channels  # the rest is the shortcut's
     nn.require(
         channels // 4 % groups == 0 and branch % groups == 0,
-        f"{groups} groups do not divide {channels // 4} and {branch} channels",
+        f"{channels // 4} and {branch} channels are not both divisible into {groups} groups",
         "choose another scale or number of groups",
     )
     y = nn.pointwise(x, channels // 4, groups=first_groups, name="reduce")
