@@ -8,24 +8,13 @@ from dataclasses import dataclass
 from mbc.backends.llvm.cost import predict_cycles
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
+from mbc.backends.llvm.kernels.chain import Chain, chain_nodes, chain_refusal, plan_chain
 from mbc.backends.llvm.kernels.elementwise import build_elementwise
-from mbc.backends.llvm.kernels.fused import (
-    as_depthwise_pointwise,
-    body_slot,
-    build_fused,
-    plan_depthwise_pointwise,
-)
-from mbc.backends.llvm.kernels.fused import scratch_bytes as fused_scratch_bytes
-from mbc.backends.llvm.kernels.linear import (
-    RESIDUAL,
-    build_patch_conv,
-    build_pointwise,
-    is_gemm_rows,
-    patches_of,
-    pointwise_gemm,
-)
+from mbc.backends.llvm.kernels.linear import RESIDUAL, build_pointwise, is_gemm_rows, pointwise_gemm
 from mbc.backends.llvm.kernels.move import build_channel_copy, build_element_copy
+from mbc.backends.llvm.kernels.patches import build_patch_conv, patches_of
 from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
+from mbc.backends.llvm.kernels.stream import build_stream, slots_of
 from mbc.backends.llvm.kernels.windows import build_window, window_of
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
@@ -57,7 +46,7 @@ Builder = Callable[[Site], Kernel]
 
 BUILDERS: dict[type[Op], Builder] = {
     Dense: build_pointwise,
-    Fused: build_fused,
+    Fused: build_stream,
     MaxPool: build_window,
     AvgPool: build_window,
     GlobalAvgPool: build_global_pool,
@@ -116,29 +105,19 @@ class LlvmBackend:
         return Support(True)
 
     def _supports_fused(self, node: Node) -> Support:
-        pair = as_depthwise_pointwise(node)
-        if pair is None:
-            return Support(False, "there is no kernel for this body")
+        if refusal := chain_refusal(node):
+            return Support(False, refusal)
         if not all(view.is_plain for view in node.views):
             return Support(False, "a fused kernel reads its operands only as they are stored")
-        for inner in (pair.depthwise, pair.pointwise):
-            support = self.supports(inner)
-            if not support:
-                return support
-        if _residual(pair.depthwise):
-            return Support(False, "the depthwise convolution has a residual")
-        return Support(True)
+        refusals = (support for inner in chain_nodes(node) if not (support := self.supports(inner)))
+        return next(refusals, Support(True))
 
     def schedule(self, node: Node) -> object:
         """The GEMM, window or fused plan of a node; None for ops that have no choices."""
         buffers = self._buffers(node)
         out = Buffer.in_arena(node.results[0].type, self.isa)
-        pair = as_depthwise_pointwise(node)
-        if pair is not None:
-            x = buffers[body_slot(node, pair, residual=False) or 0]
-            slot = body_slot(node, pair, residual=True)
-            residual = None if slot is None else buffers[slot]
-            return plan_depthwise_pointwise(self.isa, pair, x, out, residual)
+        if isinstance(node.op, Fused):
+            return self._chain(node)
         if is_gemm_rows(node):
             residual = buffers[-1] if _residual(node) else None
             sources = len(node.view(0).values)
@@ -154,11 +133,16 @@ class LlvmBackend:
         values = [value for view in node.views for value in view.values]
         return [Buffer.in_arena(value.type, self.isa) for value in values]
 
+    def _chain(self, node: Node) -> Chain:
+        slots, buffers = slots_of(node), self._buffers(node)
+        residual = None if slots.residual is None else buffers[slots.residual]
+        out = Buffer.in_arena(node.result.type, self.isa)
+        return plan_chain(self.isa, node, buffers[slots.x], out, residual)
+
     def scratch_bytes(self, node: Node) -> int:
         """Scratch of one thread, in bytes."""
-        pair = as_depthwise_pointwise(node)
-        if pair is not None:
-            return fused_scratch_bytes(self.isa, pair.depthwise.result.type)
+        if isinstance(node.op, Fused):
+            return self._chain(node).scratch_bytes
         if isinstance(node.op, Conv2d) and builder_of(node) is build_patch_conv:
             x = Buffer.in_arena(node.view(0).value.type, self.isa)
             return patches_of(node, x, node.result.type).scratch_bytes
@@ -181,11 +165,8 @@ class LlvmBackend:
             case Conv2d():
                 return slot == RESIDUAL and self._stores_exactly(node)
             case Fused():
-                pair = as_depthwise_pointwise(node)
-                residual = body_slot(node, pair, residual=True) if pair else None
-                return (
-                    pair is not None and slot == residual and self._stores_exactly(pair.pointwise)
-                )
+                residual = slots_of(node).residual
+                return slot == residual and self._stores_exactly(chain_nodes(node)[-1])
             case _:
                 return False
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer
-from mbc.backends.llvm.kernels.fused import as_depthwise_pointwise, turn_rows
+from mbc.backends.llvm.kernels.chain import chain_nodes
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops import Conv2d
@@ -18,22 +18,29 @@ from mbc.targets.target import Target
 
 FMA_UNITS = 2
 GEMM_SHARE, DEPTHWISE_SHARE = 0.93, 0.6
+TURN_ROWS = (4, 2, 1)
 L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 64.0, 28.0, 12.0
 
 
 def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
     """Cycles of a node, and whether compute or memory bounds it."""
-    pair = as_depthwise_pointwise(node)
-    if pair is None:
+    nodes = chain_nodes(node)
+    if not nodes:
         return _predict_plain(node, isa, target)
-    middle = pair.depthwise.result.type
-    turns = middle.shape[0] * middle.shape[1] / turn_rows(isa, middle)
-    compute = _compute(pair.depthwise, isa) + _compute(pair.pointwise, isa)
-    weights = present(pair.pointwise.operand_types[1]).bytes
+    compute = sum(_compute(inner, isa) for inner in nodes)
     traffic = sum(_stream(view.type, isa, target) for view in node.views)
     traffic += _stream(node.result.type, isa, target)
-    traffic += (turns - 1) * weights / _bandwidth(weights, target)
-    return _sum(compute, traffic)
+    return _sum(compute, traffic + sum(_reread(inner, target) for inner in nodes))
+
+
+def _reread(node: Node, target: Target) -> float:
+    """Cycles to bring in the weights of one op of a chain again for every turn but the first."""
+    weights = node.operand_types[1] if len(node.operands) > 1 else None
+    if weights is None:
+        return 0.0
+    images, height = node.result.type.shape[:2]
+    rows = next(rows for rows in TURN_ROWS if height % rows == 0)
+    return (images * height / rows - 1) * weights.bytes / _bandwidth(weights.bytes, target)
 
 
 def _predict_plain(node: Node, isa: Isa, target: Target) -> Prediction:

@@ -151,6 +151,62 @@ def fused(
     yield from _both(name, (1, h, h, c), layer)
 
 
+Step = tuple[str, int, int]
+"""Kind ("pw", "dw", "conv", "max"), output channels (pw and conv) and stride."""
+
+
+def chain(
+    h: int, w: int, c: int, steps: tuple[Step, ...], residual: bool = False, batch: int = 1
+) -> Iterator[Case]:
+    """Longer fused bodies, streamed by rows."""
+
+    def step(net: Net, body: Graph, x: Value, kind: str, n: int, s: int) -> Value:
+        k = x.type.channels
+        match kind:
+            case "pw":
+                op = Conv2d(act=Act.RELU6)
+                return body.add(op, [x, net.constant(1, 1, k, n), net.constant(n)]).result
+            case "dw":
+                op = Conv2d((s, s), ONE, groups=k, act=Act.RELU)
+                return body.add(op, [x, net.constant(3, 3, 1, k), net.constant(k)]).result
+            case "conv":
+                op = Conv2d((s, s), (0, 1, 0, 1))
+                return body.add(op, [x, net.constant(3, 3, k, n), net.constant(n)]).result
+            case _:
+                return body.add(MaxPool((3, 3), (s, s), ONE), [x]).result
+
+    def layer(net: Net, x: Value) -> Value:
+        body = Graph("body")
+        source = last = body.add_input("x", x.type)
+        for kind, n, s in steps:
+            last = step(net, body, last, kind, n, s)
+        operands: list[Operand | Value | None] = [last]
+        operands += [net.constant(1, 1, last.type.channels, c), None]
+        last = body.add(Conv2d(), [*operands, source if residual else None]).result
+        body.set_outputs([last])
+        return net.graph.add(Fused("chain", body), [x]).result
+
+    text = "-".join(f"{kind}{n}s{s}" for kind, n, s in steps)
+    name = f"chain-{h}x{w}-c{c}-{text}" + ("-add" if residual else "")
+    yield from _both(name, (batch, h, w, c), layer)
+
+
+def chain_cases() -> Iterator[Case]:
+    """Inverted residuals, stems with what follows, and longer chains."""
+    yield from chain(14, 14, 16, (("pw", 96, 1), ("dw", 0, 1)), residual=True)
+    yield from chain(7, 9, 24, (("pw", 40, 1), ("dw", 0, 1)), residual=True, batch=2)
+    yield from chain(15, 13, 8, (("pw", 17, 1), ("dw", 0, 2)))
+    yield from chain(16, 16, 3, (("conv", 8, 2), ("dw", 0, 1)), batch=2)
+    yield from chain(17, 16, 3, (("conv", 8, 2), ("max", 0, 2)))
+    stem: tuple[Step, ...] = (("conv", 8, 2), ("dw", 0, 1), ("pw", 16, 1), ("dw", 0, 2))
+    yield from chain(28, 28, 3, stem)
+    yield from chain(
+        12, 5, 6, (("dw", 0, 1), ("pw", 9, 1), ("dw", 0, 1), ("pw", 7, 1), ("dw", 0, 2))
+    )
+    yield from chain(4, 4, 12, (("pw", 20, 1), ("max", 0, 2), ("dw", 0, 1)))
+    yield from chain(1, 1, 12, (("pw", 20, 1), ("dw", 0, 1)), residual=True)
+
+
 def single(name: str, shape: tuple[int, ...], layer: Layer) -> Iterator[Case]:
     """Ops without weights."""
     yield from _both(name, shape, layer)
@@ -237,6 +293,7 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from fused(7, 60, 240, 1, 3, 3, True)
     yield from fused(7, 13, 9, 1)
     yield from fused(12, 96, 384, 1, 8, 8, True)
+    yield from chain_cases()
     for op in (AvgPool((3, 3), (2, 2), ONE), AvgPool((3, 3), (2, 2), ONE, True)):
         yield from pool(op, 11, 12, 9)
     yield from pool(GlobalAvgPool(), 7, 7, 72)

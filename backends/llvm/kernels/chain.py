@@ -1,0 +1,202 @@
+"""Schedules of fused bodies: a chain of ops, streamed by rows.
+
+The last op asks for rows, each op makes the rows it is asked for. A pointwise op needs the same
+rows of its producer, which are made just before, in scratch. An op with a window needs a few rows
+around; its producer keeps them in a ring: row r lies in slot r mod capacity, and rows are made a
+chunk at a time. No row is made twice, none is kept longer than needed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from mbc.backends.llvm.gemm import Gemm
+from mbc.backends.llvm.isa import Isa
+from mbc.backends.llvm.kernels.base import Buffer
+from mbc.backends.llvm.kernels.linear import RESIDUAL, is_gemm_rows, pointwise_gemm
+from mbc.backends.llvm.kernels.patches import Patches, patch_gemm, patches_of
+from mbc.backends.llvm.kernels.windows import window_of
+from mbc.backends.llvm.window import Window
+from mbc.ir.graph import Node
+from mbc.ir.views import ChannelView
+from mbc.ops import AvgPool, Conv2d, Fused, MaxPool
+from mbc.ops.linear import is_depthwise, present
+
+SCRATCH_GOAL = 192 * 1024
+COUNTER_BYTES = 8
+CHUNKS = (4, 2, 1)
+
+Kind = Literal["pointwise", "window", "patches"]
+
+
+def stage_kind(node: Node) -> Kind:
+    """Which family an op of a chain belongs to."""
+    if isinstance(node.op, MaxPool | AvgPool):
+        return "window"
+    if not isinstance(node.op, Conv2d):
+        raise TypeError(f"{node.op.mnemonic} cannot stand in a chain")
+    if is_gemm_rows(node):
+        return "pointwise"
+    return "window" if is_depthwise(node.op, present(node.operand_types[1])) else "patches"
+
+
+def chain_nodes(node: Node) -> tuple[Node, ...]:
+    """The ops of a fused body in order; empty if the node is not fused."""
+    return tuple(node.op.body.topo()) if isinstance(node.op, Fused) else ()
+
+
+def chain_refusal(node: Node) -> str:
+    """Why a fused body is not a chain that can be streamed; empty if it is one."""
+    nodes = chain_nodes(node)
+    assert isinstance(node.op, Fused)
+    inputs = node.op.body.inputs
+    for before, after in zip((None, *nodes), nodes, strict=False):
+        if not isinstance(after.op, Conv2d | MaxPool | AvgPool):
+            return f"{after.op.mnemonic} cannot be streamed by rows"
+        source = after.view(0)
+        if before is None:
+            if not source.is_plain or source.value not in inputs:
+                return "the first op must read an input as it is stored"
+        elif source.values != before.results:
+            return "the body is not a chain"
+        kind = stage_kind(after)
+        if before is not None and (kind == "patches" or (kind == "window" and not source.is_plain)):
+            return f"{after.op.mnemonic} cannot read rows as they are made"
+        if refusal := _residual_refusal(after, nodes[-1], kind):
+            return refusal
+    return "" if node.op.body.outputs[0].is_plain else "the body returns a view"
+
+
+def _residual_refusal(node: Node, last: Node, kind: Kind) -> str:
+    residual = node.operands[RESIDUAL] if len(node.operands) > RESIDUAL else None
+    if residual is None:
+        return ""
+    if node is not last or kind != "pointwise":
+        return "only the last op, a pointwise one, may add a residual"
+    plain = isinstance(residual, ChannelView) and residual.is_plain
+    return "" if plain else "the residual is read through a view"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One op: `chunk` output rows at a time; `capacity` rows of memory at `offset` in scratch (none
+    for the last one, which stores into the result)."""
+
+    node: Node
+    chunk: int
+    height: int
+    out: Buffer
+    capacity: int
+    offset: int
+    patch_offset: int
+    plan: Gemm | Window | tuple[Patches, Gemm]
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A whole body: stages in order, scratch of one thread in bytes."""
+
+    stages: tuple[Stage, ...]
+    scratch_bytes: int
+
+    @property
+    def turn(self) -> int:
+        """Output rows a task."""
+        return self.stages[-1].chunk
+
+    @property
+    def turns(self) -> int:
+        """Tasks an image."""
+        return self.stages[-1].height // self.turn
+
+
+def plan_chain(isa: Isa, node: Node, x: Buffer, out: Buffer, residual: Buffer | None) -> Chain:
+    """The schedule with most rows a turn whose scratch stays within the goal."""
+    height = out.type.shape[1]
+    plans = [_plan(isa, node, x, out, residual, t) for t in CHUNKS if height % t == 0]
+    fitting = [plan for plan in plans if plan.scratch_bytes <= SCRATCH_GOAL]
+    return fitting[0] if fitting else plans[-1]
+
+
+def _plan(
+    isa: Isa, node: Node, x: Buffer, out: Buffer, residual: Buffer | None, turn: int
+) -> Chain:
+    nodes = chain_nodes(node)
+    chunks = _chunks(nodes, turn)
+    buffers = [Buffer.in_arena(n.result.type, isa) for n in nodes[:-1]] + [out]
+    stages, offset, source = [], _aligned(COUNTER_BYTES * len(nodes)), x
+    for i, (step, chunk, target) in enumerate(zip(nodes, chunks, buffers, strict=True)):
+        held = residual if i == len(nodes) - 1 else None
+        plan = _stage_plan(isa, step, chunk, source, target, held)
+        capacity = _capacity(step, nodes[i + 1], chunk) if i + 1 < len(nodes) else 0
+        patch_offset = offset
+        if isinstance(plan, tuple):
+            offset += _aligned(plan[0].scratch_bytes)
+        height = step.result.type.shape[1]
+        memory = (capacity, offset, patch_offset)
+        stages.append(Stage(step, chunk, height, target, *memory, plan))
+        offset += _aligned(capacity * target.row_bytes)
+        source = target
+    return Chain(tuple(stages), offset)
+
+
+def _aligned(bytes: int) -> int:
+    return -(-bytes // 64) * 64
+
+
+def _chunks(nodes: tuple[Node, ...], turn: int) -> list[int]:
+    """Rows that each op makes at a time, from the last one's."""
+    chunks = [turn]
+    for reader, producer in zip(nodes[:0:-1], nodes[-2::-1], strict=True):
+        if stage_kind(reader) == "pointwise":
+            chunks.append(chunks[-1])
+            continue
+        wanted = chunks[-1] * row_window(reader)[0]
+        height = producer.result.type.shape[1]
+        chunks.append(max(c for c in (*CHUNKS, wanted) if c <= wanted and height % c == 0))
+    return chunks[::-1]
+
+
+def _stage_plan(
+    isa: Isa, node: Node, chunk: int, x: Buffer, out: Buffer, residual: Buffer | None
+) -> Gemm | Window | tuple[Patches, Gemm]:
+    match stage_kind(node):
+        case "pointwise":
+            rows = chunk * out.type.shape[2]
+            return pointwise_gemm(isa, node, rows, [x.pixel_bytes], out, residual)
+        case "window":
+            return window_of(isa, node, [x], out)
+        case "patches":
+            patches = patches_of(node, x, out.type, chunk)
+            return patches, patch_gemm(isa, patches, out, residual)
+
+
+def _capacity(producer: Node, reader: Node, chunk: int) -> int:
+    """Rows that the reader may need at once, in whole chunks of the producer."""
+    if stage_kind(reader) == "pointwise":
+        return chunk
+    height = producer.result.type.shape[1]
+    _, rows, _, _ = reader.result.type.shape
+    stride, pad, extent = row_window(reader)
+    most = 0
+    for y in range(rows):
+        first = max(y * stride - pad, 0)
+        end = min(max(y * stride - pad + extent, 0), height)
+        most = max(most, -(-end // chunk) * chunk - first)
+    return -(-most // chunk) * chunk
+
+
+def row_window(node: Node) -> tuple[int, int, int]:
+    """(stride, padding above, extent) of an op's window, in rows."""
+    match node.op:
+        case Conv2d(stride=stride, pad=pad, dilation=dilation):
+            kernel = present(node.operand_types[1]).shape[0]
+            return stride[0], pad[0], (kernel - 1) * dilation[0] + 1
+        case (
+            MaxPool(kernel=(kernel, _), stride=stride, pad=pad)
+            | AvgPool(kernel=(kernel, _), stride=stride, pad=pad)
+        ):
+            return stride[0], pad[0], kernel
+        case _:
+            return 1, 0, 1

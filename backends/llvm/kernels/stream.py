@@ -1,0 +1,274 @@
+"""Fused bodies as kernels: the code of a chain that is streamed by rows (see `chain`).
+
+Each ring has a counter of the rows made so far, in the header of the scratch. A call that starts in
+the middle of an image makes the rows above its first turn again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from mbc.backends.llvm.emitter import Count, Function
+from mbc.backends.llvm.gemm import Gemm, Pointers, Share, emit_gemm
+from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
+from mbc.backends.llvm.kernels.chain import (
+    COUNTER_BYTES,
+    Chain,
+    Stage,
+    chain_nodes,
+    plan_chain,
+    row_window,
+)
+from mbc.backends.llvm.kernels.linear import RESIDUAL, pack_pointwise, shape_name
+from mbc.backends.llvm.kernels.patches import (
+    Patches,
+    clear_borders,
+    emit_patch_turn,
+    pack_patches,
+)
+from mbc.backends.llvm.kernels.windows import define_rows, pack_window, window_name
+from mbc.backends.llvm.window import Rows, Window, emit_row, image_rows
+from mbc.ir.graph import Node
+from mbc.ir.views import ChannelView
+from mbc.ops import Fused
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Which operands of a fused node are the chain's input and its residual."""
+
+    x: int
+    residual: int | None
+
+
+def slots_of(node: Node) -> Slots:
+    """The operands' roles."""
+    assert isinstance(node.op, Fused)
+    first, *_, last = (*chain_nodes(node), *chain_nodes(node)[-1:])
+    inputs = node.op.body.inputs
+    residual = last.operands[RESIDUAL] if len(last.operands) > RESIDUAL else None
+    held = inputs.index(residual.value) if isinstance(residual, ChannelView) else None
+    return Slots(inputs.index(first.view(0).value), held)
+
+
+def build_stream(site: Site) -> Kernel:
+    """A fused body; one task is one turn of its last op."""
+    slots, out = slots_of(site.node), site.output
+    x = site.input(slots.x)
+    residual = None if slots.residual is None else site.input(slots.residual)
+    chain = plan_chain(site.isa, site.node, x, out, residual)
+    weights = [_pack(stage) for stage in chain.stages]
+    starts = np.cumsum([0, *(4 * w.size for w in weights)])
+    rows = [_row_functions(site, stage) for stage in chain.stages]
+    f = site.kernel_function()
+    held = None if slots.residual is None else site.pointers(slots.residual)[0]
+    stream = Stream(f, chain, x, residual, [int(s) for s in starts], rows)
+    stream.emit(site.pointers(slots.x)[0], held)
+    assert isinstance(site.node.op, Fused)
+    name = site.library.define(f"f32_{site.node.op.kind}_{_chain_name(chain)}", f)
+    tasks = out.type.shape[0] * chain.turns
+    return Kernel(name, tasks, chain.scratch_bytes, np.concatenate(weights))
+
+
+def _pack(stage: Stage) -> np.ndarray:
+    match stage.plan:
+        case Gemm() as gemm:
+            return pack_pointwise(gemm, stage.node)
+        case Window() as window:
+            return pack_window(window, stage.node)
+        case (_, gemm):
+            return pack_patches(gemm, stage.node)
+
+
+def _row_functions(site: Site, stage: Stage) -> list[str]:
+    return define_rows(site.library, stage.plan) if isinstance(stage.plan, Window) else []
+
+
+def _chain_name(chain: Chain) -> str:
+    parts = [_stage_name(stage) for stage in chain.stages]
+    height, width = chain.stages[-1].out.type.shape[1:3]
+    return "_".join([*parts, f"{height}x{width}"])
+
+
+def _stage_name(stage: Stage) -> str:
+    match stage.plan:
+        case Gemm() as gemm:
+            return f"pw{shape_name(gemm)}"
+        case Window() as window:
+            return window_name(window)
+        case (patches, gemm):
+            return f"{patches.name}_{shape_name(gemm)}"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """The code of one chain under construction."""
+
+    f: Function
+    chain: Chain
+    x: Buffer
+    residual: Buffer | None
+    weights: Sequence[int]
+    rows: Sequence[Sequence[str]]
+
+    def emit(self, x: str, residual: str | None) -> None:
+        """All turns of the call."""
+        f, last = self.f, self.chain.stages[-1]
+        for stage in self.chain.stages:
+            if isinstance(stage.plan, tuple):
+                clear_borders(f, stage.plan[0], self._patch_scratch(stage))
+
+        def turn(index: Count, _: list[str]) -> Sequence[str]:
+            turns = self.chain.turns
+            image, local = f.binary("udiv", index, turns), f.binary("urem", index, turns)
+            source = f.offset(x, f.binary("mul", image, self._image_bytes(self.x)))
+            self._rewind(index, local)
+            rows = f.binary("mul", index, last.chunk)
+            target = f.offset("%y0", f.binary("mul", rows, last.out.row_bytes))
+            held = None
+            if residual is not None and self.residual is not None:
+                held = f.offset(residual, f.binary("mul", rows, self.residual.row_bytes))
+            self._stage(len(self.chain.stages) - 1, source, local, target, held)
+            return []
+
+        f.loop("%begin", "%end", [], turn)
+
+    def _image_bytes(self, buffer: Buffer) -> int:
+        return buffer.bytes // buffer.type.shape[0]
+
+    # rings
+
+    def _counter(self, number: int) -> str:
+        return self.f.offset("%scratch", number * COUNTER_BYTES)
+
+    def _has_counter(self, number: int) -> bool:
+        stages = self.chain.stages
+        return number + 1 < len(stages) and isinstance(stages[number + 1].plan, Window)
+
+    def _rewind(self, index: Count, local: Count) -> None:
+        """At the first turn of the call or of an image: where each ring starts."""
+        f, word = self.f, self.f.isa.word
+        numbers = [i for i in range(len(self.chain.stages)) if self._has_counter(i)]
+        if not numbers:
+            return
+        fresh = f.op(f"icmp eq {word} {index}, %begin")
+        top = f.op(f"icmp eq {word} {local}, 0")
+        reset, go = f.label("rewind"), f.label("stream")
+        f.emit(f"br i1 {f.op(f'or i1 {fresh}, {top}')}, label %{reset}, label %{go}")
+        f.start_block(reset)
+        first = f.binary("mul", local, self.chain.turn)
+        for number in reversed(numbers):
+            first = self._first_row(number, first)
+            f.emit(f"store {word} {first}, ptr {self._counter(number)}")
+        f.emit(f"br label %{go}")
+        f.start_block(go)
+
+    def _first_row(self, number: int, reader_row: Count) -> Count:
+        """The first row of a ring that its reader's row needs, down to a whole chunk."""
+        f, stage = self.f, self.chain.stages[number]
+        stride, pad, _ = row_window(self.chain.stages[number + 1].node)
+        wanted = f.clamp("max", f.binary("mul", reader_row, stride), pad)
+        row = f.binary("sub", wanted, pad)
+        return f.binary("sub", row, f.binary("urem", row, stage.chunk))
+
+    def _fill(self, number: int, source: str, row: Count) -> None:
+        """Make rows of a ring until the reader's row has all that it needs."""
+        f, word, stage = self.f, self.f.isa.word, self.chain.stages[number]
+        stride, pad, extent = row_window(self.chain.stages[number + 1].node)
+        wanted = f.binary("add", f.binary("mul", row, stride), extent - pad)
+        wanted = f.clamp("min", wanted, stage.height)
+        counter = self._counter(number)
+        made = f.op(f"load {word}, ptr {counter}")
+        chunks = f.binary("udiv", f.binary("add", wanted, stage.chunk - 1), stage.chunk)
+        first = f.binary("udiv", made, stage.chunk)
+
+        def chunk(index: Count, _: list[str]) -> Sequence[str]:
+            self._stage(number, source, index, self._slot(number, index), None)
+            made = f.binary("mul", f.binary("add", index, 1), stage.chunk)
+            f.emit(f"store {word} {made}, ptr {counter}")
+            return []
+
+        f.loop(first, chunks, [], chunk)
+
+    def _slot(self, number: int, chunk: Count) -> str:
+        """Address of a chunk of a stage's rows in scratch."""
+        f, stage = self.f, self.chain.stages[number]
+        slot = f.binary("urem", chunk, stage.capacity // stage.chunk)
+        offset = f.binary("mul", slot, stage.chunk * stage.out.row_bytes)
+        return f.offset(f.offset("%scratch", stage.offset), offset)
+
+    def _patch_scratch(self, stage: Stage) -> str:
+        return self.f.offset("%scratch", stage.patch_offset)
+
+    # stages
+
+    def _stage(self, number: int, source: str, chunk: Count, target: str, held: str | None) -> None:
+        """Make one chunk of a stage's rows at `target`."""
+        stage = self.chain.stages[number]
+        match stage.plan:
+            case Gemm() as gemm:
+                self._pointwise(number, gemm, source, chunk, target, held)
+            case Window() as window:
+                self._window(number, window, source, chunk, target)
+            case (patches, gemm):
+                self._patches(number, patches, gemm, source, chunk, target)
+
+    def _weights(self, number: int) -> str:
+        return self.f.offset("%w", self.weights[number])
+
+    def _pointwise(
+        self, number: int, gemm: Gemm, source: str, chunk: Count, target: str, held: str | None
+    ) -> None:
+        f, stage = self.f, self.chain.stages[number]
+        if number == 0:
+            a = f.offset(source, f.binary("mul", chunk, stage.chunk * self.x.row_bytes))
+        else:
+            a = self._slot(number - 1, chunk)
+            self._stage(number - 1, source, chunk, a, None)
+        emit_gemm(f, gemm, Pointers((a,), self._weights(number), target, held), Share())
+
+    def _window(self, number: int, window: Window, source: str, chunk: Count, target: str) -> None:
+        f, stage = self.f, self.chain.stages[number]
+        first = f.binary("mul", chunk, stage.chunk)
+
+        def row(index: Count, at: list[str]) -> Sequence[str]:
+            y = f.binary("add", first, index)
+            if number == 0:
+                lines = image_rows(f, window, [source], y)
+            else:
+                self._fill(number - 1, source, y)
+                lines = self._ring_rows(number - 1, window, y)
+            emit_row(f, window, self.rows[number], lines, self._weights(number), at[0], str(y))
+            return [f.offset(at[0], stage.out.row_bytes)]
+
+        f.loop(0, stage.chunk, [("ptr", target)], row)
+
+    def _ring_rows(self, number: int, window: Window, y: Count) -> Rows:
+        """Addresses of the rows under the window in the producer's ring."""
+        f, stage = self.f, self.chain.stages[number]
+        base = f.offset("%scratch", stage.offset)
+        top = f.binary("mul", y, window.stride[0])
+        addresses = []
+        for ky in range(window.kernel[0]):
+            # a capacity more keeps the row above the image from wrapping round zero
+            shift = ky * window.dilation[0] - window.pad[0] + stage.capacity * window.pad[0]
+            slot = f.binary("urem", f.binary("add", top, shift), stage.capacity)
+            addresses.append(f.offset(base, f.binary("mul", slot, stage.out.row_bytes)))
+        return [addresses]
+
+    def _patches(
+        self,
+        number: int,
+        patches: Patches,
+        gemm: Gemm,
+        source: str,
+        chunk: Count,
+        target: str,
+    ) -> None:
+        stage = self.chain.stages[number]
+        at = Pointers((source,), self._weights(number), target)
+        scratch = self._patch_scratch(stage)
+        emit_patch_turn(self.f, patches, gemm, at, scratch, chunk, (stage.out, None))
