@@ -126,6 +126,7 @@ def progress(steps: int) -> Iterator[Progress]:
 
         def update(text: str) -> None:
             done = next(seen)
-            bars.update(task, completed=done, total=max(steps, done + 1), at=text)
+            total = max(steps, done + 1)
+            bars.update(task, completed=done, total=total, at=text, refresh=True)
 
         yield BarProgress(update, lambda text: console.print(text, markup=False))

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mbc.cli import main
+from mbc.driver.net import Net
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -76,14 +77,19 @@ def shell(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
 
 
-def run_executable(
-    program: Path, target: str, *options: str | Path, cwd: Path | None = None
-) -> str:
-    """Stdout of a compiled network, under qemu where it is for another machine."""
+def run_executable(program: Path, target: str, *options: str | Path) -> bytes:
+    """Stdout of a program for a target, under qemu where that is another machine."""
     command = [*EMULATORS[target], str(program), *map(str, options)]
-    ended = subprocess.run(command, cwd=cwd, capture_output=True, text=True)
+    ended = subprocess.run(command, capture_output=True)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout
+
+
+def single(net: Net, x: np.ndarray) -> np.ndarray:
+    """The output of a network that has one."""
+    y = net(x)
+    assert isinstance(y, np.ndarray)
+    return y
 
 
 def relative_error(found: np.ndarray, reference: np.ndarray) -> float:
