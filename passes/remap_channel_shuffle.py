@@ -64,41 +64,48 @@ class RemapChannelShuffle:
         """Remove every shuffle that its readers or its producer can take over."""
         result = PassResult()
         constants = ConstantMaker(graph)
-        for node in reversed(graph.topo()):  # so that a shuffle's readers are settled before it
-            if isinstance(node.op, ChannelShuffle):
-                _visit(graph, context, node, constants, result)
+        refusals: dict[Node, str] = {}
+        progress = True
+        while progress:  # for a shuffle that stays may yet lose the one beside it
+            progress = False
+            for shuffle in _shuffles(graph):
+                refusals[shuffle] = _remove(graph, context, shuffle, constants, result)
+                progress = progress or not refusals[shuffle]
+        for shuffle in _shuffles(graph):
+            copy = f"{name_of(shuffle)}, a copy of {shuffle.result.type.bytes} bytes"
+            result.note(f"not removed: {copy}: {refusals[shuffle]}", shuffle)
         return result
 
 
-def _visit(
+def _shuffles(graph: Graph) -> list[Node]:
+    """Readers before producers, so that what a shuffle's readers read is settled before it."""
+    return [node for node in reversed(graph.topo()) if isinstance(node.op, ChannelShuffle)]
+
+
+def _remove(
     graph: Graph,
     context: PassContext,
     shuffle: Node,
     constants: ConstantMaker,
     result: PassResult,
-) -> None:
+) -> str:
+    """Remove a shuffle, or say why not."""
     try:
         source, order = _source(shuffle)
         steps = _Planner(graph, context).readers(shuffle.result, source, order)
     except Refusal as refusal:
-        if producer := _storing_producer(graph, shuffle):
-            _store_shuffled(graph, producer, shuffle, constants)
-            result.did(
-                f"removed: {name_of(shuffle)}: {name_of(producer)} stores shuffled channels, "
-                f"since {refusal}",
-                shuffle,
-            )
-        else:
-            size = shuffle.result.type.bytes
-            result.note(
-                f"not removed: {name_of(shuffle)}, a copy of {size} bytes: {refusal}", shuffle
-            )
-        return
-    for step in steps:
-        _apply(graph, step, constants)
-    graph.erase(shuffle)
-    how = ", ".join(f"{name_of(step.node)} {step.how.value}" for step in steps)
-    result.did(f"removed: {name_of(shuffle)}: {how or 'never read'}", shuffle)
+        producer = _storing_producer(graph, shuffle)
+        if producer is None:
+            return str(refusal)
+        _store_shuffled(graph, producer, shuffle, constants)
+        how = f"{name_of(producer)} stores shuffled channels, since {refusal}"
+    else:
+        for step in steps:
+            _apply(graph, step, constants)
+        graph.erase(shuffle)
+        how = ", ".join(f"{name_of(step.node)} {step.how.value}" for step in steps) or "never read"
+    result.did(f"removed: {name_of(shuffle)}: {how}", shuffle)
+    return ""
 
 
 def _source(shuffle: Node) -> tuple[Value, ChannelMap]:

@@ -8,16 +8,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import DTypeLike
 
 from mbc.interp.run import run
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.text.parser import parse
 from mbc.passes.fold_batch_norm import FoldBatchNorm
 from mbc.passes.fold_constants import FoldConstants
+from mbc.passes.pipelines import LEVELS
 from mbc.passes.remap_channel_shuffle import RemapChannelShuffle
-from mbc.passmgr.passes import PassContext
+from mbc.passmgr.instruments import Verify
+from mbc.passmgr.manager import run_pipeline
+from mbc.passmgr.passes import PassContext, Pipeline
 from tests.fake_backend import FakeBackend
 from tests.golden_cases import Case, cases
+from tests.random_graphs import graphs
 
 ROUNDING = {"fold-batch-norm": 1e-5}  # relative to the largest output; all other passes: none
 CONTEXT = PassContext(FakeBackend())
@@ -38,10 +43,10 @@ def bind(graph: Graph, seed: int = 0) -> None:
         constant.data = Constant.of(constant.name, data).data
 
 
-def answer(graph: Graph, seed: int = 1) -> dict[str, np.ndarray]:
+def answer(graph: Graph, seed: int = 1, dtype: DTypeLike = np.float32) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(seed)
     inputs = {v.name: rng.integers(-3, 4, v.type.shape).astype("f4") for v in graph.inputs}
-    return run(graph, inputs)
+    return run(graph, inputs, dtype=dtype)
 
 
 def relative_error(before: np.ndarray, after: np.ndarray) -> float:
@@ -129,3 +134,12 @@ graph @g(%x: f32[1,5,5,{channels}]) {{
     changed = RemapChannelShuffle().run(graph, PassContext(FakeBackend(views=views))).changed
     assert changed == (views or not grouped)
     np.testing.assert_array_equal(answer(graph)["y"], before["y"])
+
+
+@given(graph=graphs(max_nodes=12), views=st.booleans(), level=st.sampled_from(LEVELS[1:]))
+def test_pipelines_keep_the_answer_of_any_graph(graph: Graph, views: bool, level: Pipeline) -> None:
+    before = answer(graph, dtype=np.float64)
+    run_pipeline(graph, level, PassContext(FakeBackend(views=views)), [Verify()])
+    after = answer(graph, dtype=np.float64)
+    for name, y in before.items():
+        np.testing.assert_allclose(after[name], y, rtol=1e-5, atol=1e-5 * np.max(np.abs(y)))
