@@ -145,3 +145,21 @@ def test_sizes_are_those_of_the_backend() -> None:
     graph.set_outputs([x])
     plan(graph, Padded())
     assert graph.arena_bytes == 2 * 1024
+
+
+def test_a_result_that_is_larger_does_not_go_over_its_operand() -> None:
+    class Lax(FakeBackend):
+        def may_alias(self, node: Node, slot: int) -> bool:
+            return True
+
+    graph = Graph("g")
+    x = graph.add_input("x", TensorType((1, 5, 5, 8)))
+    for number, (inputs, outputs) in enumerate([(8, 8), (8, 40), (40, 3), (3, 3)]):
+        weight = Constant(f"w{number}", TensorType((1, 1, inputs, outputs)))
+        x = graph.add(Conv2d(), [x, weight]).result
+    graph.set_outputs([x])
+    plan(graph, Lax())
+    Arena(graph, Lax()).run()
+    first, second, third, _ = (node.result for node in graph.topo())
+    assert not Arena.overlap(first, second)
+    assert third.offset == second.offset
