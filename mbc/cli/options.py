@@ -47,7 +47,12 @@ def add_target(parser: Parser, *, default: str = "native") -> None:
     )
 
 
-def add_pipeline(parser: Parser) -> None:
+def for_this_machine(parser: Parser) -> None:
+    """The command has no target options: it runs what it compiles."""
+    parser.set_defaults(target=None, mcpu=None, mattr=None)
+
+
+def add_pipeline(parser: Parser, *, may_stop: bool = True) -> None:
     """What happens to the graph, and what is shown of it."""
     group = parser.add_argument_group("passes")
     for level, text in enumerate(LEVELS):
@@ -55,15 +60,18 @@ def add_pipeline(parser: Parser) -> None:
     group.add_argument(
         "--passes", metavar="SPEC", help="run these passes instead: a,b{option=value}"
     )
-    group.add_argument("--stop-after", metavar="STAGE", help="stop there (see mbc passes)")
+    if may_stop:
+        group.add_argument("--stop-after", metavar="STAGE", help="stop there (see mbc passes)")
+    else:
+        parser.set_defaults(stop_after=None)
     add_instruments(parser)
 
 
 LEVELS = (
-    "only what the backend needs",
-    "fold constants and batch norms",
-    "fuse and remap as well (default)",
-    "the same, and what may pay or not",
+    "no pass but the memory plan",
+    "fold constants and batch norms, fuse activations",
+    "remap shuffles and fuse kernels as well (default)",
+    "what takes long to compile too (today the same as -O2)",
 )
 
 

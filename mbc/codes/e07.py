@@ -44,8 +44,7 @@ CODES = {
         cause="An image can stand for an input of shape [1,h,w,3] only: one photo, three "
         "colours. This network has several inputs, a larger batch or other channels.",
         example="mbc run mobilenet_v1.py --batch 2 --input cat.png",
-        cure="Give the raw tensors as .npy files, `--input NAME=x.npy` for each where there are "
-        "several.",
+        cure="Give the raw tensors as .npy files, one `--input` for each input, in order.",
     ),
     "E0707": Code(
         title="the file exists already",

@@ -48,7 +48,7 @@ WRONG = [
     (["compile", "tiny.py", "-o", "notes.txt/out"], 1, "E0703", "notes.txt"),
     (["compile", "tiny.py", "-o", "."], 1, "E0702", "notes.txt"),
     (["opt", "tiny.py"], 1, "E0102", "tiny.py"),
-    (["bench", "tiny.py", "--stop-after", "fuse"], 1, "E0106", "--stop-after"),
+    (["bench", "tiny.py", "--stop-after", "fuse"], 2, "E0101", "--stop-after"),
 ]
 
 

@@ -6,9 +6,8 @@ import argparse
 import json
 
 from mbc.cli import console
-from mbc.cli.options import add_pipeline, add_source, inspection, request
+from mbc.cli.options import add_pipeline, add_source, for_this_machine, inspection, request
 from mbc.cli.usage import Parser, whole_number
-from mbc.diag import error
 from mbc.driver.bench import bench
 from mbc.driver.pipeline import compile_graph
 
@@ -19,7 +18,8 @@ STEPS = 6
 def configure(parser: Parser) -> None:
     """How often, and how to print it."""
     add_source(parser)
-    add_pipeline(parser)
+    for_this_machine(parser)
+    add_pipeline(parser, may_stop=False)
     group = parser.add_argument_group("timing")
     group.add_argument(
         "--threads", type=int, choices=(1,), default=1, help="one, in this version of mbc"
@@ -36,9 +36,6 @@ def configure(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compile, time, print."""
-    if args.stop_after is not None:
-        raise error("E0106", "--stop-after leaves nothing to time")
-    args.target = args.mcpu = args.mattr = None
     with console.progress(STEPS) as observer:
         compiled = compile_graph(request(args), inspection(args), observer, observer.note)
         result = bench(compiled, args.rounds, observer)

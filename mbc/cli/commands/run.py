@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from mbc.cli import console
-from mbc.cli.options import add_pipeline, add_source, inspection, request
+from mbc.cli.options import add_pipeline, add_source, for_this_machine, inspection, request
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.diag import error
 from mbc.driver.net import Net, make_net
@@ -26,6 +26,7 @@ SUMMARY_TOP = 5
 def configure(parser: Parser) -> None:
     """Input, output and who computes."""
     add_source(parser)
+    for_this_machine(parser)
     add_pipeline(parser)
     group = parser.add_argument_group("running")
     group.add_argument(
@@ -65,9 +66,8 @@ def run(args: argparse.Namespace) -> int:
             "--stop-after leaves nothing that kernels could run",
             helps=["--backend oracle runs a graph after any stage"],
         )
-    wanted = request(_for_this_machine(args))
     with console.progress(STEPS) as observer:
-        compiled = compile_graph(wanted, inspection(args), observer, observer.note)
+        compiled = compile_graph(request(args), inspection(args), observer, observer.note)
         net = make_net(compiled, args.backend, observer)
         tensors = _read(net, args.inputs)
         observer.step("running")
@@ -76,10 +76,6 @@ def run(args: argparse.Namespace) -> int:
     _write(results, args.outputs)
     _show(results, args.top, quiet=bool(args.outputs))
     return 0
-
-
-def _for_this_machine(args: argparse.Namespace) -> argparse.Namespace:
-    return argparse.Namespace(**vars(args), target=None, mcpu=None, mattr=None)
 
 
 def _read(net: Net, paths: list[Path]) -> dict[str, np.ndarray]:
