@@ -51,8 +51,10 @@ class Isa:
 
 AVX2 = Isa("avx2", lanes=8, registers=16, broadcast="memory", word="i64", max_intrinsics=False)
 NEON = Isa("neon", lanes=4, registers=32, broadcast="lane", word="i64", max_intrinsics=True)
+# A32 has no fused multiply-add by lane, and maxnum/minnum only from ARMv8 on.
+NEON32 = Isa("neon32", lanes=4, registers=16, broadcast="memory", word="i32", max_intrinsics=False)
 
-ISAS = {isa.name: isa for isa in (AVX2, NEON)}
+ISAS = {isa.name: isa for isa in (AVX2, NEON, NEON32)}
 
 
 def isa_of(target: Target) -> Isa:

@@ -157,7 +157,7 @@ class _Lowering:
             _io_spec(name, view.value)
             for name, view in zip(self.graph.output_names, self.graph.outputs, strict=True)
         )
-        arena = -(-(self.graph.arena_bytes or 0) // ALIGNMENT) * ALIGNMENT
+        arena = -(-max(self.graph.arena_bytes or 0, 1) // ALIGNMENT) * ALIGNMENT
         return NetSpec(self.name, inputs, outputs, arena, scratch, weights)
 
     def _invoke(self, spec: NetSpec, kernels: list[KernelInfo]) -> str:

@@ -1,11 +1,13 @@
-"""Every kernel on arm64, under qemu, against the oracle: all cases in one program."""
+"""Every kernel on other CPUs, under qemu, against the oracle: all cases in one program."""
 
 from __future__ import annotations
 
 import subprocess
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mbc.backends.llvm.codegen import emit_object
 from mbc.backends.llvm.link import LinkTarget, Zig, link_executable
@@ -16,8 +18,33 @@ from mbc.targets.target import Target
 from tests.backends.kernel_cases import arithmetic_cases, exact_cases
 from tests.backends.kernel_check import TOLERANCE, place_without_overlap, relative_error
 
-ARM64 = Target("arm64", "aarch64-unknown-linux-gnu", "cortex-a53", "neon")
-LINK = LinkTarget("aarch64-linux-musl", "elf", "aarch64")
+
+@dataclass(frozen=True)
+class Machine:
+    """A target, how its programs are linked, and who runs them."""
+
+    target: Target
+    link: LinkTarget
+    qemu: str
+
+
+MACHINES = {
+    machine.target.name: machine
+    for machine in (
+        Machine(
+            Target("arm64", "aarch64-unknown-linux-gnu", "cortex-a53", "neon"),
+            LinkTarget("aarch64-linux-musl"),
+            "qemu-aarch64-static",
+        ),
+        Machine(
+            Target(
+                "armv7", "armv7a-unknown-linux-gnueabihf", "cortex-a7", "neon32", ("+neon", "+vfp4")
+            ),
+            LinkTarget("arm-linux-musleabihf"),
+            "qemu-arm-static",
+        ),
+    )
+}
 
 MAIN = """
 #include <stdio.h>
@@ -62,7 +89,7 @@ def _weights(lowered: LoweredNet) -> str:
     return f"{attributes} const unsigned {lowered.spec.name}_weights[] = {{{words}}};"
 
 
-def _build(nets: list[LoweredNet], folder: Path) -> Path:
+def _build(nets: list[LoweredNet], folder: Path, machine: Machine) -> Path:
     main, weights, program = folder / "main.c", folder / "weights.c", folder / "kernels"
     declarations, calls = "\n".join(map(_declaration, nets)), "\n".join(map(_call, nets))
     main.write_text(MAIN.format(declarations=declarations, calls=calls))
@@ -71,7 +98,7 @@ def _build(nets: list[LoweredNet], folder: Path) -> Path:
     for net in nets:
         objects.append(folder / f"{net.spec.name}.o")
         objects[-1].write_bytes(emit_object(net))
-    link_executable([main, weights, *objects], program, LINK, Zig())
+    link_executable([main, weights, *objects], program, machine.link, Zig())
     return program
 
 
@@ -80,24 +107,26 @@ def _inputs(graph: Graph) -> dict[str, np.ndarray]:
     return {v.name: rng.standard_normal(v.type.shape, np.float32) for v in graph.inputs}
 
 
-def test_kernels_agree_with_the_oracle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", MACHINES)
+def test_kernels_agree_with_the_oracle(tmp_path: Path, name: str) -> None:
+    machine = MACHINES[name]
     names, graphs, nets = [], [], []
-    for number, (name, build) in enumerate([*arithmetic_cases(), *exact_cases()]):
+    for number, (case, build) in enumerate([*arithmetic_cases(), *exact_cases()]):
         graph = build()
         graph.name = f"case{number}"
-        place_without_overlap(graph, ARM64)
-        names.append(name)
+        place_without_overlap(graph, machine.target)
+        names.append(case)
         graphs.append(graph)
-        nets.append(lower(graph, ARM64))
-    program = _build(nets, tmp_path)
+        nets.append(lower(graph, machine.target))
+    program = _build(nets, tmp_path, machine)
     given = [_inputs(graph) for graph in graphs]
     data = b"".join(array.tobytes() for inputs in given for array in inputs.values())
-    command = ["qemu-aarch64-static", "-cpu", ARM64.cpu, str(program)]
+    command = [machine.qemu, "-cpu", machine.target.cpu, str(program)]
     done = subprocess.run(command, input=data, capture_output=True, check=True)
     results, errors = np.frombuffer(done.stdout, np.float32), {}
-    for name, graph, inputs in zip(names, graphs, given, strict=True):
+    for case, graph, inputs in zip(names, graphs, given, strict=True):
         for wanted in run(graph, inputs).values():
             actual, results = np.split(results, [wanted.size])
-            errors[name] = relative_error(actual.reshape(wanted.shape), wanted)
-    assert {name: e for name, e in errors.items() if not e <= TOLERANCE} == {}
+            errors[case] = relative_error(actual.reshape(wanted.shape), wanted)
+    assert {case: e for case, e in errors.items() if not e <= TOLERANCE} == {}
     assert results.size == 0

@@ -92,9 +92,8 @@ def _copy(f: Function, source: str, target: str, length: int) -> None:
         return [f.offset(p, step) for p in at]
 
     at = f.loop(0, whole, [("ptr", source), ("ptr", target)], vector)
-    for lane in range(tail):
-        element = f.op(f"load float, ptr {f.offset(at[0], 4 * lane)}, align 4")
-        f.emit(f"store float {element}, ptr {f.offset(at[1], 4 * lane)}, align 4")
+    if tail:
+        store(f, load(f, at[0], 0, tail), at[1], 0, tail)
 
 
 def build_element_copy(site: Site) -> Kernel:
