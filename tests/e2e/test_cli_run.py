@@ -217,3 +217,35 @@ def test_the_python_api_raises_diagnostics(tiny: Path) -> None:
         api.compile(tiny, level=4)
     with pytest.raises(MbcError, match="E0110"):
         api.compile(tiny, params={"widht": 8})
+
+
+PAIR = """\
+from mbc.frontends.dsl import Net, Tensor, network
+
+
+@network
+def pair(nn: Net, *, channels: int = 12) -> dict[str, Tensor]:
+    left = nn.input(6, 6, channels, name="left")
+    right = nn.input(6, 6, channels, name="right")
+    both = nn.relu(nn.add(left, right))
+    return {"map": both, "scores": nn.global_avg_pool(both)}
+"""
+
+
+def test_several_inputs_and_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pair.py").write_text(PAIR)
+    left, right = tensor(1, 6, 6, 12), tensor(1, 6, 6, 12, seed=1)
+    np.save("l.npy", left)
+    np.save("r.npy", right)
+    inputs = ("--input", "l.npy", "--input", "r.npy")
+    done("run", "pair.py", *inputs, "--output", "map.npy", "--output", "scores.npy")
+    expected = np.maximum(left + right, 0)
+    assert np.array_equal(np.load("map.npy"), expected)
+    assert relative_error(np.load("scores.npy"), expected.mean((1, 2))) <= 1e-6
+    lines = done("run", "pair.py", *inputs).out.splitlines()
+    assert [line.split()[0] for line in lines[:3]] == ["map", "scores", "#"]
+    results = api.compile("pair.py")(left, right=right)
+    assert isinstance(results, dict)
+    assert set(results) == {"map", "scores"}
+    assert mbc("run", "pair.py", "--input", "l.npy").status == 2
