@@ -17,7 +17,7 @@ from itertools import product
 from typing import ClassVar
 
 from mbc.ir.graph import Graph, Node
-from mbc.ir.views import ChannelView, Value
+from mbc.ir.views import ChannelView, Place, Value
 from mbc.passmgr.passes import PassContext, PassResult
 from mbc.targets.backend import Backend
 
@@ -65,11 +65,11 @@ class PlanMemory:
         buffers = lifetimes(graph, context.backend)
         offsets, arena = place(buffers)
         planned = {value: offsets[buffer] for buffer in buffers for value in buffer.values}
-        before = (graph.arena_bytes, [value.offset for value in _values(graph)])
+        before = (graph.arena_bytes, [value.place for value in _values(graph)])
         graph.arena_bytes = arena
         for value in _values(graph):
-            value.offset = planned.get(value)
-        after = (graph.arena_bytes, [value.offset for value in _values(graph)])
+            value.place = Place(planned[value]) if value in planned else None
+        after = (graph.arena_bytes, [value.place for value in _values(graph)])
         bound = max((size for _, size in live_bytes(buffers)), default=0)
         ratio = f", {arena / bound:.3f} times" if bound else ", which is"
         result.note(f"arena of {arena} bytes{ratio} the most that is alive at once ({bound})")

@@ -21,6 +21,7 @@ class FakeBackend:
     residuals: bool = True
     alias: bool = True
     fused: float = 0.9
+    overlap: int | None = None
 
     @property
     def name(self) -> str:
@@ -54,3 +55,7 @@ class FakeBackend:
         """Elementwise ops may write over what they read, convolutions over their residual."""
         elementwise = isinstance(node.op, Relu | Relu6 | Add | BatchNorm)
         return self.alias and (elementwise or (isinstance(node.op, Conv2d) and slot == 3))
+
+    def overlap_bytes(self, node: Node, slot: int) -> int | None:
+        """Fused nodes may write over what they have read."""
+        return self.overlap if isinstance(node.op, Fused) else None

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import Act, TensorType
-from mbc.ir.views import ChannelMap, ChannelView, Value
+from mbc.ir.views import ChannelMap, ChannelView, Place, Value
 from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
@@ -191,5 +191,8 @@ class _Builder:
         offset = 0
         for node in graph.topo():
             for result in node.results:
-                result.offset, offset = offset, offset + result.type.bytes
+                channels = result.type.channels
+                pitch = self.draw(st.none() | st.integers(channels, channels + 5))
+                result.place = Place(offset, pitch)
+                offset += 4 * (pitch or channels) * (result.type.elements // channels)
         graph.arena_bytes = offset

@@ -8,13 +8,20 @@ from dataclasses import dataclass
 from mbc.backends.llvm.cost import predict_cycles
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
-from mbc.backends.llvm.kernels.chain import Chain, chain_nodes, chain_refusal, plan_chain
+from mbc.backends.llvm.kernels.chain import (
+    Chain,
+    chain_nodes,
+    chain_refusal,
+    overlap_bytes,
+    plan_chain,
+    slots_of,
+)
 from mbc.backends.llvm.kernels.elementwise import build_elementwise
 from mbc.backends.llvm.kernels.linear import RESIDUAL, build_pointwise, is_gemm_rows, pointwise_gemm
 from mbc.backends.llvm.kernels.move import build_channel_copy, build_element_copy
 from mbc.backends.llvm.kernels.patches import build_patch_conv, patches_of
 from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
-from mbc.backends.llvm.kernels.stream import build_stream, slots_of
+from mbc.backends.llvm.kernels.stream import build_stream
 from mbc.backends.llvm.kernels.windows import build_window, window_of
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
@@ -169,6 +176,12 @@ class LlvmBackend:
                 return slot == residual and self._stores_exactly(chain_nodes(node)[-1])
             case _:
                 return False
+
+    def overlap_bytes(self, node: Node, slot: int) -> int | None:
+        """Chains make their rows in order and read none again."""
+        if not isinstance(node.op, Fused) or self._buffers(node)[slot].type.shape[0] > 1:
+            return None
+        return overlap_bytes(self._chain(node), slots_of(node), slot, self._buffers(node)[slot])
 
     def _stores_exactly(self, node: Node) -> bool:
         groups = node.op.groups if isinstance(node.op, Conv2d) else 1

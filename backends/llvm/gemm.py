@@ -87,8 +87,8 @@ class Gemm:
 
     `groups` has the runs of A of each group; each group makes `columns` columns, stored one group
     after the other. Pitches are in bytes from row to row. A group's last vector is stored whole
-    where the row has room: it may spill into columns that the next group of the same task
-    overwrites, or into padding; it is stored narrow where it would reach the next row.
+    where the row has `room` (in floats): it may spill into columns that the next group of the same
+    task overwrites, or into padding; else it is stored narrow.
     """
 
     isa: Isa
@@ -97,6 +97,7 @@ class Gemm:
     groups: tuple[tuple[Run, ...], ...]
     columns: int
     out_pitch: int
+    room: int
     act: Act = Act.NONE
     residual_pitch: int | None = None
 
@@ -141,9 +142,8 @@ class Gemm:
     @property
     def whole_groups(self) -> int:
         """How many groups, from the first, store whole vectors only."""
-        group, stored = 4 * self.columns, sum(self.widths) * self.isa.vector_bytes
-        room = min(self.out_pitch, self.residual_pitch or self.out_pitch)
-        fitting = (room - stored) // group + 1 if room >= stored else 0
+        stored = sum(self.widths) * self.isa.lanes
+        fitting = (self.room - stored) // self.columns + 1 if self.room >= stored else 0
         return (
             len(self.groups)
             if self.columns % self.isa.lanes == 0

@@ -122,6 +122,8 @@ class _Lowering:
     def _buffer(self, value: Value) -> Buffer:
         if value in self.external:
             return Buffer.dense(value.type)
+        if value.place is not None and value.place.pitch is not None:
+            return Buffer.shared(value.type, value.place.pitch)
         return Buffer.in_arena(value.type, self.isa)
 
     def _wrapper(self, number: int, node: Node, kernel: Kernel) -> str:

@@ -35,8 +35,8 @@ class Part:
 @dataclass(frozen=True)
 class Window:
     """A window op on one image. Pitches are in bytes from pixel to pixel. A part's last vector is
-    read and written whole where the pixel has room, else narrow; what it writes too far, the next
-    part overwrites."""
+    read and written whole where the pixel has room (`out_room` floats of an output pixel), else
+    narrow; what it writes too far, the next part overwrites."""
 
     isa: Isa
     kind: Literal["depthwise", "max", "avg"]
@@ -50,6 +50,7 @@ class Window:
     pad: tuple[int, int, int, int]
     dilation: tuple[int, int]
     out_pixel: int
+    out_room: int
     act: Act = Act.NONE
     count_pad: bool = False
 
@@ -165,7 +166,7 @@ def _emit_tile(
     for index, part in enumerate(window.parts):
         across = f.binary("mul", first, part.pixel)
         at = {ky: f.offset(f"%x{index}_{ky}", across) for ky in rows}
-        tile = Tile(window, part, rows, run, window.out_pixel // 4 - done)
+        tile = Tile(window, part, rows, run, window.out_room - done)
         weights = _emit_part(f, tile, at, weights, f.offset(out, 4 * done))
         done += part.channels
 

@@ -273,7 +273,7 @@ class Graph:
             ]
             new = copy.add(node.op, operands, locations=node.locations)
             for old, result in zip(node.results, new.results, strict=True):
-                result.offset = old.offset
+                result.place = old.place
                 moved[old] = ChannelView.of(result)
         copy.set_outputs([view.substitute(moved) for view in self.outputs], self.output_names)
         copy.arena_bytes = self.arena_bytes

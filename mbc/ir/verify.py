@@ -146,10 +146,17 @@ def _placement_problems(graph: Graph, defined: set[Value]) -> Iterator[Diagnosti
     for value in sorted(defined, key=lambda value: value.offset or 0):
         if value.offset is None:
             continue
-        end = value.offset + value.type.bytes
+        end = value.offset + _placed_bytes(value)
         if value.offset < 0 or (arena is not None and end > arena):
             limits = f"an arena of {arena} bytes" if arena is not None else "any arena"
             yield Diagnostic("E0313", f"{value!r} at {value.offset} lies outside {limits}")
+
+
+def _placed_bytes(value: Value) -> int:
+    """From the first to the last element, without padding after it."""
+    pitch = value.place.pitch if value.place else None
+    channels = value.type.channels
+    return 4 * ((value.type.elements // channels - 1) * (pitch or channels) + channels)
 
 
 def _constant_problems(graph: Graph) -> Iterator[Diagnostic]:

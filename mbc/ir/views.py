@@ -18,13 +18,30 @@ from itertools import groupby
 from mbc.ir.types import TensorType
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a value lies in the arena: byte offset, and floats from pixel to pixel where it shares
+    its pixels with other values (None: as the backend pads it)."""
+
+    offset: int
+    pitch: int | None = None
+
+    def __str__(self) -> str:
+        return f"at {self.offset}" + (f" pitch {self.pitch}" if self.pitch else "")
+
+
 @dataclass(eq=False)
 class Value:
-    """A tensor in a graph; compared by identity. `offset` is its byte offset in the arena."""
+    """A tensor in a graph; compared by identity."""
 
     name: str
     type: TensorType
-    offset: int | None = field(default=None)
+    place: Place | None = field(default=None)
+
+    @property
+    def offset(self) -> int | None:
+        """Byte offset in the arena, None for what does not lie there."""
+        return None if self.place is None else self.place.offset
 
     def __repr__(self) -> str:
         return f"%{self.name}: {self.type}"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mbc.ir.op import Op, OpError, OperandSpec, require
+from mbc.ir.op import Op, OperandSpec, OpError, require
 from mbc.ir.types import Act, TensorType
 from mbc.ops.linear import check_vector, present
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.graph import Graph
-from mbc.ir.op import Op, OpError, OperandSpec
+from mbc.ir.op import Op, OperandSpec, OpError
 from mbc.ir.types import TensorType
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mbc.ir.op import Op, OpError, OperandSpec, require
+from mbc.ir.op import Op, OperandSpec, OpError, require
 from mbc.ir.types import Act, TensorType
 from mbc.ops.window import Pad, Pair, window_output
 
@@ -73,11 +73,12 @@ class Conv2d(Op):
 
 
 def _check_channels(x: TensorType, weight: TensorType, groups: int) -> None:
-    kh, kw, per_group, outputs = weight.shape
+    *_, per_group, outputs = weight.shape
     require(groups >= 1, f"groups must be positive, found {groups}")
     if x.channels % groups or outputs % groups:
         raise OpError(
-            f"groups do not divide the channels: {groups} groups, {x.channels} inputs, {outputs} outputs",
+            f"groups do not divide the channels: {groups} groups, "
+            f"{x.channels} inputs, {outputs} outputs",
             f"x has {x.channels} channels, the result {outputs}",
             "groups must divide both input and output channels",
             code="E0204",

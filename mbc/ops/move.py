@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
-from mbc.ir.op import Op, OpError, OperandSpec, require
+from mbc.ir.op import Op, OperandSpec, OpError, require
 from mbc.ir.types import TensorType
 from mbc.ops.linear import present
 

@@ -14,7 +14,7 @@ from mbc.ir.graph import Constant, Graph
 from mbc.ir.text.module import write_dump
 from mbc.ir.text.parser import parse
 from mbc.ir.text.printer import print_graph, renumber
-from mbc.ir.views import Value
+from mbc.ir.views import Place, Value
 from mbc.passmgr.passes import Pass, PassContext, PassResult, Pipeline
 from mbc.passmgr.pipeline import spec_of
 
@@ -110,20 +110,20 @@ def _run(
     return record
 
 
-def _plan(graph: Graph) -> dict[Value, int]:
+def _plan(graph: Graph) -> dict[Value, Place]:
     """The memory plan: where values lie in the arena."""
     values = (value for node in graph.topo() for value in node.results)
-    return {value: value.offset for value in values if value.offset is not None}
+    return {value: value.place for value in values if value.place is not None}
 
 
-def _drop_stale_plan(graph: Graph, before: dict[Value, int]) -> None:
+def _drop_stale_plan(graph: Graph, before: dict[Value, Place]) -> None:
     """A memory plan does not outlive an edit: forget it unless the pass has made a new one."""
     now = _plan(graph)
-    if not before or any(before.get(value) != offset for value, offset in now.items()):
+    if not before or any(before.get(value) != place for value, place in now.items()):
         return
     graph.arena_bytes = None
     for value in now:
-        value.offset = None
+        value.place = None
 
 
 @dataclass(frozen=True)

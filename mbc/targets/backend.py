@@ -51,4 +51,8 @@ class Backend(Protocol):
         """Bytes of an arena buffer that holds a value, with the backend's padding."""
 
     def may_alias(self, node: Node, slot: int) -> bool:
-        """Whether the node may write its result over the operand at a slot."""
+        """Whether the node may write its result over the operand at a slot, at the same address."""
+
+    def overlap_bytes(self, node: Node, slot: int) -> int | None:
+        """Run by one thread, the node may write over what it has read of the operand at a slot if
+        the result begins at least so many bytes before the operand; None if it may not."""

@@ -13,7 +13,7 @@ from mbc.ir.op import OpError
 from mbc.ir.text import print_graph
 from mbc.ir.types import Act, TensorType
 from mbc.ir.verify import verify
-from mbc.ir.views import ChannelMap, ChannelView, Value
+from mbc.ir.views import ChannelMap, ChannelView, Place, Value
 from mbc.ops.elementwise import Add, Relu, Relu6
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d
@@ -205,7 +205,7 @@ def test_unbound_constants_have_no_array() -> None:
 
 def test_a_clone_is_equal_and_apart() -> None:
     graph, outer, _ = weighted()
-    graph.arena_bytes, graph.topo()[0].result.offset = 1024, 64
+    graph.arena_bytes, graph.topo()[0].result.place = 1024, Place(64)
     copy = graph.clone()
     assert print_graph(copy) == print_graph(graph)
     assert copy.constants()["outer"] is outer

@@ -11,7 +11,7 @@ from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
-from mbc.ir.views import ChannelView, Value
+from mbc.ir.views import ChannelView, Place, Value
 from mbc.ops.elementwise import Add, Relu
 from mbc.ops.linear import Conv2d
 from mbc.passes.plan_memory import PlanMemory
@@ -118,7 +118,7 @@ def test_the_judge_notices_a_bad_plan() -> None:
     graph = random_graph(3, 12)
     plan(graph, FakeBackend(alias=False))
     for value in (result for node in graph.topo() for result in node.results):
-        value.offset = None if value.offset is None else 0
+        value.place = None if value.place is None else Place(0)
     with pytest.raises(AssertionError):
         Arena(graph, FakeBackend(alias=False)).run()
 

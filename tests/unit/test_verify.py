@@ -9,7 +9,7 @@ from mbc.diag import Location, MbcError
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
-from mbc.ir.views import ChannelMap, ChannelView, Segment, Value
+from mbc.ir.views import ChannelMap, ChannelView, Place, Segment, Value
 from mbc.ops.elementwise import Add, Relu
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d
@@ -209,12 +209,12 @@ def test_operands_of_a_body() -> None:
 
 def test_the_arena() -> None:
     graph, (first, second) = chain()
-    first.result.offset, second.result.offset = 0, IMAGE.bytes
+    first.result.place, second.result.place = Place(0), Place(IMAGE.bytes)
     graph.arena_bytes = 2 * IMAGE.bytes
     verify(graph)
     graph.arena_bytes -= 1
     assert problems(graph) == ["E0313: %1: f32[1,4,4,8] at 512 lies outside an arena of 1023 bytes"]
-    graph.arena_bytes, first.result.offset = None, -4
+    graph.arena_bytes, first.result.place = None, Place(-4)
     assert problems(graph) == ["E0313: %0: f32[1,4,4,8] at -4 lies outside any arena"]
 
 

@@ -20,21 +20,28 @@ from mbc.ir.types import TensorType
 
 @dataclass(frozen=True)
 class Buffer:
-    """A tensor in memory: `pitch` floats from pixel to pixel, at least its channels. The caller's
-    tensors are dense, those in the arena are padded to whole vectors."""
+    """A tensor in memory: `pitch` floats from pixel to pixel, the first `room` of which are its own
+    to overwrite. The caller's tensors are dense, those in the arena are padded to whole vectors
+    unless they share their pixels with others."""
 
     type: TensorType
     pitch: int
+    room: int
 
     @staticmethod
     def dense(type: TensorType) -> Buffer:
         """As the caller keeps it."""
-        return Buffer(type, type.channels)
+        return Buffer(type, type.channels, type.channels)
 
     @staticmethod
     def in_arena(type: TensorType, isa: Isa) -> Buffer:
         """With every pixel padded to whole vectors."""
-        return Buffer(type, isa.padded(type.channels))
+        return Buffer(type, isa.padded(type.channels), isa.padded(type.channels))
+
+    @staticmethod
+    def shared(type: TensorType, pitch: int) -> Buffer:
+        """Among other tensors in pixels of `pitch` floats."""
+        return Buffer(type, pitch, type.channels)
 
     @property
     def pixels(self) -> int:
@@ -58,7 +65,7 @@ class Buffer:
 
     def is_padded(self, isa: Isa) -> bool:
         """Whether each pixel has room for whole vectors."""
-        return self.pitch >= isa.padded(self.type.channels)
+        return self.room >= isa.padded(self.type.channels)
 
 
 class Library:

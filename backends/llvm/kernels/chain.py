@@ -200,3 +200,56 @@ def row_window(node: Node) -> tuple[int, int, int]:
             return stride[0], pad[0], kernel
         case _:
             return 1, 0, 1
+
+
+@dataclass(frozen=True)
+class Slots:
+    """Which operands of a fused node are the chain's input and its residual."""
+
+    x: int
+    residual: int | None
+
+
+def slots_of(node: Node) -> Slots:
+    """The operands' roles."""
+    assert isinstance(node.op, Fused)
+    first, *_, last = (*chain_nodes(node), *chain_nodes(node)[-1:])
+    inputs = node.op.body.inputs
+    residual = last.operands[RESIDUAL] if len(last.operands) > RESIDUAL else None
+    held = inputs.index(residual.value) if isinstance(residual, ChannelView) else None
+    return Slots(inputs.index(first.view(0).value), held)
+
+
+def overlap_bytes(chain: Chain, slots: Slots, slot: int, x: Buffer) -> int:
+    """How far before an operand the result must begin so that no store overwrites rows that are
+    read later: the most that the end of what is stored is ahead of the first row still needed."""
+    last = chain.stages[-1]
+    step = chain.turn if isinstance(last.plan, Gemm) else 1
+    ahead = [0]
+    for start in range(0, last.height, step):
+        row = _still_needed(chain, slots, slot, start, start + step)
+        if row is not None:
+            ahead.append((start + step) * last.out.row_bytes - row * x.row_bytes)
+    return max(ahead)
+
+
+def _still_needed(chain: Chain, slots: Slots, slot: int, start: int, stop: int) -> int | None:
+    """First row of an operand that is read while output rows start … stop-1 are stored, or after;
+    None if no row is."""
+    rows = []
+    if slot == slots.residual:
+        rows.append(start)
+    if slot == slots.x:
+        # a chain of one op reads its operand while it stores
+        following = start if len(chain.stages) == 1 else stop
+        if following < chain.stages[-1].height:
+            rows.append(_first_input_row(chain, following))
+    return min(rows, default=None)
+
+
+def _first_input_row(chain: Chain, row: int) -> int:
+    """First row of the chain's input that an output row depends on."""
+    for stage in reversed(chain.stages):
+        stride, pad, _ = row_window(stage.node)
+        row = max(row * stride - pad, 0)
+    return row

@@ -82,6 +82,7 @@ def pointwise_gemm(
         group_order(node.view(0), groups).runs,
         out.type.channels // groups,
         out.pixel_bytes,
+        min(out.room, residual.room if residual else out.room),
         node.op.act,
         residual.pixel_bytes if residual else None,
     )

@@ -106,6 +106,7 @@ def patch_gemm(isa: Isa, patches: Patches, out: Buffer, residual: Buffer | None)
         patches.runs(),
         patches.out.channels // op.groups,
         out.pixel_bytes,
+        min(out.room, residual.room if residual else out.room),
         op.act,
         residual.pixel_bytes if residual else None,
     )

@@ -18,11 +18,11 @@ from mbc.backends.llvm.kernels.chain import (
     COUNTER_BYTES,
     Chain,
     Stage,
-    chain_nodes,
     plan_chain,
     row_window,
+    slots_of,
 )
-from mbc.backends.llvm.kernels.linear import RESIDUAL, pack_pointwise, shape_name
+from mbc.backends.llvm.kernels.linear import pack_pointwise, shape_name
 from mbc.backends.llvm.kernels.patches import (
     Patches,
     clear_borders,
@@ -31,27 +31,7 @@ from mbc.backends.llvm.kernels.patches import (
 )
 from mbc.backends.llvm.kernels.windows import define_rows, pack_window, window_name
 from mbc.backends.llvm.window import Rows, Window, emit_row, image_rows
-from mbc.ir.graph import Node
-from mbc.ir.views import ChannelView
 from mbc.ops import Fused
-
-
-@dataclass(frozen=True)
-class Slots:
-    """Which operands of a fused node are the chain's input and its residual."""
-
-    x: int
-    residual: int | None
-
-
-def slots_of(node: Node) -> Slots:
-    """The operands' roles."""
-    assert isinstance(node.op, Fused)
-    first, *_, last = (*chain_nodes(node), *chain_nodes(node)[-1:])
-    inputs = node.op.body.inputs
-    residual = last.operands[RESIDUAL] if len(last.operands) > RESIDUAL else None
-    held = inputs.index(residual.value) if isinstance(residual, ChannelView) else None
-    return Slots(inputs.index(first.view(0).value), held)
 
 
 def build_stream(site: Site) -> Kernel:

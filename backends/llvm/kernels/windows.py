@@ -32,17 +32,18 @@ def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> W
     _, height, width, _ = view.type.shape
     _, out_height, out_width, _ = out.type.shape
     sizes = (height, width, out_height, out_width, view_parts(view, sources))
+    place = (out.pixel_bytes, out.room)
     match node.op:
         case Conv2d() as op:
             kh, kw = present(node.operand_types[1]).shape[:2]
             shape = ((kh, kw), op.stride, op.pad, op.dilation)
-            return Window(isa, "depthwise", *sizes, *shape, out.pixel_bytes, op.act)
+            return Window(isa, "depthwise", *sizes, *shape, *place, op.act)
         case MaxPool() as op:
             shape = (op.kernel, op.stride, op.pad, (1, 1))
-            return Window(isa, "max", *sizes, *shape, out.pixel_bytes)
+            return Window(isa, "max", *sizes, *shape, *place)
         case AvgPool() as op:
             shape = (op.kernel, op.stride, op.pad, (1, 1))
-            return Window(isa, "avg", *sizes, *shape, out.pixel_bytes, Act.NONE, op.count_pad)
+            return Window(isa, "avg", *sizes, *shape, *place, Act.NONE, op.count_pad)
         case _:
             raise TypeError(f"{node.op.mnemonic} has no window")
 
@@ -51,7 +52,7 @@ def view_parts(view: ChannelView, sources: Sequence[Buffer]) -> tuple[Part, ...]
     """The segments of a view in storage order as parts."""
     buffers = dict(zip(view.values, sources, strict=True))
     return tuple(
-        Part(s.length, buffers[s.value].pixel_bytes, buffers[s.value].pitch - s.start)
+        Part(s.length, buffers[s.value].pixel_bytes, buffers[s.value].room - s.start)
         for s in view.segments
     )
 

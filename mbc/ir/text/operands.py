@@ -14,7 +14,7 @@ from mbc.ir.text.lexer import Kind, Token
 from mbc.ir.text.printer import symbol
 from mbc.ir.types import DType, TensorType
 from mbc.ir.verify import view_problems
-from mbc.ir.views import ChannelMap, ChannelView, Segment, Value
+from mbc.ir.views import ChannelMap, ChannelView, Place, Segment, Value
 
 MAX_RANK = 8
 MAX_ELEMENTS = 2**40
@@ -63,15 +63,18 @@ class OperandParser:
             raise self.cursor.fail("E0306", limits, word, self.cursor.previous)
         return TensorType(shape, DType(word.text))
 
-    def placed_type(self) -> tuple[TensorType, int | None]:
-        """The type of a value, with `at OFFSET` where it has a place in the arena."""
+    def placed_type(self) -> tuple[TensorType, Place | None]:
+        """The type of a value, with `at OFFSET` (and `pitch FLOATS`) where it lies in the arena."""
         start = self.cursor.token
         type = self.type()
         if type.channels > MAX_CHANNELS:
             message = f"a value has at most {MAX_CHANNELS} channels, found {type.channels}"
             raise self.cursor.fail("E0306", message, start, self.cursor.previous)
         self._count(type.channels, start)
-        return type, self.cursor.integer() if self.cursor.accept("at") else None
+        if not self.cursor.accept("at"):
+            return type, None
+        offset = self.cursor.integer()
+        return type, Place(offset, self.cursor.integer() if self.cursor.accept("pitch") else None)
 
     # operands
 

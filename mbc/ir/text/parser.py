@@ -18,7 +18,7 @@ from mbc.ir.text.lexer import Kind, Source, Token
 from mbc.ir.text.operands import MAX_RANK, OperandParser, PoisonedError, Scope
 from mbc.ir.types import TensorType
 from mbc.ir.verify import listed, role_problems
-from mbc.ir.views import ChannelView
+from mbc.ir.views import ChannelView, Place
 from mbc.ops import OPS
 from mbc.ops.fused import Fused
 
@@ -104,9 +104,9 @@ class _Parser(OperandParser):
     def _parameter(self, scope: Scope) -> None:
         name = self._new_name(scope)
         self.cursor.expect(":")
-        type, offset = self.placed_type()
+        type, place = self.placed_type()
         value = scope.graph.add_input(name.text[1:], type)
-        value.offset = offset
+        value.place = place
         scope.define(value.name, value)
 
     def _new_name(self, scope: Scope) -> Token:
@@ -233,11 +233,11 @@ class _Parser(OperandParser):
         self._check_names(scope, statement, len(inferred))
         span = self.cursor.source.span(statement.start, self.cursor.previous)
         node = scope.graph.add(op, operands, locations=(span,))
-        for name, value, (_, offset) in zip(statement.names, node.results, declared, strict=True):
-            value.offset = offset
+        for name, value, (_, place) in zip(statement.names, node.results, declared, strict=True):
+            value.place = place
             scope.define(name.text[1:], value)
 
-    def _types(self) -> list[tuple[TensorType, int | None]]:
+    def _types(self) -> list[tuple[TensorType, Place | None]]:
         types = [self.placed_type()]
         while self.cursor.accept(","):
             types.append(self.placed_type())

@@ -128,7 +128,7 @@ def _return(graph: Graph, names: Names) -> str:
 
 
 def _placement(value: Value) -> str:
-    return "" if value.offset is None else f" at {value.offset}"
+    return "" if value.place is None else f" {value.place}"
 
 
 def _fused(node: Node, op: Fused, names: Names) -> str:
