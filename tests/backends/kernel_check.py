@@ -14,7 +14,7 @@ from mbc.backends.llvm.lower import lower
 from mbc.interp import run
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.types import TensorType
-from mbc.ir.views import ChannelView, Value
+from mbc.ir.views import ChannelView, Place, Value
 from mbc.targets.target import Target
 
 
@@ -58,7 +58,7 @@ def place_without_overlap(graph: Graph, target: Target) -> None:
     for node in graph.topo():
         for value in node.results:
             if value not in outputs:
-                value.offset = offset
+                value.place = Place(offset)
                 size = Buffer.in_arena(value.type, isa_of(target)).bytes
                 offset += -(-size // 64) * 64
     graph.arena_bytes = offset
