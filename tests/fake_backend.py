@@ -51,6 +51,10 @@ class FakeBackend:
     def buffer_bytes(self, type: TensorType) -> int:
         return type.bytes
 
+    def reads_one_buffer(self, node: Node, slot: int) -> bool:
+        """Residuals and what fused nodes read."""
+        return isinstance(node.op, Fused) or slot == 3
+
     def may_alias(self, node: Node, slot: int) -> bool:
         """Elementwise ops may write over what they read, convolutions over their residual."""
         elementwise = isinstance(node.op, Relu | Relu6 | Add | BatchNorm)

@@ -23,6 +23,7 @@ from mbc.backends.llvm.kernels.patches import build_patch_conv, patches_of
 from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
 from mbc.backends.llvm.kernels.stream import build_stream
 from mbc.backends.llvm.kernels.windows import build_window, window_of
+from mbc.backends.llvm.storage import as_one_buffer, is_concatenation
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
@@ -70,6 +71,9 @@ BUILDERS: dict[type[Op], Builder] = {
 }
 
 
+GATHERING = (build_window, build_global_pool)
+
+
 def builder_of(node: Node) -> Builder:
     """The kernel family of a node."""
     if not isinstance(node.op, Conv2d):
@@ -97,7 +101,8 @@ class LlvmBackend:
 
     def supports(self, node: Node) -> Support:
         """Any view is read by 1x1 convolutions, dense layers and channel copies; views without
-        reordering by depthwise convolutions and pools; all else reads whole values as stored."""
+        reordering by depthwise convolutions and pools; all else reads whole values, or
+        concatenations of them that share a buffer."""
         if isinstance(node.op, Fused):
             return self._supports_fused(node)
         if isinstance(node.op, Concat | Split | ChannelShuffle):
@@ -105,22 +110,37 @@ class LlvmBackend:
         for slot, operand in enumerate(node.operands):
             if not isinstance(operand, ChannelView) or operand.is_plain:
                 continue
-            in_order = builder_of(node) is build_window and operand.order.is_identity
-            if slot != 0 or not (is_gemm_rows(node) or in_order):
+            if self.reads_one_buffer(node, slot):
+                fits = is_concatenation(operand)
+            else:
+                fits = is_gemm_rows(node) or operand.order.is_identity
+            if not fits:
                 reason = f"{node.op.mnemonic} reads operand {slot} only as it is stored"
                 return Support(False, reason)
         return Support(True)
 
+    def reads_one_buffer(self, node: Node, slot: int) -> bool:
+        """All but what 1x1 convolutions, dense layers, windows and channel copies read first."""
+        if isinstance(node.op, Concat | Split | ChannelShuffle):
+            return False
+        return slot != 0 or not (is_gemm_rows(node) or builder_of(node) in GATHERING)
+
+    def _assumed(self, node: Node) -> Node:
+        """The node with concatenations that must lie in one buffer read from there."""
+        slots = [i for i in range(len(node.operands)) if self.reads_one_buffer(node, i)]
+        return as_one_buffer(node, slots)
+
     def _supports_fused(self, node: Node) -> Support:
         if refusal := chain_refusal(node):
             return Support(False, refusal)
-        if not all(view.is_plain for view in node.views):
+        if not all(map(is_concatenation, node.views)):
             return Support(False, "a fused kernel reads its operands only as they are stored")
         refusals = (support for inner in chain_nodes(node) if not (support := self.supports(inner)))
         return next(refusals, Support(True))
 
     def schedule(self, node: Node) -> object:
         """The GEMM, window or fused plan of a node; None for ops that have no choices."""
+        node = self._assumed(node)
         buffers = self._buffers(node)
         out = Buffer.in_arena(node.results[0].type, self.isa)
         if isinstance(node.op, Fused):
@@ -148,6 +168,7 @@ class LlvmBackend:
 
     def scratch_bytes(self, node: Node) -> int:
         """Scratch of one thread, in bytes."""
+        node = self._assumed(node)
         if isinstance(node.op, Fused):
             return self._chain(node).scratch_bytes
         if isinstance(node.op, Conv2d) and builder_of(node) is build_patch_conv:
@@ -157,7 +178,7 @@ class LlvmBackend:
 
     def predict(self, node: Node) -> Prediction:
         """Cycles of one core, and what bounds them."""
-        return predict_cycles(node, self.isa, self.target)
+        return predict_cycles(self._assumed(node), self.isa, self.target)
 
     def buffer_bytes(self, type: TensorType) -> int:
         """Bytes of a value in the arena: every pixel padded to whole vectors."""
@@ -179,7 +200,8 @@ class LlvmBackend:
 
     def overlap_bytes(self, node: Node, slot: int) -> int | None:
         """Chains make their rows in order and read none again."""
-        if not isinstance(node.op, Fused) or self._buffers(node)[slot].type.shape[0] > 1:
+        node = self._assumed(node)
+        if not isinstance(node.op, Fused) or node.result.type.shape[0] > 1:
             return None
         return overlap_bytes(self._chain(node), slots_of(node), slot, self._buffers(node)[slot])
 

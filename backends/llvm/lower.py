@@ -14,6 +14,7 @@ import numpy as np
 from mbc.backends.llvm.backend import builder_of
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site
+from mbc.backends.llvm.storage import stored
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView, Value
 from mbc.ops import Concat
@@ -100,7 +101,7 @@ class _Lowering:
 
     def run(self) -> LoweredNet:
         wrappers, kernels, scratch = [], [], 0
-        for number, node in enumerate(self.graph.topo()):
+        for number, node in enumerate(map(stored, self.graph.topo())):
             kernel = self._build(node)
             kernels.append(KernelInfo(kernel.function, node.op.mnemonic, _macs(node), kernel.tasks))
             wrappers.append(self._wrapper(number, node, kernel))

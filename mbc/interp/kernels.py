@@ -133,7 +133,7 @@ def avg_pool(op: AvgPool, x: Array) -> Results:
     count = window_sum(op, np.ones_like(x[:1, :, :, :1]))
     if op.count_pad:
         count = np.full_like(count, op.kernel[0] * op.kernel[1])
-    return (window_sum(op, x) / count,)
+    return (activate(window_sum(op, x) / count, op.act),)
 
 
 def global_avg_pool(op: GlobalAvgPool, x: Array) -> Results:

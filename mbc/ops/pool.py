@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.op import Op, require
-from mbc.ir.types import TensorType
+from mbc.ir.types import Act, TensorType
 from mbc.ops.linear import present
 from mbc.ops.window import Pad, Pair, window_output
 
@@ -40,11 +40,13 @@ class MaxPool(Pool):
 
 @dataclass(frozen=True)
 class AvgPool(Pool):
-    """Mean over each window. With `count_pad` padding counts as zeros, else it is left out."""
+    """Mean over each window, then the activation. With `count_pad` padding counts as zeros, else it
+    is left out."""
 
     mnemonic: ClassVar[str] = "avg_pool"
 
     count_pad: bool = False
+    act: Act = Act.NONE
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,10 @@ class Backend(Protocol):
     def buffer_bytes(self, type: TensorType) -> int:
         """Bytes of an arena buffer that holds a value, with the backend's padding."""
 
+    def reads_one_buffer(self, node: Node, slot: int) -> bool:
+        """Whether a concatenation of whole values that the node reads at a slot must lie in one
+        buffer, its parts side by side in each pixel; other views are gathered by the kernel."""
+
     def may_alias(self, node: Node, slot: int) -> bool:
         """Whether the node may write its result over the operand at a slot, at the same address."""
 

@@ -108,7 +108,11 @@ def gathered_windows(h: int, c: int) -> Iterator[Case]:
     def pooled(net: Net, x: Value) -> Value:
         return net.graph.add(MaxPool((3, 3), (1, 1), ONE), [inside(net, x)]).result
 
+    def mean(net: Net, x: Value) -> Value:
+        return net.graph.add(GlobalAvgPool(), [inside(net, x)]).result
+
     yield from _both(f"gather-dw-{h}-c{c}", (2, h, h, c), layer)
+    yield from _both(f"gather-mean-{h}-c{c}", (2, h, h, c), mean)
     yield from _both(f"gather-maxpool-{h}-c{c}", (2, h, h, c), pooled)
 
 
@@ -294,7 +298,7 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from fused(7, 13, 9, 1)
     yield from fused(12, 96, 384, 1, 8, 8, True)
     yield from chain_cases()
-    for op in (AvgPool((3, 3), (2, 2), ONE), AvgPool((3, 3), (2, 2), ONE, True)):
+    for op in (AvgPool((3, 3), (2, 2), ONE), AvgPool((3, 3), (2, 2), ONE, True, Act.RELU)):
         yield from pool(op, 11, 12, 9)
     yield from pool(GlobalAvgPool(), 7, 7, 72)
     yield from pool(GlobalAvgPool(), 3, 5, 77)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from mbc.backends.llvm.emitter import Count, Function, float_literal
 from mbc.backends.llvm.kernels.base import Kernel, Site
+from mbc.backends.llvm.kernels.windows import image_pointers, part_pointers, view_parts
 from mbc.backends.llvm.vectors import (
     LOWEST,
     arithmetic,
@@ -17,40 +18,49 @@ from mbc.backends.llvm.vectors import (
     splat_literal,
     store,
 )
+from mbc.backends.llvm.window import Part
 
 CHUNK = 8  # channel vectors summed side by side
 
 
 def build_global_pool(site: Site) -> Kernel:
-    """Mean over all pixels of an image; one task an image."""
-    x, out = site.input(0), site.output
-    images, height, width, channels = x.type.shape
-    f = site.kernel_function()
-    padded = x.is_padded(f.isa) and out.is_padded(f.isa)
-    tail = 0 if padded else channels % f.isa.lanes
-    whole = channels // f.isa.lanes if tail else f.isa.vectors(channels)
-    step, pixels = f.isa.vector_bytes, height * width
+    """Mean over all pixels of an image, part by part of the view; one task an image."""
+    view, out = site.node.view(0), site.output
+    images, height, width, channels = view.type.shape
+    f, pixels = site.kernel_function(), height * width
+    parts = view_parts(view, site.inputs[0])
 
     def image(index: Count, _: list[str]) -> Sequence[str]:
-        source = f.offset("%x0", f.binary("mul", index, pixels * x.pixel_bytes))
-        target = f.offset("%y0", f.binary("mul", index, out.pixel_bytes))
-
-        def chunk(_: Count, at: list[str]) -> Sequence[str]:
-            _emit_mean(f, at[0], at[1], x.pixel_bytes, pixels, CHUNK, None)
-            return [f.offset(at[0], CHUNK * step), f.offset(at[1], CHUNK * step)]
-
-        at = f.loop(0, whole // CHUNK, [("ptr", source), ("ptr", target)], chunk)
-        rest = whole % CHUNK
-        if rest:
-            _emit_mean(f, at[0], at[1], x.pixel_bytes, pixels, rest, None)
-        if tail:
-            ends = [f.offset(p, rest * step) for p in at]
-            _emit_mean(f, ends[0], ends[1], x.pixel_bytes, pixels, 1, tail)
+        starts = part_pointers(f, view, image_pointers(f, site, index))
+        target, done = f.offset("%y0", f.binary("mul", index, out.pixel_bytes)), 0
+        for part, start in zip(parts, starts, strict=True):
+            _emit_part(f, part, start, f.offset(target, 4 * done), pixels, out.room - done)
+            done += part.channels
         return []
 
     f.loop("%begin", "%end", [], image)
     name = site.library.define(f"f32_global_avg_pool_c{channels}_{height}x{width}", f)
     return Kernel(name, images)
+
+
+def _emit_part(f: Function, part: Part, x: str, out: str, pixels: int, room: int) -> None:
+    fits = f.isa.padded(part.channels) <= min(part.room, room)
+    whole, tail = divmod(part.channels, f.isa.lanes)
+    if fits and tail:
+        whole, tail = whole + 1, 0
+    step = f.isa.vector_bytes
+
+    def chunk(_: Count, at: list[str]) -> Sequence[str]:
+        _emit_mean(f, at[0], at[1], part.pixel, pixels, CHUNK, None)
+        return [f.offset(pointer, CHUNK * step) for pointer in at]
+
+    at = f.loop(0, whole // CHUNK, [("ptr", x), ("ptr", out)], chunk)
+    rest = whole % CHUNK
+    if rest:
+        _emit_mean(f, at[0], at[1], part.pixel, pixels, rest, None)
+    if tail:
+        ends = [f.offset(pointer, rest * step) for pointer in at]
+        _emit_mean(f, ends[0], ends[1], part.pixel, pixels, 1, tail)
 
 
 def _emit_mean(

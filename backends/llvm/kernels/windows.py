@@ -18,7 +18,6 @@ from mbc.backends.llvm.window import (
     row_functions,
 )
 from mbc.ir.graph import Node
-from mbc.ir.types import Act
 from mbc.ir.views import ChannelView
 from mbc.ops import AvgPool, Conv2d, MaxPool
 from mbc.ops.linear import present
@@ -43,7 +42,7 @@ def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> W
             return Window(isa, "max", *sizes, *shape, *place)
         case AvgPool() as op:
             shape = (op.kernel, op.stride, op.pad, (1, 1))
-            return Window(isa, "avg", *sizes, *shape, *place, Act.NONE, op.count_pad)
+            return Window(isa, "avg", *sizes, *shape, *place, op.act, op.count_pad)
         case _:
             raise TypeError(f"{node.op.mnemonic} has no window")
 

@@ -1,0 +1,78 @@
+"""Values that share their pixels: what a kernel may read as one buffer.
+
+The memory planner can place the parts of a concatenation side by side in the pixels of one buffer
+(`Place.pitch`). A view that reads such parts is then the view of a single stored tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterator, Sequence
+from dataclasses import replace
+
+from mbc.ir.graph import Node, Operand
+from mbc.ir.views import ChannelView, Value
+
+
+def is_concatenation(view: ChannelView) -> bool:
+    """Whether a view reads whole values one after the other."""
+    return view.order.is_identity and all(segment.is_whole for segment in view.segments)
+
+
+def as_one_buffer(node: Node, slots: Container[int]) -> Node:
+    """The node as it will be when concatenations that it reads at these slots share a buffer."""
+
+    def merged(slot: int, operand: Operand | None) -> Operand | None:
+        if not isinstance(operand, ChannelView) or slot not in slots or operand.is_plain:
+            return operand
+        return ChannelView.of(Value("storage", operand.type))
+
+    operands = tuple(merged(slot, operand) for slot, operand in enumerate(node.operands))
+    return replace(node, operands=operands)
+
+
+def stored(node: Node) -> Node:
+    """The node with neighbours in memory read as one value each, as the plan has placed them."""
+    operands = tuple(_stored(o) if isinstance(o, ChannelView) else o for o in node.operands)
+    return node if operands == node.operands else replace(node, operands=operands)
+
+
+def _stored(view: ChannelView) -> ChannelView:
+    homes = {}
+    for chain in _neighbours(view.values):
+        if len(chain) == 1:
+            continue
+        channels = sum(value.type.channels for value in chain)
+        home = Value("storage", chain[0].type.with_channels(channels), chain[0].place)
+        start = 0
+        for value in chain:
+            homes[value] = (home, start)
+            start += value.type.channels
+    if not homes:
+        return view
+    moved = [
+        (homes[value][0], homes[value][1] + channel) if value in homes else (value, channel)
+        for value, channel in view.channels
+    ]
+    return ChannelView.from_channels(moved)
+
+
+def _neighbours(values: Sequence[Value]) -> Iterator[list[Value]]:
+    """The values in chains of neighbours, each beginning where the one before it ends."""
+    sharing = [v for v in values if v.place is not None and v.place.pitch is not None]
+    yield from ([value] for value in values if value not in sharing)
+    chain: list[Value] = []
+    for value in sorted(sharing, key=lambda value: value.offset or 0):
+        if chain and not _follows(chain[-1], value):
+            yield chain
+            chain = []
+        chain.append(value)
+    if chain:
+        yield chain
+
+
+def _follows(before: Value, after: Value) -> bool:
+    if before.place is None or after.place is None:
+        return False
+    end = before.place.offset + before.type.dtype.bytes * before.type.channels
+    same = before.type.shape[:-1] == after.type.shape[:-1]
+    return same and before.place.pitch == after.place.pitch and end == after.place.offset
