@@ -10,6 +10,7 @@ from mbc.passes.fold_batch_norm import FoldBatchNorm
 from mbc.passes.fold_constants import FoldConstants
 from mbc.passes.fuse_activation import FuseActivation
 from mbc.passes.fuse_depthwise_pointwise import FuseDepthwisePointwise
+from mbc.passes.fuse_inverted_residual import FuseInvertedResidual
 from mbc.passes.fuse_residual_add import FuseResidualAdd
 from mbc.passes.plan_memory import PlanMemory
 from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
@@ -24,6 +25,7 @@ PASSES: tuple[type[Pass], ...] = (
     FuseActivation,
     FuseResidualAdd,
     RemapChannelShuffle,
+    FuseInvertedResidual,
     FuseDepthwisePointwise,
     PlanMemory,
 )
@@ -46,6 +48,7 @@ O2 = Pipeline(
                 FuseActivation(),
                 FuseResidualAdd(),
                 RemapChannelShuffle(),
+                FuseInvertedResidual(),
                 FuseDepthwisePointwise(),
             ),
         ),

@@ -1,0 +1,93 @@
+"""A whole block becomes one node whose kernel keeps the wide rows in cache: the inverted residual
+of MobileNetV2 (arXiv 1801.04381 §3.3), and ShuffleNet's units, which are made of the same three.
+
+    conv1x1(dwconv(conv1x1(x))) {residual=y} = fused inverted_residual(x, y)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from mbc.ir.graph import Graph, Node
+from mbc.passmgr.chains import (
+    cycles,
+    follower,
+    fused_chain,
+    is_depthwise_node,
+    is_pointwise_node,
+    judge,
+)
+from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.rewrite import merge, name_of
+
+
+@dataclass(frozen=True)
+class FuseInvertedResidual:
+    """Fuse expansion, depthwise convolution and projection of a block, where the backend can and
+    (with mode=auto) its cost model says that it beats the three, the last two fused or not."""
+
+    name: ClassVar[str] = "fuse-inverted-residual"
+    tolerance: ClassVar[float] = 0.0
+
+    mode: Literal["auto", "always", "never"] = "auto"
+
+    def run(self, graph: Graph, context: PassContext) -> PassResult:
+        """Fuse every block that qualifies."""
+        result = PassResult()
+        for node in graph.topo():
+            if is_depthwise_node(node):
+                self._visit(graph, context, node, result)
+        return result
+
+    def _visit(
+        self, graph: Graph, context: PassContext, depthwise: Node, result: PassResult
+    ) -> None:
+        block, refusal = _block(graph, depthwise)
+        if refusal:
+            result.note(f"not fused: {refusal}", depthwise)
+            return
+        fused = fused_chain("inverted_residual", block)
+        gain, refusal = judge(context, self.mode, _apart(context, block), fused)
+        if refusal:
+            result.note(f"not fused: {name_of(depthwise)}: {refusal}", depthwise)
+            return
+        expand, middle, project = map(name_of, block)
+        merge(graph, block, fused.op, fused.operands)
+        result.did(f"fused: {expand}, {middle} and {project}, predicted {gain}", depthwise)
+
+
+def _block(graph: Graph, depthwise: Node) -> tuple[list[Node], str]:
+    """The block around a depthwise convolution, or why there is none."""
+    view = depthwise.view(0)
+    expand = graph.producer(view.values[0])
+    if expand is None or not is_pointwise_node(expand):
+        source = "a graph input" if expand is None else f"the result of {expand.op.mnemonic}"
+        name = name_of(view.values[0])
+        return [], f"{name_of(depthwise)} reads {name}, {source}, not of a pointwise conv2d"
+    if separable := _projects(graph, expand):
+        return [], separable
+    _, refusal = follower(graph, expand, "depthwise", is_depthwise_node)
+    if refusal:
+        return [], refusal
+    project, refusal = follower(graph, depthwise, "pointwise", is_pointwise_node)
+    return ([], refusal) if project is None else ([expand, depthwise, project], "")
+
+
+def _projects(graph: Graph, expand: Node) -> str:
+    """Why a pointwise convolution rather belongs to the depthwise one before it: "" if not."""
+    view = expand.view(0)
+    maker = graph.producer(view.value) if view.is_single else None
+    if maker is None or not is_depthwise_node(maker):
+        return ""
+    reader, _ = follower(graph, maker, "pointwise", is_pointwise_node)
+    return f"{name_of(expand)} goes with {name_of(maker)}, a depthwise conv2d" if reader else ""
+
+
+def _apart(context: PassContext, block: list[Node]) -> float:
+    """The predicted time without this fusion, at its best."""
+    expand, *pair = block
+    apart, fused = cycles(context, pair), fused_chain("dw_pw", pair)
+    if context.backend.supports(fused):
+        apart = min(apart, cycles(context, [fused]))
+    return cycles(context, [expand]) + apart
