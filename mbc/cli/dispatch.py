@@ -16,6 +16,7 @@ from mbc.cli.commands import (
     ops,
     opt,
     passes,
+    preprocess,
     report,
     run,
     setup,
@@ -42,6 +43,7 @@ class Command(Protocol):
 COMMANDS: Mapping[str, Command] = {
     "compile": compile,
     "run": run,
+    "preprocess": preprocess,
     "bench": bench,
     "opt": opt,
     "report": report,

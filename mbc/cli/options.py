@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TypeAlias
 
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.driver.inspect import Inspection
 from mbc.driver.request import Request
+
+Group: TypeAlias = argparse._ArgumentGroup
 
 
 def add_source(parser: Parser) -> None:
@@ -15,6 +18,18 @@ def add_source(parser: Parser) -> None:
     parser.add_argument(
         "file", metavar="FILE", type=Path, help="network (.py, which is run) or IR text (.mbc)"
     )
+    group = add_parameters(parser)
+    group.add_argument("--weights", type=Path, metavar="FILE", help="weights: .safetensors or .npz")
+    group.add_argument(
+        "--seed",
+        type=whole_number(0),
+        metavar="N",
+        help="of the weights' initialisation, where no file gives them (default 0)",
+    )
+
+
+def add_parameters(parser: Parser) -> Group:
+    """How the network is parametrised."""
     group = parser.add_argument_group("network")
     group.add_argument(
         "-D",
@@ -26,13 +41,7 @@ def add_source(parser: Parser) -> None:
     )
     group.add_argument("--batch", type=int, metavar="N", help="images at a time (default 1)")
     group.add_argument("--network", metavar="NAME", help="which one, if the file has several")
-    group.add_argument("--weights", type=Path, metavar="FILE", help="weights: .safetensors or .npz")
-    group.add_argument(
-        "--seed",
-        type=whole_number(0),
-        metavar="N",
-        help="of the weights' initialisation, where no file gives them (default 0)",
-    )
+    return group
 
 
 def add_target(parser: Parser, *, default: str = "native") -> None:

@@ -28,21 +28,21 @@ CODES = {
     ),
     "E0704": Code(
         title="a .npy file cannot be read",
-        cause="The file is no NumPy array file, is cut off, or holds Python objects, which mbc "
-        "does not execute.",
+        cause="The file is no NumPy array file, is cut off, goes on behind its array, or holds "
+        "Python objects, which mbc does not execute.",
         example="mbc run mobilenet_v1.py --input notes.npy",
         cure="Write it with `numpy.save(path, array)`, with array of dtype float32.",
     ),
     "E0705": Code(
         title="an image cannot be read",
-        cause="The file is in no format that Pillow reads, or it is damaged.",
+        cause="The file is none of PNG, JPEG, PPM, BMP, GIF, WebP and TIFF, or it is damaged.",
         example="mbc run mobilenet_v1.py --input cat.txt",
         cure="Use PNG, JPEG or PPM, or give the raw tensor as .npy.",
     ),
     "E0706": Code(
         title="the network takes no image",
-        cause="An image can stand for an input of shape [1,h,w,3] only: one photo, three "
-        "colours. This network has several inputs, a larger batch or other channels.",
+        cause="An image can stand for an input of shape [1,h,w,3] only, or in grey for "
+        "[1,h,w,1]: one photo. This input has a larger batch or other channels.",
         example="mbc run mobilenet_v1.py --batch 2 --input cat.png",
         cure="Give the raw tensors as .npy files, one `--input` for each input, in order.",
     ),
@@ -51,5 +51,20 @@ CODES = {
         cause="mbc does not overwrite your files.",
         example="mbc new mobilenet_v1.py   (twice)",
         cure="Name another file with -o, or remove the old one.",
+    ),
+    "E0708": Code(
+        title="an image is too large",
+        cause="Decoded or scaled, the image would have more pixels than any photo. A small file "
+        "can be made to fill the memory so; a very long and narrow image must be scaled up for "
+        "its short side.",
+        example="mbc run mobilenet_v1.py --input bomb.png",
+        cure="Scale or crop the image first.",
+    ),
+    "E0709": Code(
+        title="labels that do not fit the network",
+        cause="The file of `--labels` has another number of lines than the network has classes, "
+        "or is no text.",
+        example="mbc run mobilenet_v1.py --input cat.png --labels imagenet_1001.txt",
+        cure="Give one name a line, the first for class 0, and no line else.",
     ),
 }

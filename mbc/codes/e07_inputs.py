@@ -17,4 +17,11 @@ CODES = {
         example="running a hand-written .mbc file whose constants have no `= #hash`",
         cure="Use a dump folder with its constants.safetensors, or compile the network itself.",
     ),
+    "E0713": Code(
+        title="no manifest",
+        cause="A folder was given where one that `mbc compile` made is expected, and its "
+        "manifest.json is not what mbc writes.",
+        example="mbc preprocess cat.png --for package/ -o x.npy",
+        cure="Name a folder that `mbc compile` made, or compile again.",
+    ),
 }

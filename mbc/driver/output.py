@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+import numpy as np
 
 from mbc.diag import MbcError, error
 from mbc.runtime.manifest import known_files
@@ -74,6 +77,13 @@ def write_bytes(path: Path, data: bytes) -> None:
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def write_array(path: Path, array: np.ndarray) -> None:
+    """Write a .npy file in one step; E0703 where the system refuses."""
+    stream = io.BytesIO()
+    np.save(stream, array)
+    write_bytes(path, stream.getvalue())
 
 
 @contextmanager

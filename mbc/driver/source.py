@@ -44,7 +44,7 @@ def load(request: Request, observer: Observer) -> Source:
     """Read the file, trace the network, bind the weights. Raises E0102, E0103, and what frontends
     and the text's parser raise."""
     observer.step(f"reading {request.file.name}")
-    graph = _read(request)
+    graph = read_graph(request)
     net = c_identifier(request.file.stem)
     graph.name = net
     verify(graph)
@@ -52,7 +52,8 @@ def load(request: Request, observer: Observer) -> Source:
     return Source(net, graph, Totals.of(graph), weights)
 
 
-def _read(request: Request) -> Graph:
+def read_graph(request: Request) -> Graph:
+    """The graph of the file, as yet without weights where it is Python."""
     match request.file.suffix:
         case ".py":
             network = load_network(request.file, request.network)

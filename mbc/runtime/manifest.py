@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mbc.runtime.abi import NetSpec
+from mbc.diag import error
+from mbc.runtime.abi import IoSpec, NetSpec
 
 FILE_NAME = "manifest.json"
 
@@ -72,3 +73,20 @@ def known_files(folder: Path) -> set[str] | None:
         case {"versions": {"mbc": str()}, "files": {**files}}:
             return {FILE_NAME, *map(str, files)}
     return None
+
+
+def read_inputs(path: Path) -> tuple[IoSpec, ...]:
+    """The inputs that a manifest.json lists; E0701, or E0713 if it is no manifest."""
+    try:
+        listed = json.loads(path.read_bytes())["inputs"]
+        return tuple(IoSpec(io["name"], _shape(io["shape"]), io["dtype"]) for io in listed)
+    except OSError as problem:
+        raise error("E0701", f"cannot read {path}: {problem.strerror}") from None
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise error("E0713", f"{path} is no manifest that mbc compile wrote") from None
+
+
+def _shape(extents: object) -> tuple[int, ...]:
+    if not isinstance(extents, list) or not all(type(e) is int and e > 0 for e in extents):
+        raise ValueError("a shape is a list of positive integers")
+    return tuple(extents)

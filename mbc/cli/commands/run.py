@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import argparse
-import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
 from mbc.cli import console
 from mbc.cli.options import add_pipeline, add_source, for_this_machine, inspection, request
+from mbc.cli.photos import add_photo_options, preprocessing, refuse_without_photo
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.diag import error
 from mbc.driver.net import Net, make_net
-from mbc.driver.output import write_bytes
+from mbc.driver.output import write_array
 from mbc.driver.pipeline import compile_graph
-from mbc.runtime.images import read_input
+from mbc.runtime.images import Preprocessing
+from mbc.runtime.inputs import check_labels, read_input, read_labels
 
 HELP = "compile a network for this machine and run it on an input"
 STEPS = 6
 SUMMARY_TOP = 5
+
+Labels: TypeAlias = Sequence[str] | None
 
 
 def configure(parser: Parser) -> None:
@@ -51,11 +55,15 @@ def configure(parser: Parser) -> None:
         "--top", type=whole_number(1), metavar="K", help="print the K largest: rank index value"
     )
     group.add_argument(
+        "--labels", type=Path, metavar="FILE", help="names of the classes, one a line, to rank with"
+    )
+    group.add_argument(
         "--backend",
         choices=("llvm", "oracle"),
         default="llvm",
         help="the kernels of this machine, or plain numpy",
     )
+    add_photo_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -66,19 +74,23 @@ def run(args: argparse.Namespace) -> int:
             "--stop-after leaves nothing that kernels could run",
             helps=["--backend oracle runs a graph after any stage"],
         )
+    refuse_without_photo(args, args.inputs)
+    labels = None if args.labels is None else read_labels(args.labels)
     with console.progress(STEPS) as observer:
         compiled = compile_graph(request(args), inspection(args), observer, observer.note)
         net = make_net(compiled, args.backend, observer)
-        tensors = _read(net, args.inputs)
+        if labels is not None:
+            check_labels(labels, [spec.shape for spec in net.outputs], args.labels)
+        tensors = _read(net, args.inputs, preprocessing(args))
         observer.step("running")
         results = net.run(tensors)
     console.note(f"weights: {compiled.source.weights}")
     _write(results, args.outputs)
-    _show(results, args.top, quiet=bool(args.outputs))
+    _show(results, args.top, labels, quiet=bool(args.outputs))
     return 0
 
 
-def _read(net: Net, paths: list[Path]) -> dict[str, np.ndarray]:
+def _read(net: Net, paths: list[Path], how: Preprocessing) -> dict[str, np.ndarray]:
     if len(paths) != len(net.inputs):
         listed = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in net.inputs)
         raise UsageError(
@@ -86,7 +98,7 @@ def _read(net: Net, paths: list[Path]) -> dict[str, np.ndarray]:
             [f"once for each input: {listed}"],
         )
     pairs = zip(net.inputs, paths, strict=True)
-    return {spec.name: read_input(path, spec.shape) for spec, path in pairs}
+    return {spec.name: read_input(path, spec.shape, how) for spec, path in pairs}
 
 
 def _write(results: Mapping[str, np.ndarray], paths: list[Path]) -> None:
@@ -95,35 +107,40 @@ def _write(results: Mapping[str, np.ndarray], paths: list[Path]) -> None:
             f"--output is given {len(paths)} times, the network has {len(results)} outputs", []
         )
     for array, path in zip(results.values(), paths, strict=False):
-        stream = io.BytesIO()
-        np.save(stream, array)
-        write_bytes(path, stream.getvalue())
+        write_array(path, array)
 
 
-def _show(results: Mapping[str, np.ndarray], top: int | None, *, quiet: bool) -> None:
+def _show(
+    results: Mapping[str, np.ndarray], top: int | None, labels: Labels, *, quiet: bool
+) -> None:
     """The ranking if asked for; without a request and without files a summary, as the executable
     prints them."""
+    several = len(results) > 1
     for name, array in results.items():
         if top is not None:
-            console.result("\n".join(ranking(name, array, top, label=len(results) > 1)))
+            console.result("\n".join(ranking(name, array, top, labels, several=several)))
         elif not quiet:
-            console.result("\n".join(summary(name, array, label=len(results) > 1)))
+            console.result("\n".join(summary(name, array, labels, several=several)))
 
 
-def ranking(name: str, array: np.ndarray, top: int, *, label: bool) -> Iterator[str]:
-    """`rank index value` of the largest along the last axis, for each row of the others."""
+def ranking(
+    name: str, array: np.ndarray, top: int, labels: Labels, *, several: bool
+) -> Iterator[str]:
+    """`rank index value`, and the label if there are any, of the largest along the last axis, for
+    each row of the others."""
     rows = array.reshape(-1, array.shape[-1])
     for number, row in enumerate(rows):
-        if label or len(rows) > 1:
+        if several or len(rows) > 1:
             yield f"# {name} row {number}"
         for rank, index in enumerate(np.argsort(-row, kind="stable")[:top], 1):
-            yield f"{rank} {index} {row[index]:.6g}"
+            label = f" {labels[index]}" if labels else ""
+            yield f"{rank} {index} {row[index]:.6g}{label}"
 
 
-def summary(name: str, array: np.ndarray, *, label: bool) -> Iterator[str]:
+def summary(name: str, array: np.ndarray, labels: Labels, *, several: bool) -> Iterator[str]:
     """Shape and range; for scores, one row an image, their ranking too."""
     shape = f"({', '.join(map(str, array.shape))})"
     mean = array.mean(dtype=np.float64)
     yield f"{name} {shape}: min {array.min():.6g}, mean {mean:.6g}, max {array.max():.6g}"
     if array.ndim > 1 and array.size == array.shape[0] * array.shape[-1]:
-        yield from ranking(name, array, SUMMARY_TOP, label=label)
+        yield from ranking(name, array, SUMMARY_TOP, labels, several=several)

@@ -1,0 +1,82 @@
+"""The options that say how a photo becomes a tensor."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from dataclasses import replace
+from pathlib import Path
+
+from mbc.cli.usage import Parser
+from mbc.diag import error
+from mbc.runtime.images import PRESETS, Preprocessing
+
+
+def add_photo_options(parser: Parser) -> None:
+    """How to scale, crop and normalise."""
+    group = parser.add_argument_group("photos", "each channel becomes (value/255 - mean) / std")
+    group.add_argument(
+        "--preprocess",
+        choices=PRESETS,
+        help="mean and std by name: tf -1…1 (default, as the executables do), torch that of "
+        "ImageNet, unit 0…1, raw 0…255",
+    )
+    group.add_argument(
+        "--mean", type=numbers, metavar="M[,M,M]", help="of values 0…1; one, or one a channel"
+    )
+    group.add_argument("--std", type=deviations, metavar="S[,S,S]", help="likewise")
+    group.add_argument(
+        "--resize",
+        type=_resize,
+        metavar="N|stretch",
+        help="scale the short side to N pixels before the crop (default 256/224 of the "
+        "resolution), or the whole photo to the network's size",
+    )
+
+
+def numbers(text: str) -> tuple[float, ...]:
+    """The argument of --mean: one finite number, or three."""
+    try:
+        found = tuple(float(word) for word in text.split(","))
+    except ValueError:
+        found = ()
+    if len(found) not in (1, 3) or not all(map(math.isfinite, found)):
+        raise argparse.ArgumentTypeError(f"takes a number, or three with commas, found '{text}'")
+    return found
+
+
+def deviations(text: str) -> tuple[float, ...]:
+    """The argument of --std: likewise, above zero."""
+    found = numbers(text)
+    if min(found) <= 0:
+        raise argparse.ArgumentTypeError(f"takes numbers above zero, found '{text}'")
+    return found
+
+
+def _resize(text: str) -> int | str:
+    if text == "stretch" or (text.isascii() and text.isdigit() and int(text[:9]) > 0):
+        return text if text == "stretch" else int(text[:9])
+    raise argparse.ArgumentTypeError(f"takes a number of pixels or 'stretch', found '{text}'")
+
+
+def preprocessing(args: argparse.Namespace) -> Preprocessing:
+    """What the options add up to."""
+    how = PRESETS[args.preprocess or "tf"]
+    if args.mean is not None:
+        how = replace(how, mean=args.mean)
+    if args.std is not None:
+        how = replace(how, std=args.std)
+    if args.resize == "stretch":
+        return replace(how, stretch=True)
+    return replace(how, short_side=args.resize)
+
+
+def refuse_without_photo(args: argparse.Namespace, paths: list[Path]) -> None:
+    """E0106 where options for photos are given and every input is a raw tensor."""
+    given = [name for name in ("preprocess", "mean", "std", "resize") if getattr(args, name)]
+    if given and all(path.suffix == ".npy" for path in paths):
+        raise error(
+            "E0106",
+            f"--{given[0]} does nothing: no input is a photo",
+            helps=["a .npy file holds the tensor itself"],
+        )

@@ -1,0 +1,35 @@
+"""What a network takes, found without compiling it."""
+
+from __future__ import annotations
+
+from mbc.diag import error, nearest
+from mbc.driver.request import Request
+from mbc.driver.source import read_graph
+from mbc.runtime.abi import IoSpec
+from mbc.runtime.manifest import FILE_NAME, read_inputs
+
+
+def inputs_of(request: Request) -> tuple[IoSpec, ...]:
+    """The inputs of a network (.py or .mbc), or of what `mbc compile` made of one (its folder or
+    manifest.json). Raises E0102, E0103, E0713, and what reading a network raises."""
+    file = request.file
+    if file.is_dir():
+        file = file / FILE_NAME
+    if file.name == FILE_NAME:
+        return read_inputs(file)
+    return tuple(IoSpec(v.name, v.type.shape) for v in read_graph(request).inputs)
+
+
+def choose_input(inputs: tuple[IoSpec, ...], name: str | None) -> IoSpec:
+    """The input of that name, or the only one; E0710 else."""
+    known = {spec.name: spec for spec in inputs}
+    if name is None and len(inputs) == 1:
+        return inputs[0]
+    listed = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in inputs)
+    if name is None:
+        helps = [f"choose one with --input: {listed}"]
+        raise error("E0710", f"the network has {len(inputs)} inputs", helps=helps)
+    if name not in known:
+        helps = [*nearest(name, known), f"inputs: {listed}"]
+        raise error("E0710", f"there is no input '{name}'", helps=helps)
+    return known[name]

@@ -1,0 +1,69 @@
+"""What users hand to a network: tensors in .npy files, photos, and names for its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mbc.diag import error
+from mbc.runtime.images import MODES, Preprocessing, read_image, unreadable
+
+
+def read_array(path: Path) -> np.ndarray:
+    """The array of a .npy file as it stands; E0701 or E0704. Pickled objects are not loaded."""
+    try:
+        with path.open("rb") as file:
+            array = np.lib.format.read_array(file, allow_pickle=False)
+            behind = file.read(1)
+    except OSError as problem:
+        raise unreadable(path, problem) from None
+    except (ValueError, MemoryError, OverflowError, RecursionError, TypeError) as problem:
+        why = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
+        raise error("E0704", f"{path} is no .npy file that mbc reads: {why}") from None
+    if behind:
+        raise error("E0704", f"{path} goes on behind the tensor of {list(array.shape)}")
+    return array
+
+
+def read_input(path: Path, shape: Sequence[int], how: Preprocessing) -> np.ndarray:
+    """The tensor for an input of that shape: .npy raw, all else as a photo (E0706 if the input
+    takes none)."""
+    if path.suffix == ".npy":
+        return read_array(path)
+    return read_photo(path, shape, how)
+
+
+def read_photo(path: Path, shape: Sequence[int], how: Preprocessing) -> np.ndarray:
+    """A photo as the tensor for an input of that shape; E0706 if the input takes none."""
+    match tuple(shape):
+        case (1, height, width, channels) if channels in MODES:
+            return read_image(path, height, width, channels, how)
+    raise error(
+        "E0706",
+        f"{path.name} is an image, the input has shape {list(shape)}",
+        label="an image can stand for [1,h,w,3] and, in grey, for [1,h,w,1]",
+        helps=["give the raw tensor as a .npy file"],
+    )
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """Names of classes, one a line; E0701, or E0709 if it is no text."""
+    try:
+        lines = path.read_bytes().decode("utf-8-sig").splitlines()
+    except OSError as problem:
+        raise unreadable(path, problem) from None
+    except UnicodeDecodeError as problem:
+        raise error("E0709", f"{path} is not UTF-8 text: byte {problem.start}") from None
+    return tuple(line.strip() for line in lines)
+
+
+def check_labels(labels: Sequence[str], outputs: Sequence[Sequence[int]], path: Path) -> None:
+    """E0709 unless there is a name for each class, which is the last axis of every output."""
+    for classes in {shape[-1] for shape in outputs} - {len(labels)}:
+        helps = ["the first line is class 0"]
+        if len(labels) == classes + 1:
+            helps = ["lists that begin with 'background' belong to networks with one class more"]
+        message = f"{path} has {len(labels)} lines, the network {classes} classes"
+        raise error("E0709", message, helps=helps)
