@@ -88,5 +88,5 @@ format: $(INSTALLED) ## rewrite the code in our layout
 	$(BIN)/ruff format
 
 clean: ## remove what was built and every cache, but not .venv
-	rm -rf build dist examples/build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf build dist examples/build examples/digits/build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -path ./.venv -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,133 @@
+"""The twin of a network in PyTorch, built from the graph that mbc makes of it.
+
+So a network is written once, and what is trained is what will be compiled. PyTorch's tensors are
+NCHW, its filters OIHW, its dense weights OI; the graph's are NHWC, HWIO and IO.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from mbc.ir.graph import Constant, Graph, Node
+from mbc.ops import (
+    Add,
+    AvgPool,
+    BatchNorm,
+    ChannelShuffle,
+    Concat,
+    Conv2d,
+    Dense,
+    GlobalAvgPool,
+    MaxPool,
+    Relu,
+    Relu6,
+)
+from mbc.ops.window import Pad
+
+Layer: TypeAlias = Callable[..., Tensor]
+
+
+class Twin:
+    """Computes what the graph computes, one layer a node: [n,c,h,w] gives the scores [n,k]."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.layers = [(node, layer(node)) for node in graph.topo()]
+        self.learned = nn.ModuleList(x for _, x in self.layers if isinstance(x, nn.Module))
+
+    def __call__(self, x: Tensor) -> Tensor:
+        known = {self.graph.inputs[0]: x}
+        for node, compute in self.layers:
+            operands = [known[value] for view in node.views for value in view.values]
+            known[node.result] = compute(*operands)
+        return known[self.graph.outputs[0].values[0]]
+
+    def bind_weights(self) -> None:
+        """Give the graph's constants what the layers have learned."""
+        for node, compute in self.layers:
+            constants = [o for o in node.operands if isinstance(o, Constant)]
+            for constant, tensor in zip(constants, learned_by(compute), strict=True):
+                constant.data = np.ascontiguousarray(tensor.detach().numpy(), np.float32)
+
+
+def layer(node: Node) -> Layer:
+    """What computes a node; raises NotImplementedError for an op that no network here has."""
+    match node.op:
+        case Conv2d() as op:
+            return _conv(node, op)
+        case Dense():
+            inputs, outputs = _filter_shape(node)
+            return nn.Linear(inputs, outputs, bias=node.constant(2) is not None)
+        case BatchNorm(epsilon=epsilon):
+            return nn.BatchNorm2d(node.result.type.channels, eps=epsilon)
+        case Relu():
+            return functional.relu
+        case Relu6():
+            return functional.relu6
+        case MaxPool(kernel=kernel, stride=stride, pad=pad):
+            return nn.MaxPool2d(kernel, stride, _symmetric(pad))
+        case AvgPool(kernel=kernel, stride=stride, pad=pad, count_pad=count_pad):
+            return nn.AvgPool2d(kernel, stride, _symmetric(pad), count_include_pad=count_pad)
+        case GlobalAvgPool():
+            return lambda x: x.mean(dim=(2, 3))
+        case ChannelShuffle(groups=groups):
+            return nn.ChannelShuffle(groups)
+        case Add():
+            return torch.add
+        case Concat():
+            return lambda *parts: torch.cat(parts, dim=1)
+    raise NotImplementedError(f"{node.op.mnemonic} has no twin")
+
+
+def _conv(node: Node, op: Conv2d) -> nn.Module:
+    """The padding is a layer of its own: TensorFlow's has sides of different sizes."""
+    kh, kw, per_group, outputs = _filter_shape(node)
+    top, bottom, left, right = op.pad
+    conv = nn.Conv2d(
+        per_group * op.groups,
+        outputs,
+        (kh, kw),
+        op.stride,
+        dilation=op.dilation,
+        groups=op.groups,
+        bias=node.constant(2) is not None,
+    )
+    return nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), conv)
+
+
+def _filter_shape(node: Node) -> tuple[int, ...]:
+    weight = node.constant(1)
+    if weight is None:
+        raise ValueError(f"{node.op.mnemonic} has no weight")
+    return weight.type.shape
+
+
+def _symmetric(pad: Pad) -> tuple[int, int]:
+    top, bottom, left, right = pad
+    if (top, left) != (bottom, right):
+        raise NotImplementedError(f"a pool with padding {pad} has no twin")
+    return top, left
+
+
+def learned_by(compute: Layer) -> list[Tensor]:
+    """What a layer has learned, in the order and layout of its node's constants."""
+    return [tensor for tensor in _learned(compute) if tensor is not None]
+
+
+def _learned(compute: Layer) -> list[Tensor | None]:
+    match compute:
+        case nn.Sequential():
+            return _learned(compute[1])
+        case nn.Conv2d(weight=weight, bias=bias):
+            return [weight.permute(2, 3, 1, 0), bias]
+        case nn.Linear(weight=weight, bias=bias):
+            return [weight.t(), bias]
+        case nn.BatchNorm2d(weight=weight, bias=bias, running_mean=mean, running_var=variance):
+            return [weight, bias, mean, variance]
+    return []
