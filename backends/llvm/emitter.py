@@ -86,6 +86,25 @@ class Function:
             return pointer
         return self.op(f"getelementptr i8, ptr {pointer}, {self.isa.word} {bytes}")
 
+    def advance(self, pointer: str, bytes: int, last: list[str]) -> tuple[str, list[str]]:
+        """(pointer + bytes, last), along a stream of loads; `last` is all that was computed from
+        what was loaded. Where one instruction loads several registers, LLVM must neither hoist the
+        next load, for want of registers, nor fold the step into an offset, which such loads do not
+        have: so the next address seems to depend on `last`."""
+        following = self.offset(pointer, bytes)
+        if self.isa.multi_load == 1:
+            return following, last
+        types = ["ptr", *[self.isa.vector] * len(last)]
+        result = f"{{ {', '.join(types)} }}"
+        outs = ",".join(["=r", *["=w"] * len(last)])
+        ties = ",".join(map(str, range(len(types))))
+        values = zip(types, [following, *last], strict=True)
+        arguments = ", ".join(f"{type} {value}" for type, value in values)
+        asm = f'asm sideeffect "", "{outs},{ties},~{{memory}}"({arguments})'
+        opaque = self.op(f"call {result} {asm}")
+        first, *rest = (self.op(f"extractvalue {result} {opaque}, {i}") for i in range(len(types)))
+        return first, rest
+
     def binary(self, operation: str, a: Count, b: Count) -> Count:
         """Integer arithmetic on address words, folded where both are known."""
         if isinstance(a, int) and isinstance(b, int):

@@ -18,7 +18,16 @@ import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.isa import Isa
-from mbc.backends.llvm.vectors import activate, arithmetic, fma, load, splat, splat_lane, store
+from mbc.backends.llvm.vectors import (
+    activate,
+    arithmetic,
+    fma,
+    load,
+    load_vectors,
+    splat,
+    splat_lane,
+    store,
+)
 from mbc.ir.types import Act
 
 
@@ -35,7 +44,6 @@ class Run(NamedTuple):
         return self._replace(offset=self.offset + bytes)
 
 
-UNROLL = 4
 MAX_STRAIGHT = 16
 CHAINS = 8  # independent fma chains that hide the latency of two units of four cycles
 MAX_WIDTH = 8
@@ -74,11 +82,14 @@ def panel_widths(isa: Isa, vectors: int, rows: int) -> tuple[int, ...]:
 
 def tile_cost(isa: Isa, width: int, rows: int) -> float:
     """Predicted cycles per fma of a register tile, 1.0 at peak: bound by fma units, loads, or the
-    latency of too few accumulators."""
+    latency of too few accumulators. By-lane cores are small ones, where each instruction counts."""
     height = RowBlocks.balanced(rows, isa.tile_height(width)).tall
-    loads = width + height * (1.0 if isa.broadcast == "memory" else 1.0 / isa.lanes)
-    per_fma = loads / (height * width)
-    return max(1.0, per_fma, CHAINS / (height * width)) + 0.05 * per_fma
+    fmas = height * width
+    if isa.broadcast == "memory":
+        loads = (width + height) / fmas
+        return max(1.0, loads, CHAINS / fmas) + 0.05 * loads
+    loads = (-(-width // isa.multi_load) + height / isa.lanes) / fmas
+    return max(1.0, CHAINS / fmas) + loads
 
 
 @dataclass(frozen=True)
@@ -345,64 +356,61 @@ def _emit_tile(f: Function, tile: Tile, at: Pointers, height: int) -> None:
 def _emit_run(
     f: Function, tile: Tile, run: Run, a: str, weights: str, acc: Accumulators
 ) -> tuple[Accumulators, str]:
-    panel, length, pitch = (
-        tile.width * f.isa.vector_bytes,
-        run.length,
-        tile.gemm.a_pitches[run.source],
-    )
+    length, unroll = run.length, f.isa.unroll
     if length <= MAX_STRAIGHT:
-        acc = _emit_steps(f, tile, pitch, a, weights, acc, length)
-        return acc, f.offset(weights, length * panel)
-    whole = length // UNROLL * UNROLL
-    height = len(acc)
+        return _emit_steps(f, tile, run, a, weights, acc, length)
+    whole, height = length // unroll * unroll, len(acc)
+
+    def rows(flat: Sequence[str]) -> Accumulators:
+        return [list(flat[r * tile.width : (r + 1) * tile.width]) for r in range(height)]
 
     def body(_: Count, values: list[str]) -> Sequence[str]:
         a, weights, *flat = values
-        inner = [flat[r * tile.width : (r + 1) * tile.width] for r in range(height)]
-        inner = _emit_steps(f, tile, pitch, a, weights, inner, UNROLL)
-        following = [f.offset(a, 4 * UNROLL), f.offset(weights, UNROLL * panel)]
-        return [*following, *(v for row in inner for v in row)]
+        inner, weights = _emit_steps(f, tile, run, a, weights, rows(flat), unroll)
+        return [f.offset(a, 4 * unroll), weights, *(v for row in inner for v in row)]
 
     carried = [("ptr", a), ("ptr", weights), *((f.isa.vector, v) for row in acc for v in row)]
-    a, weights, *flat = f.loop(0, whole, carried, body, step=UNROLL)
-    acc = [flat[r * tile.width : (r + 1) * tile.width] for r in range(height)]
-    acc = _emit_steps(f, tile, pitch, a, weights, acc, length - whole)
-    return acc, f.offset(weights, (length - whole) * panel)
+    a, weights, *flat = f.loop(0, whole, carried, body, step=unroll)
+    return _emit_steps(f, tile, run, a, weights, rows(flat), length - whole)
 
 
 def _emit_steps(
-    f: Function, tile: Tile, pitch: int, a: str, weights: str, acc: Accumulators, count: int
-) -> Accumulators:
-    """`count` k-steps of straight-line code."""
-    acc = [list(row) for row in acc]
+    f: Function, tile: Tile, run: Run, a: str, weights: str, acc: Accumulators, count: int
+) -> tuple[Accumulators, str]:
+    """`count` k-steps of straight-line code; the accumulators and the weights after them."""
+    acc, pitch = [list(row) for row in acc], tile.gemm.a_pitches[run.source]
     quad = f.isa.lanes if f.isa.broadcast == "lane" else 1
     k = 0
     while k < count:
         group = quad if count - k >= quad else 1
-        if tile.gemm.overlaps or count > UNROLL:
+        if tile.gemm.overlaps or count > f.isa.unroll:
             f.barrier()
-        _emit_step_group(f, tile.width, pitch, a, weights, acc, range(k, k + group))
+        row_pointers = [f.offset(a, row * pitch + 4 * k) for row in range(len(acc))]
+        weights = _emit_step_group(f, tile.width, row_pointers, weights, acc, group)
         k += group
-    return acc
+    return acc, weights
 
 
 def _emit_step_group(
-    f: Function, width: int, pitch: int, a: str, weights: str, acc: Accumulators, steps: range
-) -> None:
-    """A few k-steps: with by-lane multiplication A is loaded as vectors along k."""
-    first, by_lane = 4 * steps.start, len(steps) > 1
-    quads = [load(f, a, row * pitch + first) for row in range(len(acc))] if by_lane else []
-    for lane, k in enumerate(steps):
-        at = k * width * f.isa.vector_bytes
-        columns = [load(f, weights, at + j * f.isa.vector_bytes) for j in range(width)]
-        for row, sums in enumerate(acc):
-            if by_lane:
-                element = splat_lane(f, quads[row], lane)
+    f: Function, width: int, rows: Sequence[str], weights: str, acc: Accumulators, steps: int
+) -> str:
+    """A few k-steps: with by-lane multiplication A is loaded as vectors along k. Returns the
+    weights after them."""
+    quads = [load(f, row) for row in rows] if steps > 1 else []
+    for k in range(steps):
+        columns = load_vectors(f, weights, 0, width)
+        for row, (pointer, sums) in enumerate(zip(rows, acc, strict=True)):
+            if quads:
+                element = splat_lane(f, quads[row], k)
             else:
-                address = f.offset(a, row * pitch + 4 * k)
+                address = f.offset(pointer, 4 * k)
                 element = splat(f, f.op(f"load float, ptr {address}, align 4"))
             for j, column in enumerate(columns):
                 sums[j] = fma(f, element, column, sums[j])
+        flat = [value for sums in acc for value in sums]
+        weights, flat = f.advance(weights, width * f.isa.vector_bytes, flat)
+        acc[:] = [flat[row * width : (row + 1) * width] for row in range(len(acc))]
+    return weights
 
 
 def _emit_epilogue(f: Function, tile: Tile, at: Pointers, acc: Accumulators) -> None:

@@ -23,6 +23,8 @@ class Isa:
     broadcast: Literal["memory", "lane"]
     word: str  # integer type of addresses
     max_intrinsics: bool  # maxnum/minnum are one instruction each
+    multi_load: int = 1  # vectors that one instruction loads from consecutive addresses
+    unroll: int = 4  # k-steps of a loop of the GEMM core
 
     @property
     def vector_bytes(self) -> int:
@@ -50,7 +52,16 @@ class Isa:
 
 
 AVX2 = Isa("avx2", lanes=8, registers=16, broadcast="memory", word="i64", max_intrinsics=False)
-NEON = Isa("neon", lanes=4, registers=32, broadcast="lane", word="i64", max_intrinsics=True)
+NEON = Isa(
+    "neon",
+    lanes=4,
+    registers=32,
+    broadcast="lane",
+    word="i64",
+    max_intrinsics=True,
+    multi_load=4,
+    unroll=8,
+)
 # A32 has no fused multiply-add by lane, and maxnum/minnum only from ARMv8 on.
 NEON32 = Isa("neon32", lanes=4, registers=16, broadcast="memory", word="i32", max_intrinsics=False)
 

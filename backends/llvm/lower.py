@@ -197,7 +197,12 @@ def _macs(node: Node) -> int:
 def declarations(isa: Isa) -> list[str]:
     """The intrinsics that kernels call."""
     vector, n, word = isa.vector, isa.lanes, isa.word
+    several = [
+        f"declare {{ {', '.join([vector] * k)} }} @llvm.aarch64.neon.ld1x{k}.v{n}f32.p0(ptr)"
+        for k in range(2, isa.multi_load + 1)
+    ]
     return [
+        *several,
         f"declare {vector} @llvm.fma.v{n}f32({vector}, {vector}, {vector})",
         f"declare {vector} @llvm.maxnum.v{n}f32({vector}, {vector})",
         f"declare {vector} @llvm.minnum.v{n}f32({vector}, {vector})",

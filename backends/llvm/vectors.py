@@ -32,6 +32,22 @@ def load(
     return vector
 
 
+def load_vectors(f: Function, pointer: str, bytes: int, count: int) -> list[str]:
+    """Consecutive vectors, by as few instructions as the CPU can."""
+    vectors: list[str] = []
+    while len(vectors) < count:
+        at = bytes + len(vectors) * f.isa.vector_bytes
+        several = min(f.isa.multi_load, count - len(vectors))
+        if several == 1:
+            vectors.append(load(f, pointer, at))
+            continue
+        result = "{ " + ", ".join([f.isa.vector] * several) + " }"
+        name = f"llvm.aarch64.neon.ld1x{several}.v{f.isa.lanes}f32.p0"
+        loaded = f.op(f"call {result} @{name}(ptr {f.offset(pointer, at)})")
+        vectors += [f.op(f"extractvalue {result} {loaded}, {i}") for i in range(several)]
+    return vectors
+
+
 def _load_piece(f: Function, vector: str, address: str, lane: int, count: int) -> str:
     """`count` lanes from `lane` on replaced by loaded ones. Loaded together: LLVM's ARM backend
     merges three single loads and a pointer step into one that steps too little."""
