@@ -15,6 +15,7 @@ import numpy.typing as npt
 from safetensors.numpy import save
 
 from mbc.diag import Diagnostic, MbcError, error, nearest
+from mbc.files import write_whole
 from mbc.frontends.weights.stored import Stored, reading, stored_tensors
 from mbc.ir.graph import Constant, Graph
 from mbc.ops.elementwise import BatchNorm
@@ -43,12 +44,9 @@ def load_weights(graph: Graph, path: Path) -> None:
 def save_weights(graph: Graph, path: Path) -> None:
     """Write all constants to a .safetensors file, whole or not at all; raises E0703."""
     content = save({name: constant.array for name, constant in graph.constants().items()})
-    unfinished = path.with_name(f".{path.name}.unfinished")
     try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
+        write_whole(path, content)
     except OSError as problem:
-        unfinished.unlink(missing_ok=True)
         raise error("E0703", f"cannot write {path}: {problem.strerror}") from None
 
 

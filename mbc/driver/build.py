@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -17,6 +16,7 @@ from mbc.driver.output import check_replaceable, output_folder
 from mbc.driver.pipeline import Compiled
 from mbc.driver.platforms import link_target
 from mbc.driver.request import Observer
+from mbc.files import scratch_folder
 from mbc.ir.text.module import write_dump
 from mbc.runtime.abi import c_header, main_config
 from mbc.runtime.manifest import FILE_NAME, Manifest, digests, tensors
@@ -133,8 +133,8 @@ def build(
     """Write the wanted kinds of files (names of `EMITTERS`) and the manifest; all or nothing."""
     check_replaceable(output)
     lowered = lower_graph(compiled, observer)
-    with output_folder(output) as folder, tempfile.TemporaryDirectory(prefix="mbc-") as scratch:
-        workshop = Workshop(Path(scratch), compiled, lowered, toolchain, observer)
+    with output_folder(output) as folder, scratch_folder() as scratch:
+        workshop = Workshop(scratch, compiled, lowered, toolchain, observer)
         for kind in dict.fromkeys(emit):
             _deliver(EMITTERS[kind](workshop), folder)
         manifest = describe(compiled, lowered, toolchain)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from mbc.diag import MbcError, error
+from mbc.files import parents_of, replace_folder, scratch_folder, umask, write_whole
 from mbc.runtime.manifest import known_files
 
 
@@ -25,27 +24,19 @@ def output_folder(path: Path) -> Iterator[Path]:
     """
     path = Path(os.path.realpath(path))
     check_replaceable(path)
-    with _explained(path):
-        created = _make_parents(path)
-        try:
-            beside = _folder_beside(path)
-            try:
-                yield beside
-                _replace(path, beside)
-            finally:
-                shutil.rmtree(beside, ignore_errors=True)
-        except BaseException:
-            _remove_empty(created)
-            raise
+    with _explained(path), parents_of(path), scratch_folder(beside=path) as beside:
+        beside.chmod(0o777 & ~umask())
+        yield beside
+        replace_folder(path, beside)
 
 
 def check_replaceable(path: Path) -> None:
     """E0702 unless `path` is free, an empty folder, or holds only what mbc wrote."""
-    if not path.exists():
-        return
-    if not path.is_dir():
-        raise error("E0703", f"cannot write {path}: it is a file, not a folder")
     with _explained(path):
+        if not path.exists():
+            return
+        if not path.is_dir():
+            raise error("E0703", f"cannot write {path}: it is a file, not a folder")
         present = {entry.name for entry in path.iterdir()}
     foreign = sorted(present - (known_files(path) or set()))
     if foreign:
@@ -68,15 +59,7 @@ def write_file(path: Path, text: str, *, overwrite: bool = True) -> None:
 def write_bytes(path: Path, data: bytes) -> None:
     """Write a file in one step; E0703 where the system refuses."""
     with _explained(path):
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
-        beside = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            beside.chmod(0o666 & ~_umask())
-            beside.replace(path)
-        finally:
-            beside.unlink(missing_ok=True)
+        write_whole(path, data)
 
 
 def write_array(path: Path, array: np.ndarray) -> None:
@@ -100,45 +83,3 @@ def _explained(path: Path) -> Iterator[None]:
 def cannot_write(path: Path, problem: OSError) -> MbcError:
     """E0703 for an error of the operating system."""
     return error("E0703", f"cannot write {path}: {problem.strerror or problem}")
-
-
-def _folder_beside(path: Path) -> Path:
-    beside = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    beside.chmod(0o777 & ~_umask())
-    return beside
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
-def _make_parents(path: Path) -> list[Path]:
-    """Create the folders above `path`; those that were missing, innermost first."""
-    missing = [parent for parent in path.parents if not parent.exists()]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return missing
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    with suppress(OSError):
-        for folder in folders:
-            folder.rmdir()
-
-
-def _replace(path: Path, beside: Path) -> None:
-    """Let the folder `beside` become `path`; the old folder stays until the new one is there."""
-    if not path.exists():
-        beside.rename(path)
-        return
-    old = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    try:
-        path.rename(old / "old")
-        try:
-            beside.rename(path)
-        except OSError:
-            (old / "old").rename(path)
-            raise
-    finally:
-        shutil.rmtree(old, ignore_errors=True)

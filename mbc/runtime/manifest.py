@@ -67,7 +67,7 @@ def known_files(folder: Path) -> set[str] | None:
     """The files that the manifest of a folder vouches for, itself included; None without one."""
     try:
         manifest = json.loads((folder / FILE_NAME).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     match manifest:
         case {"versions": {"mbc": str()}, "files": {**files}}:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from mbc.diag import Diagnostic, MbcError, error
+from mbc.files import parents_of, write_together, write_whole
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.text.parser import Module, parse_module
 from mbc.ir.text.printer import print_graph
@@ -62,21 +62,39 @@ class DumpFolder:
 
     def write(self, graph: Graph, filename: str, *, locations: bool = False) -> Path:
         """Write the text of a graph; its bound constants carry their hashes."""
-        hashes = {c.name: self._add(c) for c in graph.constants().values() if c.data is not None}
-        text = print_graph(graph, locations=locations, hashes=hashes)
         path = self.folder / filename
-        _replace(path, text.encode())
+        with _writing(path):
+            write_whole(path, self._text(graph, locations=locations))
+        return path
+
+    def write_last(self, graph: Graph, filename: str) -> Path:
+        """Write the text of a graph and the arrays: both files or, where that fails, none."""
+        path = self.folder / filename
+        text = self._text(graph, locations=False)
+        with _writing(path):
+            write_together({path: text, **self._sidecar(replaced=path)})
+        self._arrays, self._hashes = {}, {}
         return path
 
     def close(self) -> None:
         """Write the arrays, and forget them; without any, no file is written."""
-        if not self._arrays:
-            return
-        named = {name for text in self._texts() for name in HASH_IN_TEXT.findall(text)}
-        older = dict(_older_arrays(self.folder / SIDECAR, named - self._arrays.keys()))
-        arrays = dict(sorted((older | self._arrays).items()))
-        _replace(self.folder / SIDECAR, save(arrays))
+        with _writing(self.folder / SIDECAR):
+            write_together(self._sidecar())
         self._arrays, self._hashes = {}, {}
+
+    def _text(self, graph: Graph, *, locations: bool) -> bytes:
+        hashes = {c.name: self._add(c) for c in graph.constants().values() if c.data is not None}
+        return print_graph(graph, locations=locations, hashes=hashes).encode()
+
+    def _sidecar(self, replaced: Path | None = None) -> dict[Path, bytes]:
+        """The file of the arrays with what it holds, if there are any; what only the text that is
+        about to be replaced names is left out."""
+        if not self._arrays:
+            return {}
+        texts = (text for path, text in self._texts() if path != replaced)
+        named = {name for text in texts for name in HASH_IN_TEXT.findall(text)}
+        older = dict(_older_arrays(self.folder / SIDECAR, named - self._arrays.keys()))
+        return {self.folder / SIDECAR: save(dict(sorted((older | self._arrays).items())))}
 
     def _add(self, constant: Constant) -> str:
         if constant not in self._hashes:
@@ -84,16 +102,16 @@ class DumpFolder:
             self._arrays[name] = np.ascontiguousarray(constant.array, dtype="<f4")
         return self._hashes[constant]
 
-    def _texts(self) -> Iterator[str]:
+    def _texts(self) -> Iterator[tuple[Path, str]]:
         for path in self.folder.glob("*.mbc"):
             with contextlib.suppress(OSError):
-                yield path.read_text(errors="replace")
+                yield path, path.read_text(errors="replace")
 
 
 def write_dump(graph: Graph, folder: Path, filename: str) -> Path:
-    """Write one dump and its constants; returns the path of the text."""
-    with DumpFolder(folder) as dumps:
-        return dumps.write(graph, filename)
+    """Write one dump and its constants, or nothing; returns the path of the text. E0703."""
+    with _writing(folder), parents_of(folder / filename):
+        return DumpFolder(folder).write_last(graph, filename)
 
 
 def load_module(path: Path) -> Graph:
@@ -172,15 +190,3 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as problem:
         raise error("E0703", f"cannot write {path}: {problem.strerror or problem}") from None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write beside, then rename: a reader sees the old file or the new one."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}")
-    with _writing(path):
-        try:
-            beside.write_bytes(content)
-            beside.replace(path)
-        except BaseException:
-            beside.unlink(missing_ok=True)
-            raise
