@@ -6,7 +6,7 @@ one k-step and the broadcast elements of A in registers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from mbc.targets.target import Target
@@ -25,6 +25,8 @@ class Isa:
     max_intrinsics: bool  # maxnum/minnum are one instruction each
     multi_load: int = 1  # vectors that one instruction loads from consecutive addresses
     unroll: int = 4  # k-steps of a loop of the GEMM core
+    strip: int = 1  # channel vectors that a window works on side by side
+    fused: bool = True  # multiply and add are one instruction, rounded once
 
     @property
     def vector_bytes(self) -> int:
@@ -47,7 +49,8 @@ class Isa:
     def tile_height(self, width: int) -> int:
         """Most rows of a register tile that is `width` vectors wide without spilling."""
         if self.broadcast == "memory":
-            return max((self.registers - width - 1) // width, 1)
+            taken = width + (1 if self.fused else 2)  # unfused, a product needs a register too
+            return max((self.registers - taken) // width, 1)
         return max((self.registers - width) // (width + 1), 1)
 
 
@@ -61,11 +64,24 @@ NEON = Isa(
     max_intrinsics=True,
     multi_load=4,
     unroll=8,
+    strip=2,
 )
+
 # A32 has no fused multiply-add by lane, and maxnum/minnum only from ARMv8 on.
 NEON32 = Isa("neon32", lanes=4, registers=16, broadcast="memory", word="i32", max_intrinsics=False)
+# As on Cortex-A8 and A9: VMLA rounds twice.
+NEON32_VFP3 = replace(NEON32, name="neon32-vfp3", fused=False)
+SSE = Isa(
+    "sse",
+    lanes=4,
+    registers=16,
+    broadcast="memory",
+    word="i64",
+    max_intrinsics=False,
+    fused=False,
+)
 
-ISAS = {isa.name: isa for isa in (AVX2, NEON, NEON32)}
+ISAS = {isa.name: isa for isa in (AVX2, SSE, NEON, NEON32, NEON32_VFP3)}
 
 
 def isa_of(target: Target) -> Isa:

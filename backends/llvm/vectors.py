@@ -84,8 +84,10 @@ def splat_lane(f: Function, vector: str, lane: int) -> str:
 
 
 def fma(f: Function, a: str, b: str, c: str) -> str:
-    """a*b + c, rounded once."""
+    """a*b + c, rounded once if the CPU can: without such an instruction LLVM calls a function."""
     v = f.isa.vector
+    if not f.isa.fused:
+        return arithmetic(f, "fadd", arithmetic(f, "fmul", a, b), c)
     return f.op(f"call {v} @llvm.fma.v{f.isa.lanes}f32({v} {a}, {v} {b}, {v} {c})")
 
 

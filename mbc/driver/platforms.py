@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from mbc.backends.llvm.host import host_cpu, host_features
 from mbc.backends.llvm.link import LinkTarget, choose_toolchain, is_warm, warm_up
 from mbc.driver.request import Observer
-from mbc.targets.catalogue import ENTRIES, NATIVE, Host, resolve_target
+from mbc.targets.catalogue import ENTRIES, NATIVE, Entry, Host, find_entry, resolve_target
 from mbc.targets.target import Target
 
 
@@ -24,10 +24,15 @@ def resolve(name: str | None, mcpu: str | None = None, mattr: str | None = None)
 
 def to_header(target: Target, mattr: str | None) -> dict[str, str]:
     """What a dump says about its target; `native` is written as what it was."""
-    entry = next(e for e in ENTRIES if e.architecture.triple == target.triple)
+    entry = find_entry(target.name) or _entry_like(target)
     known = target.cpu in entry.architecture.cpus
     header = {"target": entry.name, "mcpu": target.cpu if known else entry.cpu}
     return header | ({"mattr": mattr} if mattr else {})
+
+
+def _entry_like(native: Target) -> Entry:
+    kind = native.triple, native.isa
+    return next(e for e in ENTRIES if (e.architecture.triple, e.architecture.isa) == kind)
 
 
 def from_header(meta: Mapping[str, str]) -> Target:

@@ -1,37 +1,120 @@
 """The targets by name, and how a name with `--mcpu` and `--mattr` becomes a `Target`.
 
-A new board is one entry of `ENTRIES`.
+A new board is one entry of `BOARDS` and one line of `ENTRIES`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mbc.diag import error, nearest
-from mbc.targets.cpus import ARCHITECTURES, ARM64, CACHES, X86_64, Architecture
+from mbc.targets.boards import BOARDS, CPU_MODELS, UNKNOWN_CPU, Board
+from mbc.targets.cpus import (
+    ARCHITECTURES,
+    ARM64,
+    ARMV7,
+    ARMV7_VFP3,
+    X86_64,
+    X86_64_V2,
+    Architecture,
+)
 from mbc.targets.target import Target
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A named target."""
+    """A named target. `triple` and `link_triple` are the architecture's unless given; `features`
+    go before those of `--mattr`, and only with the entry's own CPU."""
 
     name: str
     architecture: Architecture
     cpu: str
     description: str
     aliases: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    triple: str = ""
+    link_triple: str = ""
+    board: Board | None = None
+
+
+def _board(name: str, *features: str) -> Entry:
+    """An arm64 board: scheduled for its fastest cores."""
+    board = BOARDS[name]
+    cores = ", ".join(map(str, board.cores))
+    return Entry(
+        name,
+        ARM64,
+        board.cores[0].cpu,
+        f"{board.title}: {cores}",
+        features=features,
+        board=board,
+    )
 
 
 ENTRIES: tuple[Entry, ...] = (
     Entry("arm64", ARM64, "generic", "Arm, 64 bit, with NEON", ("aarch64", "aarch64-linux-gnu")),
     Entry(
+        "armv7",
+        ARMV7,
+        "cortex-a7",
+        "Arm, 32 bit, hard float, with NEON and VFPv4",
+        ("armhf", "armv7l", "arm-linux-gnueabihf"),
+    ),
+    Entry(
         "x86_64",
         X86_64,
         "x86-64-v3",
         "Intel and AMD, 64 bit, with AVX2 and FMA",
-        ("x86-64", "amd64", "x86_64-linux-gnu"),
+        ("x86_64-v3", "x86-64-v3", "x86-64", "amd64", "x86_64-linux-gnu"),
+    ),
+    Entry(
+        "x86_64-v2",
+        X86_64_V2,
+        "x86-64-v2",
+        "Intel and AMD from 2009 on, 64 bit, with SSE4.2 and no FMA",
+        ("x86-64-v2",),
+    ),
+    Entry(
+        "x86_64-v4",
+        X86_64,
+        "x86-64-v4",
+        "Intel and AMD, 64 bit, with AVX-512: the kernels of x86_64, its 32 registers",
+        ("x86-64-v4",),
+    ),
+    _board("rpi-zero2w"),
+    _board("rpi3"),
+    _board("rpi4"),
+    _board("rpi5"),
+    _board("jetson-nano"),
+    _board("jetson-orin"),
+    _board("rk3399"),
+    _board("rk3588", "-ssbs"),  # all that the little cores lack
+    Entry(
+        "arm64-v8a",
+        ARM64,
+        "generic",
+        "Android, 64 bit: library for the app, executable for adb shell",
+        ("android", "aarch64-linux-android"),
+        triple="aarch64-unknown-linux-android24",
+    ),
+    Entry(
+        "armeabi-v7a",
+        ARMV7_VFP3,
+        "generic",
+        "Android, 32 bit, with NEON: library for the app, executable for adb shell",
+        ("armv7a-linux-androideabi",),
+        features=("+neon",),
+        triple="armv7a-unknown-linux-androideabi24",
+    ),
+    Entry(
+        "macos-arm64",
+        ARM64,
+        "apple-m1",
+        "macOS 11 and later on Apple silicon",
+        ("arm64-apple-macos", "aarch64-macos"),
+        triple="arm64-apple-macosx11.0.0",
+        link_triple="aarch64-macos.11.0",
     ),
 )
 
@@ -60,7 +143,7 @@ def resolve_target(
     removed (E0503, E0505). `native` is the host, which may be too old (E0504)."""
     if name == NATIVE:
         return _native(host, mcpu, mattr)
-    entry = next((e for e in ENTRIES if name in (e.name, *e.aliases)), None)
+    entry = find_entry(name)
     if entry is None:
         raise error(
             "E0501",
@@ -70,21 +153,27 @@ def resolve_target(
                 f"targets are {', '.join((NATIVE, *(e.name for e in ENTRIES)))}",
             ],
         )
-    return _target(entry.name, entry.architecture, mcpu or entry.cpu, mattr, entry.description)
+    target = _target(entry.name, entry.architecture, mcpu or entry.cpu, mattr, entry.description)
+    own = entry.features if target.cpu == entry.cpu else ()
+    return replace(
+        target,
+        triple=entry.triple or target.triple,
+        link_triple=entry.link_triple or target.link_triple,
+        features=(*own, *target.features),
+        board=entry.board,
+    )
+
+
+def find_entry(name: str) -> Entry | None:
+    """The entry of that name or alias."""
+    return next((e for e in ENTRIES if name in (e.name, *e.aliases)), None)
 
 
 def _native(host: Host, mcpu: str | None, mattr: str | None) -> Target:
-    architecture = host_architecture(host)
     description = "this machine"
     if mcpu and mcpu != host.cpu:
-        return _target(NATIVE, architecture, mcpu, mattr, description)
-    missing = [need for need in architecture.needs if need not in host.features]
-    if missing:
-        raise error(
-            "E0504",
-            f"this machine's CPU, {host.cpu}, lacks {' and '.join(missing)}",
-            helps=["name another target, such as --target arm64"],
-        )
+        return _target(NATIVE, _host_architectures(host)[0], mcpu, mattr, description)
+    architecture = host_architecture(host)
     features = (*_present(architecture, host), *_features(architecture, mattr))
     return _make(NATIVE, architecture, host.cpu, features, description)
 
@@ -99,17 +188,36 @@ def _present(architecture: Architecture, host: Host) -> Iterator[str]:
 
 
 def host_architecture(host: Host) -> Architecture:
-    """The architecture of the host; E0504 if it is neither x86-64 nor arm64."""
-    machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(
-        host.machine.lower(), host.machine.lower()
-    )
-    for architecture in ARCHITECTURES:
-        if architecture.name == machine:
+    """The first architecture whose kernels run on the host; E0504 if there is none."""
+    known = _host_architectures(host)
+    for architecture in known:
+        if host.features.issuperset(architecture.needs):
             return architecture
+    missing = [need for need in known[-1].needs if need not in host.features]
+    raise error(
+        "E0504",
+        f"this machine's CPU, {host.cpu}, lacks {' and '.join(missing)}",
+        helps=["name another target, such as --target arm64"],
+    )
+
+
+def _host_architectures(host: Host) -> tuple[Architecture, ...]:
+    """All for that kind of machine."""
+    known = tuple(a for a in ARCHITECTURES if a.name == host_family(host.machine))
+    if known:
+        return known
     raise error(
         "E0504",
         f"mbc has no kernels for this machine ({host.machine})",
         helps=["name another target, such as --target arm64"],
+    )
+
+
+def host_family(machine: str) -> str:
+    """What uname says, as `Target.family` has it."""
+    machine = machine.lower()
+    return {"amd64": "x86_64", "arm64": "aarch64", "armv7l": "arm", "armv8l": "arm"}.get(
+        machine, machine
     )
 
 
@@ -120,9 +228,17 @@ def _target(
         raise error(
             "E0502",
             f"unknown CPU '{cpu}' for {architecture.name}",
-            helps=nearest(cpu, architecture.cpus) or [f"such as {_some(architecture.cpus)}"],
+            helps=_cpu_hints(cpu, architecture),
         )
     return _make(name, architecture, cpu, _features(architecture, mattr), description)
+
+
+def _cpu_hints(cpu: str, architecture: Architecture) -> Sequence[str]:
+    """Another target that has the CPU, or else the nearest name, or a few names."""
+    for entry in ENTRIES:
+        if entry.architecture.name == architecture.name and cpu in entry.architecture.cpus:
+            return [f"--target {entry.name} has kernels that run on it"]
+    return nearest(cpu, architecture.cpus) or [f"such as {_some(architecture.cpus)}"]
 
 
 def _features(architecture: Architecture, mattr: str | None) -> tuple[str, ...]:
@@ -162,7 +278,7 @@ def _some(names: Sequence[str]) -> str:
 def _make(
     name: str, architecture: Architecture, cpu: str, features: Iterable[str], description: str
 ) -> Target:
-    l1, l2 = CACHES.get(cpu, (32, 512))
+    model = CPU_MODELS.get(cpu, UNKNOWN_CPU)
     return Target(
         name=name,
         triple=architecture.triple,
@@ -170,7 +286,7 @@ def _make(
         isa=architecture.isa,
         features=tuple(features),
         link_triple=architecture.link_triple,
-        l1_bytes=l1 * 1024,
-        l2_bytes=l2 * 1024,
+        l1_bytes=model.l1 * 1024,
+        l2_bytes=model.l2 * 1024,
         description=description,
     )

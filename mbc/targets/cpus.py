@@ -1,12 +1,12 @@
 """The CPU and feature names that we let through to LLVM, by architecture.
 
 LLVM itself only warns about a name that it does not know, and then compiles for a generic CPU. The
-lists are those of LLVM 22; on x86-64 without the CPUs that lack AVX2 or FMA.
+lists are those of LLVM 22, without the CPUs that lack what the kernels of the vector unit need.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,22 @@ _X86_64_CPUS = """
     bdver4 znver1 znver2 znver3 znver4 znver5
 """
 
+_X86_64_V2_CPUS = """
+    x86-64-v2
+    nehalem westmere sandybridge ivybridge silvermont goldmont goldmont-plus tremont
+    bdver1 bdver2 bdver3 btver2
+"""
+
+_ARMV7_CPUS = """
+    cortex-a5 cortex-a7 cortex-a12 cortex-a15 cortex-a17
+    cortex-a32 cortex-a35 cortex-a53 cortex-a55 cortex-a57 cortex-a72 cortex-a73 cortex-a75
+    cortex-a76 cortex-a77 cortex-a78 cortex-x1 krait
+"""
+
+_ARMV7_FEATURES = """
+    neon vfp3 vfp4 d32 fp64 hwdiv-arm fp-armv8 crc aes sha2 crypto strict-align v8
+"""
+
 _ARM64_FEATURES = """
     neon fp-armv8 aes sha2 sha3 sm4 crc lse rdm rcpc rcpc-immo dotprod fullfp16 fp16fml i8mm bf16
     complxnum jsconv flagm dit ssbs sb predres pauth bti mte rand sve sve2
@@ -93,29 +109,31 @@ X86_64 = Architecture(
     maskable=tuple(_X86_64_FEATURES.split()),
 )
 
-ARCHITECTURES: tuple[Architecture, ...] = (ARM64, X86_64)
+X86_64_V2 = replace(
+    X86_64,
+    isa="sse",
+    cpus=(*_X86_64_V2_CPUS.split(), *_X86_64_CPUS.split()),
+    needs=("sse4.1",),
+    implied_by=(("sse3", "sse4.1"), ("ssse3", "sse4.1")),
+)
 
-# First-level data and second-level cache of one core, in KiB, where they are not 32 and 512.
-CACHES: dict[str, tuple[int, int]] = {
-    "cortex-a72": (32, 1024),
-    "cortex-a73": (32, 1024),
-    "cortex-a57": (32, 2048),
-    "cortex-a55": (32, 128),
-    "cortex-a75": (64, 256),
-    "cortex-a76": (64, 512),
-    "cortex-a78": (64, 512),
-    "cortex-x1": (64, 1024),
-    "neoverse-n1": (64, 1024),
-    "neoverse-v1": (64, 1024),
-    "neoverse-n2": (64, 1024),
-    "neoverse-v2": (64, 2048),
-    "haswell": (32, 256),
-    "broadwell": (32, 256),
-    "skylake": (32, 256),
-    "skylake-avx512": (32, 1024),
-    "cascadelake": (32, 1024),
-    "icelake-server": (48, 1280),
-    "sapphirerapids": (48, 2048),
-    "znver4": (32, 1024),
-    "znver5": (48, 1024),
-}
+ARMV7 = Architecture(
+    name="arm",
+    triple="armv7a-unknown-linux-gnueabihf",
+    isa="neon32",
+    link_triple="arm-linux-musleabihf",
+    cpus=tuple(_ARMV7_CPUS.split()),
+    features=tuple(_ARMV7_FEATURES.split()),
+    needs=("neon", "vfp4"),
+    implied_by=(("vfp3", "neon"), ("d32", "neon"), ("fp64", "neon")),
+)
+
+ARMV7_VFP3 = replace(
+    ARMV7,
+    isa="neon32-vfp3",
+    cpus=("generic", "cortex-a8", "cortex-a9", *_ARMV7_CPUS.split()),
+    needs=("neon",),
+)
+
+# Where one machine has two, `native` takes the first that it can run.
+ARCHITECTURES: tuple[Architecture, ...] = (ARM64, X86_64, X86_64_V2, ARMV7, ARMV7_VFP3)

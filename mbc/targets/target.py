@@ -3,6 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from mbc.targets.boards import Board
+
+ObjectFormat = Literal["elf", "macho"]
+System = Literal["linux", "android", "macos"]
+
+FAMILIES = {"arm64": "aarch64", "armv7a": "arm"}  # where the triple's first word says otherwise
 
 
 @dataclass(frozen=True)
@@ -20,6 +28,7 @@ class Target:
     l1_bytes: int = 32 * 1024
     l2_bytes: int = 512 * 1024
     description: str = ""
+    board: Board | None = None
 
     @property
     def arch(self) -> str:
@@ -27,6 +36,38 @@ class Target:
         return self.triple.split("-", 1)[0]
 
     @property
+    def family(self) -> str:
+        """Architecture without its version, as uname has it: "aarch64", "arm" or "x86_64"."""
+        return FAMILIES.get(self.arch, self.arch)
+
+    @property
+    def system(self) -> System:
+        """Operating system that the code is for."""
+        if "android" in self.triple:
+            return "android"
+        return "macos" if "apple" in self.triple else "linux"
+
+    @property
+    def object_format(self) -> ObjectFormat:
+        """Of objects, libraries and executables."""
+        return "macho" if self.system == "macos" else "elf"
+
+    @property
     def feature_string(self) -> str:
         """Features as LLVM takes them."""
         return ",".join(self.features)
+
+    @property
+    def page_bytes(self) -> int:
+        """Largest pages of the system's kernels: segments must not share one."""
+        return 16384 if self.system in ("android", "macos") else 4096
+
+    @property
+    def reserves_x18(self) -> bool:
+        """Whether the system keeps that register for itself (Arm's "platform register")."""
+        return self.family == "aarch64" and self.system != "linux"
+
+    @property
+    def hard_float(self) -> bool:
+        """Whether 32-bit Arm code passes floats in vector registers; Android's does not."""
+        return self.family == "arm" and self.triple.endswith("hf")

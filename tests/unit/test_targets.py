@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from mbc.diag import MbcError
+from mbc.targets.boards import BOARDS, CPU_MODELS
 from mbc.targets.catalogue import ENTRIES, Host, resolve_target, target_names
-from mbc.targets.cpus import ARCHITECTURES, ARM64, CACHES, X86_64, Architecture
+from mbc.targets.cpus import ARCHITECTURES, ARM64, X86_64, Architecture
 from mbc.targets.target import Target
 
 PC = Host("x86_64", "znver3", frozenset({"avx", "avx2", "fma", "bmi2", "64bit"}))
@@ -120,8 +121,10 @@ def test_a_host_without_the_vector_unit(host: Host) -> None:
     assert code_of("native", host=host) == "E0504"
 
 
-def test_caches_are_of_known_cpus() -> None:
-    assert set(CACHES) <= {cpu for architecture in ARCHITECTURES for cpu in architecture.cpus}
+def test_models_and_boards_are_of_known_cpus() -> None:
+    known = {cpu for architecture in ARCHITECTURES for cpu in architecture.cpus}
+    assert set(CPU_MODELS) <= known
+    assert {cores.cpu for board in BOARDS.values() for cores in board.cores} <= set(CPU_MODELS)
 
 
 def llvm_complaints(architecture: Architecture, cpu: str, features: str) -> str:
