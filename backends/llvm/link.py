@@ -10,18 +10,18 @@ import hashlib
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
+from mbc.backends.llvm.tool import run_tool
 from mbc.diag import Diagnostic, MbcError, error
+from mbc.files import scratch_folder
 from mbc.runtime import abi
 
 MAIN_C = Path(abi.__file__).parent / "c" / "main.c"  # includes the text of abi.main_config()
@@ -206,7 +206,7 @@ class UserCompiler:
         if shutil.which(self.command[0]) is None:
             helps = ["--cc or MBC_CC named it; without them zig is used"]
             raise error("E0601", f"there is no compiler '{self.command[0]}'", helps=helps)
-        with _scratch() as scratch:
+        with scratch_folder() as scratch:
             return _run(self, (*self.command, question), scratch).strip()
 
 
@@ -233,7 +233,7 @@ def weights_object(
     """Write an object with `blob` as read-only data at `symbol`, 64-byte aligned and hidden."""
     if target.object_format != "elf":
         raise ValueError(f"no weights object for {target.object_format}")
-    with _scratch() as scratch:
+    with scratch_folder() as scratch:
         data, source = scratch / "weights.bin", scratch / "weights.s"
         data.write_bytes(blob)
         source.write_text(_WEIGHTS_S.format(symbol=symbol, size=len(blob), path=_quote(data)))
@@ -265,7 +265,7 @@ def archive(objects: Sequence[Path], out: Path, toolchain: Toolchain) -> None:
     """Write a static library of `objects`, in this order, without dates and owners."""
     out.unlink(missing_ok=True)  # ar adds to an archive that exists
     members = [str(path.absolute()) for path in objects]
-    with _scratch() as scratch:
+    with scratch_folder() as scratch:
         _run(toolchain, (*toolchain.archiver(), "rcsD", str(out.absolute()), *members), scratch)
 
 
@@ -284,7 +284,7 @@ def link_executable(
     do so at the same time: zig locks its cache, and one of them builds.
     """
     command = _link_command(inputs, out, include_dirs)
-    with _scratch() as scratch:
+    with scratch_folder() as scratch:
         compiler = toolchain.compiler(target)
         if not toolchain.is_warm(target):
             progress(f"building musl for {target.arch}: about a minute, once")
@@ -317,30 +317,22 @@ def warm_up(target: LinkTarget, toolchain: Toolchain, progress: Progress = _sile
     """Build the libc of `target` now, unless it is there, by linking an empty program."""
     if toolchain.is_warm(target):
         return
-    with _scratch() as scratch:
+    with scratch_folder() as scratch:
         source = scratch / "empty.c"
         source.write_text("int main(void) { return 0; }\n")
         link_executable([source], scratch / "empty", target, toolchain, progress=progress)
 
 
-@contextmanager
-def _scratch() -> Iterator[Path]:
-    """A folder for as long as a tool runs."""
-    with tempfile.TemporaryDirectory(prefix="mbc-") as folder:
-        yield Path(folder)
-
-
 def _run(toolchain: Toolchain, command: Sequence[str], scratch: Path) -> str:
     """What the command prints."""
-    done = subprocess.run(
-        command,
-        cwd=toolchain.working_folder(scratch),
-        env={**os.environ, **toolchain.environment(scratch)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-    )
+    # Temporary files go where they are removed even if the tool is killed.
+    places = {"TMPDIR": str(scratch), **toolchain.environment(scratch)}
+    try:
+        folder = toolchain.working_folder(scratch)
+        done = run_tool(command, cwd=folder, env={**os.environ, **places})
+    except OSError as problem:
+        why = problem.strerror or problem
+        raise error("E0601", f"cannot start {shlex.quote(command[0])}: {why}") from None
     if done.returncode:
         raise LinkError(command, done.returncode, done.stderr)
     return done.stdout

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -12,7 +13,7 @@ import traceback
 from collections.abc import Sequence
 
 from mbc.cli import console
-from mbc.diag import Diagnostic, MbcError
+from mbc.diag import MbcError, error
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,6 +35,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _abandon_stdout()
         return 1
+    except MemoryError:
+        console.show_error(error("E0902", "there is not enough memory for this network"))
+        return 1
+    except OSError as problem:
+        console.show_error(_refused(problem))
+        return 1
     except Exception as bug:  # noqa: BLE001  the last stop: an internal error is reported as one
         console.show_error(_internal_error(bug))
         return 1
@@ -51,15 +58,28 @@ def _abandon_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def _refused(problem: OSError) -> MbcError:
+    """E0703 where the disk is full, a file too large or stdout closed, whoever wrote to it; all
+    else that the system refuses has its message where it happens, or is a bug."""
+    if problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS):
+        return _internal_error(problem)
+    if problem.filename is None:
+        _abandon_stdout()
+    place = problem.filename or "the standard output"
+    return error("E0703", f"cannot write {place}: {problem.strerror}")
+
+
 def _internal_error(bug: Exception) -> MbcError:
     """E0901, with the traceback in a file of its own."""
-    handle, path = tempfile.mkstemp(prefix="mbc-bug-", suffix=".txt")
-    with os.fdopen(handle, "w") as file:
-        file.write("".join(traceback.format_exception(bug)))
-    return MbcError(
-        Diagnostic(
-            "E0901",
-            f"internal error, this is a bug in mbc: {type(bug).__name__}: {bug}",
-            helps=(f"details are in {path}; please report it with your network",),
+    message = f"internal error, this is a bug in mbc: {type(bug).__name__}: {bug}"
+    details = "".join(traceback.format_exception(bug))
+    try:
+        handle, path = tempfile.mkstemp(prefix="mbc-bug-", suffix=".txt")
+        with os.fdopen(handle, "w") as file:
+            file.write(details)
+    except OSError:
+        return error(
+            "E0901", message, helps=["please report it with your network and this:", details]
         )
-    )
+    help = f"details are in {path}; please report it with your network"
+    return error("E0901", message, helps=[help])

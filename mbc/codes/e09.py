@@ -13,4 +13,11 @@ CODES = {
         cure="Report it with the file that the message names and your network; please look "
         "through that file first, for it holds paths of your machine.",
     ),
+    "E0902": Code(
+        title="not enough memory",
+        cause="The network, or what is computed of it while compiling, does not fit into the "
+        "memory of this machine.",
+        example="ulimit -v 400000; mbc compile mobilenet_v1.py",
+        cure="Compile a smaller network (alpha, resolution, batch), or on a larger machine.",
+    ),
 }

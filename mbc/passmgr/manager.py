@@ -80,7 +80,7 @@ def run_pipeline(
         before = _Snapshot(print_graph(graph), graph.constants())
         try:
             records.append(_run(step, graph, context, instruments))
-        except MbcError:
+        except (MbcError, MemoryError):
             raise
         except Exception as problem:
             raise _internal_error(step, before, problem, rescue) from problem

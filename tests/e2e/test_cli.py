@@ -25,7 +25,7 @@ COMMANDS = [
 def test_the_commands() -> None:
     assert list(dispatch.COMMANDS) == COMMANDS
     out = done("--help").out
-    assert all(re.search(rf"^    {name} ", out, re.MULTILINE) for name in COMMANDS)
+    assert all(re.search(rf"^    {name}\b", out, re.MULTILINE) for name in COMMANDS)
     assert done("--version").out == f"mbc {__version__}\n"
 
 
