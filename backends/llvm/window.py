@@ -116,18 +116,40 @@ class TileRun:
     count: int
 
 
+@dataclass(frozen=True)
+class Strip:
+    """Channel vectors worked on side by side; the only vector of a narrow one has `lanes`."""
+
+    vectors: int
+    lanes: int | None = None
+
+
+def strips(window: Window, index: int) -> list[Strip]:
+    """How a part's channels are dealt out: strips of several vectors, single ones, a narrow one
+    where the pixels have no room for a whole vector."""
+    isa, part = window.isa, window.parts[index]
+    room = window.out_room - sum(before.channels for before in window.parts[:index])
+    fits = isa.padded(part.channels) <= min(part.room, room)
+    whole = isa.vectors(part.channels) if fits else part.channels // isa.lanes
+    several, single = divmod(whole, isa.strip)
+    tail = max(part.channels - whole * isa.lanes, 0)
+    narrow = [Strip(1, tail)] if tail else []
+    return [Strip(isa.strip)] * several + [Strip(1)] * single + narrow
+
+
 def pack_depthwise(window: Window, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """[channel vector][bias, taps][lanes] from weight [kh,kw,1,c] and bias [c]; each part is padded
-    to whole vectors."""
+    """[strip][bias, taps][vectors of the strip][lanes] from weight [kh,kw,1,c] and bias [c]; each
+    part is padded to whole vectors."""
     isa, taps = window.isa, weight.reshape(-1, weight.shape[-1])
     rows = np.concatenate([bias[None], taps]).astype(np.float32)
-    edges = np.cumsum([part.channels for part in window.parts])[:-1]
-    parts = [
-        np.pad(part, ((0, 0), (0, isa.padded(part.shape[1]) - part.shape[1])))
-        for part in np.split(rows, edges, axis=1)
-    ]
-    rows = np.concatenate(parts, axis=1)
-    return np.ascontiguousarray(rows.reshape(len(rows), -1, isa.lanes).transpose(1, 0, 2)).ravel()
+    packed, start = [], 0
+    for index, part in enumerate(window.parts):
+        own = rows[:, start : start + part.channels]
+        own = np.pad(own, ((0, 0), (0, isa.padded(part.channels) - part.channels)))
+        edges = np.cumsum([strip.vectors * isa.lanes for strip in strips(window, index)])[:-1]
+        packed += [strip.ravel() for strip in np.split(own, edges, axis=1)]
+        start += part.channels
+    return np.concatenate(packed)
 
 
 Rows = list[list[str]]
@@ -159,127 +181,132 @@ def row_function(window: Window, rows: tuple[int, ...]) -> Function:
 def _emit_tile(
     f: Function, window: Window, rows: tuple[int, ...], run: TileRun, column: Count
 ) -> None:
-    """All channels of a tile, part by part: whole vectors in a loop, then a narrow one."""
+    """All channels of a tile, part by part, strips innermost."""
     weights, done = "%w", 0
     out = f.offset("%out", f.binary("mul", column, window.out_pixel))
     first = f.binary("sub", f.binary("mul", column, window.stride[1]), window.pad[2])
     for index, part in enumerate(window.parts):
         across = f.binary("mul", first, part.pixel)
-        at = {ky: f.offset(f"%x{index}_{ky}", across) for ky in rows}
-        tile = Tile(window, part, rows, run, window.out_room - done)
-        weights = _emit_part(f, tile, at, weights, f.offset(out, 4 * done))
+        pixels = tuple(f.offset(f"%x{index}_{ky}", across) for ky in rows)
+        at = Cursor(pixels, weights, f.offset(out, 4 * done))
+        for strip, same in groupby(strips(window, index)):
+            at = _emit_strips(f, Tile(window, part, rows, run, strip), len(list(same)), at)
+        weights = at.weights
         done += part.channels
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One part of a register tile; `room` floats of an output pixel may be written."""
+    """A register tile: output columns of a run by the channels of a strip."""
 
     window: Window
     part: Part
     rows: tuple[int, ...]
     run: TileRun
-    room: int
-
-    @property
-    def whole_vectors(self) -> int:
-        """Channel vectors that may be read and written whole."""
-        isa, channels = self.window.isa, self.part.channels
-        fits = isa.padded(channels) <= min(self.part.room, self.room)
-        return isa.vectors(channels) if fits else channels // isa.lanes
-
-    @property
-    def tail(self) -> int:
-        """Channels of the narrow vector after them."""
-        return max(self.part.channels - self.whole_vectors * self.window.isa.lanes, 0)
+    strip: Strip
 
 
-def _emit_part(f: Function, tile: Tile, at: dict[int, str], weights: str, out: str) -> str:
-    """All vectors of a part; the address of the next part's weights."""
-    step = f.isa.vector_bytes
+@dataclass(frozen=True)
+class Cursor:
+    """Addresses of a strip: its pixels by window row inside, its weights, its output."""
+
+    pixels: tuple[str, ...]
+    weights: str
+    out: str
+
+
+def _emit_strips(f: Function, tile: Tile, count: int, at: Cursor) -> Cursor:
+    """`count` equal strips; where the next one begins."""
+    step = tile.strip.vectors * f.isa.vector_bytes
     weight_step = (1 + tile.window.taps) * step if tile.window.kind == "depthwise" else 0
 
-    def vector(_: Count, values: list[str]) -> Sequence[str]:
-        *pointers, weights, out = values
-        _emit_vector(f, tile, dict(zip(tile.rows, pointers, strict=True)), weights, out, None)
-        moved = [f.offset(pointer, step) for pointer in pointers]
+    def strip(_: Count, values: list[str]) -> Sequence[str]:
+        *pixels, weights, out = values
+        _emit_strip(f, tile, Cursor(tuple(pixels), weights, out))
+        moved = [f.offset(pixel, step) for pixel in pixels]
         return [*moved, f.offset(weights, weight_step), f.offset(out, step)]
 
-    carried = [("ptr", pointer) for pointer in (*at.values(), weights, out)]
-    *pointers, weights, out = f.loop(0, tile.whole_vectors, carried, vector)
-    if tile.tail:
-        here = dict(zip(tile.rows, pointers, strict=True))
-        _emit_vector(f, tile, here, weights, out, tile.tail)
-        weights = f.offset(weights, weight_step)
-    return weights
+    carried = [("ptr", pointer) for pointer in (*at.pixels, at.weights, at.out)]
+    *pixels, weights, out = f.loop(0, count, carried, strip)
+    return Cursor(tuple(pixels), weights, out)
 
 
-def _emit_vector(
-    f: Function, tile: Tile, at: dict[int, str], weights: str, out: str, lanes: int | None
-) -> None:
-    pixel, window = _pixels(f, tile, at, lanes), tile.window
+def _emit_strip(f: Function, tile: Tile, at: Cursor) -> None:
+    pixel, window = _pixels(f, tile, at), tile.window
     match window.kind:
         case "depthwise":
-            values = _depthwise(f, tile, pixel, weights)
+            values = _depthwise(f, tile, pixel, at.weights)
         case "max":
             values = _reduce(tile, pixel, lambda a, b: maximum(f, a, b))
         case "avg":
             values = _mean(f, tile, pixel)
-    for column, value in enumerate(values):
-        store(f, activate(f, value, window.act), out, column * window.out_pixel, lanes)
+    for column, vectors in enumerate(values):
+        for j, value in enumerate(vectors):
+            where = column * window.out_pixel + j * f.isa.vector_bytes
+            store(f, activate(f, value, window.act), at.out, where, tile.strip.lanes)
 
 
-Pixel = Callable[[int, int, int], str]
-"""The vector under window position (ky, kx) of an output column."""
+Vectors = list[str]
+Pixel = Callable[[int, int, int], Vectors]
+"""The vectors under window position (ky, kx) of an output column."""
 
 
-def _pixels(f: Function, tile: Tile, at: dict[int, str], lanes: int | None) -> Pixel:
+def _pixels(f: Function, tile: Tile, at: Cursor) -> Pixel:
     """Loader of pixels, each loaded once."""
-    loaded: dict[tuple[int, int], str] = {}
-    window = tile.window
+    loaded: dict[tuple[int, int], Vectors] = {}
+    window, rows = tile.window, dict(zip(tile.rows, at.pixels, strict=True))
 
-    def pixel(ky: int, kx: int, column: int) -> str:
+    def pixel(ky: int, kx: int, column: int) -> Vectors:
         across = column * window.stride[1] + kx * window.dilation[1]
         if (ky, across) not in loaded:
-            loaded[ky, across] = load(f, at[ky], across * tile.part.pixel, lanes)
+            loaded[ky, across] = [
+                load(
+                    f, rows[ky], across * tile.part.pixel + j * f.isa.vector_bytes, tile.strip.lanes
+                )
+                for j in range(tile.strip.vectors)
+            ]
         return loaded[ky, across]
 
     return pixel
 
 
-def _depthwise(f: Function, tile: Tile, pixel: Pixel, weights: str) -> list[str]:
-    step, across = f.isa.vector_bytes, tile.window.kernel[1]
-    acc = [load(f, weights)] * len(tile.run.columns)
+def _depthwise(f: Function, tile: Tile, pixel: Pixel, weights: str) -> list[Vectors]:
+    vectors, across = range(tile.strip.vectors), tile.window.kernel[1]
+
+    def tap(number: int) -> Vectors:
+        at = number * len(vectors)
+        return [load(f, weights, (at + j) * f.isa.vector_bytes) for j in vectors]
+
+    acc = [tap(0)] * len(tile.run.columns)
     for ky in tile.rows:
         for kx in range(across):
             users = [c for c, inside in enumerate(tile.run.columns) if kx in inside]
             if not users:
                 continue
-            weight = load(f, weights, (1 + ky * across + kx) * step)
+            weight = tap(1 + ky * across + kx)
             for column in users:
-                acc[column] = fma(f, pixel(ky, kx, column), weight, acc[column])
+                under = pixel(ky, kx, column)
+                acc[column] = [fma(f, under[j], weight[j], acc[column][j]) for j in vectors]
     return acc
 
 
-def _reduce(tile: Tile, pixel: Pixel, combine: Callable[[str, str], str]) -> list[str]:
+def _reduce(tile: Tile, pixel: Pixel, combine: Callable[[str, str], str]) -> list[Vectors]:
     """All window positions inside the image combined, for each output column."""
-    return [
-        reduce(combine, [pixel(ky, kx, column) for ky in tile.rows for kx in inside])
-        for column, inside in enumerate(tile.run.columns)
-    ]
+    results = []
+    for column, inside in enumerate(tile.run.columns):
+        values = [pixel(ky, kx, column) for ky in tile.rows for kx in inside]
+        results.append([reduce(combine, lane) for lane in zip(*values, strict=True)])
+    return results
 
 
-def _mean(f: Function, tile: Tile, pixel: Pixel) -> list[str]:
+def _mean(f: Function, tile: Tile, pixel: Pixel) -> list[Vectors]:
     sums = _reduce(tile, pixel, lambda a, b: arithmetic(f, "fadd", a, b))
-    window = tile.window
-    counts = [
-        window.taps if window.count_pad else len(tile.rows) * len(inside)
-        for inside in tile.run.columns
-    ]
-    return [
-        arithmetic(f, "fmul", total, splat_literal(f, 1.0 / count))
-        for total, count in zip(sums, counts, strict=True)
-    ]
+    results = []
+    for vectors, inside in zip(sums, tile.run.columns, strict=True):
+        count = tile.window.taps if tile.window.count_pad else len(tile.rows) * len(inside)
+        scale = splat_literal(f, 1.0 / count)
+        results.append([arithmetic(f, "fmul", total, scale) for total in vectors])
+    return results
 
 
 def emit_row(
