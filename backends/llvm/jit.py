@@ -13,6 +13,7 @@ from mbc.backends.llvm.codegen import parse, target_machine
 from mbc.backends.llvm.lower import LoweredNet
 from mbc.diag import error, nearest
 from mbc.runtime.abi import IoSpec
+from mbc.runtime.pool import Pool
 from mbc.targets.target import Target
 
 ALIGNMENT = 64
@@ -41,16 +42,17 @@ class JitModule:
 
 
 class JitNet:
-    """A network in this process: weights and arena are set up once; calls reuse them. Not for
-    several threads at a time."""
+    """A network in this process: weights and arena are set up once; calls reuse them. Each call
+    runs on as many threads as the pool has, but only one call at a time."""
 
-    def __init__(self, lowered: LoweredNet) -> None:
+    def __init__(self, lowered: LoweredNet, pool: Pool | None = None) -> None:
         self.spec = lowered.spec
+        self._pool = pool
         self._module = JitModule(lowered.ir, lowered.target)
-        self._invoke = self._module.function(f"{self.spec.name}_invoke", pointers=3)
+        self._invoke = self._module.function(f"{self.spec.name}_invoke", pointers=4)
         self._weights = aligned_bytes(len(lowered.weights))
         self._weights[:] = np.frombuffer(lowered.weights, np.uint8)
-        self._arena = aligned_bytes(self.spec.arena_bytes + self.spec.scratch_bytes)
+        self._arena = aligned_bytes(self.spec.total_bytes(pool.threads if pool else 1))
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run on dense NHWC float32 tensors by input name; gives the outputs by name."""
@@ -62,7 +64,9 @@ class JitNet:
     def time_once(self, tensors: list[np.ndarray]) -> float:
         """Seconds of one inference on prepared tensors (inputs, then outputs)."""
         io = (ctypes.c_void_p * len(tensors))(*(t.ctypes.data for t in tensors))
-        addresses = ctypes.addressof(io), self._weights.ctypes.data, self._arena.ctypes.data
+        pool = self._pool.address if self._pool else None
+        memory = self._weights.ctypes.data, self._arena.ctypes.data
+        addresses = (ctypes.addressof(io), *memory, pool)
         start = perf_counter()
         self._invoke(*addresses)
         return perf_counter() - start

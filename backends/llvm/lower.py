@@ -1,13 +1,15 @@
 """From a planned graph to one LLVM module: a kernel a node, and a function that calls them.
 
 Layout of the module: shared kernel functions; one wrapper a node with the ABI
-`void k(const io*, const weights*, arena*, scratch*, begin, end)`; `NET_invoke(io, weights, arena)`
-that runs all wrappers in order. The C library adds `NET_run` and `NET_arena_bytes` (`library_ir`).
+`void k(const io*, const weights*, arena*, scratch*, begin, end)`; for each that has several tasks a
+function that pools call; `NET_invoke(io, weights, arena, pool)` that runs all wrappers in order.
+The C library adds `NET_run` and `NET_arena_bytes` (`library_ir`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -164,20 +166,90 @@ class _Lowering:
         return NetSpec(self.name, inputs, outputs, arena, scratch, weights)
 
     def _invoke(self, spec: NetSpec, kernels: list[KernelInfo]) -> str:
-        calls = [
-            f"call void @{self.name}_k{i:03d}(ptr %io, ptr %weights, ptr %arena, ptr %scratch, "
-            f"i32 0, i32 {kernel.tasks})"
-            for i, kernel in enumerate(kernels)
+        """The function that runs all kernels, and what pools call for those of several tasks."""
+        tasks = [
+            _pool_task(self.isa, spec, i) for i, kernel in enumerate(kernels) if kernel.tasks > 1
         ]
-        body = "\n  ".join(calls)
-        scratch = f"%scratch = getelementptr i8, ptr %arena, {self.isa.word} {spec.arena_bytes}"
-        return (
-            f"define void @{self.name}_invoke(ptr %io, ptr %weights, ptr %arena) nounwind {{\n"
-            f"  {scratch}\n  {body}\n  ret void\n}}\n"
+        alone = [_call_alone(spec, i, kernel.tasks) for i, kernel in enumerate(kernels)]
+        shared = [
+            f"call void %deal(ptr %pool, ptr @{spec.name}_t{i:03d}, ptr %context, i32 {k.tasks})"
+            if k.tasks > 1
+            else _call_alone(spec, i, 1)
+            for i, k in enumerate(kernels)
+        ]
+        body = INVOKE.format(
+            name=spec.name,
+            word=self.isa.word,
+            arena=spec.arena_bytes,
+            alone="\n  ".join(alone),
+            shared="\n  ".join(shared),
         )
+        return "\n".join([*tasks, body])
 
 
-WRAPPER_PARAMETERS = "ptr %io, ptr %weights, ptr %arena, ptr %scratch, i32 %begin, i32 %end"
+INVOKE = """\
+define void @{name}_invoke(ptr %io, ptr %weights, ptr %arena, ptr %pool) nounwind {{
+  %scratch = getelementptr i8, ptr %arena, {word} {arena}
+  %single = icmp eq ptr %pool, null
+  br i1 %single, label %alone, label %shared
+alone:
+  {alone}
+  ret void
+shared:
+  %deal = load ptr, ptr %pool
+  %context = alloca [4 x ptr]
+  store ptr %io, ptr %context
+  %context.1 = getelementptr ptr, ptr %context, {word} 1
+  store ptr %weights, ptr %context.1
+  %context.2 = getelementptr ptr, ptr %context, {word} 2
+  store ptr %arena, ptr %context.2
+  %context.3 = getelementptr ptr, ptr %context, {word} 3
+  store ptr %scratch, ptr %context.3
+  {shared}
+  ret void
+}}
+"""
+
+POOL_TASK = """\
+define internal void @{name}_t{number:03d}({parameters}) nounwind {{
+  %io = load ptr, ptr %context
+  %context.1 = getelementptr ptr, ptr %context, {word} 1
+  %weights = load ptr, ptr %context.1
+  %context.2 = getelementptr ptr, ptr %context, {word} 2
+  %arena = load ptr, ptr %context.2
+  %context.3 = getelementptr ptr, ptr %context, {word} 3
+  %first = load ptr, ptr %context.3
+  %before = mul i32 %thread, {scratch}
+  %offset = {widened}
+  %scratch = getelementptr i8, ptr %first, {word} %offset
+  call void @{name}_k{number:03d}({arguments}, i32 %begin, i32 %end)
+  ret void
+}}
+"""
+
+TASK_PARAMETERS = "ptr %context, i32 %thread, i32 %begin, i32 %end"
+KERNEL_ARGUMENTS = "ptr %io, ptr %weights, ptr %arena, ptr %scratch"
+
+
+def _call_alone(spec: NetSpec, number: int, tasks: int) -> str:
+    return f"call void @{spec.name}_k{number:03d}({KERNEL_ARGUMENTS}, i32 0, i32 {tasks})"
+
+
+def _pool_task(isa: Isa, spec: NetSpec, number: int) -> str:
+    """A task as pools call it: the thread's own scratch, then the kernel."""
+    widened = "add i32 %before, 0" if isa.word == "i32" else f"zext i32 %before to {isa.word}"
+    return POOL_TASK.format(
+        name=spec.name,
+        number=number,
+        word=isa.word,
+        scratch=spec.scratch_bytes,
+        widened=widened,
+        parameters=TASK_PARAMETERS,
+        arguments=KERNEL_ARGUMENTS,
+    )
+
+
+WRAPPER_PARAMETERS = f"{KERNEL_ARGUMENTS}, i32 %begin, i32 %end"
 
 
 def _widen(word: str) -> list[str]:
@@ -213,14 +285,15 @@ def declarations(isa: Isa) -> list[str]:
 
 
 def library_ir(lowered: LoweredNet) -> str:
-    """The module of the C library: the network plus `NET_run` and `NET_arena_bytes`; the weights
-    are the external symbol `NET_weights`."""
+    """The module of the C library: the network plus `NET_run` and `NET_arena_bytes`. The weights
+    are the external symbol `NET_weights`, or a parameter of `NET_run`."""
     spec, word = lowered.spec, isa_of(lowered.target).word
     pointers = len(spec.inputs) + len(spec.outputs)
     checks = "\n".join(_pointer_check(i, word) for i in range(pointers))
-    return f"""{lowered.ir}
-@{spec.name}_weights = external hidden constant i8, align {ALIGNMENT}
-
+    invoke = f"define void @{spec.name}_invoke("
+    weights = _weights_symbol(spec)
+    return f"""{lowered.ir.replace(invoke, invoke.replace("define", "define hidden"))}
+{weights.declaration}
 define {word} @{spec.name}_arena_bytes(i32 %threads) nounwind {{
   %n = {f"sext i32 %threads to {word}" if word != "i32" else "add i32 %threads, 0"}
   %scratch = mul {word} %n, {spec.scratch_bytes}
@@ -228,29 +301,49 @@ define {word} @{spec.name}_arena_bytes(i32 %threads) nounwind {{
   ret {word} %all
 }}
 
-define i32 @{spec.name}_run(ptr %io, ptr %arena, ptr %pool) nounwind {{
+define i32 @{spec.name}_run(ptr %io, {weights.parameter}ptr %arena, ptr %pool) nounwind {{
   %noio = icmp eq ptr %io, null
   br i1 %noio, label %bad, label %arenacheck
 arenacheck:
   %noarena = icmp eq ptr %arena, null
+  %noweights = icmp eq ptr {weights.pointer}, null
+  %missing = or i1 %noarena, %noweights
   %address = ptrtoint ptr %arena to {word}
   %low = and {word} %address, {ALIGNMENT - 1}
   %misaligned = icmp ne {word} %low, 0
-  %badarena = or i1 %noarena, %misaligned
+  %badarena = or i1 %missing, %misaligned
   br i1 %badarena, label %bad, label %check0
 {checks}
 check{pointers}:
   %threads = icmp eq ptr %pool, null
-  br i1 %threads, label %run, label %unsupported
+  br i1 %threads, label %run, label %poolcheck
+poolcheck:
+  %size = getelementptr ptr, ptr %pool, {word} 1
+  %team = load i32, ptr %size
+  %empty = icmp eq i32 %team, 0
+  br i1 %empty, label %bad, label %run
 run:
-  call void @{spec.name}_invoke(ptr %io, ptr @{spec.name}_weights, ptr %arena)
+  call void @{spec.name}_invoke(ptr %io, ptr {weights.pointer}, ptr %arena, ptr %pool)
   ret i32 0
 bad:
   ret i32 1
-unsupported:
-  ret i32 2
 }}
 """
+
+
+class _Weights(NamedTuple):
+    """How `NET_run` comes by the weights."""
+
+    declaration: str
+    parameter: str
+    pointer: str
+
+
+def _weights_symbol(spec: NetSpec) -> _Weights:
+    if spec.external_weights:
+        return _Weights("", "ptr %weights, ", "%weights")
+    symbol = f"@{spec.name}_weights"
+    return _Weights(f"{symbol} = external hidden constant i8, align {ALIGNMENT}\n", "", symbol)
 
 
 def _pointer_check(i: int, word: str) -> str:

@@ -34,4 +34,17 @@ CODES = {
         cure="Set ZIG_GLOBAL_CACHE_DIR to a folder that you may write, on a disk with some "
         "100 MB free for each target.",
     ),
+    "E0605": Code(
+        title="the thread pool cannot be compiled",
+        cause="Threads in this process need a small C library, which is compiled once by $CC, cc or "
+        "zig and kept in mbc in XDG_CACHE_HOME or ~/.cache. The message shows what failed.",
+        example="CC=no-such-compiler mbc bench mobilenet_v1.py --threads 2",
+        cure="Install a C compiler, correct CC, or run with one thread.",
+    ),
+    "E0606": Code(
+        title="threads cannot be started",
+        cause="The system refused to start so many threads, or to pin them to the CPUs named.",
+        example="mbc bench mobilenet_v1.py --threads 2 --cpus 0,999",
+        cure="Name CPUs that this machine has and that you may use, or ask for fewer threads.",
+    ),
 }

@@ -6,11 +6,14 @@ arena holds `arena_bytes` that are shared, then `scratch_bytes` for each thread.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
+from pathlib import Path
 
+POOL_H = Path(__file__).parent / "c" / "pool.h"
 ALIGNMENT = 64  # of the arena: a cache line, and the widest vector
 C_TYPES = {"f32": "float"}
 
@@ -43,7 +46,8 @@ class NetSpec:
     """What a C caller must know of a network. `name` is a C identifier; sizes are in bytes.
 
     `arena_bytes` leaves out scratch, `scratch_bytes` is per thread; both are multiples of
-    `ALIGNMENT`, so that each thread's scratch starts aligned.
+    `ALIGNMENT`, so that each thread's scratch starts aligned. `weights_sha256` is set where the
+    weights are a file of their own, which the caller of `NET_run` maps.
     """
 
     name: str
@@ -52,6 +56,7 @@ class NetSpec:
     arena_bytes: int
     scratch_bytes: int
     weights_bytes: int
+    weights_sha256: bytes = b""
 
     def __post_init__(self) -> None:
         if c_identifier(self.name) != self.name:
@@ -59,6 +64,11 @@ class NetSpec:
         for size in (self.arena_bytes, self.scratch_bytes):
             if size % ALIGNMENT:
                 raise ValueError(f"{self.name}: {size} bytes are no multiple of {ALIGNMENT}")
+
+    @property
+    def external_weights(self) -> bool:
+        """Whether the weights are a file of their own."""
+        return bool(self.weights_sha256)
 
     def total_bytes(self, threads: int) -> int:
         """What `NET_arena_bytes(threads)` returns."""
@@ -124,12 +134,13 @@ def _braces(values: Iterable[int]) -> str:
 
 
 _HEADER = """\
-/* {name}: a compiled network, for programs that link lib{name}.a.
+/* {name}: a compiled network, for programs that link its library.
  *
 {table}
  *
  * Tensors are dense and row-major; images are NHWC: batch, height, width, channel.
- * The library holds the weights ({weights} bytes), allocates nothing and keeps no state.
+ * {weights_note}
+ * The library allocates nothing and keeps no state.
  */
 #ifndef {NAME}_H
 #define {NAME}_H
@@ -146,12 +157,9 @@ extern "C" {{
 #define {NAME}_ARENA_BYTES {arena} /* shared by all threads */
 #define {NAME}_SCRATCH_BYTES {scratch} /* and as much again for each thread */
 
-{macros}
+{weights_macros}{macros}
 
-#ifndef MBC_POOL_DECLARED
-#define MBC_POOL_DECLARED
-typedef struct mbc_pool mbc_pool;
-#endif
+{pool}
 
 /* The caller's tensors, read and written in place. An output overlaps no other tensor. */
 typedef struct {{
@@ -161,10 +169,11 @@ typedef struct {{
 /* Bytes of an arena for so many threads: ARENA_BYTES + threads * SCRATCH_BYTES. */
 size_t {name}_arena_bytes(int threads);
 
-/* Computes the outputs from the inputs, on the calling thread; `pool` must be NULL.
- * Returns 0 on success, 1 if the arena or a tensor is NULL or the arena misaligned,
- * 2 if `pool` is not NULL: this version of the library starts no threads. */
-int {name}_run(const {name}_io *io, void *arena, mbc_pool *pool);
+/* Computes the outputs from the inputs: on the calling thread if `pool` is NULL, else on the pool's
+ * threads, with an arena of arena_bytes(pool->threads).
+ * Returns 0 on success, 1 if {pointers} or a tensor is NULL, the arena misaligned or the pool
+ * empty. */
+int {name}_run(const {name}_io *io, {weights_parameter}void *arena, mbc_pool *pool);
 
 #ifdef __cplusplus
 }}
@@ -180,15 +189,48 @@ def c_header(spec: NetSpec) -> str:
         name=spec.name,
         NAME=spec.name.upper(),
         alignment=ALIGNMENT,
+        pool=_pool_declaration(),
         arena=spec.arena_bytes,
         scratch=spec.scratch_bytes,
-        weights=spec.weights_bytes,
+        **_weights_texts(spec),
         table="\n".join(
             f" *   {r:6}  {f}: {t.ctype} {list(t.shape)}" for r, f, t in _tensors(spec)
         ),
         macros="\n".join(_io_macros(spec)),
         fields="\n".join(_io_fields(spec)),
     )
+
+
+_EXTERNAL_NOTE = """\
+The weights are the file {name}.weights, not part of the library. Map it or read it to a
+ * multiple of 64, and pass the address to each run. The last 32 bytes of the file are the SHA-256
+ * of those before, which are the weights."""
+
+
+def _weights_texts(spec: NetSpec) -> dict[str, str]:
+    """What the header says of the weights, wherever they are."""
+    if not spec.external_weights:
+        note = f"The library holds the weights ({spec.weights_bytes} bytes)."
+        return {
+            "weights_note": note,
+            "weights_macros": "",
+            "weights_parameter": "",
+            "pointers": "the arena",
+        }
+    macro = f"#define {spec.name.upper()}_WEIGHTS_BYTES {spec.weights_bytes}"
+    return {
+        "weights_note": _EXTERNAL_NOTE.format(name=spec.name),
+        "weights_macros": f"{macro} /* of the file, but for the SHA-256 */\n\n",
+        "weights_parameter": "const void *weights, ",
+        "pointers": "the arena, the weights",
+    }
+
+
+def _pool_declaration() -> str:
+    """The part of pool.h that NET.h repeats, so that it stands alone."""
+    text = POOL_H.read_text()
+    start = text.index("#ifndef MBC_POOL_DECLARED")
+    return text[start : text.index("#endif", start) + len("#endif")]
 
 
 def _io_macros(spec: NetSpec) -> Iterator[str]:
@@ -211,7 +253,7 @@ _CONFIG = """\
 
 #define MBC_NET_NAME "{name}"
 #define MBC_NET_MEMORY {total} /* bytes of arena for one thread */
-
+{weights}
 {buffers}
 
 static const tensor inputs[] = {{
@@ -224,7 +266,7 @@ static const tensor outputs[] = {{
 
 static int run_net(void *memory) {{
   const {name}_io io = {{{pointers}}};
-  return {name}_run(&io, memory, NULL);
+  return {name}_run(&io, {weights_argument}memory, NULL);
 }}
 """
 
@@ -244,11 +286,27 @@ def main_config(spec: NetSpec) -> str:
     return _CONFIG.format(
         name=spec.name,
         total=max(spec.total_bytes(1), ALIGNMENT),
+        weights=_external_config(spec) if spec.external_weights else "",
+        weights_argument="weights, " if spec.external_weights else "",
         buffers="\n".join(_buffers(spec)),
         inputs="\n".join(rows["input"]),
         outputs="\n".join(rows["output"]),
         pointers=", ".join(f"buffer_{field}" for field in spec.fields()),
     )
+
+
+def _external_config(spec: NetSpec) -> str:
+    return (
+        f'#define MBC_WEIGHTS_FILE "{spec.name}.weights"\n'
+        f"#define MBC_WEIGHTS_BYTES {spec.weights_bytes}\n"
+        f"#define MBC_WEIGHTS_SHA256 {_braces(spec.weights_sha256)}\n\n"
+        "static const void *weights;\n"
+    )
+
+
+def weights_file(blob: bytes) -> bytes:
+    """What NET.weights holds: the weights, then their SHA-256."""
+    return blob + hashlib.sha256(blob).digest()
 
 
 def _buffers(spec: NetSpec) -> Iterator[str]:

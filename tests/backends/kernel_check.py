@@ -15,6 +15,7 @@ from mbc.interp import run
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Place, Value
+from mbc.runtime.pool import Pool
 from mbc.targets.target import Target
 
 
@@ -64,14 +65,16 @@ def place_without_overlap(graph: Graph, target: Target) -> None:
     graph.arena_bytes = offset
 
 
-def compare(graph: Graph, check: Callable[[np.ndarray, np.ndarray], None]) -> None:
+def compare(
+    graph: Graph, check: Callable[[np.ndarray, np.ndarray], None], pool: Pool | None = None
+) -> None:
     """Run a graph through both on seeded input, and check all outputs."""
     target = host_target()
     rng = np.random.default_rng(7)
     inputs = {v.name: rng.standard_normal(v.type.shape, np.float32) for v in graph.inputs}
     expected = run(graph, inputs)
     place_without_overlap(graph, target)
-    actual = JitNet(lower(graph, target))(inputs)
+    actual = JitNet(lower(graph, target), pool)(inputs)
     for name, want in expected.items():
         check(actual[name], want)
 

@@ -6,6 +6,7 @@ import pytest
 
 from mbc.backends.llvm.backend import BUILDERS, builder_of
 from mbc.ops import OPS, Conv2d
+from mbc.runtime.pool import Pool
 from tests.backends.kernel_cases import Case, arithmetic_cases, exact_cases
 from tests.backends.kernel_check import close, compare, equal
 
@@ -21,6 +22,13 @@ EXACT = _named(list(exact_cases()))
 @pytest.mark.parametrize("name", ARITHMETIC)
 def test_agrees_with_the_oracle(name: str) -> None:
     compare(ARITHMETIC[name][1](), close)
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_agrees_with_the_oracle_on_threads(threads: int) -> None:
+    pool = Pool(threads)
+    for _, build in ARITHMETIC.values():
+        compare(build(), close, pool)
 
 
 @pytest.mark.parametrize("name", EXACT)

@@ -1,0 +1,92 @@
+"""Threads for networks in this process: the C pool, compiled once and kept in a cache folder."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from mbc.diag import error
+from mbc.runtime.abi import POOL_H
+
+POOL_C = POOL_H.with_name("pool.c")
+FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared")
+
+
+class Pool:
+    """`threads` threads, this one among them, pinned to `cpus` if given (one each).
+
+    Raises MbcError E0605 where the pool cannot be compiled, E0606 where threads cannot be started.
+    """
+
+    def __init__(self, threads: int, cpus: Sequence[int] | None = None) -> None:
+        self.threads = threads
+        self._library = ctypes.CDLL(str(_library()))
+        create, destroy = self._library.mbc_pool_create, self._library.mbc_pool_destroy
+        create.restype, create.argtypes = ctypes.c_void_p, [ctypes.c_uint32, ctypes.c_void_p]
+        destroy.restype, destroy.argtypes = None, [ctypes.c_void_p]
+        self._destroy = destroy
+        array = (ctypes.c_int * threads)(*cpus) if cpus is not None else None
+        self.address: int | None = create(threads, array)
+        if self.address is None:
+            where = f" on CPUs {', '.join(map(str, cpus))}" if cpus is not None else ""
+            raise error("E0606", f"{threads} threads cannot be started{where}")
+
+    def close(self) -> None:
+        """End the threads."""
+        if self.address is not None:
+            self._destroy(self.address)
+            self.address = None
+
+    def __del__(self) -> None:
+        if getattr(self, "address", None) is not None:
+            self.close()
+
+
+def _library() -> Path:
+    """The compiled pool, from the cache where source, compiler and flags are the same."""
+    compiler = _compiler()
+    key = hashlib.sha256()
+    for source in (POOL_C, POOL_H):
+        key.update(source.read_bytes())
+    key.update(" ".join((*compiler, *FLAGS)).encode())
+    library = _cache() / f"pool-{key.hexdigest()[:16]}.so"
+    if not library.exists():
+        _compile(compiler, library)
+    return library
+
+
+def _cache() -> Path:
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "mbc"
+
+
+def _compiler() -> tuple[str, ...]:
+    """$CC, or cc, or zig."""
+    named = os.environ.get("CC")
+    if named:
+        return tuple(shlex.split(named))
+    return ("cc",) if shutil.which("cc") else (sys.executable, "-m", "ziglang", "cc")
+
+
+def _compile(compiler: tuple[str, ...], library: Path) -> None:
+    """Beside, then renamed: two processes may do this at one time."""
+    try:
+        library.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+            made = Path(folder) / library.name
+            command = [*compiler, *FLAGS, "-o", str(made), str(POOL_C), "-lpthread"]
+            subprocess.run(command, check=True, capture_output=True, text=True)
+            made.replace(library)
+    except subprocess.CalledProcessError as failure:
+        said = failure.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise error("E0605", "the thread pool cannot be compiled", label=said[0]) from None
+    except OSError as failure:
+        raise error("E0605", "the thread pool cannot be compiled", label=str(failure)) from None
