@@ -28,7 +28,10 @@ MAIN_C = Path(abi.__file__).parent / "c" / "main.c"  # includes the text of abi.
 
 # One set for every link: zig builds its libc anew for each combination of such flags.
 C_FLAGS = ("-std=c11", "-O2", "-ffunction-sections", "-fdata-sections")
-LINK_FLAGS = ("-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none")
+LINK_FLAGS = {
+    "elf": ("-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none"),
+    "macho": ("-s", "-Wl,-dead_strip"),  # a Mac's libc is always a shared library
+}
 
 Progress = Callable[[str], None]
 
@@ -39,11 +42,18 @@ def _silent(message: str) -> None:
 
 @dataclass(frozen=True)
 class LinkTarget:
-    """A platform to link for, by zig's name for it ("aarch64-linux-musl")."""
+    """A platform to link for, by zig's name for it ("aarch64-linux-musl").
+
+    `page_bytes` are the largest pages of its kernels. `libc`, where its loader wants to be told, is
+    the library that shared libraries take `libc_functions` from.
+    """
 
     zig_triple: str
     object_format: str = "elf"
     arch: str = ""  # as compilers name it in their triple; from `zig_triple` if empty
+    page_bytes: int = 4096
+    libc: str = ""
+    libc_functions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.arch:
@@ -73,6 +83,9 @@ class Toolchain(Protocol):
 
     def archiver(self) -> tuple[str, ...]:
         """Command of the matching `ar`."""
+
+    def linker(self, target: LinkTarget) -> tuple[str, ...]:
+        """Command of the linker itself, for shared libraries; () if the compiler has to call it."""
 
     def working_folder(self, scratch: Path) -> Path:
         """Where both run; `scratch` is an empty folder that goes away afterwards."""
@@ -112,6 +125,10 @@ class Zig:
     def archiver(self) -> tuple[str, ...]:
         return (*self._zig(), "ar")
 
+    def linker(self, target: LinkTarget) -> tuple[str, ...]:
+        # A fraction of the time of `zig cc`, and no libc.
+        return (*self._zig(), "ld.lld") if target.object_format == "elf" else ()
+
     def working_folder(self, scratch: Path) -> Path:
         # From a folder above its installation zig names its own files by relative paths, finds no
         # libc under those names in its cache, and builds it again.
@@ -146,7 +163,8 @@ class Zig:
 
     def _stamp(self, target: LinkTarget) -> Path:
         # What zig's own cache key depends on, its place included.
-        parts = (self._version(), str(self._package()), target.zig_triple, *C_FLAGS, *LINK_FLAGS)
+        flags = (*C_FLAGS, *LINK_FLAGS[target.object_format])
+        parts = (self._version(), str(self._package()), target.zig_triple, *flags)
         key = "\n".join(parts)
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
         return self.cache / "mbc-warm" / f"{target.zig_triple}-{digest}"
@@ -190,6 +208,9 @@ class UserCompiler:
     def archiver(self) -> tuple[str, ...]:
         return (self._ask("-print-prog-name=ar"),)
 
+    def linker(self, target: LinkTarget) -> tuple[str, ...]:
+        return ()
+
     def working_folder(self, scratch: Path) -> Path:
         return Path.cwd()  # for its options may hold relative paths
 
@@ -207,7 +228,7 @@ class UserCompiler:
             helps = ["--cc or MBC_CC named it; without them zig is used"]
             raise error("E0601", f"there is no compiler '{self.command[0]}'", helps=helps)
         with scratch_folder() as scratch:
-            return _run(self, (*self.command, question), scratch).strip()
+            return call_tool(self, (*self.command, question), scratch).strip()
 
 
 def _arch(machine: str) -> str:
@@ -231,18 +252,25 @@ def weights_object(
     blob: bytes, symbol: str, target: LinkTarget, out: Path, toolchain: Toolchain
 ) -> None:
     """Write an object with `blob` as read-only data at `symbol`, 64-byte aligned and hidden."""
-    if target.object_format != "elf":
+    template = _WEIGHTS_S.get(target.object_format)
+    if template is None:
         raise ValueError(f"no weights object for {target.object_format}")
     with scratch_folder() as scratch:
         data, source = scratch / "weights.bin", scratch / "weights.s"
         data.write_bytes(blob)
-        source.write_text(_WEIGHTS_S.format(symbol=symbol, size=len(blob), path=_quote(data)))
-        command = (*toolchain.compiler(target), "-c", str(source), "-o", str(out.absolute()))
-        _run(toolchain, command, scratch)
+        source.write_text(template.format(symbol=symbol, size=len(blob), path=_quote(data)))
+        assemble(source, out, target, toolchain)
+
+
+def assemble(source: Path, out: Path, target: LinkTarget, toolchain: Toolchain) -> None:
+    """Make an object of an assembly file, which lies in a scratch folder: zig runs there, for the
+    object names the source as seen from where zig runs."""
+    command = (*toolchain.compiler(target), "-c", str(source), "-o", str(out.absolute()))
+    call_tool(toolchain, command, source.parent)
 
 
 # '%progbits' rather than '@progbits', for in ARM assembly '@' starts a comment.
-_WEIGHTS_S = """\
+_WEIGHTS_ELF = """\
     .section .rodata.{symbol}, "a", %progbits
     .balign 64
     .globl {symbol}
@@ -253,6 +281,17 @@ _WEIGHTS_S = """\
     .incbin {path}
     .section .note.GNU-stack, "", %progbits
 """
+
+_WEIGHTS_MACHO = """\
+    .section __TEXT, __const
+    .globl _{symbol}
+    .private_extern _{symbol}
+    .p2align 6
+_{symbol}:
+    .incbin {path}
+"""
+
+_WEIGHTS_S = {"elf": _WEIGHTS_ELF, "macho": _WEIGHTS_MACHO}
 
 
 def _quote(path: Path) -> str:
@@ -266,7 +305,9 @@ def archive(objects: Sequence[Path], out: Path, toolchain: Toolchain) -> None:
     out.unlink(missing_ok=True)  # ar adds to an archive that exists
     members = [str(path.absolute()) for path in objects]
     with scratch_folder() as scratch:
-        _run(toolchain, (*toolchain.archiver(), "rcsD", str(out.absolute()), *members), scratch)
+        call_tool(
+            toolchain, (*toolchain.archiver(), "rcsD", str(out.absolute()), *members), scratch
+        )
 
 
 def link_executable(
@@ -278,22 +319,22 @@ def link_executable(
     include_dirs: Sequence[Path] = (),
     progress: Progress = _silent,
 ) -> None:
-    """Link C sources, objects and libraries into a static, stripped executable.
+    """Link C sources, objects and libraries into a stripped executable, static where it can be.
 
     `progress` is told when the libc of the target must be built first. Any number of processes may
     do so at the same time: zig locks its cache, and one of them builds.
     """
-    command = _link_command(inputs, out, include_dirs)
+    command = _link_command(inputs, out, include_dirs, LINK_FLAGS[target.object_format])
     with scratch_folder() as scratch:
         compiler = toolchain.compiler(target)
         if not toolchain.is_warm(target):
-            progress(f"building musl for {target.arch}: about a minute, once")
-        _run(toolchain, (*compiler, *command), scratch)
+            progress(f"building the C library for {target.zig_triple}: about a minute, once")
+        call_tool(toolchain, (*compiler, *command), scratch)
     toolchain.mark_warm(target)
 
 
 def _link_command(
-    inputs: Sequence[Path], out: Path, include_dirs: Sequence[Path]
+    inputs: Sequence[Path], out: Path, include_dirs: Sequence[Path], flags: Sequence[str]
 ) -> tuple[str, ...]:
     sources = [path.absolute() for path in inputs]
     includes = [path.absolute() for path in include_dirs]
@@ -303,7 +344,7 @@ def _link_command(
         *(f"-ffile-prefix-map={folder}=." for folder in folders),
         *(f"-I{folder}" for folder in includes),
         *map(str, sources),
-        *LINK_FLAGS,
+        *flags,
         *("-o", str(out.absolute())),
     )
 
@@ -323,7 +364,7 @@ def warm_up(target: LinkTarget, toolchain: Toolchain, progress: Progress = _sile
         link_executable([source], scratch / "empty", target, toolchain, progress=progress)
 
 
-def _run(toolchain: Toolchain, command: Sequence[str], scratch: Path) -> str:
+def call_tool(toolchain: Toolchain, command: Sequence[str], scratch: Path) -> str:
     """What the command prints."""
     # Temporary files go where they are removed even if the tool is killed.
     places = {"TMPDIR": str(scratch), **toolchain.environment(scratch)}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from dataclasses import replace
 
 from mbc.backends.llvm.host import host_cpu, host_features
 from mbc.backends.llvm.link import LinkTarget, choose_toolchain, is_warm, warm_up
 from mbc.driver.request import Observer
 from mbc.targets.catalogue import ENTRIES, NATIVE, Entry, Host, find_entry, resolve_target
+from mbc.targets.cpus import ARMV7
 from mbc.targets.target import Target
 
 
@@ -42,7 +44,22 @@ def from_header(meta: Mapping[str, str]) -> Target:
 
 def link_target(target: Target) -> LinkTarget:
     """The same platform as the linker knows it."""
-    return LinkTarget(target.link_triple, arch=target.arch)
+    return LinkTarget(
+        target.link_triple,
+        object_format=target.object_format,
+        arch=target.arch,
+        page_bytes=target.page_bytes,
+        libc="libc.so" if target.system == "android" else "",
+        libc_functions=target.libc_functions,
+    )
+
+
+def program_target(target: Target) -> Target:
+    """What executables for the target are compiled for. Android's are plain static Linux programs
+    for `adb shell`, and those of 32-bit Arm pass floats in registers, as their libc does."""
+    if target.system == "android" and target.family == "arm":
+        return replace(target, triple=ARMV7.triple)
+    return target
 
 
 def libc_state(target: Target, cc: str | None) -> str:

@@ -22,7 +22,7 @@ IMPLIED: Mapping[str, tuple[str, ...]] = {
     "v8.3a": ("v8.2a", "rcpc"),
     "v8.4a": ("v8.3a", "dotprod"),
     "v8.5a": ("v8.4a",),
-    "v8.6a": ("v8.5a", "i8mm"),
+    "v8.6a": ("v8.5a", "i8mm", "bf16"),
     "v9a": ("v8.5a", "fullfp16", "sve2"),
     # Arm, 32 bit
     "fp-armv8": ("vfp4",),
@@ -67,18 +67,18 @@ _ARM64 = """
         cortex-a76 cortex-a76ae cortex-a77 cortex-a78 cortex-a78ae cortex-a78c cortex-x1
         cortex-x1c neoverse-e1 neoverse-n1
     crc aes sha2 sha3 lse rdm rcpc dotprod fullfp16 | apple-a13 apple-a14 apple-m1
-    crc lse rdm rcpc dotprod fullfp16 i8mm sve sve2 | cobalt-100 cortex-a320 cortex-a510
+    crc lse rdm rcpc dotprod fullfp16 i8mm bf16 sve sve2 | cobalt-100 cortex-a320 cortex-a510
         cortex-a520 cortex-a520ae cortex-a710 cortex-a715 cortex-a720 cortex-a720ae cortex-a725
         cortex-x2 cortex-x3 cortex-x4 cortex-x925 neoverse-n2 neoverse-n3 neoverse-v2
         neoverse-v3 neoverse-v3ae
-    crc aes sha2 sha3 lse rdm rcpc dotprod fullfp16 i8mm | ampere1 apple-a15 apple-a16 apple-a17
-        apple-m2 apple-m3
-    crc lse rdm rcpc dotprod fullfp16 i8mm sve sve2 sme | c1-nano c1-premium c1-pro c1-ultra
-    crc aes sha2 sha3 lse rdm rcpc dotprod fullfp16 i8mm sme | apple-a18 apple-a19 apple-m4
+    crc aes sha2 sha3 lse rdm rcpc dotprod fullfp16 i8mm bf16 | ampere1 apple-a15 apple-a16
+        apple-a17 apple-m2 apple-m3
+    crc lse rdm rcpc dotprod fullfp16 i8mm bf16 sve sve2 sme | c1-nano c1-premium c1-pro c1-ultra
+    crc aes sha2 sha3 lse rdm rcpc dotprod fullfp16 i8mm bf16 sme | apple-a18 apple-a19 apple-m4
         apple-m5
-    crc aes sha2 sha3 sm4 lse rdm rcpc dotprod fullfp16 i8mm | ampere1a ampere1b oryon-1
-    crc aes sha2 sha3 sm4 lse rdm rcpc dotprod fullfp16 i8mm sve | neoverse-512tvb neoverse-v1
-    crc aes sha2 sha3 sm4 lse rdm rcpc dotprod fullfp16 i8mm sve sve2 | ampere1c fujitsu-monaka
+    crc aes sha2 sha3 sm4 lse rdm rcpc dotprod fullfp16 i8mm bf16 | ampere1a ampere1b oryon-1
+    crc aes sha2 sha3 sm4 lse rdm rcpc dotprod fullfp16 i8mm bf16 sve | neoverse-512tvb neoverse-v1
+    crc aes sha2 sha3 sm4 lse rdm rcpc dotprod fullfp16 i8mm bf16 sve sve2 | ampere1c fujitsu-monaka
         gb10 grace olympus
 """
 

@@ -71,3 +71,12 @@ class Target:
     def hard_float(self) -> bool:
         """Whether 32-bit Arm code passes floats in vector registers; Android's does not."""
         return self.family == "arm" and self.triple.endswith("hf")
+
+    @property
+    def libc_functions(self) -> tuple[str, ...]:
+        """What compiled code may call, by the names that LLVM has for it on this system."""
+        if self.system == "macos":
+            return ("bzero", "memcpy", "memset")
+        if self.system == "android" and self.family == "arm":
+            return tuple(f"__aeabi_mem{op}{n}" for op in ("clr", "cpy", "set") for n in ("", 4, 8))
+        return ("memcpy", "memset")

@@ -36,6 +36,7 @@ typedef struct {
   const char *outputs[LENGTH(outputs)];
   size_t input_count, output_count;
   size_t top, runs;
+  const char *weights;
 } options;
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
@@ -54,6 +55,8 @@ static bool fail(const char *path, const char *format, ...) {
   va_end(arguments);
   return false;
 }
+
+#include "weights.h"
 
 static void print_usage(FILE *to) {
   fputs("usage: " MBC_NET_NAME, to);
@@ -327,8 +330,9 @@ static void print_help(void) {
        "                 once for each input, in order\n"
        "  --output FILE  write a tensor as .npy; once for each output, in order\n"
        "  --top K        print \"rank index value\" of the K largest along the last axis\n"
-       "  --bench N      run N times; print the minimum and the median in milliseconds\n"
-       "  --help         print this\n"
+       "  --bench N      run N times; print the minimum and the median in milliseconds");
+  fputs(weights_help, stdout);
+  puts("  --help         print this\n"
        "\nWith no output, top or bench it prints a summary.");
 }
 
@@ -396,6 +400,8 @@ static void set_option(options *o, const char *name, const char *value) {
     add_path(o->inputs, &o->input_count, LENGTH(inputs), value, "input");
   else if (!strcmp(name, "--output"))
     add_path(o->outputs, &o->output_count, LENGTH(outputs), value, "output");
+  else if (is_weights_option(name))
+    o->weights = value;
   else if (!strcmp(name, "--top"))
     o->top = parse_count(name, value, 1000000);
   else
@@ -406,7 +412,7 @@ static bool takes_value(const char *option) {
   static const char *const names[] = {"--input", "--output", "--top", "--bench"};
   for (size_t i = 0; i < LENGTH(names); i++)
     if (!strcmp(option, names[i])) return true;
-  return false;
+  return is_weights_option(option);
 }
 
 static options parse_options(int count, char **words) {
@@ -431,6 +437,7 @@ static options parse_options(int count, char **words) {
 
 int main(int count, char **words) {
   const options o = parse_options(count, words);
+  if (!find_weights(o.weights, words[0])) return 1;
   for (size_t i = 0; i < LENGTH(inputs); i++)
     if (!read_input(o.inputs[i], &inputs[i])) return 1;
   if (!run_once() || (o.runs && !bench(o.runs)) || !show_results(&o)) return 1;

@@ -1,0 +1,59 @@
+"""Shared libraries: objects into libNET.so or libNET.dylib, which export the C interface alone.
+
+What is not part of that interface is hidden or internal in the objects already. A library for ELF
+asks for no other library, since the program that loads it has memcpy and memset; only Android's
+loader wants to be told that they are in libc.so, which is no file here: a stub of that name does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mbc.backends.llvm.link import LinkTarget, Toolchain, assemble, call_tool
+from mbc.files import scratch_folder
+
+SUFFIXES = {"elf": "so", "macho": "dylib"}
+
+
+def shared_name(net: str, target: LinkTarget) -> str:
+    """libNET.so, or what the platform calls it."""
+    return f"lib{net}.{SUFFIXES[target.object_format]}"
+
+
+def link_shared(
+    objects: Sequence[Path], out: Path, target: LinkTarget, toolchain: Toolchain
+) -> None:
+    """Link objects into a stripped shared library that calls itself by the name of `out`."""
+    inputs = [str(path.absolute()) for path in objects]
+    with scratch_folder() as scratch:
+        if target.libc:
+            inputs.append(str(_stub(scratch, target, toolchain)))
+        command = (*_command(out.name, target, toolchain), *inputs, "-o", str(out.absolute()))
+        call_tool(toolchain, command, scratch)
+
+
+def _command(name: str, target: LinkTarget, toolchain: Toolchain) -> tuple[str, ...]:
+    if target.object_format == "macho":
+        own = f"-Wl,-install_name,@rpath/{name}"
+        return (*toolchain.compiler(target), "-shared", "-nostdlib", "-s", own)
+    pages = ("-z", f"max-page-size={target.page_bytes}")
+    resolved = ("-z", "defs") if target.libc else ()
+    flags = ("-soname", name, "--build-id=none", "--gc-sections", *pages, *resolved)
+    if linker := toolchain.linker(target):
+        return (*linker, "-shared", "-s", *flags)
+    driver_flags = ",".join(("-Wl", *flags))
+    return (*toolchain.compiler(target), "-shared", "-s", "-nostdlib", driver_flags)
+
+
+def _stub(scratch: Path, target: LinkTarget, toolchain: Toolchain) -> Path:
+    """A library that has the name of the libc and the symbols that our code takes from it."""
+    source, code, stub = scratch / "stub.s", scratch / "stub.o", scratch / target.libc
+    lines = ['    .section .note.GNU-stack, "", %progbits', "    .text"]
+    for name in target.libc_functions:
+        lines += [f"    .globl {name}", f"    .type {name}, %function", f"{name}:", "    nop"]
+    source.write_text("\n".join([*lines, ""]))
+    assemble(source, code, target, toolchain)
+    link_shared([code], stub, replace(target, libc=""), toolchain)
+    return stub

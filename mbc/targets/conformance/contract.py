@@ -1,0 +1,36 @@
+"""What compiled code has to keep to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mbc.targets.target import Target
+
+
+class FormatError(Exception):
+    """A file is not of the format that it should be of."""
+
+
+@dataclass(frozen=True)
+class Contract:
+    """A target, and the C symbols that code for network `net` defines and may ask for."""
+
+    target: Target
+    net: str
+    external_weights: bool = False
+
+    @property
+    def exports(self) -> frozenset[str]:
+        """The C interface."""
+        return frozenset((f"{self.net}_run", f"{self.net}_arena_bytes"))
+
+    @property
+    def libc(self) -> frozenset[str]:
+        """What may come from a libc."""
+        return frozenset(self.target.libc_functions)
+
+    @property
+    def imports(self) -> frozenset[str]:
+        """What an object may leave undefined."""
+        own = () if self.external_weights else (f"{self.net}_weights",)
+        return self.libc.union(own)

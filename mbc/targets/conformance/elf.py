@@ -1,0 +1,209 @@
+"""ELF files: Linux and Android."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any
+
+from elftools.common.exceptions import ELFError
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import ARMAttributesSection, Section, SymbolTableSection
+
+from mbc.targets.conformance.code import code_problems
+from mbc.targets.conformance.contract import Contract, FormatError
+from mbc.targets.features import features_of
+from mbc.targets.target import Target
+
+MACHINES = {"aarch64": "EM_AARCH64", "arm": "EM_ARM", "x86_64": "EM_X86_64"}
+CODE_SECTION, THREAD_LOCAL = 0x4, 0x400  # sh_flags
+EXECUTABLE, WRITABLE = 1, 2  # p_flags
+TEXT_RELOCATIONS = 4  # DF_TEXTREL
+EABI5, HARD_FLOAT_FLAG = 5 << 24, 0x400  # e_flags of 32-bit Arm
+HARD_FLOAT = 1  # Tag_ABI_VFP_args
+
+# The most that Tag_CPU_arch and Tag_FP_arch may say, by the first of these that the target has.
+ARM_LIMITS = {"fp-armv8": (14, 8), "vfp4": (10, 6), "vfp3": (10, 4)}
+
+
+def object_problems(data: bytes, contract: Contract) -> Iterator[str]:
+    """Of an object: machine, ABI, symbols, sections, instructions."""
+    elf = _open(data)
+    if foreign := [*_machine(elf, contract.target)]:
+        yield from foreign
+        return
+    yield from _kind(elf, "ET_REL")
+    yield from _strangers(_undefined(elf, ".symtab"), contract.imports)
+    for section in elf.iter_sections():
+        if section["sh_flags"] & THREAD_LOCAL:
+            yield f"section {section.name} is thread-local"
+        if section["sh_flags"] & CODE_SECTION:
+            for start, code in _stretches(elf, section):
+                yield from code_problems(code, start, contract)
+
+
+def shared_problems(data: bytes, contract: Contract) -> Iterator[str]:
+    """Of a shared library: also what it exports, asks for, and how it is laid out."""
+    elf = _open(data)
+    if foreign := [*_machine(elf, contract.target)]:
+        yield from foreign
+        return
+    yield from _kind(elf, "ET_DYN")
+    yield from _layout(elf, contract.target)
+    yield from _strangers(_undefined(elf, ".dynsym"), contract.libc)
+    exported = _defined(elf, ".dynsym")
+    if exported != contract.exports:
+        yield f"exports {_listed(exported)}, not {_listed(contract.exports)}"
+    tags = _dynamic(elf)
+    wanted = f"lib{contract.net}.so"
+    if tags.get("DT_SONAME") != [wanted]:
+        yield f"calls itself {_listed(tags.get('DT_SONAME', []))}, not {wanted}"
+    needed = set(tags.get("DT_NEEDED", ()))
+    allowed = {"libc.so"} if contract.target.system == "android" else set()
+    if needed - allowed:
+        yield f"needs the libraries {_listed(needed - allowed)}"
+    if "DT_TEXTREL" in tags or any(flags & TEXT_RELOCATIONS for flags in tags.get("DT_FLAGS", ())):
+        yield "has text relocations: its code would be rewritten when it is loaded"
+
+
+def executable_problems(data: bytes, contract: Contract) -> Iterator[str]:
+    """Of an executable: that it is static, and how it is laid out."""
+    elf = _open(data)
+    if foreign := [*_machine(elf, contract.target)]:
+        yield from foreign
+        return
+    yield from _kind(elf, "ET_EXEC", "ET_DYN")
+    yield from _layout(elf, contract.target)
+    if any(segment["p_type"] == "PT_INTERP" for segment in elf.iter_segments()):
+        yield "is no static executable: it asks for a loader"
+
+
+def _open(data: bytes) -> ELFFile:
+    try:
+        return ELFFile(io.BytesIO(data))
+    except ELFError as reason:
+        raise FormatError(f"is no ELF file: {reason}") from None
+
+
+def _kind(elf: ELFFile, *wanted: str) -> Iterator[str]:
+    if elf["e_type"] not in wanted:
+        yield f"is of type {elf['e_type']}, not {' or '.join(wanted)}"
+
+
+def _machine(elf: ELFFile, target: Target) -> Iterator[str]:
+    wanted, bits = MACHINES[target.family], 32 if target.family == "arm" else 64
+    found = f"{elf['e_machine']}, {elf.elfclass} bit"
+    if found != f"{wanted}, {bits} bit" or not elf.little_endian:
+        order = "little" if elf.little_endian else "big"
+        yield f"is for {found}, {order}-endian, not for {wanted}, {bits} bit, little-endian"
+    elif target.family == "arm":
+        yield from _arm(elf, target)
+
+
+def _arm(elf: ELFFile, target: Target) -> Iterator[str]:
+    """Version 5 of the EABI, and what the build attributes say."""
+    if elf["e_flags"] & 0xFF000000 != EABI5:
+        yield f"is not of EABI version 5 (flags {elf['e_flags']:#x})"
+    tags = _attributes(elf)
+    if elf["e_type"] == "ET_REL":
+        hard = tags.get("TAG_ABI_VFP_ARGS", 0) == HARD_FLOAT
+    else:
+        hard = bool(elf["e_flags"] & HARD_FLOAT_FLAG)
+    if hard != target.hard_float:
+        kinds = {True: "in vector registers", False: "in core registers"}
+        yield f"passes floats {kinds[hard]}, the target {kinds[target.hard_float]}"
+    features = features_of(target)
+    limits = next(limits for name, limits in ARM_LIMITS.items() if name in features)
+    for tag, limit in zip(("TAG_CPU_ARCH", "TAG_FP_ARCH"), limits, strict=True):
+        if tags.get(tag, 0) > limit:
+            yield f"{tag} is {tags[tag]}, more than the target's {limit}"
+
+
+def _attributes(elf: ELFFile) -> dict[str, Any]:
+    """The build attributes of 32-bit Arm, by name."""
+    return {
+        attribute.tag: attribute.value
+        for section in elf.iter_sections()
+        if isinstance(section, ARMAttributesSection)
+        for vendor in section.iter_subsections()
+        for scope in vendor.iter_subsubsections()
+        for attribute in scope.iter_attributes()
+    }
+
+
+def _symbols(elf: ELFFile, table: str) -> Iterator[tuple[str, bool, str]]:
+    """Name, whether it is defined here, and visibility of the global symbols."""
+    section = elf.get_section_by_name(table)
+    if isinstance(section, SymbolTableSection):
+        for symbol in section.iter_symbols():
+            if symbol.name and symbol["st_info"]["bind"] != "STB_LOCAL":
+                defined = symbol["st_shndx"] != "SHN_UNDEF"
+                yield symbol.name, defined, symbol["st_other"]["visibility"]
+
+
+def _undefined(elf: ELFFile, table: str) -> frozenset[str]:
+    return frozenset(name for name, defined, _ in _symbols(elf, table) if not defined)
+
+
+def _defined(elf: ELFFile, table: str) -> frozenset[str]:
+    """What others can link with."""
+    shown = ("STV_DEFAULT", "STV_PROTECTED")
+    return frozenset(
+        name for name, defined, seen in _symbols(elf, table) if defined and seen in shown
+    )
+
+
+def _dynamic(elf: ELFFile) -> dict[str, list[Any]]:
+    """The dynamic section: names as text, all else as numbers."""
+    tags: dict[str, list[Any]] = {}
+    for section in elf.iter_sections():
+        if isinstance(section, DynamicSection):
+            for tag in section.iter_tags():
+                text = getattr(tag, "soname", None) or getattr(tag, "needed", None)
+                tags.setdefault(tag.entry.d_tag, []).append(text or tag["d_val"])
+    return tags
+
+
+def _layout(elf: ELFFile, target: Target) -> Iterator[str]:
+    """Segments on pages of their own, none both writable and executable, the stack neither."""
+    for number, segment in enumerate(elf.iter_segments()):
+        kind, flags = segment["p_type"], segment["p_flags"]
+        if kind == "PT_LOAD" and segment["p_align"] < target.page_bytes:
+            yield (
+                f"segment {number} is aligned to {segment['p_align']} bytes, "
+                f"pages may have {target.page_bytes}"
+            )
+        if kind == "PT_LOAD" and flags & WRITABLE and flags & EXECUTABLE:
+            yield f"segment {number} is writable and executable"
+        if kind == "PT_GNU_STACK" and flags & EXECUTABLE:
+            yield "wants an executable stack"
+
+
+def _strangers(found: frozenset[str], allowed: frozenset[str]) -> Iterator[str]:
+    if extra := found - allowed:
+        yield f"asks for the symbols {_listed(extra)}; it may ask for {_listed(allowed)}"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "nothing"
+
+
+def _stretches(elf: ELFFile, section: Section) -> Iterator[tuple[int, bytes]]:
+    """The code of a section with its address, without the data in between, which Arm's mapping
+    symbols ($a and $x: code, $d: data) tell apart."""
+    data = section.data()
+    number = elf.get_section_index(section.name)
+    marks = sorted(_mapping_symbols(elf, number)) or [(0, True)]
+    for (start, is_code), (stop, _) in pairwise([*marks, (len(data), False)]):
+        if is_code and start < stop:
+            yield start, data[start:stop]
+
+
+def _mapping_symbols(elf: ELFFile, section: int | None) -> Iterator[tuple[int, bool]]:
+    table = elf.get_section_by_name(".symtab")
+    if isinstance(table, SymbolTableSection):
+        for symbol in table.iter_symbols():
+            if symbol["st_shndx"] == section and symbol.name[:2] in ("$a", "$x", "$d", "$t"):
+                yield symbol["st_value"], symbol.name[:2] != "$d"
