@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from mbc.cli import console
 from mbc.diag import MbcError, error
+from mbc.files import uninterrupted
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -48,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(argv: Sequence[str]) -> int:
-    from mbc.cli.dispatch import run_command
+    with uninterrupted():  # Python may lose an interruption amid an import
+        from mbc.cli.dispatch import run_command
 
     return run_command(argv)
 

@@ -258,12 +258,12 @@ def test_help(native: Program, pair: Program) -> None:
 def test_wrong_use(native: Program, words: list[str], message: str) -> None:
     stdout, stderr = native.run(*words, code=2)
     assert stdout == ""
-    assert stderr.splitlines()[0] == f"error: {message}"
+    assert stderr.splitlines()[0] == f"error[E0101]: {message}"
     assert stderr.splitlines()[1].startswith("usage: net --input x.npy")
 
 
 def test_one_input_of_two(pair: Program) -> None:
-    assert "error: no --input for b\n" in pair.run("--input", "a.npy", code=2)[1]
+    assert "error[E0101]: no --input for b\n" in pair.run("--input", "a.npy", code=2)[1]
 
 
 # ---- bad files -------------------------------------------------------------------------------
@@ -328,7 +328,7 @@ def test_bad_input(native: Program, kind: str) -> None:
     (native.folder / "bad file").write_bytes(content)
     stdout, stderr = native.run("--input", "bad file", "--output", "y.npy", code=1)
     assert stdout == ""
-    assert stderr.startswith("error: bad file: ")
+    assert re.match(r"error\[E07(04|05|10)\]: bad file: ", stderr)
     assert message in stderr
     assert stderr.count("\n") == 1
     assert [path.name for path in native.folder.iterdir()] == ["bad file"]
@@ -336,21 +336,23 @@ def test_bad_input(native: Program, kind: str) -> None:
 
 def test_a_file_that_cannot_be_opened(native: Program) -> None:
     missing = native.run("--input", "missing.npy", code=1)[1]
-    assert missing == "error: missing.npy: No such file or directory\n"
-    assert native.run("--input", ".", code=1)[1] == "error: .: Is a directory\n"
+    assert missing == "error[E0701]: missing.npy: No such file or directory\n"
+    assert native.run("--input", ".", code=1)[1] == "error[E0701]: .: Is a directory\n"
 
 
 def test_a_photo_for_an_input_that_is_none(pair: Program) -> None:
     pair.save("b.npy", np.zeros(3, np.float32))
     (pair.folder / "cat.ppm").write_bytes(PPM)
     error = pair.run("--input", "cat.ppm", "--input", "b.npy", code=1)[1]
-    assert error == "error: cat.ppm: input a of shape (2, 3) is no RGB image; give it a .npy\n"
+    assert (
+        error == "error[E0706]: cat.ppm: input a of shape (2, 3) is no RGB image; give it a .npy\n"
+    )
 
 
 def test_a_network_that_fails(native: Program) -> None:
     native.save("x.npy", np.full((1, 2, 4, 3), -1234, np.float32))
     error = native.run("--input", "x.npy", "--output", "y.npy", code=1)[1]
-    assert error == "error: net: the network returned 7\n"
+    assert error == "error[E0901]: net: the network returned 7\n"
     assert not (native.folder / "y.npy").exists()
 
 
@@ -363,7 +365,7 @@ def test_a_full_disk_leaves_the_old_output(native: Program) -> None:
     native.save("x.npy", image())
     (native.folder / "y.npy").write_bytes(b"old")
     error = native.run("--input", "x.npy", "--output", "y.npy", code=1, before=NO_ROOM)[1]
-    assert error == "error: y.npy: File too large\n"
+    assert error == "error[E0703]: y.npy: File too large\n"
     assert (native.folder / "y.npy").read_bytes() == b"old"
     assert sorted(path.name for path in native.folder.iterdir()) == ["x.npy", "y.npy"]
 
@@ -380,7 +382,7 @@ def test_a_full_disk_leaves_the_old_output(native: Program) -> None:
 def test_an_output_that_cannot_be_written(native: Program, path: str, reason: str) -> None:
     native.save("x.npy", image())
     error = native.run("--input", "x.npy", "--output", path, code=1)[1]
-    assert re.fullmatch(f"error: {re.escape(path)}: {reason}\n", error)
+    assert re.fullmatch(rf"error\[E0703\]: {re.escape(path)}: {reason}\n", error)
     assert Path("/dev/full").is_char_device()
 
 
@@ -398,7 +400,7 @@ def test_a_result_that_nobody_can_read_is_an_error(native: Program) -> None:
         done = subprocess.run(
             command, cwd=native.folder, stdout=full, stderr=subprocess.PIPE, text=True
         )
-    assert (done.returncode, done.stderr) == (1, "error: stdout: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, "error[E0703]: stdout: No space left on device\n")
 
 
 # ---- the C itself ----------------------------------------------------------------------------

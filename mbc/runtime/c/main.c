@@ -41,17 +41,28 @@ typedef struct {
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
 
-static void complain(const char *subject, const char *format, va_list arguments) {
-  fprintf(stderr, "error: %s%s", subject, *subject ? ": " : "");
+/* Those of mbc; `mbc explain` says what they mean. */
+#define USAGE "E0101"
+#define UNREADABLE "E0701"
+#define UNWRITABLE "E0703"
+#define BAD_NPY "E0704"
+#define BAD_IMAGE "E0705"
+#define NO_IMAGE "E0706"
+#define MISFIT "E0710"
+#define BUG "E0901"
+
+static void complain(const char *code, const char *subject, const char *format,
+                     va_list arguments) {
+  fprintf(stderr, "error[%s]: %s%s", code, subject, *subject ? ": " : "");
   vfprintf(stderr, format, arguments);
   fputc('\n', stderr);
 }
 
-/* One line that names the file; false, so that a reader can return it. */
-static bool fail(const char *path, const char *format, ...) {
+/* One line that names the code and the file; false, so that a reader can return it. */
+static bool fail(const char *code, const char *path, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  complain(path, format, arguments);
+  complain(code, path, format, arguments);
   va_end(arguments);
   return false;
 }
@@ -67,7 +78,7 @@ static void print_usage(FILE *to) {
 static _Noreturn void exit_with_usage(const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  complain("", format, arguments);
+  complain(USAGE, "", format, arguments);
   va_end(arguments);
   print_usage(stderr);
   exit(2);
@@ -90,17 +101,18 @@ static bool is_image(const tensor *t) { return t->rank == 4 && t->shape[0] == 1 
 /* ---- Reading .npy ---------------------------------------------------------------------------- */
 
 /* Reads `size` bytes; a file that ends before is an error about `what`. */
-static bool read_exactly(FILE *file, const char *path, void *to, size_t size, const char *what) {
+static bool read_exactly(FILE *file, const char *path, const char *code, void *to, size_t size,
+                         const char *what) {
   size_t got = fread(to, 1, size, file);
   if (got == size) return true;
-  if (ferror(file)) return fail(path, "%s", strerror(errno));
-  return fail(path, "truncated: %zu of %zu bytes of %s", got, size, what);
+  if (ferror(file)) return fail(UNREADABLE, path, "%s", strerror(errno));
+  return fail(code, path, "truncated: %zu of %zu bytes of %s", got, size, what);
 }
 
-static bool expect_end(FILE *file, const char *path, const char *what) {
+static bool expect_end(FILE *file, const char *path, const char *code, const char *what) {
   if (fgetc(file) == EOF && !ferror(file)) return true;
-  if (ferror(file)) return fail(path, "%s", strerror(errno));
-  return fail(path, "oversize: more data follows the %s", what);
+  if (ferror(file)) return fail(UNREADABLE, path, "%s", strerror(errno));
+  return fail(code, path, "oversize: more data follows the %s", what);
 }
 
 /* The text after `key` and its colon in the header's Python dictionary, or NULL. */
@@ -136,16 +148,18 @@ static bool check_header(const char *path, const char *header, const tensor *wan
   const char *order = find_value(header, "fortran_order");
   const char *shape = find_value(header, "shape");
   if (descr && strncmp(descr, "'<f4'", 5) && strncmp(descr, "\"<f4\"", 5))
-    return fail(path, "dtype %.*s, the network needs '<f4' (little-endian float32)",
+    return fail(MISFIT, path, "dtype %.*s, the network needs '<f4' (little-endian float32)",
                 (int)strspn(descr, "'\"<>=|[(abcfimuMOSUV0123456789"), descr);
-  if (!descr || !order || !shape) return fail(path, "the .npy header cannot be understood");
+  if (!descr || !order || !shape)
+    return fail(BAD_NPY, path, "the .npy header cannot be understood");
   if (strncmp(order, "False", 5))
-    return fail(path, "Fortran order; save it in C order (numpy.ascontiguousarray)");
+    return fail(MISFIT, path, "Fortran order; save it in C order (numpy.ascontiguousarray)");
   tensor found = {0};
   shape_text found_text, want_text;
-  if (!parse_shape(shape, &found)) return fail(path, "the .npy header has no usable shape");
+  if (!parse_shape(shape, &found))
+    return fail(BAD_NPY, path, "the .npy header has no usable shape");
   if (!same_shape(&found, want))
-    return fail(path, "shape %s, input %s of the network needs %s",
+    return fail(MISFIT, path, "shape %s, input %s of the network needs %s",
                 format_shape(&found, found_text), want->name, format_shape(want, want_text));
   return true;
 }
@@ -153,17 +167,19 @@ static bool check_header(const char *path, const char *header, const tensor *wan
 static bool read_npy(FILE *file, const char *path, const tensor *to) {
   static char header[MAX_HEADER + 1];
   unsigned char prefix[6] = {0}; /* version, then 2 or (from version 2) 4 bytes of length */
-  if (!read_exactly(file, path, prefix, 4, "the .npy header")) return false;
+  if (!read_exactly(file, path, BAD_NPY, prefix, 4, "the .npy header")) return false;
   if (prefix[0] < 1 || prefix[0] > 3)
-    return fail(path, ".npy format %d is unknown; 1 to 3 are read", prefix[0]);
-  if (prefix[0] > 1 && !read_exactly(file, path, prefix + 4, 2, "the .npy header")) return false;
-  if (prefix[4] || prefix[5]) return fail(path, "the .npy header is longer than %d", MAX_HEADER);
+    return fail(BAD_NPY, path, ".npy format %d is unknown; 1 to 3 are read", prefix[0]);
+  if (prefix[0] > 1 && !read_exactly(file, path, BAD_NPY, prefix + 4, 2, "the .npy header"))
+    return false;
+  if (prefix[4] || prefix[5])
+    return fail(BAD_NPY, path, "the .npy header is longer than %d", MAX_HEADER);
   size_t length = prefix[2] | (size_t)prefix[3] << 8;
-  if (!read_exactly(file, path, header, length, "the .npy header")) return false;
+  if (!read_exactly(file, path, BAD_NPY, header, length, "the .npy header")) return false;
   header[length] = '\0';
   return check_header(path, header, to) &&
-         read_exactly(file, path, to->data, to->count * sizeof(float), "the tensor") &&
-         expect_end(file, path, "tensor");
+         read_exactly(file, path, BAD_NPY, to->data, to->count * sizeof(float), "the tensor") &&
+         expect_end(file, path, BAD_NPY, "tensor");
 }
 
 /* ---- Reading .ppm ---------------------------------------------------------------------------- */
@@ -185,15 +201,16 @@ static long read_number(FILE *file) {
 static bool check_image(FILE *file, const char *path, const tensor *to) {
   long width = read_number(file), height = read_number(file), maximum = read_number(file);
   if (width < 0 || height < 0 || maximum < 0)
-    return fail(path, "the .ppm header cannot be understood");
+    return fail(BAD_IMAGE, path, "the .ppm header cannot be understood");
   shape_text text;
   if (!is_image(to))
-    return fail(path, "input %s of shape %s is no RGB image; give it a .npy", to->name,
+    return fail(NO_IMAGE, path, "input %s of shape %s is no RGB image; give it a .npy", to->name,
                 format_shape(to, text));
   if ((size_t)height != to->shape[1] || (size_t)width != to->shape[2])
-    return fail(path, "the image is %ldx%ld (width x height), the network needs %zux%zu", width,
-                height, to->shape[2], to->shape[1]);
-  if (maximum != 255) return fail(path, "the largest value is %ld; only 255 is read", maximum);
+    return fail(MISFIT, path, "the image is %ldx%ld (width x height), the network needs %zux%zu",
+                width, height, to->shape[2], to->shape[1]);
+  if (maximum != 255)
+    return fail(BAD_IMAGE, path, "the largest value is %ld; only 255 is read", maximum);
   return true;
 }
 
@@ -202,16 +219,16 @@ static bool read_ppm(FILE *file, const char *path, const tensor *to) {
   if (!check_image(file, path, to)) return false;
   /* Read into the last quarter of the floats: from the front, no float reaches a byte unread. */
   unsigned char *bytes = (unsigned char *)to->data + to->count * 3;
-  if (!read_exactly(file, path, bytes, to->count, "the image")) return false;
+  if (!read_exactly(file, path, BAD_IMAGE, bytes, to->count, "the image")) return false;
   for (size_t i = 0; i < to->count; i++) to->data[i] = bytes[i] / 127.5f - 1.0f;
-  return expect_end(file, path, "image");
+  return expect_end(file, path, BAD_IMAGE, "image");
 }
 
 static bool read_input(const char *path, const tensor *to) {
   char magic[6] = {0};
   FILE *file = fopen(path, "rb");
-  if (!file) return fail(path, "%s", strerror(errno));
-  bool good = read_exactly(file, path, magic, 2, "any known format");
+  if (!file) return fail(UNREADABLE, path, "%s", strerror(errno));
+  bool good = read_exactly(file, path, BAD_IMAGE, magic, 2, "any known format");
   if (good && !memcmp(magic, "P6", 2)) {
     good = read_ppm(file, path, to);
   } else if (good) {
@@ -219,7 +236,7 @@ static bool read_input(const char *path, const tensor *to) {
     if (rest == 4 && !memcmp(magic, "\x93NUMPY", 6))
       good = read_npy(file, path, to);
     else
-      good = fail(path, "neither .npy nor .ppm (binary, \"P6\")");
+      good = fail(BAD_IMAGE, path, "neither .npy nor .ppm (binary, \"P6\")");
   }
   fclose(file);
   return good;
@@ -256,11 +273,11 @@ static bool write_output(const char *path, const tensor *from) {
   struct stat status;
   bool direct = !stat(path, &status) && !S_ISREG(status.st_mode);
   if (snprintf(beside, sizeof beside, direct ? "%s" : "%s.part", path) >= (int)sizeof beside)
-    return fail(path, "%s", strerror(ENAMETOOLONG));
+    return fail(UNWRITABLE, path, "%s", strerror(ENAMETOOLONG));
   if (write_file(beside, from) && (direct || !rename(beside, path))) return true;
   int reason = errno;
   if (!direct) remove(beside);
-  return fail(path, "%s", strerror(reason));
+  return fail(UNWRITABLE, path, "%s", strerror(reason));
 }
 
 /* ---- Printing -------------------------------------------------------------------------------- */
@@ -340,7 +357,7 @@ static void print_help(void) {
 
 static bool run_once(void) {
   int status = run_net(arena);
-  return !status || fail(MBC_NET_NAME, "the network returned %d", status);
+  return !status || fail(BUG, MBC_NET_NAME, "the network returned %d", status);
 }
 
 static double now_ms(void) {
@@ -441,6 +458,6 @@ int main(int count, char **words) {
   for (size_t i = 0; i < LENGTH(inputs); i++)
     if (!read_input(o.inputs[i], &inputs[i])) return 1;
   if (!run_once() || (o.runs && !bench(o.runs)) || !show_results(&o)) return 1;
-  if (fflush(stdout) || ferror(stdout)) return !fail("stdout", "%s", strerror(errno));
+  if (fflush(stdout) || ferror(stdout)) return !fail(UNWRITABLE, "stdout", "%s", strerror(errno));
   return 0;
 }
