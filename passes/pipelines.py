@@ -1,9 +1,12 @@
-"""Which passes run, in which order: pipelines as data, one for each optimisation level.
+"""Which passes run, in which order: pipelines as data, one for each goal and optimisation level.
 
 -O3 equals -O2 today; it is where passes will go that cost more compile time than most users want.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
 
 from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
 from mbc.passes.fold_batch_norm import FoldBatchNorm
@@ -12,6 +15,7 @@ from mbc.passes.fuse_activation import FuseActivation
 from mbc.passes.fuse_depthwise_pointwise import FuseDepthwisePointwise
 from mbc.passes.fuse_inverted_residual import FuseInvertedResidual
 from mbc.passes.fuse_residual_add import FuseResidualAdd
+from mbc.passes.fuse_rows import FuseRows
 from mbc.passes.plan_memory import PlanMemory
 from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
 from mbc.passes.remap_channel_shuffle import RemapChannelShuffle
@@ -27,6 +31,7 @@ PASSES: tuple[type[Pass], ...] = (
     RemapChannelShuffle,
     FuseInvertedResidual,
     FuseDepthwisePointwise,
+    FuseRows,
     PlanMemory,
 )
 """Every pass, in the order in which `mbc passes` lists them."""
@@ -35,29 +40,29 @@ IMPORT = Stage("import", ())
 PLAN = Stage("plan", (PlanMemory(),))
 CANONICALIZE = Stage("canonicalize", (FoldConstants(), EliminateDeadNodes(), RaiseChannelShuffle()))
 
+FUSE: tuple[Pass, ...] = (
+    FoldBatchNorm(),
+    FuseActivation(),
+    FuseResidualAdd(),
+    RemapChannelShuffle(),
+    FuseInvertedResidual(),
+    FuseDepthwisePointwise(),
+)
+
 O0 = Pipeline((IMPORT, Stage("canonicalize", ()), Stage("fuse", ()), PLAN))
 O1 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", (FoldBatchNorm(), FuseActivation())), PLAN))
-O2 = Pipeline(
-    (
-        IMPORT,
-        CANONICALIZE,
-        Stage(
-            "fuse",
-            (
-                FoldBatchNorm(),
-                FuseActivation(),
-                FuseResidualAdd(),
-                RemapChannelShuffle(),
-                FuseInvertedResidual(),
-                FuseDepthwisePointwise(),
-            ),
-        ),
-        PLAN,
-    )
-)
+O2 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", FUSE), PLAN))
 O3 = O2
+O2_MEMORY = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", (*FUSE, FuseRows())), PLAN))
 
 LEVELS: tuple[Pipeline, ...] = (O0, O1, O2, O3)
 """The pipeline of each optimisation level, -O0 to -O3."""
+
+Goal = Literal["speed", "memory"]
+GOALS: Mapping[Goal, Mapping[int, Pipeline]] = {
+    "speed": dict(enumerate(LEVELS)),
+    "memory": {2: O2_MEMORY, 3: O2_MEMORY},
+}
+"""The pipelines for what --optimize asks, by level; levels without fusion have but one goal."""
 
 DEFAULT_LEVEL = 2

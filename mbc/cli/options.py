@@ -9,6 +9,7 @@ from typing import TypeAlias
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.driver.inspect import Inspection
 from mbc.driver.request import Request
+from mbc.passes.pipelines import GOALS
 
 Group: TypeAlias = argparse._ArgumentGroup
 
@@ -66,6 +67,12 @@ def add_pipeline(parser: Parser, *, may_stop: bool = True) -> None:
     group = parser.add_argument_group("passes")
     for level, text in enumerate(LEVELS):
         group.add_argument(f"-O{level}", dest="level", action="store_const", const=level, help=text)
+    group.add_argument(
+        "--optimize",
+        choices=tuple(GOALS),
+        metavar="GOAL",
+        help=f"{' or '.join(GOALS)}: what to fuse for (default speed)",
+    )
     group.add_argument(
         "--passes", metavar="SPEC", help="run these passes instead: a,b{option=value}"
     )
@@ -129,6 +136,7 @@ def request(args: argparse.Namespace) -> Request:
         mcpu=args.mcpu,
         mattr=args.mattr,
         level=args.level,
+        optimize=args.optimize,
         passes=args.passes,
         stop_after=args.stop_after,
     )

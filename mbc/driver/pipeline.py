@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mbc.backends.llvm.backend import LlvmBackend
-from mbc.diag import error
+from mbc.diag import error, nearest
 from mbc.driver.inspect import Inspection, instruments, summaries
 from mbc.driver.platforms import resolve, to_header
 from mbc.driver.request import Observer, Request
 from mbc.driver.source import Source, load
 from mbc.ir.graph import Graph
-from mbc.passes.pipelines import DEFAULT_LEVEL, LEVELS, PASSES, PLAN
+from mbc.passes.pipelines import DEFAULT_LEVEL, GOALS, PASSES, PLAN
 from mbc.passes.plan_memory import PlanMemory
 from mbc.passmgr.manager import PassRecord, run_pipeline
 from mbc.passmgr.passes import Pass, PassContext, Pipeline
@@ -52,14 +52,28 @@ def compile_graph(
 def pipeline_of(request: Request) -> Pipeline:
     """The passes that `-O`, `--passes` and `--stop-after` add up to; raises E0106, E051x."""
     if request.passes is None:
-        pipeline = LEVELS[DEFAULT_LEVEL if request.level is None else request.level]
+        pipeline = _pipeline_for(request.optimize or "speed", request.level)
     elif request.level is not None:
         raise error("E0106", f"--passes and -O{request.level} exclude each other")
+    elif request.optimize is not None:
+        raise error("E0106", f"--passes and --optimize={request.optimize} exclude each other")
     else:
         pipeline = _with_plan(named_passes(request.passes))
     if request.stop_after is None:
         return pipeline
     return stop_after(pipeline, request.stop_after, LATER_STAGES)
+
+
+def _pipeline_for(goal: str, level: int | None) -> Pipeline:
+    chosen = DEFAULT_LEVEL if level is None else level
+    levels = next((levels for name, levels in GOALS.items() if name == goal), None)
+    if levels is None:
+        listed = " or ".join(f"'{name}'" for name in GOALS)
+        raise error("E0106", f"optimize is {listed}, found {goal!r}", helps=nearest(goal, GOALS))
+    if chosen not in levels:
+        known = ", ".join(f"-O{known}" for known in levels)
+        raise error("E0106", f"--optimize={goal} goes with {known}, not with -O{chosen}")
+    return levels[chosen]
 
 
 def _with_plan(passes: Sequence[Pass]) -> Pipeline:

@@ -23,6 +23,7 @@ class Request:
     mcpu: str | None = None
     mattr: str | None = None
     level: int | None = None
+    optimize: str | None = None
     passes: str | None = None
     stop_after: str | None = None
 

@@ -19,7 +19,7 @@ LAYERS = (
     ("mbc.ir",),
     ("mbc.ops",),
     ("mbc.ir.text",),  # prints and parses ops by their fields, so it stands above them
-    ("mbc.interp", "mbc.passmgr", "mbc.targets", "mbc.runtime", "mbc.report"),
+    ("mbc.interp", "mbc.memory", "mbc.passmgr", "mbc.targets", "mbc.runtime", "mbc.report"),
     ("mbc.frontends", "mbc.passes", "mbc.backends"),
     ("mbc.driver",),
     ("mbc.cli",),
@@ -32,6 +32,9 @@ PEERS = {
     ("mbc.passmgr", "mbc.interp"),  # --check-passes compares with the oracle
     ("mbc.passmgr", "mbc.targets"),  # passes ask the Backend protocol
     ("mbc.report", "mbc.targets"),  # the roofline is a target's
+    ("mbc.memory", "mbc.targets"),  # how large buffers are, and which may overlap, a backend knows
+    ("mbc.passmgr", "mbc.memory"),  # what fusions and views need of memory
+    ("mbc.report", "mbc.memory"),  # the report on memory
 }
 
 # Names of the top package that carry no dependency on what lies behind the API.

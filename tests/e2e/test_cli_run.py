@@ -215,6 +215,8 @@ def test_the_python_api_raises_diagnostics(tiny: Path) -> None:
         net(image=tensor(1, 16, 16, 3))
     with pytest.raises(MbcError, match="E0106"):
         api.compile(tiny, level=4)
+    with pytest.raises(MbcError, match="E0106"):
+        api.compile(tiny, optimize="size")
     with pytest.raises(MbcError, match="E0110"):
         api.compile(tiny, params={"widht": 8})
 

@@ -16,7 +16,7 @@ from mbc.ir.text.printer import print_graph
 from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
 from mbc.passes.fuse_activation import FuseActivation
 from mbc.passes.fuse_depthwise_pointwise import FuseDepthwisePointwise
-from mbc.passes.pipelines import DEFAULT_LEVEL, LEVELS, O0, O2, PASSES
+from mbc.passes.pipelines import DEFAULT_LEVEL, GOALS, LEVELS, O0, O2, PASSES
 from mbc.passmgr.instruments import (
     CheckPasses,
     DumpEach,
@@ -179,8 +179,15 @@ def test_names_of_passes_are_names_of_their_files() -> None:
 
 
 def test_every_pass_runs_at_the_default_level() -> None:
-    used = {type(instance) for _, instance in LEVELS[DEFAULT_LEVEL].all_passes()}
-    assert used == set(PASSES)
+    passes = [p for goal in GOALS.values() for _, p in goal[DEFAULT_LEVEL].all_passes()]
+    assert {type(instance) for instance in passes} == set(PASSES)
+
+
+def test_what_is_optimized_for_memory_is_optimized_for_speed_first() -> None:
+    for level, pipeline in GOALS["memory"].items():
+        names = [instance.name for _, instance in pipeline.all_passes()]
+        assert names.pop(-2) == "fuse-rows"
+        assert names == [instance.name for _, instance in GOALS["speed"][level].all_passes()]
 
 
 def test_all_levels_have_the_same_stages() -> None:

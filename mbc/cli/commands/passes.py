@@ -6,7 +6,7 @@ import argparse
 
 from mbc.cli import console
 from mbc.cli.usage import Parser
-from mbc.passes.pipelines import LEVELS, PASSES
+from mbc.passes.pipelines import GOALS, PASSES
 from mbc.passmgr.passes import Pass, Pipeline
 from mbc.passmgr.pipeline import options_of, spec_of
 
@@ -21,8 +21,10 @@ def run(args: argparse.Namespace) -> int:
     """A table of passes, then one line a level."""
     console.table(("pass", "options", "meaning"), [_row(p) for p in PASSES])
     console.result("")
-    for level, pipeline in enumerate(LEVELS):
-        console.result(f"-O{level}: {describe(pipeline)}")
+    for goal, levels in GOALS.items():
+        option = "" if goal == "speed" else f" --optimize={goal}"
+        for level, pipeline in levels.items():
+            console.result(f"-O{level}{option}: {describe(pipeline)}")
     return 0
 
 

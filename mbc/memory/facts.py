@@ -1,0 +1,69 @@
+"""What the memory model asks a backend, each question asked once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mbc.ir.graph import Node
+from mbc.ir.types import TensorType
+from mbc.ir.views import ChannelView
+from mbc.targets.backend import Backend
+
+ALIGNMENT = 64  # a cache line
+
+
+def aligned(size: int) -> int:
+    """The size in whole cache lines."""
+    return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+@dataclass(frozen=True)
+class Facts:
+    """A backend's answers, in whole cache lines. Planning tries many orders and fusions of the same
+    nodes, and an answer may cost as much as planning a kernel. Nodes must not be edited."""
+
+    backend: Backend
+    _sizes: dict[TensorType, int] = field(default_factory=dict)
+    _scratch: dict[Node, int] = field(default_factory=dict)
+    _distances: dict[tuple[Node, int], int | None] = field(default_factory=dict)
+
+    def bytes(self, type: TensorType) -> int:
+        """Bytes of a buffer."""
+        if type not in self._sizes:
+            self._sizes[type] = aligned(self.backend.buffer_bytes(type))
+        return self._sizes[type]
+
+    def pitch(self, type: TensorType) -> int:
+        """Floats from pixel to pixel of a buffer."""
+        pixels = type.elements // type.channels
+        return self.backend.buffer_bytes(type) // (type.dtype.bytes * pixels)
+
+    def scratch(self, node: Node) -> int:
+        """Scratch of one thread."""
+        if node not in self._scratch:
+            self._scratch[node] = aligned(self.backend.scratch_bytes(node))
+        return self._scratch[node]
+
+    def distance(self, node: Node, slot: int) -> int | None:
+        """How far before an operand the result must begin to lie over it; None if it may not."""
+        key = (node, slot)
+        if key not in self._distances:
+            found = self.backend.overlap_bytes(node, slot)
+            self._distances[key] = None if found is None else aligned(found)
+        return self._distances[key]
+
+    def in_one_buffer(self, node: Node) -> list[ChannelView]:
+        """The concatenations of whole values that a node must find side by side in one buffer."""
+        return [
+            operand
+            for slot, operand in enumerate(node.operands)
+            if isinstance(operand, ChannelView)
+            and len(operand.values) > 1
+            and is_concatenation(operand)
+            and self.backend.reads_one_buffer(node, slot)
+        ]
+
+
+def is_concatenation(view: ChannelView) -> bool:
+    """Whether a view reads whole values one after the other."""
+    return view.order.is_identity and all(segment.is_whole for segment in view.segments)

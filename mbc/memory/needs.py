@@ -1,0 +1,168 @@
+"""What an arena must hold: buffers with their lifetimes, which of them may overlap, and scratch.
+
+A value lives from the node that makes it to its last reader, both included, so a node's result lies
+apart from what the node reads, with two exceptions for operands that die there. The backend may
+allow the result in place of the operand, at the same address: they are one buffer. Or it makes the
+result row by row and needs no row of the operand again: then the result may begin some distance
+before the operand and lie over it. Inputs and outputs are the caller's memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from mbc.diag import error
+from mbc.ir.graph import Graph, Node
+from mbc.ir.types import TensorType
+from mbc.ir.views import ChannelView, Place, Value
+from mbc.memory.facts import Facts, is_concatenation
+from mbc.memory.neighbours import Apart, Run, first_channels, runs
+
+
+@dataclass(eq=False)
+class Buffer:
+    """Memory that is held from node `first` to node `last` of the order: by one value, by several
+    one after the other in place, or by several side by side. `places` are from its start."""
+
+    places: dict[Value, Place]
+    first: int
+    last: int
+    bytes: int
+
+    def meets(self, other: Buffer) -> bool:
+        """Whether both are alive at one time."""
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """At node `time`, where `result` begins and `operand` ends, they may lie over each other if the
+    result begins at least `distance` bytes before the operand."""
+
+    time: int
+    result: Buffer
+    operand: Buffer
+    distance: int
+
+
+@dataclass(frozen=True)
+class Needs:
+    """Buffers in order of definition; the scratch of each node in turn."""
+
+    buffers: tuple[Buffer, ...]
+    overlaps: tuple[Overlap, ...]
+    scratch: tuple[int, ...]
+
+
+def needs_of(graph: Graph, facts: Facts) -> Needs:
+    """What the arena of a graph must hold. Raises MbcError E0515 where values cannot lie side by
+    side as the nodes read them."""
+    return needs(graph.topo(), graph, facts)
+
+
+def needs(order: Sequence[Node], graph: Graph, facts: Facts) -> Needs:
+    """The same if these nodes, in this order, took the place of the graph's own."""
+    return _Needs(order, graph, facts).run()
+
+
+@dataclass
+class _Needs:
+    order: Sequence[Node]
+    graph: Graph
+    facts: Facts
+    overlaps: list[Overlap] = field(default_factory=list)
+    holder: dict[Value, Buffer] = field(default_factory=dict)
+
+    def run(self) -> Needs:
+        self.last_use = _last_uses(self.graph, self.order)
+        self.runs = _runs_of(self.order, self.graph, self.facts)
+        callers = {*self.graph.inputs, *(v.value for v in self.graph.outputs if v.is_plain)}
+        for time, node in enumerate(self.order):
+            for value in node.results:
+                if value in self.runs:
+                    self._beside(value, time)
+                elif value not in callers:
+                    self._hold(value, node, time)
+        buffers = tuple(dict.fromkeys(self.holder.values()))
+        return Needs(buffers, tuple(self.overlaps), tuple(map(self.facts.scratch, self.order)))
+
+    def _beside(self, value: Value, time: int) -> None:
+        """Room for a value and its neighbours, from the first of them that is made."""
+        if value in self.holder:
+            self.holder[value].last = max(self.holder[value].last, time)
+            return
+        run = self.runs[value]
+        whole = _whole_type(run)
+        pitch, size = self.facts.pitch(whole), value.type.dtype.bytes
+        starts = zip(run, first_channels(run), strict=True)
+        places = {part: Place(size * start, pitch) for part, start in starts}
+        last = max(self.last_use.get(part, time) for part in run)
+        buffer = Buffer(places, time, last, self.facts.bytes(whole))
+        self.holder |= dict.fromkeys(run, buffer)
+
+    def _hold(self, value: Value, node: Node, time: int) -> None:
+        """Room for a value: in place of an operand, or over it, or anywhere."""
+        size, last = self.facts.bytes(value.type), self.last_use.get(value, time)
+        dying = self._dying(node, time) if len(node.results) == 1 else {}
+        for buffer, slots in dying.items():
+            if self._in_place(node, slots, buffer.bytes, size):
+                buffer.places[value] = Place(0)
+                buffer.last = last
+                self.holder[value] = buffer
+                return
+        buffer = Buffer({value: Place(0)}, time, last, size)
+        self.holder[value] = buffer
+        for operand, slots in dying.items():
+            distances = [self.facts.distance(node, slot) for slot in slots]
+            known = [distance for distance in distances if distance is not None]
+            if len(known) == len(slots) and max(known) < size:
+                self.overlaps.append(Overlap(time, buffer, operand, max(known)))
+
+    def _in_place(self, node: Node, slots: Sequence[int], room: int, size: int) -> bool:
+        return len(slots) == 1 and room >= size and self.facts.backend.may_alias(node, slots[0])
+
+    def _dying(self, node: Node, time: int) -> dict[Buffer, list[int]]:
+        """Buffers that are read for the last time, and as a whole, with the slots that do."""
+        slots: dict[Buffer, list[int]] = {}
+        partly: set[Buffer] = set()
+        for slot, operand in enumerate(node.operands):
+            for value in operand.values if isinstance(operand, ChannelView) else ():
+                buffer = self.holder.get(value)
+                if buffer is None or buffer.last != time:
+                    continue
+                assert isinstance(operand, ChannelView)
+                if not self._reads_all(operand, value):
+                    partly.add(buffer)
+                elif slot not in slots.setdefault(buffer, []):
+                    slots[buffer].append(slot)
+        return {buffer: read for buffer, read in slots.items() if buffer not in partly}
+
+    def _reads_all(self, view: ChannelView, value: Value) -> bool:
+        """Whether a view reads what a value's buffer holds as it is stored."""
+        whole = self.runs.get(value, (value,))
+        return view.values == whole and is_concatenation(view)
+
+
+def _last_uses(graph: Graph, order: Sequence[Node]) -> dict[Value, int]:
+    """When each value is read last; what an output reads lives to the end."""
+    uses = {
+        value: time
+        for time, node in enumerate(order)
+        for view in node.views
+        for value in view.values
+    }
+    return uses | {value: len(order) for view in graph.outputs for value in view.values}
+
+
+def _runs_of(order: Iterable[Node], graph: Graph, facts: Facts) -> dict[Value, Run]:
+    """The run that each value with neighbours belongs to."""
+    views = [view for node in order for view in facts.in_one_buffer(node)]
+    try:
+        return {value: run for run in runs(views, graph.inputs) for value in run}
+    except Apart as conflict:
+        raise error("E0515", f"no memory plan: {conflict}") from None
+
+
+def _whole_type(run: Run) -> TensorType:
+    return run[0].type.with_channels(sum(value.type.channels for value in run))

@@ -1,0 +1,49 @@
+"""Nodes one after the other become one that is streamed by rows, where that lowers the memory that
+the network needs: conv(dwconv(conv(x))) = fused rows(x), whatever the ops and however many.
+`streaming` finds them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import ClassVar
+
+from mbc.ir.graph import Graph
+from mbc.passes.streaming import State, descend
+from mbc.passmgr.chains import fused_chain
+from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.rewrite import merge, name_of
+
+
+@dataclass(frozen=True)
+class FuseRows:
+    """Stream runs of nodes by rows where arena and scratch shrink, whatever it costs in time."""
+
+    name: ClassVar[str] = "fuse-rows"
+    tolerance: ClassVar[float] = 0.0
+
+    def run(self, graph: Graph, context: PassContext) -> PassResult:
+        """Fuse until nothing lowers the peak, then keep what paid."""
+        result = PassResult()
+        states = list(descend(graph, context.backend))
+        best = min(states, key=lambda state: state.bytes)
+        if best is states[0]:
+            result.note(f"not fused: nothing lowers the {best.bytes} bytes of arena and scratch")
+        for before, after in pairwise(states[: states.index(best) + 1]):
+            _tell(before, after, result)
+        for step in best.steps:
+            if step.is_new:
+                fused = fused_chain("rows", step.parts)
+                merge(graph, step.parts, fused.op, fused.operands)
+        return result
+
+
+def _tell(before: State, after: State, result: PassResult) -> None:
+    assert after.newest is not None
+    names = ", ".join(map(name_of, after.newest.parts))
+    time = 100 * (after.cycles / before.cycles - 1)
+    result.did(
+        f"fused: {names}: from {before.bytes} to {after.bytes} bytes of arena and scratch, "
+        f"predicted time of the network {time:+.1f} %",
+        after.newest.node,
+    )
