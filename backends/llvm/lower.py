@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mbc.backends.llvm.backend import builder_of
+from mbc.backends.llvm.backend import LlvmBackend, builder_of
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site
 from mbc.backends.llvm.storage import stored
@@ -28,12 +28,14 @@ ALIGNMENT = 64
 
 @dataclass(frozen=True)
 class KernelInfo:
-    """A call of a kernel: the function, the node's op, its multiply-adds and tasks."""
+    """A call of a kernel: the function, the node's op, its multiply-adds and tasks; those of an
+    `ordered` one must be done in order, since its result lies over what it reads."""
 
     name: str
     op: str
     macs: int
     tasks: int
+    ordered: bool
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,8 @@ class _Lowering:
         wrappers, kernels, scratch = [], [], 0
         for number, node in enumerate(map(stored, self.graph.topo())):
             kernel = self._build(node)
-            kernels.append(KernelInfo(kernel.function, node.op.mnemonic, _macs(node), kernel.tasks))
+            info = (kernel.function, node.op.mnemonic, _macs(node), kernel.tasks)
+            kernels.append(KernelInfo(*info, self._is_ordered(node)))
             wrappers.append(self._wrapper(number, node, kernel))
             scratch = max(scratch, kernel.scratch_bytes)
         weights = self.blob.data()
@@ -128,6 +131,25 @@ class _Lowering:
         if value.place is not None and value.place.pitch is not None:
             return Buffer.shared(value.type, value.place.pitch)
         return Buffer.in_arena(value.type, self.isa)
+
+    def _is_ordered(self, node: Node) -> bool:
+        """Whether a result lies over an operand other than in place."""
+        backend = LlvmBackend(self.target)
+        return any(
+            self._meet(value, result)
+            and not (value.offset == result.offset and backend.may_alias(node, slot))
+            for slot, operand in enumerate(node.operands)
+            if isinstance(operand, ChannelView)
+            for value in operand.values
+            for result in node.results
+        )
+
+    def _meet(self, one: Value, other: Value) -> bool:
+        """Whether two values share bytes of the arena other than as neighbours in its pixels."""
+        if one.place is None or other.place is None or (one.place.pitch and other.place.pitch):
+            return False
+        ends = (v.place.offset + self._buffer(v).bytes for v in (one, other) if v.place)
+        return max(one.place.offset, other.place.offset) < min(ends)
 
     def _wrapper(self, number: int, node: Node, kernel: Kernel) -> str:
         """The node's ABI function: computes addresses and calls the shared kernel."""
@@ -168,13 +190,15 @@ class _Lowering:
     def _invoke(self, spec: NetSpec, kernels: list[KernelInfo]) -> str:
         """The function that runs all kernels, and what pools call for those of several tasks."""
         tasks = [
-            _pool_task(self.isa, spec, i) for i, kernel in enumerate(kernels) if kernel.tasks > 1
+            _pool_task(self.isa, spec, i)
+            for i, kernel in enumerate(kernels)
+            if kernel.tasks > 1 and not kernel.ordered
         ]
         alone = [_call_alone(spec, i, kernel.tasks) for i, kernel in enumerate(kernels)]
         shared = [
             f"call void %deal(ptr %pool, ptr @{spec.name}_t{i:03d}, ptr %context, i32 {k.tasks})"
-            if k.tasks > 1
-            else _call_alone(spec, i, 1)
+            if k.tasks > 1 and not k.ordered
+            else _call_alone(spec, i, k.tasks)
             for i, k in enumerate(kernels)
         ]
         body = INVOKE.format(
