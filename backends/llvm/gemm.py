@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,7 @@ class Run(NamedTuple):
 MAX_STRAIGHT = 16
 CHAINS = 8  # independent fma chains that hide the latency of two units of four cycles
 MAX_WIDTH = 8
+FEW_TASKS = 16
 
 
 @dataclass(frozen=True)
@@ -134,9 +136,20 @@ class Gemm:
         return RowBlocks.balanced(self.rows, min(self.isa.tile_height(w) for w in widths))
 
     @property
-    def tasks(self) -> int:
+    def row_tasks(self) -> int:
         """In how many pieces the rows can be dealt out."""
         return min(64, *(self.blocks(w).count for w in self.widths))
+
+    @property
+    def by_panels(self) -> bool:
+        """Whether tasks are panels: where there are few row blocks to deal out, and more panels."""
+        panels = len(self.widths)
+        return len(self.groups) == 1 and self.row_tasks < FEW_TASKS and panels > self.row_tasks
+
+    @property
+    def tasks(self) -> int:
+        """In how many pieces the work can be dealt out."""
+        return len(self.widths) if self.by_panels else self.row_tasks
 
     @property
     def group_bytes(self) -> int:
@@ -243,17 +256,29 @@ class Pointers:
 
 @dataclass(frozen=True)
 class Share:
-    """The share of the rows that a call does: tasks begin … end-1 of `tasks`."""
+    """The share of the rows that a call does: tasks begin … end-1 of `tasks`; or, with
+    `by_panels`, all rows of panels begin … end-1."""
 
     begin: Count = 0
     end: Count = 1
     tasks: int = 1
+    by_panels: bool = False
 
     def of(self, f: Function, blocks: int) -> tuple[Count, Count]:
         """First and last+1 of so many blocks."""
+        if self.by_panels:
+            return 0, blocks
         first = f.binary("udiv", f.binary("mul", self.begin, blocks), self.tasks)
         last = f.binary("udiv", f.binary("mul", self.end, blocks), self.tasks)
         return first, last
+
+    def panels(self, f: Function, start: int, count: int) -> tuple[Count, Count]:
+        """Which of the panels start … start+count-1, counted from `start`."""
+        if not self.by_panels:
+            return 0, count
+        first = f.clamp("max", self.begin, start)
+        last = f.clamp("min", f.clamp("max", self.end, start), start + count)
+        return f.binary("sub", first, start), f.binary("sub", last, start)
 
 
 def emit_gemm(f: Function, gemm: Gemm, at: Pointers, share: Share) -> None:
@@ -280,12 +305,16 @@ def _emit_group(
 ) -> None:
     lanes = gemm.isa.lanes
     wide = len(gemm.widths) - narrow
-    for width in sorted(set(gemm.widths[:wide]), reverse=True):
-        count = gemm.widths[:wide].count(width)
-        at = _emit_panels(f, Tile(gemm, runs, width, None), count, at, share)
+    tiles = [Tile(gemm, runs, width, None) for width in gemm.widths[:wide]]
     if narrow:
-        tail = Tile(gemm, runs, gemm.widths[-1], gemm.columns % lanes)
-        _emit_panel(f, tail, at, share)
+        tiles.append(Tile(gemm, runs, gemm.widths[-1], gemm.columns % lanes))
+    start = 0
+    for tile, same in groupby(tiles):
+        count = len(list(same))
+        _emit_panels(f, tile, share.panels(f, start, count), at, share)
+        panel = count * tile.width * f.isa.vector_bytes
+        at = at.moved(f, (1 + gemm.depth) * panel, panel, panel)
+        start += count
 
 
 @dataclass(frozen=True)
@@ -302,16 +331,21 @@ class Tile:
         return self.tail if vector == self.width - 1 else None
 
 
-def _emit_panels(f: Function, tile: Tile, count: int, at: Pointers, share: Share) -> Pointers:
-    """`count` panels of one width; the pointers after them."""
+def _emit_panels(
+    f: Function, tile: Tile, panels: tuple[Count, Count], at: Pointers, share: Share
+) -> None:
+    """Panels first … last-1 of one width; `at` is where number 0 lies."""
     panel = tile.width * f.isa.vector_bytes
+    first, last = panels
+    across = f.binary("mul", first, panel)
+    at = at.moved(f, f.binary("mul", first, (1 + tile.gemm.depth) * panel), across, across)
 
     def body(_: Count, values: list[str]) -> Sequence[str]:
         here = at.of(values)
         _emit_panel(f, tile, here, share)
         return here.moved(f, (1 + tile.gemm.depth) * panel, panel, panel).values
 
-    return at.of(f.loop(0, count, at.carried, body))
+    f.loop(first, last, at.carried, body)
 
 
 def _emit_panel(f: Function, tile: Tile, at: Pointers, share: Share) -> None:

@@ -302,7 +302,7 @@ def arithmetic_cases() -> Iterator[Case]:
         yield from pool(op, 11, 12, 9)
     yield from pool(GlobalAvgPool(), 7, 7, 72)
     yield from pool(GlobalAvgPool(), 3, 5, 77)
-    for b, k, n in ((1, 64, 100), (3, 17, 11), (1, 5, 1)):
+    for b, k, n in ((1, 64, 100), (3, 17, 11), (1, 5, 1), (1, 16, 1001), (2, 9, 516)):
         yield from dense(b, k, n)
     for c in (1, 8, 13, 101):
         yield from single(

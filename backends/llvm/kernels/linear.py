@@ -117,7 +117,7 @@ def build_pointwise(site: Site) -> Kernel:
     gemm = pointwise_gemm(site.isa, node, sources[0].pixels, pitches, site.output, residual)
     f = site.kernel_function()
     at = Pointers(site.pointers(0), "%w", "%y0", residual_pointer(site))
-    emit_gemm(f, gemm, at, Share("%begin", "%end", gemm.tasks))
+    emit_gemm(f, gemm, at, Share("%begin", "%end", gemm.tasks, gemm.by_panels))
     name = site.library.define(f"f32_{linear_name(node, gemm)}_m{gemm.rows}", f)
     return Kernel(name, gemm.tasks, 0, pack_pointwise(gemm, node))
 
