@@ -1,4 +1,4 @@
-"""Codes for tensors given to a network."""
+"""E071x: tensors given to a network, folders and formats."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ CODES = {
         cause="The IR text names its weights but carries none, and no weights were bound to it.",
         example="running a hand-written .mbc file whose constants have no `= #hash`",
         cure="Use a dump folder with its constants.safetensors, or compile the network itself.",
+    ),
+    "E0712": Code(
+        title="the network is too large for the format",
+        cause="An ONNX file is one protobuf message, and such a message ends at 2 GB.",
+        example="mbc export net.py --format onnx, with 600 million parameters",
+        cure="Export a smaller network: `-D` sets its parameters.",
     ),
     "E0713": Code(
         title="no manifest",

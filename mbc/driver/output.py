@@ -62,6 +62,12 @@ def write_bytes(path: Path, data: bytes) -> None:
         write_whole(path, data)
 
 
+def write_product(path: Path, data: bytes) -> None:
+    """The same, with the folders above the file."""
+    with _explained(path), parents_of(path):
+        write_whole(path, data)
+
+
 def write_array(path: Path, array: np.ndarray) -> None:
     """Write a .npy file in one step; E0703 where the system refuses."""
     stream = io.BytesIO()

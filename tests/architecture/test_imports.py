@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = (
-    ("mbc.diag", "mbc.codes", "mbc.files"),
+    ("mbc.diag", "mbc.codes", "mbc.files", "mbc.extras"),
     ("mbc.ir",),
     ("mbc.ops",),
     ("mbc.ir.text",),  # prints and parses ops by their fields, so it stands above them
@@ -29,6 +29,7 @@ RANK = {component: rank for rank, layer in enumerate(LAYERS) for component in la
 
 # The only imports allowed between components of one layer, as (importer, imported).
 PEERS = {
+    ("mbc.extras", "mbc.diag"),
     ("mbc.passmgr", "mbc.interp"),  # --check-passes compares with the oracle
     ("mbc.passmgr", "mbc.targets"),  # passes ask the Backend protocol
     ("mbc.report", "mbc.targets"),  # the roofline is a target's
@@ -44,6 +45,7 @@ API_CONSTANTS = {"mbc.__version__"}
 OWNERS = {
     "llvmlite": "mbc.backends.llvm",
     "networkx": "mbc.ir.graph",
+    "onnx": "mbc.frontends.onnx",
     "tvm": "mbc.backends.tvm",
 }
 
@@ -84,7 +86,7 @@ def imports(source: str, module: str, *, is_package: bool) -> Iterator[Import]:
                     yield Import(node.lineno, f"{base}.{alias.name}")
             case ast.Call(
                 func=ast.Attribute(attr="import_module")
-                | ast.Name(id="import_module" | "__import__"),
+                | ast.Name(id="import_module" | "__import__" | "optional_module"),
                 args=[ast.Constant(value=str(name)), *_],
             ):
                 yield Import(node.lineno, name)

@@ -1,0 +1,144 @@
+"""A graph as an ONNX model. Images are NCHW in it, at its inputs and outputs too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from mbc import __version__
+from mbc.diag import error
+from mbc.frontends.onnx.ops import EMITTERS, Site, axis_of, gathered, onnx_shape, shuffled
+from mbc.frontends.onnx.writer import Writer
+from mbc.ir.graph import Constant, Graph, Node
+from mbc.ir.types import TensorType
+from mbc.ir.views import ChannelView, Segment, Value
+from mbc.ops.fused import Fused
+
+OPSET, IR_VERSION = 17, 8
+"""Of 2022, which every engine of today reads."""
+
+MAX_BYTES = 2**31 - 2**20
+"""A protobuf message ends at 2 GB."""
+
+Known = dict[Value, str]
+
+
+def export_onnx(graph: Graph) -> bytes:
+    """The model of a graph whose constants have data: any op, fused bodies written out, channel
+    views as the nodes that move channels.
+
+    Raises E0610 without the package `onnx`, E0712 where the weights are too large for the format.
+    """
+    if sum(constant.type.bytes for constant in graph.constants().values()) > MAX_BYTES:
+        raise error("E0712", "the weights take more than 2 GB, and an ONNX file cannot")
+    known: Known = {value: value.name for value in graph.inputs}
+    w = Writer(known.values())
+    names = [w.fresh(name) for name in graph.output_names]
+    _write_nodes(w, graph, known)
+    _name_outputs(w, graph, known, names)
+    return _checked(w, _model(w, graph, names))
+
+
+def _write_nodes(w: Writer, graph: Graph, known: Known) -> None:
+    for node in graph.topo():
+        name = _name_of(node)
+        operands = tuple(_operand(w, operand, known, name) for operand in node.operands)
+        if isinstance(node.op, Fused):
+            results = _write_body(w, node.op.body, operands)
+        else:
+            made = EMITTERS[type(node.op)](w, node.op, Site(node, operands, name))
+            results = (made,) if isinstance(made, str) else made
+        known.update(zip(node.results, results, strict=True))
+
+
+def _write_body(w: Writer, body: Graph, operands: Sequence[str]) -> tuple[str, ...]:
+    known: Known = dict(zip(body.inputs, operands, strict=True))
+    _write_nodes(w, body, known)
+    return tuple(_view(w, view, known, "return") for view in body.outputs)
+
+
+def _name_of(node: Node) -> str:
+    """What the weights are called but for their last word, else the mnemonic."""
+    weight = next((o.name for o in node.operands if isinstance(o, Constant)), "")
+    return weight.rpartition(".weight")[0] or weight.rpartition(".")[0] or node.op.mnemonic
+
+
+def _operand(w: Writer, operand: object, known: Mapping[Value, str], name: str) -> str:
+    return _view(w, operand, known, name) if isinstance(operand, ChannelView) else ""
+
+
+def _view(w: Writer, view: ChannelView, known: Mapping[Value, str], name: str) -> str:
+    """What a view reads: its segments one after the other, then its order."""
+    parts = [_segment(w, segment, known, name) for segment in view.segments]
+    x = parts[0]
+    if len(parts) > 1:
+        x = w.node("Concat", parts, f"{name}.concat", axis=axis_of(view.type))
+    if view.order.is_identity:
+        return x
+    joined = view.type.with_channels(sum(segment.length for segment in view.segments))
+    if groups := view.order.shuffle_groups:
+        return shuffled(w, x, joined, groups, name)
+    return gathered(w, x, joined, view.order, name)
+
+
+def _segment(w: Writer, segment: Segment, known: Mapping[Value, str], name: str) -> str:
+    x = known[segment.value]
+    if segment.is_whole:
+        return x
+    ends = [segment.start], [segment.start + segment.length], [axis_of(segment.value.type)]
+    bounds = [w.integers("bound", numbers) for numbers in ends]
+    return w.node("Slice", [x, *bounds], f"{name}.slice")
+
+
+def _name_outputs(w: Writer, graph: Graph, known: Known, names: Sequence[str]) -> None:
+    """Let the results have the names of the outputs; one that has a name by which callers know it
+    already, as an input or another output, is copied."""
+    public = {value.name for value in graph.inputs}
+    for view, name in zip(graph.outputs, names, strict=True):
+        result = _view(w, view, known, name)
+        if result in public:
+            w.nodes.append(w.onnx.helper.make_node("Identity", [result], [name], name))
+        else:
+            w.rename(result, name)
+            known.update({value: name for value, old in known.items() if old == result})
+        public.add(name)
+
+
+def _model(w: Writer, graph: Graph, names: Sequence[str]) -> Any:
+    helper = w.onnx.helper
+    inputs = [(value.name, value.type) for value in graph.inputs]
+    outputs = zip(names, (view.type for view in graph.outputs), strict=True)
+    body = helper.make_graph(
+        w.nodes,
+        graph.name,
+        [_info(w, *pair) for pair in inputs],
+        [_info(w, *pair) for pair in outputs],
+        initializer=w.initializers,
+    )
+    model = helper.make_model(
+        body,
+        producer_name="mbc",
+        producer_version=__version__,
+        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+    )
+    helper.set_model_props(model, dict(_described(graph)))
+    return model
+
+
+def _info(w: Writer, name: str, type: TensorType) -> Any:
+    kind = w.onnx.TensorProto.FLOAT
+    return w.onnx.helper.make_tensor_value_info(name, kind, onnx_shape(type))
+
+
+def _described(graph: Graph) -> Iterator[tuple[str, str]]:
+    for key in ("network", "parameters", "batch"):
+        if key in graph.meta:
+            yield key, graph.meta[key]
+
+
+def _checked(w: Writer, model: Any) -> bytes:
+    """The bytes of the model with the shapes of all values, as Netron shows them; checked."""
+    complete = w.onnx.shape_inference.infer_shapes(model, strict_mode=True)
+    w.onnx.checker.check_model(complete)
+    return bytes(complete.SerializeToString(deterministic=True))

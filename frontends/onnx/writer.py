@@ -1,0 +1,67 @@
+"""An ONNX graph under construction: nodes, initializers, and names that do not clash."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from mbc.extras import optional_module
+
+
+class Writer:
+    """Collects nodes and initializers. Values are known by their ONNX names; constants that have
+    the same data are stored once."""
+
+    def __init__(self, taken: Iterable[str] = ()) -> None:
+        self.onnx = optional_module("onnx", "onnx")
+        self.nodes: list[Any] = []
+        self.initializers: list[Any] = []
+        self._names = set(taken)
+        self._stored: dict[tuple[str, tuple[int, ...], bytes], str] = {}
+
+    def node(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
+        """Add a node with one result; returns the result's name."""
+        (result,) = self.many(kind, inputs, name, 1, **attributes)
+        return result
+
+    def many(
+        self, kind: str, inputs: Sequence[str], name: str, results: int, **attributes: Any
+    ) -> tuple[str, ...]:
+        """Add a node with so many results; returns their names."""
+        unique = self.fresh(name)
+        outputs = [unique] + [self.fresh(f"{name}.{i}") for i in range(1, results)]
+        made = self.onnx.helper.make_node(kind, list(inputs), outputs, unique, **attributes)
+        self.nodes.append(made)
+        return tuple(outputs)
+
+    def constant(self, name: str, array: np.ndarray) -> str:
+        """An initializer that holds an array; returns its name."""
+        data = np.ascontiguousarray(array)
+        key = str(data.dtype), data.shape, data.tobytes()
+        if key not in self._stored:
+            unique = self._stored[key] = self.fresh(name)
+            self.initializers.append(self.onnx.numpy_helper.from_array(data, unique))
+        return self._stored[key]
+
+    def integers(self, name: str, values: Sequence[int]) -> str:
+        """An initializer that holds a list of integers, such as a shape."""
+        return self.constant(name, np.array(values, np.int64))
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a node's result another name, wherever it is used."""
+        for node in self.nodes:
+            for names in (node.input, node.output):
+                for i, name in enumerate(names):
+                    if name == old:
+                        names[i] = new
+
+    def fresh(self, wanted: str) -> str:
+        """`wanted`, or with a number if that is taken."""
+        name, number = wanted, 1
+        while name in self._names:
+            number += 1
+            name = f"{wanted}.{number}"
+        self._names.add(name)
+        return name

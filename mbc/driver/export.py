@@ -1,0 +1,36 @@
+"""A network in another format."""
+
+from __future__ import annotations
+
+from mbc.driver.inspect import Inspection
+from mbc.driver.pipeline import run_passes
+from mbc.driver.platforms import resolve
+from mbc.frontends.onnx.export import export_onnx
+from mbc.ir.graph import Graph
+from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
+from mbc.passes.fold_batch_norm import FoldBatchNorm
+from mbc.passes.fold_constants import FoldConstants
+from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
+from mbc.passmgr.passes import Pass
+from mbc.passmgr.pipeline import single_stage
+
+TIDY: tuple[Pass, ...] = (
+    FoldConstants(),
+    EliminateDeadNodes(),
+    RaiseChannelShuffle(),
+    FoldBatchNorm(),
+)
+"""What every engine does for itself, or should: so all of them begin with the same network."""
+
+
+def tidied(graph: Graph) -> Graph:
+    """A copy of a graph as imported, with its batch norms folded and its shuffles recognised."""
+    copy = graph.clone()
+    any_target = resolve("x86_64")  # none of these passes asks about kernels
+    run_passes(copy, single_stage(TIDY), any_target, Inspection(), lambda _: None)
+    return copy
+
+
+def onnx_model(graph: Graph, *, as_written: bool = False) -> bytes:
+    """The ONNX model of a graph as imported."""
+    return export_onnx(graph if as_written else tidied(graph))

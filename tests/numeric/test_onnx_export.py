@@ -1,0 +1,195 @@
+"""ONNX models compute what the graphs compute, as another engine reads them."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from hypothesis import given, settings
+
+from mbc.diag import MbcError
+from mbc.driver.export import onnx_model
+from mbc.driver.request import Request, Silent
+from mbc.driver.source import load
+from mbc.frontends.onnx import export
+from mbc.frontends.onnx.export import export_onnx
+from mbc.interp import run
+from mbc.ir.graph import Constant, Graph
+from mbc.ir.text.parser import parse
+from mbc.ir.types import TensorType
+from mbc.ir.views import Value
+from mbc.ops.elementwise import Relu
+from mbc.ops.linear import Dense
+from tests.random_graphs import graphs
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
+
+
+def nchw(array: np.ndarray) -> np.ndarray:
+    return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
+
+
+def answers(model: bytes, inputs: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+    """The outputs of an ONNX model as onnxruntime computes them node by node."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    session = onnxruntime.InferenceSession(model, options)
+    outputs: list[np.ndarray] = session.run(None, {k: nchw(x) for k, x in inputs.items()})
+    return outputs
+
+
+def random_inputs(graph: Graph) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(1)
+    return {v.name: rng.standard_normal(v.type.shape).astype(np.float32) for v in graph.inputs}
+
+
+def check(graph: Graph, model: bytes, tolerance: float = 1e-4) -> None:
+    """At most `tolerance` from the oracle, relative to the largest element of each output."""
+    inputs = random_inputs(graph)
+    expected = run(graph, inputs)
+    found = answers(model, inputs)
+    assert len(found) == len(expected)
+    for reference, result in zip(expected.values(), found, strict=True):
+        assert result.shape == nchw(reference).shape
+        scale = max(float(np.abs(reference).max(initial=0)), 1e-6)
+        assert np.abs(result - nchw(reference)).max(initial=0) <= tolerance * scale
+
+
+def node_kinds(model: bytes) -> list[str]:
+    return [node.op_type for node in onnx.load_from_string(model).graph.node]
+
+
+@pytest.mark.parametrize("as_written", [False, True])
+@pytest.mark.parametrize(
+    ("name", "params"),
+    [
+        ("mobilenet_v1", {"alpha": 0.5, "resolution": 96}),
+        ("mobilenet_v2", {"resolution": 96, "softmax": False}),
+        ("shufflenet_v1", {"groups": 3, "resolution": 64, "softmax": False}),
+        ("shufflenet_v1", {"groups": 8, "resolution": 64, "softmax": False}),
+        ("shufflenet_v2", {"resolution": 64, "softmax": False}),
+    ],
+)
+def test_the_examples(name: str, params: dict[str, object], as_written: bool) -> None:
+    graph = load(Request(EXAMPLES / f"{name}.py", params), Silent()).graph
+    model = onnx_model(graph, as_written=as_written)
+    check(graph, model)
+    assert ("BatchNormalization" in node_kinds(model)) == as_written
+
+
+@settings(max_examples=100, deadline=None)
+@given(graphs())
+def test_random_graphs(graph: Graph) -> None:
+    check(graph, export_onnx(graph))
+
+
+SHUFFLE = """graph @g(%x: f32[1,3,2,6]) {
+  %0 = reshape(%x) {shape=(1,3,2,2,3)} : f32[1,3,2,2,3]
+  %1 = transpose(%0) {perm=(0,1,2,4,3)} : f32[1,3,2,3,2]
+  %2 = reshape(%1) {shape=(1,3,2,6)} : f32[1,3,2,6]
+  return %2
+}
+"""
+
+
+def test_a_shuffle_is_the_pattern_that_engines_look_for() -> None:
+    graph = parse(SHUFFLE)
+    model = onnx_model(graph)
+    assert node_kinds(model) == ["Reshape", "Transpose", "Reshape"]
+    check(graph, model, tolerance=0)
+    written = onnx_model(graph, as_written=True)
+    assert node_kinds(written) == ["Transpose", "Reshape", "Transpose", "Reshape", "Transpose"]
+    check(graph, written, tolerance=0)
+
+
+@pytest.mark.parametrize("perm", ["(0,2,1,3)", "(3,0,2,1)", "(1,2,3,0)"])
+def test_transposed_images(perm: str) -> None:
+    shape = [(2, 3, 4, 5)[int(axis)] for axis in perm[1:-1].split(",")]
+    text = f"{{perm={perm}}} : f32[{','.join(map(str, shape))}]"
+    graph = parse(f"graph @g(%x: f32[2,3,4,5]) {{\n  %0 = transpose(%x) {text}\n  return %0\n}}\n")
+    check(graph, export_onnx(graph), tolerance=0)
+
+
+NORM = """graph @g(%x: f32[2,3,4]) {
+  const @bn.gamma : f32[4]
+  const @bn.beta : f32[4]
+  const @bn.mean : f32[4]
+  const @bn.variance : f32[4]
+  %0 = batch_norm(%x, @bn.gamma, @bn.beta, @bn.mean, @bn.variance) {epsilon=0.5} : f32[2,3,4]
+  return %0
+}
+"""
+
+
+def test_a_batch_norm_whose_channels_are_not_the_second_axis() -> None:
+    graph = parse(NORM)
+    for number, constant in enumerate(graph.constants().values(), 1):
+        constant.data = np.arange(number, number + 4, dtype=np.float32)
+    check(graph, export_onnx(graph), tolerance=1e-6)
+
+
+def model_of(graph: Graph) -> Any:
+    return onnx.load_from_string(export_onnx(graph))
+
+
+def names(values: Any) -> list[str]:
+    return [value.name for value in values]
+
+
+def test_names_of_inputs_and_outputs_stay() -> None:
+    """An output that is an input, and one value under two names, are copied; a name that an input
+    and an output share goes to the input."""
+    graph = Graph("g")
+    x = graph.add_input("x", TensorType((1, 4)))
+    y: Value = graph.add(Relu(), [x]).result
+    graph.set_outputs([y, y, x, x], ["relu", "again", "x", "copy"])
+    model = model_of(graph)
+    assert names(model.graph.input) == ["x"]
+    assert names(model.graph.output) == ["relu", "again", "x.2", "copy"]
+    assert [n.op_type for n in model.graph.node] == ["Relu", "Identity", "Identity", "Identity"]
+    assert model.graph.node[0].output == ["relu"]
+    check(graph, model.SerializeToString(), tolerance=0)
+
+
+def test_equal_constants_are_stored_once() -> None:
+    graph = Graph("g")
+    weight = np.ones((3, 3), np.float32)
+    x = graph.add_input("x", TensorType((1, 3)))
+    for name in ("a.weight", "b.weight"):
+        x = graph.add(Dense(), [x, Constant.of(name, weight)]).result
+    graph.set_outputs([x])
+    model = model_of(graph)
+    assert names(model.graph.initializer) == ["a.weight"]
+    assert names(model.graph.node) == ["a", "b"]
+
+
+def test_the_same_network_gives_the_same_bytes() -> None:
+    request = Request(EXAMPLES / "shufflenet_v2.py", {"resolution": 32})
+    first, second = (onnx_model(load(request, Silent()).graph) for _ in range(2))
+    assert first == second
+    model = onnx.load_from_string(first)
+    onnx.checker.check_model(model, full_check=True)
+    assert (model.ir_version, model.opset_import[0].version) == (8, 17)
+    described = {entry.key: entry.value for entry in model.metadata_props}
+    assert described["network"] == "shufflenet_v2"
+    assert "resolution=32" in described["parameters"]
+    computed = {value.name for value in model.graph.value_info}
+    inner = {name for node in model.graph.node for name in node.output} - {"output"}
+    assert computed == inner, "every value has its shape, for Netron"
+
+
+def test_weights_beyond_what_the_format_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = Graph("g")
+    x = graph.add_input("x", TensorType((1, 3)))
+    weight = Constant.of("w", np.ones((3, 4), np.float32))
+    graph.set_outputs([graph.add(Dense(), [x, weight]).result])
+    monkeypatch.setattr(export, "MAX_BYTES", 48)
+    export_onnx(graph)
+    monkeypatch.setattr(export, "MAX_BYTES", 47)
+    with pytest.raises(MbcError, match="E0712: the weights take more than 2 GB"):
+        export_onnx(graph)
