@@ -80,7 +80,7 @@ def _fold(graph: Graph, layer: Node, norm: Node, constants: ConstantMaker) -> No
         partial(_scaled_weight, epsilon),
     )
     folded_bias = constants.derive(
-        f"{bias.name if bias else weight.name.removesuffix('.weight') + '.bias'}.folded",
+        f"{bias.name if bias else weight.name.partition('.weight')[0] + '.bias'}.folded",
         TensorType((weight.type.channels,)),
         [gamma, beta, mean, variance, *([bias] if bias else [])],
         partial(_shifted_bias, epsilon),

@@ -132,10 +132,12 @@ def _is_activated(graph: Graph, node: Node) -> bool:
     """Whether the operand of a relu or relu6 already lies in the range of its results."""
     producer = _producer(graph, node)
     match producer.op if producer else None:
-        case Relu() | Conv2d(act=Act.RELU) | Dense(act=Act.RELU) | Add(act=Act.RELU):
+        case Relu():
             return isinstance(node.op, Relu)
-        case Relu6() | Conv2d(act=Act.RELU6) | Dense(act=Act.RELU6) | Add(act=Act.RELU6):
+        case Relu6():
             return True
+        case Conv2d(act=act) | Dense(act=act) | Add(act=act) | AvgPool(act=act):
+            return act is Act.RELU6 or (act is Act.RELU and isinstance(node.op, Relu))
     return False
 
 

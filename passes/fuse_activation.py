@@ -1,4 +1,4 @@
-"""relu(conv(x)) = conv(x) {act=relu}; the same for relu6, and for dense and add."""
+"""relu(conv(x)) = conv(x) {act=relu}; the same for relu6, and for dense, add and avg_pool."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.types import Act
 from mbc.ops.elementwise import Add, Relu, Relu6
 from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.pool import AvgPool
 from mbc.passmgr.passes import PassContext, PassResult
 from mbc.passmgr.rewrite import candidate, merge, name_of, why_shared
 
 
 @dataclass(frozen=True)
 class FuseActivation:
-    """Fuse relu and relu6 into the epilogue of the conv2d, dense or add before them."""
+    """Fuse relu and relu6 into the epilogue of the conv2d, dense, add or avg_pool before them."""
 
     name: ClassVar[str] = "fuse-activation"
     tolerance: ClassVar[float] = 0.0
@@ -38,11 +39,11 @@ def _visit(graph: Graph, context: PassContext, node: Node, act: Act, result: Pas
         result.note(f"not fused: {name_of(node)} reads through a channel view", node)
         return
     producer = graph.producer(view.value)
-    if producer is None or not isinstance(producer.op, Conv2d | Dense | Add):
+    if producer is None or not isinstance(producer.op, Conv2d | Dense | Add | AvgPool):
         source = "a graph input" if producer is None else f"the result of {producer.op.mnemonic}"
         result.note(
             f"not fused: {name_of(node)} reads {name_of(view.value)}, {source}, "
-            "not of a conv2d, dense or add",
+            "not of a conv2d, dense, add or avg_pool",
             node,
         )
         return
@@ -54,8 +55,10 @@ def _visit(graph: Graph, context: PassContext, node: Node, act: Act, result: Pas
     result.did(f"fused: {name_of(node)} into {name_of(producer)}", node)
 
 
-def _refusal(graph: Graph, context: PassContext, producer: Node, op: Conv2d | Dense | Add) -> str:
-    assert isinstance(producer.op, Conv2d | Dense | Add)
+def _refusal(
+    graph: Graph, context: PassContext, producer: Node, op: Conv2d | Dense | Add | AvgPool
+) -> str:
+    assert isinstance(producer.op, Conv2d | Dense | Add | AvgPool)
     if producer.op.act is not Act.NONE:
         return f"has act={producer.op.act}"
     if shared := why_shared(graph, producer.result):

@@ -11,6 +11,7 @@ from mbc.ops.elementwise import Add
 from mbc.ops.linear import Conv2d
 from mbc.passmgr.passes import PassContext, PassResult
 from mbc.passmgr.rewrite import candidate, merge, name_of, operand_at, why_shared
+from mbc.passmgr.sharing import SharedPixels
 
 RESIDUAL = 3
 
@@ -66,12 +67,13 @@ def _try(graph: Graph, context: PassContext, add: Node, slot: int, result: PassR
     # A private result is read by the add alone, so the residual cannot depend on it.
     if shared := why_shared(graph, conv.result):
         return f"{name_of(conv)} {shared}"
-    if not residual.is_plain:
-        return "the other operand is a channel view"
     op = replace(conv.op, act=add.op.act)
     operands = [conv.view(0), conv.operands[1], operand_at(conv, 2), residual]
-    if not (support := context.backend.supports(candidate(op, operands))):
+    fused = candidate(op, operands)
+    if not (support := context.backend.supports(fused)):
         return f"the backend refuses: {support.reason}"
+    if apart := SharedPixels.of(graph, context.backend, besides=[add]).refusal(fused):
+        return apart
     merge(graph, [conv, add], op, operands)
     result.did(f"fused: {name_of(add)} into {name_of(conv)}", add)
     return ""

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Literal
 
+from mbc.passes.eliminate_concat import EliminateConcat
 from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
+from mbc.passes.eliminate_split import EliminateSplit
 from mbc.passes.fold_batch_norm import FoldBatchNorm
 from mbc.passes.fold_constants import FoldConstants
 from mbc.passes.fuse_activation import FuseActivation
@@ -16,6 +18,7 @@ from mbc.passes.fuse_depthwise_pointwise import FuseDepthwisePointwise
 from mbc.passes.fuse_inverted_residual import FuseInvertedResidual
 from mbc.passes.fuse_residual_add import FuseResidualAdd
 from mbc.passes.fuse_rows import FuseRows
+from mbc.passes.materialize_views import MaterializeViews
 from mbc.passes.plan_memory import PlanMemory
 from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
 from mbc.passes.remap_channel_shuffle import RemapChannelShuffle
@@ -25,26 +28,31 @@ PASSES: tuple[type[Pass], ...] = (
     FoldConstants,
     EliminateDeadNodes,
     RaiseChannelShuffle,
+    EliminateConcat,
+    EliminateSplit,
+    RemapChannelShuffle,
     FoldBatchNorm,
     FuseActivation,
     FuseResidualAdd,
-    RemapChannelShuffle,
     FuseInvertedResidual,
     FuseDepthwisePointwise,
     FuseRows,
+    MaterializeViews,
     PlanMemory,
 )
 """Every pass, in the order in which `mbc passes` lists them."""
 
 IMPORT = Stage("import", ())
-PLAN = Stage("plan", (PlanMemory(),))
+PLAN = Stage("plan", (MaterializeViews(), PlanMemory()))
 CANONICALIZE = Stage("canonicalize", (FoldConstants(), EliminateDeadNodes(), RaiseChannelShuffle()))
 
 FUSE: tuple[Pass, ...] = (
+    EliminateConcat(),
+    EliminateSplit(),
+    RemapChannelShuffle(),
     FoldBatchNorm(),
     FuseActivation(),
     FuseResidualAdd(),
-    RemapChannelShuffle(),
     FuseInvertedResidual(),
     FuseDepthwisePointwise(),
 )

@@ -4,10 +4,16 @@ from dataclasses import dataclass
 
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
+from mbc.ir.views import ChannelView
 from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6
 from mbc.ops.fused import Fused
-from mbc.ops.linear import Conv2d
+from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.move import ChannelShuffle, Concat, Split
+from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.targets.backend import Prediction, Support
+
+MOVES = Concat | Split | ChannelShuffle
+GATHERING = Conv2d | Dense | MaxPool | AvgPool | GlobalAvgPool
 
 
 @dataclass(frozen=True)
@@ -28,15 +34,25 @@ class FakeBackend:
         return "fake"
 
     def supports(self, node: Node) -> Support:
-        if isinstance(node.op, Fused):
-            return Support(self.fusions, "no fused kernels")
-        if not self.views and not all(view.is_plain for view in node.views):
-            return Support(False, "no channel views")
+        if isinstance(node.op, Fused) and not self.fusions:
+            return Support(False, "no fused kernels")
+        if not all(self._reads(node, slot) for slot in range(len(node.operands))):
+            return Support(False, "no such channel views" if self.views else "no channel views")
         if not self.activations and getattr(node.op, "act", "none") != "none":
             return Support(False, "no activations")
         if not self.residuals and isinstance(node.op, Conv2d) and len(node.views) > 1:
             return Support(False, "no residuals")
         return Support(True)
+
+    def _reads(self, node: Node, slot: int) -> bool:
+        """Moves read any view; with `views` so do convolutions, dense layers, pools and fused
+        nodes, and all else concatenations of whole values."""
+        operand = node.operands[slot]
+        if not isinstance(operand, ChannelView) or operand.is_plain or isinstance(node.op, MOVES):
+            return True
+        if isinstance(node.op, Fused) or not self.reads_one_buffer(node, slot):
+            return self.views
+        return self.views and operand.is_concatenation
 
     def schedule(self, node: Node) -> object:
         return None
@@ -52,8 +68,10 @@ class FakeBackend:
         return type.bytes
 
     def reads_one_buffer(self, node: Node, slot: int) -> bool:
-        """Residuals and what fused nodes read."""
-        return isinstance(node.op, Fused) or slot == 3
+        """What is not gathered: residuals, what elementwise ops and fused nodes read."""
+        if isinstance(node.op, MOVES):
+            return False
+        return slot > 0 or not isinstance(node.op, GATHERING)
 
     def may_alias(self, node: Node, slot: int) -> bool:
         """Elementwise ops may write over what they read, convolutions over their residual."""

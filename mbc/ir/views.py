@@ -206,6 +206,11 @@ class ChannelView:
         return len(self.segments) == 1 and self.segments[0].is_whole and self.order.is_permutation
 
     @property
+    def is_concatenation(self) -> bool:
+        """Whether the view reads whole values one after the other, each as it is stored."""
+        return self.order.is_identity and all(segment.is_whole for segment in self.segments)
+
+    @property
     def value(self) -> Value:
         """The value of a view with a single whole value."""
         if not self.is_single:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import prod
 from typing import ClassVar
 
 from mbc.ir.op import Op, OperandSpec, OpError, require
 from mbc.ir.types import TensorType
+from mbc.ir.views import ChannelMap, ChannelView
 from mbc.ops.linear import present
 
 
@@ -125,3 +127,20 @@ class Transpose(Move):
                 "perm must name each axis once", f"x is {x}, perm is {self.perm}", code="E0202"
             )
         return (TensorType(tuple(x.shape[axis] for axis in self.perm), x.dtype),)
+
+
+def moved_views(op: Op, operands: Sequence[ChannelView]) -> tuple[ChannelView, ...]:
+    """What each result of a concat, split or channel_shuffle is, as a view of what it reads."""
+    match op:
+        case Concat():
+            return (ChannelView.concat(operands),)
+        case ChannelShuffle(groups=groups):
+            order = ChannelMap.shuffle(groups, operands[0].type.channels)
+            return (operands[0].through(order),)
+        case Split(sizes=sizes):
+            starts = accumulate(sizes, initial=0)
+            return tuple(
+                operands[0].slice(start, size) for start, size in zip(starts, sizes, strict=False)
+            )
+        case _:
+            raise TypeError(f"{op.mnemonic} does not move channels")

@@ -14,7 +14,7 @@ from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6
 from mbc.ops.linear import Conv2d, Dense
-from mbc.ops.move import ChannelShuffle, Concat, Reshape, Transpose
+from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.passes.pipelines import PASSES
 from mbc.passmgr.instruments import Verify
@@ -27,7 +27,8 @@ NETWORKS = 150
 LAYERS = (
     *("pointwise", "depthwise", "conv", "batch_norm", "relu", "relu6", "add", "pool"),
     *("shuffle", "written_shuffle", "concat", "branch", "view"),
-    *("pointwise", "batch_norm", "shuffle"),  # once more, for they are likelier
+    *("split", "inverted_residual"),
+    *("pointwise", "batch_norm", "shuffle", "split"),  # once more, for they are likelier
 )
 
 
@@ -103,6 +104,19 @@ class Builder:
     def concat(self) -> None:
         other = ChannelView.of(self.random.choice(self.values))
         self.put(Concat(), self.x.slice(0, 6), other.slice(3, 6))
+
+    def split(self) -> None:
+        """Half of the channels are worked on, as in ShuffleNetV2."""
+        kept, worked = self.graph.add(Split((6, 6)), [self.x]).results
+        self.put(Conv2d(), worked, self.constant(1, 1, 6, 6))
+        self.put(Concat(), kept, self.values.pop())
+
+    def inverted_residual(self) -> None:
+        x = self.x
+        self.put(Conv2d(), x, self.constant(1, 1, 12, 12))
+        self.depthwise()
+        self.put(Conv2d(), self.x, self.constant(1, 1, 12, 12))
+        self.put(Add(), x, self.x)
 
     def branch(self) -> None:
         self.x = ChannelView.of(self.random.choice(self.values))

@@ -1,0 +1,93 @@
+"""Removes ops that only move channels: their readers read through views instead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mbc.ir.graph import Constant, Graph, Node, Operand
+from mbc.ir.op import Op
+from mbc.ir.permute import Reindex
+from mbc.ir.views import Value
+from mbc.ops.move import Concat
+from mbc.passmgr.orders import Way
+from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.rewrite import ConstantMaker, name_of
+from mbc.passmgr.sweep import Plan, Planner
+
+SHOWN = 8  # of the nodes that change on a move's account
+
+
+def remove_moves(graph: Graph, context: PassContext, kind: type[Op], result: PassResult) -> None:
+    """Remove the nodes of a kind of move, as far as their readers can do without; say what was
+    done, and of each that stays how many bytes it copies and why."""
+    constants = ConstantMaker(graph)
+    while True:  # a move that goes may make way for one that stayed
+        moves = [node for node in graph.topo() if isinstance(node.op, kind)]
+        plan = Planner(graph, context.backend, frozenset(moves)).plan()
+        gone = [node for node in moves if not all(value in plan.kept for value in node.results)]
+        if not gone:
+            break
+        for node in gone:
+            result.did(f"removed: {_names(node)}: {_story(node, plan)}", node)
+        _Edit(graph, plan, constants).apply(gone)
+    for node in moves:
+        why = "; ".join(dict.fromkeys(plan.kept[value] for value in node.results))
+        result.note(f"not removed: {_names(node)}, {_copy(*node.results)}: {why}", node)
+
+
+def _names(node: Node) -> str:
+    return ", ".join(map(name_of, node.results))
+
+
+def _copy(*values: Value) -> str:
+    return f"a copy of {sum(value.type.bytes for value in values)} bytes"
+
+
+def _story(move: Node, plan: Plan) -> str:
+    """What becomes of the nodes around a move that goes, and which of its results are copied."""
+    effects = [how for node, how in plan.hows.items() if move in plan.causes[node]]
+    more = len(effects) - SHOWN
+    if more > 0:
+        effects[SHOWN:] = [f"and {more} more"]
+    copies = [
+        f"; {name_of(value)} stays, {_copy(value)}: {plan.kept[value]}"
+        for value in move.results
+        if value in plan.kept
+    ]
+    return (", ".join(effects) or "never read") + "".join(copies)
+
+
+@dataclass(frozen=True)
+class _Edit:
+    graph: Graph
+    plan: Plan
+    constants: ConstantMaker
+
+    def apply(self, gone: list[Node]) -> None:
+        """Let every node go its way; then nobody reads the moves that go."""
+        for node, way in self.plan.ways.items():
+            operands = [self._operand(slot, o, way) for slot, o in enumerate(way.operands)]
+            self.graph.set_operands(node, operands)
+        self.graph.set_outputs(self.plan.outputs)
+        for node in gone:
+            for value in node.results:
+                if value in self.plan.kept:
+                    self._copy(node, value)
+        for node in reversed(gone):
+            self.graph.erase(node)
+
+    def _operand(self, slot: int, operand: Operand | None, way: Way) -> Operand | None:
+        new = way.constants.get(slot)
+        if new is None or new.is_identity or not isinstance(operand, Constant):
+            return operand
+        return self._derived(operand, new)
+
+    def _derived(self, constant: Constant, new: Reindex) -> Constant:
+        return self.constants.derive(f"{constant.name}.permuted", constant.type, [constant], new)
+
+    def _copy(self, split: Node, part: Value) -> None:
+        """The one part of a split that has to be a value."""
+        view = self.plan.parts[part]
+        new = self.graph.add(Concat(), [view], locations=split.locations, before=split)
+        self.graph.replace_uses(part, new.result)
+        new.result.name = part.name

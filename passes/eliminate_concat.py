@@ -1,0 +1,141 @@
+"""A concatenation is a view of its parts: its readers read the parts, and nothing is copied.
+
+What treats channels alone moves from behind a concat into its parts,
+
+    relu(concat(a, b)) = concat(relu(a), relu(b))
+
+and so before channel shuffles in between. Activations and batch norms always do, since there they
+become epilogues and weights of what makes the parts; pools and depthwise convolutions where the
+backend has no kernel that reads several values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import ClassVar
+
+from mbc.ir.graph import Constant, Graph, Node, Operand
+from mbc.ir.op import Op
+from mbc.ir.permute import Reindex
+from mbc.ir.views import ChannelMap, ChannelView
+from mbc.ops.elementwise import BatchNorm, Relu, Relu6
+from mbc.ops.linear import Conv2d
+from mbc.ops.move import ChannelShuffle, Concat
+from mbc.passmgr.chains import is_depthwise_node
+from mbc.passmgr.moves import remove_moves
+from mbc.passmgr.orders import PER_CHANNEL
+from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.rewrite import ConstantMaker, candidate, name_of, operand_at, why_shared
+
+RESIDUAL = 3
+
+
+@dataclass(frozen=True)
+class EliminateConcat:
+    """Move activations and pools before concats, and let readers of a concat read its parts."""
+
+    name: ClassVar[str] = "eliminate-concat"
+    tolerance: ClassVar[float] = 1e-4  # where an order is absorbed, sums run in another one
+
+    def run(self, graph: Graph, context: PassContext) -> PassResult:
+        """Remove every concat that its readers can do without."""
+        result = PassResult()
+        constants = ConstantMaker(graph)
+        for node in graph.topo():
+            _visit(graph, context, node, constants, result)
+        remove_moves(graph, context, Concat, result)
+        return result
+
+
+def _visit(
+    graph: Graph, context: PassContext, node: Node, constants: ConstantMaker, result: PassResult
+) -> None:
+    chain = _moves_before(graph, node)
+    if not chain or not isinstance(chain[0].op, Concat) or _is_gathered(context, node, chain[0]):
+        return
+    new = list(_parts(node, chain, constants))
+    if refusal := _refusal(graph, context, node, chain, new):
+        result.note(f"not moved: {name_of(node)} before {name_of(chain[0])}: {refusal}", node)
+        return
+    values = [graph.add(op, o, locations=node.locations, before=node).result for op, o in new]
+    for move in chain:
+        moved = graph.add(move.op, values, locations=move.locations, before=node)
+        values = list(moved.results)
+    values[0].name = node.result.name
+    graph.replace_uses(node.result, values[0])
+    for dead in (node, *reversed(chain)):
+        graph.erase(dead)
+    result.did(f"moved: {node.op.mnemonic} {name_of(node)} before {name_of(chain[0])}", node)
+
+
+def _moves_before(graph: Graph, node: Node) -> list[Node]:
+    """The concat whose result reaches the node through nothing but shuffles, and those shuffles."""
+    chain: list[Node] = []
+    if not _treats_channels_alone(node):
+        return chain
+    view = node.view(0)
+    while view.is_plain and (producer := graph.producer(view.value)) is not None:
+        if not isinstance(producer.op, Concat | ChannelShuffle):
+            break
+        chain.insert(0, producer)
+        if isinstance(producer.op, Concat):
+            break
+        view = producer.view(0)
+    return chain
+
+
+def _treats_channels_alone(node: Node) -> bool:
+    depthwise = is_depthwise_node(node) and operand_at(node, RESIDUAL) is None
+    return depthwise or isinstance(node.op, PER_CHANNEL)
+
+
+def _is_gathered(context: PassContext, node: Node, concat: Node) -> bool:
+    """Whether a pool or depthwise convolution may as well stay: its kernel reads the parts."""
+    if isinstance(node.op, Relu | Relu6 | BatchNorm):
+        return False
+    whole = ChannelView.concat(concat.views)
+    return bool(context.backend.supports(candidate(node.op, [whole, *node.operands[1:]])))
+
+
+New = tuple[Op, list[Operand | None]]
+
+
+def _parts(node: Node, chain: list[Node], constants: ConstantMaker) -> Iterator[New]:
+    """The op on each part of the concat, with that part's share of the constants."""
+    order = ChannelMap.identity(node.view(0).type.channels)
+    for shuffle in chain[1:]:
+        assert isinstance(shuffle.op, ChannelShuffle)
+        order = order.after(ChannelMap.shuffle(shuffle.op.groups, len(order)))
+    back, start = order.inverse(), 0
+    for part in chain[0].views:
+        channels = back.restrict(start, len(part.order))
+        start += len(channels)
+        share = partial(_share, channels=channels, constants=constants)
+        yield _narrowed(node.op, len(channels)), [part, *map(share, node.operands[1:])]
+
+
+def _narrowed(op: Op, channels: int) -> Op:
+    return replace(op, groups=channels) if isinstance(op, Conv2d) else op
+
+
+def _share(
+    operand: Operand | None, channels: ChannelMap, constants: ConstantMaker
+) -> Operand | None:
+    if not isinstance(operand, Constant):
+        return operand
+    type = operand.type.with_channels(len(channels))
+    return constants.derive(f"{operand.name}.part", type, [operand], Reindex(channels))
+
+
+def _refusal(
+    graph: Graph, context: PassContext, node: Node, chain: list[Node], new: list[New]
+) -> str:
+    for move in chain:
+        if shared := why_shared(graph, move.result):
+            return f"{name_of(move)} {shared}"
+    for op, operands in new:
+        if not (support := context.backend.supports(candidate(op, operands))):
+            return f"the backend refuses: {support.reason}"
+    return ""

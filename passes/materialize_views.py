@@ -1,0 +1,87 @@
+"""A view that no kernel can read is copied, so that it is a value: op(view) = op(concat(view)).
+
+Views come from passes that ask the backend first, so this is for text written by hand, for views
+that two readers need in different places, and for backends that read fewer views than a pass left.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from mbc.ir.graph import Graph, Node, Operand
+from mbc.ir.views import ChannelView, Value
+from mbc.ops.move import Concat
+from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.rewrite import candidate, name_of
+from mbc.passmgr.sharing import SharedPixels
+from mbc.targets.backend import Backend
+
+
+@dataclass(frozen=True)
+class MaterializeViews:
+    """Copy the views that the backend has no kernel for."""
+
+    name: ClassVar[str] = "materialize-views"
+    tolerance: ClassVar[float] = 0.0
+
+    def run(self, graph: Graph, context: PassContext) -> PassResult:
+        """Copy each such view once, before its first reader."""
+        result = PassResult()
+        visit = _Visit(graph, context.backend, SharedPixels(graph, context.backend), result)
+        for node in graph.topo():
+            visit.node(node)
+        return result
+
+
+@dataclass(frozen=True)
+class _Visit:
+    graph: Graph
+    backend: Backend
+    shared: SharedPixels
+    result: PassResult
+    copies: dict[ChannelView, Value] = field(default_factory=dict)
+
+    def node(self, node: Node) -> None:
+        """Let a node read copies where it must."""
+        slots = [slot for slot, o in enumerate(node.operands) if _is_read_through(o)]
+        if slots and (why := self._refusal(node, node.operands)):
+            self._copy(node, self._unreadable(node, slots), why)
+        elif slots:
+            values = ", ".join(name_of(v) for slot in slots for v in node.view(slot).values)
+            self.result.note(f"not copied: {name_of(node)} reads {values} through a view", node)
+        self.shared.add(node)
+
+    def _refusal(self, node: Node, operands: Sequence[Operand | None]) -> str:
+        new = candidate(node.op, operands)
+        support = self.backend.supports(new)
+        return self.shared.refusal(new) if support else f"the backend refuses: {support.reason}"
+
+    def _unreadable(self, node: Node, slots: list[int]) -> list[int]:
+        """The one operand that, copied, makes the node fit; or all of them."""
+        for slot in slots:
+            operands = list(node.operands)
+            operands[slot] = ChannelView.of(Value("copy", node.view(slot).type))
+            if not self._refusal(node, operands):
+                return [slot]
+        return slots
+
+    def _copy(self, node: Node, slots: list[int], why: str) -> None:
+        operands = list(node.operands)
+        for slot in slots:
+            copy = self._value(node, node.view(slot))
+            what = f"{name_of(copy)}, {copy.type.bytes} bytes, for {name_of(node)}"
+            self.result.did(f"copied: {what}: {why}", node)
+            operands[slot] = ChannelView.of(copy)
+        self.graph.set_operands(node, operands)
+
+    def _value(self, node: Node, view: ChannelView) -> Value:
+        if view not in self.copies:
+            copy = self.graph.add(Concat(), [view], locations=node.locations, before=node)
+            self.copies[view] = copy.result
+        return self.copies[view]
+
+
+def _is_read_through(operand: Operand | None) -> bool:
+    return isinstance(operand, ChannelView) and not operand.is_plain
