@@ -68,9 +68,13 @@ demo: $(INSTALLED) ## compile MobileNetV1 for arm64 and for this machine, and sh
 	fi
 
 # Executables for other machines are run under qemu; C comes from ziglang, so no compiler is needed.
+# The tests that count instructions take the qemu that is linked dynamically, for it loads plugins.
 test-tools:
 	@if ! command -v qemu-aarch64-static >/dev/null; then \
 	  $(call apt_install,qemu-user-static,the tests run arm64 executables under qemu-aarch64-static); \
+	fi
+	@if ! command -v qemu-aarch64 >/dev/null; then \
+	  $(call apt_install,qemu-user,the tests count arm64 instructions with a plugin of qemu-aarch64); \
 	fi
 
 test: $(INSTALLED) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)

@@ -1,4 +1,4 @@
-"""`--update-golden` for all tests."""
+"""`--update-golden` and `--update-counts` for all tests."""
 
 import pytest
 
@@ -8,4 +8,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--update-golden",
         action="store_true",
         help="rewrite the expectations of golden files; read the diff before you commit it",
+    )
+    parser.addoption(
+        "--update-counts",
+        action="store_true",
+        help="rewrite the instruction counts of layers; read the diff before you commit it",
     )
