@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -11,7 +11,7 @@ from mbc.diag import Location, MbcError, error
 from mbc.frontends.dsl.location import here
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.op import Op, OpError
-from mbc.ir.types import TensorType
+from mbc.ir.types import MAX_CHANNELS, MAX_ELEMENTS, MAX_RANK, TensorType
 from mbc.ir.views import Value
 
 NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
@@ -119,6 +119,7 @@ class Builder:
     ) -> tuple[Tensor, ...]:
         """Add a node; an op that does not fit its operands is an error at the user's line."""
         where = here()
+        refuse_large(operand.type for operand in operands if isinstance(operand, Constant))
         try:
             node = self.graph.add(op, operands, locations=(where,))
         except OpError as problem:
@@ -126,11 +127,25 @@ class Builder:
             raise error(
                 problem.code, problem.message, at=where, label=problem.label, helps=helps
             ) from None
+        refuse_large(result.type for result in node.results)
         return tuple(Tensor(value, self, layer) for value in node.results)
 
     def parameter(self, layer: str, role: str, *shape: int) -> Constant:
         """A parameter without data; weights are bound later."""
         return Constant(f"{layer}.{role}", TensorType(shape))
+
+
+def refuse_large(types: Iterable[TensorType]) -> None:
+    """E0206 at the user's line for a tensor beyond the limits of mbc."""
+    for type in types:
+        excess = (
+            (type.rank > MAX_RANK, f"at most {MAX_RANK} axes"),
+            (type.elements > MAX_ELEMENTS, f"at most {MAX_ELEMENTS:,} elements"),
+            (type.channels > MAX_CHANNELS, f"at most {MAX_CHANNELS:,} channels"),
+        )
+        for exceeds, limit in excess:
+            if exceeds:
+                raise error("E0206", f"{type} is too large", at=here(), label=f"mbc takes {limit}")
 
 
 def describe(given: object) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from math import prod
 
 from mbc.diag import error
-from mbc.frontends.dsl.builder import IDENTIFIER, Builder, Tensor, bad_name, misuse
+from mbc.frontends.dsl.builder import IDENTIFIER, Builder, Tensor, bad_name, misuse, refuse_large
 from mbc.frontends.dsl.location import here
 from mbc.frontends.dsl.window import Extent, Padding, pair, sides, whole
 from mbc.ir.types import TensorType
@@ -18,6 +18,16 @@ from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+
+
+def _static(extent: object) -> int:
+    """An extent of an input; raises E0218, and says what to do about a dynamic one."""
+    if extent is None or extent == -1 or isinstance(extent, str):
+        raise misuse(
+            f"shapes are static: an extent of an input cannot be {extent!r}",
+            "make it a parameter of the network, and set it with -D",
+        )
+    return whole("an extent of an input", extent)
 
 
 class Net(Builder):
@@ -34,8 +44,10 @@ class Net(Builder):
             raise error("E0217", f"two inputs are called '{name}'", at=here())
         if not shape:
             raise misuse("an input needs its extents without the batch: nn.input(224, 224, 3)")
-        extents = [whole("an extent of an input", extent) for extent in shape]
-        return Tensor(self.graph.add_input(name, TensorType((self.batch, *extents))), self)
+        extents = [_static(extent) for extent in shape]
+        type = TensorType((self.batch, *extents))
+        refuse_large([type])
+        return Tensor(self.graph.add_input(name, type), self)
 
     def conv(
         self,

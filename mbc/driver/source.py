@@ -19,6 +19,8 @@ from mbc.ir.verify import verify
 from mbc.report.layers import Totals
 from mbc.runtime.abi import c_identifier
 
+MAX_WEIGHTS = 2**28  # a gigabyte
+
 
 @dataclass(frozen=True)
 class Source:
@@ -48,6 +50,7 @@ def load(request: Request, observer: Observer) -> Source:
     net = c_identifier(request.file.stem)
     graph.name = net
     verify(graph)
+    _refuse_huge(graph)
     weights = _bind(graph, request, observer)
     return Source(net, graph, Totals.of(graph), weights)
 
@@ -67,6 +70,13 @@ def read_graph(request: Request) -> Graph:
         f"{request.file} is neither a network (.py) nor IR text (.mbc)",
         helps=["mbc new mobilenet_v1.py makes a network to begin with"],
     )
+
+
+def _refuse_huge(graph: Graph) -> None:
+    """E0206 before memory is taken for more weights than any network for a board has."""
+    weights = sum(constant.type.elements for constant in graph.constants().values())
+    if weights > MAX_WEIGHTS:
+        raise error("E0206", f"the network has {weights:,} weights, mbc takes {MAX_WEIGHTS:,}")
 
 
 def _explain_missing(path: Path) -> None:

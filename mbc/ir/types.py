@@ -6,6 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
 
+MAX_RANK = 8
+MAX_ELEMENTS = 2**29  # of a tensor, so that offsets in bytes have 31 bits
+MAX_CHANNELS = 2**20  # of a value; views hold a number per channel
+
 
 class DType(StrEnum):
     """Element types."""

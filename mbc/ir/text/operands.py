@@ -12,13 +12,10 @@ from mbc.ir.text.attributes import MAX_INT, Raw, Word
 from mbc.ir.text.cursor import Cursor
 from mbc.ir.text.lexer import Kind, Token
 from mbc.ir.text.printer import symbol
-from mbc.ir.types import DType, TensorType
+from mbc.ir.types import MAX_CHANNELS, MAX_ELEMENTS, MAX_RANK, DType, TensorType
 from mbc.ir.verify import view_problems
 from mbc.ir.views import ChannelMap, ChannelView, Place, Segment, Value
 
-MAX_RANK = 8
-MAX_ELEMENTS = 2**40
-MAX_CHANNELS = 2**20  # of a value; views hold a number per channel
 MAX_ALL_CHANNELS = 2**22  # of all values and views of a file together
 
 

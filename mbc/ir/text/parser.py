@@ -15,8 +15,8 @@ from mbc.ir.op import Op, OpError
 from mbc.ir.text.attributes import attribute_types, convert
 from mbc.ir.text.cursor import Cursor
 from mbc.ir.text.lexer import Kind, Source, Token
-from mbc.ir.text.operands import MAX_RANK, OperandParser, PoisonedError, Scope
-from mbc.ir.types import TensorType
+from mbc.ir.text.operands import OperandParser, PoisonedError, Scope
+from mbc.ir.types import MAX_RANK, TensorType
 from mbc.ir.verify import listed, role_problems
 from mbc.ir.views import ChannelView, Place
 from mbc.ops import OPS
