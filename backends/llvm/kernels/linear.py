@@ -9,7 +9,8 @@ from operator import itemgetter
 
 import numpy as np
 
-from mbc.backends.llvm.gemm import Gemm, Pointers, Run, Share, emit_gemm, pack
+from mbc.backends.llvm.gemm import Gemm, Run, pack
+from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
 from mbc.ir.graph import Node

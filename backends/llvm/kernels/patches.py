@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.gemm import Gemm, Pointers, Run, Share, emit_gemm, pack
+from mbc.backends.llvm.gemm import Gemm, Run, pack
+from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
 from mbc.backends.llvm.kernels.linear import (

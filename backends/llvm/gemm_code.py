@@ -1,0 +1,280 @@
+"""Code of the GEMM core for a schedule (see `gemm`): groups, panels, row blocks, tiles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from mbc.backends.llvm.emitter import Count, Function
+from mbc.backends.llvm.gemm import Gemm, Run
+from mbc.backends.llvm.vectors import (
+    activate,
+    arithmetic,
+    fma,
+    load,
+    load_vectors,
+    splat,
+    splat_lane,
+    store,
+)
+
+MAX_STRAIGHT = 16  # k-steps without a loop
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """Where a piece of the work finds A's sources, the weights, its output and the residual."""
+
+    a: tuple[str, ...]
+    weights: str
+    out: str
+    residual: str | None = None
+
+    def moved(self, f: Function, weights: Count, out: Count, residual: Count) -> Pointers:
+        """Weights, output and residual advanced by bytes."""
+        return Pointers(
+            self.a,
+            f.offset(self.weights, weights),
+            f.offset(self.out, out),
+            None if self.residual is None else f.offset(self.residual, residual),
+        )
+
+    def down(self, f: Function, gemm: Gemm, rows: Count) -> Pointers:
+        """A, output and residual advanced by rows."""
+        held = None
+        if self.residual is not None:
+            held = f.offset(self.residual, f.binary("mul", rows, gemm.residual_pitch or 0))
+        return Pointers(
+            tuple(
+                f.offset(a, f.binary("mul", rows, pitch))
+                for a, pitch in zip(self.a, gemm.a_pitches, strict=True)
+            ),
+            self.weights,
+            f.offset(self.out, f.binary("mul", rows, gemm.out_pitch)),
+            held,
+        )
+
+    def with_a(self, a: Sequence[str]) -> Pointers:
+        """With other sources."""
+        return replace(self, a=tuple(a))
+
+    @property
+    def values(self) -> list[str]:
+        """As loop-carried values."""
+        held = () if self.residual is None else (self.residual,)
+        return [*self.a, self.weights, self.out, *held]
+
+    @property
+    def carried(self) -> list[tuple[str, str]]:
+        """As initial loop-carried values."""
+        return [("ptr", p) for p in self.values]
+
+    def of(self, values: Sequence[str]) -> Pointers:
+        """Back from loop-carried values."""
+        n = len(self.a)
+        return Pointers(tuple(values[:n]), *values[n:])
+
+
+@dataclass(frozen=True)
+class Share:
+    """The share of the rows that a call does: tasks begin … end-1 of `tasks`; or, with
+    `by_panels`, all rows of panels begin … end-1."""
+
+    begin: Count = 0
+    end: Count = 1
+    tasks: int = 1
+    by_panels: bool = False
+
+    def of(self, f: Function, blocks: int) -> tuple[Count, Count]:
+        """First and last+1 of so many blocks."""
+        if self.by_panels:
+            return 0, blocks
+        first = f.binary("udiv", f.binary("mul", self.begin, blocks), self.tasks)
+        last = f.binary("udiv", f.binary("mul", self.end, blocks), self.tasks)
+        return first, last
+
+    def panels(self, f: Function, start: int, count: int) -> tuple[Count, Count]:
+        """Which of the panels start … start+count-1, counted from `start`."""
+        if not self.by_panels:
+            return 0, count
+        first = f.clamp("max", self.begin, start)
+        last = f.clamp("min", f.clamp("max", self.end, start), start + count)
+        return f.binary("sub", first, start), f.binary("sub", last, start)
+
+
+def emit_gemm(f: Function, gemm: Gemm, at: Pointers, share: Share) -> None:
+    """Code for all groups, panels and the share's rows."""
+    column_bytes, start = 4 * gemm.columns, 0
+    if gemm.group_shift is not None:
+        shift, start = gemm.group_shift, gemm.whole_groups
+
+        def group(_: Count, values: list[str]) -> Sequence[str]:
+            here = at.of(values)
+            _emit_group(f, gemm, gemm.groups[0], here, share, narrow=False)
+            after = here.moved(f, gemm.group_bytes, column_bytes, column_bytes)
+            return after.with_a([f.offset(a, shift) for a in here.a]).values
+
+        f.loop(0, start, at.carried, group)
+    for index in range(start, len(gemm.groups)):
+        here = at.moved(f, index * gemm.group_bytes, index * column_bytes, index * column_bytes)
+        narrow = index >= gemm.whole_groups
+        _emit_group(f, gemm, gemm.groups[index], here, share, narrow=narrow)
+
+
+def _emit_group(
+    f: Function, gemm: Gemm, runs: tuple[Run, ...], at: Pointers, share: Share, *, narrow: bool
+) -> None:
+    lanes = gemm.isa.lanes
+    wide = len(gemm.widths) - narrow
+    tiles = [Tile(gemm, runs, width, None) for width in gemm.widths[:wide]]
+    if narrow:
+        tiles.append(Tile(gemm, runs, gemm.widths[-1], gemm.columns % lanes))
+    start = 0
+    for tile, same in groupby(tiles):
+        count = len(list(same))
+        _emit_panels(f, tile, share.panels(f, start, count), at, share)
+        panel = count * tile.width * f.isa.vector_bytes
+        at = at.moved(f, (1 + gemm.depth) * panel, panel, panel)
+        start += count
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A panel's register tiles; `tail` is the number of lanes of a narrow last vector."""
+
+    gemm: Gemm
+    runs: tuple[Run, ...]
+    width: int
+    tail: int | None
+
+    def lanes(self, vector: int) -> int | None:
+        """Valid lanes of a vector of the tile, None for all."""
+        return self.tail if vector == self.width - 1 else None
+
+
+def _emit_panels(
+    f: Function, tile: Tile, panels: tuple[Count, Count], at: Pointers, share: Share
+) -> None:
+    """Panels first … last-1 of one width; `at` is where number 0 lies."""
+    panel = tile.width * f.isa.vector_bytes
+    first, last = panels
+    across = f.binary("mul", first, panel)
+    at = at.moved(f, f.binary("mul", first, (1 + tile.gemm.depth) * panel), across, across)
+
+    def body(_: Count, values: list[str]) -> Sequence[str]:
+        here = at.of(values)
+        _emit_panel(f, tile, here, share)
+        return here.moved(f, (1 + tile.gemm.depth) * panel, panel, panel).values
+
+    f.loop(first, last, at.carried, body)
+
+
+def _emit_panel(f: Function, tile: Tile, at: Pointers, share: Share) -> None:
+    blocks = tile.gemm.blocks(tile.width)
+    first, last = share.of(f, blocks.count)
+    tall_end = f.clamp("min", last, blocks.tall_count)
+    _emit_blocks(f, tile, at, blocks.tall, first, tall_end, 0)
+    if blocks.tall_count < blocks.count:
+        short_start = f.clamp("max", first, blocks.tall_count)
+        _emit_blocks(f, tile, at, blocks.tall - 1, short_start, last, blocks.tall_count)
+
+
+def _emit_blocks(
+    f: Function, tile: Tile, at: Pointers, height: int, start: Count, stop: Count, shift: int
+) -> None:
+    """Blocks of one height; the block's first row is block*height + shift."""
+    row = f.binary("add", f.binary("mul", start, height), shift)
+    here = at.down(f, tile.gemm, row)
+
+    def block(_: Count, values: list[str]) -> Sequence[str]:
+        now = here.of(values)
+        _emit_tile(f, tile, now, height)
+        return now.down(f, tile.gemm, height).values
+
+    f.loop(start, stop, here.carried, block)
+
+
+Accumulators = list[list[str]]
+
+
+def _emit_tile(f: Function, tile: Tile, at: Pointers, height: int) -> None:
+    step = f.isa.vector_bytes
+    bias = [load(f, at.weights, j * step) for j in range(tile.width)]
+    acc = [list(bias) for _ in range(height)]
+    weights = f.offset(at.weights, tile.width * step)
+    for run in tile.runs:
+        a = f.offset(at.a[run.source], run.offset)
+        acc, weights = _emit_run(f, tile, run, a, weights, acc)
+    _emit_epilogue(f, tile, at, acc)
+
+
+def _emit_run(
+    f: Function, tile: Tile, run: Run, a: str, weights: str, acc: Accumulators
+) -> tuple[Accumulators, str]:
+    length, unroll = run.length, f.isa.unroll
+    if length <= MAX_STRAIGHT:
+        return _emit_steps(f, tile, run, a, weights, acc, length)
+    whole, height = length // unroll * unroll, len(acc)
+
+    def rows(flat: Sequence[str]) -> Accumulators:
+        return [list(flat[r * tile.width : (r + 1) * tile.width]) for r in range(height)]
+
+    def body(_: Count, values: list[str]) -> Sequence[str]:
+        a, weights, *flat = values
+        inner, weights = _emit_steps(f, tile, run, a, weights, rows(flat), unroll)
+        return [f.offset(a, 4 * unroll), weights, *(v for row in inner for v in row)]
+
+    carried = [("ptr", a), ("ptr", weights), *((f.isa.vector, v) for row in acc for v in row)]
+    a, weights, *flat = f.loop(0, whole, carried, body, step=unroll)
+    return _emit_steps(f, tile, run, a, weights, rows(flat), length - whole)
+
+
+def _emit_steps(
+    f: Function, tile: Tile, run: Run, a: str, weights: str, acc: Accumulators, count: int
+) -> tuple[Accumulators, str]:
+    """`count` k-steps of straight-line code; the accumulators and the weights after them."""
+    acc, pitch = [list(row) for row in acc], tile.gemm.a_pitches[run.source]
+    quad = f.isa.lanes if f.isa.broadcast == "lane" else 1
+    k = 0
+    while k < count:
+        group = quad if count - k >= quad else 1
+        if tile.gemm.overlaps or count > f.isa.unroll:
+            f.barrier()
+        row_pointers = [f.offset(a, row * pitch + 4 * k) for row in range(len(acc))]
+        weights = _emit_step_group(f, tile.width, row_pointers, weights, acc, group)
+        k += group
+    return acc, weights
+
+
+def _emit_step_group(
+    f: Function, width: int, rows: Sequence[str], weights: str, acc: Accumulators, steps: int
+) -> str:
+    """A few k-steps: with by-lane multiplication A is loaded as vectors along k. Returns the
+    weights after them."""
+    quads = [load(f, row) for row in rows] if steps > 1 else []
+    for k in range(steps):
+        columns = load_vectors(f, weights, 0, width)
+        for row, (pointer, sums) in enumerate(zip(rows, acc, strict=True)):
+            if quads:
+                element = splat_lane(f, quads[row], k)
+            else:
+                address = f.offset(pointer, 4 * k)
+                element = splat(f, f.op(f"load float, ptr {address}, align 4"))
+            for j, column in enumerate(columns):
+                sums[j] = fma(f, element, column, sums[j])
+        flat = [value for sums in acc for value in sums]
+        weights, flat = f.advance(weights, width * f.isa.vector_bytes, flat)
+        acc[:] = [flat[row * width : (row + 1) * width] for row in range(len(acc))]
+    return weights
+
+
+def _emit_epilogue(f: Function, tile: Tile, at: Pointers, acc: Accumulators) -> None:
+    gemm, step = tile.gemm, f.isa.vector_bytes
+    for row, sums in enumerate(acc):
+        for j, value in enumerate(sums):
+            lanes = tile.lanes(j)
+            if at.residual is not None and gemm.residual_pitch is not None:
+                held = load(f, at.residual, row * gemm.residual_pitch + j * step, lanes)
+                value = arithmetic(f, "fadd", value, held)
+            store(f, activate(f, value, gemm.act), at.out, row * gemm.out_pitch + j * step, lanes)
