@@ -25,6 +25,7 @@ from mbc.files import scratch_folder
 from mbc.runtime import abi
 
 MAIN_C = Path(abi.__file__).parent / "c" / "main.c"  # includes the text of abi.main_config()
+MAIN_SOURCES = (MAIN_C, MAIN_C.with_name("pool.c"))
 
 # One set for every link: zig builds its libc anew for each combination of such flags.
 C_FLAGS = ("-std=c11", "-O2", "-ffunction-sections", "-fdata-sections")

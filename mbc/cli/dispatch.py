@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
@@ -22,6 +23,7 @@ from mbc.cli.commands import (
     run,
     setup,
     targets,
+    verify,
 )
 from mbc.cli.usage import Parser, UsageError
 from mbc.diag import nearest
@@ -49,6 +51,7 @@ COMMANDS: Mapping[str, Command] = {
     "export": export,
     "opt": opt,
     "report": report,
+    "verify": verify,
     "targets": targets,
     "passes": passes,
     "ops": ops,
@@ -70,6 +73,7 @@ def run_command(argv: Sequence[str]) -> int:
     args, extra = parser.parse_known_args(argv)
     if extra:
         (parsers[args.command] if args.command else parser).refuse(extra)
+    args.command_line = shlex.join(("mbc", *argv))
     return COMMANDS[args.command].run(args)
 
 

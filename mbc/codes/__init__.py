@@ -20,6 +20,7 @@ from mbc.codes import (
     e06_extras,
     e07,
     e07_inputs,
+    e07_verify,
     e09,
 )
 from mbc.codes.code import Code
@@ -48,6 +49,7 @@ TABLES: tuple[Mapping[str, Code], ...] = (
     e06_extras.CODES,
     e07.CODES,
     e07_inputs.CODES,
+    e07_verify.CODES,
     e09.CODES,
 )
 

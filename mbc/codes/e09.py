@@ -20,4 +20,15 @@ CODES = {
         example="ulimit -v 400000; mbc compile mobilenet_v1.py",
         cure="Compile a smaller network (alpha, resolution, batch), or on a larger machine.",
     ),
+    "E0910": Code(
+        title="compiled code does not keep to its target",
+        cause="What mbc compiled or linked was read back, and does not fit the target: an "
+        "instruction that the CPU lacks, a register that the system reserves, another float ABI, "
+        "a symbol that nobody defines, text relocations, pages that are too small. Nothing was "
+        "written.",
+        example="(none is known)",
+        cure="It is a bug in mbc; please report it with the command that the message shows and "
+        "your network. `--mcpu` with another CPU, or a plainer target such as arm64, may get "
+        "around it.",
+    ),
 }

@@ -2,111 +2,42 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
-from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from mbc import __version__
-from mbc.backends.llvm.codegen import emit_assembly, emit_object
-from mbc.backends.llvm.link import MAIN_C, Toolchain, archive, link_executable, weights_object
-from mbc.backends.llvm.lower import LoweredNet, library_ir, lower
+from mbc.backends.llvm.link import Toolchain
+from mbc.backends.llvm.lower import LoweredNet, lower
 from mbc.driver.output import check_replaceable, output_folder
 from mbc.driver.pipeline import Compiled
-from mbc.driver.platforms import link_target
 from mbc.driver.request import Observer
+from mbc.driver.workshop import CODE_KINDS, EMITTERS, RUNNABLE_KINDS, Workshop
 from mbc.files import scratch_folder
-from mbc.ir.text.module import write_dump
-from mbc.runtime.abi import c_header, main_config
+from mbc.interp import run as run_oracle
+from mbc.runtime import reference
 from mbc.runtime.manifest import FILE_NAME, Manifest, digests, tensors
+from mbc.targets.target import Target
 
 DEFAULT_EMIT = ("exe", "lib", "header")
+ANDROID_EMIT = ("exe", "so", "header")  # an app loads a shared library
+
+
+def default_emit(target: Target) -> tuple[str, ...]:
+    """What is written unless the user says."""
+    return ANDROID_EMIT if target.system == "android" else DEFAULT_EMIT
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """A scratch folder in which the files of one network are made."""
+class Wanted:
+    """What to write: kinds are names of `EMITTERS`. `command` is what the user typed."""
 
-    folder: Path
-    compiled: Compiled
-    lowered: LoweredNet
-    toolchain: Toolchain
-    observer: Observer
-
-    @property
-    def net(self) -> str:
-        """Name of the artefacts."""
-        return self.lowered.spec.name
-
-    def object(self) -> Path:
-        """NET.o: the code, without the weights."""
-        path = self.folder / f"{self.net}.o"
-        if not path.exists():
-            self.observer.step("generating code")
-            path.write_bytes(emit_object(self.lowered))
-        return path
-
-    def header(self) -> Path:
-        """NET.h."""
-        return self._text(f"{self.net}.h", c_header(self.lowered.spec))
-
-    def library(self) -> Path:
-        """libNET.a: the code and the weights."""
-        path = self.folder / f"lib{self.net}.a"
-        if not path.exists():
-            code = self.object()
-            self.observer.step("packing the weights into the library")
-            weights = self.folder / f"{self.net}_weights.o"
-            target = link_target(self.lowered.target)
-            symbol = f"{self.net}_weights"
-            weights_object(self.lowered.weights, symbol, target, weights, self.toolchain)
-            archive([code, weights], path, self.toolchain)
-        return path
-
-    def executable(self) -> Path:
-        """NET, a program on its own."""
-        path, library = self.folder / self.net, self.library()
-        self._text("mbc_net.h", main_config(self.lowered.spec))
-        self.observer.step("linking the executable")
-        link_executable(
-            [MAIN_C, library],
-            path,
-            link_target(self.lowered.target),
-            self.toolchain,
-            include_dirs=[self.header().parent],
-            progress=self.observer.step,
-        )
-        return path
-
-    def assembly(self) -> Path:
-        """NET.s."""
-        self.observer.step("writing assembly")
-        return self._text(f"{self.net}.s", emit_assembly(self.lowered))
-
-    def llvm(self) -> Path:
-        """NET.ll."""
-        return self._text(f"{self.net}.ll", library_ir(self.lowered))
-
-    def ir(self) -> Path:
-        """NET.mbc, with constants.safetensors beside it."""
-        return write_dump(self.compiled.graph, self.folder, f"{self.net}.mbc")
-
-    def _text(self, name: str, text: str) -> Path:
-        path = self.folder / name
-        path.write_text(text)
-        return path
-
-
-EMITTERS: Mapping[str, Callable[[Workshop], Path]] = {
-    "exe": Workshop.executable,
-    "lib": Workshop.library,
-    "header": Workshop.header,
-    "obj": Workshop.object,
-    "asm": Workshop.assembly,
-    "llvm": Workshop.llvm,
-    "ir": Workshop.ir,
-}
+    kinds: tuple[str, ...]
+    external_weights: bool = False
+    command: str = ""
 
 
 @dataclass(frozen=True)
@@ -126,21 +57,46 @@ def lower_graph(compiled: Compiled, observer: Observer) -> LoweredNet:
 def build(
     compiled: Compiled,
     output: Path,
-    emit: Iterable[str],
+    wanted: Wanted,
     toolchain: Toolchain,
     observer: Observer,
 ) -> Built:
-    """Write the wanted kinds of files (names of `EMITTERS`) and the manifest; all or nothing."""
+    """Write the wanted kinds of files and the manifest; all or nothing."""
     check_replaceable(output)
+    kinds = dict.fromkeys(wanted.kinds)
     lowered = lower_graph(compiled, observer)
+    if wanted.external_weights:
+        lowered = _without_weights(lowered)
     with output_folder(output) as folder, scratch_folder() as scratch:
-        workshop = Workshop(scratch, compiled, lowered, toolchain, observer)
-        for kind in dict.fromkeys(emit):
+        workshop = Workshop(scratch, compiled, lowered, toolchain, observer, wanted.command)
+        for kind in kinds:
             _deliver(EMITTERS[kind](workshop), folder)
+        if wanted.external_weights and CODE_KINDS & kinds.keys():
+            _deliver(workshop.weights(), folder)
+        check = None
+        if RUNNABLE_KINDS & kinds.keys():
+            check = _write_check(compiled, lowered, folder, observer)
         manifest = describe(compiled, lowered, toolchain)
-        manifest = replace(manifest, files=digests(folder))
+        manifest = replace(manifest, check=check, files=digests(folder))
         (folder / FILE_NAME).write_text(manifest.to_json())
     return Built(output, manifest)
+
+
+def _without_weights(lowered: LoweredNet) -> LoweredNet:
+    digest = hashlib.sha256(lowered.weights).digest()
+    return replace(lowered, spec=replace(lowered.spec, weights_sha256=digest))
+
+
+def _write_check(
+    compiled: Compiled, lowered: LoweredNet, folder: Path, observer: Observer
+) -> dict[str, Any]:
+    """What the network as written answers to seeded inputs, by the oracle, for `mbc verify`."""
+    observer.step("evaluating the reference")
+    inputs = reference.seeded_inputs(lowered.spec.inputs, reference.SEED)
+    name = reference.file_name(lowered.spec.name)
+    outputs = run_oracle(compiled.source.graph, inputs)
+    (folder / name).write_bytes(reference.to_bytes(outputs))
+    return {"file": name, "seed": reference.SEED, "tolerance": reference.TOLERANCE}
 
 
 def _deliver(path: Path, folder: Path) -> None:
@@ -157,8 +113,10 @@ def describe(compiled: Compiled, lowered: LoweredNet, toolchain: Toolchain) -> M
     inputs, outputs = tensors(spec)
     return Manifest(
         network=source.network,
+        name=spec.name,
         parameters=source.parameters,
         weights=source.weights,
+        weights_sha256=spec.weights_sha256.hex(),
         target=target.name,
         triple=target.triple,
         cpu=target.cpu,
@@ -170,6 +128,7 @@ def describe(compiled: Compiled, lowered: LoweredNet, toolchain: Toolchain) -> M
         weights_bytes=spec.weights_bytes,
         inputs=inputs,
         outputs=outputs,
+        check=None,
         passes=compiled.passes,
         versions=versions(toolchain),
     )

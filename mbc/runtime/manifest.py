@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,8 +23,10 @@ class Manifest:
     """The contents of manifest.json, in the order in which it lists them."""
 
     network: str
+    name: str
     parameters: Mapping[str, Any]
     weights: str
+    weights_sha256: str
     target: str
     triple: str
     cpu: str
@@ -36,6 +38,7 @@ class Manifest:
     weights_bytes: int
     inputs: tuple[Mapping[str, Any], ...]
     outputs: tuple[Mapping[str, Any], ...]
+    check: Mapping[str, Any] | None
     passes: tuple[str, ...]
     versions: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
@@ -78,12 +81,17 @@ def known_files(folder: Path) -> set[str] | None:
 def read_inputs(path: Path) -> tuple[IoSpec, ...]:
     """The inputs that a manifest.json lists; E0701, or E0713 if it is no manifest."""
     try:
-        listed = json.loads(path.read_bytes())["inputs"]
-        return tuple(IoSpec(io["name"], _shape(io["shape"]), io["dtype"]) for io in listed)
+        return io_specs(json.loads(path.read_bytes())["inputs"])
     except OSError as problem:
         raise error("E0701", f"cannot read {path}: {problem.strerror}") from None
     except (ValueError, TypeError, KeyError, RecursionError):
         raise error("E0713", f"{path} is no manifest that mbc compile wrote") from None
+
+
+def io_specs(listed: Iterable[Mapping[str, Any]]) -> tuple[IoSpec, ...]:
+    """Inputs or outputs from how a manifest lists them; ValueError, TypeError or KeyError if they
+    are not listed so."""
+    return tuple(IoSpec(str(io["name"]), _shape(io["shape"]), io["dtype"]) for io in listed)
 
 
 def _shape(extents: object) -> tuple[int, ...]:

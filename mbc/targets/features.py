@@ -11,43 +11,46 @@ from collections.abc import Iterable, Iterator, Mapping
 from mbc.targets.target import Target
 
 # Each feature with those that come with it. Only direct ones: `closure` follows them.
-IMPLIED: Mapping[str, tuple[str, ...]] = {
-    # Arm, 64 bit
-    "sve2": ("sve",),
-    "sve": ("fullfp16",),
-    "fp16fml": ("fullfp16",),
-    "sha3": ("sha2",),
-    "v8.1a": ("crc", "lse", "rdm"),
-    "v8.2a": ("v8.1a",),
-    "v8.3a": ("v8.2a", "rcpc"),
-    "v8.4a": ("v8.3a", "dotprod"),
-    "v8.5a": ("v8.4a",),
-    "v8.6a": ("v8.5a", "i8mm", "bf16"),
-    "v9a": ("v8.5a", "fullfp16", "sve2"),
-    # Arm, 32 bit
-    "fp-armv8": ("vfp4",),
-    "vfp4": ("vfp3",),
-    "neon": ("vfp3",),
-    "aes": ("neon",),
-    "sha2": ("neon",),
-    # x86
-    "ssse3": ("sse3",),
-    "sse4.1": ("ssse3",),
-    "sse4.2": ("sse4.1",),
-    "sse4a": ("sse3",),
-    "avx": ("sse4.2",),
-    "avx2": ("avx",),
-    "fma": ("avx",),
-    "f16c": ("avx",),
-    "avx512f": ("avx2", "fma", "f16c"),
-    "avx512bw": ("avx512f",),
-    "avx512cd": ("avx512f",),
-    "avx512dq": ("avx512f",),
-    "avx512vl": ("avx512f",),
-    "avx512fp16": ("avx512bw",),
-    "x86-64-v2": ("sse4.2", "popcnt"),
-    "x86-64-v3": ("x86-64-v2", "avx2", "fma", "f16c", "bmi", "bmi2", "lzcnt", "movbe"),
-    "x86-64-v4": ("x86-64-v3", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+IMPLIED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "aarch64": {
+        "sve2": ("sve",),
+        "sve": ("fullfp16",),
+        "fp16fml": ("fullfp16",),
+        "sha3": ("sha2",),
+        "v8.1a": ("crc", "lse", "rdm"),
+        "v8.2a": ("v8.1a",),
+        "v8.3a": ("v8.2a", "rcpc"),
+        "v8.4a": ("v8.3a", "dotprod"),
+        "v8.5a": ("v8.4a",),
+        "v8.6a": ("v8.5a", "i8mm", "bf16"),
+        "v9a": ("v8.5a", "fullfp16", "sve2"),
+    },
+    "arm": {
+        "fp-armv8": ("vfp4",),
+        "vfp4": ("vfp3",),
+        "neon": ("vfp3",),
+        "aes": ("neon",),
+        "sha2": ("neon",),
+    },
+    "x86_64": {
+        "ssse3": ("sse3",),
+        "sse4.1": ("ssse3",),
+        "sse4.2": ("sse4.1",),
+        "sse4a": ("sse3",),
+        "avx": ("sse4.2",),
+        "avx2": ("avx",),
+        "fma": ("avx",),
+        "f16c": ("avx",),
+        "avx512f": ("avx2", "fma", "f16c"),
+        "avx512bw": ("avx512f",),
+        "avx512cd": ("avx512f",),
+        "avx512dq": ("avx512f",),
+        "avx512vl": ("avx512f",),
+        "avx512fp16": ("avx512bw",),
+        "x86-64-v2": ("sse4.2", "popcnt"),
+        "x86-64-v3": ("x86-64-v2", "avx2", "fma", "f16c", "bmi", "bmi2", "lzcnt", "movbe"),
+        "x86-64-v4": ("x86-64-v3", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
+    },
 }
 
 _ARM64 = """
@@ -117,37 +120,35 @@ _ARM = """
 """
 
 
-def closure(features: Iterable[str]) -> frozenset[str]:
-    """The features and all that they imply."""
-    found: set[str] = set()
-    waiting = list(features)
+def closure(features: Iterable[str], family: str) -> frozenset[str]:
+    """The features and all that they imply in that architecture."""
+    implied, found, waiting = IMPLIED[family], set[str](), list(features)
     while waiting:
         name = waiting.pop()
         if name not in found:
             found.add(name)
-            waiting += IMPLIED.get(name, ())
+            waiting += implied.get(name, ())
     return frozenset(found)
 
 
-def _table(text: str) -> Iterator[tuple[str, frozenset[str]]]:
+def _table(text: str, family: str) -> Iterator[tuple[str, frozenset[str]]]:
     """Pairs of CPU and features of lines "features | cpus"; a line without a bar goes on."""
     lines = text.replace("\n        ", " ").splitlines()
     for features, _, cpus in (line.partition("|") for line in lines if line.strip()):
-        yield from ((cpu, closure(features.split())) for cpu in cpus.split())
+        yield from ((cpu, closure(features.split(), family)) for cpu in cpus.split())
 
 
 CPU_FEATURES: Mapping[str, Mapping[str, frozenset[str]]] = {
-    "aarch64": dict(_table(_ARM64)),
-    "x86_64": dict(_table(_X86_64)),
-    "arm": dict(_table(_ARM)),
+    family: dict(_table(text, family))
+    for family, text in (("aarch64", _ARM64), ("x86_64", _X86_64), ("arm", _ARM))
 }
 
 
 def features_of(target: Target) -> frozenset[str]:
     """What code for the target may use: its CPU's features, those added and not those removed; a
     CPU that the tables lack has what the target lists."""
-    table = CPU_FEATURES[target.family]
+    family = target.family
     added = [word[1:] for word in target.features if word.startswith("+")]
     removed = {word[1:] for word in target.features if word.startswith("-")}
-    present = table.get(target.cpu, frozenset()) | closure(added)
-    return frozenset(name for name in present if not closure([name]) & removed)
+    present = CPU_FEATURES[family].get(target.cpu, frozenset()) | closure(added, family)
+    return frozenset(name for name in present if not closure([name], family) & removed)

@@ -109,7 +109,7 @@ def test_two_executables_are_equal(tiny: Path, tmp_path: Path) -> None:
         assert ended.returncode == 0, ended.stderr
         builds.append(files_of(folder / "build" / "tiny-arm64"))
     assert builds[0] == builds[1]
-    assert set(builds[0]) == {"tiny", "tiny.h", "libtiny.a", "manifest.json"}
+    assert set(builds[0]) == {"tiny", "tiny.h", "libtiny.a", "tiny.check.npz", "manifest.json"}
 
 
 def test_the_manifest(tiny: Path) -> None:
@@ -117,8 +117,8 @@ def test_the_manifest(tiny: Path) -> None:
     done("compile", tiny, "-D", "width=16", "--batch", "2", *options, "-o", "out")
     manifest = json.loads(Path("out/manifest.json").read_text())
     assert " ".join(manifest) == (
-        "network parameters weights target triple cpu features macs params arena_bytes "
-        "scratch_bytes weights_bytes inputs outputs passes versions files"
+        "network name parameters weights weights_sha256 target triple cpu features macs params "
+        "arena_bytes scratch_bytes weights_bytes inputs outputs check passes versions files"
     )
     assert manifest["network"] == "tiny"
     assert manifest["parameters"] == {"width": 16, "resolution": 16, "softmax": False, "batch": 2}
@@ -129,10 +129,12 @@ def test_the_manifest(tiny: Path) -> None:
     assert manifest["outputs"] == [{"name": "output", "shape": [2, 10], "dtype": "f32"}]
     macs = 64 * (27 * 16 + 9 * 16 + 16 * 32) + 320
     assert manifest["macs"] == 2 * macs
+    assert (manifest["name"], manifest["weights_sha256"]) == ("tiny", "")
+    assert manifest["check"] == {"file": "tiny.check.npz", "seed": 0, "tolerance": 1e-4}
     assert manifest["passes"][-1] == "plan-memory"
     assert manifest["files"] == {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in (Path("out/libtiny.a"), Path("out/tiny.h"))
+        for path in map(Path, ("out/libtiny.a", "out/tiny.check.npz", "out/tiny.h"))
     }
     header = Path("out/tiny.h").read_text()
     assert f"#define TINY_ARENA_BYTES {manifest['arena_bytes']} " in header
@@ -145,7 +147,7 @@ def test_every_kind_of_file(tiny: Path) -> None:
     files = files_of(Path("out"))
     assert set(files) == {
         "libtiny.a", "tiny.h", "tiny.o", "tiny.s", "tiny.ll", "tiny.mbc",
-        "constants.safetensors", "manifest.json",
+        "constants.safetensors", "tiny.check.npz", "manifest.json",
     }  # fmt: skip
     assert re.search(rb"fmla\s+v\d+\.4s", files["tiny.s"])
     assert b"define i32 @tiny_run" in files["tiny.ll"]
@@ -162,4 +164,6 @@ def test_the_readmes_command_verbatim(tmp_path: Path) -> None:
     assert ended.returncode == 0, ended.stderr
     assert "build/mobilenet_v1-arm64/" in ended.stdout
     made = {path.name for path in (tmp_path / "build" / "mobilenet_v1-arm64").iterdir()}
-    assert made == {"mobilenet_v1", "mobilenet_v1.h", "libmobilenet_v1.a", "manifest.json"}
+    assert made == {"mobilenet_v1", "mobilenet_v1.h", "libmobilenet_v1.a", "manifest.json"} | {
+        "mobilenet_v1.check.npz"
+    }

@@ -15,7 +15,8 @@ CODE = re.compile(r"E0\d{3}")
 
 
 def used_codes() -> dict[str, set[str]]:
-    """Code -> files whose string constants are exactly that code, the tables left out."""
+    """Code -> files of Python and C whose string constants are exactly that code, the tables left
+    out."""
     used: dict[str, set[str]] = {}
     folders = [ROOT / name for name in ("mbc", "frontends", "passes", "backends")]
     paths = {path.resolve() for folder in folders for path in folder.rglob("*.py")}
@@ -23,6 +24,9 @@ def used_codes() -> dict[str, set[str]]:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and CODE.fullmatch(str(node.value)):
                 used.setdefault(str(node.value), set()).add(str(path.relative_to(ROOT)))
+    for path in sorted((ROOT / "mbc" / "runtime" / "c").glob("*.[ch]")):
+        for code in re.findall(r'"(E\d{4})"', path.read_text("utf-8")):
+            used.setdefault(code, set()).add(str(path.relative_to(ROOT)))
     return used
 
 

@@ -13,16 +13,19 @@ from mbc.cli.options import add_pipeline, add_source, add_target, inspection, re
 from mbc.cli.usage import Parser, UsageError
 from mbc.diag import error, nearest
 from mbc.driver.build import (
+    ANDROID_EMIT,
     DEFAULT_EMIT,
-    EMITTERS,
     Built,
+    Wanted,
     build,
+    default_emit,
     default_output,
     lower_graph,
 )
 from mbc.driver.output import check_replaceable
 from mbc.driver.pipeline import LATER_STAGES, Compiled, compile_graph
 from mbc.driver.platforms import resolve
+from mbc.driver.workshop import EMITTERS
 from mbc.ir.text.printer import print_graph
 from mbc.runtime.abi import c_identifier
 
@@ -42,9 +45,15 @@ def configure(parser: Parser) -> None:
     group.add_argument(
         "--emit",
         type=emit_kinds,
-        default=DEFAULT_EMIT,
         metavar="KINDS",
-        help=f"of {', '.join(EMITTERS)} (default {','.join(DEFAULT_EMIT)})",
+        help=f"of {', '.join(EMITTERS)} (default {','.join(DEFAULT_EMIT)}; "
+        f"for Android {','.join(ANDROID_EMIT)})",
+    )
+    group.add_argument(
+        "--weights-placement",
+        choices=("embed", "external"),
+        default="embed",
+        help="in the code (default), or beside it as NET.weights, which is mapped",
     )
     group.add_argument("--cc", metavar="CC", help="link with this compiler, not zig (also MBC_CC)")
     group.add_argument("--json", action="store_true", help="print the manifest on stdout")
@@ -68,9 +77,11 @@ def run(args: argparse.Namespace) -> int:
     output = args.output or default_output(c_identifier(args.file.stem), target.name)
     _keep_apart(output, args.dump_ir)
     check_replaceable(output)
+    kinds = default_emit(target) if args.emit is None else args.emit
+    wanted = Wanted(kinds, args.weights_placement == "external", args.command_line)
     with console.progress(STEPS) as observer:
         compiled = compile_graph(request(args), inspection(args), observer, observer.note)
-        built = build(compiled, output, args.emit, choose_toolchain(args.cc), observer)
+        built = build(compiled, output, wanted, choose_toolchain(args.cc), observer)
     _show(built, as_json=args.json)
     return 0
 

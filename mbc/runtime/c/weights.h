@@ -3,6 +3,8 @@
  * file. */
 #ifdef MBC_WEIGHTS_FILE
 
+#define WRONG_WEIGHTS "E0725"
+
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -30,14 +32,14 @@ static bool map_weights(const char *path, int file) {
   static const unsigned char digest[DIGEST_BYTES] = MBC_WEIGHTS_SHA256;
   const size_t size = (size_t)MBC_WEIGHTS_BYTES + DIGEST_BYTES;
   struct stat status;
-  if (fstat(file, &status)) return fail(path, "%s", strerror(errno));
+  if (fstat(file, &status)) return fail(UNREADABLE, path, "%s", strerror(errno));
   if ((size_t)status.st_size != size)
-    return fail(path, "%zu bytes, the weights of this program have %zu", (size_t)status.st_size,
-                size);
+    return fail(WRONG_WEIGHTS, path, "%zu bytes, the weights of this program have %zu",
+                (size_t)status.st_size, size);
   void *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, file, 0);
-  if (at == MAP_FAILED) return fail(path, "%s", strerror(errno));
+  if (at == MAP_FAILED) return fail(UNREADABLE, path, "%s", strerror(errno));
   if (memcmp((const char *)at + MBC_WEIGHTS_BYTES, digest, sizeof digest))
-    return fail(path, "the weights of another build, not of this program");
+    return fail(WRONG_WEIGHTS, path, "the weights of another build, not of this program");
   weights = at;
   return true;
 }
@@ -45,7 +47,7 @@ static bool map_weights(const char *path, int file) {
 static bool find_weights(const char *path, const char *program) {
   if (!path) path = default_weights(program);
   int file = open(path, O_RDONLY);
-  if (file < 0) return fail(path, "%s", strerror(errno));
+  if (file < 0) return fail(UNREADABLE, path, "%s", strerror(errno));
   bool good = map_weights(path, file);
   close(file);
   return good;

@@ -1,0 +1,130 @@
+"""Running programs for a target: on this machine, or under qemu as the CPU they are made for."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import signal
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mbc.backends.llvm.tool import run_tool
+from mbc.diag import MbcError, error, nearest
+from mbc.driver.platforms import this_host
+from mbc.targets.catalogue import find_entry, host_family
+from mbc.targets.emulators import CPUS, PACKAGE, PROGRAMS, emulated_cpu
+from mbc.targets.features import features_of
+from mbc.targets.target import Target
+
+
+@dataclass(frozen=True)
+class Runner:
+    """How programs for a target are run: `prefix` goes before the command, empty on this machine.
+    `cpu` is that of the emulator."""
+
+    prefix: tuple[str, ...] = ()
+    cpu: str = ""
+
+    @property
+    def native(self) -> bool:
+        """Whether nothing is emulated."""
+        return not self.prefix
+
+    def __str__(self) -> str:
+        return f"{Path(self.prefix[0]).name} -cpu {self.cpu}" if self.prefix else "this machine"
+
+
+def choose_runner(target: Target, *, emulate: bool = False, cpu: str | None = None) -> Runner:
+    """This machine if it can run code for the target, else qemu; with `emulate` or a CPU (of qemu,
+    of LLVM or a board) qemu in any case. E0723 without qemu, E0724 if neither can."""
+    if not emulate and cpu is None and _runs_here(target):
+        return Runner()
+    if target.object_format == "macho":
+        raise error("E0724", "programs for macOS run on a Mac only, and there is none here")
+    program = _program(target)
+    chosen = _named_cpu(cpu, target, program) if cpu else emulated_cpu(target)
+    if chosen is None:
+        raise error(
+            "E0724",
+            f"qemu has no AVX-512, which code for {target.cpu} may use",
+            helps=["verify it on a machine that has"],
+        )
+    return Runner((program, "-cpu", chosen), chosen)
+
+
+def _runs_here(target: Target) -> bool:
+    host = this_host()
+    system = {"Linux": "linux", "Darwin": "macos"}.get(platform.system())
+    wanted = "linux" if target.system == "android" else target.system  # its programs are static
+    here = (system, host_family(host.machine)) == (wanted, target.family)
+    return here and _told_apart(target) <= host.features
+
+
+def _told_apart(target: Target) -> frozenset[str]:
+    """What the target needs, but for the names that stand for several features."""
+    return frozenset(f for f in features_of(target) if not f.startswith(("x86-64-", "v8.", "v9")))
+
+
+def _program(target: Target) -> str:
+    name = PROGRAMS[target.family]
+    for candidate in (f"{name}-static", name):
+        if found := shutil.which(candidate):
+            return found
+    raise error(
+        "E0723",
+        f"{name}, which runs code for {target.cpu} here, is not installed",
+        helps=[f"install the package {PACKAGE}: apt-get install {PACKAGE}"],
+    )
+
+
+def _named_cpu(name: str, target: Target, program: str) -> str:
+    """qemu's CPU by its own name, by LLVM's or by a board's."""
+    entry = find_entry(name)
+    known = CPUS[target.family]
+    if entry is not None and entry.architecture.name == target.family:
+        name = entry.cpu
+    if name in known:
+        return known[name]
+    listed = _listed_cpus(program)
+    if name in listed:
+        return name
+    raise error(
+        "E0502",
+        f"{Path(program).name} has no CPU '{name}'",
+        helps=nearest(name, {*listed, *known}) or [f"such as {', '.join(sorted(known)[:8])}, …"],
+    )
+
+
+def _listed_cpus(program: str) -> frozenset[str]:
+    """What `qemu -cpu help` names: first or second words of indented lines."""
+    text = subprocess.run([program, "-cpu", "help"], capture_output=True, text=True).stdout
+    return frozenset(word for line in text.splitlines() for word in line.split()[:2])
+
+
+def run(runner: Runner, command: Sequence[str | Path], folder: Path, made_for: str) -> str:
+    """Stdout of a program in a folder; E0722 if it dies or fails."""
+    words = [*runner.prefix, *map(str, command)]
+    done = run_tool(words, cwd=folder, env=os.environ)
+    if done.returncode:
+        raise _failure(runner, done.returncode, done.stderr, Path(command[0]).name, made_for)
+    return done.stdout
+
+
+def _failure(runner: Runner, status: int, stderr: str, name: str, made_for: str) -> MbcError:
+    fatal = -status if status < 0 else status - 128  # as a shell reports signals
+    if fatal == signal.SIGILL:
+        where = runner.cpu or "this machine's CPU"
+        return error(
+            "E0722",
+            f"{name} uses an instruction that {where} does not have (SIGILL)",
+            helps=[f"it was compiled for {made_for}; compile it for the CPU that shall run it"],
+        )
+    try:
+        reason = f"was ended by {signal.Signals(fatal).name}"
+    except ValueError:
+        reason = f"ended with status {status}"
+    tail = "".join(f"\n  {line}" for line in stderr.strip().splitlines()[-6:])
+    return error("E0722", f"{name} {reason}, on {runner}{tail}")

@@ -1,0 +1,220 @@
+"""Does an output folder compute what the network computes? Its files against the manifest, the code
+against the target, then every artefact that can run against the oracle's answer.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+
+from mbc.backends.llvm.link import MAIN_SOURCES, Toolchain, link_executable
+from mbc.backends.llvm.shared import shared_name
+from mbc.diag import Diagnostic, MbcError, error
+from mbc.driver.emulation import Runner, choose_runner, run
+from mbc.driver.platforms import link_target, program_target
+from mbc.driver.request import Observer
+from mbc.files import scratch_folder
+from mbc.runtime import reference, shared_runner
+from mbc.runtime.abi import c_header, main_config
+from mbc.runtime.bundle import Bundle, check_files, read_bundle
+from mbc.targets.catalogue import ENTRIES
+from mbc.targets.conformance import Contract, Kind, problems
+from mbc.targets.target import Target
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An artefact, who ran it ("" if nobody could), and the worst relative error of each output."""
+
+    artefact: str
+    ran_by: str
+    errors: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was found; `tolerance` is the largest error that is none."""
+
+    verdicts: tuple[Verdict, ...]
+    tolerance: float
+
+    def complain(self) -> None:
+        """E0721 for every output that is too far off."""
+        far = [
+            (verdict, output, found)
+            for verdict in self.verdicts
+            for output, found in verdict.errors.items()
+            if not found <= self.tolerance
+        ]
+        if far:
+            raise MbcError(*(Diagnostic("E0721", self._message(*each)) for each in far))
+
+    def _message(self, verdict: Verdict, output: str, found: float) -> str:
+        return (
+            f"{verdict.artefact} computes something else: {output} has a relative error of "
+            f"{found:.3g}, at most {self.tolerance:g} is right"
+        )
+
+
+def verify(
+    folder: Path, *, emulate: bool, cpu: str | None, toolchain: Toolchain, observer: Observer
+) -> Verification:
+    """Check files and code, then run what can be run. Raises E0701, E0713, E0720 for the folder,
+    E0726 for code that is for another target, E0722 to E0724 where it cannot be run."""
+    bundle = read_bundle(folder)
+    observer.step("checking the files")
+    check_files(bundle)
+    target = target_of(bundle)
+    _check_code(bundle, target)
+    with scratch_folder() as scratch:
+        bench = _Bench(bundle, target, scratch, toolchain, observer, emulate, cpu)
+        verdicts = tuple(bench.verdicts())
+    if not any(verdict.ran_by for verdict in verdicts):
+        raise error(
+            "E0724",
+            f"{folder} holds nothing that can be run here",
+            helps=["compile with --emit exe, or verify it on its own kind of machine"],
+        )
+    return Verification(verdicts, bundle.tolerance)
+
+
+def target_of(bundle: Bundle) -> Target:
+    """The target that a manifest describes; E0713 if there is none such."""
+    for entry in ENTRIES:
+        architecture = entry.architecture
+        triple = entry.triple or architecture.triple
+        if triple == bundle.triple:
+            return Target(
+                name=entry.name,
+                triple=triple,
+                cpu=bundle.cpu,
+                isa=architecture.isa,
+                features=bundle.features,
+                link_triple=entry.link_triple or architecture.link_triple,
+            )
+    raise error("E0713", f"{bundle.folder}: the manifest's triple {bundle.triple} is none of ours")
+
+
+def _check_code(bundle: Bundle, target: Target) -> None:
+    """E0726 for executables and shared libraries that are not what the manifest says."""
+    net = bundle.spec.name
+    kinds: tuple[tuple[str, Kind, Target], ...] = (
+        (net, "executable", program_target(target)),
+        (shared_name(net, link_target(target)), "shared", target),
+    )
+    found = [
+        Diagnostic("E0726", f"{path} {problem}")
+        for name, kind, made_for in kinds
+        if (path := bundle.path(name))
+        for problem in problems(path, kind, Contract(made_for, net))
+    ]
+    if found:
+        raise MbcError(*found)
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """Where artefacts are run; every one that can be gives a verdict."""
+
+    bundle: Bundle
+    target: Target
+    scratch: Path
+    toolchain: Toolchain
+    observer: Observer
+    emulate: bool
+    cpu: str | None
+
+    def verdicts(self) -> Iterator[Verdict]:
+        """In the order executable, static library, shared library."""
+        net = self.bundle.spec.name
+        ways: dict[str, Callable[[Path], Verdict]] = {
+            net: self._executable,
+            f"lib{net}.a": self._library,
+            shared_name(net, link_target(self.target)): self._shared,
+        }
+        present = {name: path for name in ways if (path := self.bundle.path(name))}
+        if present and self.bundle.seed is None:
+            raise error("E0713", f"{self.bundle.folder}: the manifest has no check")
+        for name, path in present.items():
+            yield ways[name](path)
+
+    def _executable(self, path: Path) -> Verdict:
+        program = self.scratch / path.name
+        shutil.copyfile(path, program)
+        program.chmod(0o755)
+        return self._run(path.name, [program, *self._weights()])
+
+    def _library(self, path: Path) -> Verdict:
+        """The library, linked into the program that `--emit exe` makes."""
+        self.observer.step(f"linking a program with {path.name}")
+        spec, program = self.bundle.spec, self.scratch / f"{path.stem}_program"
+        (self.scratch / f"{spec.name}.h").write_text(c_header(spec))
+        (self.scratch / "mbc_net.h").write_text(main_config(spec))
+        link_executable(
+            [*MAIN_SOURCES, path],
+            program,
+            link_target(self.target),
+            self.toolchain,
+            include_dirs=[self.scratch],
+            progress=self.observer.step,
+        )
+        return self._run(path.name, [program, *self._weights()])
+
+    def _shared(self, path: Path) -> Verdict:
+        """By a program in Python on this machine; nothing here loads libraries for others."""
+        if self.target.system == "android" or not self._runner().native:
+            return Verdict(path.name, "", {})
+        spec = self.bundle.spec
+        fixed = (path.absolute(), spec.name, str(spec.total_bytes(1)))
+        shapes = [",".join(map(str, output.shape)) for output in spec.outputs]
+        command = [sys.executable, "-P", shared_runner.__file__, *fixed, *self._weights()]
+        return self._run(path.name, command, shapes)
+
+    def _runner(self) -> Runner:
+        return choose_runner(self.target, emulate=self.emulate, cpu=self.cpu)
+
+    def _weights(self) -> list[str | Path]:
+        """The option that names weights which are a file of their own."""
+        path = self.bundle.path(f"{self.bundle.spec.name}.weights")
+        return [] if path is None else ["--weights", path.absolute()]
+
+    def _run(self, name: str, command: Sequence[str | Path], shapes: Sequence[str] = ()) -> Verdict:
+        """Run on the seeded inputs and compare. `shapes` go behind the outputs' files."""
+        spec, runner = self.bundle.spec, self._runner()
+        self.observer.step(f"running {name} on {runner}")
+        words = list(command)
+        for number, array in enumerate(self._inputs()):
+            np.save(path := self.scratch / f"x{number}.npy", array)
+            words += ["--input", path]
+        files = [self.scratch / f"y{number}.npy" for number in range(len(spec.outputs))]
+        for file, extra in zip_longest(files, shapes):
+            words += ["--output", file, *([extra] if shapes else [])]
+        run(runner, words, self.scratch, f"{self.target.cpu} (target {self.target.name})")
+        return Verdict(name, str(runner), self._errors(files))
+
+    def _inputs(self) -> Iterable[np.ndarray]:
+        seed = self.bundle.seed or 0
+        return reference.seeded_inputs(self.bundle.spec.inputs, seed).values()
+
+    def _errors(self, files: Sequence[Path]) -> dict[str, float]:
+        wanted = self._reference()
+        found = (np.load(file) for file in files)
+        return {
+            name: reference.relative_error(array, wanted[name])
+            for name, array in zip(wanted, found, strict=True)
+        }
+
+    def _reference(self) -> dict[str, np.ndarray]:
+        spec = self.bundle.spec
+        path = self.bundle.folder / reference.file_name(spec.name)
+        try:
+            return reference.read(path, spec.outputs)
+        except (OSError, ValueError, KeyError, BadZipFile) as problem:
+            raise error("E0720", f"{path} does not hold the outputs: {problem}") from None

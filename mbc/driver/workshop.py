@@ -1,0 +1,161 @@
+"""The files of one network: each made once, and checked against its target when it is made."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from mbc.backends.llvm.codegen import emit_assembly, emit_object
+from mbc.backends.llvm.link import (
+    MAIN_SOURCES,
+    LinkTarget,
+    Toolchain,
+    archive,
+    link_executable,
+    weights_object,
+)
+from mbc.backends.llvm.lower import LoweredNet, library_ir
+from mbc.backends.llvm.shared import link_shared, shared_name
+from mbc.diag import Diagnostic, MbcError
+from mbc.driver.pipeline import Compiled
+from mbc.driver.platforms import link_target, program_target
+from mbc.driver.request import Observer
+from mbc.ir.text.module import write_dump
+from mbc.runtime.abi import c_header, main_config, weights_file
+from mbc.targets.conformance import Contract, Kind, problems
+from mbc.targets.target import Target
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A scratch folder in which the files of one network are made. `command` is what the user
+    typed, for the report on a fault of ours."""
+
+    folder: Path
+    compiled: Compiled
+    lowered: LoweredNet
+    toolchain: Toolchain
+    observer: Observer
+    command: str
+
+    @property
+    def net(self) -> str:
+        """Name of the artefacts."""
+        return self.lowered.spec.name
+
+    @property
+    def platform(self) -> LinkTarget:
+        """What is linked for."""
+        return link_target(self.lowered.target)
+
+    def object(self) -> Path:
+        """NET.o: the code, without the weights."""
+        return self._object(f"{self.net}.o", self.lowered.target)
+
+    def header(self) -> Path:
+        """NET.h."""
+        return self._text(f"{self.net}.h", c_header(self.lowered.spec))
+
+    def library(self) -> Path:
+        """libNET.a: the code, and the weights unless they are a file of their own."""
+        path = self.folder / f"lib{self.net}.a"
+        if not path.exists():
+            archive([self.object(), *self._weights_objects()], path, self.toolchain)
+        return path
+
+    def shared(self) -> Path:
+        """libNET.so or libNET.dylib: the same as a shared library."""
+        path = self.folder / shared_name(self.net, self.platform)
+        objects = [self.object(), *self._weights_objects()]
+        self.observer.step("linking the shared library")
+        link_shared(objects, path, self.platform, self.toolchain)
+        return self._checked(path, "shared", self.lowered.target)
+
+    def executable(self) -> Path:
+        """NET, a program on its own."""
+        path, target = self.folder / self.net, program_target(self.lowered.target)
+        code = self.object()
+        if target != self.lowered.target:
+            code = self._object(f"{self.net}_program.o", target)
+        objects = [code, *self._weights_objects()]
+        self._text("mbc_net.h", main_config(self.lowered.spec))
+        self.observer.step("linking the executable")
+        link_executable(
+            [*MAIN_SOURCES, *objects],
+            path,
+            self.platform,
+            self.toolchain,
+            include_dirs=[self.header().parent],
+            progress=self.observer.step,
+        )
+        return self._checked(path, "executable", target)
+
+    def weights(self) -> Path:
+        """NET.weights, beside what was compiled without them."""
+        path = self.folder / f"{self.net}.weights"
+        path.write_bytes(weights_file(self.lowered.weights))
+        return path
+
+    def assembly(self) -> Path:
+        """NET.s."""
+        self.observer.step("writing assembly")
+        return self._text(f"{self.net}.s", emit_assembly(self.lowered))
+
+    def llvm(self) -> Path:
+        """NET.ll."""
+        return self._text(f"{self.net}.ll", library_ir(self.lowered))
+
+    def ir(self) -> Path:
+        """NET.mbc, with constants.safetensors beside it."""
+        return write_dump(self.compiled.graph, self.folder, f"{self.net}.mbc")
+
+    def _object(self, name: str, target: Target) -> Path:
+        path = self.folder / name
+        if not path.exists():
+            self.observer.step("generating code")
+            path.write_bytes(emit_object(replace(self.lowered, target=target)))
+            self._checked(path, "object", target)
+        return path
+
+    def _weights_objects(self) -> list[Path]:
+        """The weights to be linked in; none if they are a file of their own."""
+        if self.lowered.spec.external_weights:
+            return []
+        path = self.folder / f"{self.net}_weights.o"
+        if not path.exists():
+            self.observer.step("packing the weights")
+            symbol = f"{self.net}_weights"
+            weights_object(self.lowered.weights, symbol, self.platform, path, self.toolchain)
+        return [path]
+
+    def _text(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.write_text(text)
+        return path
+
+    def _checked(self, path: Path, kind: Kind, target: Target) -> Path:
+        """The file, if it keeps to the target; else E0910."""
+        contract = Contract(target, self.net, self.lowered.spec.external_weights)
+        found = tuple(problems(path, kind, contract))
+        if found:
+            raise MbcError(*(self._fault(f"{path.name} {problem}") for problem in found[:8]))
+        return path
+
+    def _fault(self, message: str) -> Diagnostic:
+        helps = ("this is a bug in mbc; please report it with your network", self.command)
+        return Diagnostic("E0910", f"internal error: {message}", helps=helps)
+
+
+EMITTERS: Mapping[str, Callable[[Workshop], Path]] = {
+    "exe": Workshop.executable,
+    "lib": Workshop.library,
+    "so": Workshop.shared,
+    "header": Workshop.header,
+    "obj": Workshop.object,
+    "asm": Workshop.assembly,
+    "llvm": Workshop.llvm,
+    "ir": Workshop.ir,
+}
+CODE_KINDS = frozenset(("exe", "lib", "so", "obj"))  # what cannot do without the weights
+RUNNABLE_KINDS = frozenset(("exe", "lib", "so"))

@@ -1,0 +1,104 @@
+"""Reading an output folder back: its manifest, with every field checked, and its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mbc.diag import Diagnostic, MbcError, error
+from mbc.runtime.abi import NetSpec
+from mbc.runtime.manifest import FILE_NAME, io_specs
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An output folder. `seed` and `tolerance` belong to the reference outputs; without those there
+    is nothing to compare with, and `seed` is None."""
+
+    folder: Path
+    spec: NetSpec
+    triple: str
+    cpu: str
+    features: tuple[str, ...]
+    files: Mapping[str, str]
+    seed: int | None
+    tolerance: float
+
+    def path(self, name: str) -> Path | None:
+        """A file of the manifest; None if it lists none of that name."""
+        return self.folder / name if name in self.files else None
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """The folder as its manifest describes it; E0701 without a manifest, E0713 for one that is not
+    what mbc writes."""
+    path = folder / FILE_NAME
+    try:
+        return _bundle(folder, json.loads(path.read_bytes()))
+    except OSError as problem:
+        raise error(
+            "E0701",
+            f"cannot read {path}: {problem.strerror}",
+            helps=["name a folder that mbc compile made"],
+        ) from None
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        raise error("E0713", f"{path} is no manifest that mbc compile wrote") from None
+
+
+def _bundle(folder: Path, manifest: dict[str, Any]) -> Bundle:
+    check = manifest["check"] or {"seed": None, "tolerance": 0.0}
+    seed, tolerance = check["seed"], float(check["tolerance"])
+    if seed is not None and not isinstance(seed, int):
+        raise ValueError("a seed is a number")
+    return Bundle(
+        folder=folder,
+        spec=_spec(manifest),
+        triple=str(manifest["triple"]),
+        cpu=str(manifest["cpu"]),
+        features=tuple(map(str, manifest["features"])),
+        files={_plain(name): str(digest) for name, digest in manifest["files"].items()},
+        seed=seed,
+        tolerance=tolerance,
+    )
+
+
+def _spec(manifest: dict[str, Any]) -> NetSpec:
+    return NetSpec(
+        name=manifest["name"],
+        inputs=io_specs(manifest["inputs"]),
+        outputs=io_specs(manifest["outputs"]),
+        arena_bytes=int(manifest["arena_bytes"]),
+        scratch_bytes=int(manifest["scratch_bytes"]),
+        weights_bytes=int(manifest["weights_bytes"]),
+        weights_sha256=bytes.fromhex(manifest["weights_sha256"]),
+    )
+
+
+def _plain(name: str) -> str:
+    """A file's name, which leads nowhere else."""
+    if Path(name).name != name:
+        raise ValueError(f"{name} is no plain file name")
+    return name
+
+
+def check_files(bundle: Bundle) -> None:
+    """E0720 for each file that is missing or is not what it was when the manifest was written."""
+    problems = tuple(Diagnostic("E0720", problem) for problem in _changes(bundle))
+    if problems:
+        raise MbcError(*problems)
+
+
+def _changes(bundle: Bundle) -> Iterator[str]:
+    for name, wanted in bundle.files.items():
+        path = bundle.folder / name
+        try:
+            found = hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as problem:
+            yield f"{path} cannot be read: {problem.strerror}"
+            continue
+        if found != wanted:
+            yield f"{path} is not the file of the manifest: SHA-256 {found}, expected {wanted}"

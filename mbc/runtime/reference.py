@@ -1,0 +1,70 @@
+"""What a network answers to seeded inputs, kept beside its artefacts: NET.check.npz.
+
+The inputs are drawn anew from the seed, by a generator of our own, so that they are the same with
+every version of numpy; the file has the oracle's outputs alone.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mbc.runtime.abi import IoSpec
+
+SEED = 0
+TOLERANCE = 1e-4  # relative: max |found - reference| / max |reference|
+
+
+def file_name(net: str) -> str:
+    """NET.check.npz."""
+    return f"{net}.check.npz"
+
+
+def seeded_inputs(specs: Sequence[IoSpec], seed: int) -> dict[str, np.ndarray]:
+    """Uniform in -1…1 by input name, each of its spec's shape, float32."""
+    streams = range(seed << 16, (seed << 16) + len(specs))
+    return {
+        spec.name: uniform(spec.count, stream).reshape(spec.shape)
+        for spec, stream in zip(specs, streams, strict=True)
+    }
+
+
+def uniform(count: int, stream: int) -> np.ndarray:
+    """Floats in [-1, 1) by SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
+    generators", 2014), 24 bits of each number; another sequence for each stream."""
+    start = np.uint64((stream << 40) % 2**64)
+    z = (np.arange(1, count + 1, dtype=np.uint64) + start) * np.uint64(0x9E3779B97F4A7C15)
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return ((z >> np.uint64(40)).astype(np.float32) / np.float32(2**23)) - np.float32(1)
+
+
+def to_bytes(outputs: Mapping[str, np.ndarray]) -> bytes:
+    """What the file holds: the outputs in order, as numpy calls arrays without a name."""
+    stream = io.BytesIO()
+    np.savez_compressed(stream, *outputs.values())
+    return stream.getvalue()
+
+
+def read(path: Path, specs: Sequence[IoSpec]) -> dict[str, np.ndarray]:
+    """The outputs by name; OSError, ValueError or KeyError if the file does not hold them."""
+    with np.load(path, allow_pickle=False) as file:
+        outputs = {spec.name: file[f"arr_{number}"] for number, spec in enumerate(specs)}
+    for spec in specs:
+        found = outputs[spec.name]
+        if found.shape != spec.shape or found.dtype != np.float32:
+            raise ValueError(f"{spec.name} is {found.dtype}{list(found.shape)}")
+    return outputs
+
+
+def relative_error(found: np.ndarray, reference: np.ndarray) -> float:
+    """max |found - reference| / max |reference|; infinite if a number is not finite or the shapes
+    differ."""
+    if found.shape != reference.shape or not np.isfinite(found).all():
+        return float("inf")
+    scale = float(np.max(np.abs(reference))) or 1.0
+    return float(np.max(np.abs(found.astype(np.float64) - reference))) / scale
