@@ -264,9 +264,11 @@ static const tensor outputs[] = {{
 {outputs}
 }};
 
-static int run_net(void *memory) {{
+static size_t net_memory(int threads) {{ return {name}_arena_bytes(threads); }}
+
+static int run_net(void *memory, mbc_pool *pool) {{
   const {name}_io io = {{{pointers}}};
-  return {name}_run(&io, {weights_argument}memory, NULL);
+  return {name}_run(&io, {weights_argument}memory, pool);
 }}
 """
 

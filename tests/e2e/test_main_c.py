@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbc.backends.llvm.link import MAIN_C, LinkTarget, Zig, link_executable
+from mbc.backends.llvm.link import MAIN_SOURCES, LinkTarget, Zig, link_executable
 from mbc.runtime.abi import IoSpec, NetSpec, c_header, main_config
 
 TWICE = NetSpec(
@@ -51,6 +51,7 @@ PAIR = NetSpec(
 )
 PAIR_C = """
 #include "pair.h"
+size_t pair_arena_bytes(int threads) { return 64 * (size_t)threads; }
 int pair_run(const pair_io *io, void *arena, mbc_pool *pool) {
   if (!arena || pool) return 1;
   for (int i = 0; i < 6; i++) io->sum[i] = io->a[i] + io->b[i % 3];
@@ -82,7 +83,7 @@ def executable(factory: pytest.TempPathFactory, net: NetSpec, source: str, arch:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / net.name).exists():
             write_sources(folder, net, source)
-            inputs = [MAIN_C, folder / f"{net.name}.c"]
+            inputs = [*MAIN_SOURCES, folder / f"{net.name}.c"]
             target = LinkTarget(f"{arch}-linux-musl")
             link_executable(inputs, folder / net.name, target, Zig(), include_dirs=[folder])
     return [*emulator(arch), str(folder / net.name)]
@@ -427,7 +428,8 @@ def test_main_c_compiles_without_warnings(
     net: NetSpec, compile_strictly: Compile, tmp_path: Path
 ) -> None:
     write_sources(tmp_path, net, "")
-    compile_strictly(MAIN_C, "-std=c11")
+    for source in MAIN_SOURCES:
+        compile_strictly(source, "-std=c11")
 
 
 def test_two_headers_go_together_in_c_and_in_cxx(compile_strictly: Compile, tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 /* The stand-alone program around one compiled network: reads tensors or a photo, runs the network,
  * writes tensors, a ranking or times. Results go to stdout, everything else to stderr.
  * Exit code 0: done; 1: a file could not be used; 2: the command line makes no sense. */
-#define _POSIX_C_SOURCE 200809L
+#define _GNU_SOURCE
 
 #include <errno.h>
 #include <math.h>
@@ -67,6 +67,7 @@ static bool fail(const char *code, const char *path, const char *format, ...) {
   return false;
 }
 
+#include "threads.h"
 #include "weights.h"
 
 static void print_usage(FILE *to) {
@@ -348,6 +349,7 @@ static void print_help(void) {
        "  --output FILE  write a tensor as .npy; once for each output, in order\n"
        "  --top K        print \"rank index value\" of the K largest along the last axis\n"
        "  --bench N      run N times; print the minimum and the median in milliseconds");
+  fputs(threads_help, stdout);
   fputs(weights_help, stdout);
   puts("  --help         print this\n"
        "\nWith no output, top or bench it prints a summary.");
@@ -356,7 +358,7 @@ static void print_help(void) {
 /* ---- Running --------------------------------------------------------------------------------- */
 
 static bool run_once(void) {
-  int status = run_net(arena);
+  int status = run_net(memory, pool);
   return !status || fail(BUG, MBC_NET_NAME, "the network returned %d", status);
 }
 
@@ -380,7 +382,8 @@ static bool bench(size_t runs) {
   }
   qsort(times, runs, sizeof times[0], compare_times);
   double median = (times[(runs - 1) / 2] + times[runs / 2]) / 2;
-  printf("min %.6g ms, median %.6g ms, %zu runs, 1 thread\n", times[0], median, runs);
+  printf("min %.6g ms, median %.6g ms, %zu runs, %zu thread%s\n", times[0], median, runs,
+         team.threads, team.threads > 1 ? "s" : "");
   return true;
 }
 
@@ -419,7 +422,11 @@ static void set_option(options *o, const char *name, const char *value) {
     add_path(o->outputs, &o->output_count, LENGTH(outputs), value, "output");
   else if (is_weights_option(name))
     o->weights = value;
-  else if (!strcmp(name, "--top"))
+  else if (!strcmp(name, "--threads"))
+    team.threads = parse_count(name, value, MAX_THREADS);
+  else if (!strcmp(name, "--cpus")) {
+    if (!parse_cpus(value, &team)) exit_with_usage("--cpus needs CPUs such as 4-7, not '%s'", value);
+  } else if (!strcmp(name, "--top"))
     o->top = parse_count(name, value, 1000000);
   else
     o->runs = parse_count(name, value, MAX_RUNS);
@@ -429,7 +436,7 @@ static bool takes_value(const char *option) {
   static const char *const names[] = {"--input", "--output", "--top", "--bench"};
   for (size_t i = 0; i < LENGTH(names); i++)
     if (!strcmp(option, names[i])) return true;
-  return is_weights_option(option);
+  return is_weights_option(option) || is_threads_option(option);
 }
 
 static options parse_options(int count, char **words) {
@@ -454,6 +461,7 @@ static options parse_options(int count, char **words) {
 
 int main(int count, char **words) {
   const options o = parse_options(count, words);
+  if (!gather_threads()) return 1;
   if (!find_weights(o.weights, words[0])) return 1;
   for (size_t i = 0; i < LENGTH(inputs); i++)
     if (!read_input(o.inputs[i], &inputs[i])) return 1;
