@@ -5,6 +5,7 @@ from __future__ import annotations
 from mbc.driver.build import lower_graph
 from mbc.driver.pipeline import Compiled
 from mbc.driver.request import Observer
+from mbc.ops.cost import bytes_moved_by_data_movement
 from mbc.report.layers import Report, layers
 
 
@@ -25,5 +26,6 @@ def make_report(compiled: Compiled, observer: Observer) -> Report:
         params=source.totals.params,
         arena_bytes=arena,
         weights_bytes=weights,
+        bytes_moved_by_data_movement=bytes_moved_by_data_movement(graph),
         layers=layers(graph),
     )

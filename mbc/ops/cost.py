@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Cost
+from mbc.ir.views import ChannelView, Value
 from mbc.ops.fused import Fused
 
 
@@ -41,3 +42,33 @@ def learned_params(graph: Graph) -> int:
 def total_cost(graph: Graph) -> Cost:
     """Sum over the nodes of a graph."""
     return sum((node_cost(node) for node in graph.topo()), Cost())
+
+
+def bytes_moved_by_data_movement(graph: Graph) -> int:
+    """Bytes that a run writes to put what is already computed somewhere else: results of ops that
+    only move data, in fused bodies too, and outputs that have to be copied to the caller."""
+    moved = sum(
+        node_cost(inner).bytes_written
+        for node in graph.topo()
+        for inner in (node, *_body(node))
+        if inner.op.moves_data_only
+    )
+    return moved + sum(view.type.bytes for view in _copied_outputs(graph))
+
+
+def _body(node: Node) -> list[Node]:
+    return node.op.body.topo() if isinstance(node.op, Fused) else []
+
+
+def _copied_outputs(graph: Graph) -> list[ChannelView]:
+    """The outputs that no node writes into the caller's memory: views of values, inputs, values
+    that are an output already, or that have their place in the arena."""
+    written: set[Value] = set()
+    copied = []
+    for view in graph.outputs:
+        in_place = view.is_plain and graph.producer(view.value) is not None
+        if in_place and view.value.place is None and view.value not in written:
+            written.add(view.value)
+        else:
+            copied.append(view)
+    return copied

@@ -32,7 +32,7 @@ class Layer:
 @dataclass(frozen=True)
 class Report:
     """A network's cost. `macs` and `params` are of the network as written, as papers count them;
-    `layers`, arena and weights are of the graph as compiled."""
+    `layers`, arena, weights and the bytes that are copied in a run are of the graph as compiled."""
 
     network: str
     parameters: dict[str, Any]
@@ -41,6 +41,7 @@ class Report:
     params: int
     arena_bytes: int
     weights_bytes: int
+    bytes_moved_by_data_movement: int
     layers: tuple[Layer, ...]
 
     def to_json(self) -> dict[str, Any]:

@@ -5,8 +5,11 @@ import pytest
 
 from mbc.diag import Location
 from mbc.ir.graph import Constant, Graph
+from mbc.ir.text.parser import parse
 from mbc.ir.types import TensorType
+from mbc.ir.views import Place
 from mbc.ops import BatchNorm, Conv2d, Dense, Fused, GlobalAvgPool, Relu
+from mbc.ops.cost import bytes_moved_by_data_movement
 from mbc.report.layers import Report, Totals, layer_name, layers, shares
 
 
@@ -69,16 +72,55 @@ def test_a_fused_layer_names_all_its_weights() -> None:
     assert layer.bytes == 4 * (16 * 8 + 16 * 2 + 24)  # nothing for what stays inside
 
 
+MOVES = """
+graph @g(%x: f32[1,4,4,8]) {{
+  %0 = relu(%x) : f32[1,4,4,8]
+  %1 = concat(%0, %x) : f32[1,4,4,16]
+  %2 = fused shuffle(%x = %1) {{
+    %0 = channel_shuffle(%x) {{groups=2}} : f32[1,4,4,16]
+    %1 = relu6(%0) : f32[1,4,4,16]
+    return %1
+  }} : f32[1,4,4,16]
+  return {}
+}}"""
+
+
+@pytest.mark.parametrize(
+    ("outputs", "copied"),
+    [
+        ("%2", 0),
+        ("%2 as a, %0 as b", 0),
+        ("%0[0:4]", 4 * 16 * 4),
+        ("%0 as a, %0 as b", 4 * 16 * 8),
+        ("%2 as a, %x as b", 4 * 16 * 8),
+        ("[%0, %x]", 4 * 16 * 16),
+    ],
+)
+def test_bytes_moved_by_data_movement(outputs: str, copied: int) -> None:
+    """The concat and the shuffle in the body, and what must be copied to outputs."""
+    graph = parse(MOVES.format(outputs))
+    assert bytes_moved_by_data_movement(graph) == 2 * 4 * 16 * 16 + copied
+
+
+def test_an_output_that_has_its_place_in_the_arena_is_copied() -> None:
+    graph = small()
+    assert bytes_moved_by_data_movement(graph) == 0
+    (view,) = graph.outputs
+    view.value.place = Place(0)
+    assert bytes_moved_by_data_movement(graph) == view.type.bytes
+
+
 def test_shares() -> None:
     assert shares([1, 3]) == (0.25, 0.75)
     assert shares([0, 0]) == (0.0, 0.0)
 
 
 def test_json_has_the_documented_keys() -> None:
-    report = Report("n", {"alpha": 1.0}, "arm64", 1, 2, 3, 4, layers(small()))
+    report = Report("n", {"alpha": 1.0}, "arm64", 1, 2, 3, 4, 5, layers(small()))
     data = report.to_json()
     assert " ".join(data) == (
-        "network parameters target macs params arena_bytes weights_bytes layers"
+        "network parameters target macs params arena_bytes weights_bytes "
+        "bytes_moved_by_data_movement layers"
     )
     layer = data["layers"][0]
     assert " ".join(layer) == "name op shape macs params bytes intensity location"

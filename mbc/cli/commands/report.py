@@ -58,5 +58,6 @@ def _show(report: Report) -> None:
     console.result(f"\n{report.network} ({settings}) for {report.target}")
     console.result(
         f"{report.macs:,} multiply-adds, {report.params:,} parameters; "
-        f"arena {report.arena_bytes:,} bytes, weights {report.weights_bytes:,} bytes"
+        f"arena {report.arena_bytes:,} bytes, weights {report.weights_bytes:,} bytes; "
+        f"{report.bytes_moved_by_data_movement:,} bytes copied"
     )
