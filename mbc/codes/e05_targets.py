@@ -14,7 +14,9 @@ CODES = {
     "E0502": Code(
         title="unknown CPU",
         cause="`--mcpu` takes the names that LLVM gives to CPUs. LLVM itself only warns about a "
-        "name it does not know and then compiles for a generic CPU, so mbc checks it first.",
+        "name it does not know and then compiles for a generic CPU, so mbc checks it first. Each "
+        "target takes the CPUs that its kernels run on: nehalem is one of x86_64-v2. "
+        "`mbc verify --cpu` also takes boards and the names that qemu has.",
         example="mbc compile mobilenet_v1.py --target arm64 --mcpu cortex-a54",
         cure="Use a name of the target's architecture, such as cortex-a53, cortex-a72, "
         "neoverse-n1 (arm64) or haswell, znver3 (x86_64).",
@@ -29,16 +31,17 @@ CODES = {
     "E0504": Code(
         title="this machine cannot be a target",
         cause="The target `native` means the machine on which mbc runs. On x86-64 the kernels "
-        "need AVX2 and FMA (x86-64-v3, every CPU since Haswell and Zen); on arm64 NEON, which "
-        "every such CPU has. This machine offers neither.",
-        example="mbc compile mobilenet_v1.py --target native   (on a CPU of 2010)",
+        "need SSE4.1 at least (every CPU since 2009), on 32-bit Arm NEON; 64-bit Arm has all that "
+        "they need. This machine lacks it, or is of another architecture.",
+        example="mbc compile mobilenet_v1.py --target native   (on RISC-V)",
         cure="Compile for another target, such as `--target arm64`, and run it there. "
         "`mbc run --backend oracle` works on any machine.",
     ),
     "E0505": Code(
         title="a feature that the kernels need is switched off",
         cause="`--mattr` removes a part of the instruction set that every kernel of this target "
-        "is written for (avx2 and fma on x86_64, neon on arm64).",
+        "is written for (avx2 and fma on x86_64, sse4.1 on x86_64-v2, neon on arm64, neon and vfp4 "
+        "on armv7).",
         example="mbc compile mobilenet_v1.py --target x86_64 --mattr=-fma",
         cure="Leave that feature on.",
     ),

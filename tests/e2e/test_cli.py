@@ -17,7 +17,7 @@ from mbc.targets.catalogue import target_names
 from tests.e2e.support import EXAMPLES, ROOT, done, mbc
 
 COMMANDS = [
-    *("compile", "run", "preprocess", "bench", "export", "opt", "report"),
+    *("compile", "run", "preprocess", "bench", "export", "opt", "report", "verify"),
     *("targets", "passes", "ops", "new", "setup", "explain"),
 ]
 
@@ -50,6 +50,17 @@ def test_targets() -> None:
     assert all(name in out for name in target_names())
     assert "aarch64-unknown-linux-gnu" in out
     assert re.search(r"^x86_64 .* (warm|cold)$", out, re.MULTILINE)
+
+
+def test_one_target_in_detail() -> None:
+    out = done("targets", "rk3588").out
+    assert re.search(r"^cpu +cortex-a76 -ssbs$", out, re.MULTILINE)
+    assert re.search(r"^cores +4x cortex-a55 1.8 GHz, 4 FMA a cycle each$", out, re.MULTILINE)
+    assert re.search(r"^peak +38.4 GFLOP/s", out, re.MULTILINE)
+    assert re.search(r"^memory +34.1 GB/s: LPDDR4X", out, re.MULTILINE)
+    assert re.search(r"^emulator +qemu-aarch64 -cpu cortex-a76$", out, re.MULTILINE)
+    assert "none: AVX-512" in done("targets", "x86_64-v4").out
+    assert mbc("targets", "rk3589").code == "E0501"
 
 
 def test_targets_tell_whose_libc_is_built(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,36 +1,73 @@
-"""`mbc targets`: what can be compiled for."""
+"""`mbc targets`: what can be compiled for, and what is known of one target."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 
 from mbc.cli import console
 from mbc.cli.usage import Parser
 from mbc.diag import MbcError
 from mbc.driver.platforms import libc_state, resolve
-from mbc.targets.catalogue import ENTRIES, NATIVE
+from mbc.targets.boards import CPU_MODELS, Board
+from mbc.targets.catalogue import ENTRIES, NATIVE, find_entry
+from mbc.targets.emulators import PROGRAMS, emulated_cpu
+from mbc.targets.features import features_of
+from mbc.targets.target import Target
 
-HELP = "list the targets"
+HELP = "list the targets, or what is known of one"
 
 
 def configure(parser: Parser) -> None:
-    """Takes the compiler, for whose libc is it that is cold or warm."""
+    """A target, and the compiler for whose libc is it that is cold or warm."""
+    parser.add_argument("target", nargs="?", metavar="TARGET", help="one of them, in detail")
     parser.add_argument("--cc", metavar="CC", help="a compiler instead of zig (also MBC_CC)")
 
 
 def run(args: argparse.Namespace) -> int:
     """A row each; a machine that cannot be a target is no error here."""
-    headers = ("target", "aliases", "triple", "cpu", "isa", "libc")
-    rows = [_row(NATIVE, (), args.cc)]
-    rows += [_row(entry.name, entry.aliases, args.cc) for entry in ENTRIES]
+    if args.target is not None:
+        console.table(("of the target", args.target), [*_details(resolve(args.target), args.cc)])
+        return 0
+    headers = ("target", "description", "aliases", "triple", "cpu", "isa", "libc")
+    rows = [_row(NATIVE, "this machine", (), args.cc)]
+    rows += [_row(entry.name, entry.description, entry.aliases, args.cc) for entry in ENTRIES]
     console.table(headers, rows)
     return 0
 
 
-def _row(name: str, aliases: tuple[str, ...], cc: str | None) -> tuple[str, ...]:
+def _row(name: str, description: str, aliases: tuple[str, ...], cc: str | None) -> tuple[str, ...]:
+    listed = ", ".join(aliases)
     try:
         target = resolve(name)
     except MbcError as problem:
-        return (name, ", ".join(aliases), problem.diagnostics[0].message, "", "", "")
+        return (name, problem.diagnostics[0].message, listed, "", "", "", "")
     warmth = libc_state(target, cc)
-    return (name, ", ".join(aliases), target.triple, target.cpu, target.isa, warmth)
+    return (name, description, listed, target.triple, target.cpu, target.isa, warmth)
+
+
+def _details(target: Target, cc: str | None) -> Iterator[tuple[str, str]]:
+    entry = find_entry(target.name)
+    yield "description", target.description
+    yield "aliases", ", ".join(entry.aliases) if entry else ""
+    yield "triple", target.triple
+    yield "cpu", " ".join((target.cpu, *target.features))
+    yield "vector unit", target.isa
+    levels = ("x86-64-", "v8.", "v9")  # names of many features at once
+    features = (name for name in features_of(target) if not name.startswith(levels))
+    yield "beyond that", ", ".join(sorted(features))
+    yield "caches", f"{target.l1_bytes >> 10} KiB and {target.l2_bytes >> 10} KiB"
+    if target.board is not None:
+        yield from _board(target.board)
+    qemu = emulated_cpu(target)
+    if target.object_format == "elf":
+        yield "emulator", f"{PROGRAMS[target.family]} -cpu {qemu}" if qemu else "none: AVX-512"
+    yield "libc", f"{target.link_triple}, {libc_state(target, cc)}"
+
+
+def _board(board: Board) -> Iterator[tuple[str, str]]:
+    for cores in board.cores:
+        yield "cores", f"{cores}, {CPU_MODELS[cores.cpu].fma} FMA a cycle each"
+    yield "peak", f"{2 * board.gmacs:.1f} GFLOP/s of a fast core"
+    yield "memory", f"{board.memory_gbs:g} GB/s: {board.memory}"
+    yield "source", board.source
