@@ -3,10 +3,11 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types format clean python test-tools
+.PHONY: help venv demo test lint types format clean python test-tools counts
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+COUNTS_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
@@ -79,6 +80,9 @@ test-tools:
 
 test: $(INSTALLED) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+counts: $(INSTALLED) test-tools ## count the arm64 instructions of whole networks (COUNTS_ARGS=...)
+	$(BIN)/python -m tests.counts.networks $(COUNTS_ARGS)
 
 lint: $(INSTALLED) ## check style and layout
 	$(BIN)/ruff check
