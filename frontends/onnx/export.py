@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from mbc import __version__
@@ -23,7 +24,16 @@ MAX_BYTES = 2**31 - 2**20
 Known = dict[Value, str]
 
 
-def export_onnx(graph: Graph) -> bytes:
+@dataclass(frozen=True)
+class OnnxModel:
+    """The bytes of an .onnx file; the names of its inputs and outputs, in the graph's order."""
+
+    data: bytes
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+def export_onnx(graph: Graph) -> OnnxModel:
     """The model of a graph whose constants have data: any op, fused bodies written out, channel
     views as the nodes that move channels.
 
@@ -36,7 +46,8 @@ def export_onnx(graph: Graph) -> bytes:
     names = [w.fresh(name) for name in graph.output_names]
     _write_nodes(w, graph, known)
     _name_outputs(w, graph, known, names)
-    return _checked(w, _model(w, graph, names))
+    data = _checked(w, _model(w, graph, names))
+    return OnnxModel(data, tuple(v.name for v in graph.inputs), tuple(names))
 
 
 def _write_nodes(w: Writer, graph: Graph, known: Known) -> None:

@@ -1,4 +1,4 @@
-"""E061x: packages that mbc works without."""
+"""E061x: packages that mbc works without, other engines among them."""
 
 from __future__ import annotations
 
@@ -11,5 +11,20 @@ CODES = {
         "that it names. mbc itself does without them, so they come as extras.",
         example="mbc export mobilenet_v1.py --format onnx",
         cure="The message says what to install, such as `pip install 'mbc[onnx]'`.",
+    ),
+    "E0611": Code(
+        title="an engine cannot run the network",
+        cause="An engine that `mbc bench --vs` names has refused the network's ONNX model, or has "
+        "failed on it. The message repeats what it said.",
+        example="mbc bench mobilenet_v1.py --batch 8 --vs ncnn",
+        cure="Leave that engine out of `--vs`, or install another version of it.",
+    ),
+    "E0612": Code(
+        title="an engine gives another answer",
+        cause="Before `mbc bench` times engines it compares what they compute. Adding in another "
+        "order changes the last digits; this difference is larger.",
+        example="mbc bench net.py --weights broken.safetensors --vs openvino",
+        cure="Look for NaN or huge values in the weights. `mbc run --backend oracle` says whether "
+        "mbc is right; if it is not, please report the network.",
     ),
 }

@@ -1,81 +1,127 @@
-"""How fast a network runs in this process, beside the machine's own limit.
+"""How fast a network runs in this process, beside the machine's own limit and other engines.
 
-The limit is the FMA peak of one core, measured between the network's own rounds: both then see the
-same clock and the same neighbours.
+The limit is the FMA peak of one core, measured between the rounds: all then see the same clock and
+the same neighbours.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
+
+import numpy as np
 
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.peak import PeakMeter
 from mbc.driver.build import lower_graph
 from mbc.driver.pipeline import Compiled
 from mbc.driver.request import Observer
+from mbc.driver.rivals import check_answers, open_rivals
+from mbc.driver.rounds import Run, Times, stdout_on_stderr, take_turns
+from mbc.engines.catalogue import version
+from mbc.files import scratch_folder
+from mbc.runtime.pool import Pool
 
 WARM_UP_ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class BenchResult:
-    """Times in milliseconds; GFLOP/s count two operations a multiply-add of conv and dense layers,
-    over the fastest round, and the peak is the highest that was measured."""
+    """Times of mbc and of other engines in the same rounds; `peak_gflops` is the highest peak of
+    one core that was measured between them. `macs` are of the network as written."""
 
-    rounds: int
-    ms_min: float
-    ms_median: float
-    gflops: float
+    macs: int
+    threads: int
     peak_gflops: float
+    ours: Times
+    engines: Mapping[str, Times]
+
+    def gflops(self, times: Times) -> float:
+        """Two operations a multiply-add of conv and dense layers, over the fastest round."""
+        return times.gflops(self.macs)
+
+    def peak_fraction(self, times: Times) -> float:
+        """Share of the peak of as many cores as there are threads, 0 to 1."""
+        return self.gflops(times) / (self.threads * self.peak_gflops)
 
     @property
-    def peak_fraction(self) -> float:
-        """Share of the peak, 0 to 1."""
-        return self.gflops / self.peak_gflops
-
-    @staticmethod
-    def of(seconds: Sequence[float], peaks: Sequence[float], macs: int) -> BenchResult:
-        """From the times of the rounds and the peaks between them."""
-        fastest = min(seconds)
-        return BenchResult(
-            rounds=len(seconds),
-            ms_min=fastest * 1e3,
-            ms_median=median(seconds) * 1e3,
-            gflops=2 * macs / fastest / 1e9,
-            peak_gflops=max(peaks),
-        )
+    def ratios(self) -> dict[str, float]:
+        """How many times slower each engine is: the median of the rounds."""
+        return {name: times.ratio(self.ours) for name, times in self.engines.items()}
 
     def to_json(self) -> dict[str, Any]:
         """As `mbc bench --json` prints it (docs/cli.md)."""
+        engines = self.engines.items()
         return {
-            "mbc": {
-                "ms_min": self.ms_min,
-                "ms_median": self.ms_median,
-                "gflops": self.gflops,
-                "peak_fraction": self.peak_fraction,
+            "mbc": self._figures(self.ours),
+            "engines": {
+                name: {"version": version(name), **self._figures(t)} for name, t in engines
             },
-            "engines": {},
-            "ratio": {},
+            "ratio": self.ratios,
             "peak_gflops": self.peak_gflops,
-            "rounds": self.rounds,
-            "threads": 1,
+            "rounds": len(self.ours.seconds),
+            "threads": self.threads,
+        }
+
+    def _figures(self, times: Times) -> dict[str, float]:
+        return {
+            "ms_min": times.ms_min,
+            "ms_median": times.ms_median,
+            "gflops": self.gflops(times),
+            "peak_fraction": self.peak_fraction(times),
         }
 
 
-def bench(compiled: Compiled, rounds: int, observer: Observer) -> BenchResult:
-    """Time a network on random input, one thread, the peak in turns with it."""
+@dataclass(frozen=True)
+class Contest:
+    """How a network is to be timed: `engines` are names of `ENGINES`."""
+
+    rounds: int
+    threads: int = 1
+    engines: tuple[str, ...] = ()
+
+
+def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResult:
+    """Time a network on random input, the peak and other engines in turns with it. Raises E0610 to
+    E0612 for engines that are missing, fail, or give other answers."""
     lowered = lower_graph(compiled, observer)
     observer.step("generating code")
-    net, meter = JitNet(lowered), PeakMeter(compiled.target)
+    net = JitNet(lowered, Pool(contest.threads) if contest.threads > 1 else None)
     tensors = net.tensors()
-    observer.step(f"running {rounds} rounds")
-    for _ in range(WARM_UP_ROUNDS):
-        net.time_once(tensors)
-    seconds, peaks = [], []
-    for _ in range(rounds):
-        peaks.append(meter.measure())
-        seconds.append(net.time_once(tensors))
-    return BenchResult.of(seconds, peaks, compiled.source.totals.macs)
+    contestants: dict[str, Run] = {"mbc": lambda: net.time_once(tensors)}
+    meter, peaks = PeakMeter(compiled.target), list[float]()
+    with ExitStack() as stack:
+        if contest.engines:
+            stack.enter_context(stdout_on_stderr())
+            net.time_once(tensors)
+            contestants |= _rivals(compiled, contest, tensors, stack, observer)
+        observer.step(f"running {contest.rounds} rounds")
+        for run in contestants.values():
+            for _ in range(WARM_UP_ROUNDS):
+                run()
+        restless = set[str]()
+        times = take_turns(
+            contestants, contest.rounds, lambda: peaks.append(meter.measure()), restless.add
+        )
+    for name in sorted(restless):
+        observer.note(f"warning: threads of {name} do not sleep between runs, and slow down others")
+    ours = times.pop("mbc")
+    return BenchResult(compiled.source.totals.macs, contest.threads, max(peaks), ours, times)
+
+
+def _rivals(
+    compiled: Compiled,
+    contest: Contest,
+    tensors: Sequence[np.ndarray],
+    stack: ExitStack,
+    observer: Observer,
+) -> dict[str, Run]:
+    """The other engines, which give the same answers on the same tensors."""
+    graph = compiled.source.graph
+    inputs, outputs = tensors[: len(graph.inputs)], tensors[len(graph.inputs) :]
+    folder = stack.enter_context(scratch_folder())
+    sessions = open_rivals(contest.engines, graph, inputs, contest.threads, folder, observer)
+    check_answers(sessions, outputs)
+    return {name: session.run for name, session in sessions.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mbc.driver.inspect import Inspection
 from mbc.driver.pipeline import run_passes
 from mbc.driver.platforms import resolve
-from mbc.frontends.onnx.export import export_onnx
+from mbc.frontends.onnx.export import OnnxModel, export_onnx
 from mbc.ir.graph import Graph
 from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
 from mbc.passes.fold_batch_norm import FoldBatchNorm
@@ -31,6 +31,6 @@ def tidied(graph: Graph) -> Graph:
     return copy
 
 
-def onnx_model(graph: Graph, *, as_written: bool = False) -> bytes:
+def onnx_model(graph: Graph, *, as_written: bool = False) -> OnnxModel:
     """The ONNX model of a graph as imported."""
     return export_onnx(graph if as_written else tidied(graph))

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = (
-    ("mbc.diag", "mbc.codes", "mbc.files", "mbc.extras"),
+    ("mbc.diag", "mbc.codes", "mbc.files", "mbc.extras", "mbc.engines"),
     ("mbc.ir",),
     ("mbc.ops",),
     ("mbc.ir.text",),  # prints and parses ops by their fields, so it stands above them
@@ -30,6 +30,8 @@ RANK = {component: rank for rank, layer in enumerate(LAYERS) for component in la
 # The only imports allowed between components of one layer, as (importer, imported).
 PEERS = {
     ("mbc.extras", "mbc.diag"),
+    ("mbc.engines", "mbc.diag"),
+    ("mbc.engines", "mbc.extras"),
     ("mbc.passmgr", "mbc.interp"),  # --check-passes compares with the oracle
     ("mbc.passmgr", "mbc.targets"),  # passes ask the Backend protocol
     ("mbc.report", "mbc.targets"),  # the roofline is a target's
@@ -44,8 +46,12 @@ API_CONSTANTS = {"mbc.__version__"}
 # Third-party library -> the one place that may import it: a module, or a package and all in it.
 OWNERS = {
     "llvmlite": "mbc.backends.llvm",
+    "MNN": "mbc.engines",
+    "ncnn": "mbc.engines",
     "networkx": "mbc.ir.graph",
     "onnx": "mbc.frontends.onnx",
+    "onnxruntime": "mbc.engines",
+    "openvino": "mbc.engines",
     "tvm": "mbc.backends.tvm",
 }
 

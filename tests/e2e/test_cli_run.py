@@ -1,4 +1,4 @@
-"""`mbc run`, `bench`, `report` and the Python API."""
+"""`mbc run`, `report` and the Python API."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,6 @@ from safetensors.numpy import save_file
 
 import mbc as api
 from mbc.diag import MbcError
-from mbc.driver.bench import BenchResult
 from mbc.frontends.dsl import load_network
 from mbc.frontends.weights import initialise
 from mbc.runtime.images import read_image
@@ -129,25 +128,6 @@ def test_inputs_that_are_refused(tiny: Path, words: list[str], status: int, code
 def test_an_image_needs_an_input_that_is_one(tiny: Path) -> None:
     outcome = mbc("run", tiny, "--batch", "2", "--input", CAT)
     assert (outcome.status, outcome.code) == (1, "E0706")
-
-
-def test_bench_prints_the_documented_json(tiny: Path) -> None:
-    data = json.loads(done("bench", tiny, "--threads", "1", "--rounds", "5", "--json").out)
-    assert set(data) == {"mbc", "engines", "ratio", "peak_gflops", "rounds", "threads"}
-    assert set(data["mbc"]) == {"ms_min", "ms_median", "gflops", "peak_fraction"}
-    assert 0 < data["mbc"]["ms_min"] <= data["mbc"]["ms_median"]
-    assert 0 < data["mbc"]["peak_fraction"] < 1
-    assert data["engines"] == data["ratio"] == {}
-    assert data["rounds"] == 5
-    assert "FMA peak" in done("bench", tiny, "--rounds", "2").out
-    assert mbc("bench", tiny, "--threads", "2").status == 2
-
-
-def test_bench_figures_follow_from_the_times() -> None:
-    result = BenchResult.of([0.002, 0.001, 0.004], [50.0, 100.0], macs=25_000_000)
-    assert (result.ms_min, result.ms_median, result.rounds) == (1.0, 2.0, 3)
-    assert result.gflops == pytest.approx(50.0)
-    assert result.peak_fraction == pytest.approx(0.5)
 
 
 def test_report_takes_every_compile_flag(tiny: Path) -> None:

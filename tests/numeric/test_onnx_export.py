@@ -77,7 +77,7 @@ def node_kinds(model: bytes) -> list[str]:
 )
 def test_the_examples(name: str, params: dict[str, object], as_written: bool) -> None:
     graph = load(Request(EXAMPLES / f"{name}.py", params), Silent()).graph
-    model = onnx_model(graph, as_written=as_written)
+    model = onnx_model(graph, as_written=as_written).data
     check(graph, model)
     assert ("BatchNormalization" in node_kinds(model)) == as_written
 
@@ -85,7 +85,7 @@ def test_the_examples(name: str, params: dict[str, object], as_written: bool) ->
 @settings(max_examples=100, deadline=None)
 @given(graphs())
 def test_random_graphs(graph: Graph) -> None:
-    check(graph, export_onnx(graph))
+    check(graph, export_onnx(graph).data)
 
 
 SHUFFLE = """graph @g(%x: f32[1,3,2,6]) {
@@ -99,10 +99,10 @@ SHUFFLE = """graph @g(%x: f32[1,3,2,6]) {
 
 def test_a_shuffle_is_the_pattern_that_engines_look_for() -> None:
     graph = parse(SHUFFLE)
-    model = onnx_model(graph)
+    model = onnx_model(graph).data
     assert node_kinds(model) == ["Reshape", "Transpose", "Reshape"]
     check(graph, model, tolerance=0)
-    written = onnx_model(graph, as_written=True)
+    written = onnx_model(graph, as_written=True).data
     assert node_kinds(written) == ["Transpose", "Reshape", "Transpose", "Reshape", "Transpose"]
     check(graph, written, tolerance=0)
 
@@ -112,7 +112,7 @@ def test_transposed_images(perm: str) -> None:
     shape = [(2, 3, 4, 5)[int(axis)] for axis in perm[1:-1].split(",")]
     text = f"{{perm={perm}}} : f32[{','.join(map(str, shape))}]"
     graph = parse(f"graph @g(%x: f32[2,3,4,5]) {{\n  %0 = transpose(%x) {text}\n  return %0\n}}\n")
-    check(graph, export_onnx(graph), tolerance=0)
+    check(graph, export_onnx(graph).data, tolerance=0)
 
 
 NORM = """graph @g(%x: f32[2,3,4]) {
@@ -130,11 +130,11 @@ def test_a_batch_norm_whose_channels_are_not_the_second_axis() -> None:
     graph = parse(NORM)
     for number, constant in enumerate(graph.constants().values(), 1):
         constant.data = np.arange(number, number + 4, dtype=np.float32)
-    check(graph, export_onnx(graph), tolerance=1e-6)
+    check(graph, export_onnx(graph).data, tolerance=1e-6)
 
 
 def model_of(graph: Graph) -> Any:
-    return onnx.load_from_string(export_onnx(graph))
+    return onnx.load_from_string(export_onnx(graph).data)
 
 
 def names(values: Any) -> list[str]:
@@ -170,7 +170,7 @@ def test_equal_constants_are_stored_once() -> None:
 
 def test_the_same_network_gives_the_same_bytes() -> None:
     request = Request(EXAMPLES / "shufflenet_v2.py", {"resolution": 32})
-    first, second = (onnx_model(load(request, Silent()).graph) for _ in range(2))
+    first, second = (onnx_model(load(request, Silent()).graph).data for _ in range(2))
     assert first == second
     model = onnx.load_from_string(first)
     onnx.checker.check_model(model, full_check=True)

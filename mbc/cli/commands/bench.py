@@ -1,4 +1,4 @@
-"""`mbc bench`: time a network on this machine, beside the machine's own peak."""
+"""`mbc bench`: time a network on this machine, beside the machine's own peak and other engines."""
 
 from __future__ import annotations
 
@@ -8,21 +8,27 @@ import json
 from mbc.cli import console
 from mbc.cli.options import add_pipeline, add_source, for_this_machine, inspection, request
 from mbc.cli.usage import Parser, whole_number
-from mbc.driver.bench import bench
+from mbc.diag import nearest
+from mbc.driver.bench import BenchResult, Contest, bench
 from mbc.driver.pipeline import compile_graph
+from mbc.driver.rounds import Times
+from mbc.engines.catalogue import ENGINES, version
 
-HELP = "time a network in this process, and the FMA peak of the core with it"
+HELP = "time a network in this process, beside the FMA peak and other engines"
 STEPS = 6
+
+HEADERS = ("", "min ms", "median ms", "GFLOP/s", "of peak", "times slower")
+NUMBERS = (1, 2, 3, 4, 5)
 
 
 def configure(parser: Parser) -> None:
-    """How often, and how to print it."""
+    """How often, against whom, and how to print it."""
     add_source(parser)
     for_this_machine(parser)
     add_pipeline(parser, may_stop=False)
     group = parser.add_argument_group("timing")
     group.add_argument(
-        "--threads", type=int, choices=(1,), default=1, help="one, in this version of mbc"
+        "--threads", type=whole_number(1), default=1, metavar="N", help="threads (default 1)"
     )
     group.add_argument(
         "--rounds",
@@ -31,21 +37,70 @@ def configure(parser: Parser) -> None:
         metavar="N",
         help="runs to time after a few to warm up (default 100)",
     )
+    group.add_argument(
+        "--vs",
+        type=engine_names,
+        default=(),
+        metavar="ENGINES",
+        help=f"time these in turns with it, on the same weights and input: {', '.join(ENGINES)}",
+    )
     group.add_argument("--json", action="store_true", help="print the figures as JSON")
+
+
+def engine_names(text: str) -> tuple[str, ...]:
+    """The argument of --vs."""
+    names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
+    for name in names:
+        if name not in ENGINES:
+            hint = nearest(name, ENGINES) or (f"it takes {', '.join(ENGINES)}",)
+            raise argparse.ArgumentTypeError(f"knows no '{name}'; {hint[0]}")
+    return names
 
 
 def run(args: argparse.Namespace) -> int:
     """Compile, time, print."""
-    with console.progress(STEPS) as observer:
+    contest = Contest(args.rounds, args.threads, args.vs)
+    with console.progress(STEPS + len(args.vs)) as observer:
         compiled = compile_graph(request(args), inspection(args), observer, observer.note)
-        result = bench(compiled, args.rounds, observer)
+        result = bench(compiled, contest, observer)
     if args.json:
         console.result(json.dumps(result.to_json(), indent=2))
-        return 0
-    console.result(
-        f"{compiled.source.net}: min {result.ms_min:.2f} ms, median {result.ms_median:.2f} ms "
-        f"({result.rounds} rounds, 1 thread)\n"
-        f"{result.gflops:.1f} GFLOP/s, {result.peak_fraction:.0%} of this core's FMA peak "
-        f"({result.peak_gflops:.1f} GFLOP/s)"
-    )
+    else:
+        _show(compiled.source.net, result)
     return 0
+
+
+def _show(net: str, result: BenchResult) -> None:
+    ours, threads = result.ours, f"{result.threads} thread{'s' * (result.threads > 1)}"
+    rounds = f"({len(ours.seconds)} rounds, {threads})"
+    if result.engines:
+        console.result(f"{net} {rounds}")
+        console.table(HEADERS, _rows(result), right=NUMBERS)
+        console.result(f"FMA peak of one core: {result.peak_gflops:.1f} GFLOP/s")
+        return
+    cores = "this core's FMA peak" if result.threads == 1 else f"the FMA peak of {threads}"
+    console.result(
+        f"{net}: min {ours.ms_min:.2f} ms, median {ours.ms_median:.2f} ms {rounds}\n"
+        f"{result.gflops(ours):.1f} GFLOP/s, {result.peak_fraction(ours):.0%} of {cores} "
+        f"({result.threads * result.peak_gflops:.1f} GFLOP/s)"
+    )
+
+
+def _rows(result: BenchResult) -> list[tuple[str, ...]]:
+    """mbc, then the engines, the fastest first."""
+    ratios = result.ratios
+    rows = [("mbc", *_figures(result, result.ours), "")]
+    rows += [
+        (f"{name} {version(name)}", *_figures(result, result.engines[name]), f"{ratio:.2f}")
+        for name, ratio in sorted(ratios.items(), key=lambda item: item[1])
+    ]
+    return rows
+
+
+def _figures(result: BenchResult, times: Times) -> tuple[str, ...]:
+    return (
+        f"{times.ms_min:.2f}",
+        f"{times.ms_median:.2f}",
+        f"{result.gflops(times):.1f}",
+        f"{result.peak_fraction(times):.0%}",
+    )

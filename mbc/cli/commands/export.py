@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
         observer.step("writing ONNX")
         model = onnx_model(source.graph, as_written=args.as_written)
         path = args.output or Path("build") / f"{source.net}.onnx"
-        write_product(path, model)
+        write_product(path, model.data)
     console.note(f"weights: {source.weights}")
-    console.result(f"{path}  {len(model):,} bytes")
+    console.result(f"{path}  {len(model.data):,} bytes")
     return 0

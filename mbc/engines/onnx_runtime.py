@@ -1,0 +1,42 @@
+"""ONNX Runtime (onnxruntime.ai)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+
+from mbc.engines.task import EXTRA, Task
+from mbc.extras import optional_module
+
+
+class OnnxRuntime:
+    """All optimisations, operators one after the other. Its threads sleep between inferences."""
+
+    distribution: ClassVar[str] = "onnxruntime"
+
+    def __init__(self, task: Task) -> None:
+        ort = optional_module("onnxruntime", EXTRA)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = task.threads
+        options.inter_op_num_threads = 1
+        options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+        options.log_severity_level = 3
+        # Its threads may spin within an inference, as it would have them; at the end of each they
+        # are sent to sleep, for else they slow down whoever is next.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        providers = ["CPUExecutionProvider"]
+        self._session = ort.InferenceSession(str(task.model), options, providers=providers)
+        self._task = task  # keeps the inputs alive
+        self._binding = self._session.io_binding()
+        for name, array in task.inputs.items():
+            self._binding.bind_cpu_input(name, array)
+        for name in task.outputs:
+            self._binding.bind_output(name, "cpu")
+
+    def run(self) -> None:
+        self._session.run_with_iobinding(self._binding)
+
+    def outputs(self) -> tuple[np.ndarray, ...]:
+        return tuple(self._binding.copy_outputs_to_cpu())
