@@ -1,4 +1,4 @@
-"""`--update-golden` and `--update-counts` for all tests."""
+"""`--update-golden`, `--update-counts` and `--fuzz` for all tests."""
 
 import pytest
 
@@ -14,3 +14,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite the instruction counts of layers; read the diff before you commit it",
     )
+    parser.addoption(
+        "--fuzz",
+        action="store_true",
+        help="thousands of random networks where there are hundreds (`make fuzz`)",
+    )
+
+
+@pytest.fixture(scope="session")
+def fuzz(pytestconfig: pytest.Config) -> bool:
+    """Whether to try much more than in everyday runs."""
+    return bool(pytestconfig.getoption("--fuzz"))
