@@ -17,7 +17,7 @@ from mbc.passmgr.rewrite import merge, name_of
 
 @dataclass(frozen=True)
 class FuseRows:
-    """Stream runs of nodes by rows where arena and scratch shrink, whatever it costs in time."""
+    """Stream runs of nodes by rows where the arena shrinks, whatever it costs in time."""
 
     name: ClassVar[str] = "fuse-rows"
     tolerance: ClassVar[float] = 0.0
@@ -28,7 +28,7 @@ class FuseRows:
         states = list(descend(graph, context.backend))
         best = min(states, key=lambda state: state.bytes)
         if best is states[0]:
-            result.note(f"not fused: nothing lowers the {best.bytes} bytes of arena and scratch")
+            result.note(f"not fused: nothing lowers the {best.bytes} bytes of arena")
         for before, after in pairwise(states[: states.index(best) + 1]):
             _tell(before, after, result)
         for step in best.steps:
@@ -41,9 +41,9 @@ class FuseRows:
 def _tell(before: State, after: State, result: PassResult) -> None:
     assert after.newest is not None
     names = ", ".join(map(name_of, after.newest.parts))
-    time = 100 * (after.cycles / before.cycles - 1)
+    time = 100 * (after.cycles / before.cycles - 1) if before.cycles else 0.0
     result.did(
-        f"fused: {names}: from {before.bytes} to {after.bytes} bytes of arena and scratch, "
+        f"fused: {names}: arena from {before.bytes} to {after.bytes} bytes, "
         f"predicted time of the network {time:+.1f} %",
         after.newest.node,
     )

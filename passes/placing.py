@@ -56,22 +56,35 @@ class _Placer:
 
     def attempts(self) -> Iterator[Placement]:
         """Placements in every order; then of one the topmost buffer goes first, again and again."""
-        for order, tight in product(ORDERS, (True, False)):
-            yield self._greedily(sorted(self._buffers, key=order), tight)
-        for tight in (True, False):
-            queue = sorted(self._buffers, key=ORDERS[0])
+        hugs = (False, True) if self._distances else (False,)
+        for order, tight, hug in product(ORDERS, (True, False), hugs):
+            yield self._greedily(sorted(self._buffers, key=order), tight, hug)
+        for order, tight, hug in product(ORDERS[:2], (True, False), hugs):
+            queue = sorted(self._buffers, key=order)
             for _ in range(REORDERINGS if queue else 0):
-                placed = self._greedily(queue, tight)
+                placed = self._greedily(queue, tight, hug)
                 top = max(placed, key=lambda b: placed[b] + b.bytes)
                 queue = [top, *(b for b in queue if b is not top)]
                 yield placed
 
-    def _greedily(self, buffers: Iterable[Buffer], tight: bool) -> Placement:
+    def _greedily(self, buffers: Iterable[Buffer], tight: bool, hug: bool) -> Placement:
         placed: Placement = {}
         for buffer in buffers:
-            barred = (self._barred(buffer, b, at) for b, at in placed.items() if b.meets(buffer))
-            placed[buffer] = _free(sorted(barred), tight)
+            near = ((b, at) for b, at in placed.items() if b.meets(buffer))
+            barred = sorted(self._barred(buffer, b, at) for b, at in near)
+            beside = self._beside(buffer, placed) if hug else []
+            free = (at for at in beside if all(at <= low or at >= high for low, high in barred))
+            placed[buffer] = next(free, _free(barred, tight))
         return placed
+
+    def _beside(self, buffer: Buffer, placed: Placement) -> list[int]:
+        """Just so far before an operand that is placed as the buffer, its result, may begin."""
+        found = (
+            placed[operand] - distance
+            for (result, operand), distance in self._distances.items()
+            if result is buffer and operand in placed
+        )
+        return [at for at in found if at >= 0]
 
     def _barred(self, buffer: Buffer, other: Buffer, at: int) -> tuple[int, int]:
         """Offsets between these two are barred for a buffer, with another one at `at`."""

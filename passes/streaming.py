@@ -16,7 +16,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.views import Value
 from mbc.memory.bound import live_bytes
 from mbc.memory.facts import Facts
-from mbc.memory.needs import needs
+from mbc.memory.needs import Needs, needs
 from mbc.ops.fused import Fused
 from mbc.passes.placing import place
 from mbc.passmgr.chains import fused_chain
@@ -25,7 +25,7 @@ from mbc.targets.backend import Backend
 LONGEST = 8  # steps to join at a time; longer runs come of several times
 
 Peak = tuple[int, int]
-"""The most bytes that a step needs, its scratch counted, and how many steps need so many."""
+"""The most bytes that are alive at a step, and at how many steps."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ Steps = tuple[Step, ...]
 
 @dataclass(frozen=True)
 class State:
-    """A way to run a graph, the bytes of arena and scratch and the predicted cycles that it takes;
+    """A way to run a graph, the bytes of its arena and the predicted cycles that it takes;
     `newest` is the step by which it differs from the state before."""
 
     steps: Steps
@@ -88,25 +88,22 @@ class _Search:
 
     def state(self, steps: Steps, newest: Step | None) -> State:
         """The memory of the steps, planned."""
-        wanted = needs([step.node for step in steps], self._graph, self._facts)
-        bytes = place(wanted)[1] + max(wanted.scratch, default=0)
+        bytes = place(self._needs(steps))[1]
         return State(steps, bytes, sum(self._time(step) for step in steps), newest)
 
     def best(self, steps: Steps) -> Step | None:
         """The step to join that lowers the peak most; of equals that which costs least time."""
-        needed = self._needed(steps)
+        needed = live_bytes(self._needs(steps))
         found: list[tuple[Peak, float, Step | None]] = []
         for run in self._runs(steps, needed.index(max(needed)) if needed else 0):
             if step := self._stream(run):
-                peak = _peak(self._needed(joined(steps, step)))
+                peak = _peak(live_bytes(self._needs(joined(steps, step))))
                 found.append((peak, self._time(step) - sum(map(self._time, run)), step))
         peak, _, step = min(found, key=lambda f: f[:2], default=(_peak(needed), 0.0, None))
         return step if peak < _peak(needed) else None
 
-    def _needed(self, steps: Steps) -> list[int]:
-        """The bytes that each step needs."""
-        wanted = needs([step.node for step in steps], self._graph, self._facts)
-        return [a + b for a, b in zip(live_bytes(wanted), wanted.scratch, strict=True)]
+    def _needs(self, steps: Steps) -> Needs:
+        return needs([step.node for step in steps], self._graph, self._facts)
 
     def _time(self, step: Step) -> float:
         if step.node not in self._times:

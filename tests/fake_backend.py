@@ -28,6 +28,7 @@ class FakeBackend:
     alias: bool = True
     fused: float = 0.9
     overlap: int | None = None
+    scratch: int = 0
 
     @property
     def name(self) -> str:
@@ -58,7 +59,8 @@ class FakeBackend:
         return None
 
     def scratch_bytes(self, node: Node) -> int:
-        return 0
+        """Fused nodes need some."""
+        return self.scratch if isinstance(node.op, Fused) else 0
 
     def predict(self, node: Node) -> Prediction:
         macs = node.op.macs(node.operand_types)

@@ -95,7 +95,9 @@ class Case:
 
 def _setting(text: str) -> bool | float:
     words = {"yes": True, "no": False}
-    return words[text] if text in words else float(text)
+    if text in words:
+        return words[text]
+    return int(text) if text.isdigit() else float(text)
 
 
 def cases() -> list[Case]:

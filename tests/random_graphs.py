@@ -195,4 +195,5 @@ class _Builder:
                 pitch = self.draw(st.none() | st.integers(channels, channels + 5))
                 result.place = Place(offset, pitch)
                 offset += 4 * (pitch or channels) * (result.type.elements // channels)
+            node.scratch = self.draw(st.none() | st.integers(0, offset))
         graph.arena_bytes = offset

@@ -1,7 +1,8 @@
 """From a planned graph to one LLVM module: a kernel a node, and a function that calls them.
 
 Layout of the module: shared kernel functions; one wrapper a node with the ABI
-`void k(const io*, const weights*, arena*, scratch*, begin, end)`; for each that has several tasks a
+`void k(const io*, const weights*, arena*, scratch*, begin, end)`, two where plans of memory for one
+thread and for several have its values at different places; for each that has several tasks a
 function that pools call; `NET_invoke(io, weights, arena, pool)` that runs all wrappers in order.
 The C library adds `NET_run` and `NET_arena_bytes` (`library_ir`).
 """
@@ -13,17 +14,15 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mbc.backends.llvm.addresses import ALIGNMENT, Addresses, aligned
 from mbc.backends.llvm.backend import LlvmBackend, builder_of
 from mbc.backends.llvm.isa import Isa, isa_of
-from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site
-from mbc.backends.llvm.storage import stored
+from mbc.backends.llvm.kernels.base import Kernel, Library, Site
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView, Value
 from mbc.ops import Concat
 from mbc.runtime.abi import IoSpec, NetSpec, c_identifier
 from mbc.targets.target import Target
-
-ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
@@ -72,9 +71,16 @@ class WeightsBlob:
         return b"".join(self._parts)
 
 
-def lower(graph: Graph, target: Target) -> LoweredNet:
-    """Kernels for all nodes of a graph whose memory is planned, and the code that calls them."""
-    return _Lowering(_with_plain_outputs(graph), target).run()
+def lower(graph: Graph, target: Target, shared: Graph | None = None) -> LoweredNet:
+    """Kernels for all nodes of a graph whose memory is planned, and the code that calls them.
+
+    `shared` is a copy of it with a plan for several threads. Without one they follow the graph's
+    own, and where a result lies over what its kernel reads one of them works alone.
+    """
+    alone = Addresses(_with_plain_outputs(graph), target)
+    return _Lowering(
+        alone, Addresses(_with_plain_outputs(shared), target) if shared else alone
+    ).run()
 
 
 def _with_plain_outputs(graph: Graph) -> Graph:
@@ -93,118 +99,100 @@ def _with_plain_outputs(graph: Graph) -> Graph:
     return copy
 
 
+@dataclass(frozen=True)
+class _Call:
+    """A kernel as it is called: names of its wrappers for one thread and for several, and where one
+    thread has its scratch."""
+
+    info: KernelInfo
+    alone: str
+    shared: str
+    scratch: int
+
+
 class _Lowering:
-    def __init__(self, graph: Graph, target: Target) -> None:
-        self.graph, self.target = graph, target
-        self.isa: Isa = isa_of(target)
+    def __init__(self, alone: Addresses, shared: Addresses) -> None:
+        self.alone, self.shared = alone, shared
+        self.graph, self.target, self.isa = alone.graph, alone.target, alone.isa
         self.library = Library(self.isa)
         self.blob = WeightsBlob()
-        self.name = c_identifier(graph.name)
-        outputs = [view.value for view in graph.outputs]
-        self.external = {value: i for i, value in enumerate([*graph.inputs, *outputs])}
+        self.name = c_identifier(self.graph.name)
+        self.wrappers: list[str] = []
+        self.arena = alone.arena_bytes
+        self.scratch = 0
 
     def run(self) -> LoweredNet:
-        wrappers, kernels, scratch = [], [], 0
-        for number, node in enumerate(map(stored, self.graph.topo())):
-            kernel = self._build(node)
-            info = (kernel.function, node.op.mnemonic, _macs(node), kernel.tasks)
-            kernels.append(KernelInfo(*info, self._is_ordered(node)))
-            wrappers.append(self._wrapper(number, node, kernel))
-            scratch = max(scratch, kernel.scratch_bytes)
+        pairs = zip(self.alone.nodes, self.shared.nodes, strict=True)
+        calls = [self._call(number, *pair) for number, pair in enumerate(pairs)]
         weights = self.blob.data()
-        spec = self._spec(-(-scratch // ALIGNMENT) * ALIGNMENT, len(weights))
-        parts = [*declarations(self.isa), self.library.text(), *wrappers]
-        ir = "\n".join([*parts, self._invoke(spec, kernels)])
-        return LoweredNet(spec, self.target, ir, weights, tuple(kernels))
+        spec = self._spec(len(weights))
+        parts = [*declarations(self.isa), self.library.text(), *self.wrappers]
+        ir = "\n".join([*parts, self._invoke(spec, calls)])
+        return LoweredNet(spec, self.target, ir, weights, tuple(call.info for call in calls))
+
+    def _call(self, number: int, node: Node, twin: Node) -> _Call:
+        kernel = self._build(node)
+        info = (kernel.function, node.op.mnemonic, _macs(node), kernel.tasks)
+        weights = self.blob.add(kernel.weights) if kernel.weights.size else 0
+        alone = self.alone.wrapper(node, kernel, weights)
+        shared = self.shared.wrapper(twin, kernel, weights)
+        own = self._wrap(f"{self.name}_k{number:03d}", alone)
+        name = own if shared == alone else self._wrap(f"{self.name}_p{number:03d}", shared)
+        kernel_info = KernelInfo(*info, self.shared.is_ordered(twin))
+        return _Call(kernel_info, own, name, self._scratch(node, kernel))
+
+    def _wrap(self, name: str, body: str) -> str:
+        head = f"define internal void @{name}({WRAPPER_PARAMETERS}) nounwind"
+        self.wrappers.append(f"{head} {{\n  {body}\n  ret void\n}}\n")
+        return name
+
+    def _scratch(self, node: Node, kernel: Kernel) -> int:
+        """Where one thread has a kernel's scratch: where it is planned, or after all else if the
+        kernel needs more than the plan knew of."""
+        self.scratch = max(self.scratch, kernel.scratch_bytes)
+        planned = node.scratch is not None
+        if planned and kernel.scratch_bytes <= aligned(
+            LlvmBackend(self.target).scratch_bytes(node)
+        ):
+            return node.scratch or 0
+        self.arena = max(self.arena, self.alone.arena_bytes + aligned(kernel.scratch_bytes))
+        return self.alone.arena_bytes
 
     def _build(self, node: Node) -> Kernel:
         inputs = tuple(
-            tuple(map(self._buffer, o.values)) if isinstance(o, ChannelView) else ()
+            tuple(map(self.alone.buffer, o.values)) if isinstance(o, ChannelView) else ()
             for o in node.operands
         )
-        outputs = tuple(self._buffer(value) for value in node.results)
+        outputs = tuple(self.alone.buffer(value) for value in node.results)
         return builder_of(node)(Site(node, inputs, outputs, self.library))
 
-    def _buffer(self, value: Value) -> Buffer:
-        if value in self.external:
-            return Buffer.dense(value.type)
-        if value.place is not None and value.place.pitch is not None:
-            return Buffer.shared(value.type, value.place.pitch)
-        return Buffer.in_arena(value.type, self.isa)
-
-    def _is_ordered(self, node: Node) -> bool:
-        """Whether a result lies over an operand other than in place."""
-        backend = LlvmBackend(self.target)
-        return any(
-            self._meet(value, result)
-            and not (value.offset == result.offset and backend.may_alias(node, slot))
-            for slot, operand in enumerate(node.operands)
-            if isinstance(operand, ChannelView)
-            for value in operand.values
-            for result in node.results
-        )
-
-    def _meet(self, one: Value, other: Value) -> bool:
-        """Whether two values share bytes of the arena other than as neighbours in its pixels."""
-        if one.place is None or other.place is None or (one.place.pitch and other.place.pitch):
-            return False
-        ends = (v.place.offset + self._buffer(v).bytes for v in (one, other) if v.place)
-        return max(one.place.offset, other.place.offset) < min(ends)
-
-    def _wrapper(self, number: int, node: Node, kernel: Kernel) -> str:
-        """The node's ABI function: computes addresses and calls the shared kernel."""
-        word, lines, pointers = self.isa.word, [], []
-        values = [value for view in node.views for value in view.values]
-        for i, value in enumerate([*values, *node.results]):
-            lines += self._address(f"%p{i}", value)
-            pointers.append(f"ptr %p{i}")
-        offset = self.blob.add(kernel.weights) if kernel.weights.size else 0
-        lines.append(f"%w = getelementptr i8, ptr %weights, {word} {offset}")
-        lines += _widen(word)
-        arguments = [*pointers, "ptr %w", "ptr %scratch", f"{word} %first", f"{word} %last"]
-        lines.append(f"call void @{kernel.function}({', '.join(arguments)})")
-        body = "\n  ".join(lines)
-        return (
-            f"define internal void @{self.name}_k{number:03d}({WRAPPER_PARAMETERS}) nounwind {{\n"
-            f"  {body}\n  ret void\n}}\n"
-        )
-
-    def _address(self, name: str, value: Value) -> list[str]:
-        word = self.isa.word
-        if value in self.external:
-            slot = f"{name}.slot = getelementptr ptr, ptr %io, {word} {self.external[value]}"
-            return [slot, f"{name} = load ptr, ptr {name}.slot"]
-        if value.offset is None:
-            raise ValueError(f"%{value.name} has no place in the arena: run plan-memory")
-        return [f"{name} = getelementptr i8, ptr %arena, {word} {value.offset}"]
-
-    def _spec(self, scratch: int, weights: int) -> NetSpec:
+    def _spec(self, weights: int) -> NetSpec:
         inputs = tuple(_io_spec(value.name, value) for value in self.graph.inputs)
         outputs = tuple(
             _io_spec(name, view.value)
             for name, view in zip(self.graph.output_names, self.graph.outputs, strict=True)
         )
-        arena = -(-max(self.graph.arena_bytes or 0, 1) // ALIGNMENT) * ALIGNMENT
-        return NetSpec(self.name, inputs, outputs, arena, scratch, weights)
+        shared, scratch = self.shared.arena_bytes, aligned(self.scratch)
+        sizes = (self.arena, scratch, weights)
+        return NetSpec(self.name, inputs, outputs, *sizes, shared_bytes=shared)
 
-    def _invoke(self, spec: NetSpec, kernels: list[KernelInfo]) -> str:
+    def _invoke(self, spec: NetSpec, calls: list[_Call]) -> str:
         """The function that runs all kernels, and what pools call for those of several tasks."""
-        tasks = [
-            _pool_task(self.isa, spec, i)
-            for i, kernel in enumerate(kernels)
-            if kernel.tasks > 1 and not kernel.ordered
-        ]
-        alone = [_call_alone(spec, i, kernel.tasks) for i, kernel in enumerate(kernels)]
-        shared = [
-            f"call void %deal(ptr %pool, ptr @{spec.name}_t{i:03d}, ptr %context, i32 {k.tasks})"
-            if k.tasks > 1 and not k.ordered
-            else _call_alone(spec, i, k.tasks)
-            for i, k in enumerate(kernels)
-        ]
+        word, tasks, alone, shared = self.isa.word, [], [], []
+        for i, call in enumerate(calls):
+            count, own = call.info.tasks, f"%scratch.{i}"
+            alone.append(f"{own} = getelementptr i8, ptr %arena, {word} {call.scratch}")
+            alone.append(_call_alone(call.alone, own, count))
+            if count > 1 and not call.info.ordered:
+                tasks.append(_pool_task(self.isa, spec, i, call.shared))
+                task = f"ptr @{spec.name}_t{i:03d}"
+                shared.append(f"call void %deal(ptr %pool, {task}, ptr %context, i32 {count})")
+            else:
+                shared.append(_call_alone(call.shared, "%scratch", count))
         body = INVOKE.format(
             name=spec.name,
-            word=self.isa.word,
-            arena=spec.arena_bytes,
+            word=word,
+            shared_bytes=spec.shared_bytes,
             alone="\n  ".join(alone),
             shared="\n  ".join(shared),
         )
@@ -213,13 +201,18 @@ class _Lowering:
 
 INVOKE = """\
 define void @{name}_invoke(ptr %io, ptr %weights, ptr %arena, ptr %pool) nounwind {{
-  %scratch = getelementptr i8, ptr %arena, {word} {arena}
-  %single = icmp eq ptr %pool, null
+  %nobody = icmp eq ptr %pool, null
+  br i1 %nobody, label %alone, label %count
+count:
+  %size = getelementptr ptr, ptr %pool, {word} 1
+  %team = load i32, ptr %size
+  %single = icmp eq i32 %team, 1
   br i1 %single, label %alone, label %shared
 alone:
   {alone}
   ret void
 shared:
+  %scratch = getelementptr i8, ptr %arena, {word} {shared_bytes}
   %deal = load ptr, ptr %pool
   %context = alloca [4 x ptr]
   store ptr %io, ptr %context
@@ -246,7 +239,7 @@ define internal void @{name}_t{number:03d}({parameters}) nounwind {{
   %before = mul i32 %thread, {scratch}
   %offset = {widened}
   %scratch = getelementptr i8, ptr %first, {word} %offset
-  call void @{name}_k{number:03d}({arguments}, i32 %begin, i32 %end)
+  call void @{wrapper}({arguments}, i32 %begin, i32 %end)
   ret void
 }}
 """
@@ -255,16 +248,18 @@ TASK_PARAMETERS = "ptr %context, i32 %thread, i32 %begin, i32 %end"
 KERNEL_ARGUMENTS = "ptr %io, ptr %weights, ptr %arena, ptr %scratch"
 
 
-def _call_alone(spec: NetSpec, number: int, tasks: int) -> str:
-    return f"call void @{spec.name}_k{number:03d}({KERNEL_ARGUMENTS}, i32 0, i32 {tasks})"
+def _call_alone(wrapper: str, scratch: str, tasks: int) -> str:
+    pointers = f"ptr %io, ptr %weights, ptr %arena, ptr {scratch}"
+    return f"call void @{wrapper}({pointers}, i32 0, i32 {tasks})"
 
 
-def _pool_task(isa: Isa, spec: NetSpec, number: int) -> str:
+def _pool_task(isa: Isa, spec: NetSpec, number: int, wrapper: str) -> str:
     """A task as pools call it: the thread's own scratch, then the kernel."""
     widened = "add i32 %before, 0" if isa.word == "i32" else f"zext i32 %before to {isa.word}"
     return POOL_TASK.format(
         name=spec.name,
         number=number,
+        wrapper=wrapper,
         word=isa.word,
         scratch=spec.scratch_bytes,
         widened=widened,
@@ -274,12 +269,6 @@ def _pool_task(isa: Isa, spec: NetSpec, number: int) -> str:
 
 
 WRAPPER_PARAMETERS = f"{KERNEL_ARGUMENTS}, i32 %begin, i32 %end"
-
-
-def _widen(word: str) -> list[str]:
-    if word == "i32":
-        return ["%first = add i32 %begin, 0", "%last = add i32 %end, 0"]
-    return [f"%first = zext i32 %begin to {word}", f"%last = zext i32 %end to {word}"]
 
 
 def _io_spec(name: str, value: Value) -> IoSpec:
@@ -321,8 +310,10 @@ def library_ir(lowered: LoweredNet) -> str:
 define {word} @{spec.name}_arena_bytes(i32 %threads) nounwind {{
   %n = {f"sext i32 %threads to {word}" if word != "i32" else "add i32 %threads, 0"}
   %scratch = mul {word} %n, {spec.scratch_bytes}
-  %all = add {word} %scratch, {spec.arena_bytes}
-  ret {word} %all
+  %all = add {word} %scratch, {spec.shared_bytes}
+  %single = icmp sle i32 %threads, 1
+  %bytes = select i1 %single, {word} {spec.arena_bytes}, {word} %all
+  ret {word} %bytes
 }}
 
 define i32 @{spec.name}_run(ptr %io, {weights.parameter}ptr %arena, ptr %pool) nounwind {{

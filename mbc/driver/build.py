@@ -51,7 +51,7 @@ class Built:
 def lower_graph(compiled: Compiled, observer: Observer) -> LoweredNet:
     """The stage `lower`."""
     observer.step("lowering to LLVM IR")
-    return lower(compiled.graph, compiled.target)
+    return lower(compiled.graph, compiled.target, compiled.shared)
 
 
 def build(
@@ -124,6 +124,7 @@ def describe(compiled: Compiled, lowered: LoweredNet, toolchain: Toolchain) -> M
         macs=source.totals.macs,
         params=source.totals.params,
         arena_bytes=spec.arena_bytes,
+        shared_bytes=spec.shared_bytes,
         scratch_bytes=spec.scratch_bytes,
         weights_bytes=spec.weights_bytes,
         inputs=inputs,

@@ -26,12 +26,14 @@ Write = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Compiled:
-    """A graph after the pipeline, with where it came from and what was done to it."""
+    """A graph after the pipeline, with where it came from and what was done to it. `shared` is the
+    same with a plan of memory for several threads, if its memory is planned."""
 
     source: Source
     target: Target
     graph: Graph
     passes: tuple[str, ...]
+    shared: Graph | None = None
 
 
 def compile_graph(
@@ -46,7 +48,17 @@ def compile_graph(
     graph.meta |= to_header(target, request.mattr)
     observer.step("running passes")
     records = run_passes(graph, pipeline, target, inspection, write)
-    return Compiled(source, target, graph, tuple(spec_of(r.step.instance) for r in records))
+    passes = tuple(spec_of(record.step.instance) for record in records)
+    return Compiled(source, target, graph, passes, for_threads(graph, target))
+
+
+def for_threads(graph: Graph, target: Target) -> Graph | None:
+    """The graph with a plan of memory for several threads; None if its memory is not planned."""
+    if graph.arena_bytes is None:
+        return None
+    shared = graph.clone()
+    PlanMemory(threads="many").run(shared, PassContext(LlvmBackend(target)))
+    return shared
 
 
 def pipeline_of(request: Request) -> Pipeline:

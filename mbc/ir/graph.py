@@ -51,12 +51,14 @@ Operands: TypeAlias = tuple[Operand | None, ...]
 
 @dataclass(eq=False)
 class Node:
-    """An op applied to operands (None where an optional one is absent)."""
+    """An op applied to operands (None where an optional one is absent). `scratch` is where in the
+    arena its kernel has its scratch, as a byte offset; None: beside the arena."""
 
     op: Op
     operands: Operands
     results: tuple[Value, ...]
     locations: tuple[Location, ...] = field(default=())
+    scratch: int | None = field(default=None)
 
     @property
     def result(self) -> Value:
@@ -272,6 +274,7 @@ class Graph:
                 o.substitute(moved) if isinstance(o, ChannelView) else o for o in node.operands
             ]
             new = copy.add(node.op, operands, locations=node.locations)
+            new.scratch = node.scratch
             for old, result in zip(node.results, new.results, strict=True):
                 result.place = old.place
                 moved[old] = ChannelView.of(result)

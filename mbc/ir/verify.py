@@ -143,6 +143,9 @@ def _output_problems(graph: Graph, defined: set[Value]) -> Iterator[Diagnostic]:
 
 def _placement_problems(graph: Graph, defined: set[Value]) -> Iterator[Diagnostic]:
     arena = graph.arena_bytes
+    for node in graph.topo():
+        if node.scratch is not None and not 0 <= node.scratch <= (arena or 0):
+            yield _at(node, "E0313", f"its scratch at {node.scratch} lies outside the arena")
     for value in sorted(defined, key=lambda value: value.offset or 0):
         if value.offset is None:
             continue

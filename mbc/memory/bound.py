@@ -14,8 +14,8 @@ from mbc.memory.needs import Needs, Overlap
 
 
 def live_bytes(needs: Needs) -> list[int]:
-    """The bytes alive at each node, scratch not counted."""
-    live = [0] * len(needs.scratch)
+    """The bytes alive at each node."""
+    live = [0] * needs.steps
     for buffer in needs.buffers:
         for time in range(buffer.first, min(buffer.last + 1, len(live))):
             live[time] += buffer.bytes
@@ -40,5 +40,5 @@ def _span(result: int, order: Iterable[Overlap]) -> int:
 
 
 def lower_bound(needs: Needs) -> int:
-    """The most bytes alive at one node, scratch not counted."""
+    """The most bytes alive at one node."""
     return max(live_bytes(needs), default=0)

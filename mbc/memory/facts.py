@@ -20,9 +20,14 @@ def aligned(size: int) -> int:
 @dataclass(frozen=True)
 class Facts:
     """A backend's answers, in whole cache lines. Planning tries many orders and fusions of the same
-    nodes, and an answer may cost as much as planning a kernel. Nodes must not be edited."""
+    nodes, and an answer may cost as much as planning a kernel. Nodes must not be edited.
+
+    `alone` says that one thread runs all: then rows are made in order, so results may lie over
+    operands, and its scratch needs a place only while a node runs. Several threads have each their
+    own scratch, beside the arena."""
 
     backend: Backend
+    alone: bool = True
     _sizes: dict[TensorType, int] = field(default_factory=dict)
     _scratch: dict[Node, int] = field(default_factory=dict)
     _distances: dict[tuple[Node, int], int | None] = field(default_factory=dict)
@@ -39,13 +44,17 @@ class Facts:
         return self.backend.buffer_bytes(type) // (type.dtype.bytes * pixels)
 
     def scratch(self, node: Node) -> int:
-        """Scratch of one thread."""
+        """Scratch in the arena."""
+        if not self.alone:
+            return 0
         if node not in self._scratch:
             self._scratch[node] = aligned(self.backend.scratch_bytes(node))
         return self._scratch[node]
 
     def distance(self, node: Node, slot: int) -> int | None:
         """How far before an operand the result must begin to lie over it; None if it may not."""
+        if not self.alone:
+            return None
         key = (node, slot)
         if key not in self._distances:
             found = self.backend.overlap_bytes(node, slot)

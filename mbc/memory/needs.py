@@ -1,4 +1,4 @@
-"""What an arena must hold: buffers with their lifetimes, which of them may overlap, and scratch.
+"""What an arena must hold: buffers with their lifetimes, and which of them may overlap.
 
 A value lives from the node that makes it to its last reader, both included, so a node's result lies
 apart from what the node reads, with two exceptions for operands that die there. The backend may
@@ -9,7 +9,7 @@ before the operand and lie over it. Inputs and outputs are the caller's memory.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mbc.diag import error
@@ -23,12 +23,14 @@ from mbc.memory.neighbours import Apart, Run, first_channels, runs
 @dataclass(eq=False)
 class Buffer:
     """Memory that is held from node `first` to node `last` of the order: by one value, by several
-    one after the other in place, or by several side by side. `places` are from its start."""
+    one after the other in place, or by several side by side. `places` are from its start. The
+    scratch of a node holds no value, and `user` is that node."""
 
     places: dict[Value, Place]
     first: int
     last: int
     bytes: int
+    user: Node | None = None
 
     def meets(self, other: Buffer) -> bool:
         """Whether both are alive at one time."""
@@ -48,11 +50,11 @@ class Overlap:
 
 @dataclass(frozen=True)
 class Needs:
-    """Buffers in order of definition; the scratch of each node in turn."""
+    """Buffers in order of definition, scratch last; `steps` is the number of nodes that run."""
 
     buffers: tuple[Buffer, ...]
     overlaps: tuple[Overlap, ...]
-    scratch: tuple[int, ...]
+    steps: int
 
 
 def needs_of(graph: Graph, facts: Facts) -> Needs:
@@ -84,8 +86,13 @@ class _Needs:
                     self._beside(value, time)
                 elif value not in callers:
                     self._hold(value, node, time)
-        buffers = tuple(dict.fromkeys(self.holder.values()))
-        return Needs(buffers, tuple(self.overlaps), tuple(map(self.facts.scratch, self.order)))
+        buffers = (*dict.fromkeys(self.holder.values()), *self._scratch())
+        return Needs(buffers, tuple(self.overlaps), len(self.order))
+
+    def _scratch(self) -> Iterator[Buffer]:
+        for time, node in enumerate(self.order):
+            if size := self.facts.scratch(node):
+                yield Buffer({}, time, time, size, node)
 
     def _beside(self, value: Value, time: int) -> None:
         """Room for a value and its neighbours, from the first of them that is made."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbc.diag import MbcError, error
-from mbc.ir.graph import Constant, Graph
+from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.text.module import write_dump
 from mbc.ir.text.parser import parse
 from mbc.ir.text.printer import print_graph, renumber
@@ -110,20 +110,26 @@ def _run(
     return record
 
 
-def _plan(graph: Graph) -> dict[Value, Place]:
-    """The memory plan: where values lie in the arena."""
+def _plan(graph: Graph) -> dict[Value | Node, Place]:
+    """The memory plan: where values and scratch lie in the arena."""
     values = (value for node in graph.topo() for value in node.results)
-    return {value: value.place for value in values if value.place is not None}
+    plan: dict[Value | Node, Place] = {v: v.place for v in values if v.place is not None}
+    scratch = {n: Place(n.scratch) for n in graph.topo() if n.scratch is not None}
+    return plan | scratch
 
 
-def _drop_stale_plan(graph: Graph, before: dict[Value, Place]) -> None:
+def _drop_stale_plan(graph: Graph, before: dict[Value | Node, Place]) -> None:
     """A memory plan does not outlive an edit: forget it unless the pass has made a new one."""
     now = _plan(graph)
-    if not before or any(before.get(value) != place for value, place in now.items()):
+    if not before or any(before.get(item) != place for item, place in now.items()):
         return
     graph.arena_bytes = None
-    for value in now:
-        value.place = None
+    for item in now:
+        match item:
+            case Value():
+                item.place = None
+            case Node():
+                item.scratch = None
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The C interface of a compiled network: its header, and what the stand-alone main is told of it.
 
-A network NET has two functions, `NET_arena_bytes` and `NET_run`; the caller owns all memory. The
-arena holds `arena_bytes` that are shared, then `scratch_bytes` for each thread.
+A network NET has two functions, `NET_arena_bytes` and `NET_run`; the caller owns all memory. One
+thread needs an arena of `arena_bytes`; several share `shared_bytes`, and have `scratch_bytes` each.
 """
 
 from __future__ import annotations
@@ -45,9 +45,11 @@ class IoSpec:
 class NetSpec:
     """What a C caller must know of a network. `name` is a C identifier; sizes are in bytes.
 
-    `arena_bytes` leaves out scratch, `scratch_bytes` is per thread; both are multiples of
-    `ALIGNMENT`, so that each thread's scratch starts aligned. `weights_sha256` is set where the
-    weights are a file of their own, which the caller of `NET_run` maps.
+    `arena_bytes` is all that a run on one thread needs. Several threads share `shared_bytes` and
+    have `scratch_bytes` each: one plan of memory cannot serve both, since one thread makes rows in
+    order, and writes over those that it has read. All are multiples of `ALIGNMENT`, so that each
+    thread's scratch starts aligned. `weights_sha256` is set where the weights are a file of their
+    own, which the caller of `NET_run` maps.
     """
 
     name: str
@@ -57,11 +59,12 @@ class NetSpec:
     scratch_bytes: int
     weights_bytes: int
     weights_sha256: bytes = b""
+    shared_bytes: int = 0
 
     def __post_init__(self) -> None:
         if c_identifier(self.name) != self.name:
             raise ValueError(f"{self.name!r} is no C identifier; c_identifier() makes one")
-        for size in (self.arena_bytes, self.scratch_bytes):
+        for size in (self.arena_bytes, self.shared_bytes, self.scratch_bytes):
             if size % ALIGNMENT:
                 raise ValueError(f"{self.name}: {size} bytes are no multiple of {ALIGNMENT}")
 
@@ -72,7 +75,9 @@ class NetSpec:
 
     def total_bytes(self, threads: int) -> int:
         """What `NET_arena_bytes(threads)` returns."""
-        return self.arena_bytes + threads * self.scratch_bytes
+        if threads <= 1:
+            return self.arena_bytes
+        return self.shared_bytes + threads * self.scratch_bytes
 
     def fields(self) -> tuple[str, ...]:
         """Names of the pointers in `NET_io`: the inputs in order, then the outputs."""
@@ -154,8 +159,9 @@ extern "C" {{
 
 /* Memory that the caller lends to each run. Runs at the same time need an arena each. */
 #define {NAME}_ALIGNMENT {alignment} /* of the arena, in bytes */
-#define {NAME}_ARENA_BYTES {arena} /* shared by all threads */
-#define {NAME}_SCRATCH_BYTES {scratch} /* and as much again for each thread */
+#define {NAME}_ARENA_BYTES {arena} /* all that one thread needs */
+#define {NAME}_SHARED_BYTES {shared} /* what several threads share */
+#define {NAME}_SCRATCH_BYTES {scratch} /* and as much again for each of them */
 
 {weights_macros}{macros}
 
@@ -166,7 +172,8 @@ typedef struct {{
 {fields}
 }} {name}_io;
 
-/* Bytes of an arena for so many threads: ARENA_BYTES + threads * SCRATCH_BYTES. */
+/* Bytes of an arena for so many threads: ARENA_BYTES for one, which writes over what it has read,
+ * else SHARED_BYTES + threads * SCRATCH_BYTES. */
 size_t {name}_arena_bytes(int threads);
 
 /* Computes the outputs from the inputs: on the calling thread if `pool` is NULL, else on the pool's
@@ -191,6 +198,7 @@ def c_header(spec: NetSpec) -> str:
         alignment=ALIGNMENT,
         pool=_pool_declaration(),
         arena=spec.arena_bytes,
+        shared=spec.shared_bytes,
         scratch=spec.scratch_bytes,
         **_weights_texts(spec),
         table="\n".join(

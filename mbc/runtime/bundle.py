@@ -72,6 +72,7 @@ def _spec(manifest: dict[str, Any]) -> NetSpec:
         inputs=io_specs(manifest["inputs"]),
         outputs=io_specs(manifest["outputs"]),
         arena_bytes=int(manifest["arena_bytes"]),
+        shared_bytes=int(manifest["shared_bytes"]),
         scratch_bytes=int(manifest["scratch_bytes"]),
         weights_bytes=int(manifest["weights_bytes"]),
         weights_sha256=bytes.fromhex(manifest["weights_sha256"]),

@@ -34,6 +34,7 @@ class Manifest:
     macs: int
     params: int
     arena_bytes: int
+    shared_bytes: int
     scratch_bytes: int
     weights_bytes: int
     inputs: tuple[Mapping[str, Any], ...]

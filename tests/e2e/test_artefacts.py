@@ -31,8 +31,7 @@ CALLER = """\
 #include <stdio.h>
 
 static float x[MOBILENET_V1_INPUT_INPUT_SIZE], y[MOBILENET_V1_OUTPUT_OUTPUT_SIZE];
-static _Alignas(MOBILENET_V1_ALIGNMENT) unsigned char
-    arena[MOBILENET_V1_ARENA_BYTES + MOBILENET_V1_SCRATCH_BYTES];
+static _Alignas(MOBILENET_V1_ALIGNMENT) unsigned char arena[MOBILENET_V1_ARENA_BYTES];
 
 int main(void) {
   for (int i = 0; i < MOBILENET_V1_INPUT_INPUT_SIZE; i++) x[i] = (float)(i % 17) / 8 - 1;
@@ -118,7 +117,8 @@ def test_the_manifest(tiny: Path) -> None:
     manifest = json.loads(Path("out/manifest.json").read_text())
     assert " ".join(manifest) == (
         "network name parameters weights weights_sha256 target triple cpu features macs params "
-        "arena_bytes scratch_bytes weights_bytes inputs outputs check passes versions files"
+        "arena_bytes shared_bytes scratch_bytes weights_bytes inputs outputs check passes "
+        "versions files"
     )
     assert manifest["network"] == "tiny"
     assert manifest["parameters"] == {"width": 16, "resolution": 16, "softmax": False, "batch": 2}
@@ -138,6 +138,7 @@ def test_the_manifest(tiny: Path) -> None:
     }
     header = Path("out/tiny.h").read_text()
     assert f"#define TINY_ARENA_BYTES {manifest['arena_bytes']} " in header
+    assert f"#define TINY_SHARED_BYTES {manifest['shared_bytes']} " in header
     assert f"#define TINY_SCRATCH_BYTES {manifest['scratch_bytes']} " in header
 
 

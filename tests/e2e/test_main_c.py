@@ -20,14 +20,15 @@ TWICE = NetSpec(
     "net",  # a name that could meet the glue's own
     (IoSpec("x", (1, 2, 4, 3)),),
     (IoSpec("y", (1, 24)),),
-    arena_bytes=128,
+    arena_bytes=192,
+    shared_bytes=128,
     scratch_bytes=64,
     weights_bytes=0,
 )
 TWICE_C = """
 #include "net.h"
 static const float input_shape[] = NET_INPUT_X_SHAPE;
-size_t net_arena_bytes(int threads) { return NET_ARENA_BYTES + (size_t)threads * 64; }
+size_t net_arena_bytes(int threads) { return NET_SHARED_BYTES + (size_t)threads * 64; }
 int net_run(const net_io *io, void *arena, mbc_pool *pool) {
   if (pool) return 2;
   if (!arena || (uintptr_t)arena % NET_ALIGNMENT || input_shape[3] != 3) return 1;

@@ -63,6 +63,11 @@ class Buffer:
         """Bytes of the whole buffer."""
         return self.pixels * self.pixel_bytes
 
+    @property
+    def extent(self) -> int:
+        """Bytes from the first pixel to the end of the room that the last one has."""
+        return self.bytes - self.pixel_bytes + 4 * self.room
+
     def is_padded(self, isa: Isa) -> bool:
         """Whether each pixel has room for whole vectors."""
         return self.room >= isa.padded(self.type.channels)

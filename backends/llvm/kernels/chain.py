@@ -112,11 +112,14 @@ class Chain:
 
 
 def plan_chain(isa: Isa, node: Node, x: Buffer, out: Buffer, residual: Buffer | None) -> Chain:
-    """The schedule with most rows a turn whose scratch stays within the goal."""
-    height = out.type.shape[1]
-    plans = [_plan(isa, node, x, out, residual, t) for t in CHUNKS if height % t == 0]
-    fitting = [plan for plan in plans if plan.scratch_bytes <= SCRATCH_GOAL]
-    return fitting[0] if fitting else plans[-1]
+    """The schedule with most rows a turn whose scratch stays within the goal. How many is a matter
+    of the types alone, since plans of memory are made before it is known how tensors are stored."""
+    wide, held = Buffer.in_arena(x.type, isa), residual and Buffer.in_arena(residual.type, isa)
+    made = Buffer.in_arena(out.type, isa)
+    turns = [t for t in CHUNKS if out.type.shape[1] % t == 0]
+    sizes = {t: _plan(isa, node, wide, made, held, t).scratch_bytes for t in turns}
+    turn = next((t for t in turns if sizes[t] <= SCRATCH_GOAL), turns[-1])
+    return _plan(isa, node, x, out, residual, turn)
 
 
 def _plan(

@@ -125,5 +125,5 @@ def _show(built: Built, *, as_json: bool) -> None:
         console.result(f"  {name:<{width}}  {size:>12,} bytes")
     console.result(
         f"  {manifest.macs / 1e6:,.1f} M multiply-adds, {manifest.params:,} parameters, "
-        f"arena {manifest.arena_bytes + manifest.scratch_bytes:,} bytes"
+        f"arena {manifest.arena_bytes:,} bytes"
     )

@@ -230,9 +230,11 @@ class _Parser(OperandParser):
         if written != inferred:
             message = f"the op gives {listed(inferred)}, the text says {listed(written)}"
             raise self.cursor.fail("E0307", message, start, self.cursor.previous)
+        scratch = self.cursor.integer() if self.cursor.accept("scratch") else None
         self._check_names(scope, statement, len(inferred))
         span = self.cursor.source.span(statement.start, self.cursor.previous)
         node = scope.graph.add(op, operands, locations=(span,))
+        node.scratch = scratch
         for name, value, (_, place) in zip(statement.names, node.results, declared, strict=True):
             value.place = place
             scope.define(name.text[1:], value)

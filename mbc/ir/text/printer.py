@@ -104,7 +104,7 @@ class _Printer:
 
     def node(self, node: Node, names: Names, indent: str) -> Iterator[str]:
         results = ", ".join(f"%{names[r]}" for r in node.results)
-        types = ", ".join(f"{r.type}{_placement(r)}" for r in node.results)
+        types = ", ".join(f"{r.type}{_placement(r)}" for r in node.results) + _scratch(node)
         where = f" // {', '.join(map(str, node.locations))}" if self._has_place(node) else ""
         if isinstance(node.op, Fused):
             yield f"{indent}{results} = {_fused(node, node.op, names)} {{"
@@ -129,6 +129,10 @@ def _return(graph: Graph, names: Names) -> str:
 
 def _placement(value: Value) -> str:
     return "" if value.place is None else f" {value.place}"
+
+
+def _scratch(node: Node) -> str:
+    return "" if node.scratch is None else f" scratch {node.scratch}"
 
 
 def _fused(node: Node, op: Fused, names: Names) -> str:
