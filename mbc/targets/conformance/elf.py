@@ -34,6 +34,7 @@ def object_problems(data: bytes, contract: Contract) -> Iterator[str]:
     if foreign := [*_machine(elf, contract.target)]:
         yield from foreign
         return
+    yield from _arm(elf, contract.target)
     yield from _kind(elf, "ET_REL")
     yield from _strangers(_undefined(elf, ".symtab"), contract.imports)
     for section in elf.iter_sections():
@@ -50,6 +51,7 @@ def shared_problems(data: bytes, contract: Contract) -> Iterator[str]:
     if foreign := [*_machine(elf, contract.target)]:
         yield from foreign
         return
+    yield from _arm(elf, contract.target)
     yield from _kind(elf, "ET_DYN")
     yield from _layout(elf, contract.target)
     yield from _strangers(_undefined(elf, ".dynsym"), contract.libc)
@@ -74,6 +76,7 @@ def executable_problems(data: bytes, contract: Contract) -> Iterator[str]:
     if foreign := [*_machine(elf, contract.target)]:
         yield from foreign
         return
+    yield from _arm(elf, contract.target)
     yield from _kind(elf, "ET_EXEC", "ET_DYN")
     yield from _layout(elf, contract.target)
     if any(segment["p_type"] == "PT_INTERP" for segment in elf.iter_segments()):
@@ -98,12 +101,12 @@ def _machine(elf: ELFFile, target: Target) -> Iterator[str]:
     if found != f"{wanted}, {bits} bit" or not elf.little_endian:
         order = "little" if elf.little_endian else "big"
         yield f"is for {found}, {order}-endian, not for {wanted}, {bits} bit, little-endian"
-    elif target.family == "arm":
-        yield from _arm(elf, target)
 
 
 def _arm(elf: ELFFile, target: Target) -> Iterator[str]:
-    """Version 5 of the EABI, and what the build attributes say."""
+    """Of 32-bit Arm: version 5 of the EABI, and what the build attributes say."""
+    if target.family != "arm":
+        return
     if elf["e_flags"] & 0xFF000000 != EABI5:
         yield f"is not of EABI version 5 (flags {elf['e_flags']:#x})"
     tags = _attributes(elf)
@@ -195,15 +198,15 @@ def _stretches(elf: ELFFile, section: Section) -> Iterator[tuple[int, bytes]]:
     symbols ($a and $x: code, $d: data) tell apart."""
     data = section.data()
     number = elf.get_section_index(section.name)
-    marks = sorted(_mapping_symbols(elf, number)) or [(0, True)]
-    for (start, is_code), (stop, _) in pairwise([*marks, (len(data), False)]):
-        if is_code and start < stop:
+    marks = sorted(_mapping_symbols(elf, number)) or [(0, "$x")]
+    for (start, kind), (stop, _) in pairwise([*marks, (len(data), "")]):
+        if kind != "$d" and start < stop:
             yield start, data[start:stop]
 
 
-def _mapping_symbols(elf: ELFFile, section: int | None) -> Iterator[tuple[int, bool]]:
+def _mapping_symbols(elf: ELFFile, section: int | None) -> Iterator[tuple[int, str]]:
     table = elf.get_section_by_name(".symtab")
     if isinstance(table, SymbolTableSection):
         for symbol in table.iter_symbols():
-            if symbol["st_shndx"] == section and symbol.name[:2] in ("$a", "$x", "$d", "$t"):
-                yield symbol["st_value"], symbol.name[:2] != "$d"
+            if symbol["st_shndx"] == section and symbol.name[:2] in ("$a", "$x", "$d"):
+                yield symbol["st_value"], symbol.name[:2]
