@@ -42,9 +42,9 @@ CODES = {
         title="values cannot lie side by side",
         cause="Kernels read some operands from one buffer only, so the values of a concatenation "
         "that they read must lie side by side in it. A value that is an input of the network lies "
-        "in the caller's memory; and no value can have two neighbours on one side. mbc's own passes "
-        "make no such concatenation, but IR text may hold one.",
-        example="%2 = conv2d(%x, @w) {residual=[%0, %1]} : f32[1,8,8,16]  // and [%0, %3] elsewhere",
+        "in the caller's memory; and no value can have two neighbours on one side. mbc's own "
+        "passes make no such concatenation, but IR text may hold one.",
+        example="%2 = conv2d(%x, @w) {residual=[%0, %1]} : f32[1,8,8,16]  // elsewhere [%0, %3]",
         cure="Write `concat(%0, %1)` and read its result.",
     ),
 }

@@ -36,8 +36,8 @@ CODES = {
     ),
     "E0605": Code(
         title="the thread pool cannot be compiled",
-        cause="Threads in this process need a small C library, which is compiled once by $CC, cc or "
-        "zig and kept in mbc in XDG_CACHE_HOME or ~/.cache. The message shows what failed.",
+        cause="Threads in this process need a small C library, which is compiled once by $CC, cc "
+        "or zig and kept in mbc in XDG_CACHE_HOME or ~/.cache. The message shows what failed.",
         example="CC=no-such-compiler mbc bench mobilenet_v1.py --threads 2",
         cure="Install a C compiler, correct CC, or run with one thread.",
     ),

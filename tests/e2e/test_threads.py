@@ -27,8 +27,8 @@ def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 def answer(folder: Path, *options: str) -> np.ndarray:
     """The logits on these options."""
     out = folder.parent / "y.npy"
-    words = ["--input", folder.parent / "x.npy", "--output", out, *options]
-    run_executable(folder / "mobilenet_v2", folder.name, *words)
+    tensors = ("--input", folder.parent / "x.npy", "--output", out)
+    run_executable(folder / "mobilenet_v2", folder.name, *tensors, *options)
     result: np.ndarray = np.load(out)
     return result
 
