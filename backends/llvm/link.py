@@ -10,9 +10,11 @@ import hashlib
 import os
 import shlex
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import metadata
 from importlib.util import find_spec
@@ -66,10 +68,19 @@ class LinkError(MbcError):
 
     def __init__(self, command: Sequence[str], code: int, stderr: str) -> None:
         tail = "".join(f"\n  {line}" for line in stderr.strip().splitlines()[-12:])
-        message = f"a tool failed with exit code {code}: {shlex.join(command)}{tail}"
+        how = f"with exit code {code}" if code >= 0 else f"by {_signal_name(-code)}"
+        message = f"a tool failed {how}: {shlex.join(command)}{tail}"
         super().__init__(Diagnostic("E0602", message))
         self.command = tuple(command)
         self.stderr = stderr
+
+
+def _signal_name(number: int) -> str:
+    """SIGKILL, or its number where that has no name."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 class Toolchain(Protocol):
@@ -148,8 +159,9 @@ class Zig:
 
     def mark_warm(self, target: LinkTarget) -> None:
         stamp = self._stamp(target)
-        stamp.parent.mkdir(parents=True, exist_ok=True)
-        stamp.touch()
+        with suppress(OSError):  # then the next link says once more that it may take a minute
+            stamp.parent.mkdir(parents=True, exist_ok=True)
+            stamp.touch()
 
     def _check_cache(self) -> None:
         # zig itself may try for ever to create a folder where it cannot.

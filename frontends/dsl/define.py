@@ -21,6 +21,9 @@ Outputs: TypeAlias = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 UNKNOWN_KEYWORD = re.compile(
     r"Net\.(?P<layer>\w+)\(\) got an unexpected keyword argument '(?P<name>\w+)'"
 )
+MISSING = re.compile(
+    r"Net\.(?P<layer>\w+)\(\) missing \d+ required positional arguments?: (?P<names>.*)"
+)
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,10 @@ def explain(problem: BaseException, file: str) -> MbcError | None:
     if isinstance(problem, AttributeError) and isinstance(problem.obj, Net):
         name, layers = problem.name or "", [name for name in vars(Net) if not name.startswith("_")]
         return error("E0218", f"there is no layer '{name}'", at=at, helps=nearest(name, layers))
+    if missing := MISSING.match(str(problem)):
+        takes = ", ".join(_arguments(missing["layer"]))
+        message = f"layer '{missing['layer']}' lacks {missing['names']}"
+        return error("E0218", message, at=at, helps=[f"it takes {takes}"])
     if keyword := UNKNOWN_KEYWORD.match(str(problem)):
         return _unknown_keyword(keyword["layer"], keyword["name"], at)
     text = str(problem) or "no message"
@@ -92,9 +99,13 @@ def explain(problem: BaseException, file: str) -> MbcError | None:
 
 
 def _unknown_keyword(layer: str, name: str, at: Location) -> MbcError:
-    takes = [p for p in inspect.signature(getattr(Net, layer)).parameters if p != "self"]
+    takes = _arguments(layer)
     helps = [*nearest(name, takes), f"it takes {', '.join(takes)}"]
     return error("E0218", f"layer '{layer}' does not take '{name}'", at=at, helps=helps)
+
+
+def _arguments(layer: str) -> list[str]:
+    return [name for name in inspect.signature(getattr(Net, layer)).parameters if name != "self"]
 
 
 def syntax_error(problem: SyntaxError) -> MbcError:

@@ -40,16 +40,23 @@ def _compile(path: Path) -> CodeType:
     try:
         return compile(path.read_bytes(), str(path), "exec", dont_inherit=True)
     except OSError as problem:
-        siblings = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
+        beside = path.parent.is_dir() and not path.exists()
+        siblings = [p.name for p in path.parent.glob("*.py")] if beside else []
         why = problem.strerror or "unknown reason"
         raise error(
             "E0701", f"cannot read {path}: {why}", helps=nearest(path.name, siblings)
         ) from None
     except SyntaxError as problem:
-        raise syntax_error(problem) from None
-    except ValueError as problem:  # a null byte
-        at = Location(str(path), 1)
-        raise error("E0213", "this is not valid Python", at=at, label=str(problem)) from None
+        if problem.lineno:
+            raise syntax_error(problem) from None
+        raise _not_python(path, problem.msg) from None  # a null byte
+    except (ValueError, RecursionError, MemoryError) as problem:  # a nesting of hundreds
+        raise _not_python(path, str(problem) or "it is nested too deeply") from None
+
+
+def _not_python(path: Path, reason: str) -> MbcError:
+    at = Location(str(path), 1)
+    return error("E0213", "this is not valid Python", at=at, label=reason, source="")
 
 
 @contextmanager

@@ -22,6 +22,9 @@ BOOLEANS = {
 }
 
 
+MAX_SHOWN = 80  # characters of a wrong value
+
+
 @dataclass(frozen=True)
 class Parameter:
     """A keyword parameter; `choices` is empty unless the annotation is a Literal."""
@@ -45,7 +48,7 @@ class Parameter:
         if value is None:
             raise error(
                 "E0111",
-                f"parameter '{self.name}' takes {self.expects}, found {given!r}",
+                f"parameter '{self.name}' takes {self.expects}, found {shown(given)}",
                 helps=[f"the default is -D {self.name}={show(self.default)}"],
             )
         if self.choices and value not in self.choices:
@@ -55,6 +58,12 @@ class Parameter:
                 helps=nearest(str(given), map(show, self.choices)) if self.type is str else (),
             )
         return value
+
+
+def shown(given: object) -> str:
+    """What was given, the end of a long text left out."""
+    text = repr(given)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def show(value: ParameterValue) -> str:

@@ -24,6 +24,7 @@ Array: TypeAlias = npt.NDArray[np.generic]
 
 SUFFIXES = (".safetensors", ".npz")
 PICKLES = (".pt", ".pth", ".pkl", ".pickle")
+MAX_SAID = 160  # characters of a library's message
 DAMAGE = (
     SafetensorError,
     zipfile.BadZipFile,
@@ -79,8 +80,14 @@ def reading(path: Path) -> Iterator[None]:
         raise error(
             "E0403",
             f"{path} is damaged, cut off, or no {path.suffix} file",
-            label=str(problem).splitlines()[0] if str(problem) else type(problem).__name__,
+            label=_first_words(problem),
         ) from None
+
+
+def _first_words(problem: BaseException) -> str:
+    """What a library says, in a line of bearable length."""
+    said = str(problem).splitlines()
+    return said[0][:MAX_SAID] + "…" * (len(said[0]) > MAX_SAID) if said else type(problem).__name__
 
 
 def pickled(path: Path) -> MbcError:

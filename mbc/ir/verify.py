@@ -152,7 +152,9 @@ def _placement_problems(graph: Graph, defined: set[Value]) -> Iterator[Diagnosti
         end = value.offset + _placed_bytes(value)
         if value.offset < 0 or (arena is not None and end > arena):
             limits = f"an arena of {arena} bytes" if arena is not None else "any arena"
-            yield Diagnostic("E0313", f"{value!r} at {value.offset} lies outside {limits}")
+            node = graph.producer(value)
+            where = node.locations[0] if node and node.locations else None
+            yield Diagnostic("E0313", f"{value!r} at {value.offset} lies outside {limits}", where)
 
 
 def _placed_bytes(value: Value) -> int:

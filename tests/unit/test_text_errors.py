@@ -315,7 +315,6 @@ def test_independent_errors_come_together_and_no_echo_of_them() -> None:
           |
         6 |     %0 = relu(%x) : f32[1,4,4,8]
           |               ^^
-          = help: did you mean '%a'?
         error[E0304]: relu has no attribute 'k'
          --> net.mbc:8:20
           |

@@ -66,6 +66,8 @@ def emit_kinds(text: str) -> tuple[str, ...]:
         if kind not in EMITTERS:
             hint = nearest(kind, EMITTERS) or (f"it takes {', '.join(EMITTERS)}",)
             raise argparse.ArgumentTypeError(f"knows no '{kind}'; {hint[0]}")
+    if not kinds:
+        raise argparse.ArgumentTypeError(f"takes some of {', '.join(EMITTERS)}")
     return kinds
 
 

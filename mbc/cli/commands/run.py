@@ -94,8 +94,8 @@ def _read(net: Net, paths: list[Path], how: Preprocessing) -> dict[str, np.ndarr
     if len(paths) != len(net.inputs):
         listed = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in net.inputs)
         raise UsageError(
-            f"--input must be given {len(net.inputs)} times, not {len(paths)}",
-            [f"once for each input: {listed}"],
+            f"--input is given {len(paths)} times, not {len(net.inputs)}",
+            [f"give it once for each input, in this order: {listed}"],
         )
     pairs = zip(net.inputs, paths, strict=True)
     return {spec.name: read_input(path, spec.shape, how) for spec, path in pairs}

@@ -54,11 +54,19 @@ class OperandParser:
             helps = (f"the element types are {', '.join(DType)}",)
             raise self.cursor.fail("E0302", f"unknown element type {word}", word, helps=helps)
         self.cursor.expect("[")
-        shape = tuple(self.cursor.items(lambda: self.cursor.integer(least=1, most=MAX_INT), "]"))
+        shape = tuple(self.cursor.items(self._extent, "]"))
         if not 1 <= len(shape) <= MAX_RANK or prod(shape) > MAX_ELEMENTS:
             limits = f"a type has 1 to {MAX_RANK} axes and at most {MAX_ELEMENTS} elements"
             raise self.cursor.fail("E0306", limits, word, self.cursor.previous)
         return TensorType(shape, DType(word.text))
+
+    def _extent(self) -> int:
+        token = self.cursor.token
+        if token.text in ("?", "-1") or token.kind is Kind.WORD:
+            helps = ("compile for one size: give it as a number",)
+            message = f"shapes are static: an extent cannot be {token}"
+            raise self.cursor.fail("E0302", message, token, helps=helps)
+        return self.cursor.integer(least=1, most=MAX_INT)
 
     def placed_type(self) -> tuple[TensorType, Place | None]:
         """The type of a value, with `at OFFSET` (and `pitch FLOATS`) where it lies in the arena."""

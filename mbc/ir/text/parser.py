@@ -177,6 +177,8 @@ class _Parser(OperandParser):
     def _return(self, scope: Scope) -> None:
         names: list[str] = []
         views: list[ChannelView] = []
+        if self.cursor.at("}"):
+            raise self.cursor.fail("E0310", "nothing is returned", self.cursor.previous)
         while not self.cursor.at("}"):
             if views:
                 self.cursor.expect(",")
