@@ -12,11 +12,10 @@ from typing import Any
 from mbc import __version__
 from mbc.backends.llvm.link import Toolchain
 from mbc.backends.llvm.lower import LoweredNet, lower
-from mbc.diag import error
 from mbc.driver.output import check_replaceable, output_folder
 from mbc.driver.pipeline import Compiled
 from mbc.driver.request import Observer
-from mbc.driver.workshop import CODE_KINDS, EMITTERS, RUNNABLE_KINDS, Workshop
+from mbc.driver.workshop import CODE_KINDS, EMITTERS, RUNNABLE_KINDS, Workshop, check_made
 from mbc.files import scratch_folder
 from mbc.interp import run as run_oracle
 from mbc.runtime import reference
@@ -101,10 +100,8 @@ def _write_check(
 
 
 def _deliver(path: Path, folder: Path) -> None:
-    """Copy a file into the output folder, with the constants that IR text needs beside it. E0602
-    if a tool said that all was well, but made no file."""
-    if not path.exists():
-        raise error("E0602", f"a tool ended well, but made no {path.name}")
+    """Copy a file into the output folder, with the constants that IR text needs beside it."""
+    check_made(path)
     shutil.copy(path, folder / path.name)
     constants = path.parent / "constants.safetensors"
     if path.suffix == ".mbc" and constants.exists():

@@ -17,7 +17,7 @@ from mbc.backends.llvm.link import (
 )
 from mbc.backends.llvm.lower import LoweredNet, library_ir
 from mbc.backends.llvm.shared import link_shared, shared_name
-from mbc.diag import Diagnostic, MbcError
+from mbc.diag import Diagnostic, MbcError, error
 from mbc.driver.pipeline import Compiled
 from mbc.driver.platforms import link_target, program_target
 from mbc.driver.request import Observer
@@ -135,7 +135,8 @@ class Workshop:
         return path
 
     def _checked(self, path: Path, kind: Kind, target: Target) -> Path:
-        """The file, if it keeps to the target; else E0910."""
+        """The file, if it keeps to the target; else E0910, and E0602 where there is none."""
+        check_made(path)
         contract = Contract(target, self.net, self.lowered.spec.external_weights)
         found = tuple(problems(path, kind, contract))
         if found:
@@ -145,6 +146,12 @@ class Workshop:
     def _fault(self, message: str) -> Diagnostic:
         helps = ("this is a bug in mbc; please report it with your network", self.command)
         return Diagnostic("E0910", f"internal error: {message}", helps=helps)
+
+
+def check_made(path: Path) -> None:
+    """E0602 if a tool said that all was well, but made no file."""
+    if not path.exists():
+        raise error("E0602", f"a tool ended well, but made no {path.name}")
 
 
 EMITTERS: Mapping[str, Callable[[Workshop], Path]] = {
