@@ -1,0 +1,91 @@
+"""Lint of the generated code: no detours in the loops that matter, spills elsewhere counted.
+
+`spills.json` lists, by network and machine, the kernels that load or store vectors on the stack,
+and how often; `-n 0 --update-counts` rewrites it. More of them fail the test, and so do many fewer:
+then the record is to be brought up to date.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from mbc.backends.llvm.backend import LlvmBackend
+from mbc.backends.llvm.codegen import emit_assembly
+from mbc.backends.llvm.isa import isa_of
+from mbc.backends.llvm.lower import lower
+from mbc.frontends.dsl import load_network
+from mbc.frontends.weights import initialise
+from mbc.passes.pipelines import O2
+from mbc.passmgr.manager import run_pipeline
+from mbc.passmgr.passes import PassContext
+from mbc.targets.target import Target
+from tests.backends.assembly import Routine, read_assembly
+from tests.backends.code_rules import (
+    is_gemm,
+    is_k_loop,
+    multiplying_loops,
+    spills,
+    violations,
+)
+from tests.e2e.support import EXAMPLES
+
+RECORD = Path(__file__).with_name("spills.json")
+TOLERANCE = 0.1
+
+TARGETS = {
+    "avx2": Target("x86_64", "x86_64-unknown-linux-gnu", "haswell", "avx2"),
+    "neon": Target("arm64", "aarch64-unknown-linux-gnu", "cortex-a53", "neon"),
+}
+NETWORKS: Mapping[str, tuple[str, dict[str, str]]] = {
+    name: (name, {}) for name in ("mobilenet_v1", "mobilenet_v2", "shufflenet_v2")
+} | {f"shufflenet_v1-g{g}": ("shufflenet_v1", {"groups": str(g)}) for g in (1, 2, 3, 4, 8)}
+
+
+def routines_of(network: str, target: Target) -> list[Routine]:
+    """The functions of a network compiled for a target."""
+    file, parameters = NETWORKS[network]
+    graph = load_network(EXAMPLES / f"{file}.py", None).trace(parameters)
+    initialise(graph)
+    run_pipeline(graph, O2, PassContext(LlvmBackend(target)), [])
+    return list(read_assembly(emit_assembly(lower(graph, target))).values())
+
+
+def deviations(found: Mapping[str, int], recorded: Mapping[str, int]) -> dict[str, str]:
+    """Kernels whose spills are not what is on record."""
+    return {
+        name: f"{now}, was {was}"
+        for name in sorted(found.keys() | recorded.keys())
+        if abs((now := found.get(name, 0)) - (was := recorded.get(name, 0))) > TOLERANCE * was
+    }
+
+
+SLOW = ("shufflenet_v1-g1", "shufflenet_v1-g2", "shufflenet_v1-g4")
+
+
+def record(key: str, found: Mapping[str, int], request: pytest.FixtureRequest) -> dict[str, int]:
+    """What is on record, `found` itself where the record is rewritten."""
+    known: dict[str, dict[str, int]] = json.loads(RECORD.read_text())
+    if request.config.getoption("--update-counts"):
+        if hasattr(request.config, "workerinput"):
+            pytest.fail("rewrite the record with -n 0, for there is but one file")
+        known[key] = dict(found)
+        RECORD.write_text(json.dumps(known, indent=2, sort_keys=True) + "\n")
+    return known[key]
+
+
+@pytest.mark.parametrize("machine", TARGETS)
+@pytest.mark.parametrize(
+    "network", [pytest.param(n, marks=[pytest.mark.slow] * (n in SLOW)) for n in NETWORKS]
+)
+def test_generated_code(machine: str, network: str, request: pytest.FixtureRequest) -> None:
+    isa, routines = isa_of(TARGETS[machine]), routines_of(network, TARGETS[machine])
+    gemms = [routine for routine in routines if is_gemm(routine)]
+    loops = [loop for routine in gemms for loop in multiplying_loops(routine) if is_k_loop(loop)]
+    assert len(loops) > len(NETWORKS)
+    assert [problem for routine in gemms for problem in violations(routine, isa)] == []
+    found = {routine.name: n for routine in routines if (n := spills(routine))}
+    assert deviations(found, record(f"{network} {machine}", found, request)) == {}
