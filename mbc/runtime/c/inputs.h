@@ -1,0 +1,146 @@
+/* Reading inputs: tensors in .npy, photos in .ppm. Part of main.c, whose tensors and errors these
+ * functions use. */
+
+/* ---- Reading .npy ---------------------------------------------------------------------------- */
+
+/* Reads `size` bytes; a file that ends before is an error about `what`. */
+static bool read_exactly(FILE *file, const char *path, const char *code, void *to, size_t size,
+                         const char *what) {
+  size_t got = fread(to, 1, size, file);
+  if (got == size) return true;
+  if (ferror(file)) return fail(UNREADABLE, path, "%s", strerror(errno));
+  return fail(code, path, "truncated: %zu of %zu bytes of %s", got, size, what);
+}
+
+static bool expect_end(FILE *file, const char *path, const char *code, const char *what) {
+  if (fgetc(file) == EOF && !ferror(file)) return true;
+  if (ferror(file)) return fail(UNREADABLE, path, "%s", strerror(errno));
+  return fail(code, path, "oversize: more data follows the %s", what);
+}
+
+/* The text after `key` and its colon in the header's Python dictionary, or NULL. */
+static const char *find_value(const char *header, const char *key) {
+  const char *at = strstr(header, key);
+  if (!at) return NULL;
+  at += strlen(key);
+  if (*at == '\'' || *at == '"') at++;
+  at += strspn(at, " ");
+  if (*at++ != ':') return NULL;
+  return at + strspn(at, " ");
+}
+
+/* Reads "(1, 224, 3)"; false if it is no tuple of numbers or has more than MAX_RANK. */
+static bool parse_shape(const char *text, tensor *found) {
+  if (*text++ != '(') return false;
+  for (found->rank = 0;; found->rank++) {
+    text += strspn(text, " ,");
+    if (*text == ')') return true;
+    if (*text < '0' || *text > '9' || found->rank == MAX_RANK) return false;
+    char *end;
+    found->shape[found->rank] = strtoull(text, &end, 10);
+    text = end;
+  }
+}
+
+static bool same_shape(const tensor *a, const tensor *b) {
+  return a->rank == b->rank && !memcmp(a->shape, b->shape, a->rank * sizeof a->shape[0]);
+}
+
+static bool check_header(const char *path, const char *header, const tensor *want) {
+  const char *descr = find_value(header, "descr");
+  const char *order = find_value(header, "fortran_order");
+  const char *shape = find_value(header, "shape");
+  if (descr && strncmp(descr, "'<f4'", 5) && strncmp(descr, "\"<f4\"", 5))
+    return fail(MISFIT, path, "dtype %.*s, the network needs '<f4' (little-endian float32)",
+                (int)strspn(descr, "'\"<>=|[(abcfimuMOSUV0123456789"), descr);
+  if (!descr || !order || !shape)
+    return fail(BAD_NPY, path, "the .npy header cannot be understood");
+  if (strncmp(order, "False", 5))
+    return fail(MISFIT, path, "Fortran order; save it in C order (numpy.ascontiguousarray)");
+  tensor found = {0};
+  shape_text found_text, want_text;
+  if (!parse_shape(shape, &found))
+    return fail(BAD_NPY, path, "the .npy header has no usable shape");
+  if (!same_shape(&found, want))
+    return fail(MISFIT, path, "shape %s, input %s of the network needs %s",
+                format_shape(&found, found_text), want->name, format_shape(want, want_text));
+  return true;
+}
+
+static bool read_npy(FILE *file, const char *path, const tensor *to) {
+  static char header[MAX_HEADER + 1];
+  unsigned char prefix[6] = {0}; /* version, then 2 or (from version 2) 4 bytes of length */
+  if (!read_exactly(file, path, BAD_NPY, prefix, 4, "the .npy header")) return false;
+  if (prefix[0] < 1 || prefix[0] > 3)
+    return fail(BAD_NPY, path, ".npy format %d is unknown; 1 to 3 are read", prefix[0]);
+  if (prefix[0] > 1 && !read_exactly(file, path, BAD_NPY, prefix + 4, 2, "the .npy header"))
+    return false;
+  if (prefix[4] || prefix[5])
+    return fail(BAD_NPY, path, "the .npy header is longer than %d", MAX_HEADER);
+  size_t length = prefix[2] | (size_t)prefix[3] << 8;
+  if (!read_exactly(file, path, BAD_NPY, header, length, "the .npy header")) return false;
+  header[length] = '\0';
+  return check_header(path, header, to) &&
+         read_exactly(file, path, BAD_NPY, to->data, to->count * sizeof(float), "the tensor") &&
+         expect_end(file, path, BAD_NPY, "tensor");
+}
+
+/* ---- Reading .ppm ---------------------------------------------------------------------------- */
+
+/* The next number of a PPM header, after blanks and comments; -1 if there is none. */
+static long read_number(FILE *file) {
+  int c = fgetc(file);
+  while (c == '#' || c == ' ' || (c >= '\t' && c <= '\r')) {
+    if (c == '#')
+      while (c != '\n' && c != EOF) c = fgetc(file);
+    c = fgetc(file);
+  }
+  if (c < '0' || c > '9') return -1;
+  long number = 0;
+  for (; c >= '0' && c <= '9' && number < 1000000; c = fgetc(file)) number = number * 10 + c - '0';
+  return number; /* and the one blank behind it is read */
+}
+
+static bool check_image(FILE *file, const char *path, const tensor *to) {
+  long width = read_number(file), height = read_number(file), maximum = read_number(file);
+  if (width < 0 || height < 0 || maximum < 0)
+    return fail(BAD_IMAGE, path, "the .ppm header cannot be understood");
+  shape_text text;
+  if (!is_image(to))
+    return fail(NO_IMAGE, path, "input %s of shape %s is no RGB image; give it a .npy", to->name,
+                format_shape(to, text));
+  if ((size_t)height != to->shape[1] || (size_t)width != to->shape[2])
+    return fail(MISFIT, path, "the image is %ldx%ld (width x height), the network needs %zux%zu",
+                width, height, to->shape[2], to->shape[1]);
+  if (maximum != 255)
+    return fail(BAD_IMAGE, path, "the largest value is %ld; only 255 is read", maximum);
+  return true;
+}
+
+/* Bytes 0..255 become -1..1, the preprocessing of the MobileNet papers' models. */
+static bool read_ppm(FILE *file, const char *path, const tensor *to) {
+  if (!check_image(file, path, to)) return false;
+  /* Read into the last quarter of the floats: from the front, no float reaches a byte unread. */
+  unsigned char *bytes = (unsigned char *)to->data + to->count * 3;
+  if (!read_exactly(file, path, BAD_IMAGE, bytes, to->count, "the image")) return false;
+  for (size_t i = 0; i < to->count; i++) to->data[i] = bytes[i] / 127.5f - 1.0f;
+  return expect_end(file, path, BAD_IMAGE, "image");
+}
+
+static bool read_input(const char *path, const tensor *to) {
+  char magic[6] = {0};
+  FILE *file = fopen(path, "rb");
+  if (!file) return fail(UNREADABLE, path, "%s", strerror(errno));
+  bool good = read_exactly(file, path, BAD_IMAGE, magic, 2, "any known format");
+  if (good && !memcmp(magic, "P6", 2)) {
+    good = read_ppm(file, path, to);
+  } else if (good) {
+    size_t rest = fread(magic + 2, 1, 4, file);
+    if (rest == 4 && !memcmp(magic, "\x93NUMPY", 6))
+      good = read_npy(file, path, to);
+    else
+      good = fail(BAD_IMAGE, path, "neither .npy nor .ppm (binary, \"P6\")");
+  }
+  fclose(file);
+  return good;
+}
