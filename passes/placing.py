@@ -1,8 +1,8 @@
 """Places buffers in one arena.
 
-Placing lifetimes in the least memory is NP-hard (dynamic storage allocation). We place greedily in
-several orders, each buffer in the tightest or the lowest gap that is free all its life, and keep
-the best; we stop where that equals the lower bound.
+Placing lifetimes in the least memory is NP-hard (dynamic storage allocation). We place greedily,
+one buffer after the other, in several orders; then the best order is varied at random, from a fixed
+seed, and kept where that is no worse. We stop where the arena is no larger than the lower bound.
 
 Of two buffers that are alive at one time, the one above begins at least `gap` bytes after the one
 below: its size, or less where the lower one is a result that may lie over the upper one.
@@ -10,20 +10,26 @@ below: its size, or less where the lower one is a result that may lie over the u
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
+from random import Random
+from typing import Literal
 
 from mbc.memory.bound import lower_bound
 from mbc.memory.needs import Buffer, Needs
 
-REORDERINGS = 30  # halves the plans that miss the bound; more help no further
+VARIATIONS = 1000  # a tenth of a second for a network; more help little
 
-Order = Callable[[Buffer], tuple[int, ...]]
 Placement = dict[Buffer, int]
+Order = Callable[[Buffer], tuple[int, ...]]
+Where = Literal["lowest", "tightest", "beside"]
 
+RULES: tuple[Where, ...] = ("tightest", "lowest", "beside")
 ORDERS: tuple[Order, ...] = (
     lambda b: (-b.bytes, b.first),
     lambda b: (b.first, -b.bytes),
+    lambda b: (b.first, b.last, -b.bytes),
     lambda b: (-b.last, -b.bytes),
     lambda b: (b.first - b.last, -b.bytes),
     lambda b: (-b.bytes * (b.last - b.first + 1), b.first),
@@ -33,75 +39,131 @@ ORDERS: tuple[Order, ...] = (
 
 def place(needs: Needs) -> tuple[Placement, int]:
     """Offsets for all buffers, and the bytes that they need."""
-    bound = lower_bound(needs)
-    best: Placement = {}
-    size: int | None = None
-    for placed in _Placer(needs).attempts():
-        if size is None or extent(placed) < size:
-            best, size = placed, extent(placed)
-        if size <= bound:
+    if not needs.buffers:
+        return {}, 0
+    bound, placer = lower_bound(needs), _Placer(needs)
+    best: _Plan | None = None
+    for recipe in placer.recipes():
+        plan = placer.follow(recipe)
+        if best is None or plan.bytes < best.bytes:
+            best = plan
+        if best.bytes <= bound:
             break
-    return best, size or 0
+    assert best is not None
+    best = placer.vary(best, bound)
+    return dict(zip(needs.buffers, best.offsets, strict=True)), best.bytes
 
 
-def extent(placed: Placement) -> int:
-    """The end of the last buffer."""
-    return max((offset + buffer.bytes for buffer, offset in placed.items()), default=0)
+@dataclass(frozen=True)
+class _Recipe:
+    """In which order to place buffers, by their numbers, and for each number where: in the lowest
+    gap, in the tightest, or, for a result, just before an operand that it may lie over."""
+
+    order: tuple[int, ...]
+    where: tuple[Where, ...]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    recipe: _Recipe
+    offsets: tuple[int, ...]
+    bytes: int
+
+
+@dataclass(frozen=True)
+class _Near:
+    """Another buffer that is alive at the same time: `below` is the gap that a buffer needs to it
+    if it lies below the other, `above` if it lies above."""
+
+    number: int
+    below: int
+    above: int
 
 
 class _Placer:
     def __init__(self, needs: Needs) -> None:
         self._buffers = needs.buffers
-        self._distances = {(o.result, o.operand): o.distance for o in needs.overlaps}
+        numbers = {buffer: number for number, buffer in enumerate(needs.buffers)}
+        self._distances = {
+            (numbers[o.result], numbers[o.operand]): o.distance for o in needs.overlaps
+        }
+        self._near = [self._neighbours(number) for number in range(len(needs.buffers))]
 
-    def attempts(self) -> Iterator[Placement]:
-        """Placements in every order; then of one the topmost buffer goes first, again and again."""
-        hugs = (False, True) if self._distances else (False,)
-        for order, tight, hug in product(ORDERS, (True, False), hugs):
-            yield self._greedily(sorted(self._buffers, key=order), tight, hug)
-        for order, tight, hug in product(ORDERS[:2], (True, False), hugs):
-            queue = sorted(self._buffers, key=order)
-            for _ in range(REORDERINGS if queue else 0):
-                placed = self._greedily(queue, tight, hug)
-                top = max(placed, key=lambda b: placed[b] + b.bytes)
-                queue = [top, *(b for b in queue if b is not top)]
-                yield placed
+    def _neighbours(self, number: int) -> list[_Near]:
+        buffer = self._buffers[number]
+        return [
+            _Near(
+                other,
+                self._distances.get((number, other), buffer.bytes),
+                self._distances.get((other, number), self._buffers[other].bytes),
+            )
+            for other in range(len(self._buffers))
+            if other != number and buffer.meets(self._buffers[other])
+        ]
 
-    def _greedily(self, buffers: Iterable[Buffer], tight: bool, hug: bool) -> Placement:
-        placed: Placement = {}
-        for buffer in buffers:
-            near = ((b, at) for b, at in placed.items() if b.meets(buffer))
-            barred = sorted(self._barred(buffer, b, at) for b, at in near)
-            beside = self._beside(buffer, placed) if hug else []
-            free = (at for at in beside if all(at <= low or at >= high for low, high in barred))
-            placed[buffer] = next(free, _free(barred, tight))
-        return placed
+    def recipes(self) -> Iterator[_Recipe]:
+        """The same rule for all buffers, in every order."""
+        numbers = range(len(self._buffers))
+        for order, where in product(ORDERS, RULES if self._distances else RULES[:2]):
+            ordered = sorted(numbers, key=lambda number: order(self._buffers[number]))
+            yield _Recipe(tuple(ordered), (where,) * len(numbers))
 
-    def _beside(self, buffer: Buffer, placed: Placement) -> list[int]:
-        """Just so far before an operand that is placed as the buffer, its result, may begin."""
-        found = (
-            placed[operand] - distance
-            for (result, operand), distance in self._distances.items()
-            if result is buffer and operand in placed
+    def follow(self, recipe: _Recipe) -> _Plan:
+        """Place all buffers."""
+        offsets: list[int | None] = [None] * len(self._buffers)
+        for number in recipe.order:
+            offsets[number] = self._offset(number, recipe.where[number], offsets)
+        found = tuple(offset or 0 for offset in offsets)
+        ends = (at + b.bytes for at, b in zip(found, self._buffers, strict=True))
+        return _Plan(recipe, found, max(ends))
+
+    def _offset(self, number: int, where: Where, offsets: Sequence[int | None]) -> int:
+        barred = sorted(
+            (at - near.below, at + near.above)
+            for near in self._near[number]
+            if (at := offsets[near.number]) is not None
         )
-        return [at for at in found if at >= 0]
+        if where != "beside":
+            return _free(barred, where == "tightest")
+        for (result, operand), distance in self._distances.items():
+            if result == number and (at := offsets[operand]) is not None:
+                start = at - distance
+                if start >= 0 and all(start <= low or start >= high for low, high in barred):
+                    return start
+        return _free(barred, tight=False)
 
-    def _barred(self, buffer: Buffer, other: Buffer, at: int) -> tuple[int, int]:
-        """Offsets between these two are barred for a buffer, with another one at `at`."""
-        return at - self._gap(buffer, other), at + self._gap(other, buffer)
+    def vary(self, plan: _Plan, bound: int) -> _Plan:
+        """The best of many plans, each a small change of the best so far."""
+        random = Random(0)
+        for _ in range(VARIATIONS):
+            if plan.bytes <= bound:
+                break
+            varied = self.follow(self._variation(plan, bound, random))
+            if varied.bytes <= plan.bytes:
+                plan = varied
+        return plan
 
-    def _gap(self, below: Buffer, above: Buffer) -> int:
-        return self._distances.get((below, above), below.bytes)
+    def _variation(self, plan: _Plan, bound: int, random: Random) -> _Recipe:
+        """Place a buffer earlier, mostly one that ends above the bound, and perhaps by another
+        rule."""
+        ends = [at + b.bytes for at, b in zip(plan.offsets, self._buffers, strict=True)]
+        high = [number for number, end in enumerate(ends) if end > bound]
+        number = random.choice(high if random.random() < 0.7 else range(len(ends)))
+        order = [other for other in plan.recipe.order if other != number]
+        order.insert(random.randint(0, plan.recipe.order.index(number)), number)
+        where = list(plan.recipe.where)
+        where[number] = random.choice((where[number], *RULES))
+        return _Recipe(tuple(order), tuple(where))
 
 
 def _free(barred: Sequence[tuple[int, int]], tight: bool) -> int:
-    """The lowest offset that no range bars; or that in the smallest range between them."""
-    ranges: list[tuple[int, int]] = []
+    """The lowest offset that no range bars; or that in the smallest gap between ranges."""
+    gaps: list[tuple[int, int]] = []
     start = 0
     for low, high in barred:
         if low >= start:
-            ranges.append((low - start, start))
+            gaps.append((low - start, start))
         start = max(start, high)
-    if not ranges:
+    if not gaps:
         return start
-    return min(ranges)[1] if tight else ranges[0][1]
+    return min(gaps)[1] if tight else gaps[0][1]
