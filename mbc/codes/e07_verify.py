@@ -26,7 +26,7 @@ CODES = {
         cause="A program that was verified died or reported an error. With SIGILL it holds an "
         "instruction that the CPU lacks: it was compiled for one with more features than the "
         "board has.",
-        example="mbc verify out/ --cpu cortex-a9   (compiled for cortex-a7, which has VFPv4)",
+        example="mbc verify out/ --cpu nehalem   (compiled for x86_64, which has AVX2)",
         cure="Compile for the CPU of the board: `--target rpi3`, or `--mcpu`.",
     ),
     "E0723": Code(

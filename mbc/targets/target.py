@@ -59,8 +59,11 @@ class Target:
 
     @property
     def page_bytes(self) -> int:
-        """Largest pages of the system's kernels: segments must not share one."""
-        return 16384 if self.system in ("android", "macos") else 4096
+        """Largest pages of the system's kernels, which segments must not share: on Arm, Linux may
+        be built for 4, 16 (as for Raspberry Pi 5) or 64 KB, Android for 4 or 16."""
+        if self.system == "linux":
+            return 4096 if self.family == "x86_64" else 65536
+        return 16384
 
     @property
     def reserves_x18(self) -> bool:

@@ -1,0 +1,374 @@
+"""`mbc verify`: what it accepts, and that it finds what is wrong with an output folder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import capstone
+import numpy as np
+import pytest
+from elftools.elf.elffile import ELFFile
+
+from mbc.backends.llvm.lower import lower
+from mbc.driver.emulation import choose_runner
+from mbc.driver.inspect import Inspection
+from mbc.driver.pipeline import compile_graph
+from mbc.driver.platforms import resolve, this_host
+from mbc.driver.request import Request, Silent
+from mbc.runtime import reference
+from mbc.runtime.abi import IoSpec
+from tests.e2e.support import Outcome, done, files_of, mbc
+
+KINDS = ("--emit", "exe,lib,so,header")
+HOST = {"x86_64": "x86_64", "aarch64": "arm64"}[this_host().machine]  # a target that runs here
+
+
+def build(network: Path, target: str, *options: str) -> Path:
+    """An output folder."""
+    done("compile", network, "--target", target, "-o", "out", *options)
+    return Path("out")
+
+
+def errors(outcome: Outcome) -> dict[str, float]:
+    """The worst error by artefact, from the table."""
+    rows = [line.split() for line in outcome.out.splitlines()[1:]]
+    return {row[0]: float(row[-1]) for row in rows if row[-2] == "output"}
+
+
+def edit_manifest(folder: Path, **changes: Any) -> None:
+    """The manifest with other values, and with the hashes of what is there now."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text()) | changes
+    manifest["files"] = {
+        name: hashlib.sha256((folder / name).read_bytes()).hexdigest() for name in manifest["files"]
+    }
+    path.write_text(json.dumps(manifest))
+
+
+# ---- what is right ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("placement", ["embed", "external"])
+def test_every_artefact_for_this_machine(tiny: Path, placement: str) -> None:
+    folder = build(tiny, HOST, *KINDS, "--weights-placement", placement)
+    outcome = done("verify", folder)
+    found = errors(outcome)
+    assert set(found) == {"tiny", "libtiny.a", "libtiny.so"}
+    assert all(error <= 1e-5 for error in found.values())
+    assert outcome.out.count("this machine") == 3
+    assert outcome.out.endswith("out: verified, every error is at most 0.0001\n")
+    before = files_of(folder)
+    assert (b"\0tiny.weights" in before["tiny"]) == (placement == "external")
+    done("verify", folder)
+    assert files_of(folder) == before
+
+
+def test_artefacts_for_another_machine_run_under_qemu(tiny: Path) -> None:
+    other = {"x86_64": "arm64", "arm64": "armv7"}[HOST]
+    folder = build(tiny, other, *KINDS)
+    outcome = done("verify", folder)
+    assert set(errors(outcome)) == {"tiny", "libtiny.a"}
+    assert "libtiny.so  not run" in outcome.out
+    assert "qemu-a" in outcome.out
+
+
+def test_as_another_cpu(tiny: Path) -> None:
+    folder = build(tiny, "arm64", "--emit", "exe")
+    assert "-cpu cortex-a72" in done("verify", folder, "--cpu", "rpi4").out
+    assert "-cpu cortex-a76" in done("verify", folder, "--cpu", "cortex-a78").out
+    assert "-cpu neoverse-n1" in done("verify", folder, "--cpu", "neoverse-n1").out
+    assert "-cpu cortex-a53" in done("verify", folder, "--emulate").out
+    wrong = mbc("verify", folder, "--cpu", "cortex-a77x")
+    assert (wrong.code, wrong.status) == ("E0502", 1)
+    assert "did you mean 'cortex-a77'?" in wrong.err
+
+
+def test_a_network_of_several_inputs_and_outputs(tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pair.py").write_text(PAIR)
+    folder = build(Path("pair.py"), HOST, *KINDS)
+    outcome = done("verify", folder)
+    rows = [line.split() for line in outcome.out.splitlines()[1:-1]]
+    assert [row[-2] for row in rows] == ["output0", "output1"] * 3
+
+
+PAIR = """
+from mbc.frontends.dsl import Net, Tensor, network
+
+@network
+def pair(nn: Net) -> tuple[Tensor, Tensor]:
+    a, b = nn.input(6, 6, 4), nn.input(6, 6, 4)
+    x = nn.relu(nn.conv(nn.add(a, b), 8, 3, padding="same"))
+    return x, nn.dense(nn.global_avg_pool(x), 5, name="fc")
+"""
+
+
+# ---- what is wrong ---------------------------------------------------------------------------
+
+
+def flip(path: Path, weights: bytes, at: int) -> None:
+    """Flip the top bit but one of the exponent of a float in the weights that a file holds."""
+    data = bytearray(path.read_bytes())
+    start = data.index(weights[:64])
+    data[start + at + 3] ^= 0x40
+    path.write_bytes(data)
+
+
+def packed_weights(network: Path, target: str) -> bytes:
+    """The blob that artefacts hold."""
+    request = Request(network, target=target)
+    compiled = compile_graph(request, Inspection(), Silent(), lambda _: None)
+    return lower(compiled.graph, compiled.target).weights
+
+
+def largest(weights: bytes) -> int:
+    """Byte offset of a float whose change shows: the largest."""
+    return 4 * int(np.argmax(np.abs(np.frombuffer(weights, np.float32))))
+
+
+@pytest.mark.parametrize("name", ["tiny", "libtiny.a", "libtiny.so"])
+def test_a_flipped_byte_in_the_weights(tiny: Path, name: str) -> None:
+    folder = build(tiny, HOST, *KINDS)
+    weights = packed_weights(tiny, HOST)
+    flip(folder / name, weights, largest(weights))
+    outcome = mbc("verify", folder)
+    assert (outcome.status, outcome.code) == (1, "E0720")
+    assert f"out/{name} is not the file of the manifest: SHA-256 " in outcome.err
+    edit_manifest(folder)  # whoever did it has seen to the hashes too
+    outcome = mbc("verify", folder)
+    assert (outcome.status, outcome.code) == (1, "E0721")
+    assert f"{name} computes something else: output has a relative error of " in outcome.err
+    assert errors(outcome)[name] > 1e-4
+    others = {other: error for other, error in errors(outcome).items() if other != name}
+    assert len(others) == 2
+    assert all(error < 1e-5 for error in others.values())
+
+
+def test_a_flipped_byte_in_external_weights(tiny: Path) -> None:
+    folder = build(tiny, HOST, *KINDS, "--weights-placement", "external")
+    weights = packed_weights(tiny, HOST)
+    flip(folder / "tiny.weights", weights, largest(weights))
+    edit_manifest(folder)
+    outcome = mbc("verify", folder)
+    assert (outcome.status, outcome.code) == (1, "E0721")
+    assert all(error > 1e-4 for error in errors(outcome).values())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (b"", "0 bytes, the weights of this program have "),
+        (b"longer", "bytes, the weights of this program have "),
+        (None, "No such file or directory"),
+    ],
+)
+def test_weights_of_another_program(tiny: Path, change: bytes | None, message: str) -> None:
+    folder = build(tiny, HOST, "--emit", "exe", "--weights-placement", "external")
+    path = folder / "tiny.weights"
+    if change is None:
+        path.rename(folder / "elsewhere")
+    else:
+        path.write_bytes((path.read_bytes() if change else b"") + change)
+        edit_manifest(folder)
+    outcome = mbc("verify", folder)
+    assert outcome.status == 1
+    assert outcome.code == ("E0720" if change is None else "E0722")
+    assert message in outcome.err
+    assert change is None or "error[E0725]: " in outcome.err
+
+
+def test_weights_of_another_build(tiny: Path) -> None:
+    folder = build(tiny, HOST, "--emit", "exe", "--weights-placement", "external")
+    other = ("--seed", "7", "--emit", "obj", "--weights-placement", "external")
+    done("compile", tiny, "--target", HOST, "-o", "other", *other)
+    (folder / "tiny.weights").write_bytes(Path("other/tiny.weights").read_bytes())
+    edit_manifest(folder)
+    outcome = mbc("verify", folder)
+    assert outcome.code == "E0722"
+    assert "error[E0725]: " in outcome.err
+    assert "the weights of another build, not of this program" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("target", "board"), [("armv7", "arm1176"), ("x86_64", "x86-64-v2"), ("x86_64", "Westmere")]
+)
+def test_a_cpu_with_fewer_features(tiny: Path, target: str, board: str) -> None:
+    """What a board would do: end the program at the first instruction that it lacks."""
+    folder = build(tiny, target, "--emit", "exe")
+    done("verify", folder, "--emulate")
+    outcome = mbc("verify", folder, "--cpu", board)
+    assert (outcome.status, outcome.code) == (1, "E0722")
+    assert "tiny uses an instruction that " in outcome.err
+    wanted = f"= help: it was compiled for {resolve(target).cpu} (target {target}); compile it for"
+    assert f"does not have (SIGILL)\n  {wanted}" in outcome.err
+
+
+SDOT = bytes.fromhex("2094824e")  # sdot v0.4s, v1.16b, v2.16b
+
+
+def test_an_executable_for_more_than_the_board_has(tiny: Path) -> None:
+    """An arm64 executable with one instruction of ARMv8.2 in a folder that says Cortex-A72."""
+    folder = build(tiny, "rpi4", "--emit", "exe,obj")
+    with (folder / "tiny.o").open("rb") as file:
+        text = ELFFile(file).get_section_by_name(".text")
+        assert text is not None
+        code = text.data()
+    decoder = capstone.Cs(capstone.CS_ARCH_ARM64, capstone.CS_MODE_ARM)
+    at = next(at for at, _, mnemonic, _ in decoder.disasm_lite(code, 0) if mnemonic == "fmla")
+    data = (folder / "tiny").read_bytes()
+    place = data.index(code[at - 16 : at + 16]) + 16
+    (folder / "tiny").write_bytes(data[:place] + SDOT + data[place + 4 :])
+    edit_manifest(folder)
+    outcome = mbc("verify", folder)
+    assert (outcome.status, outcome.code) == (1, "E0722")
+    assert "tiny uses an instruction that cortex-a72 does not have (SIGILL)" in outcome.err
+    assert mbc("verify", folder, "--cpu", "rpi5").code == "E0721"  # runs, and is wrong
+
+
+def test_a_manifest_that_claims_a_cpu_with_less(tiny: Path) -> None:
+    """An executable with AVX2 in a folder that says Nehalem."""
+    folder = build(tiny, "x86_64", "--emit", "exe")
+    edit_manifest(folder, cpu="nehalem")
+    outcome = mbc("verify", folder, "--emulate")
+    assert outcome.code == "E0722"
+    assert "uses an instruction that Nehalem does not have (SIGILL)" in outcome.err
+
+
+def test_a_manifest_that_claims_another_machine(tiny: Path) -> None:
+    folder = build(tiny, "arm64", "--emit", "exe,so")
+    edit_manifest(folder, triple="x86_64-unknown-linux-gnu", cpu="x86-64-v3")
+    outcome = mbc("verify", folder)
+    assert (outcome.status, outcome.code) == (1, "E0726")
+    wanted = "is for EM_AARCH64, 64 bit, little-endian, not for EM_X86_64, 64 bit, little-endian"
+    assert f"out/tiny {wanted}" in outcome.err
+    assert f"out/libtiny.so {wanted}" in outcome.err
+
+
+def test_a_library_for_another_system(tiny: Path) -> None:
+    folder = build(tiny, "arm64", "--emit", "exe,so")
+    edit_manifest(folder, triple="arm64-apple-macosx11.0.0")
+    outcome = mbc("verify", folder)
+    assert outcome.code == "E0726"
+    assert "is no 64-bit Mach-O file" in outcome.err
+
+
+def manifests() -> Iterator[tuple[str, Any]]:
+    """Manifests that do not describe their folder, and what is said of them."""
+    output = {"name": "output", "dtype": "f32"}
+    yield "E0720", {"outputs": [output | {"shape": [1, 11]}]}
+    yield "E0722", {"inputs": [{"name": "input", "dtype": "f32", "shape": [1, 8, 8, 3]}]}
+    yield "E0721", {"check": {"file": "tiny.check.npz", "seed": 1, "tolerance": 1e-4}}
+    yield "E0713", {"check": None}
+    yield "E0713", {"triple": "riscv64-unknown-linux-gnu"}
+    yield "E0713", {"inputs": [{"name": "input", "dtype": "f32", "shape": [1, -8, 8, 3]}]}
+    yield "E0713", {"inputs": "input"}
+    yield "E0713", {"name": "no identifier"}
+    yield "E0713", {"name": "../tiny"}
+    yield "E0713", {"arena_bytes": 7}
+    yield "E0713", {"features": None}
+    yield "E0724", {"name": "other"}
+
+
+@pytest.mark.parametrize(("code", "changes"), list(manifests()), ids=lambda value: str(value)[:40])
+def test_a_manifest_that_does_not_match(tiny: Path, code: str, changes: dict[str, Any]) -> None:
+    folder = build(tiny, HOST, "--emit", "exe")
+    edit_manifest(folder, **changes)
+    outcome = mbc("verify", folder)
+    assert (outcome.status, outcome.code) == (1, code), outcome.err
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"files": {}}', '{"a": ' * 5000])
+def test_no_manifest(tiny: Path, text: str) -> None:
+    Path("out").mkdir()
+    assert mbc("verify", "out").code == "E0701"
+    assert mbc("verify", "nowhere").code == "E0701"
+    Path("out/manifest.json").write_text(text)
+    assert mbc("verify", "out").code == "E0713"
+
+
+def test_a_manifest_that_leads_out_of_its_folder(tiny: Path) -> None:
+    folder = build(tiny, HOST, "--emit", "exe")
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"]["../tiny.py"] = hashlib.sha256(tiny.read_bytes()).hexdigest()
+    path.write_text(json.dumps(manifest))
+    assert mbc("verify", folder).code == "E0713"
+
+
+def test_a_file_that_is_missing(tiny: Path) -> None:
+    folder = build(tiny, HOST, "--emit", "exe,header")
+    (folder / "tiny.h").unlink()
+    (folder / "tiny.check.npz").write_bytes(b"PK")
+    outcome = mbc("verify", folder)
+    assert outcome.err.count("error[E0720]") == 2
+    assert "out/tiny.h cannot be read: No such file or directory" in outcome.err
+    (folder / "tiny.h").touch()
+    edit_manifest(folder)
+    outcome = mbc("verify", folder)
+    assert outcome.code == "E0720"
+    assert "tiny.check.npz does not hold the outputs" in outcome.err
+
+
+# ---- where nothing can run -------------------------------------------------------------------
+
+
+def test_no_qemu(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = build(tiny, "armv7", "--emit", "exe")
+    monkeypatch.setenv("PATH", "/nowhere")
+    outcome = mbc("verify", folder)
+    assert (outcome.status, outcome.code) == (1, "E0723")
+    assert "qemu-arm, which runs code for cortex-a7 here, is not installed" in outcome.err
+    assert "apt-get install qemu-user-static" in outcome.err
+
+
+def test_what_cannot_run_here(tiny: Path) -> None:
+    folder = build(tiny, "macos-arm64", "--emit", "exe,so")
+    outcome = mbc("verify", folder)
+    assert outcome.code == "E0724"
+    assert "programs for macOS run on a Mac only" in outcome.err
+    folder = build(tiny, "arm64-v8a", "--emit", "so")
+    assert "out holds nothing that can be run here" in mbc("verify", folder).err
+    folder = build(tiny, "arm64", "--emit", "obj,header")
+    assert mbc("verify", folder).code == "E0724"
+    folder = build(tiny, "x86_64-v4", "--emit", "exe")
+    assert "qemu has no AVX-512" in mbc("verify", folder, "--emulate").err
+
+
+def test_this_machine_runs_what_it_can() -> None:
+    assert choose_runner(resolve("native")).native
+    assert choose_runner(resolve(HOST)).native
+    assert not choose_runner(resolve(HOST), emulate=True).native
+    assert not choose_runner(resolve("armv7")).native
+    assert str(choose_runner(resolve("rk3588"))).endswith("-cpu cortex-a76") or HOST == "arm64"
+
+
+# ---- the reference ---------------------------------------------------------------------------
+
+
+def test_seeded_inputs_are_the_same_for_ever() -> None:
+    values = reference.uniform(4, 0)
+    assert values.dtype == np.float32
+    # the first numbers of SplitMix64 from the seed 0: E220A8397B1DCDAF, 6E789E6AA1B965F4, …
+    heads = (0xE220A8, 0x6E789E, 0x06C45D, 0xF88BB8)
+    assert values.tolist() == [head / 2**23 - 1 for head in heads]
+    specs = (IoSpec("a", (100, 100)), IoSpec("b", (100, 100)))
+    first, second = reference.seeded_inputs(specs, 0), reference.seeded_inputs(specs, 1)
+    for array in (*first.values(), *second.values()):
+        assert -1 <= array.min() < -0.999
+        assert 0.999 < array.max() < 1
+        assert abs(array.mean()) < 0.02
+    assert not np.array_equal(first["a"], first["b"])
+    assert not np.array_equal(first["a"], second["a"])
+
+
+def test_errors_are_relative_and_see_what_is_not_finite() -> None:
+    wanted = np.array([2.0, -4.0], np.float32)
+    assert reference.relative_error(wanted, wanted) == 0
+    assert reference.relative_error(wanted + 1, wanted) == 0.25
+    assert reference.relative_error(np.array([np.nan, 0], np.float32), wanted) == np.inf
+    assert reference.relative_error(np.zeros(3, np.float32), wanted) == np.inf
+    assert reference.relative_error(np.zeros(2, np.float32), np.zeros(2, np.float32)) == 0
