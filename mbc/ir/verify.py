@@ -143,9 +143,9 @@ def _output_problems(graph: Graph, defined: set[Value]) -> Iterator[Diagnostic]:
 
 def _placement_problems(graph: Graph, defined: set[Value]) -> Iterator[Diagnostic]:
     arena = graph.arena_bytes
-    for node in graph.topo():
-        if node.scratch is not None and not 0 <= node.scratch <= (arena or 0):
-            yield _at(node, "E0313", f"its scratch at {node.scratch} lies outside the arena")
+    for user in graph.topo():
+        if user.scratch is not None and not 0 <= user.scratch <= (arena or 0):
+            yield _at(user, "E0313", f"its scratch at {user.scratch} lies outside the arena")
     for value in sorted(defined, key=lambda value: value.offset or 0):
         if value.offset is None:
             continue
@@ -153,7 +153,7 @@ def _placement_problems(graph: Graph, defined: set[Value]) -> Iterator[Diagnosti
         if value.offset < 0 or (arena is not None and end > arena):
             limits = f"an arena of {arena} bytes" if arena is not None else "any arena"
             node = graph.producer(value)
-            where = node.locations[0] if node and node.locations else None
+            where = node.locations[0] if node is not None and node.locations else None
             yield Diagnostic("E0313", f"{value!r} at {value.offset} lies outside {limits}", where)
 
 

@@ -218,6 +218,14 @@ def test_the_arena() -> None:
     assert problems(graph) == ["E0313: %0: f32[1,4,4,8] at -4 lies outside any arena"]
 
 
+def test_scratch_lies_in_the_arena() -> None:
+    graph, (first, _) = chain()
+    graph.arena_bytes, first.scratch = 128, 128
+    verify(graph)
+    graph.arena_bytes = 64
+    assert problems(graph) == ["E0313: %0 = relu: its scratch at 128 lies outside the arena"]
+
+
 def test_all_problems_come_at_once() -> None:
     graph, (first, second) = chain()
     first.operands = ()
