@@ -32,6 +32,7 @@ Decisions: TypeAlias = npt.NDArray[np.intp]
 DEFAULT_BATCH = 40
 EMULATORS = {  # by the first word of the triple
     "aarch64": ("qemu-aarch64-static", "-cpu", "cortex-a53"),
+    "armv7a": ("qemu-arm-static", "-cpu", "cortex-a7"),
 }
 
 

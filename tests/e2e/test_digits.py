@@ -15,7 +15,7 @@ from tests.e2e.support import done
 
 BAR = 0.97  # accuracy that each network must reach
 BATCH = 120  # digits for one start of the emulator
-TARGETS = {"x86_64": False, "arm64": True}  # and whether it is emulated
+TARGETS = {"x86_64": False, "arm64": True, "armv7": True}  # and whether it is emulated
 MOST_BYTES = 300 * 1024
 
 
