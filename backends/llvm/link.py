@@ -277,8 +277,9 @@ def weights_object(
 
 def assemble(source: Path, out: Path, target: LinkTarget, toolchain: Toolchain) -> None:
     """Make an object of an assembly file, which lies in a scratch folder: zig runs there, for the
-    object names the source as seen from where zig runs."""
-    command = (*toolchain.compiler(target), "-c", str(source), "-o", str(out.absolute()))
+    object names the source as seen from where zig runs. Without -g0 those for a Mac name the
+    folder too."""
+    command = (*toolchain.compiler(target), "-g0", "-c", str(source), "-o", str(out.absolute()))
     call_tool(toolchain, command, source.parent)
 
 
