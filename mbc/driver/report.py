@@ -7,12 +7,13 @@ from mbc.driver.pipeline import Compiled
 from mbc.driver.request import Observer
 from mbc.ops.cost import bytes_moved_by_data_movement
 from mbc.report.layers import Report, layers
+from mbc.report.roofline import roofline
 
 
 def make_report(compiled: Compiled, observer: Observer) -> Report:
     """Sizes are those of the artefact; of a graph that was stopped before its memory plan the bytes
     of its constants, and no arena."""
-    source, graph = compiled.source, compiled.graph
+    source, graph, board = compiled.source, compiled.graph, compiled.target.board
     arena = 0
     weights = sum(constant.type.bytes for constant in graph.constants().values())
     if graph.arena_bytes is not None:
@@ -27,5 +28,6 @@ def make_report(compiled: Compiled, observer: Observer) -> Report:
         arena_bytes=arena,
         weights_bytes=weights,
         bytes_moved_by_data_movement=bytes_moved_by_data_movement(graph),
-        layers=layers(graph),
+        layers=(rows := layers(graph)),
+        roofline=roofline([(row.macs, row.bytes) for row in rows], board) if board else None,
     )

@@ -9,6 +9,7 @@ from typing import Any
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ops.cost import learned_params, node_cost, total_cost
 from mbc.ops.fused import Fused
+from mbc.report.roofline import Roofline
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,8 @@ class Layer:
 @dataclass(frozen=True)
 class Report:
     """A network's cost. `macs` and `params` are of the network as written, as papers count them;
-    `layers`, arena, weights and the bytes that are copied in a run are of the graph as compiled."""
+    `layers`, arena, weights and the bytes that are copied in a run are of the graph as compiled;
+    there is a roofline if the target is a board."""
 
     network: str
     parameters: dict[str, Any]
@@ -43,6 +45,7 @@ class Report:
     weights_bytes: int
     bytes_moved_by_data_movement: int
     layers: tuple[Layer, ...]
+    roofline: Roofline | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As `mbc report --json` prints it (docs/cli.md)."""

@@ -142,6 +142,22 @@ def test_report_takes_every_compile_flag(tiny: Path) -> None:
     assert data["weights_bytes"] >= 4 * data["params"]
 
 
+def test_report_on_a_board_has_its_roofline(tiny: Path) -> None:
+    data = json.loads(done("report", tiny, "--target", "rpi4", "--json").out)
+    roof = data["roofline"]
+    assert (roof["board"], roof["gflops"], roof["memory_gbs"]) == ("Raspberry Pi 4 Model B", 12, 8)
+    assert len(roof["layers"]) == len(data["layers"])
+    for layer, bound in zip(data["layers"], roof["layers"], strict=True):
+        compute, memory = layer["macs"] / 6e6, layer["bytes"] / 8e6
+        assert bound["ms"] == pytest.approx(max(compute, memory), abs=1e-4)
+        assert bound["bound"] == ("compute" if compute >= memory else "memory")
+    assert roof["ms"] == pytest.approx(sum(layer["ms"] for layer in roof["layers"]))
+    out = done("report", tiny, "--target", "rpi4").out
+    assert " least ms  bound" in out
+    assert "on Raspberry Pi 4 Model B, one core, at least " in out
+    assert json.loads(done("report", tiny, "--target", "arm64", "--json").out)["roofline"] is None
+
+
 def test_report_agrees_with_the_manifest(tiny: Path) -> None:
     data = json.loads(done("report", tiny, "--target", "arm64", "--json").out)
     words = ("--target", "arm64", "--emit", "header", "-o", "out", "--json")

@@ -120,7 +120,7 @@ def test_json_has_the_documented_keys() -> None:
     data = report.to_json()
     assert " ".join(data) == (
         "network parameters target macs params arena_bytes weights_bytes "
-        "bytes_moved_by_data_movement layers"
+        "bytes_moved_by_data_movement layers roofline"
     )
     layer = data["layers"][0]
     assert " ".join(layer) == "name op shape macs params bytes intensity location"

@@ -16,6 +16,7 @@ HELP = "list multiply-adds, parameters and bytes of a network, layer by layer"
 
 HEADERS = ("layer", "op", "shape", "M MACs", "%", "params", "KB", "FLOP/B")
 NUMBERS = (3, 4, 5, 6, 7)
+ROOF_HEADERS = ("least ms", "bound")
 
 
 def configure(parser: Parser) -> None:
@@ -40,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(report: Report) -> None:
     macs = [layer.macs for layer in report.layers]
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             layer.name,
             layer.op,
@@ -53,7 +54,11 @@ def _show(report: Report) -> None:
         )
         for layer, share in zip(report.layers, shares(macs), strict=True)
     ]
-    console.table(HEADERS, rows, right=NUMBERS)
+    roof = report.roofline
+    if roof is not None:
+        roofs = ((f"{layer.ms:.3f}", layer.bound) for layer in roof.layers)
+        rows = [(*row, *more) for row, more in zip(rows, roofs, strict=True)]
+    console.table(HEADERS + (ROOF_HEADERS if roof else ()), rows, right=(*NUMBERS, 8))
     settings = " ".join(f"{k}={str(v).lower()}" for k, v in report.parameters.items())
     console.result(f"\n{report.network} ({settings}) for {report.target}")
     console.result(
@@ -61,3 +66,8 @@ def _show(report: Report) -> None:
         f"arena {report.arena_bytes:,} bytes, weights {report.weights_bytes:,} bytes; "
         f"{report.bytes_moved_by_data_movement:,} bytes copied"
     )
+    if roof is not None:
+        console.result(
+            f"on {roof.board}, one core, at least {roof.ms:.1f} ms: {roof.gflops:.1f} GFLOP/s "
+            f"and {roof.memory_gbs:g} GB/s"
+        )
