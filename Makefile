@@ -3,10 +3,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types format clean python test-tools counts
+.PHONY: help venv demo test lint types format clean python test-tools counts bench
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
+THREADS ?= 1
+ROUNDS ?= 100
 COUNTS_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -47,7 +49,7 @@ python:
 	fi
 
 $(INSTALLED): pyproject.toml | python
-	@echo "creating .venv and installing into it (some 700 MB, once)"
+	@echo "creating .venv and installing into it (some 800 MB, once)"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --quiet --upgrade 'pip>=25.1' # the first with --group
 	@$(PIP) install --quiet --editable . --group dev
@@ -83,6 +85,16 @@ test: $(INSTALLED) test-tools ## run all tests, after installing what they need 
 
 counts: $(INSTALLED) test-tools ## count the arm64 instructions of whole networks (COUNTS_ARGS=...)
 	$(BIN)/python -m tests.counts.networks $(COUNTS_ARGS)
+
+# ncnn is left out: its converter brings PyTorch.
+bench: $(INSTALLED) ## time the examples in turns with other engines, which are installed (THREADS=1 ROUNDS=100)
+	@$(PIP) install --quiet --editable '.[bench]'
+	@for network in mobilenet_v1 mobilenet_v2 shufflenet_v1\ -Dgroups={1,2,3,4,8} shufflenet_v2; do \
+	  set -- $$network; \
+	  echo "$$@:"; \
+	  $(BIN)/mbc bench examples/$$1.py $${@:2} --threads $(THREADS) --rounds $(ROUNDS) \
+	    --vs onnxruntime,openvino,mnn; \
+	done
 
 lint: $(INSTALLED) ## check style and layout
 	$(BIN)/ruff check
