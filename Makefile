@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types format clean python test-tools counts bench
+.PHONY: help venv demo test lint types format clean python test-tools counts mca bench
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -95,6 +95,12 @@ bench: $(INSTALLED) ## time the examples in turns with other engines, which are 
 	  $(BIN)/mbc bench examples/$$1.py $${@:2} --threads $(THREADS) --rounds $(ROUNDS) \
 	    --vs onnxruntime,openvino,mnn; \
 	done
+
+mca: $(INSTALLED) ## predict the cycles of arm64 inner loops by LLVM's models of the CPUs
+	@if ! compgen -c llvm-mca- | grep -qE '(1[6-9]|[2-9][0-9])$$'; then \
+	  $(call apt_install,llvm-19,the models are in llvm-mca of LLVM 16 or later); \
+	fi
+	$(BIN)/python -m tests.counts.mca
 
 lint: $(INSTALLED) ## check style and layout
 	$(BIN)/ruff check

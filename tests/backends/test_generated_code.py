@@ -13,17 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from mbc.backends.llvm.backend import LlvmBackend
-from mbc.backends.llvm.codegen import emit_assembly
 from mbc.backends.llvm.isa import isa_of
-from mbc.backends.llvm.lower import lower
-from mbc.frontends.dsl import load_network
-from mbc.frontends.weights import initialise
-from mbc.passes.pipelines import O2
-from mbc.passmgr.manager import run_pipeline
-from mbc.passmgr.passes import PassContext
 from mbc.targets.target import Target
-from tests.backends.assembly import Routine, read_assembly
+from tests.backends.code_of_networks import NETWORKS, routines_of
 from tests.backends.code_rules import (
     is_gemm,
     is_k_loop,
@@ -31,7 +23,6 @@ from tests.backends.code_rules import (
     spills,
     violations,
 )
-from tests.e2e.support import EXAMPLES
 
 RECORD = Path(__file__).with_name("spills.json")
 TOLERANCE = 0.1
@@ -40,18 +31,6 @@ TARGETS = {
     "avx2": Target("x86_64", "x86_64-unknown-linux-gnu", "haswell", "avx2"),
     "neon": Target("arm64", "aarch64-unknown-linux-gnu", "cortex-a53", "neon"),
 }
-NETWORKS: Mapping[str, tuple[str, dict[str, str]]] = {
-    name: (name, {}) for name in ("mobilenet_v1", "mobilenet_v2", "shufflenet_v2")
-} | {f"shufflenet_v1-g{g}": ("shufflenet_v1", {"groups": str(g)}) for g in (1, 2, 3, 4, 8)}
-
-
-def routines_of(network: str, target: Target) -> list[Routine]:
-    """The functions of a network compiled for a target."""
-    file, parameters = NETWORKS[network]
-    graph = load_network(EXAMPLES / f"{file}.py", None).trace(parameters)
-    initialise(graph)
-    run_pipeline(graph, O2, PassContext(LlvmBackend(target)), [])
-    return list(read_assembly(emit_assembly(lower(graph, target))).values())
 
 
 def deviations(found: Mapping[str, int], recorded: Mapping[str, int]) -> dict[str, str]:
