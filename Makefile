@@ -59,6 +59,10 @@ demo: $(INSTALLED) ## compile MobileNetV1 for arm64 and for this machine, and sh
 	$(BIN)/mbc compile examples/mobilenet_v1.py --target arm64
 	$(BIN)/mbc compile examples/mobilenet_v1.py --target native
 	$(BIN)/mbc run examples/mobilenet_v1.py --input examples/images/cat.png --top 5
+	@echo; echo "Handwritten digits, read by three small networks trained on such (examples/digits):"
+	@for net in mobilenet_v1 mobilenet_v2 shufflenet_v1; do \
+	  $(BIN)/python examples/digits/classify.py $$net | head -n 2 || exit 1; \
+	done
 	@echo; echo "Made for arm64 boards:"; ls -l build/mobilenet_v1-arm64
 	@echo; echo "Made for this machine:"; ls -l build/mobilenet_v1-native
 	@echo; emulator=$$(command -v qemu-aarch64-static || true); \

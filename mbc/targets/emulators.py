@@ -1,8 +1,8 @@
 """Which qemu runs code for a target, and as which CPU: Debian's qemu-user 7.2 and later.
 
-qemu refuses the instructions that its CPU lacks, as the board would; one exception is known, VFMA on
-vectors, which it lets a Cortex-A9 have. Where it has not the very CPU, it is the nearest one, of the
-same extensions as far as our code could use them.
+qemu refuses the instructions that its CPU lacks, as the board would; one exception is known, VFMA
+on vectors, which it lets a Cortex-A9 have. Where it has not the very CPU, it is the nearest one, of
+the same extensions as far as our code could use them.
 """
 
 from __future__ import annotations
