@@ -35,7 +35,6 @@ CASES = (
     Case("no such example", "mbc new mobilenet_v9.py"),
     Case("no such code", "mbc explain E9999"),
     Case("a target to set up", "mbc setup arm46"),
-    Case("several threads", "mbc bench tiny.py --threads 4", status=2),
     Case("no rounds", "mbc bench tiny.py --rounds 0", status=2),
     Case("a preset", "mbc run tiny.py --input x.png --preprocess toch", status=2),
     Case("a standard deviation of 0", "mbc run tiny.py --input x.png --std 0", status=2),
