@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+from mbc.backends.llvm.backend import LlvmBackend
+from mbc.diag import error
 from mbc.driver.build import lower_graph
 from mbc.driver.pipeline import Compiled
 from mbc.driver.request import Observer
+from mbc.memory.facts import Facts
 from mbc.ops.cost import bytes_moved_by_data_movement
 from mbc.report.layers import Report, layers
+from mbc.report.memory import Memory, memory_of
 from mbc.report.roofline import roofline
+
+
+def make_memory_report(compiled: Compiled, observer: Observer) -> Memory:
+    """What lies in the arena. Raises E0106 if the memory of the graph is not planned."""
+    if compiled.graph.arena_bytes is None:
+        raise error("E0106", "--memory reports on a memory plan, and here is none", helps=[PLANS])
+    spec = lower_graph(compiled, observer).spec
+    facts = Facts(LlvmBackend(compiled.target))
+    return memory_of(compiled.graph, facts, spec.shared_bytes, spec.scratch_bytes)
+
+
+PLANS = "the stage plan makes it: --stop-after plan, or a later one"
 
 
 def make_report(compiled: Compiled, observer: Observer) -> Report:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import argparse
 import json
+from pathlib import Path
 
 from mbc.cli import console
 from mbc.cli.options import add_pipeline, add_source, add_target, inspection, request
 from mbc.cli.usage import Parser
-from mbc.driver.pipeline import compile_graph
-from mbc.driver.report import make_report
+from mbc.diag import error
+from mbc.driver.output import write_bytes
+from mbc.driver.pipeline import Compiled, compile_graph
+from mbc.driver.report import make_memory_report, make_report
 from mbc.report.layers import Report, shares
+from mbc.report.memory import Memory
+from mbc.report.plot import draw_arena
 
 HELP = "list multiply-adds, parameters and bytes of a network, layer by layer"
 
 HEADERS = ("layer", "op", "shape", "M MACs", "%", "params", "KB", "FLOP/B")
 NUMBERS = (3, 4, 5, 6, 7)
 ROOF_HEADERS = ("least ms", "bound")
+MEMORY_HEADERS = ("value", "layers", "bytes", "first", "last", "offset", "peak")
 
 
 def configure(parser: Parser) -> None:
@@ -25,18 +31,69 @@ def configure(parser: Parser) -> None:
     add_target(parser)
     add_pipeline(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.add_argument(
+        "--memory", action="store_true", help="list what lies in the arena, from when to when"
+    )
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.png", help="draw the arena too (goes with --memory)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Compile as far as asked, and print."""
+    if args.plot is not None and not args.memory:
+        raise error("E0106", "--plot draws the arena, so it goes with --memory")
     observer = console.NoProgress()
     compiled = compile_graph(request(args), inspection(args), observer, observer.note)
+    if args.memory:
+        return _run_memory(args, compiled)
     report = make_report(compiled, observer)
     if args.json:
         console.result(json.dumps(report.to_json(), indent=2))
     else:
         _show(report)
     return 0
+
+
+def _run_memory(args: argparse.Namespace, compiled: Compiled) -> int:
+    memory = make_memory_report(compiled, console.NoProgress())
+    source = compiled.source
+    if args.json:
+        head = {"network": source.network, "parameters": source.parameters}
+        head |= {"target": compiled.target.name}
+        console.result(json.dumps(head | memory.to_json(), indent=2))
+    else:
+        _show_memory(memory, f"{source.network} for {compiled.target.name}")
+    if args.plot is not None:
+        write_bytes(args.plot, draw_arena(memory, f"{source.network} for {compiled.target.name}"))
+    return 0
+
+
+def _show_memory(memory: Memory, title: str) -> None:
+    rows = [
+        (
+            holding.name,
+            " ".join(dict.fromkeys(holding.layers)),
+            f"{holding.bytes:,}",
+            str(holding.first),
+            str(min(holding.last, len(memory.steps) - 1)),
+            f"{holding.offset:,}",
+            "*" if holding.at_peak else "",
+        )
+        for holding in sorted(memory.holdings, key=lambda holding: holding.first)
+    ]
+    console.table(MEMORY_HEADERS, rows, right=(2, 3, 4, 5))
+    console.result(f"\n{title}: arena {memory.arena_bytes:,} bytes on one thread")
+    if memory.steps:
+        peak = memory.steps[memory.peak]
+        console.result(
+            f"* alive at step {memory.peak}, {peak.op} {peak.layer}, which needs most: "
+            f"{memory.bound_bytes:,} bytes, and no plan less"
+        )
+    console.result(
+        f"several threads share {memory.shared_bytes:,} bytes and need "
+        f"{memory.scratch_bytes:,} each"
+    )
 
 
 def _show(report: Report) -> None:
