@@ -17,7 +17,6 @@ from tests.backends.kernel_check import equal, host_target
 from tests.exact import bind_exact, exact_inputs
 from tests.example_networks import EXAMPLE_NETWORKS, Example
 
-
 EVERYDAY = ("groups3-scale0.5", "groups8", "v2-scale1.0", "mobilenet")
 
 
