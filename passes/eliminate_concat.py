@@ -31,6 +31,8 @@ from mbc.passmgr.rewrite import ConstantMaker, candidate, name_of, operand_at, w
 
 RESIDUAL = 3
 
+New = tuple[Op, list[Operand | None]]
+
 
 @dataclass(frozen=True)
 class EliminateConcat:
@@ -43,22 +45,42 @@ class EliminateConcat:
         """Remove every concat that its readers can do without."""
         result = PassResult()
         constants = ConstantMaker(graph)
-        for node in graph.topo():
-            _visit(graph, context, node, constants, result)
+        refusals = PassResult()
+        while _move_some(graph, context, constants, result, refusals):
+            refusals = PassResult()  # what moved may have come behind another concat
+        result.remarks += refusals.remarks
         remove_moves(graph, context, Concat, result)
         return result
 
 
-def _visit(
-    graph: Graph, context: PassContext, node: Node, constants: ConstantMaker, result: PassResult
-) -> None:
-    chain = _moves_before(graph, node)
-    if not chain or not isinstance(chain[0].op, Concat) or _is_gathered(context, node, chain[0]):
-        return
-    new = list(_parts(node, chain, constants))
-    if refusal := _refusal(graph, context, node, chain, new):
-        result.note(f"not moved: {name_of(node)} before {name_of(chain[0])}: {refusal}", node)
-        return
+def _move_some(
+    graph: Graph,
+    context: PassContext,
+    constants: ConstantMaker,
+    result: PassResult,
+    refusals: PassResult,
+) -> bool:
+    """Move what is behind a concat before it; whether there was anything."""
+    moved = False
+    for node in graph.topo():
+        chain = _moves_before(graph, node)
+        if not chain or not isinstance(chain[0].op, Concat):
+            continue
+        if _is_gathered(context, node, chain[0]):
+            continue
+        pair = f"{node.op.mnemonic} {name_of(node)} before {name_of(chain[0])}"
+        new = list(_parts(node, chain, constants))
+        if refusal := _refusal(graph, context, chain, new):
+            refusals.note(f"not moved: {pair}: {refusal}", node)
+        else:
+            _move(graph, node, chain, new)
+            result.did(f"moved: {pair}", node)
+            moved = True
+    return moved
+
+
+def _move(graph: Graph, node: Node, chain: list[Node], new: list[New]) -> None:
+    """Put the op on each part, the concat and the shuffles after it where they all were."""
     values = [graph.add(op, o, locations=node.locations, before=node).result for op, o in new]
     for move in chain:
         moved = graph.add(move.op, values, locations=move.locations, before=node)
@@ -67,7 +89,6 @@ def _visit(
     graph.replace_uses(node.result, values[0])
     for dead in (node, *reversed(chain)):
         graph.erase(dead)
-    result.did(f"moved: {node.op.mnemonic} {name_of(node)} before {name_of(chain[0])}", node)
 
 
 def _moves_before(graph: Graph, node: Node) -> list[Node]:
@@ -99,9 +120,6 @@ def _is_gathered(context: PassContext, node: Node, concat: Node) -> bool:
     return bool(context.backend.supports(candidate(node.op, [whole, *node.operands[1:]])))
 
 
-New = tuple[Op, list[Operand | None]]
-
-
 def _parts(node: Node, chain: list[Node], constants: ConstantMaker) -> Iterator[New]:
     """The op on each part of the concat, with that part's share of the constants."""
     order = ChannelMap.identity(node.view(0).type.channels)
@@ -129,9 +147,7 @@ def _share(
     return constants.derive(f"{operand.name}.part", type, [operand], Reindex(channels))
 
 
-def _refusal(
-    graph: Graph, context: PassContext, node: Node, chain: list[Node], new: list[New]
-) -> str:
+def _refusal(graph: Graph, context: PassContext, chain: list[Node], new: list[New]) -> str:
     for move in chain:
         if shared := why_shared(graph, move.result):
             return f"{name_of(move)} {shared}"

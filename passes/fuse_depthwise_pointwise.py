@@ -32,24 +32,27 @@ class FuseDepthwisePointwise:
     def run(self, graph: Graph, context: PassContext) -> PassResult:
         """Fuse every pair that qualifies."""
         result = PassResult()
+        gone: set[Node] = set()
         for node in graph.topo():
-            if is_depthwise_node(node):
-                self._visit(graph, context, node, result)
+            if node not in gone and is_depthwise_node(node):
+                gone.update(self._visit(graph, context, node, result))
         return result
 
     def _visit(
         self, graph: Graph, context: PassContext, depthwise: Node, result: PassResult
-    ) -> None:
+    ) -> list[Node]:
+        """The nodes that became one."""
         pointwise, refusal = follower(graph, depthwise, "pointwise", is_pointwise_node)
         if pointwise is None:
             result.note(f"not fused: {refusal}", depthwise)
-            return
+            return []
         pair = [depthwise, pointwise]
         fused = fused_chain("dw_pw", pair)
-        gain, refusal = judge(context, self.mode, cycles(context, pair), fused)
+        gain, refusal = judge(graph, context, self.mode, cycles(context, pair), pair, fused)
         if refusal:
             result.note(f"not fused: {name_of(depthwise)}: {refusal}", depthwise)
-            return
+            return []
         names = f"{name_of(depthwise)} and {name_of(pointwise)}"
         merge(graph, pair, fused.op, fused.operands)
         result.did(f"fused: {names}, predicted {gain}", depthwise)
+        return pair

@@ -35,26 +35,29 @@ class FuseInvertedResidual:
     def run(self, graph: Graph, context: PassContext) -> PassResult:
         """Fuse every block that qualifies."""
         result = PassResult()
+        gone: set[Node] = set()
         for node in graph.topo():
-            if is_depthwise_node(node):
-                self._visit(graph, context, node, result)
+            if node not in gone and is_depthwise_node(node):
+                gone.update(self._visit(graph, context, node, result))
         return result
 
     def _visit(
         self, graph: Graph, context: PassContext, depthwise: Node, result: PassResult
-    ) -> None:
+    ) -> list[Node]:
+        """The nodes that became one."""
         block, refusal = _block(graph, depthwise)
         if refusal:
             result.note(f"not fused: {refusal}", depthwise)
-            return
+            return []
         fused = fused_chain("inverted_residual", block)
-        gain, refusal = judge(context, self.mode, _apart(context, block), fused)
+        gain, refusal = judge(graph, context, self.mode, _apart(context, block), block, fused)
         if refusal:
             result.note(f"not fused: {name_of(depthwise)}: {refusal}", depthwise)
-            return
+            return []
         expand, middle, project = map(name_of, block)
         merge(graph, block, fused.op, fused.operands)
         result.did(f"fused: {expand}, {middle} and {project}, predicted {gain}", depthwise)
+        return block
 
 
 def _block(graph: Graph, depthwise: Node) -> tuple[list[Node], str]:

@@ -61,7 +61,9 @@ O0 = Pipeline((IMPORT, Stage("canonicalize", ()), Stage("fuse", ()), PLAN))
 O1 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", (FoldBatchNorm(), FuseActivation())), PLAN))
 O2 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", FUSE), PLAN))
 O3 = O2
-O2_MEMORY = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", (*FUSE, FuseRows())), PLAN))
+O2_MEMORY = Pipeline(
+    (IMPORT, CANONICALIZE, Stage("fuse", (*FUSE, MaterializeViews(), FuseRows())), PLAN)
+)
 
 LEVELS: tuple[Pipeline, ...] = (O0, O1, O2, O3)
 """The pipeline of each optimisation level, -O0 to -O3."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from mbc.diag import MbcError
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import Value
 from mbc.memory.bound import live_bytes
@@ -96,11 +97,19 @@ class _Search:
         needed = live_bytes(self._needs(steps))
         found: list[tuple[Peak, float, Step | None]] = []
         for run in self._runs(steps, needed.index(max(needed)) if needed else 0):
-            if step := self._stream(run):
-                peak = _peak(live_bytes(self._needs(joined(steps, step))))
+            step = self._stream(run)
+            peak = self._peak_with(steps, step) if step else None
+            if step and peak:
                 found.append((peak, self._time(step) - sum(map(self._time, run)), step))
         peak, _, step = min(found, key=lambda f: f[:2], default=(_peak(needed), 0.0, None))
         return step if peak < _peak(needed) else None
+
+    def _peak_with(self, steps: Steps, new: Step) -> Peak | None:
+        """None if values that the new step must find side by side have other neighbours."""
+        try:
+            return _peak(live_bytes(self._needs(joined(steps, new))))
+        except MbcError:
+            return None
 
     def _needs(self, steps: Steps) -> Needs:
         return needs([step.node for step in steps], self._graph, self._facts)

@@ -78,9 +78,10 @@ def builder_of(node: Node) -> Builder:
     """The kernel family of a node."""
     if not isinstance(node.op, Conv2d):
         return BUILDERS[type(node.op)]
-    if is_depthwise(node.op, present(node.operand_types[1])) and not _residual(node):
-        return build_window
-    return build_pointwise if is_gemm_rows(node) else build_patch_conv
+    if is_gemm_rows(node):  # depthwise ones too: only a GEMM reads any view
+        return build_pointwise
+    depthwise = is_depthwise(node.op, present(node.operand_types[1]))
+    return build_window if depthwise and not _residual(node) else build_patch_conv
 
 
 def _residual(node: Node) -> bool:

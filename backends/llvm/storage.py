@@ -57,11 +57,9 @@ def _stored(view: ChannelView) -> ChannelView:
 
 
 def _neighbours(values: Sequence[Value]) -> Iterator[list[Value]]:
-    """The values in chains of neighbours, each beginning where the one before it ends."""
-    sharing = [v for v in values if v.place is not None and v.place.pitch is not None]
-    yield from ([value] for value in values if value not in sharing)
+    """The values in chains of neighbours, each beginning where the one read before it ends."""
     chain: list[Value] = []
-    for value in sorted(sharing, key=lambda value: value.offset or 0):
+    for value in values:
         if chain and not _follows(chain[-1], value):
             yield chain
             chain = []
@@ -71,7 +69,7 @@ def _neighbours(values: Sequence[Value]) -> Iterator[list[Value]]:
 
 
 def _follows(before: Value, after: Value) -> bool:
-    if before.place is None or after.place is None:
+    if before.place is None or after.place is None or before.place.pitch is None:
         return False
     end = before.place.offset + before.type.dtype.bytes * before.type.channels
     same = before.type.shape[:-1] == after.type.shape[:-1]

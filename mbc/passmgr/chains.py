@@ -15,6 +15,7 @@ from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, is_depthwise, is_pointwise
 from mbc.passmgr.passes import PassContext
 from mbc.passmgr.rewrite import candidate, name_of, operand_at, why_shared
+from mbc.passmgr.sharing import SharedPixels
 
 RESIDUAL = 3
 
@@ -115,13 +116,17 @@ class _Body:
         return ChannelView.of(self._graph.add_input(fresh, view.type))
 
 
-def judge(context: PassContext, mode: Mode, apart: float, fused: Node) -> tuple[str, str]:
-    """The predicted change of time, "-7.0 %", against `apart` cycles, and the reason not to fuse,
-    if there is one."""
+def judge(
+    graph: Graph, context: PassContext, mode: Mode, apart: float, nodes: Sequence[Node], fused: Node
+) -> tuple[str, str]:
+    """The predicted change of time, "-7.0 %", where `nodes` that take `apart` cycles become one,
+    and the reason not to fuse, if there is one."""
     if mode == "never":
         return "", "mode=never"
     if not (support := context.backend.supports(fused)):
         return "", f"the backend refuses: {support.reason}"
+    if crowded := SharedPixels.of(graph, context.backend, besides=nodes).refusal(fused):
+        return "", crowded
     together = context.backend.predict(fused).cycles
     gain = f"{100 * (together / apart - 1):+.1f} %"
     if mode == "auto" and together >= apart:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op
 from mbc.ir.permute import Reindex
-from mbc.ir.views import Value
+from mbc.ir.views import ChannelView, Value
 from mbc.ops.move import Concat
 from mbc.passmgr.orders import Way
 from mbc.passmgr.passes import PassContext, PassResult
@@ -69,10 +69,11 @@ class _Edit:
             operands = [self._operand(slot, o, way) for slot, o in enumerate(way.operands)]
             self.graph.set_operands(node, operands)
         self.graph.set_outputs(self.plan.outputs)
+        copies: dict[Value, ChannelView] = {}  # a part of a split may be split again
         for node in gone:
             for value in node.results:
                 if value in self.plan.kept:
-                    self._copy(node, value)
+                    copies[value] = self._copy(node, value, copies)
         for node in reversed(gone):
             self.graph.erase(node)
 
@@ -85,9 +86,10 @@ class _Edit:
     def _derived(self, constant: Constant, new: Reindex) -> Constant:
         return self.constants.derive(f"{constant.name}.permuted", constant.type, [constant], new)
 
-    def _copy(self, split: Node, part: Value) -> None:
+    def _copy(self, split: Node, part: Value, copies: dict[Value, ChannelView]) -> ChannelView:
         """The one part of a split that has to be a value."""
-        view = self.plan.parts[part]
+        view = self.plan.parts[part].substitute(copies)
         new = self.graph.add(Concat(), [view], locations=split.locations, before=split)
         self.graph.replace_uses(part, new.result)
         new.result.name = part.name
+        return ChannelView.of(new.result)

@@ -14,6 +14,7 @@ import pytest
 
 from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.llvm.jit import JitNet
+from mbc.backends.llvm.lower import lower
 from mbc.driver.build import lower_graph
 from mbc.driver.inspect import Inspection
 from mbc.driver.pipeline import Compiled, compile_graph
@@ -26,6 +27,7 @@ from mbc.passes.pipelines import DEFAULT_LEVEL, GOALS, Goal
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext
 from mbc.report.memory import memory_of
+from mbc.runtime.pool import Pool
 from tests.e2e.support import EXAMPLES, done, mbc, relative_error
 
 Params = Mapping[str, int | float | bool]
@@ -236,6 +238,23 @@ def check_run(net: str, params: Params, goal: Goal) -> None:
 @pytest.mark.parametrize(("net", "params"), NETWORKS, ids=IDS)
 def test_networks_run_in_exactly_their_memory(net: str, params: Params, goal: Goal) -> None:
     check_run(net, {**params, "resolution": 96}, goal)
+
+
+@pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("goal", GOAL_NAMES)
+@pytest.mark.parametrize("net", ["mobilenet_v1", "mobilenet_v2"])
+def test_threads_do_not_meet(net: str, goal: Goal, shared: bool) -> None:
+    """They have a plan of their own, or work one after the other where results overlap."""
+    made = compiled(net, {"softmax": False, "resolution": 96}, goal)
+    lowered = lower(made.graph, made.target, made.shared if shared else None)
+    assert shared == (not any(kernel.ordered for kernel in lowered.kernels))
+    (value,) = made.graph.inputs
+    inputs = {value.name: np.random.default_rng(0).standard_normal(value.type.shape, np.float32)}
+    (expected,) = JitNet(lowered)(inputs).values()
+    crowd = JitNet(lowered, Pool(3))
+    for _ in range(5):
+        (found,) = crowd(inputs).values()
+        np.testing.assert_array_equal(found, expected)
 
 
 @pytest.mark.slow

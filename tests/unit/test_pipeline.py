@@ -186,7 +186,8 @@ def test_every_pass_runs_at_the_default_level() -> None:
 def test_what_is_optimized_for_memory_is_optimized_for_speed_first() -> None:
     for level, pipeline in GOALS["memory"].items():
         names = [instance.name for _, instance in pipeline.all_passes()]
-        names.remove("fuse-rows")
+        rows = names.index("fuse-rows")
+        del names[rows - 1 : rows + 1]  # it needs views that the planner can place
         assert names == [instance.name for _, instance in GOALS["speed"][level].all_passes()]
 
 

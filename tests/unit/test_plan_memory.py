@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -24,8 +24,23 @@ from tests.fake_backend import FakeBackend
 CHANNELS = (1, 3, 8, 17, 40)
 IMAGE = TensorType((1, 5, 5, 8))
 
+
+@dataclass(frozen=True)
+class Backend(FakeBackend):
+    """What a node reads at its first slot it may overlap more than what it reads at its second."""
+
+    stubborn: bool = False
+
+    def overlap_bytes(self, node: Node, slot: int) -> int | None:
+        distance = super().overlap_bytes(node, slot)
+        if distance is None or (slot and self.stubborn):
+            return None
+        return distance * (slot + 1)
+
+
 BACKENDS = st.builds(
-    FakeBackend,
+    Backend,
+    stubborn=st.booleans(),
     alias=st.booleans(),
     overlap=st.sampled_from([None, 0, 1, 64, 100, 700, 10**6]),
     scratch=st.sampled_from([0, 50, 3000]),
