@@ -7,8 +7,9 @@ from mbc.codes.code import Code
 CODES = {
     "E0610": Code(
         title="an optional package is not installed",
-        cause="`mbc export` needs the Python package onnx, and `mbc bench --vs` needs the engines "
-        "that it names. mbc itself does without them, so they come as extras.",
+        cause="`mbc export` needs the Python package onnx, `mbc bench --vs` needs the engines "
+        "that it names, and `--backend tvm` needs TVM. mbc itself does without them, so they come "
+        "as extras.",
         example="mbc export mobilenet_v1.py --format onnx",
         cure="The message says what to install, such as `pip install 'mbc[onnx]'`.",
     ),
@@ -26,5 +27,13 @@ CODES = {
         example="mbc bench net.py --weights broken.safetensors --vs openvino",
         cure="Look for NaN or huge values in the weights. `mbc run --backend oracle` says whether "
         "mbc is right; if it is not, please report the network.",
+    ),
+    "E0613": Code(
+        title="versions of TVM that do not go together",
+        cause="`--backend tvm` is made for one release of apache-tvm and the releases of "
+        "apache-tvm-ffi that share its structures in memory. pip takes the newest apache-tvm-ffi "
+        "unless it is told not to, and with that TVM crashes in the middle of its work.",
+        example="pip install --upgrade apache-tvm-ffi; mbc run net.py --backend tvm",
+        cure="`pip install --force-reinstall 'mbc[tvm]'` installs the right pair.",
     ),
 }

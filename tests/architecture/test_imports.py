@@ -52,7 +52,9 @@ OWNERS = {
     "onnx": "mbc.frontends.onnx",
     "onnxruntime": "mbc.engines",
     "openvino": "mbc.engines",
+    "pyopencl": "mbc.backends.tvm",
     "tvm": "mbc.backends.tvm",
+    "tvm_ffi": "mbc.backends.tvm",
 }
 
 
@@ -152,6 +154,13 @@ def test_the_walk_sees_the_linked_folders() -> None:
         ("mbc.ir.views", "import networkx as nx", "only mbc.ir.graph may import networkx"),
         ("mbc.passes.fuse", "import llvmlite.ir", "only mbc.backends.llvm may import llvmlite"),
         ("mbc.backends.llvm.jit", "import llvmlite.binding", None),
+        ("mbc.backends.llvm.jit", "import tvm", "only mbc.backends.tvm may import tvm"),
+        (
+            "mbc.driver.net",
+            "f('tvm')\noptional_module('tvm_ffi', 'tvm')",
+            "only mbc.backends.tvm may import tvm_ffi",
+        ),
+        ("mbc.backends.tvm.require", "optional_module('tvm', 'tvm')", None),
         ("mbc.ops.linear", "from mbc.ir import Graph", None),
         ("mbc.ops.linear", "from mbc import ir, diag", None),
         ("mbc.ir.graph", "from mbc.ir import text", "mbc.ir.text is above mbc.ir"),
