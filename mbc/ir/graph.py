@@ -104,6 +104,7 @@ class Graph:
         self.arena_bytes: int | None = None
         self._graph: nx.MultiDiGraph[Value | Node] = nx.MultiDiGraph()
         self._program: list[Node] = []
+        self._order: tuple[Node, ...] | None = None  # of topo(), until the next edit
         self._names = 0
 
     # building and editing
@@ -131,6 +132,7 @@ class Graph:
         index = len(self._program) if before is None else self._program.index(before)
         self._program.insert(index, node)
         self._graph.add_node(node)
+        self._order = None
         self._connect_operands(node)
         for result in results:
             self._graph.add_edge(node, result)
@@ -154,6 +156,7 @@ class Graph:
                 [(value, node)] * self._graph.number_of_edges(value, node)
             )
         node.operands = tuple(operands)
+        self._order = None
         self._connect_operands(node)
 
     def replace_uses(self, value: Value, by: ChannelView | Value) -> None:
@@ -176,6 +179,7 @@ class Graph:
                 raise ValueError(f"cannot erase {node!r}: %{result.name} is used")
         self._graph.remove_nodes_from([node, *node.results])
         self._program.remove(node)
+        self._order = None
 
     def replace(
         self,
@@ -233,11 +237,16 @@ class Graph:
 
     def topo(self) -> list[Node]:
         """The nodes in dependency order; program order where that is free."""
+        if self._order is None:
+            self._order = self._sorted()
+        return list(self._order)
+
+    def _sorted(self) -> tuple[Node, ...]:
         position = {node: i for i, node in enumerate(self._program)}
         order = nx.lexicographical_topological_sort(
             self._graph, key=lambda item: position.get(item, -1)
         )
-        return [item for item in order if isinstance(item, Node)]
+        return tuple(item for item in order if isinstance(item, Node))
 
     def is_acyclic(self) -> bool:
         """Whether no value depends on itself."""

@@ -229,6 +229,8 @@ class ChannelView:
         """This view with values replaced by views of the same channel count."""
         if not any(segment.value in replacements for segment in self.segments):
             return self
+        if self.is_plain:
+            return replacements[self.value]
         return ChannelView.from_channels(
             [
                 replacements[value].channels[c] if value in replacements else (value, c)

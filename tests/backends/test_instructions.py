@@ -13,7 +13,7 @@ from elftools.elf.elffile import ELFFile
 
 from mbc.driver.platforms import resolve
 from mbc.targets.conformance import Contract, problems
-from mbc.targets.conformance.extensions import extensions
+from mbc.targets.conformance.extensions import disassembler, extensions
 from mbc.targets.features import CPU_FEATURES, closure, features_of
 from tests.backends.wrong_code import assembled, found
 
@@ -150,10 +150,11 @@ def test_every_instruction_of_the_base_is_let_through(tmp_path: Path) -> None:
         assert text is not None
         code = text.data()
     target = resolve("arm64")
+    engine = disassembler(target, detail=True)
     refused = {
         line: names
         for number, line in enumerate(lines)
-        if (names := extensions(target, code[4 * number :][:4], 0))
+        if (names := extensions(target, engine, code[4 * number :][:4], 0))
     }
     assert refused == {}
 

@@ -21,7 +21,7 @@ def code_problems(code: bytes, address: int, contract: Contract) -> Iterator[str
     closely: what distinguishes forms is all but the numbers in them, and on x86 the encoding."""
     target, allowed = contract.target, features_of(contract.target)
     seen: set[tuple[str, str, bool]] = set()
-    end = address
+    end, detailed = address, disassembler(target, detail=True)
     for at, size, mnemonic, operands in disassembler(target).disasm_lite(code, address):
         end = at + size
         if target.reserves_x18 and "18" in operands and _X18.search(operands):
@@ -30,7 +30,7 @@ def code_problems(code: bytes, address: int, contract: Contract) -> Iterator[str
         if form in seen:
             continue
         seen.add(form)
-        missing = extensions(target, code[at - address :][:size], at) - allowed
+        missing = extensions(target, detailed, code[at - address :][:size], at) - allowed
         if missing:
             wanted = " and ".join(sorted(missing))
             yield (

@@ -113,17 +113,19 @@ _VECTOR = re.compile(r"\b[vqdshb]\d+\b")
 _HALF = re.compile(r"\bh\d+\b|\.[48]?h\b")
 
 
-def disassembler(target: Target) -> capstone.Cs:
-    """Capstone for the target's instructions."""
+def disassembler(target: Target, *, detail: bool = False) -> capstone.Cs:
+    """Capstone for the target's instructions, with their groups or, faster, without."""
     family = FAMILIES[target.family]
     newer = family is ARM and "fp-armv8" in features_of(target)
-    return capstone.Cs(family.arch, family.mode | (capstone.CS_MODE_V8 if newer else 0))
+    engine = capstone.Cs(family.arch, family.mode | (capstone.CS_MODE_V8 if newer else 0))
+    engine.detail = detail
+    return engine
 
 
-def extensions(target: Target, code: bytes, address: int) -> frozenset[str]:
-    """The extensions that an instruction belongs to; none if every CPU has it."""
-    family, engine = FAMILIES[target.family], disassembler(target)
-    engine.detail = True
+def extensions(target: Target, engine: capstone.Cs, code: bytes, address: int) -> frozenset[str]:
+    """The extensions that an instruction belongs to, found by a detailed disassembler; none if
+    every CPU has it."""
+    family = FAMILIES[target.family]
     (found,) = engine.disasm(code, address, 1)
     text = f"{found.mnemonic} {found.op_str}"
     groups = {str(engine.group_name(group)) for group in found.groups}
