@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mbc.targets.boards import Board
+from mbc.targets.gpu import Gpu
 
 ObjectFormat = Literal["elf", "macho"]
 System = Literal["linux", "android", "macos"]
@@ -29,6 +30,7 @@ class Target:
     l2_bytes: int = 512 * 1024
     description: str = ""
     board: Board | None = None
+    gpu: Gpu | None = None  # where the network runs, if not on the CPU
 
     @property
     def arch(self) -> str:

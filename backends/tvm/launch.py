@@ -1,0 +1,109 @@
+"""Kernels on a GPU as data: what one node needs, and what a launcher must do for a whole network.
+
+A launcher holds the caller's tensors, one buffer of weights and one arena; every other buffer is a
+region of those two. It runs the launches in order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from mbc.ir.views import Value
+from mbc.runtime.abi import NetSpec
+from mbc.targets.gpu import Gpu
+
+ALIGNMENT = 512  # of regions: the most that OpenCL devices ask of sub-buffers (4096 bits)
+
+Extent: TypeAlias = tuple[int, int, int]
+Role = Literal["input", "output", "weights", "arena"]
+
+
+@dataclass(frozen=True)
+class Read:
+    """An argument that a kernel reads: a value of the graph."""
+
+    value: Value
+
+
+@dataclass(frozen=True)
+class Write:
+    """An argument that a kernel writes: a value of the graph."""
+
+    value: Value
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """An argument that a kernel reads: float32 data, packed as the kernel wants it."""
+
+    array: np.ndarray
+
+
+@dataclass(frozen=True)
+class Scratch:
+    """An argument that one kernel of a node writes and a later one reads, by a name that is the
+    node's own."""
+
+    name: str
+    shape: tuple[int, ...]
+
+
+Argument: TypeAlias = Read | Write | Weights | Scratch
+
+
+@dataclass(frozen=True)
+class NodeKernel:
+    """A scheduled PrimFunc and one argument for each of its parameters, in order; those that it
+    writes come last. `op` says in a few words what it does."""
+
+    function: Any
+    arguments: tuple[Argument, ...]
+    op: str
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A kernel in the device code of a PrimFunc: `parameters` are indices of the PrimFunc's."""
+
+    kernel: str
+    parameters: tuple[int, ...]
+    grid: Extent
+    block: Extent
+
+
+@dataclass(frozen=True)
+class DeviceBuffer:
+    """A tensor of the caller's, or a region of the weights or the arena; `offset` is a multiple of
+    `ALIGNMENT`, and 0 for the caller's."""
+
+    name: str
+    role: Role
+    bytes: int
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One run of a kernel: indices of `LaunchPlan.buffers`, one a parameter, and the sizes. In
+    OpenCL the global size is grid times block, the local one block."""
+
+    kernel: str
+    buffers: tuple[int, ...]
+    grid: Extent
+    block: Extent
+    op: str
+
+
+@dataclass(frozen=True)
+class LaunchPlan:
+    """A network on a GPU: source text, weights, and what to launch on which buffers."""
+
+    spec: NetSpec
+    gpu: Gpu
+    source: str
+    weights: bytes
+    buffers: tuple[DeviceBuffer, ...]
+    launches: tuple[Launch, ...]
