@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Mapping
+from ctypes import Array, c_void_p
 from time import perf_counter
 
 import llvmlite.binding as llvm
@@ -38,7 +39,11 @@ class JitModule:
     def function(self, name: str, pointers: int) -> Callable[..., None]:
         """A C function that takes so many pointers and returns nothing."""
         prototype = ctypes.CFUNCTYPE(None, *([ctypes.c_void_p] * pointers))
-        return prototype(self._engine.get_function_address(name))
+        return prototype(self.address(name))
+
+    def address(self, name: str) -> int:
+        """Where a function is."""
+        return int(self._engine.get_function_address(name))
 
 
 class JitNet:
@@ -63,13 +68,20 @@ class JitNet:
 
     def time_once(self, tensors: list[np.ndarray]) -> float:
         """Seconds of one inference on prepared tensors (inputs, then outputs)."""
-        io = (ctypes.c_void_p * len(tensors))(*(t.ctypes.data for t in tensors))
-        pool = self._pool.address if self._pool else None
-        memory = self._weights.ctypes.data, self._arena.ctypes.data
-        addresses = (ctypes.addressof(io), *memory, pool)
+        io = self._io(tensors)
+        addresses = self._arguments(io)
         start = perf_counter()
         self._invoke(*addresses)
         return perf_counter() - start
+
+    def _io(self, tensors: list[np.ndarray]) -> Array[c_void_p]:
+        """The tensors' addresses, as `NET_io` has them."""
+        return (c_void_p * len(tensors))(*(t.ctypes.data for t in tensors))
+
+    def _arguments(self, io: Array[c_void_p]) -> tuple[int | None, ...]:
+        """What an inference is called with; `io` must outlive the call."""
+        pool = self._pool.address if self._pool else None
+        return (ctypes.addressof(io), self._weights.ctypes.data, self._arena.ctypes.data, pool)
 
     def tensors(self, seed: int = 0) -> list[np.ndarray]:
         """Seeded inputs and empty outputs, for `time_once`."""

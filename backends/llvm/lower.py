@@ -16,25 +16,15 @@ import numpy as np
 
 from mbc.backends.llvm.addresses import ALIGNMENT, Addresses, aligned
 from mbc.backends.llvm.backend import LlvmBackend, builder_of
+from mbc.backends.llvm.invoke import WRAPPER_PARAMETERS, Call, KernelInfo, invoke_ir
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.base import Kernel, Library, Site
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView, Value
 from mbc.ops import Concat
+from mbc.report.layers import Layer, layers
 from mbc.runtime.abi import IoSpec, NetSpec, c_identifier
 from mbc.targets.target import Target
-
-
-@dataclass(frozen=True)
-class KernelInfo:
-    """A call of a kernel: the function, the node's op, its multiply-adds and tasks; those of an
-    `ordered` one must be done in order, since its result lies over what it reads."""
-
-    name: str
-    op: str
-    macs: int
-    tasks: int
-    ordered: bool
 
 
 @dataclass(frozen=True)
@@ -45,7 +35,12 @@ class LoweredNet:
     target: Target
     ir: str
     weights: bytes
-    kernels: tuple[KernelInfo, ...]
+    calls: tuple[Call, ...]
+
+    @property
+    def kernels(self) -> tuple[KernelInfo, ...]:
+        """What is called, in order."""
+        return tuple(call.info for call in self.calls)
 
 
 class WeightsBlob:
@@ -99,17 +94,6 @@ def _with_plain_outputs(graph: Graph) -> Graph:
     return copy
 
 
-@dataclass(frozen=True)
-class _Call:
-    """A kernel as it is called: names of its wrappers for one thread and for several, and where one
-    thread has its scratch."""
-
-    info: KernelInfo
-    alone: str
-    shared: str
-    scratch: int
-
-
 class _Lowering:
     def __init__(self, alone: Addresses, shared: Addresses) -> None:
         self.alone, self.shared = alone, shared
@@ -122,27 +106,26 @@ class _Lowering:
         self.scratch = 0
 
     def run(self) -> LoweredNet:
-        pairs = zip(self.alone.nodes, self.shared.nodes, strict=True)
-        calls = [self._call(number, *pair) for number, pair in enumerate(pairs)]
+        steps = zip(self.alone.nodes, self.shared.nodes, layers(self.graph), strict=True)
+        calls = tuple(self._call(number, *step) for number, step in enumerate(steps))
         weights = self.blob.data()
         spec = self._spec(len(weights))
         parts = [*declarations(self.isa), self.library.text(), *self.wrappers]
-        ir = "\n".join([*parts, self._invoke(spec, calls)])
-        return LoweredNet(spec, self.target, ir, weights, tuple(call.info for call in calls))
+        ir = "\n".join([*parts, invoke_ir(self.isa, spec, calls)])
+        return LoweredNet(spec, self.target, ir, weights, calls)
 
-    def _call(self, number: int, node: Node, twin: Node) -> _Call:
+    def _call(self, number: int, node: Node, twin: Node, layer: Layer) -> Call:
         kernel = self._build(node)
-        info = (kernel.function, node.op.mnemonic, _macs(node), kernel.tasks)
+        info = KernelInfo(kernel.function, layer, kernel.tasks, self.shared.is_ordered(twin))
         weights = self.blob.add(kernel.weights) if kernel.weights.size else 0
         alone = self.alone.wrapper(node, kernel, weights)
         shared = self.shared.wrapper(twin, kernel, weights)
         own = self._wrap(f"{self.name}_k{number:03d}", alone)
         name = own if shared == alone else self._wrap(f"{self.name}_p{number:03d}", shared)
-        kernel_info = KernelInfo(*info, self.shared.is_ordered(twin))
-        return _Call(kernel_info, own, name, self._scratch(node, kernel))
+        return Call(info, own, name, self._scratch(node, kernel))
 
     def _wrap(self, name: str, body: str) -> str:
-        head = f"define internal void @{name}({WRAPPER_PARAMETERS}) nounwind"
+        head = f"define hidden void @{name}({WRAPPER_PARAMETERS}) nounwind"
         self.wrappers.append(f"{head} {{\n  {body}\n  ret void\n}}\n")
         return name
 
@@ -176,107 +159,9 @@ class _Lowering:
         sizes = (self.arena, scratch, weights)
         return NetSpec(self.name, inputs, outputs, *sizes, shared_bytes=shared)
 
-    def _invoke(self, spec: NetSpec, calls: list[_Call]) -> str:
-        """The function that runs all kernels, and what pools call for those of several tasks."""
-        word, tasks, alone, shared = self.isa.word, [], [], []
-        for i, call in enumerate(calls):
-            count, own = call.info.tasks, f"%scratch.{i}"
-            alone.append(f"{own} = getelementptr i8, ptr %arena, {word} {call.scratch}")
-            alone.append(_call_alone(call.alone, own, count))
-            if count > 1 and not call.info.ordered:
-                tasks.append(_pool_task(self.isa, spec, i, call.shared))
-                task = f"ptr @{spec.name}_t{i:03d}"
-                shared.append(f"call void %deal(ptr %pool, {task}, ptr %context, i32 {count})")
-            else:
-                shared.append(_call_alone(call.shared, "%scratch", count))
-        body = INVOKE.format(
-            name=spec.name,
-            word=word,
-            shared_bytes=spec.shared_bytes,
-            alone="\n  ".join(alone),
-            shared="\n  ".join(shared),
-        )
-        return "\n".join([*tasks, body])
-
-
-INVOKE = """\
-define void @{name}_invoke(ptr %io, ptr %weights, ptr %arena, ptr %pool) nounwind {{
-  %nobody = icmp eq ptr %pool, null
-  br i1 %nobody, label %alone, label %count
-count:
-  %size = getelementptr ptr, ptr %pool, {word} 1
-  %team = load i32, ptr %size
-  %single = icmp eq i32 %team, 1
-  br i1 %single, label %alone, label %shared
-alone:
-  {alone}
-  ret void
-shared:
-  %scratch = getelementptr i8, ptr %arena, {word} {shared_bytes}
-  %deal = load ptr, ptr %pool
-  %context = alloca [4 x ptr]
-  store ptr %io, ptr %context
-  %context.1 = getelementptr ptr, ptr %context, {word} 1
-  store ptr %weights, ptr %context.1
-  %context.2 = getelementptr ptr, ptr %context, {word} 2
-  store ptr %arena, ptr %context.2
-  %context.3 = getelementptr ptr, ptr %context, {word} 3
-  store ptr %scratch, ptr %context.3
-  {shared}
-  ret void
-}}
-"""
-
-POOL_TASK = """\
-define internal void @{name}_t{number:03d}({parameters}) nounwind {{
-  %io = load ptr, ptr %context
-  %context.1 = getelementptr ptr, ptr %context, {word} 1
-  %weights = load ptr, ptr %context.1
-  %context.2 = getelementptr ptr, ptr %context, {word} 2
-  %arena = load ptr, ptr %context.2
-  %context.3 = getelementptr ptr, ptr %context, {word} 3
-  %first = load ptr, ptr %context.3
-  %before = mul i32 %thread, {scratch}
-  %offset = {widened}
-  %scratch = getelementptr i8, ptr %first, {word} %offset
-  call void @{wrapper}({arguments}, i32 %begin, i32 %end)
-  ret void
-}}
-"""
-
-TASK_PARAMETERS = "ptr %context, i32 %thread, i32 %begin, i32 %end"
-KERNEL_ARGUMENTS = "ptr %io, ptr %weights, ptr %arena, ptr %scratch"
-
-
-def _call_alone(wrapper: str, scratch: str, tasks: int) -> str:
-    pointers = f"ptr %io, ptr %weights, ptr %arena, ptr {scratch}"
-    return f"call void @{wrapper}({pointers}, i32 0, i32 {tasks})"
-
-
-def _pool_task(isa: Isa, spec: NetSpec, number: int, wrapper: str) -> str:
-    """A task as pools call it: the thread's own scratch, then the kernel."""
-    widened = "add i32 %before, 0" if isa.word == "i32" else f"zext i32 %before to {isa.word}"
-    return POOL_TASK.format(
-        name=spec.name,
-        number=number,
-        wrapper=wrapper,
-        word=isa.word,
-        scratch=spec.scratch_bytes,
-        widened=widened,
-        parameters=TASK_PARAMETERS,
-        arguments=KERNEL_ARGUMENTS,
-    )
-
-
-WRAPPER_PARAMETERS = f"{KERNEL_ARGUMENTS}, i32 %begin, i32 %end"
-
 
 def _io_spec(name: str, value: Value) -> IoSpec:
     return IoSpec(name, value.type.shape, str(value.type.dtype))
-
-
-def _macs(node: Node) -> int:
-    return node.op.macs(node.operand_types)
 
 
 def declarations(isa: Isa) -> list[str]:

@@ -39,6 +39,13 @@ class Pool:
             where = f" on CPUs {', '.join(map(str, cpus))}" if cpus is not None else ""
             raise error("E0606", f"{threads} threads cannot be started{where}")
 
+    def run(self, task: int, context: int, count: int) -> None:
+        """Deal the tasks 0 … count-1 of the C function at address `task` out to the threads."""
+        if self.address is None:
+            raise ValueError("the pool is closed")
+        (run,) = ctypes.cast(self.address, ctypes.POINTER(RUN * 1)).contents
+        run(self.address, task, context, count)
+
     def close(self) -> None:
         """End the threads."""
         if self.address is not None:
@@ -48,6 +55,18 @@ class Pool:
     def __del__(self) -> None:
         if getattr(self, "address", None) is not None:
             self.close()
+
+
+RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
+TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
+
+
+def deal(pool: Pool | None, task: int, context: int, count: int) -> None:
+    """The same on the pool's threads, or without one on this."""
+    if pool is None:
+        TASK(task)(context, 0, 0, count)
+    else:
+        pool.run(task, context, count)
 
 
 def _library() -> Path:

@@ -1,0 +1,130 @@
+"""A network with a clock between its kernels, and the limits that its kernels are measured by.
+
+The module of the profile belongs beside that of the network: `NET_profile` calls the same kernels
+in the same order and memory as `NET_invoke`. `NET_peak` and `NET_stream` are tasks for a pool, so
+that the limits are those of as many threads.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from time import CLOCK_MONOTONIC, perf_counter
+
+import numpy as np
+
+from mbc.backends.llvm.invoke import TASK_PARAMETERS, callees, profile_ir
+from mbc.backends.llvm.isa import Isa, isa_of
+from mbc.backends.llvm.jit import JitNet, aligned_bytes
+from mbc.backends.llvm.lower import LoweredNet, declarations
+from mbc.backends.llvm.peak import BLOCK_BYTES, chains, peak_bytes, peak_flops, stream
+from mbc.runtime.pool import Pool, deal
+
+LINE_BYTES = 64
+LEAST_BYTES = 1 << 20  # less is read before one can look at the clock twice
+
+METERS = """\
+define hidden void @{net}_peak({parameters}) nounwind {{
+  %offset = mul i32 %thread, {stride}
+  %data = getelementptr i8, ptr %context, i32 %offset
+  call void @{net}_chains(ptr %data)
+  ret void
+}}
+
+define hidden void @{net}_stream({parameters}) nounwind {{
+  %data = load ptr, ptr %context
+  %line = add i32 %thread, 1
+  %offset = mul i32 %line, {line}
+  %sink = getelementptr i8, ptr %context, i32 %offset
+  %first = {widen} i32 %begin to {word}
+  %last = {widen} i32 %end to {word}
+  call void @{net}_loads(ptr %data, ptr %sink, {word} %first, {word} %last)
+  ret void
+}}
+"""
+
+CLOCK = """\
+declare i32 @clock_gettime(i32, ptr)
+
+define void @mbc_tick(ptr %clock, i32 %step) nounwind {{
+  %at = getelementptr [2 x {word}], ptr %clock, i32 %step
+  %status = call i32 @clock_gettime(i32 {clock}, ptr %at)
+  ret void
+}}
+"""
+
+
+def meter_stride(isa: Isa) -> int:
+    """Bytes of memory that each thread has in `NET_peak`: whole cache lines."""
+    return -(-peak_bytes(isa) // LINE_BYTES) * LINE_BYTES
+
+
+def meters_ir(isa: Isa, net: str) -> str:
+    """`NET_peak(context, thread, …)` works on the thread's part of the memory `context`;
+    `NET_stream(context, …, begin, end)` reads the blocks begin … end-1 of the memory that the first
+    word of `context` points to, and writes to the cache line `1 + thread` of `context`."""
+    text = METERS.format(
+        net=net,
+        parameters=TASK_PARAMETERS,
+        stride=meter_stride(isa),
+        line=LINE_BYTES,
+        word=isa.word,
+        widen="bitcast" if isa.word == "i32" else "zext",
+    )
+    functions = {f"{net}_chains": chains(isa), f"{net}_loads": stream(isa)}
+    return "\n".join([*(f.text(name, "nounwind") for name, f in functions.items()), text])
+
+
+def profile_module(lowered: LoweredNet) -> str:
+    """The module of the profile, for an object of its own that is linked with the network's."""
+    isa, spec, calls = isa_of(lowered.target), lowered.spec, lowered.calls
+    functions = callees(spec, calls).items()
+    declared = (f"declare hidden void @{name}({types})" for name, types in functions)
+    parts = (profile_ir(isa, spec, calls), meters_ir(isa, spec.name))
+    return "\n".join([*declarations(isa), *declared, "", *parts])
+
+
+class ProfiledNet(JitNet):
+    """A network in this process whose kernels can be timed one by one."""
+
+    def __init__(self, lowered: LoweredNet, pool: Pool | None = None) -> None:
+        isa, spec = isa_of(lowered.target), lowered.spec
+        clock = CLOCK.format(word=isa.word, clock=CLOCK_MONOTONIC)
+        parts = (profile_ir(isa, spec, lowered.calls), meters_ir(isa, spec.name), clock)
+        super().__init__(replace(lowered, ir="\n".join([lowered.ir, *parts])), pool)
+        self._isa, self._threads = isa, pool.threads if pool else 1
+        self._profile = self._module.function(f"{spec.name}_profile", pointers=6)
+        self._tick = self._module.address("mbc_tick")
+        self._ticks = np.zeros((len(lowered.calls) + 1, 2), np.intp)
+        self._registers = aligned_bytes(self._threads * meter_stride(isa))
+        self._sinks = aligned_bytes((self._threads + 1) * LINE_BYTES)
+        self._stretch = self._weights
+        if len(self._stretch) < LEAST_BYTES:
+            self._stretch = aligned_bytes(LEAST_BYTES)
+            self._stretch.fill(1)  # pages that were never written to are all the same one
+        self._sinks.view(np.uintp)[0] = self._stretch.ctypes.data
+
+    def time_kernels(self, tensors: list[np.ndarray]) -> np.ndarray:
+        """Seconds of each kernel in one inference on prepared tensors (inputs, then outputs)."""
+        io = self._io(tensors)
+        self._profile(*self._arguments(io), self._tick, self._ticks.ctypes.data)
+        seconds, nanoseconds = np.diff(self._ticks, axis=0).T
+        result: np.ndarray = seconds + 1e-9 * nanoseconds
+        return result
+
+    def peak_gflops(self) -> float:
+        """GFLOP/s of all threads together, in registers, measured in about a millisecond."""
+        work = self._threads * peak_flops(self._isa)
+        return work / self._time("peak", self._registers, self._threads) / 1e9
+
+    def memory_gbs(self) -> float:
+        """GB/s at which all threads together read the weights from wherever they lie, or a megabyte
+        if there is less of them."""
+        blocks = len(self._stretch) // BLOCK_BYTES
+        return blocks * BLOCK_BYTES / self._time("stream", self._sinks, blocks) / 1e9
+
+    def _time(self, task: str, context: np.ndarray, count: int) -> float:
+        """Seconds in which the threads do so many tasks."""
+        address = self._module.address(f"{self.spec.name}_{task}")
+        start = perf_counter()
+        deal(self._pool, address, context.ctypes.data, count)
+        return perf_counter() - start
