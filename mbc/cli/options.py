@@ -10,6 +10,8 @@ from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.driver.inspect import Inspection
 from mbc.driver.request import Request
 from mbc.passes.pipelines import GOALS
+from mbc.runtime.cpus import CLUSTERS, choose_cpus, parse_cpus
+from mbc.runtime.pool import Team
 
 Group: TypeAlias = argparse._ArgumentGroup
 
@@ -89,6 +91,40 @@ LEVELS = (
     "remap shuffles and fuse kernels as well (default)",
     "what takes long to compile too (today the same as -O2)",
 )
+
+
+def add_threads(parser: Parser) -> None:
+    """Who computes."""
+    group = parser.add_argument_group("threads")
+    group.add_argument(
+        "--threads", type=whole_number(1), metavar="N", help="compute on N threads (default 1)"
+    )
+    group.add_argument(
+        "--cpus",
+        type=_cpus,
+        metavar="LIST",
+        help="pin thread i to the i-th of these CPUs, such as 4-7 or 0,2; or to the big or the "
+        "little ones, by these words; as many threads as CPUs unless --threads says otherwise",
+    )
+
+
+def _cpus(text: str) -> str | tuple[int, ...]:
+    if text in CLUSTERS:
+        return text
+    try:
+        return parse_cpus(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"takes CPUs such as 4-7 or 0,2, or one of {', '.join(CLUSTERS)}, found '{text}'"
+        ) from None
+
+
+def team(args: argparse.Namespace) -> Team:
+    """The threads that the options ask for; E0606 where this machine has no such CPUs."""
+    if args.cpus is None:
+        return Team(args.threads or 1)
+    cpus = choose_cpus(args.cpus, args.threads)
+    return Team(len(cpus), cpus)
 
 
 def add_instruments(parser: Parser) -> None:

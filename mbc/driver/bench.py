@@ -6,8 +6,9 @@ the same neighbours.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,15 +17,28 @@ import numpy as np
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.peak import PeakMeter
 from mbc.driver.build import lower_graph
+from mbc.driver.net import ALONE
 from mbc.driver.pipeline import Compiled
 from mbc.driver.request import Observer
 from mbc.driver.rivals import check_answers, open_rivals
 from mbc.driver.rounds import Run, Times, stdout_on_stderr, take_turns
 from mbc.engines.catalogue import version
 from mbc.files import scratch_folder
-from mbc.runtime.pool import Pool
+from mbc.runtime.pool import Team
 
 WARM_UP_ROUNDS = 3
+
+
+@contextmanager
+def roaming(team: Team) -> Iterator[None]:
+    """Let this thread run on all CPUs of a team whose first one it is pinned to: threads that are
+    started in the block inherit that, and would otherwise share one CPU."""
+    if team.cpus is None:
+        yield
+        return
+    os.sched_setaffinity(0, team.cpus)
+    yield
+    os.sched_setaffinity(0, team.cpus[:1])
 
 
 @dataclass(frozen=True)
@@ -79,7 +93,7 @@ class Contest:
     """How a network is to be timed: `engines` are names of `ENGINES`."""
 
     rounds: int
-    threads: int = 1
+    team: Team = ALONE
     engines: tuple[str, ...] = ()
 
 
@@ -88,7 +102,7 @@ def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResu
     E0612 for engines that are missing, fail, or give other answers."""
     lowered = lower_graph(compiled, observer)
     observer.step("generating code")
-    net = JitNet(lowered, Pool(contest.threads) if contest.threads > 1 else None)
+    net = JitNet(lowered, contest.team.gather())
     tensors = net.tensors()
     contestants: dict[str, Run] = {"mbc": lambda: net.time_once(tensors)}
     meter, peaks = PeakMeter(compiled.target), list[float]()
@@ -108,7 +122,7 @@ def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResu
     for name in sorted(restless):
         observer.note(f"warning: threads of {name} do not sleep between runs, and slow down others")
     ours = times.pop("mbc")
-    return BenchResult(compiled.source.totals.macs, contest.threads, max(peaks), ours, times)
+    return BenchResult(compiled.source.totals.macs, contest.team.threads, max(peaks), ours, times)
 
 
 def _rivals(
@@ -122,6 +136,9 @@ def _rivals(
     graph = compiled.source.graph
     inputs, outputs = tensors[: len(graph.inputs)], tensors[len(graph.inputs) :]
     folder = stack.enter_context(scratch_folder())
-    sessions = open_rivals(contest.engines, graph, inputs, contest.threads, folder, observer)
+    with roaming(contest.team):
+        sessions = open_rivals(
+            contest.engines, graph, inputs, contest.team.threads, folder, observer
+        )
     check_answers(sessions, outputs)
     return {name: session.run for name, session in sessions.items()}

@@ -16,6 +16,9 @@ from mbc.driver.request import Observer
 from mbc.interp import run as run_oracle
 from mbc.ir.graph import Graph
 from mbc.runtime.abi import IoSpec
+from mbc.runtime.pool import Team
+
+ALONE = Team()
 
 BackendName = Literal["llvm", "oracle"]
 
@@ -105,10 +108,12 @@ def _misfit(spec: IoSpec, array: np.ndarray | None) -> str:
     return ""
 
 
-def make_net(compiled: Compiled, backend: BackendName, observer: Observer) -> Net:
-    """A callable network by the kernels of this machine, or by the oracle."""
+def make_net(
+    compiled: Compiled, backend: BackendName, observer: Observer, team: Team = ALONE
+) -> Net:
+    """A callable network by the kernels of this machine on so many threads, or by the oracle."""
     if backend == "oracle":
         return Net(compiled, Oracle(compiled.graph))
     lowered = lower_graph(compiled, observer)
     observer.step("generating code")
-    return Net(compiled, JitNet(lowered))
+    return Net(compiled, JitNet(lowered, team.gather()))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from mbc.diag import error
@@ -55,6 +56,20 @@ class Pool:
     def __del__(self) -> None:
         if getattr(self, "address", None) is not None:
             self.close()
+
+
+@dataclass(frozen=True)
+class Team:
+    """How many threads, and on which CPUs (one each) if they are to be pinned."""
+
+    threads: int = 1
+    cpus: tuple[int, ...] | None = None
+
+    def gather(self) -> Pool | None:
+        """The threads; None for this one alone. Raises E0605 and E0606."""
+        if self.threads == 1 and self.cpus is None:
+            return None
+        return Pool(self.threads, self.cpus)
 
 
 RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)

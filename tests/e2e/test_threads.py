@@ -46,8 +46,8 @@ def test_threads_do_not_change_the_answer(built: Path) -> None:
     ("options", "code", "message"),
     [
         (("--threads", "0"), 2, "--threads needs a number from 1 to 256, not '0'"),
-        (("--cpus", "two"), 2, "--cpus needs CPUs such as 4-7, not 'two'"),
-        (("--cpus", "3-1"), 2, "--cpus needs CPUs such as 4-7, not '3-1'"),
+        (("--cpus", "two"), 2, "--cpus needs CPUs such as 4-7, or big, or little, not 'two'"),
+        (("--cpus", "3-1"), 2, "--cpus needs CPUs such as 4-7, or big, or little, not '3-1'"),
         (("--cpus", "0,1", "--threads", "3"), 1, "2 CPUs for 3 threads"),
         (("--cpus", "65000"), 1, "1 threads cannot be started"),
     ],

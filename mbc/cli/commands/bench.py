@@ -6,7 +6,15 @@ import argparse
 import json
 
 from mbc.cli import console
-from mbc.cli.options import add_pipeline, add_source, for_this_machine, inspection, request
+from mbc.cli.options import (
+    add_pipeline,
+    add_source,
+    add_threads,
+    for_this_machine,
+    inspection,
+    request,
+    team,
+)
 from mbc.cli.usage import Parser, whole_number
 from mbc.diag import nearest
 from mbc.driver.bench import BenchResult, Contest, bench
@@ -26,10 +34,8 @@ def configure(parser: Parser) -> None:
     add_source(parser)
     for_this_machine(parser)
     add_pipeline(parser, may_stop=False)
+    add_threads(parser)
     group = parser.add_argument_group("timing")
-    group.add_argument(
-        "--threads", type=whole_number(1), default=1, metavar="N", help="threads (default 1)"
-    )
     group.add_argument(
         "--rounds",
         type=whole_number(1),
@@ -59,7 +65,7 @@ def engine_names(text: str) -> tuple[str, ...]:
 
 def run(args: argparse.Namespace) -> int:
     """Compile, time, print."""
-    contest = Contest(args.rounds, args.threads, args.vs)
+    contest = Contest(args.rounds, team(args), args.vs)
     with console.progress(STEPS + len(args.vs)) as observer:
         compiled = compile_graph(request(args), inspection(args), observer, observer.note)
         result = bench(compiled, contest, observer)

@@ -10,7 +10,15 @@ from typing import TypeAlias
 import numpy as np
 
 from mbc.cli import console
-from mbc.cli.options import add_pipeline, add_source, for_this_machine, inspection, request
+from mbc.cli.options import (
+    add_pipeline,
+    add_source,
+    add_threads,
+    for_this_machine,
+    inspection,
+    request,
+    team,
+)
 from mbc.cli.photos import add_photo_options, preprocessing, refuse_without_photo
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.diag import error
@@ -32,6 +40,7 @@ def configure(parser: Parser) -> None:
     add_source(parser)
     for_this_machine(parser)
     add_pipeline(parser)
+    add_threads(parser)
     group = parser.add_argument_group("running")
     group.add_argument(
         "--input",
@@ -74,11 +83,13 @@ def run(args: argparse.Namespace) -> int:
             "--stop-after leaves nothing that kernels could run",
             helps=["--backend oracle runs a graph after any stage"],
         )
+    if args.backend == "oracle" and (args.threads or args.cpus):
+        raise error("E0106", "--threads and --cpus are for kernels; the oracle has none")
     refuse_without_photo(args, args.inputs)
     labels = None if args.labels is None else read_labels(args.labels)
     with console.progress(STEPS) as observer:
         compiled = compile_graph(request(args), inspection(args), observer, observer.note)
-        net = make_net(compiled, args.backend, observer)
+        net = make_net(compiled, args.backend, observer, team(args))
         if labels is not None:
             check_labels(labels, [spec.shape for spec in net.outputs], args.labels)
         tensors = _read(net, args.inputs, preprocessing(args))

@@ -283,7 +283,8 @@ static void set_option(options *o, const char *name, const char *value) {
   else if (!strcmp(name, "--threads"))
     team.threads = parse_count(name, value, MAX_THREADS);
   else if (!strcmp(name, "--cpus")) {
-    if (!parse_cpus(value, &team)) exit_with_usage("--cpus needs CPUs such as 4-7, not '%s'", value);
+    if (!parse_cpus(value, &team))
+      exit_with_usage("--cpus needs CPUs such as 4-7, or big, or little, not '%s'", value);
   } else if (!strcmp(name, "--top"))
     o->top = parse_count(name, value, 1000000);
   else
