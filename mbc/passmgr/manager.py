@@ -98,30 +98,31 @@ def _run(
 ) -> PassRecord:
     for instrument in instruments:
         instrument.before(step, graph)
-    plan = _plan(graph)
+    plan, arena = _plan(graph), graph.arena_bytes
     start = time.perf_counter()
     result = step.instance.run(graph, context)
     record = PassRecord(step, result, time.perf_counter() - start)
     if result.changed:
-        _drop_stale_plan(graph, plan)
+        if graph.arena_bytes == arena:
+            _drop_stale_plan(graph, plan)
         renumber(graph)
     for instrument in instruments:
         instrument.after(record, graph)
     return record
 
 
-def _plan(graph: Graph) -> dict[Value | Node, Place]:
-    """The memory plan: where values and scratch lie in the arena."""
-    values = (value for node in graph.topo() for value in node.results)
-    plan: dict[Value | Node, Place] = {v: v.place for v in values if v.place is not None}
-    scratch = {n: Place(n.scratch) for n in graph.topo() if n.scratch is not None}
+def _plan(graph: Graph) -> dict[Value | Node, Place | None]:
+    """The memory plan: where values and scratch lie in the arena, if they do."""
+    nodes = graph.topo()
+    plan: dict[Value | Node, Place | None] = {v: v.place for n in nodes for v in n.results}
+    scratch = {n: None if n.scratch is None else Place(n.scratch) for n in nodes}
     return plan | scratch
 
 
-def _drop_stale_plan(graph: Graph, before: dict[Value | Node, Place]) -> None:
+def _drop_stale_plan(graph: Graph, before: dict[Value | Node, Place | None]) -> None:
     """A memory plan does not outlive an edit: forget it unless the pass has made a new one."""
     now = _plan(graph)
-    if not before or any(before.get(item) != place for item, place in now.items()):
+    if not any(before.values()) or any(before.get(item) != place for item, place in now.items()):
         return
     graph.arena_bytes = None
     for item in now:
