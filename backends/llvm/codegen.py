@@ -40,11 +40,15 @@ def parse(ir: str, target: Target) -> Any:
     return module
 
 
+def object_code(ir: str, target: Target) -> bytes:
+    """The object file of a module."""
+    data: bytes = target_machine(target).emit_object(parse(ir, target))
+    return data
+
+
 def emit_object(lowered: LoweredNet) -> bytes:
     """The library's object file, without weights."""
-    target = lowered.target
-    data: bytes = target_machine(target).emit_object(parse(library_ir(lowered), target))
-    return data
+    return object_code(library_ir(lowered), lowered.target)
 
 
 def emit_assembly(lowered: LoweredNet) -> str:

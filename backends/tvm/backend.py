@@ -1,0 +1,66 @@
+"""The TVM backend's answers to passes for CPUs: the LLVM backend's kernels, but TVM's memory.
+
+TVM gives every value a dense buffer of its own. So nothing is padded, no two values share their
+pixels, and a result lies over no operand.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mbc.backends.llvm.backend import LlvmBackend
+from mbc.ir.graph import Node
+from mbc.ir.types import TensorType
+from mbc.ir.views import ChannelView
+from mbc.targets.backend import Prediction, Support
+from mbc.targets.target import Target
+
+
+@dataclass(frozen=True)
+class TvmBackend:
+    """The kernels of `LlvmBackend`, called by TVM."""
+
+    target: Target
+    name: str = "tvm"
+
+    @property
+    def kernels(self) -> LlvmBackend:
+        """Whose kernels they are."""
+        return LlvmBackend(self.target)
+
+    def supports(self, node: Node) -> Support:
+        """What the LLVM backend has a kernel for, unless it wants values side by side."""
+        for slot, operand in enumerate(node.operands):
+            through = isinstance(operand, ChannelView) and not operand.is_plain
+            if through and self.kernels.reads_one_buffer(node, slot):
+                reason = f"{node.op.mnemonic} reads operand {slot} only as it is stored"
+                return Support(False, reason)
+        return self.kernels.supports(node)
+
+    def schedule(self, node: Node) -> object:
+        """The LLVM backend's."""
+        return self.kernels.schedule(node)
+
+    def scratch_bytes(self, node: Node) -> int:
+        """Scratch of one thread, which TVM's runtime lends."""
+        return self.kernels.scratch_bytes(node)
+
+    def predict(self, node: Node) -> Prediction:
+        """Cycles of one core, and what bounds them."""
+        return self.kernels.predict(node)
+
+    def buffer_bytes(self, type: TensorType) -> int:
+        """Bytes of the dense tensor."""
+        return type.bytes
+
+    def reads_one_buffer(self, node: Node, slot: int) -> bool:
+        """Never: TVM places no value within another's buffer."""
+        return False
+
+    def may_alias(self, node: Node, slot: int) -> bool:
+        """Never: TVM frees an operand after the call that reads it."""
+        return False
+
+    def overlap_bytes(self, node: Node, slot: int) -> int | None:
+        """Never."""
+        return None

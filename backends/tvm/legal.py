@@ -1,0 +1,202 @@
+"""mbc's ops as TVM's: what TVM legalises where a kernel of ours is not to be called.
+
+Tensors are NHWC and filters HWIO on both sides. A batch norm becomes a multiplication and an
+addition, for its constants are known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mbc.backends.tvm.require import tvm
+from mbc.ir.graph import Constant, Graph, Node, Operand
+from mbc.ir.op import Op
+from mbc.ir.types import Act
+from mbc.ir.views import ChannelMap, ChannelView, Value
+from mbc.ops import (
+    Add,
+    AvgPool,
+    BatchNorm,
+    ChannelShuffle,
+    Concat,
+    Conv2d,
+    Dense,
+    Fused,
+    GlobalAvgPool,
+    MaxPool,
+    Relu,
+    Relu6,
+    Reshape,
+    Softmax,
+    Split,
+    Transpose,
+)
+from mbc.ops.window import Pad
+
+Expr = Any  # relax.Expr: TVM ships no types
+Emit = Callable[[Expr], Expr]  # binds an expression to a variable, whose type TVM then knows
+
+
+def emit_node(emit: Emit, node: Node, known: Mapping[Value, Expr]) -> tuple[Expr, ...]:
+    """The results of a node by TVM's own ops."""
+    operands = [_read(emit, operand, known) for operand in node.operands]
+    if isinstance(node.op, Fused):
+        return _body(emit, node.op.body, operands)
+    return EMITTERS[type(node.op)](emit, node.op, *operands)
+
+
+def gather(emit: Emit, view: ChannelView, known: Mapping[Value, Expr]) -> Expr:
+    """What a view reads: its segments one after the other, then its order."""
+    if view.is_plain:
+        return known[view.value]
+    op, axis = tvm().relax.op, view.type.rank - 1
+    parts = [
+        known[s.value]
+        if s.is_whole
+        else emit(op.strided_slice(known[s.value], [axis], [s.start], [s.start + s.length]))
+        for s in view.segments
+    ]
+    joined = emit(op.concat(parts, axis=axis)) if len(parts) > 1 else parts[0]
+    return _ordered(emit, joined, view.order, view.type.shape)
+
+
+def _ordered(emit: Emit, x: Expr, order: ChannelMap, shape: Sequence[int]) -> Expr:
+    if order.is_identity:
+        return x
+    if order.shuffle_groups is not None:
+        return _shuffled(emit, x, order.shuffle_groups, shape)
+    relax = tvm().relax
+    indices = relax.const(np.array(order.indices, np.int32))
+    return emit(relax.op.take(x, indices, axis=len(shape) - 1, mode="clip"))
+
+
+def _shuffled(emit: Emit, x: Expr, groups: int, shape: Sequence[int]) -> Expr:
+    """The channels as a [g, C/g] matrix, transposed."""
+    op, rank = tvm().relax.op, len(shape)
+    matrix = emit(op.reshape(x, (*shape[:-1], groups, shape[-1] // groups)))
+    axes = [*range(rank - 1), rank, rank - 1]
+    return emit(op.reshape(emit(op.permute_dims(matrix, axes)), tuple(shape)))
+
+
+def _read(emit: Emit, operand: Operand | None, known: Mapping[Value, Expr]) -> Expr | None:
+    match operand:
+        case None:
+            return None
+        case Constant():
+            return tvm().relax.const(operand.array)
+        case ChannelView():
+            return gather(emit, operand, known)
+
+
+def _body(emit: Emit, body: Graph, inputs: Sequence[Expr | None]) -> tuple[Expr, ...]:
+    known: dict[Value, Expr] = dict(zip(body.inputs, inputs, strict=True))
+    for node in body.topo():
+        known |= zip(node.results, emit_node(emit, node, known), strict=True)
+    return tuple(gather(emit, view, known) for view in body.outputs)
+
+
+def _activated(emit: Emit, x: Expr, act: Act) -> Expr:
+    op = tvm().relax.op
+    match act:
+        case Act.NONE:
+            return x
+        case Act.RELU:
+            return emit(op.nn.relu(x))
+        case Act.RELU6:
+            return emit(op.clip(x, 0, 6))
+
+
+def _padding(pad: Pad) -> tuple[int, int, int, int]:
+    """TVM's order: top, left, bottom, right."""
+    top, bottom, left, right = pad
+    return (top, left, bottom, right)
+
+
+def _conv2d(emit: Emit, op: Conv2d, x: Expr, weight: Expr, *more: Expr | None) -> tuple[Expr, ...]:
+    result = emit(
+        tvm().relax.op.nn.conv2d(
+            x,
+            weight,
+            strides=op.stride,
+            padding=_padding(op.pad),
+            dilation=op.dilation,
+            groups=op.groups,
+            data_layout="NHWC",
+            kernel_layout="HWIO",
+        )
+    )
+    for addend in more:  # bias, residual
+        if addend is not None:
+            result = emit(tvm().relax.op.add(result, addend))
+    return (_activated(emit, result, op.act),)
+
+
+def _dense(
+    emit: Emit, op: Dense, x: Expr, weight: Expr, bias: Expr | None = None
+) -> tuple[Expr, ...]:
+    result = emit(tvm().relax.op.matmul(x, weight))
+    if bias is not None:
+        result = emit(tvm().relax.op.add(result, bias))
+    return (_activated(emit, result, op.act),)
+
+
+def _batch_norm(emit: Emit, op: BatchNorm, x: Expr, *constants: Expr) -> tuple[Expr, ...]:
+    gamma, beta, mean, variance = (constant.value.numpy() for constant in constants)
+    scale = gamma / np.sqrt(variance + np.float32(op.epsilon))
+    relax = tvm().relax
+    scaled = emit(relax.op.multiply(x, relax.const(scale)))
+    return (emit(relax.op.add(scaled, relax.const(beta - mean * scale))),)
+
+
+def _add(emit: Emit, op: Add, a: Expr, b: Expr) -> tuple[Expr, ...]:
+    return (_activated(emit, emit(tvm().relax.op.add(a, b)), op.act),)
+
+
+def _max_pool(emit: Emit, op: MaxPool, x: Expr) -> tuple[Expr, ...]:
+    pool = tvm().relax.op.nn.max_pool2d
+    return (emit(pool(x, op.kernel, op.stride, _padding(op.pad), layout="NHWC")),)
+
+
+def _avg_pool(emit: Emit, op: AvgPool, x: Expr) -> tuple[Expr, ...]:
+    pool = tvm().relax.op.nn.avg_pool2d
+    how = {"layout": "NHWC", "count_include_pad": op.count_pad}
+    return (_activated(emit, emit(pool(x, op.kernel, op.stride, _padding(op.pad), **how)), op.act),)
+
+
+def _split(emit: Emit, op: Split, x: Expr) -> tuple[Expr, ...]:
+    ends = [int(end) for end in np.cumsum(op.sizes)]
+    axis = len(x.ty.shape) - 1
+    return tuple(
+        emit(tvm().relax.op.strided_slice(x, [axis], [end - size], [end]))
+        for end, size in zip(ends, op.sizes, strict=True)
+    )
+
+
+def _channel_shuffle(emit: Emit, op: ChannelShuffle, x: Expr) -> tuple[Expr, ...]:
+    return (_shuffled(emit, x, op.groups, [int(extent) for extent in x.ty.shape]),)
+
+
+def _concat(emit: Emit, op: Concat, *parts: Expr) -> tuple[Expr, ...]:
+    return (emit(tvm().relax.op.concat(list(parts), axis=len(parts[0].ty.shape) - 1)),)
+
+
+EMITTERS: Mapping[type[Op], Callable[..., tuple[Expr, ...]]] = {
+    Conv2d: _conv2d,
+    Dense: _dense,
+    BatchNorm: _batch_norm,
+    Relu: lambda emit, op, x: (_activated(emit, x, Act.RELU),),
+    Relu6: lambda emit, op, x: (_activated(emit, x, Act.RELU6),),
+    Add: _add,
+    MaxPool: _max_pool,
+    AvgPool: _avg_pool,
+    GlobalAvgPool: lambda emit, op, x: (emit(tvm().relax.op.mean(x, axis=[1, 2])),),
+    Softmax: lambda emit, op, x: (emit(tvm().relax.op.nn.softmax(x, axis=-1)),),
+    Concat: _concat,
+    Split: _split,
+    ChannelShuffle: _channel_shuffle,
+    Reshape: lambda emit, op, x: (emit(tvm().relax.op.reshape(x, op.shape)),),
+    Transpose: lambda emit, op, x: (emit(tvm().relax.op.permute_dims(x, op.perm)),),
+}

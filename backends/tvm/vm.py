@@ -1,0 +1,47 @@
+"""TVM's virtual machine in this process: a NET.so as a callable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from mbc.backends.tvm.require import tvm
+from mbc.runtime.abi import IoSpec
+
+
+class TvmNet:
+    """A network that TVM runs on a device of this machine ("cpu", "cuda")."""
+
+    def __init__(
+        self,
+        library: Path,
+        inputs: tuple[IoSpec, ...],
+        outputs: tuple[IoSpec, ...],
+        device: str = "cpu",
+    ) -> None:
+        self.inputs, self.outputs = inputs, outputs
+        self.device = tvm().device(device)
+        module = tvm().runtime.load_module(str(library))
+        self._main = tvm().relax.VirtualMachine(module, self.device)["main"]
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The outputs by name, for dense float32 tensors by input name."""
+        given = [self.tensor(inputs[spec.name]) for spec in self.inputs]
+        result = self._main(*given)
+        arrays = [result] if len(self.outputs) == 1 else list(result)
+        return {spec.name: array.numpy() for spec, array in zip(self.outputs, arrays, strict=True)}
+
+    def tensor(self, array: np.ndarray) -> Any:
+        """An array on the device."""
+        return tvm().runtime.tensor(np.ascontiguousarray(array, np.float32), self.device)
+
+    def time_once(self, tensors: list[Any]) -> float:
+        """Seconds of one inference on tensors of the device, one an input."""
+        start = perf_counter()
+        self._main(*tensors)
+        self.device.sync()
+        return perf_counter() - start
