@@ -17,7 +17,7 @@ from mbc.targets.catalogue import target_names
 from tests.e2e.support import EXAMPLES, ROOT, done, mbc
 
 COMMANDS = [
-    *("compile", "run", "preprocess", "bench", "export", "opt", "report", "verify"),
+    *("compile", "run", "preprocess", "bench", "profile", "export", "opt", "report", "verify"),
     *("targets", "passes", "ops", "new", "setup", "explain"),
 ]
 

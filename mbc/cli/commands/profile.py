@@ -1,0 +1,91 @@
+"""`mbc profile`: where the time of a network goes, kernel by kernel, on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from mbc.cli import console
+from mbc.cli.options import (
+    add_pipeline,
+    add_source,
+    add_threads,
+    for_this_machine,
+    inspection,
+    request,
+    team,
+)
+from mbc.cli.usage import Parser, whole_number
+from mbc.driver.output import write_bytes
+from mbc.driver.pipeline import compile_graph
+from mbc.driver.profile import profile
+from mbc.report.profile import Profile
+from mbc.report.roofline_plot import draw_roofline
+
+HELP = "time each kernel of a network in its place, beside what this machine could do"
+STEPS = 6
+
+HEADERS = ("layer", "op", "ms", "%", "GFLOP/s", "of peak", "KB", "GB/s", "FLOP/B", "bound", "of it")
+NUMBERS = (2, 3, 4, 5, 6, 7, 8, 10)
+
+
+def configure(parser: Parser) -> None:
+    """How often, and how to show it."""
+    add_source(parser)
+    for_this_machine(parser)
+    add_pipeline(parser, may_stop=False)
+    add_threads(parser)
+    group = parser.add_argument_group("timing")
+    group.add_argument(
+        "--rounds",
+        type=whole_number(1),
+        default=100,
+        metavar="N",
+        help="runs to time after a few to warm up (default 100)",
+    )
+    group.add_argument("--json", action="store_true", help="print the profile as JSON")
+    group.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the roofline too")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compile, time, print, draw."""
+    with console.progress(STEPS) as observer:
+        compiled = compile_graph(request(args), inspection(args), observer, observer.note)
+        found = profile(compiled, args.rounds, team(args), observer)
+    if args.json:
+        console.result(json.dumps(found.to_json(), indent=2))
+    else:
+        _show(found)
+    if args.plot is not None:
+        write_bytes(args.plot, draw_roofline(found, found.network))
+    return 0
+
+
+def _show(found: Profile) -> None:
+    rows = [
+        (
+            layer.name,
+            layer.op,
+            f"{layer.ms:.4f}",
+            f"{100 * layer.ms / found.ms_kernels:.1f}",
+            f"{layer.gflops:.1f}",
+            f"{layer.peak_fraction:.0%}",
+            f"{layer.bytes / 1e3:,.0f}",
+            f"{layer.gbs:.1f}",
+            f"{layer.intensity:.1f}",
+            layer.bound,
+            f"{layer.roof_fraction:.0%}",
+        )
+        for layer in found.layers
+    ]
+    console.table(HEADERS, rows, right=NUMBERS)
+    limits = found.limits
+    threads = f"{limits.threads} thread{'s' * (limits.threads > 1)}"
+    console.result(
+        f"\n{found.network}: min {found.ms_min:.3f} ms, median {found.ms_median:.3f} ms "
+        f"({found.rounds} rounds, {threads}); the kernels' medians add up to "
+        f"{found.ms_kernels:.3f} ms\n"
+        f"{found.gflops:.1f} GFLOP/s, {found.peak_fraction:.0%} of the FMA peak "
+        f"({limits.gflops:.1f} GFLOP/s); memory is read at {limits.memory_gbs:.1f} GB/s"
+    )

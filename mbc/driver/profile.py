@@ -1,0 +1,76 @@
+"""The time of each kernel in its place in the network, on this machine.
+
+In every round the network runs three times: once to have its caches warm, once with a look at the
+clock before each kernel, once without. Then the limits are measured, for they change with the clock
+and with the neighbours as the kernels' times do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+
+import numpy as np
+
+from mbc.backends.llvm.profile import ProfiledNet
+from mbc.driver.build import lower_graph
+from mbc.driver.pipeline import Compiled
+from mbc.driver.request import Observer
+from mbc.report.profile import Limits, Profile, layer_times
+from mbc.runtime.pool import Team
+
+WARM_UP_ROUNDS = 3
+LEAST_MS = 1e-6
+"""A nanosecond: no kernel takes less, though a coarse clock may say so."""
+
+
+def profile(compiled: Compiled, rounds: int, team: Team, observer: Observer) -> Profile:
+    """Time the kernels of a network on random input."""
+    lowered = lower_graph(compiled, observer)
+    observer.step("generating code")
+    net = ProfiledNet(lowered, team.gather())
+    observer.step(f"running {rounds} rounds")
+    found = _measure(net, rounds)
+    limits = Limits(team.threads, found.peak / team.threads, found.memory)
+    layers = [kernel.layer for kernel in lowered.kernels]
+    source = compiled.source
+    return Profile(
+        network=source.network,
+        parameters=source.parameters,
+        target=compiled.target.name,
+        macs=source.totals.macs,
+        rounds=rounds,
+        ms_min=min(found.whole),
+        ms_median=median(found.whole),
+        ms_kernels=sum(found.medians),
+        limits=limits,
+        layers=layer_times(layers, found.medians, found.least, limits),
+    )
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Milliseconds of each kernel, median and least, and of the whole in each round; the highest
+    GFLOP/s and GB/s of all threads together."""
+
+    medians: list[float]
+    least: list[float]
+    whole: list[float]
+    peak: float
+    memory: float
+
+
+def _measure(net: ProfiledNet, rounds: int) -> _Found:
+    tensors = net.tensors()
+    for _ in range(WARM_UP_ROUNDS):
+        net.time_once(tensors)
+    kernels, whole, peaks, memory = [], [], [], []
+    for _ in range(rounds):
+        net.time_once(tensors)
+        kernels.append(net.time_kernels(tensors))
+        whole.append(1e3 * net.time_once(tensors))
+        peaks.append(net.peak_gflops())
+        memory.append(net.memory_gbs())
+    ms = np.maximum(1e3 * np.array(kernels), LEAST_MS)
+    medians, least = np.median(ms, axis=0).tolist(), ms.min(axis=0).tolist()
+    return _Found(medians, least, whole, max(peaks), max(memory))

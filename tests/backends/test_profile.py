@@ -1,0 +1,94 @@
+"""The second way to call the kernels, with a clock between them, and how limits are measured."""
+
+import ctypes
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from mbc.backends.llvm.backend import LlvmBackend
+from mbc.backends.llvm.codegen import parse
+from mbc.backends.llvm.lower import LoweredNet, lower
+from mbc.backends.llvm.peak import BLOCK_BYTES
+from mbc.backends.llvm.profile import LEAST_BYTES, ProfiledNet, profile_module
+from mbc.driver.pipeline import for_threads
+from mbc.driver.platforms import resolve
+from mbc.frontends.weights import initialise
+from mbc.passes.pipelines import O2
+from mbc.passmgr.manager import run_pipeline
+from mbc.passmgr.passes import PassContext
+from mbc.runtime.pool import Pool
+from mbc.targets.target import Target
+from tests.backends.kernel_check import host_target
+from tests.example_networks import Example
+
+TICK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32)
+
+
+def lowered(target: Target) -> LoweredNet:
+    graph = Example("shufflenet_v1").graph(resolution="64")
+    initialise(graph, seed=0)
+    run_pipeline(graph, O2, PassContext(LlvmBackend(target)))
+    return lower(graph, target, for_threads(graph, target))
+
+
+@pytest.fixture(scope="module")
+def here() -> LoweredNet:
+    return lowered(host_target())
+
+
+@pytest.fixture(scope="module", params=[1, 2, 3])
+def net(request: pytest.FixtureRequest, here: LoweredNet) -> Iterator[ProfiledNet]:
+    """On so many threads."""
+    pool = Pool(request.param) if request.param > 1 else None
+    yield ProfiledNet(here, pool)
+    if pool:
+        pool.close()
+
+
+def test_the_same_kernels_in_the_same_places(net: ProfiledNet, here: LoweredNet) -> None:
+    plain, timed = net.tensors(), net.tensors()
+    net.time_once(plain)
+    seconds = net.time_kernels(timed)
+    np.testing.assert_array_equal(timed[-1], plain[-1])
+    assert np.abs(timed[-1]).max() > 0
+    assert seconds.shape == (len(here.kernels),)
+    assert (seconds >= 0).all()
+    assert 0 < seconds.sum() < 10
+
+
+def test_the_clock_is_read_around_each_kernel(net: ProfiledNet, here: LoweredNet) -> None:
+    steps: list[int] = []
+    tick = TICK(lambda _, step: steps.append(step))
+    tensors = net.tensors()  # the network writes into them
+    io = net._io(tensors)
+    net._profile(*net._arguments(io), ctypes.cast(tick, ctypes.c_void_p).value, None)
+    assert steps == list(range(len(here.kernels) + 1))
+
+
+def test_limits(net: ProfiledNet) -> None:
+    assert 0 < net.peak_gflops() < 1e5
+    assert 0 < net.memory_gbs() < 1e5
+
+
+def test_all_of_the_memory_is_read(net: ProfiledNet) -> None:
+    """Each thread writes down the bits that were set anywhere in its part."""
+    sinks = net._sinks[64:].view(np.uint32)
+    blocks = LEAST_BYTES // BLOCK_BYTES
+    memory = np.zeros(LEAST_BYTES // 4, np.uint32)
+    where = net._sinks.view(np.uintp)
+    weights, where[0] = int(where[0]), memory.ctypes.data
+    for place in (0, 1, BLOCK_BYTES // 4, memory.size // 2 + 5, memory.size - 1):
+        memory[:] = 0
+        memory[place] = 1
+        net._time("stream", net._sinks, blocks)
+        assert sinks.sum() == 1, f"element {place}"
+    where[0] = weights
+
+
+@pytest.mark.parametrize("name", ["arm64", "armv7", "x86_64", "x86_64-v2", "macos-arm64"])
+def test_the_module_goes_with_every_target(name: str) -> None:
+    target = resolve(name)
+    module = parse(profile_module(lowered(target)), target)
+    defined = {f.name for f in module.functions if not f.is_declaration}
+    assert {f"shufflenet_v1_{word}" for word in ("profile", "peak", "stream")} <= defined

@@ -1,0 +1,89 @@
+"""The profile's figures, from times that are made up."""
+
+from io import BytesIO
+
+import pytest
+from PIL import Image
+
+from mbc.report.layers import Layer
+from mbc.report.profile import LayerTime, Limits, Profile, layer_times
+from mbc.report.roofline_plot import COLOURS, HEIGHT, ROOF, WIDTH, draw_roofline
+
+LIMITS = Limits(threads=2, peak_gflops=50.0, memory_gbs=20.0)
+
+
+def layer(name: str, macs: int, bytes: int) -> Layer:
+    return Layer(name, "conv2d", (1, 4, 4, 8), macs, 0, bytes, round(2 * macs / bytes, 3), "")
+
+
+CONV = layer("conv", macs=30_000_000, bytes=1_000_000)  # 60 FLOP per byte
+FC = layer("fc", macs=1_000_000, bytes=4_000_000)
+POOL = layer("%2", macs=0, bytes=200_000)
+
+
+def profile() -> Profile:
+    layers = layer_times((CONV, FC, POOL), (1.0, 0.25, 0.01), (0.75, 0.2, 0.01), LIMITS)
+    return Profile("net", {"batch": 1}, "native", 31_000_000, 7, 1.24, 1.55, 1.26, LIMITS, layers)
+
+
+def test_a_layer_that_computes() -> None:
+    time = profile().layers[0]
+    assert (time.ms, time.ms_min) == (1.0, 0.75)
+    assert time.gflops == pytest.approx(60.0)
+    assert time.peak_fraction == pytest.approx(0.6), "of both cores"
+    assert time.gbs == pytest.approx(1.0)
+    assert time.bound == "compute"
+    assert time.roof_fraction == pytest.approx(0.6)
+
+
+def test_a_layer_that_waits_for_memory() -> None:
+    time = profile().layers[1]
+    assert time.gflops == pytest.approx(8.0)
+    assert time.gbs == pytest.approx(16.0)
+    assert time.bound == "memory"
+    assert time.roof_fraction == pytest.approx(0.8)
+    assert profile().layers[2].bound == "memory"
+
+
+def test_the_ridge_parts_them() -> None:
+    assert LIMITS.gflops == 100.0
+    assert LIMITS.ridge == pytest.approx(5.0)
+    for flops, bound in ((4.9, "memory"), (5.1, "compute")):
+        one = layer("x", macs=round(flops * 5e5), bytes=1_000_000)
+        assert LayerTime.of(one, 1.0, 1.0, LIMITS).bound == bound
+
+
+def test_the_whole() -> None:
+    data = profile().to_json()
+    assert data["gflops"] == pytest.approx(50.0), "62 M operations in the fastest round"
+    assert data["peak_fraction"] == pytest.approx(0.5)
+    assert (data["threads"], data["rounds"], data["peak_gflops"]) == (2, 7, 50.0)
+    assert [row["name"] for row in data["layers"]] == ["conv", "fc", "%2"]
+
+
+def test_the_picture() -> None:
+    image = Image.open(BytesIO(draw_roofline(profile(), "net")))
+    assert (image.size, image.mode) == ((WIDTH, HEIGHT), "RGB")
+    found = image.getcolors(maxcolors=1 << 16)
+    assert found is not None
+    colours = {colour: count for count, colour in found}
+    assert colours[ROOF] > 500, "the lines"
+    discs = (
+        sum(count for colour, count in colours.items() if near(colour, COLOURS[bound]))
+        for bound in ("compute", "memory")
+    )
+    compute, memory = discs
+    assert compute > 3 * memory > 300, "areas are shares of the time: 1.0 and 0.25 ms"
+
+
+def near(colour: object, base: tuple[int, int, int]) -> bool:
+    """Whether it is `base` laid over white, as discs are filled."""
+    filled = tuple(round(255 + (c - 255) * 150 / 255) for c in base)
+    assert isinstance(colour, tuple)
+    return all(abs(a - b) <= 2 for a, b in zip(colour, filled, strict=True))
+
+
+def test_a_network_without_multiply_adds_has_a_picture() -> None:
+    layers = layer_times((POOL,), (0.01,), (0.01,), LIMITS)
+    empty = Profile("net", {}, "native", 0, 1, 0.01, 0.01, 0.01, LIMITS, layers)
+    assert draw_roofline(empty, "net").startswith(b"\x89PNG")
