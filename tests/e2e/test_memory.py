@@ -1,9 +1,7 @@
 """Memory plans of the example networks: judged from the JSON that users get, and by running them in
 memory that ends where nobody may read or write."""
 
-import ctypes
 import json
-import mmap
 from collections.abc import Iterator, Mapping
 from itertools import combinations, permutations
 from pathlib import Path
@@ -29,6 +27,7 @@ from mbc.passmgr.passes import PassContext
 from mbc.report.memory import memory_of
 from mbc.runtime.pool import Pool
 from tests.e2e.support import EXAMPLES, done, mbc, relative_error
+from tests.guarded import Guarded
 
 Params = Mapping[str, int | float | bool]
 
@@ -171,27 +170,6 @@ def test_mistakes_with_the_report() -> None:
 
 
 # runs
-
-LIBC = ctypes.CDLL(None, use_errno=True)
-PAGE = mmap.PAGESIZE
-
-
-class Guarded:
-    """Memory of exactly so many bytes between pages that nobody may touch: it ends where the second
-    begins or, `low`, begins where the first ends."""
-
-    def __init__(self, size: int, *, low: bool = False) -> None:
-        room = -(-size // PAGE) * PAGE
-        self._map = mmap.mmap(-1, room + 2 * PAGE)
-        start = ctypes.addressof(ctypes.c_char.from_buffer(self._map))
-        for page in (start, start + PAGE + room):
-            assert LIBC.mprotect(ctypes.c_void_p(page), ctypes.c_size_t(PAGE), 0) == 0
-        offset = PAGE if low else PAGE + room - size
-        self.bytes = np.frombuffer(self._map, np.uint8, size, offset)
-
-    def array(self, shape: tuple[int, ...]) -> np.ndarray:
-        """The memory as floats."""
-        return self.bytes.view(np.float32).reshape(shape)
 
 
 class GuardedNet(JitNet):
