@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mbc.backends.llvm.codegen import emit_assembly, emit_object
+from mbc.backends.llvm.invoke import callees
+from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.link import (
     MAIN_SOURCES,
     LinkTarget,
@@ -16,6 +18,8 @@ from mbc.backends.llvm.link import (
     weights_object,
 )
 from mbc.backends.llvm.lower import LoweredNet, library_ir
+from mbc.backends.llvm.peak import peak_flops
+from mbc.backends.llvm.profile import emit_profile_object, meter_stride
 from mbc.backends.llvm.shared import link_shared, shared_name
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.driver.pipeline import Compiled
@@ -23,6 +27,7 @@ from mbc.driver.platforms import link_target, program_target
 from mbc.driver.request import Observer
 from mbc.ir.text.module import write_dump
 from mbc.runtime.abi import c_header, main_config, weights_file
+from mbc.runtime.timing import TimedLayer, Timing, timing_config
 from mbc.targets.conformance import Contract, Kind, problems
 from mbc.targets.target import Target
 
@@ -78,8 +83,8 @@ class Workshop:
         code = self.object()
         if target != self.lowered.target:
             code = self._object(f"{self.net}_program.o", target)
-        objects = [code, *self._weights_objects()]
-        self._text("mbc_net.h", main_config(self.lowered.spec))
+        objects = [code, self._profile_object(target), *self._weights_objects()]
+        self._text("mbc_net.h", self._main_config())
         self.observer.step("linking the executable")
         link_executable(
             [*MAIN_SOURCES, *objects],
@@ -118,6 +123,34 @@ class Workshop:
             self._checked(path, "object", target)
         return path
 
+    def _profile_object(self, target: Target) -> Path:
+        """What times the kernels, for executables alone."""
+        path = self.folder / f"{self.net}_profile.o"
+        lowered = replace(self.lowered, target=target)
+        path.write_bytes(emit_profile_object(lowered))
+        return self._checked(path, "object", target, beside=callees(lowered.spec, lowered.calls))
+
+    def _main_config(self) -> str:
+        """mbc_net.h."""
+        spec = self.lowered.spec
+        return main_config(spec) + timing_config(spec, self._timing())
+
+    def _timing(self) -> Timing:
+        source, isa = self.compiled.source, isa_of(self.lowered.target)
+        layers = (kernel.layer for kernel in self.lowered.kernels)
+        return Timing(
+            head={
+                "network": source.network,
+                "parameters": source.parameters,
+                "target": self.lowered.target.name,
+                "macs": source.totals.macs,
+            },
+            macs=source.totals.macs,
+            layers=tuple(TimedLayer(x.name, x.op, x.shape, x.macs, x.bytes) for x in layers),
+            peak_flops=peak_flops(isa),
+            peak_bytes=meter_stride(isa),
+        )
+
     def _weights_objects(self) -> list[Path]:
         """The weights to be linked in; none if they are a file of their own."""
         if self.lowered.spec.external_weights:
@@ -134,10 +167,12 @@ class Workshop:
         path.write_text(text)
         return path
 
-    def _checked(self, path: Path, kind: Kind, target: Target) -> Path:
-        """The file, if it keeps to the target; else E0910, and E0602 where there is none."""
+    def _checked(self, path: Path, kind: Kind, target: Target, beside: Iterable[str] = ()) -> Path:
+        """The file, if it keeps to the target; else E0910, and E0602 where there is none. It may
+        ask for what is defined `beside` it."""
         check_made(path)
-        contract = Contract(target, self.net, self.lowered.spec.external_weights)
+        external = self.lowered.spec.external_weights
+        contract = Contract(target, self.net, external, frozenset(beside))
         found = tuple(problems(path, kind, contract))
         if found:
             raise MbcError(*(self._fault(f"{path.name} {problem}") for problem in found[:8]))

@@ -37,7 +37,8 @@ static bool parse_shape(const char *text, tensor *found) {
     if (*text == ')') return true;
     if (*text < '0' || *text > '9' || found->rank == MAX_RANK) return false;
     char *end;
-    found->shape[found->rank] = strtoull(text, &end, 10);
+    unsigned long long extent = strtoull(text, &end, 10);
+    found->shape[found->rank] = extent < SIZE_MAX ? (size_t)extent : SIZE_MAX;
     text = end;
   }
 }

@@ -23,6 +23,11 @@ typedef struct {
   float *data;
 } tensor;
 
+typedef struct {
+  const char *head; /* its name, op and shape as JSON */
+  double macs, bytes;
+} layer;
+
 #include "mbc_net.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
@@ -36,7 +41,7 @@ typedef struct {
   const char *outputs[LENGTH(outputs)];
   size_t input_count, output_count;
   size_t top, runs;
-  const char *weights;
+  const char *weights, *profile;
 } options;
 
 /* ---- Errors ---------------------------------------------------------------------------------- */
@@ -101,9 +106,10 @@ static bool is_image(const tensor *t) { return t->rank == 4 && t->shape[0] == 1 
 
 #include "inputs.h"
 
-/* ---- Writing .npy ---------------------------------------------------------------------------- */
+/* ---- Writing files --------------------------------------------------------------------------- */
 
-static bool write_npy(FILE *file, const tensor *from) {
+static bool write_npy(FILE *file, const void *what) {
+  const tensor *from = what;
   char header[512]; /* the tensor starts at a multiple of 64 bytes, as numpy aligns it */
   shape_text text;
   int length = sprintf(header + 10, "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }",
@@ -118,22 +124,24 @@ static bool write_npy(FILE *file, const tensor *from) {
          fwrite(from->data, sizeof(float), from->count, file) == from->count;
 }
 
-static bool write_file(const char *path, const tensor *from) {
+typedef bool writer(FILE *file, const void *what);
+
+static bool write_file(const char *path, writer *write, const void *what) {
   FILE *file = fopen(path, "wb");
   if (!file) return false;
-  bool good = write_npy(file, from);
+  bool good = write(file, what);
   return !fclose(file) && good;
 }
 
-/* A reader sees the whole tensor or none: it is written beside and renamed. A device or a pipe
+/* A reader sees the whole file or none: it is written beside and renamed. A device or a pipe
  * cannot be replaced, and is written straight. */
-static bool write_output(const char *path, const tensor *from) {
+static bool write_output(const char *path, writer *write, const void *what) {
   char beside[MAX_PATH];
   struct stat status;
   bool direct = !stat(path, &status) && !S_ISREG(status.st_mode);
   if (snprintf(beside, sizeof beside, direct ? "%s" : "%s.part", path) >= (int)sizeof beside)
     return fail(UNWRITABLE, path, "%s", strerror(ENAMETOOLONG));
-  if (write_file(beside, from) && (direct || !rename(beside, path))) return true;
+  if (write_file(beside, write, what) && (direct || !rename(beside, path))) return true;
   int reason = errno;
   if (!direct) remove(beside);
   return fail(UNWRITABLE, path, "%s", strerror(reason));
@@ -190,29 +198,6 @@ static void print_summary(const tensor *t) {
   if (t->rank > 1 && t->count == batch * t->shape[t->rank - 1]) print_ranking(t, SUMMARY_TOP);
 }
 
-static void print_shapes(const char *role, const tensor *tensors, size_t count) {
-  shape_text text;
-  for (size_t i = 0; i < count; i++)
-    printf("  %s %s: float32 %s\n", role, tensors[i].name, format_shape(&tensors[i], text));
-}
-
-static void print_help(void) {
-  print_usage(stdout);
-  puts("\nRuns the network " MBC_NET_NAME " on one thread. Images are NHWC.\n");
-  print_shapes("input ", inputs, LENGTH(inputs));
-  print_shapes("output", outputs, LENGTH(outputs));
-  puts("\n  --input FILE   .npy: the tensor itself, float32, of exactly the shape above\n"
-       "                 .ppm: binary (P6) RGB of exactly that size; value/127.5 - 1\n"
-       "                 once for each input, in order\n"
-       "  --output FILE  write a tensor as .npy; once for each output, in order\n"
-       "  --top K        print \"rank index value\" of the K largest along the last axis\n"
-       "  --bench N      run N times; print the minimum and the median in milliseconds");
-  fputs(threads_help, stdout);
-  fputs(weights_help, stdout);
-  puts("  --help         print this\n"
-       "\nWith no output, top or bench it prints a summary.");
-}
-
 /* ---- Running --------------------------------------------------------------------------------- */
 
 static bool run_once(void) {
@@ -231,6 +216,12 @@ static int compare_times(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+/* Sorts the times too: the least comes first. */
+static double median_of(double *times, size_t count) {
+  qsort(times, count, sizeof times[0], compare_times);
+  return (times[(count - 1) / 2] + times[count / 2]) / 2;
+}
+
 static bool bench(size_t runs) {
   static double times[MAX_RUNS];
   for (size_t i = 0; i < runs; i++) {
@@ -238,24 +229,49 @@ static bool bench(size_t runs) {
     if (!run_once()) return false;
     times[i] = now_ms() - start;
   }
-  qsort(times, runs, sizeof times[0], compare_times);
-  double median = (times[(runs - 1) / 2] + times[runs / 2]) / 2;
+  double median = median_of(times, runs);
   printf("min %.6g ms, median %.6g ms, %zu runs, %zu thread%s\n", times[0], median, runs,
          team.threads, team.threads > 1 ? "s" : "");
   return true;
 }
 
+#include "profile.h"
+
 static bool show_results(const options *o) {
   for (size_t i = 0; i < o->output_count; i++)
-    if (!write_output(o->outputs[i], &outputs[i])) return false;
+    if (!write_output(o->outputs[i], write_npy, &outputs[i])) return false;
   if (o->top)
     for (size_t i = 0; i < LENGTH(outputs); i++) print_ranking(&outputs[i], o->top);
-  if (!o->output_count && !o->top && !o->runs)
+  if (!o->output_count && !o->top && !o->runs && !o->profile)
     for (size_t i = 0; i < LENGTH(outputs); i++) print_summary(&outputs[i]);
   return true;
 }
 
 /* ---- Command line ---------------------------------------------------------------------------- */
+
+static void print_shapes(const char *role, const tensor *tensors, size_t count) {
+  shape_text text;
+  for (size_t i = 0; i < count; i++)
+    printf("  %s %s: float32 %s\n", role, tensors[i].name, format_shape(&tensors[i], text));
+}
+
+static void print_help(void) {
+  print_usage(stdout);
+  puts("\nRuns the network " MBC_NET_NAME " on one thread. Images are NHWC.\n");
+  print_shapes("input ", inputs, LENGTH(inputs));
+  print_shapes("output", outputs, LENGTH(outputs));
+  puts("\n  --input FILE   .npy: the tensor itself, float32, of exactly the shape above\n"
+       "                 .ppm: binary (P6) RGB of exactly that size; value/127.5 - 1\n"
+       "                 once for each input, in order\n"
+       "  --output FILE  write a tensor as .npy; once for each output, in order\n"
+       "  --top K        print \"rank index value\" of the K largest along the last axis\n"
+       "  --bench N      run N times; print the minimum and the median in milliseconds");
+  fputs(profile_help, stdout);
+  fputs(threads_help, stdout);
+  fputs(weights_help, stdout);
+  puts("  --help         print this\n"
+       "\nWithout an option that says what to do it prints a summary.");
+}
 
 static size_t parse_count(const char *option, const char *text, size_t most) {
   char *end;
@@ -280,6 +296,8 @@ static void set_option(options *o, const char *name, const char *value) {
     add_path(o->outputs, &o->output_count, LENGTH(outputs), value, "output");
   else if (is_weights_option(name))
     o->weights = value;
+  else if (is_profile_option(name))
+    o->profile = value;
   else if (!strcmp(name, "--threads"))
     team.threads = parse_count(name, value, MAX_THREADS);
   else if (!strcmp(name, "--cpus")) {
@@ -295,7 +313,7 @@ static bool takes_value(const char *option) {
   static const char *const names[] = {"--input", "--output", "--top", "--bench"};
   for (size_t i = 0; i < LENGTH(names); i++)
     if (!strcmp(option, names[i])) return true;
-  return is_weights_option(option) || is_threads_option(option);
+  return is_weights_option(option) || is_threads_option(option) || is_profile_option(option);
 }
 
 static options parse_options(int count, char **words) {
@@ -324,7 +342,8 @@ int main(int count, char **words) {
   if (!find_weights(o.weights, words[0])) return 1;
   for (size_t i = 0; i < LENGTH(inputs); i++)
     if (!read_input(o.inputs[i], &inputs[i])) return 1;
-  if (!run_once() || (o.runs && !bench(o.runs)) || !show_results(&o)) return 1;
+  if (!run_once() || (o.runs && !bench(o.runs))) return 1;
+  if ((o.profile && !profile_into(o.profile, o.runs)) || !show_results(&o)) return 1;
   if (fflush(stdout) || ferror(stdout)) return !fail(UNWRITABLE, "stdout", "%s", strerror(errno));
   return 0;
 }

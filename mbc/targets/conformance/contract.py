@@ -13,11 +13,13 @@ class FormatError(Exception):
 
 @dataclass(frozen=True)
 class Contract:
-    """A target, and the C symbols that code for network `net` defines and may ask for."""
+    """A target, and the C symbols that code for network `net` defines and may ask for; `beside` are
+    those of another object that it is always linked with."""
 
     target: Target
     net: str
     external_weights: bool = False
+    beside: frozenset[str] = frozenset()
 
     @property
     def exports(self) -> frozenset[str]:
@@ -33,4 +35,4 @@ class Contract:
     def imports(self) -> frozenset[str]:
         """What an object may leave undefined."""
         own = () if self.external_weights else (f"{self.net}_weights",)
-        return self.libc.union(own)
+        return self.libc.union(own, self.beside)

@@ -1,0 +1,111 @@
+/* The time of each kernel in its place in the network, and what the machine could do at most, as
+ * `mbc profile` measures them. Part of main.c; mbc_net.h says what the kernels compute. */
+#ifdef MBC_PROFILE_HEAD
+
+enum { PROFILE_ROUNDS = 20, LINE_BYTES = 64, LEAST_BYTES = 1 << 20, STREAM_BLOCK = 1024 };
+
+static const char profile_help[] =
+    "  --profile FILE time each kernel, in as many rounds as --bench says, 20 without it,\n"
+    "                 and write that as JSON\n";
+
+static double ticks[LENGTH(layers) + 1];
+static double layer_ms[LENGTH(layers)][MAX_RUNS];
+static double whole_ms[MAX_RUNS];
+
+typedef struct {
+  size_t rounds;
+  double gflops, gbs; /* the highest rates of all threads together */
+} profile;
+
+static void tick(void *clock, uint32_t step) { ((double *)clock)[step] = now_ms(); }
+
+/* Thousand millions of `work` a second that the threads do in `count` tasks. */
+static double rate(mbc_task task, void *context, size_t count, double work) {
+  double start = now_ms();
+  if (pool)
+    pool->run(pool, task, context, (uint32_t)count);
+  else
+    task(context, 0, 0, (uint32_t)count);
+  return work / ((now_ms() - start) * 1e6);
+}
+
+static double peak_rate(void) {
+  static _Alignas(LINE_BYTES) unsigned char registers[MAX_THREADS][MBC_PEAK_BYTES];
+  return rate(peak_task, registers, team.threads, (double)team.threads * MBC_PEAK_FLOPS);
+}
+
+/* Of reading the weights, or what has as many bytes as can be timed. */
+static double stream_rate(void) {
+  static unsigned char others[MBC_WEIGHTS_SIZE < LEAST_BYTES ? LEAST_BYTES : 1];
+  static union {
+    const void *data;
+    unsigned char line[LINE_BYTES];
+  } context[MAX_THREADS + 1];
+  size_t bytes = sizeof others > 1 ? sizeof others : MBC_WEIGHTS_SIZE;
+  memset(others, 1, sizeof others); /* pages that were never written to are all the same one */
+  context[0].data = sizeof others > 1 ? others : packed_weights();
+  size_t blocks = bytes / STREAM_BLOCK;
+  return rate(stream_task, context, blocks, (double)(blocks * STREAM_BLOCK));
+}
+
+static bool take_round(profile *p, size_t round) {
+  if (!run_once()) return false; /* to have the caches warm */
+  profile_net(memory, pool, tick, ticks);
+  for (size_t i = 0; i < LENGTH(layers); i++) layer_ms[i][round] = ticks[i + 1] - ticks[i];
+  double start = now_ms();
+  if (!run_once()) return false;
+  whole_ms[round] = now_ms() - start;
+  p->gflops = fmax(p->gflops, peak_rate());
+  p->gbs = fmax(p->gbs, stream_rate());
+  return true;
+}
+
+static void write_layer(FILE *file, const profile *p, size_t i) {
+  const layer *l = &layers[i];
+  double ms = fmax(median_of(layer_ms[i], p->rounds), 1e-6); /* a clock may be coarse */
+  double gflops = 2 * l->macs / ms / 1e6, gbs = l->bytes / ms / 1e6;
+  double peak = gflops / p->gflops, memory_share = gbs / p->gbs;
+  fprintf(file,
+          "    {\n      %s,\n"
+          "      \"ms\": %.5f, \"ms_min\": %.5f, \"macs\": %.0f, \"gflops\": %.2f,\n"
+          "      \"peak_fraction\": %.4f, \"bytes\": %.0f, \"gbs\": %.2f, \"intensity\": %.3f,\n"
+          "      \"bound\": \"%s\", \"roof_fraction\": %.4f\n    }%s\n",
+          l->head, ms, fmax(layer_ms[i][0], 1e-6), l->macs, gflops, peak, l->bytes, gbs,
+          2 * l->macs / l->bytes, peak >= memory_share ? "compute" : "memory",
+          fmax(peak, memory_share), i + 1 < LENGTH(layers) ? "," : "");
+}
+
+static bool write_json(FILE *file, const void *what) {
+  const profile *p = what;
+  double sum = 0, threads = (double)team.threads, median = median_of(whole_ms, p->rounds);
+  for (size_t i = 0; i < LENGTH(layers); i++) sum += median_of(layer_ms[i], p->rounds);
+  double gflops = 2 * MBC_NET_MACS / whole_ms[0] / 1e6;
+  fprintf(file,
+          "{\n" MBC_PROFILE_HEAD
+          "  \"threads\": %zu,\n  \"rounds\": %zu,\n"
+          "  \"ms_min\": %.5f,\n  \"ms_median\": %.5f,\n  \"ms_kernels\": %.5f,\n"
+          "  \"gflops\": %.2f,\n  \"peak_fraction\": %.4f,\n"
+          "  \"peak_gflops\": %.2f,\n  \"memory_gbs\": %.2f,\n  \"layers\": [\n",
+          team.threads, p->rounds, whole_ms[0], median, sum, gflops, gflops / p->gflops,
+          p->gflops / threads, p->gbs);
+  for (size_t i = 0; i < LENGTH(layers); i++) write_layer(file, p, i);
+  fputs("  ]\n}\n", file);
+  return !ferror(file);
+}
+
+static bool profile_into(const char *path, size_t rounds) {
+  profile p = {.rounds = rounds ? rounds : PROFILE_ROUNDS};
+  for (size_t round = 0; round < p.rounds; round++)
+    if (!take_round(&p, round)) return false;
+  return write_output(path, write_json, &p);
+}
+
+static bool is_profile_option(const char *option) { return !strcmp(option, "--profile"); }
+
+#else
+
+static const char profile_help[] = "";
+static bool profile_into(const char *path, size_t rounds) { return !path || !rounds; }
+static bool is_profile_option(const char *option) { return !option; }
+
+#endif

@@ -1,0 +1,97 @@
+"""What the stand-alone main is told of a network's kernels, so that it can time them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mbc.runtime.abi import NetSpec
+
+
+@dataclass(frozen=True)
+class TimedLayer:
+    """A kernel's layer: multiply-adds, and bytes of all operands and results counted once."""
+
+    name: str
+    op: str
+    shape: tuple[int, ...]
+    macs: int
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The layers of a network in the order in which they run, and what its module of the profile
+    does: operations of a thread in `NET_peak`, and the bytes that each needs. `head` begins
+    the JSON."""
+
+    head: Mapping[str, Any]
+    macs: int
+    layers: tuple[TimedLayer, ...]
+    peak_flops: int
+    peak_bytes: int
+
+
+_CONFIG = """
+#define MBC_PROFILE_HEAD {head}
+#define MBC_NET_MACS {macs}.0
+#define MBC_PEAK_FLOPS {flops}.0 /* of one thread in one run of peak_task */
+#define MBC_PEAK_BYTES {bytes} /* of memory that it needs */
+#define MBC_WEIGHTS_SIZE {weights_bytes}
+{weights}
+void {name}_profile(const {name}_io *io, const void *weights, void *arena, mbc_pool *pool,
+                    void (*tick)(void *clock, uint32_t step), void *clock);
+void {name}_peak(void *context, uint32_t thread, uint32_t begin, uint32_t end);
+void {name}_stream(void *context, uint32_t thread, uint32_t begin, uint32_t end);
+
+static const mbc_task peak_task = {name}_peak, stream_task = {name}_stream;
+
+static const layer layers[] = {{
+{layers}
+}};
+
+static const void *packed_weights(void) {{ return {pointer}; }}
+
+static void profile_net(void *memory, mbc_pool *pool, void (*tick)(void *clock, uint32_t step),
+                        void *clock) {{
+  const {name}_io io = {{{pointers}}};
+  {name}_profile(&io, packed_weights(), memory, pool, tick, clock);
+}}
+"""
+
+
+def timing_config(spec: NetSpec, timing: Timing) -> str:
+    """What mbc_net.h needs beyond `main_config`, for the option --profile."""
+    external = spec.external_weights
+    embedded = f"\nextern const unsigned char {spec.name}_weights[];\n"
+    return _CONFIG.format(
+        name=spec.name,
+        head=_c_string("".join(_members(timing.head))),
+        macs=timing.macs,
+        flops=timing.peak_flops,
+        bytes=timing.peak_bytes,
+        weights_bytes=spec.weights_bytes,
+        weights="" if external else embedded,
+        pointer="weights" if external else f"{spec.name}_weights",
+        layers="\n".join(map(_row, timing.layers)),
+        pointers=", ".join(f"buffer_{field}" for field in spec.fields()),
+    )
+
+
+def _members(head: Mapping[str, Any]) -> Iterable[str]:
+    for key, value in head.items():
+        yield f"  {json.dumps(key)}: {json.dumps(value)},\n".replace("%", "%%")
+
+
+def _row(layer: TimedLayer) -> str:
+    shape = json.dumps(layer.shape)
+    head = f'"name": {json.dumps(layer.name)}, "op": {json.dumps(layer.op)}, "shape": {shape}'
+    return f"    {{{_c_string(head)}, {layer.macs}.0, {layer.bytes}.0}},"
+
+
+def _c_string(text: str) -> str:
+    """A literal of C: JSON has quotes, backslashes and ASCII."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

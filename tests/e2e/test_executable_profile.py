@@ -1,0 +1,129 @@
+"""`--profile` of executables: what `mbc profile` measures, on the board."""
+
+import json
+import os
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mbc.backends.llvm.link import MAIN_SOURCES, LinkTarget, Zig
+from mbc.runtime.abi import IoSpec, NetSpec, c_header, main_config
+from mbc.runtime.timing import TimedLayer, Timing, timing_config
+from tests.e2e.support import EMULATORS, TINY, done, run_executable
+
+NET = NetSpec(
+    "net", (IoSpec("x", (4,)),), (IoSpec("y", (4,)),), 64, 64, weights_bytes=0, shared_bytes=64
+)
+LAYER = TimedLayer('a"\\%d', "conv2d", (1, 2), 7, 64)
+TIMING = Timing({"network": "100 %", "macs": 7}, 7, (LAYER,), peak_flops=1000, peak_bytes=128)
+STRICT = ("-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
+
+
+@pytest.fixture(scope="module", params=["x86_64", "arm64", "arm64 external"])
+def built(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small network for a target, in a folder of the target's name."""
+    target, _, external = str(request.param).partition(" ")
+    base = tmp_path_factory.mktemp("profile")
+    (base / "tiny.py").write_text(TINY)
+    placement = ("--weights-placement", external) if external else ()
+    words = ("--target", target, "--emit", "exe,lib", *placement, "-o", base / target)
+    done("compile", base / "tiny.py", *words)
+    x = np.random.default_rng(3).standard_normal((1, 16, 16, 3), np.float32)
+    np.save(base / "x.npy", x)
+    return base / target
+
+
+def profile(built: Path, *options: str | Path) -> dict[str, Any]:
+    """What the program writes."""
+    out = built.parent / "out.json"
+    words = ("--input", built.parent / "x.npy", "--profile", out, *options)
+    assert run_executable(built / "tiny", built.name, *words) == b""
+    data: dict[str, Any] = json.loads(out.read_text())
+    return data
+
+
+def test_it_is_the_json_of_mbc_profile(built: Path) -> None:
+    data = profile(built)
+    source = built.parent / "tiny.py"
+    ours = json.loads(done("profile", source, "--rounds", "1", "--json").out)
+    assert list(data) == list(ours)
+    assert [list(layer) for layer in data["layers"]] == [list(layer) for layer in ours["layers"]]
+    assert (data["network"], data["parameters"]) == (ours["network"], ours["parameters"])
+    assert (data["target"], data["threads"], data["rounds"]) == (built.name, 1, 20)
+    report = json.loads(done("report", source, "--target", built.name, "--json").out)
+    for key in ("name", "op", "shape", "macs", "bytes", "intensity"):
+        expected = [layer[key] for layer in report["layers"]]
+        assert [layer[key] for layer in data["layers"]] == expected
+
+
+def test_the_figures_go_together(built: Path) -> None:
+    data = profile(built)
+    assert 0 < data["ms_min"] <= data["ms_median"]
+    assert data["ms_kernels"] == pytest.approx(sum(x["ms"] for x in data["layers"]), abs=1e-3)
+    assert data["peak_gflops"] > 0
+    assert data["memory_gbs"] > 0
+    for layer in data["layers"]:
+        assert 0 < layer["ms_min"] <= layer["ms"]
+        fractions = {
+            "compute": layer["gflops"] / data["peak_gflops"],
+            "memory": layer["gbs"] / data["memory_gbs"],
+        }
+        bound, fraction = max(fractions.items(), key=lambda item: item[1])
+        if abs(fractions["compute"] - fractions["memory"]) > 0.05 * fraction:
+            assert layer["bound"] == bound
+        assert layer["roof_fraction"] == pytest.approx(fraction, rel=0.1, abs=2e-3)
+
+
+def test_threads_and_rounds(built: Path) -> None:
+    out, alone = built.parent / "y.npy", built.parent / "alone.npy"
+    words = ("--input", built.parent / "x.npy", "--output")
+    run_executable(built / "tiny", built.name, *words, alone)
+    data = profile(built, "--threads", "2", "--output", out)
+    assert data["threads"] == 2
+    np.testing.assert_array_equal(np.load(out), np.load(alone))
+    bench = ("--bench", "3", "--profile", "/dev/stdout")
+    printed = run_executable(built / "tiny", built.name, *words, out, *bench).decode()
+    first, _, text = printed.partition("\n")
+    assert first.endswith("3 runs, 1 thread")
+    assert json.loads(text)["rounds"] == 3
+
+
+def test_a_file_that_cannot_be_written(built: Path) -> None:
+    program = (*EMULATORS[built.name], built / "tiny", "--input", built.parent / "x.npy")
+    command = [str(word) for word in (*program, "--profile", "no/such/folder/out.json")]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr == "error[E0703]: no/such/folder/out.json: No such file or directory\n"
+
+
+def test_libraries_do_without(built: Path) -> None:
+    assert b"tiny_invoke" in (built / "libtiny.a").read_bytes()
+    assert b"tiny_profile" not in (built / "libtiny.a").read_bytes()
+
+
+@pytest.mark.parametrize("external", [b"", bytes(32)], ids=["embedded", "external"])
+def test_the_c_compiles_without_warnings(external: bytes, tmp_path: Path) -> None:
+    spec = replace(NET, weights_sha256=external)
+    (tmp_path / "net.h").write_text(c_header(spec))
+    (tmp_path / "mbc_net.h").write_text(main_config(spec) + timing_config(spec, TIMING))
+    zig = Zig()
+    for machine in ("x86_64", "arm"):
+        compiler = zig.compiler(LinkTarget(f"{machine}-linux-musl{'eabihf' * (machine == 'arm')}"))
+        words = (*compiler, *STRICT, "-std=c11", "-c", str(MAIN_SOURCES[0]), f"-I{tmp_path}")
+        environment = {**os.environ, **zig.environment(tmp_path)}
+        ended = subprocess.run(
+            [*words, "-o", "main.o"], cwd=tmp_path, env=environment, capture_output=True, text=True
+        )
+        assert ended.stderr == ""
+        assert ended.returncode == 0
+
+
+def test_names_survive_json_in_c() -> None:
+    """The name of a layer has everything that either escapes."""
+    text = timing_config(NET, TIMING)
+    assert r'"\"name\": \"a\\\"\\\\%d\", \"op\": \"conv2d\", \"shape\": [1, 2]"' in text
+    assert r"  \"network\": \"100 %%\",\n" in text
