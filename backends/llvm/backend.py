@@ -154,7 +154,7 @@ class LlvmBackend:
         if builder_of(node) is build_window:
             return window_of(self.isa, node, buffers, out)
         if isinstance(node.op, Conv2d):
-            return patches_of(node, buffers[0], out.type)
+            return patches_of(self.isa, node, buffers[0], out.type)
         return None
 
     def _buffers(self, node: Node) -> list[Buffer]:
@@ -174,7 +174,7 @@ class LlvmBackend:
             return self._chain(node).scratch_bytes
         if isinstance(node.op, Conv2d) and builder_of(node) is build_patch_conv:
             x = Buffer.in_arena(node.view(0).value.type, self.isa)
-            return patches_of(node, x, node.result.type).scratch_bytes
+            return patches_of(self.isa, node, x, node.result.type).scratch_bytes
         return 0
 
     def predict(self, node: Node) -> Prediction:

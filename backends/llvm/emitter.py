@@ -73,6 +73,11 @@ class Function:
         self._labels += 1
         return f"{hint}{self._labels}"
 
+    @property
+    def block(self) -> str:
+        """Label of the block that instructions go to."""
+        return self._block
+
     def start_block(self, label: str) -> None:
         """Further instructions go to a new block."""
         self._lines.append(f"{label}:")
@@ -94,16 +99,29 @@ class Function:
         following = self.offset(pointer, bytes)
         if self.isa.multi_load == 1:
             return following, last
-        types = ["ptr", *[self.isa.vector] * len(last)]
-        result = f"{{ {', '.join(types)} }}"
-        outs = ",".join(["=r", *["=w"] * len(last)])
-        ties = ",".join(map(str, range(len(types))))
-        values = zip(types, [following, *last], strict=True)
-        arguments = ", ".join(f"{type} {value}" for type, value in values)
-        asm = f'asm sideeffect "", "{outs},{ties},~{{memory}}"({arguments})'
-        opaque = self.op(f"call {result} {asm}")
-        first, *rest = (self.op(f"extractvalue {result} {opaque}, {i}") for i in range(len(types)))
+        first, *rest = self._tied([("ptr", "r", following), *(self._register(v) for v in last)])
         return first, rest
+
+    def finished(self, values: Sequence[str]) -> list[str]:
+        """The vectors, all computed before anything that follows. LLVM would put off what belongs
+        to the last ones, and then lack registers for what it depends on."""
+        return self._tied([self._register(value) for value in values])
+
+    def _register(self, value: str) -> tuple[str, str, str]:
+        return self.isa.vector, self.isa.register, value
+
+    def _tied(self, values: Sequence[tuple[str, str, str]]) -> list[str]:
+        """The values, given as type, kind of register and name, after an empty piece of assembly
+        that seems to change them all."""
+        result = f"{{ {', '.join(type for type, _, _ in values)} }}"
+        outs = ",".join(f"={kind}" for _, kind, _ in values)
+        ties = ",".join(map(str, range(len(values))))
+        arguments = ", ".join(f"{type} {value}" for type, _, value in values)
+        asm = f'asm sideeffect "", "{outs},{ties},~{{memory}}"({arguments})'
+        if len(values) == 1:
+            return [self.op(f"call {values[0][0]} {asm}")]
+        opaque = self.op(f"call {result} {asm}")
+        return [self.op(f"extractvalue {result} {opaque}, {i}") for i in range(len(values))]
 
     def binary(self, operation: str, a: Count, b: Count) -> Count:
         """Integer arithmetic on address words, folded where both are known."""

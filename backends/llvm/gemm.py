@@ -34,6 +34,7 @@ class Run(NamedTuple):
 
 CHAINS = 8  # independent fma chains that hide the latency of two units of four cycles
 MAX_WIDTH = 8
+MAX_SEARCH = 1024  # vectors that are split at the least cost; of more, the rest
 FEW_TASKS = 16
 
 
@@ -57,6 +58,11 @@ class RowBlocks:
 @cache
 def panel_widths(isa: Isa, vectors: int, rows: int) -> tuple[int, ...]:
     """Widths of the panels that `vectors` vectors are split into, at the least predicted cost."""
+    if vectors > MAX_SEARCH:
+        cheapest = min(range(1, MAX_WIDTH + 1), key=lambda w: tile_cost(isa, w, rows))
+        equal = -(-(vectors - MAX_SEARCH) // cheapest)
+        rest = panel_widths(isa, vectors - equal * cheapest, rows)
+        return tuple(sorted((*[cheapest] * equal, *rest), reverse=True))
     best: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
     for total in range(1, vectors + 1):
         best.append(
@@ -87,7 +93,8 @@ class Gemm:
     `groups` has the runs of A of each group; each group makes `columns` columns, stored one group
     after the other. Pitches are in bytes from row to row. A group's last vector is stored whole
     where the row has `room` (in floats): it may spill into columns that the next group of the same
-    task overwrites, or into padding; else it is stored narrow.
+    task overwrites, or into padding; else it is stored narrow. `panels` prescribes the panel widths
+    where the weights were packed for a GEMM with other rows.
     """
 
     isa: Isa
@@ -99,6 +106,7 @@ class Gemm:
     room: int
     act: Act = Act.NONE
     residual_pitch: int | None = None
+    panels: tuple[int, ...] = ()
 
     @property
     def depth(self) -> int:
@@ -113,7 +121,7 @@ class Gemm:
     @cached_property
     def widths(self) -> tuple[int, ...]:
         """Panel widths of a group, in vectors."""
-        return panel_widths(self.isa, self.isa.vectors(self.columns), self.rows)
+        return self.panels or panel_widths(self.isa, self.isa.vectors(self.columns), self.rows)
 
     def blocks(self, width: int) -> RowBlocks:
         """Row blocks of a panel. Where stores spill, all panels share them, so that row ranges of

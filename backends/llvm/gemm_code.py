@@ -206,6 +206,8 @@ def _emit_tile(f: Function, tile: Tile, at: Pointers, height: int) -> None:
     for run in tile.runs:
         a = f.offset(at.a[run.source], run.offset)
         acc, weights = _emit_run(f, tile, run, a, weights, acc)
+    flat = f.finished([value for sums in acc for value in sums])
+    acc = [flat[row * tile.width : (row + 1) * tile.width] for row in range(height)]
     _emit_epilogue(f, tile, at, acc)
 
 

@@ -27,6 +27,7 @@ class Isa:
     unroll: int = 4  # k-steps of a loop of the GEMM core
     strip: int = 1  # channel vectors that a window works on side by side
     fused: bool = True  # multiply and add are one instruction, rounded once
+    register: str = "w"  # LLVM's constraint for a vector register in assembly
 
     @property
     def vector_bytes(self) -> int:
@@ -54,7 +55,15 @@ class Isa:
         return max((self.registers - width) // (width + 1), 1)
 
 
-AVX2 = Isa("avx2", lanes=8, registers=16, broadcast="memory", word="i64", max_intrinsics=False)
+AVX2 = Isa(
+    "avx2",
+    lanes=8,
+    registers=16,
+    broadcast="memory",
+    word="i64",
+    max_intrinsics=False,
+    register="x",
+)
 NEON = Isa(
     "neon",
     lanes=4,
@@ -79,6 +88,7 @@ SSE = Isa(
     word="i64",
     max_intrinsics=False,
     fused=False,
+    register="x",
 )
 
 ISAS = {isa.name: isa for isa in (AVX2, SSE, NEON, NEON32, NEON32_VFP3)}

@@ -292,6 +292,12 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from convolution(9, 9, 6, 12, 3, 1, (2, 1, 0, 1), 1, 2)
     yield from convolution(7, 7, 4, 8, 3, 1, (0, 0, 0, 0), 1, 1)
     yield from convolution(6, 5, 4, 8, 3, 1, ONE, 4, 1)
+    yield from convolution(14, 23, 3, 16, 3, 1, ONE, 1, 1)  # strips at both borders
+    yield from convolution(9, 40, 3, 24, 5, 2, (2, 2, 2, 2), 1, 1)
+    yield from convolution(6, 29, 2, 8, 3, 1, (4, 4, 4, 4), 1, 1)  # windows without any pixel
+    yield from convolution(3, 33, 3, 8, 5, 1, (2, 2, 2, 2), 1, 1)  # no row of windows is inside
+    yield from convolution(3, 26, 4, 8, 3, 1, (1, 1, 0, 3), 1, 2)
+    yield from convolution(12, 21, 8, 36, 3, 1, (1, 0, 1, 0), 4, 1)
     yield from fused(8, 16, 24, 1)
     yield from fused(14, 32, 64, 2)
     yield from fused(7, 60, 240, 1, 3, 3, True)

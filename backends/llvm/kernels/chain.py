@@ -15,7 +15,7 @@ from mbc.backends.llvm.gemm import Gemm
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer
 from mbc.backends.llvm.kernels.linear import RESIDUAL, is_gemm_rows, pointwise_gemm
-from mbc.backends.llvm.kernels.patches import Patches, patch_gemm, patches_of
+from mbc.backends.llvm.kernels.patches import Patches, patches_of
 from mbc.backends.llvm.kernels.windows import window_of
 from mbc.backends.llvm.window import Window
 from mbc.ir.graph import Node
@@ -90,7 +90,7 @@ class Stage:
     capacity: int
     offset: int
     patch_offset: int
-    plan: Gemm | Window | tuple[Patches, Gemm]
+    plan: Gemm | Window | Patches
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ def _plan(
         plan = _stage_plan(isa, step, chunk, source, target, held)
         capacity = _capacity(step, nodes[i + 1], chunk) if i + 1 < len(nodes) else 0
         patch_offset = offset
-        if isinstance(plan, tuple):
-            offset += _aligned(plan[0].scratch_bytes)
+        if isinstance(plan, Patches):
+            offset += _aligned(plan.scratch_bytes)
         height = step.result.type.shape[1]
         memory = (capacity, offset, patch_offset)
         stages.append(Stage(step, chunk, height, target, *memory, plan))
@@ -163,7 +163,7 @@ def _chunks(nodes: tuple[Node, ...], turn: int) -> list[int]:
 
 def _stage_plan(
     isa: Isa, node: Node, chunk: int, x: Buffer, out: Buffer, residual: Buffer | None
-) -> Gemm | Window | tuple[Patches, Gemm]:
+) -> Gemm | Window | Patches:
     match stage_kind(node):
         case "pointwise":
             rows = chunk * out.type.shape[2]
@@ -171,8 +171,7 @@ def _stage_plan(
         case "window":
             return window_of(isa, node, [x], out)
         case "patches":
-            patches = patches_of(node, x, out.type, chunk)
-            return patches, patch_gemm(isa, patches, out, residual)
+            return patches_of(isa, node, x, out.type, chunk)
 
 
 def _capacity(producer: Node, reader: Node, chunk: int) -> int:

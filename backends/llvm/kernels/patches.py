@@ -1,4 +1,9 @@
-"""Convolutions with larger filters: a GEMM an output row over patches of the input."""
+"""Convolutions with larger filters: a GEMM an output row over patches of the input.
+
+Windows that lie in the image are read where they are. The columns at the borders, whose windows
+reach beyond, are read from strips: their pixels copied to scratch, with zeros around. So is an
+output row at the top or bottom from a band, input rows with rows of zeros beyond.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.gemm import Gemm, Run, pack
+from mbc.backends.llvm.gemm import Gemm, RowBlocks, Run, pack, panel_widths
 from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
@@ -26,10 +31,22 @@ from mbc.ops.linear import present
 
 
 @dataclass(frozen=True)
-class Patches:
-    """How a convolution reads its input: straight from it where nothing is padded, else from
-    scratch that holds the input rows of `turn` output rows, zeros around."""
+class Columns:
+    """Output columns, and their pixels: those of the image from `pixel` on, which is left of it
+    where negative. `offset` is where in scratch their strip lies; None: they need none."""
 
+    first: int
+    count: int
+    pixel: int
+    width: int
+    offset: int | None = None
+
+
+@dataclass(frozen=True)
+class Patches:
+    """How a convolution reads its input, in tasks of `turn` output rows."""
+
+    isa: Isa
     x: Buffer
     kernel: tuple[int, int]
     op: Conv2d
@@ -37,43 +54,74 @@ class Patches:
     turn: int
 
     @property
-    def direct(self) -> bool:
-        """Whether no window leaves the image."""
-        return not any(self.op.pad)
+    def extent(self) -> tuple[int, int]:
+        """Rows and columns that a window spans."""
+        (kh, kw), (dy, dx) = self.kernel, self.op.dilation
+        return (kh - 1) * dy + 1, (kw - 1) * dx + 1
 
     @property
-    def scratch_columns(self) -> int:
-        """Pixels of a scratch row."""
-        kw, stride, dilation = self.kernel[1], self.op.stride[1], self.op.dilation[1]
-        reached = (self.out.shape[2] - 1) * stride + (kw - 1) * dilation + 1
-        return max(reached, self.op.pad[2] + self.x.type.shape[2])
+    def panels(self) -> tuple[int, ...]:
+        """Panel widths of a group, the same for all columns."""
+        columns = self.out.channels // self.op.groups
+        return panel_widths(self.isa, self.isa.vectors(columns), self.out.shape[2])
 
     @property
-    def row_bytes(self) -> int:
-        """Bytes from one input row to the next as the GEMM sees them."""
-        columns = self.x.type.shape[2] if self.direct else self.scratch_columns
-        return columns * self.x.pixel_bytes
+    def columns(self) -> tuple[Columns, ...]:
+        """The output columns from left to right: a strip of whole tiles at each border that has
+        padding, the others between them; one strip where there are not so many."""
+        cols, width, stride = self.out.shape[2], self.x.type.shape[2], self.op.stride[1]
+        tile = RowBlocks.balanced(cols, self.isa.tile_height(self.panels[0])).tall
+        fitting = (width + self.op.pad[2] - self.extent[1]) // stride + 1
+        left = -(-self.op.pad[2] // stride)
+        left, right = (-(-n // tile) * tile for n in (left, max(cols - fitting, 0)))
+        if left + right == 0:
+            return (self._columns(0, cols),)
+        if left + tile + right > cols:
+            return (self._columns(0, cols, 0),)
+        found = [self._columns(0, left, 0)] if left else []
+        found.append(self._columns(left, cols - left - right))
+        used = self.strip_bytes(found[0]) if left else 0
+        return (*found, *([self._columns(cols - right, right, used)] if right else ()))
+
+    def _columns(self, first: int, count: int, offset: int | None = None) -> Columns:
+        stride = self.op.stride[1]
+        width = (count - 1) * stride + self.extent[1]
+        return Columns(first, count, first * stride - self.op.pad[2], width, offset)
+
+    def strip_bytes(self, columns: Columns) -> int:
+        """Bytes of the strip of some columns."""
+        rows = 0 if columns.offset is None else self.kernel[0]
+        return rows * columns.width * self.x.pixel_bytes
 
     @property
-    def scratch_rows(self) -> int:
-        """Input rows that a turn needs."""
-        return (self.turn - 1) * self.op.stride[0] + (self.kernel[0] - 1) * self.op.dilation[0] + 1
+    def has_band(self) -> bool:
+        """Whether the windows of an output row may leave the image."""
+        rows = (self.out.shape[1] - 1) * self.op.stride[0] + self.extent[0]
+        return self.op.pad[0] > 0 or rows > self.x.type.shape[1]
+
+    @property
+    def band_offset(self) -> int:
+        """Where in scratch the band lies; after the strips."""
+        return sum(map(self.strip_bytes, self.columns))
 
     @property
     def scratch_bytes(self) -> int:
         """Scratch of one thread."""
-        return 0 if self.direct else self.scratch_rows * self.row_bytes
+        return self.band_offset + self.has_band * self.extent[0] * self.x.row_bytes
 
     @property
     def image_bytes(self) -> int:
         """Bytes of one image of the batch."""
         return self.x.bytes // self.x.type.shape[0]
 
-    def runs(self) -> tuple[tuple[Run, ...], ...]:
+    def runs(self, columns: Columns) -> tuple[tuple[Run, ...], ...]:
         """Runs of each group, taps in the order of the filter."""
         op, each = self.op, self.x.type.channels // self.op.groups
+        down = columns.width * self.x.pitch
+        if columns.offset is None:
+            down = op.dilation[0] * self.x.row_bytes // 4
         taps = [
-            ky * op.dilation[0] * self.row_bytes // 4 + kx * op.dilation[1] * self.x.pitch
+            ky * down + kx * op.dilation[1] * self.x.pitch
             for ky in range(self.kernel[0])
             for kx in range(self.kernel[1])
         ]
@@ -88,28 +136,33 @@ class Patches:
         return f"conv{self.kernel[0]}x{self.kernel[1]}s{self.op.stride[0]}"
 
 
-def patches_of(node: Node, x: Buffer, out: TensorType, turn: int | None = None) -> Patches:
+def patches_of(
+    isa: Isa, node: Node, x: Buffer, out: TensorType, turn: int | None = None
+) -> Patches:
     """The patch reader of a convolution; by default a few rows a turn."""
     assert isinstance(node.op, Conv2d)
     kh, kw = present(node.operand_types[1]).shape[:2]
     if turn is None:
         turn = next(t for t in (4, 2, 1) if out.shape[1] % t == 0)
-    return Patches(x, (kh, kw), node.op, out, turn)
+    return Patches(isa, x, (kh, kw), node.op, out, turn)
 
 
-def patch_gemm(isa: Isa, patches: Patches, out: Buffer, residual: Buffer | None) -> Gemm:
-    """The schedule of one output row."""
+def patch_gemm(
+    patches: Patches, columns: Columns, out: Buffer, residual: Buffer | None = None
+) -> Gemm:
+    """The schedule of some columns of an output row."""
     op = patches.op
     return Gemm(
-        isa,
-        patches.out.shape[2],
+        patches.isa,
+        columns.count,
         (op.stride[1] * patches.x.pixel_bytes,),
-        patches.runs(),
+        patches.runs(columns),
         patches.out.channels // op.groups,
         out.pixel_bytes,
         min(out.room, residual.room if residual else out.room),
         op.act,
         residual.pixel_bytes if residual else None,
+        patches.panels,
     )
 
 
@@ -123,92 +176,146 @@ def pack_patches(gemm: Gemm, node: Node) -> np.ndarray:
 def build_patch_conv(site: Site) -> Kernel:
     """Any convolution that is neither pointwise nor depthwise; one task a turn."""
     node, out, residual = site.node, site.output, site.optional(RESIDUAL)
-    patches = patches_of(node, site.input(0), out.type)
-    gemm = patch_gemm(site.isa, patches, out, residual)
+    patches = patches_of(site.isa, node, site.input(0), out.type)
     f = site.kernel_function()
     turns = out.type.shape[1] // patches.turn
     held = residual_pointer(site)
-    clear_borders(f, patches, "%scratch")
+    rows = PatchRows(f, patches, "%scratch", out, residual)
+    rows.clear()
 
     def turn(index: Count, _: list[str]) -> Sequence[str]:
         image, local = f.binary("udiv", index, turns), f.binary("urem", index, turns)
         x = f.offset("%x0", f.binary("mul", image, patches.image_bytes))
-        at = Pointers((x,), "%w", "%y0", held)
-        rows = f.binary("mul", index, patches.turn)
-        at = at.moved(
-            f,
-            0,
-            f.binary("mul", rows, out.row_bytes),
-            f.binary("mul", rows, residual.row_bytes if residual else 0),
-        )
-        emit_patch_turn(f, patches, gemm, at, "%scratch", local, (out, residual))
+        rows.emit_turn(rows.down(Pointers((x,), "%w", "%y0", held), index), local)
         return []
 
     f.loop("%begin", "%end", [], turn)
-    name = site.library.define(f"f32_{patches.name}_{shape_name(gemm)}_w{gemm.rows}", f)
+    gemm = rows.gemms[0]
+    name = f"f32_{patches.name}_{shape_name(gemm)}_w{out.type.shape[2]}"
     tasks = out.type.shape[0] * turns
-    return Kernel(name, tasks, patches.scratch_bytes, pack_patches(gemm, node))
+    weights = pack_patches(gemm, node)
+    return Kernel(site.library.define(name, f), tasks, patches.scratch_bytes, weights)
 
 
-def clear_borders(f: Function, patches: Patches, scratch: str) -> None:
-    """Zero the scratch once; turns overwrite all but the borders."""
-    if not patches.direct:
-        _zero(f, scratch, patches.scratch_bytes)
+@dataclass(frozen=True)
+class PatchRows:
+    """The code of output rows under construction."""
+
+    f: Function
+    patches: Patches
+    scratch: str
+    out: Buffer
+    residual: Buffer | None = None
+
+    @property
+    def gemms(self) -> list[Gemm]:
+        """One for each of the patches' columns."""
+        patches = self.patches
+        return [patch_gemm(patches, c, self.out, self.residual) for c in patches.columns]
+
+    def down(self, at: Pointers, turns: Count) -> Pointers:
+        """Output and residual advanced by turns."""
+        rows = self.f.binary("mul", turns, self.patches.turn)
+        held = self.f.binary("mul", rows, self.residual.row_bytes if self.residual else 0)
+        return at.moved(self.f, 0, self.f.binary("mul", rows, self.out.row_bytes), held)
+
+    def clear(self) -> None:
+        """Zero the strips once; later all but their borders is overwritten."""
+        if self.patches.band_offset:
+            _zero(self.f, self.scratch, self.patches.band_offset)
+
+    def emit_turn(self, at: Pointers, turn: Count) -> None:
+        """The rows of one turn; `at` has the image, the weights, and the turn's output and
+        residual."""
+        f, patches = self.f, self.patches
+        first = f.binary("mul", turn, patches.turn)
+        (image,) = at.a
+
+        def row(index: Count, values: list[str]) -> Sequence[str]:
+            here = at.of([image, *values])
+            self._emit_row(here, f.binary("add", first, index))
+            held = self.residual.row_bytes if self.residual else 0
+            return here.moved(f, 0, self.out.row_bytes, held).values[1:]
+
+        f.loop(0, patches.turn, at.carried[1:], row)
+
+    def _emit_row(self, at: Pointers, y: Count) -> None:
+        f, patches = self.f, self.patches
+        source = self._rows(at.a[0], y)
+        for columns, gemm in zip(patches.columns, self.gemms, strict=True):
+            if columns.offset is None:
+                a = f.offset(source, columns.pixel * patches.x.pixel_bytes)
+            else:
+                a = f.offset(self.scratch, columns.offset)
+                self._copy_strip(columns, source, a)
+            held = columns.first * (gemm.residual_pitch or 0)
+            here = at.moved(f, 0, columns.first * gemm.out_pitch, held)
+            emit_gemm(f, gemm, here.with_a([a]), Share())
+
+    def _copy_strip(self, columns: Columns, source: str, strip: str) -> None:
+        f, patches = self.f, self.patches
+        pixel, down = patches.x.pixel_bytes, patches.op.dilation[0] * patches.x.row_bytes
+        first, end = max(columns.pixel, 0), columns.pixel + columns.width
+        length = (min(end, patches.x.type.shape[2]) - first) * pixel
+        target = (first - columns.pixel) * pixel
+        if length <= 0:
+            return
+        for ky in range(patches.kernel[0]):
+            to = f.offset(strip, ky * columns.width * pixel + target)
+            _copy(f, to, f.offset(source, ky * down + first * pixel), length)
+
+    def _rows(self, image: str, y: Count) -> str:
+        """Address of the first input row under the windows of an output row: in the image, or in
+        the band where some of them lie outside."""
+        f, word, patches = self.f, self.f.isa.word, self.patches
+        top = f.binary("mul", y, patches.op.stride[0])
+        top = f.binary("sub", top, patches.op.pad[0])
+        direct = f.offset(image, f.binary("mul", top, patches.x.row_bytes))
+        if not patches.has_band:
+            return direct
+        band = f.offset(self.scratch, patches.band_offset)
+        last = patches.x.type.shape[1] - patches.extent[0]  # top row of the lowest window inside
+        if last < 0:
+            self._fill_band(image, band, top)
+            return band
+        inside = f.op(f"icmp ule {word} {top}, {last}")
+        fill, go = f.label("band"), f.label("rows")
+        before = f.block
+        f.emit(f"br i1 {inside}, label %{go}, label %{fill}")
+        f.start_block(fill)
+        self._fill_band(image, band, top)
+        after = f.block
+        f.emit(f"br label %{go}")
+        f.start_block(go)
+        return f.op(f"phi ptr [ {direct}, %{before} ], [ {band}, %{after} ]")
+
+    def _fill_band(self, image: str, band: str, top: Count) -> None:
+        """Copy input rows from `top` on, zeros where they lie outside the image."""
+        f, word = self.f, self.f.isa.word
+        height, row_bytes = self.patches.x.type.shape[1], self.patches.x.row_bytes
+
+        def row(index: Count, _: list[str]) -> Sequence[str]:
+            y = f.binary("add", top, index)
+            target = f.offset(band, f.binary("mul", index, row_bytes))
+            inside = f.op(f"icmp ult {word} {y}, {height}")
+            copy, clear, leave = f.label("copy"), f.label("clear"), f.label("filled")
+            f.emit(f"br i1 {inside}, label %{copy}, label %{clear}")
+            f.start_block(copy)
+            _copy(f, target, f.offset(image, f.binary("mul", y, row_bytes)), row_bytes)
+            f.emit(f"br label %{leave}")
+            f.start_block(clear)
+            _zero(f, target, row_bytes)
+            f.emit(f"br label %{leave}")
+            f.start_block(leave)
+            return []
+
+        f.loop(0, self.patches.extent[0], [], row)
 
 
-def emit_patch_turn(
-    f: Function,
-    patches: Patches,
-    gemm: Gemm,
-    at: Pointers,
-    scratch: str,
-    turn: Count,
-    buffers: tuple[Buffer, Buffer | None],
-) -> None:
-    """The rows of one turn; `at` has the image, the weights and the turn's output and residual."""
-    first = f.binary("mul", turn, patches.turn * patches.op.stride[0])
-    if patches.direct:
-        source = f.offset(at.a[0], f.binary("mul", first, patches.row_bytes))
-    else:
-        _emit_fill(f, patches, at.a[0], scratch, first)
-        source = scratch
-    out, residual = buffers
-
-    def row(_: Count, values: list[str]) -> Sequence[str]:
-        here = at.of(values)
-        emit_gemm(f, gemm, here, Share())
-        after = here.moved(f, 0, out.row_bytes, residual.row_bytes if residual else 0)
-        down = patches.op.stride[0] * patches.row_bytes
-        return after.with_a([f.offset(a, down) for a in here.a]).values
-
-    f.loop(0, patches.turn, at.with_a([source]).carried, row)
-
-
-def _emit_fill(f: Function, patches: Patches, x: str, scratch: str, first: Count) -> None:
-    """Copy the input rows of a turn into scratch, zeros where they lie outside the image. `first`
-    counts input rows from the top padding on."""
-    height, row_bytes = patches.x.type.shape[1], patches.x.row_bytes
-    word, pad = f.isa.word, patches.op.pad
-
-    def row(index: Count, _: list[str]) -> Sequence[str]:
-        y = f.binary("sub", f.binary("add", first, index), pad[0])
-        target = f.offset(scratch, f.binary("mul", index, patches.row_bytes))
-        target = f.offset(target, pad[2] * patches.x.pixel_bytes)
-        inside = f.op(f"icmp ult {word} {y}, {height}")
-        copy, clear, leave = f.label("copy"), f.label("clear"), f.label("filled")
-        f.emit(f"br i1 {inside}, label %{copy}, label %{clear}")
-        f.start_block(copy)
-        source = f.offset(x, f.binary("mul", y, row_bytes))
-        arguments = f"ptr {target}, ptr {source}, {word} {row_bytes}, i1 false"
-        f.emit(f"call void @llvm.memcpy.p0.p0.{word}({arguments})")
-        f.emit(f"br label %{leave}")
-        f.start_block(clear)
-        _zero(f, target, row_bytes)
-        f.emit(f"br label %{leave}")
-        f.start_block(leave)
-        return []
-
-    f.loop(0, patches.scratch_rows, [], row)
+def _copy(f: Function, target: str, source: str, bytes: int) -> None:
+    word = f.isa.word
+    arguments = f"ptr {target}, ptr {source}, {word} {bytes}, i1 false"
+    f.emit(f"call void @llvm.memcpy.p0.p0.{word}({arguments})")
 
 
 def _zero(f: Function, pointer: str, bytes: int) -> None:

@@ -26,9 +26,9 @@ from mbc.backends.llvm.kernels.chain import (
 from mbc.backends.llvm.kernels.linear import pack_pointwise, shape_name
 from mbc.backends.llvm.kernels.patches import (
     Patches,
-    clear_borders,
-    emit_patch_turn,
+    PatchRows,
     pack_patches,
+    patch_gemm,
 )
 from mbc.backends.llvm.kernels.windows import define_rows, pack_window, window_name
 from mbc.backends.llvm.window import Rows, Window, emit_row, image_rows
@@ -60,8 +60,12 @@ def _pack(stage: Stage) -> np.ndarray:
             return pack_pointwise(gemm, stage.node)
         case Window() as window:
             return pack_window(window, stage.node)
-        case (_, gemm):
-            return pack_patches(gemm, stage.node)
+        case Patches() as patches:
+            return pack_patches(_gemm(patches, stage), stage.node)
+
+
+def _gemm(patches: Patches, stage: Stage) -> Gemm:
+    return patch_gemm(patches, patches.columns[0], stage.out)
 
 
 def _row_functions(site: Site, stage: Stage) -> list[str]:
@@ -80,8 +84,8 @@ def _stage_name(stage: Stage) -> str:
             return f"pw{shape_name(gemm)}"
         case Window() as window:
             return window_name(window)
-        case (patches, gemm):
-            return f"{patches.name}_{shape_name(gemm)}"
+        case Patches() as patches:
+            return f"{patches.name}_{shape_name(_gemm(patches, stage))}"
 
 
 @dataclass(frozen=True)
@@ -99,8 +103,8 @@ class Stream:
         """All turns of the call."""
         f, last = self.f, self.chain.stages[-1]
         for stage in self.chain.stages:
-            if isinstance(stage.plan, tuple):
-                clear_borders(f, stage.plan[0], self._patch_scratch(stage))
+            if isinstance(stage.plan, Patches):
+                self._patch_rows(stage, stage.plan).clear()
 
         def turn(index: Count, _: list[str]) -> Sequence[str]:
             turns = self.chain.turns
@@ -181,8 +185,9 @@ class Stream:
         offset = f.binary("mul", slot, stage.chunk * stage.out.row_bytes)
         return f.offset(f.offset("%scratch", stage.offset), offset)
 
-    def _patch_scratch(self, stage: Stage) -> str:
-        return self.f.offset("%scratch", stage.patch_offset)
+    def _patch_rows(self, stage: Stage, patches: Patches) -> PatchRows:
+        scratch = self.f.offset("%scratch", stage.patch_offset)
+        return PatchRows(self.f, patches, scratch, stage.out)
 
     # stages
 
@@ -194,8 +199,9 @@ class Stream:
                 self._pointwise(number, gemm, source, chunk, target, held)
             case Window() as window:
                 self._window(number, window, source, chunk, target)
-            case (patches, gemm):
-                self._patches(number, patches, gemm, source, chunk, target)
+            case Patches() as patches:
+                at = Pointers((source,), self._weights(number), target)
+                self._patch_rows(stage, patches).emit_turn(at, chunk)
 
     def _weights(self, number: int) -> str:
         return self.f.offset("%w", self.weights[number])
@@ -239,17 +245,3 @@ class Stream:
             slot = f.binary("urem", f.binary("add", top, shift), stage.capacity)
             addresses.append(f.offset(base, f.binary("mul", slot, stage.out.row_bytes)))
         return [addresses]
-
-    def _patches(
-        self,
-        number: int,
-        patches: Patches,
-        gemm: Gemm,
-        source: str,
-        chunk: Count,
-        target: str,
-    ) -> None:
-        stage = self.chain.stages[number]
-        at = Pointers((source,), self._weights(number), target)
-        scratch = self._patch_scratch(stage)
-        emit_patch_turn(self.f, patches, gemm, at, scratch, chunk, (stage.out, None))
