@@ -55,9 +55,9 @@ class Room:
     def value(self) -> np.ndarray:
         """The tensor, which must have been made as a whole, with no other touched."""
         assert np.all(self.words[self._neighbours] == CANARY), "a neighbour's channel was touched"
-        found = self.words[self._own].view(np.float32).reshape(self.buffer.type.shape)
+        found = self.words[self._own].view(np.float32)
         assert np.all(np.isfinite(found)), "not all was made, or of what is not there"
-        return found
+        return np.asarray(found.reshape(self.buffer.type.shape))
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,11 @@ class Case:
         made = [Room(buffer, low=low) for buffer in self.outputs]
         weights = Guarded(self.kernel.weights.nbytes, low=low)
         weights.bytes[:] = self.kernel.weights.ravel().view(np.uint8)
-        only_read = [weights.bytes, *(room.words for room in given)]
-        before = [memory.copy() for memory in only_read]
+        only_read = [m.bytes for m in (weights, *(room.memory for room in given))]
+        before = [bytes.copy() for bytes in only_read]
         self.call(code, [*(room.memory for room in (*given, *made)), weights], low=low)
-        for memory, old in zip(only_read, before, strict=True):
-            assert np.array_equal(memory, old), "an operand or the weights were changed"
+        for bytes, old in zip(only_read, before, strict=True):
+            assert np.array_equal(bytes, old), "an operand or the weights were changed"
         return [room.value() for room in made]
 
     def call(self, code: JitModule, memory: Sequence[Guarded], *, low: bool) -> None:

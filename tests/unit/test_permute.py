@@ -130,6 +130,14 @@ def test_results_in_a_prescribed_order(node: Node, data: st.DataObject) -> None:
     assert bool(check_ways(node, order)) == (on_groups(order, groups) is not None)
 
 
+@given(st.sampled_from([Transpose((0, 3, 1, 2)), Reshape((1, 128))]), views(8))
+def test_what_moves_channels_to_another_axis_keeps_their_order(op: Op, view: ChannelView) -> None:
+    node = candidate(op, [view])
+    channels = node.result.type.channels
+    assert check_ways(node) == check_ways(node, ChannelMap.identity(channels)) == 1
+    assert check_ways(node, ChannelMap(tuple(reversed(range(channels))))) == 0
+
+
 @given(st.sampled_from([2, 3, 4]), st.sampled_from([1, 2, 3]), st.data())
 def test_a_prescribed_order_that_keeps_groups(groups: int, size: int, data: st.DataObject) -> None:
     moved = on_blocks(data.draw(permutations(groups)), size)

@@ -13,6 +13,8 @@ from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
 from mbc.ir.views import ChannelView, Place, Value
+from mbc.memory.facts import Facts
+from mbc.memory.needs import needs_of
 from mbc.ops.elementwise import Add, Relu
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d
@@ -255,3 +257,19 @@ def test_an_overlap_of_a_whole_result_saves_nothing() -> None:
     graph, backend = chain(8, 8, 8), Distant(alias=False)
     plan(graph, backend)
     assert graph.arena_bytes == 2 * 832
+
+
+@pytest.mark.parametrize(("stubborn", "distances"), [(False, [256]), (True, [])])
+def test_an_operand_that_is_read_at_two_slots(stubborn: bool, distances: list[int]) -> None:
+    """The greater distance counts, and a slot without one forbids the overlap."""
+    body = Graph("rows")
+    x, residual = (body.add_input(name, IMAGE) for name in "xr")
+    weight = Constant("w", TensorType((1, 1, 8, 8)))
+    body.set_outputs([body.add(Conv2d(), [x, weight, None, residual]).result])
+    graph = chain(8)
+    (value,) = (view.value for view in graph.outputs)
+    graph.set_outputs([graph.add(Fused("rows", body), [value, value]).result])
+    last = graph.add(Conv2d(), [graph.outputs[0].value, weight]).result
+    graph.set_outputs([last])
+    needs = needs_of(graph, Facts(Backend(overlap=100, stubborn=stubborn)))
+    assert [overlap.distance for overlap in needs.overlaps] == distances
