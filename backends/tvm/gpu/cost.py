@@ -1,0 +1,26 @@
+"""How long kernels take on a GPU, as the model has it: what passes compare fusions by."""
+
+from __future__ import annotations
+
+from mbc.backends.tvm.gpu.kernels import is_product
+from mbc.backends.tvm.gpu.linear import product_of
+from mbc.backends.tvm.gpu.schedule import limits, product_cycles, tile_for
+from mbc.ir.graph import Node
+from mbc.ops.cost import node_cost
+from mbc.targets.backend import Prediction
+from mbc.targets.gpu import Gpu
+
+
+def predict_cycles(node: Node, gpu: Gpu) -> Prediction:
+    """Cycles of the GPU's clock: the start of a kernel, and the largest of what its arithmetic and
+    its traffic need."""
+    facts, cost = limits(gpu), node_cost(node)
+    traffic = (cost.bytes_read + cost.bytes_written) / facts.bytes_per_cycle + facts.latency
+    work = 0.0
+    if is_product(node):
+        product = product_of(node)
+        work = product_cycles(product, tile_for(product, gpu), facts)
+    elif cost.macs:
+        work = 2 * cost.macs / (facts.units * facts.lanes)
+    bound = "arithmetic" if work > traffic else "memory"
+    return Prediction(facts.launch + max(work, traffic), bound)

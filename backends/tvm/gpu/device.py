@@ -1,0 +1,86 @@
+"""From PrimFuncs to the source that a device's compiler takes, and how to launch what is in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mbc.backends.tvm.launch import Entry, Extent
+from mbc.backends.tvm.require import ffi, tvm
+from mbc.targets.gpu import Gpu
+
+
+@dataclass(frozen=True)
+class DeviceCode:
+    """Source text, and for each PrimFunc by its given name the kernels that it became, in order."""
+
+    source: str
+    entries: Mapping[str, tuple[Entry, ...]]
+
+
+def tvm_target(gpu: Gpu) -> Any:
+    """TVM's target for a GPU; its device part is driven by a host that TVM can make code for."""
+    kind: dict[str, str] = {"kind": gpu.api}
+    if gpu.api == "cuda":
+        kind["arch"] = gpu.arch
+    target = tvm().target.Target
+    return target(kind, host=target("llvm"))
+
+
+def device_code(functions: Mapping[str, Any], gpu: Gpu) -> DeviceCode:
+    """The kernels of PrimFuncs by unique names, which are C identifiers."""
+    named = {name: f.with_attr("global_symbol", name) for name, f in functions.items()}
+    module, target = _device_module(tvm().IRModule(named), tvm_target(gpu))
+    kernels = {str(f.attrs["global_symbol"]): f for f in module.functions.values()}
+    entries = {
+        name: tuple(_entry(symbol, kernels[symbol]) for symbol in _kernels_of(name, kernels))
+        for name in functions
+    }
+    from tvm.tirx.build import codegen_build
+
+    return DeviceCode(str(codegen_build(module, target).inspect_source()), entries)
+
+
+def _device_module(module: Any, target: Any) -> tuple[Any, Any]:
+    """The device half of a module, ready for code generation, and its target."""
+    tirx = tvm().tirx
+    from tvm.tirx.build import split_host_device_mods
+
+    bound = tirx.transform.BindTarget(target)(module)
+    pipeline, _, finish = tirx.get_default_tir_pipeline(target)
+    _, device = split_host_device_mods(pipeline(bound))
+    ((found, half),) = device.items()
+    return finish()(half), found
+
+
+def _kernels_of(name: str, kernels: Mapping[str, Any]) -> list[str]:
+    """The kernels of a PrimFunc, which TVM calls `name_kernel`, `name_kernel_1` and so on."""
+    pattern = re.compile(rf"{re.escape(name)}_kernel(_(\d+))?")
+    found = {int(m[2] or 0): symbol for symbol in kernels if (m := pattern.fullmatch(symbol))}
+    return [found[number] for number in sorted(found)]
+
+
+def _entry(symbol: str, kernel: Any) -> Entry:
+    extents = dict(_extents(kernel))
+    grid, block = (_extent(extents, name) for name in ("blockIdx", "threadIdx"))
+    parameters = tuple(int(p.name.removeprefix("p").removesuffix("_ptr")) for p in kernel.params)
+    return Entry(symbol, parameters, grid, block)
+
+
+def _extent(extents: Mapping[str, int], name: str) -> Extent:
+    x, y, z = (extents.get(f"{name}.{axis}", 1) for axis in "xyz")
+    return x, y, z
+
+
+def _extents(kernel: Any) -> Iterator[tuple[str, int]]:
+    found: list[tuple[str, int]] = []
+    attribute = tvm().tirx.AttrStmt
+
+    def visit(node: Any) -> None:
+        if isinstance(node, attribute) and node.attr_key == "thread_extent":
+            found.append((str(node.node.thread_tag), int(node.value)))
+
+    ffi().structural_walk(kernel.body, visit)
+    yield from found

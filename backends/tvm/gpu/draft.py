@@ -1,0 +1,61 @@
+"""A kernel as it comes together: its arguments, then its code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from mbc.backends.tvm.gpu.tir import Code, Parameter, function
+from mbc.backends.tvm.launch import Argument, Extent, NodeKernel, Read, Weights, Write
+from mbc.ir.graph import Node
+from mbc.ir.views import Value
+
+
+@dataclass
+class Draft:
+    """Collects what a kernel reads and then what it writes; each gets its number among the
+    parameters."""
+
+    op: str
+    arguments: list[Argument] = field(default_factory=list)
+
+    def read(self, value: Value) -> int:
+        """The number of a value that is read; the same however often it is asked for."""
+        for number, argument in enumerate(self.arguments):
+            if isinstance(argument, Read) and argument.value is value:
+                return number
+        return self._add(Read(value))
+
+    def weights(self, array: np.ndarray) -> int:
+        """The number of packed constants: any shape, float32 or int32."""
+        return self._add(Weights(np.ascontiguousarray(array).ravel()))
+
+    def write(self, value: Value) -> int:
+        """The number of the result, which comes last."""
+        return self._add(Write(value))
+
+    def _add(self, argument: Argument) -> int:
+        self.arguments.append(argument)
+        return len(self.arguments) - 1
+
+    def finish(self, grid: Extent, block: Extent, body: Callable[[Code], None]) -> NodeKernel:
+        """The kernel that runs `body`."""
+        parameters = [_parameter(argument) for argument in self.arguments]
+        return NodeKernel(function(parameters, grid, block, body), tuple(self.arguments), self.op)
+
+
+def _parameter(argument: Argument) -> Parameter:
+    match argument:
+        case Read(value=value) | Write(value=value):
+            return Parameter(value.type.shape)
+        case Weights(array=array):
+            return Parameter(array.shape, str(array.dtype))
+        case _:
+            raise TypeError(f"no kernel here has the argument {argument}")
+
+
+def describe(node: Node) -> str:
+    """What a node does, in a few words."""
+    return node.op.mnemonic

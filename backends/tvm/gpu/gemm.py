@@ -1,0 +1,214 @@
+"""Matrix products: pointwise and dense layers, convolutions, and depthwise + pointwise in one.
+
+    out[m, n] = act(sum over k of A[m, k] * W[k, n] + bias[n] + residual[m, n])
+
+What A is, a source says: a view's pixels, patches of them, or a depthwise convolution that is
+computed while A is fetched. Each group of channels is a product of its own. Weights are padded with
+zeros to whole tiles, so only A and the stores look at bounds.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mbc.backends.tvm.gpu.epilogue import activated
+from mbc.backends.tvm.gpu.reader import Reader
+from mbc.backends.tvm.gpu.schedule import LANES, Product, Tile, ceildiv
+from mbc.backends.tvm.gpu.tir import Code, Expr, Memory, lane, language, spread, zero
+from mbc.ir.types import Act
+
+
+class Source(Protocol):
+    """Where A comes from."""
+
+    @property
+    def lanes(self) -> int:
+        """Elements along the depth that are fetched at once."""
+
+    def row(self, code: Code, row: Expr) -> Expr:
+        """What all fetches of a row share; any value."""
+
+    def fetch(self, code: Code, row: Expr, group: Expr, k: Expr) -> Expr:
+        """Elements k, … of a row of a group: a vector of `lanes`, or a scalar."""
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """What becomes of the sums: parameter numbers of the bias and of the result, the residual's
+    reader, and the activation."""
+
+    out: int
+    channels: int
+    bias: int | None
+    residual: Reader | None
+    act: Act
+
+
+@dataclass(frozen=True)
+class Gemm:
+    """One product: its sizes, tile, source of A, number of the packed weights, and epilogue."""
+
+    product: Product
+    tile: Tile
+    source: Source
+    weight: int
+    epilogue: Epilogue
+
+
+class Body(ABC):
+    """The code of one thread; subclasses say how A and W reach it."""
+
+    def __init__(self, code: Code, gemm: Gemm) -> None:
+        self.code, self.gemm = code, gemm
+        self.product, self.tile, self.source = gemm.product, gemm.tile, gemm.source
+        self.across, self.down, self.slice = code.thread
+        self.group = code.block[2]
+        self.weight = code.parameters[gemm.weight]
+        self.padded = ceildiv(self.product.columns, self.tile.block_columns)
+        self.padded *= self.tile.block_columns
+        self.depth = self.tile.steps(self.product) * self.tile.slices * self.tile.depth
+
+    @abstractmethod
+    def sum_up(self) -> None:
+        """Add all products of the slice to the sums."""
+
+    def run(self) -> None:
+        """All of it."""
+        tile, code = self.tile, self.code
+        self.sums = code.registers(tile.rows * tile.vectors, LANES)
+        for i in range(tile.rows * tile.vectors):
+            self.sums.store(i, zero(LANES))
+        self.sum_up()
+        if tile.slices > 1:
+            self._add_slices()
+        with code.when(True if tile.slices == 1 else self.slice == 0):
+            self._store()
+
+    # where things are
+
+    def row(self, i: int) -> Expr:
+        """Number of a thread's i-th row."""
+        return self.code.block[0] * self.tile.block_rows + self.down + i * self.tile.down
+
+    def column(self, j: int) -> Expr:
+        """First column of a thread's j-th vector, within the group."""
+        return self.code.block[1] * self.tile.block_columns + self.offset(j)
+
+    def offset(self, j: int) -> Expr:
+        """The same within the block."""
+        return (self.across + j * self.tile.across) * LANES
+
+    def rows_ragged(self) -> bool:
+        """Whether the last block has rows that do not exist."""
+        return self.product.rows % self.tile.block_rows != 0
+
+    def clamped(self, row: Expr) -> Expr:
+        """A row that exists."""
+        return language().min(row, self.product.rows - 1) if self.rows_ragged() else row
+
+    def start(self, step: Expr) -> Expr:
+        """First k of a slice's part of the depth."""
+        return (step * self.tile.slices + self.slice) * self.tile.depth
+
+    def bounded(self, row: Expr) -> Expr:
+        """The same for rows of which even the block may have fewer."""
+        return language().min(row, self.product.rows - 1)
+
+    def weight_at(self, k: Expr, column: Expr) -> Expr:
+        """Where W[k, column] is in the packed weights."""
+        return (self.group * self.depth + k) * self.padded + column
+
+    def fetch(self, into: Memory, number: int, row: Expr, k: Expr) -> None:
+        """A from k on, zero beyond the depth, into a register."""
+        source = self.source
+        if self.depth == self.product.depth:
+            into.store(number, source.fetch(self.code, row, self.group, k))
+            return
+        into.store(number, zero(source.lanes))
+        with self.code.when(k < self.product.depth):
+            into.store(number, source.fetch(self.code, row, self.group, k))
+
+    def weights_at(self, k: Expr) -> list[list[Expr]]:
+        """W[k + q, …] for q from 0 to 3, for each of the thread's vectors, from memory."""
+        return [
+            [self.weight.load(self.weight_at(k + q, self.column(j)), LANES) for q in range(LANES)]
+            for j in range(self.tile.vectors)
+        ]
+
+    def multiply(self, a: Sequence[Sequence[Expr]], w: Sequence[Sequence[Expr]]) -> None:
+        """Add four terms to each sum: a[row][q] * w[vector][q]."""
+        bound = [[self.code.bind(vector) for vector in four] for four in w]
+        for q in range(LANES):
+            for i, elements in enumerate(a):
+                for j, vectors in enumerate(bound):
+                    at = i * self.tile.vectors + j
+                    term = spread(elements[q], LANES) * vectors[q]
+                    self.sums.store(at, self.sums.load(at) + term)
+
+    # the end
+
+    def _add_slices(self) -> None:
+        """The first slice adds up what the others have."""
+        tile, code = self.tile, self.code
+        count = tile.rows * tile.vectors
+        sums = code.shared((tile.slices - 1) * tile.block_rows * tile.block_columns)
+        team = tile.across * tile.down
+
+        def place(slice_: Expr, i: int) -> Expr:
+            thread = self.down * tile.across + self.across
+            return ((slice_ * count + i) * team + thread) * LANES
+
+        with code.when(self.slice > 0):
+            for i in range(count):
+                sums.store(place(self.slice - 1, i), self.sums.load(i), LANES)
+        code.barrier()
+        with code.when(self.slice == 0):
+            for i in range(count):
+                for other in range(tile.slices - 1):
+                    more = sums.load(place(other, i), LANES)
+                    self.sums.store(i, self.sums.load(i) + more)
+
+    def _store(self) -> None:
+        for i in range(self.tile.rows):
+            row = self.row(i)
+            with self.code.when(row < self.product.rows if self.rows_ragged() else True):
+                for j in range(self.tile.vectors):
+                    self._store_vector(row, i, j)
+
+    def _store_vector(self, row: Expr, i: int, j: int) -> None:
+        total = self.sums.load(i * self.tile.vectors + j)
+        epilogue, column = self.gemm.epilogue, self.column(j)
+        if epilogue.bias is not None:
+            bias = self.code.parameters[epilogue.bias]
+            total = total + bias.load(self.group * self.padded + column, LANES)
+        total = self.code.bind(total)
+        columns, residual = self.product.columns, epilogue.residual
+        widths = [columns, epilogue.channels, *([residual.lanes] if residual else [])]
+        lanes = next(n for n in (4, 2, 1) if all(width % n == 0 for width in widths))
+        for number, part in enumerate(_parts(self.code, total, lanes)):
+            first = column + number * lanes
+            with self.code.when(True if columns == self.padded else first < columns):
+                self._store_part(row, first, part, lanes)
+
+    def _store_part(self, row: Expr, column: Expr, value: Expr, lanes: int) -> None:
+        epilogue = self.gemm.epilogue
+        channel = self.group * self.product.columns + column
+        if epilogue.residual is not None:
+            assert epilogue.residual.lanes == lanes
+            value = value + epilogue.residual.load(self.code, row, channel)
+        out = self.code.parameters[epilogue.out]
+        out.store(row * epilogue.channels + channel, activated(value, epilogue.act, lanes), lanes)
+
+
+def _parts(code: Code, vector: Expr, lanes: int) -> list[Expr]:
+    """A vector of four as vectors of so many lanes, or scalars."""
+    if lanes == LANES:
+        return [vector]
+    if lanes == 1:
+        return [lane(vector, number, LANES) for number in range(LANES)]
+    memory = code.registers(LANES)  # for TVM prints no valid code for vectors made of lanes
+    memory.store(0, vector, LANES)
+    return [memory.load(first, lanes) for first in range(0, LANES, lanes)]

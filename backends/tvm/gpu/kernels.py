@@ -1,0 +1,230 @@
+"""The kernels of each node: which family it belongs to, and with what schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import prod
+from typing import TypeAlias
+
+import numpy as np
+
+from mbc.backends.tvm.gpu.draft import Draft
+from mbc.backends.tvm.gpu.epilogue import activated
+from mbc.backends.tvm.gpu.linear import (
+    convolution,
+    fused_kernel,
+    patches_kernel,
+    pointwise_kernel,
+    residual_of,
+    vector,
+    weight_of,
+)
+from mbc.backends.tvm.gpu.maps import Compute, Map, map_kernel, transposed
+from mbc.backends.tvm.gpu.reader import Reader, reader_of
+from mbc.backends.tvm.gpu.reductions import Mean, Softmax, mean_kernel, softmax_kernel
+from mbc.backends.tvm.gpu.schedule import flat_threads, row_threads, strip_for, team_for
+from mbc.backends.tvm.gpu.sources import Window
+from mbc.backends.tvm.gpu.tir import Code, Expr
+from mbc.backends.tvm.gpu.windows import Sliding, sliding_kernel
+from mbc.backends.tvm.launch import NodeKernel
+from mbc.ir.graph import Node
+from mbc.ir.op import Op
+from mbc.ir.types import Act
+from mbc.ir.views import ChannelView, Value
+from mbc.ops import elementwise, linear, move, pool
+from mbc.ops.fused import Fused
+from mbc.ops.move import moved_views
+from mbc.targets.gpu import Gpu
+
+Builder: TypeAlias = Callable[[Node, Gpu], tuple[NodeKernel, ...]]
+
+
+def kernels_of(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    """The kernels that a node becomes, in order; one, but for a split's one for each part."""
+    return BUILDERS[type(node.op)](node, gpu)
+
+
+def is_sliding(node: Node) -> bool:
+    """Whether a convolution is a depthwise one without a residual."""
+    if not isinstance(node.op, linear.Conv2d) or residual_of(node) is not None:
+        return False
+    return linear.is_depthwise(node.op, weight_of(node).type)
+
+
+def is_product(node: Node) -> bool:
+    """Whether a node becomes a matrix product."""
+    return isinstance(node.op, linear.Conv2d | linear.Dense | Fused) and not is_sliding(node)
+
+
+def _conv2d(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    op, _ = convolution(node)
+    if linear.is_pointwise(op, weight_of(node).type):
+        return (pointwise_kernel(node, gpu),)
+    return (_depthwise(node, gpu) if is_sliding(node) else patches_kernel(node, gpu),)
+
+
+def _depthwise(node: Node, gpu: Gpu) -> NodeKernel:
+    (op, kernel), bias = convolution(node), vector(node, 2)
+    draft = Draft(f"depthwise {kernel[0]}x{kernel[1]}")
+    window = Window.of(op, node.view(0).type, kernel, node.result.type)
+    return _sliding(
+        draft,
+        node,
+        window,
+        gpu,
+        weight=draft.weights(weight_of(node).array),
+        bias=None if bias is None else draft.weights(bias),
+        act=op.act,
+    )
+
+
+def _pool(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    op, x, out = node.op, node.view(0).type.shape, node.result.type.shape
+    assert isinstance(op, pool.MaxPool | pool.AvgPool)
+    window = Window(x[1], x[2], (out[1], out[2]), op.kernel, op.stride, op.pad)
+    draft = Draft(f"{op.mnemonic} {op.kernel[0]}x{op.kernel[1]}")
+    if isinstance(op, pool.MaxPool):
+        return (_sliding(draft, node, window, gpu, largest=True),)
+    return (_sliding(draft, node, window, gpu, mean=True, count_pad=op.count_pad, act=op.act),)
+
+
+def _sliding(
+    draft: Draft,
+    node: Node,
+    window: Window,
+    gpu: Gpu,
+    *,
+    weight: int | None = None,
+    bias: int | None = None,
+    largest: bool = False,
+    mean: bool = False,
+    count_pad: bool = False,
+    act: Act = Act.NONE,
+) -> NodeKernel:
+    reader = reader_of(draft, node.view(0))
+    images = node.result.type.shape[0]
+    strip = strip_for(reader.channels // reader.lanes, window.out, images, gpu)
+    out = draft.write(node.result)
+    return sliding_kernel(
+        draft,
+        Sliding(images, reader, window, strip, out, weight, bias, largest, mean, count_pad, act),
+    )
+
+
+def _mean(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    draft = Draft(node.op.mnemonic)
+    images, height, width, channels = node.view(0).type.shape
+    reader = reader_of(draft, node.view(0))
+    team = team_for(channels // reader.lanes, height * width, gpu)
+    layer = Mean(images, height * width, reader, team, draft.write(node.result))
+    return (mean_kernel(draft, layer),)
+
+
+def _softmax(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    draft, shape = Draft(node.op.mnemonic), node.result.type.shape
+    reader = reader_of(draft, node.view(0), unit=1)
+    threads = row_threads(shape[-1], gpu)
+    layer = Softmax(prod(shape[:-1]), reader, threads, draft.write(node.result))
+    return (softmax_kernel(draft, layer),)
+
+
+def _relu(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    draft = Draft(node.op.mnemonic)
+    reader = reader_of(draft, node.view(0))
+    act = Act.RELU6 if isinstance(node.op, elementwise.Relu6) else Act.RELU
+
+    def compute(code: Code, pixel: Expr, channel: Expr) -> Expr:
+        return activated(reader.load(code, pixel, channel), act, reader.lanes)
+
+    return (_map(draft, node.result, reader.lanes, compute, gpu),)
+
+
+def _add(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    draft, op = Draft(node.op.mnemonic), node.op
+    assert isinstance(op, elementwise.Add)
+    unit = min(reader_of(Draft(""), node.view(slot)).lanes for slot in (0, 1))
+    a, b = (reader_of(draft, node.view(slot), unit) for slot in (0, 1))
+
+    def compute(code: Code, pixel: Expr, channel: Expr) -> Expr:
+        total = a.load(code, pixel, channel) + b.load(code, pixel, channel)
+        return activated(total, op.act, unit)
+
+    return (_map(draft, node.result, unit, compute, gpu),)
+
+
+def _batch_norm(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    draft, op = Draft(node.op.mnemonic), node.op
+    assert isinstance(op, elementwise.BatchNorm)
+    reader = reader_of(draft, node.view(0))
+    gamma, beta, mean, variance = (_present(node, slot).astype(np.float64) for slot in range(1, 5))
+    factor = gamma / np.sqrt(variance + op.epsilon)
+    scale = draft.weights(factor.astype(np.float32))
+    shift = draft.weights((beta - mean * factor).astype(np.float32))
+
+    def compute(code: Code, pixel: Expr, channel: Expr) -> Expr:
+        factors = code.parameters[scale].load(channel, reader.lanes)
+        terms = code.parameters[shift].load(channel, reader.lanes)
+        return reader.load(code, pixel, channel) * factors + terms
+
+    return (_map(draft, node.result, reader.lanes, compute, gpu),)
+
+
+def _present(node: Node, slot: int) -> np.ndarray:
+    found = vector(node, slot)
+    assert found is not None
+    return found
+
+
+def _channel_moves(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    views = moved_views(node.op, node.views)
+    pairs = zip(views, node.results, strict=True)
+    return tuple(_copy(node.op, view, value, gpu) for view, value in pairs)
+
+
+def _reshape(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    return (_copy(node.op, node.view(0), node.result, gpu),)
+
+
+def _copy(op: Op, view: ChannelView, value: Value, gpu: Gpu) -> NodeKernel:
+    """A view's elements in row-major order, whatever the shape of the result."""
+    draft = Draft(op.mnemonic)
+    reader = reader_of(draft, view)
+    return _map(draft, value, reader.lanes, reader.load, gpu, len(view.order))
+
+
+def _transpose(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    draft, op = Draft(node.op.mnemonic), node.op
+    assert isinstance(op, move.Transpose)
+    reader: Reader = reader_of(draft, node.view(0), unit=1)
+    compute = transposed(reader, node.view(0).type.shape, op.perm)
+    return (_map(draft, node.result, 1, compute, gpu),)
+
+
+def _map(
+    draft: Draft, out: Value, lanes: int, compute: Compute, gpu: Gpu, channels: int = 0
+) -> NodeKernel:
+    channels = channels or out.type.channels
+    threads = flat_threads(out.type.elements // lanes, gpu)
+    layer = Map(out.type.elements // channels, channels, lanes, threads, draft.write(out))
+    return map_kernel(draft, layer, compute)
+
+
+BUILDERS: dict[type[Op], Builder] = {
+    linear.Conv2d: _conv2d,
+    linear.Dense: lambda node, gpu: (pointwise_kernel(node, gpu),),
+    Fused: lambda node, gpu: (fused_kernel(node, gpu),),
+    pool.MaxPool: _pool,
+    pool.AvgPool: _pool,
+    pool.GlobalAvgPool: _mean,
+    elementwise.Softmax: _softmax,
+    elementwise.Relu: _relu,
+    elementwise.Relu6: _relu,
+    elementwise.Add: _add,
+    elementwise.BatchNorm: _batch_norm,
+    move.Concat: _channel_moves,
+    move.Split: _channel_moves,
+    move.ChannelShuffle: _channel_moves,
+    move.Reshape: _reshape,
+    move.Transpose: _transpose,
+}
+"""How the kernels of each op are made."""

@@ -1,0 +1,220 @@
+"""Pointwise, dense, other convolutions, and depthwise + pointwise: nodes as matrix products."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+
+from mbc.backends.tvm.gpu.draft import Draft
+from mbc.backends.tvm.gpu.gemm import Epilogue, Gemm, Source
+from mbc.backends.tvm.gpu.gemm_kernels import gemm_kernel
+from mbc.backends.tvm.gpu.pack import packed_bias, packed_weight
+from mbc.backends.tvm.gpu.reader import LANES, reader_of
+from mbc.backends.tvm.gpu.schedule import Product, tile_for
+from mbc.backends.tvm.gpu.sources import Depthwise, Patches, Pixels, Window
+from mbc.backends.tvm.launch import NodeKernel
+from mbc.ir.graph import Constant, Node
+from mbc.ir.permute import Reindex, absorbed
+from mbc.ir.types import Act, TensorType
+from mbc.ir.views import ChannelMap, ChannelView, Value
+from mbc.ops import Conv2d, Dense, Fused
+from mbc.ops.linear import is_depthwise, is_pointwise
+from mbc.targets.gpu import Gpu
+
+RESIDUAL = 3
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer that multiplies by weights, whatever the op: `weight` is [taps, depth of a group,
+    channels], its rows in the order in which `x` is read."""
+
+    x: ChannelView
+    weight: np.ndarray
+    bias: np.ndarray | None
+    residual: ChannelView | None
+    groups: int
+    act: Act
+    out: Value
+
+    @property
+    def depth(self) -> int:
+        """Input channels of a group."""
+        return int(self.weight.shape[1])
+
+    @property
+    def columns(self) -> int:
+        """Output channels of a group."""
+        return int(self.weight.shape[2]) // self.groups
+
+    @property
+    def rows(self) -> int:
+        """Output pixels of all images."""
+        return prod(self.out.type.shape[:-1])
+
+
+def layer_of(node: Node) -> Layer:
+    """A convolution or dense layer, its input read as it lies in memory as far as the groups
+    allow: the weights' rows make up for that."""
+    op, weight = node.op, weight_of(node)
+    assert isinstance(op, Conv2d | Dense)
+    groups = op.groups if isinstance(op, Conv2d) else 1
+    x, rows = absorbed(node.view(0), groups)
+    taps = weight.array.reshape(-1, *weight.type.shape[-2:])
+    array = Reindex(ChannelMap.identity(weight.type.channels), rows)(taps)
+    return Layer(x, array, vector(node, 2), residual_of(node), groups, op.act, node.result)
+
+
+def residual_of(node: Node) -> ChannelView | None:
+    """What a convolution adds to its sums, if anything."""
+    found = node.operands[RESIDUAL] if len(node.operands) > RESIDUAL else None
+    return found if isinstance(found, ChannelView) else None
+
+
+def weight_of(node: Node) -> Constant:
+    """The weight of a layer that has one."""
+    weight = node.constant(1)
+    assert weight is not None
+    return weight
+
+
+def convolution(node: Node) -> tuple[Conv2d, tuple[int, int]]:
+    """The op of a convolution, and the extents of its filter."""
+    assert isinstance(node.op, Conv2d)
+    height, width, _, _ = weight_of(node).type.shape
+    return node.op, (height, width)
+
+
+def vector(node: Node, slot: int) -> np.ndarray | None:
+    """An optional constant along the channels."""
+    constant = node.constant(slot)
+    return None if constant is None else constant.array
+
+
+@dataclass(frozen=True)
+class Depth:
+    """What a fused node does before its product: the depthwise node's op, its input, and weights
+    [taps, channels] and bias in the order in which the product reads them."""
+
+    op: Conv2d
+    x: TensorType
+    kernel: tuple[int, int]
+    middle: TensorType
+    weight: np.ndarray
+    bias: np.ndarray | None
+
+
+def fused_refusal(node: Node) -> str:
+    """Why a fused node has no kernel; "" if it has one."""
+    assert isinstance(node.op, Fused)
+    body = node.op.body.topo()
+    if [type(inner.op) for inner in body] != [Conv2d, Conv2d]:
+        return "only a depthwise and a pointwise convolution become one GPU kernel"
+    first, second = body
+    (one, _), (two, _) = convolution(first), convolution(second)
+    if not is_depthwise(one, weight_of(first).type) or not is_pointwise(
+        two, weight_of(second).type
+    ):
+        return "only a depthwise and a pointwise convolution become one GPU kernel"
+    (output,) = node.op.body.outputs
+    view, rest = second.view(0), second.operands[1:]
+    reads = [v for o in rest if isinstance(o, ChannelView) for v in o.values]
+    whole = view.is_single and view.value is first.result and output.is_plain
+    if not whole or first.result in reads or output.value is not second.result:
+        return "the pointwise convolution must read the whole depthwise result, and nothing else"
+    return "" if len(first.views) == 1 else "the depthwise convolution adds a residual"
+
+
+def fused_layer(node: Node) -> tuple[Layer, Depth]:
+    """A fused node's product, whose x is what the depthwise convolution reads, and the rest."""
+    assert isinstance(node.op, Fused)
+    outside = dict(zip(node.op.body.inputs, node.views, strict=True))
+    first, second = node.op.body.topo()
+    (before, kernel), (after, _) = convolution(first), convolution(second)
+    order, weight, groups = second.view(0).order, weight_of(second), after.groups
+    x, rows = absorbed(first.view(0).substitute(outside).through(order), groups)
+    size = len(order) // groups
+    read = [order[g * size + i] for g, group in enumerate(rows) for i in group.indices]
+    array = Reindex(ChannelMap.identity(weight.type.channels), rows)(weight.array[0])
+    residual = residual_of(second)
+    residual = None if residual is None else residual.substitute(outside)
+    layer = Layer(x, array, vector(second, 2), residual, groups, after.act, node.result)
+    bias, taps = vector(first, 2), weight_of(first).array
+    return layer, Depth(
+        before,
+        first.view(0).type,
+        kernel,
+        first.result.type,
+        taps.reshape(-1, taps.shape[-1])[:, read],
+        None if bias is None else bias[read],
+    )
+
+
+def product_of(node: Node) -> Product:
+    """The sizes of the product that a node becomes."""
+    if isinstance(node.op, Fused):
+        layer, before = fused_layer(node)
+        taps = len(before.weight)
+        return Product(
+            layer.rows, layer.depth, layer.columns, layer.groups, _loads(layer) * taps, True
+        )
+    layer = layer_of(node)
+    depth = len(layer.weight) * layer.depth
+    return Product(layer.rows, depth, layer.columns, layer.groups, _loads(layer))
+
+
+def _loads(layer: Layer) -> int:
+    """Loads for a vector of x."""
+    reader = reader_of(Draft(""), layer.x, layer.depth)
+    return max(LANES) // reader.lanes * (1 if reader.table is None else 2)
+
+
+def pointwise_kernel(node: Node, gpu: Gpu) -> NodeKernel:
+    """1x1 convolutions, grouped or not, and dense layers."""
+    layer = layer_of(node)
+    draft = Draft("dense" if isinstance(node.op, Dense) else "pointwise")
+    source = Pixels(reader_of(draft, layer.x, layer.depth), layer.depth)
+    return _kernel(draft, layer, source, node, gpu)
+
+
+def patches_kernel(node: Node, gpu: Gpu) -> NodeKernel:
+    """All other convolutions."""
+    layer, (op, kernel) = layer_of(node), convolution(node)
+    draft = Draft(f"conv {kernel[0]}x{kernel[1]}")
+    window = Window.of(op, node.view(0).type, kernel, node.result.type)
+    source = Patches(reader_of(draft, layer.x, layer.depth), layer.depth, window)
+    return _kernel(draft, layer, source, node, gpu)
+
+
+def fused_kernel(node: Node, gpu: Gpu) -> NodeKernel:
+    """A depthwise convolution that is computed while the pointwise one fetches its rows."""
+    layer, before = fused_layer(node)
+    draft = Draft(f"depthwise {before.kernel[0]}x{before.kernel[1]} + pointwise")
+    reader = reader_of(draft, layer.x, layer.depth)
+    source = Depthwise(
+        reader,
+        layer.depth,
+        Window.of(before.op, before.x, before.kernel, before.middle),
+        draft.weights(before.weight),
+        None if before.bias is None else draft.weights(before.bias),
+        before.op.act,
+    )
+    return _kernel(draft, layer, source, node, gpu)
+
+
+def _kernel(draft: Draft, layer: Layer, source: Source, node: Node, gpu: Gpu) -> NodeKernel:
+    product = product_of(node)
+    tile = tile_for(product, gpu)
+    matrix = layer.weight.reshape(product.depth, -1)
+    weight = draft.weights(packed_weight(matrix, product, tile))
+    bias = None
+    if layer.bias is not None:
+        bias = draft.weights(packed_bias(layer.bias, product, tile))
+    residual = None
+    if layer.residual is not None:
+        residual = reader_of(draft, layer.residual, product.columns)
+    channels = layer.out.type.channels
+    epilogue = Epilogue(draft.write(layer.out), channels, bias, residual, layer.act)
+    return gemm_kernel(draft, Gemm(product, tile, source, weight, epilogue))

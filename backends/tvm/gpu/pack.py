@@ -1,0 +1,25 @@
+"""Weights in the order in which kernels read them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mbc.backends.tvm.gpu.schedule import Product, Tile, ceildiv
+
+
+def packed_weight(weight: np.ndarray, product: Product, tile: Tile) -> np.ndarray:
+    """W [depth, groups*columns] as [groups, depth, columns], with zeros up to whole tiles."""
+    depth = tile.steps(product) * tile.slices * tile.depth
+    columns = ceildiv(product.columns, tile.block_columns) * tile.block_columns
+    packed = np.zeros((product.groups, depth, columns), np.float32)
+    each = weight.reshape(product.depth, product.groups, product.columns)
+    packed[:, : product.depth, : product.columns] = each.transpose(1, 0, 2)
+    return packed
+
+
+def packed_bias(bias: np.ndarray, product: Product, tile: Tile) -> np.ndarray:
+    """A bias per column in the same way: [groups, columns]."""
+    columns = ceildiv(product.columns, tile.block_columns) * tile.block_columns
+    packed = np.zeros((product.groups, columns), np.float32)
+    packed[:, : product.columns] = bias.reshape(product.groups, product.columns)
+    return packed

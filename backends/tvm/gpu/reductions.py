@@ -1,0 +1,135 @@
+"""Layers that reduce over many elements: global average pools and softmax.
+
+The threads of a block each reduce a part, and shared memory brings the parts together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mbc.backends.tvm.gpu.draft import Draft
+from mbc.backends.tvm.gpu.reader import Reader
+from mbc.backends.tvm.gpu.schedule import Team, ceildiv
+from mbc.backends.tvm.gpu.tir import Code, Expr, language, spread, zero
+from mbc.backends.tvm.launch import NodeKernel
+
+Combine: TypeAlias = Callable[[Expr, Expr], Expr]
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A global average pool of so many images of so many pixels; `out` is the result's number."""
+
+    images: int
+    pixels: int
+    reader: Reader
+    team: Team
+    out: int
+
+
+def mean_kernel(draft: Draft, layer: Mean) -> NodeKernel:
+    """Threads lie along the channels' vectors, and `down` of them share the pixels of each."""
+    vectors = layer.reader.channels // layer.reader.lanes
+    grid = (ceildiv(vectors, layer.team.across), layer.images, 1)
+    block = (layer.team.across, layer.team.down, 1)
+    return draft.finish(grid, block, lambda code: _mean(code, layer, vectors))
+
+
+def _mean(code: Code, layer: Mean, vectors: int) -> None:
+    team, lanes = layer.team, layer.reader.lanes
+    vector = code.block[0] * team.across + code.thread[0]
+    part, image = code.thread[1], code.block[1]
+    exists = True if vectors % team.across == 0 else vector < vectors
+    total, sums = code.registers(1, lanes), code.shared(team.across * team.down * lanes)
+    total.store(0, zero(lanes))
+    turns = ceildiv(layer.pixels, team.down)
+    with code.when(exists), code.loop(turns) as turn:
+        pixel = turn * team.down + part
+        with code.when(True if layer.pixels % team.down == 0 else pixel < layer.pixels):
+            value = layer.reader.load(code, image * layer.pixels + pixel, vector * lanes)
+            total.store(0, total.load(0) + value)
+    sums.store((part * team.across + code.thread[0]) * lanes, total.load(0), lanes)
+    code.barrier()
+    with code.when(part == 0), code.when(exists):
+        for other in range(1, team.down):
+            place = (other * team.across + code.thread[0]) * lanes
+            total.store(0, total.load(0) + sums.load(place, lanes))
+        scale = spread(1.0 / layer.pixels, lanes)
+        place = image * layer.reader.channels + vector * lanes
+        code.parameters[layer.out].store(place, total.load(0) * scale, lanes)
+
+
+@dataclass(frozen=True)
+class Softmax:
+    """A softmax of so many rows, read one element at a time by a power of two of `threads`; `out`
+    is the result's number."""
+
+    rows: int
+    reader: Reader
+    threads: int
+    out: int
+
+
+def softmax_kernel(draft: Draft, layer: Softmax) -> NodeKernel:
+    """One block a row: its threads find the largest element, then the sum, then divide."""
+    grid, block = (layer.rows, 1, 1), (layer.threads, 1, 1)
+    return draft.finish(grid, block, lambda code: _Softmax(code, layer).run())
+
+
+class _Softmax:
+    """The code of one thread."""
+
+    def __init__(self, code: Code, layer: Softmax) -> None:
+        self.code, self.layer = code, layer
+        self.row, self.me = code.block[0], code.thread[0]
+        self.result = code.registers(1)
+        self.parts = code.shared(layer.threads)
+
+    def run(self) -> None:
+        """All of it."""
+        T, code = language(), self.code
+        out, channels = code.parameters[self.layer.out], self.layer.reader.channels
+        self._each(-T.infinity("float32"), lambda found, x: T.max(found, x))
+        largest = code.bind(self._together(T.max))
+        self._each(T.float32(0.0), lambda found, x: found + T.exp(x - largest))
+        total = code.bind(self._together(lambda a, b: a + b))
+        with code.loop(self._turns()) as turn, self._channel(turn) as channel:
+            value = T.exp(self._element(channel) - largest) / total
+            out.store(self.row * channels + channel, value)
+
+    def _turns(self) -> int:
+        return ceildiv(self.layer.reader.channels, self.layer.threads)
+
+    @contextmanager
+    def _channel(self, turn: Expr) -> Iterator[Expr]:
+        """The thread's channel at a turn, where it has one."""
+        channel = turn * self.layer.threads + self.me
+        whole = self.layer.reader.channels % self.layer.threads == 0
+        with self.code.when(True if whole else channel < self.layer.reader.channels):
+            yield channel
+
+    def _element(self, channel: Expr) -> Expr:
+        return self.layer.reader.load(self.code, self.row, channel)
+
+    def _each(self, start: Expr, combine: Combine) -> None:
+        """Reduce the thread's own elements."""
+        self.result.store(0, start)
+        with self.code.loop(self._turns()) as turn, self._channel(turn) as channel:
+            self.result.store(0, combine(self.result.load(0), self._element(channel)))
+
+    def _together(self, combine: Combine) -> Expr:
+        """Reduce what the threads have: halve their number until one is left."""
+        code, half = self.code, self.layer.threads // 2
+        code.barrier()
+        self.parts.store(self.me, self.result.load(0))
+        code.barrier()
+        while half:
+            with code.when(self.me < half):
+                pair = self.parts.load(self.me), self.parts.load(self.me + half)
+                self.parts.store(self.me, combine(*pair))
+            code.barrier()
+            half //= 2
+        return self.parts.load(0)

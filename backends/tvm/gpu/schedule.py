@@ -1,0 +1,258 @@
+"""Schedules: how a kernel's work is dealt to blocks and threads. Pure functions of shapes and GPU.
+
+A schedule is chosen by a model of the time that it takes, in cycles: what the arithmetic needs if
+all units are busy, and what one block after the other needs for its loads to arrive. The facts of
+GPUs below are orders of magnitude; they decide between tiles, and are not promises of speed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+
+from mbc.targets.gpu import Gpu
+
+LANES = 4  # floats of the vectors that kernels work on
+LINE = 16  # floats of a line of cache, or of the part of it that is fetched
+L2 = 3  # times the memory's bandwidth has the cache that all units share
+WARP = 32  # threads that run together, busy or not
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a GPU offers: compute units, multiply-adds a cycle of one, threads that one holds and
+    a block may have, shared memory of a block, bytes a cycle from memory, and the cycles that a
+    load and the start of a kernel take. `staged`: shared memory is faster than the cache."""
+
+    units: int
+    lanes: int
+    resident: int
+    threads: int
+    shared_bytes: int
+    bytes_per_cycle: float
+    latency: int
+    launch: int
+    staged: bool
+
+
+CUDA = {
+    "sm_75": Limits(40, 64, 1024, 256, 32768, 200.0, 500, 4000, True),
+    "sm_80": Limits(108, 64, 2048, 256, 49152, 1100.0, 500, 4000, True),
+    "sm_86": Limits(48, 128, 1536, 256, 49152, 350.0, 500, 4000, True),
+    "sm_87": Limits(16, 128, 1536, 256, 49152, 150.0, 600, 6000, True),
+    "sm_89": Limits(58, 128, 1536, 256, 49152, 200.0, 500, 4000, True),
+    "sm_90": Limits(132, 128, 2048, 256, 49152, 2000.0, 600, 5000, True),
+}
+OPENCL = {
+    "mali": Limits(10, 32, 384, 128, 32768, 32.0, 300, 20000, False),
+    "adreno": Limits(4, 128, 1024, 128, 32768, 40.0, 300, 20000, True),
+    "": Limits(16, 64, 1024, 128, 16384, 100.0, 400, 10000, True),
+}
+NEWEST = "sm_90"
+
+
+def limits(gpu: Gpu) -> Limits:
+    """The facts of a GPU; those of the newest known for a CUDA architecture that is not listed."""
+    if gpu.api == "cuda":
+        return CUDA.get(gpu.arch, CUDA[NEWEST])
+    return OPENCL.get(gpu.arch, OPENCL[""])
+
+
+def ceildiv(a: int, b: int) -> int:
+    """a / b, rounded up."""
+    return -(-a // b)
+
+
+@dataclass(frozen=True)
+class Product:
+    """Sizes of a matrix product: `rows` of A, `depth` and `columns` of each of so many `groups`.
+    `fetch` is the loads behind one element of A; A is `computed` if it lies nowhere."""
+
+    rows: int
+    depth: int
+    columns: int
+    groups: int = 1
+    fetch: int = 1
+    computed: bool = False
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A thread makes `rows` times 4·`vectors` results; a block has `across` times `down` threads,
+    `slices` times over, each of which sums a part of the depth; `depth` is what they take at once.
+    Blocks keep the tile of A, or of both matrices, in shared memory if staged."""
+
+    rows: int
+    vectors: int
+    across: int
+    down: int
+    slices: int
+    depth: int
+    stage_a: bool
+    stage_w: bool
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of a block."""
+        return self.rows * self.down
+
+    @property
+    def block_columns(self) -> int:
+        """Columns of a block."""
+        return LANES * self.vectors * self.across
+
+    @property
+    def threads(self) -> int:
+        """Threads of a block."""
+        return self.across * self.down * self.slices
+
+    @property
+    def pitch(self) -> int:
+        """Floats from row to row of a staged tile of A; the vector between keeps banks apart."""
+        return self.depth + LANES
+
+    @property
+    def stage_floats(self) -> int:
+        """Shared memory of one slice's tiles."""
+        a = self.block_rows * self.pitch if self.stage_a else 0
+        return a + (self.block_columns * self.depth if self.stage_w else 0)
+
+    @property
+    def shared_floats(self) -> int:
+        """Shared memory of a block: tiles twice, so that one is filled while one is read, then the
+        partial sums of all slices but one."""
+        sums = (self.slices - 1) * self.block_rows * self.block_columns
+        return 2 * self.slices * self.stage_floats + sums
+
+    def steps(self, product: Product) -> int:
+        """How often each slice takes a part of the depth."""
+        return ceildiv(product.depth, self.depth * self.slices)
+
+
+@cache
+def tile_for(product: Product, gpu: Gpu) -> Tile:
+    """The tile that the model finds fastest."""
+    facts = limits(gpu)
+    return min(_tiles(product, facts), key=lambda tile: product_cycles(product, tile, facts))
+
+
+def _tiles(product_: Product, facts: Limits) -> Iterator[Tile]:
+    staged = facts.staged and product_.rows > 1
+    depths = (8, 16, 32) if staged or product_.computed else (4,)
+    sizes = product((1, 2, 4, 8), (1, 2), (1, 2, 4, 8, 16), (1, 2, 4, 8, 16), (1, 2, 4, 8, 16))
+    for rows, vectors, across, down, slices in sizes:
+        for depth in depths:
+            tile = Tile(
+                rows, vectors, across, down, slices, depth, staged or product_.computed, staged
+            )
+            if _is_sensible(tile, product_, facts):
+                yield tile
+
+
+def _is_sensible(tile: Tile, product_: Product, facts: Limits) -> bool:
+    return (
+        tile.threads <= facts.threads
+        and tile.rows * tile.vectors <= 8
+        and 4 * tile.shared_floats <= facts.shared_bytes
+        and (tile.slices == 1 or tile.depth * tile.slices <= product_.depth)
+        and tile.block_rows < 2 * max(product_.rows, 1) + tile.rows
+        and tile.block_columns < 2 * product_.columns + LANES
+    )
+
+
+def product_cycles(product_: Product, tile: Tile, facts: Limits) -> float:
+    """Predicted cycles of a product: the larger of throughput and latency."""
+    blocks = product_blocks(product_, tile)
+    steps = tile.steps(product_)
+    work = _thread_cycles(product_, tile) * steps
+    warps = WARP * ceildiv(tile.threads, WARP)
+    busy = blocks * warps * work / (facts.units * facts.lanes)
+    shared = max(4 * tile.shared_floats, 1)
+    at_once = max(1, min(facts.resident // tile.threads, 4 * facts.shared_bytes // shared, 16))
+    waves = ceildiv(blocks, facts.units * at_once)
+    alone = work * max(1.0, warps / facts.lanes) + steps * facts.latency
+    return max(busy, waves * alone, _traffic(product_, tile, blocks) / (L2 * facts.bytes_per_cycle))
+
+
+def _traffic(product_: Product, tile: Tile, blocks: int) -> float:
+    """Bytes that blocks fetch from the cache that they share; lines that a block uses in part
+    count as a whole."""
+    columns = max(tile.block_columns, LINE)
+    return 4 * blocks * product_.depth * (tile.block_rows + columns)
+
+
+def product_blocks(product_: Product, tile: Tile) -> int:
+    """Blocks of a product."""
+    columns = ceildiv(product_.columns, tile.block_columns)
+    return ceildiv(product_.rows, tile.block_rows) * columns * product_.groups
+
+
+def _thread_cycles(product_: Product, tile: Tile) -> float:
+    """Instructions of a thread for one part of the depth."""
+    results = tile.rows * tile.vectors * LANES
+    arithmetic = tile.depth * results
+    inner = tile.depth * (tile.rows / LANES + tile.vectors) * 2
+    team = tile.across * tile.down
+    a = tile.block_rows * tile.depth / LANES / team if tile.stage_a else 0
+    w = tile.block_columns * tile.depth / LANES / team if tile.stage_w else 0
+    return arithmetic + inner + a * (6 * product_.fetch + 2) + 4 * w
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A thread of a sliding window makes `outputs` of a row; a block has `across` threads along
+    the channels' vectors and `down` along the row."""
+
+    outputs: int
+    across: int
+    down: int
+
+
+@cache
+def strip_for(vectors: int, out: tuple[int, int], images: int, gpu: Gpu) -> Strip:
+    """Long strips reuse most, as long as every unit still has some warps to work on."""
+    facts, (height, width) = limits(gpu), out
+    across = min(_power_below(vectors), 32)
+    for outputs in (4, 2, 1):
+        threads = vectors * ceildiv(width, outputs) * height * images
+        if threads >= 4 * facts.units * facts.lanes or outputs == 1:
+            break
+    down = max(1, min(_power_below(ceildiv(width, outputs)), facts.threads // (2 * across)))
+    return Strip(outputs, across, down)
+
+
+def _power_below(number: int) -> int:
+    """The smallest power of two that is not below a number, or half of it where that wastes
+    less than a quarter."""
+    power = 1 << (number - 1).bit_length()
+    return power if power - number <= power // 4 else power // 2
+
+
+@dataclass(frozen=True)
+class Team:
+    """A block of a global pool: `across` threads along the channels' vectors, `down` for pixels."""
+
+    across: int
+    down: int
+
+
+@cache
+def team_for(vectors: int, pixels: int, gpu: Gpu) -> Team:
+    """A quarter of a warp along the channels is enough for whole lines of memory."""
+    across = min(_power_below(vectors), 8)
+    most = min(limits(gpu).threads // across, 16)
+    return Team(across, max(1, min(_power_below(pixels), most)))
+
+
+@cache
+def row_threads(channels: int, gpu: Gpu) -> int:
+    """Threads that reduce one row: a power of two."""
+    return max(1, min(_power_below(channels), limits(gpu).threads))
+
+
+@cache
+def flat_threads(vectors: int, gpu: Gpu) -> int:
+    """Threads of a block that treats each vector alone."""
+    return max(1, min(_power_below(vectors), limits(gpu).threads))

@@ -1,0 +1,167 @@
+"""Sliding windows over channels of their own: depthwise convolutions and pools.
+
+A thread makes a few outputs of one row, for a vector of channels; columns under two of its windows
+are loaded once. Threads of a block lie along the channels first, so neighbours load neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mbc.backends.tvm.gpu.draft import Draft
+from mbc.backends.tvm.gpu.epilogue import activated
+from mbc.backends.tvm.gpu.reader import Reader
+from mbc.backends.tvm.gpu.schedule import Strip, ceildiv
+from mbc.backends.tvm.gpu.sources import Window
+from mbc.backends.tvm.gpu.tir import Code, Expr, both, choose, language, spread, zero
+from mbc.backends.tvm.launch import NodeKernel
+from mbc.ir.types import Act
+
+Step = Callable[[Expr, Expr, Expr], Expr]
+"""The next state of an output from the state, what lies under a tap, and the tap's weight."""
+
+
+@dataclass(frozen=True)
+class Sliding:
+    """One such layer: `images` of them, what is read, numbers of the weight [taps, channels], the
+    bias and the result; pools have no weight. `mean`: the sum is divided by the inputs under the
+    window, those in the padding included if `count_pad`."""
+
+    images: int
+    reader: Reader
+    window: Window
+    strip: Strip
+    out: int
+    weight: int | None = None
+    bias: int | None = None
+    largest: bool = False
+    mean: bool = False
+    count_pad: bool = False
+    act: Act = Act.NONE
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of a pixel."""
+        return self.reader.channels // self.reader.lanes
+
+
+def sliding_kernel(draft: Draft, layer: Sliding) -> NodeKernel:
+    """The kernel of a layer whose arguments are all in the draft."""
+    strip, (height, width) = layer.strip, layer.window.out
+    grid = (
+        height * layer.images,
+        ceildiv(width, strip.outputs * strip.down),
+        ceildiv(layer.vectors, strip.across),
+    )
+    return draft.finish(grid, (strip.across, strip.down, 1), lambda code: _Body(code, layer).run())
+
+
+class _Body:
+    """The code of one thread."""
+
+    def __init__(self, code: Code, layer: Sliding) -> None:
+        self.code, self.layer, self.window = code, layer, layer.window
+        self.lanes, self.strip = layer.reader.lanes, layer.strip
+        self.vector = code.block[2] * self.strip.across + code.thread[0]
+        first = (code.block[1] * self.strip.down + code.thread[1]) * self.strip.outputs
+        self.column = first
+        self.row = code.block[0] % self.window.out[0]
+        self.image = code.block[0] // self.window.out[0]
+
+    def run(self) -> None:
+        code, strip = self.code, self.strip
+        exists = (
+            True if self.layer.vectors % strip.across == 0 else (self.vector < self.layer.vectors)
+        )
+        with code.when(both(exists, self._has_column(0))):
+            self.channel = code.bind(self.vector * self.lanes)
+            self.top = code.bind(self.row * self.window.stride[0] - self.window.pad[0])
+            self.left = code.bind(self.column * self.window.stride[1] - self.window.pad[2])
+            self.state = code.registers(strip.outputs, self.lanes)
+            for number in range(strip.outputs):
+                self.state.store(number, self._initial())
+            with code.loop(self.window.kernel[0]) as i:
+                self._row(i)
+            for number in range(strip.outputs):
+                with code.when(self._has_column(number)):
+                    self._store(number)
+
+    def _has_column(self, number: int) -> Expr:
+        """Whether the thread's output of a number exists."""
+        width = self.window.out[1]
+        whole = width % (self.strip.outputs * self.strip.down) == 0
+        return True if whole else self.column + number < width
+
+    def _initial(self) -> Expr:
+        if self.layer.largest:
+            return spread(-language().infinity("float32"), self.lanes)
+        if self.layer.bias is None:
+            return zero(self.lanes)
+        return self.code.parameters[self.layer.bias].load(self.channel, self.lanes)
+
+    def _row(self, i: Expr) -> None:
+        """What one row of the filter adds."""
+        window = self.window
+        y = self.code.bind(self.top + i * window.dilation[0])
+        with self.code.when(window.row_inside(y)):
+            loaded: dict[int, Expr] = {}
+            for j in range(window.kernel[1]):
+                factor = self._factor(i, j)
+                for number in range(self.strip.outputs):
+                    at = number * window.stride[1] + j * window.dilation[1]
+                    if at not in loaded:
+                        loaded[at] = self.code.bind(self._input(y, at))
+                    self.state.store(number, self._next(number, loaded[at], factor))
+
+    def _factor(self, i: Expr, j: int) -> Expr:
+        if self.layer.weight is None:
+            return None
+        tap = i * self.window.kernel[1] + j
+        place = tap * self.layer.reader.channels + self.channel
+        return self.code.bind(self.code.parameters[self.layer.weight].load(place, self.lanes))
+
+    def _input(self, y: Expr, at: int) -> Expr:
+        """The input `at` columns right of the strip's left edge; what counts for nothing where
+        there is none."""
+        window, x = self.window, self.left + at
+        made = self.strip.outputs * self.strip.down
+        beyond = ceildiv(window.out[1], made) * made - window.out[1]
+        nothing = -language().infinity("float32") if self.layer.largest else 0.0
+        return choose(
+            window.column_inside(x, beyond),
+            lambda: self.layer.reader.load(
+                self.code, (self.image * window.height + y) * window.width + x, self.channel
+            ),
+            spread(nothing, self.lanes),
+        )
+
+    def _next(self, number: int, value: Expr, factor: Expr) -> Expr:
+        state = self.state.load(number)
+        if self.layer.largest:
+            return language().max(state, value)
+        return state + (value if factor is None else value * factor)
+
+    def _store(self, number: int) -> None:
+        value, width = self.state.load(number), self.window.out[1]
+        if self.layer.mean:
+            value = value / spread(self._count(number), self.lanes)
+        pixel = (self.image * self.window.out[0] + self.row) * width + self.column + number
+        place = pixel * self.layer.reader.channels + self.channel
+        value = activated(value, self.layer.act, self.lanes)
+        self.code.parameters[self.layer.out].store(place, value, self.lanes)
+
+    def _count(self, number: int) -> Expr:
+        """By how many inputs a mean is divided."""
+        window = self.window
+        if self.layer.count_pad or not any(window.pad):
+            return float(window.kernel[0] * window.kernel[1])
+        rows = _overlap(self.top, window.kernel[0], window.height)
+        left = self.left + number * window.stride[1]
+        return language().cast(rows * _overlap(left, window.kernel[1], window.width), "float32")
+
+
+def _overlap(start: Expr, length: int, extent: int) -> Expr:
+    """How many of so many places from `start` on lie within 0 … extent-1."""
+    T = language()
+    return T.min(start + length, extent) - T.max(start, 0)
