@@ -25,15 +25,16 @@ def compile(
     seed: int | None = None,
     level: int | None = None,
     optimize: str | None = None,
+    fuse: str | None = None,
     passes: str | None = None,
     backend: BackendName = "llvm",
 ) -> Net:
     """Compile a network (.py, which is run, or .mbc) for this machine; returns it as a callable.
 
     `params` are what `-D` sets, `weights` a .safetensors or .npz file (without it they are drawn
-    from `seed`), `level` is that of `-O`, `optimize` "speed" or "memory", `passes` a list as for
-    `--passes`. `backend="oracle"` computes with plain numpy. Raises `mbc.diag.MbcError` for what
-    `mbc run` would refuse.
+    from `seed`), `level` is that of `-O`, `optimize` "speed" or "memory", `fuse` "auto", "always"
+    or "never", `passes` a list as for `--passes`. `backend="oracle"` computes with plain numpy.
+    Raises `mbc.diag.MbcError` for what `mbc run` would refuse.
     """
     from mbc.driver.inprocess import compile_net  # kept from those who want the version alone
     from mbc.driver.request import Request
@@ -47,6 +48,7 @@ def compile(
         seed=seed,
         level=level,
         optimize=optimize,
+        fuse=fuse,
         passes=passes,
     )
     return compile_net(request, backend)

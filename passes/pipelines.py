@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal
+from dataclasses import replace
+from typing import Literal, get_args
 
 from mbc.passes.eliminate_concat import EliminateConcat
 from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
@@ -76,3 +77,24 @@ GOALS: Mapping[Goal, Mapping[int, Pipeline]] = {
 """The pipelines for what --optimize asks, by level; levels without fusion have but one goal."""
 
 DEFAULT_LEVEL = 2
+
+FuseMode = Literal["auto", "always", "never"]
+FUSE_MODES: tuple[FuseMode, ...] = get_args(FuseMode)
+"""What --fuse takes: kernels are fused where the cost model says that it pays, wherever the backend
+can, or nowhere."""
+
+
+def with_fuse_mode(pipeline: Pipeline, mode: FuseMode) -> Pipeline:
+    """The pipeline with this mode in all passes that decide by the cost model."""
+    return Pipeline(
+        tuple(
+            replace(stage, passes=tuple(_in_mode(step, mode) for step in stage.passes))
+            for stage in pipeline.stages
+        )
+    )
+
+
+def _in_mode(step: Pass, mode: FuseMode) -> Pass:
+    if isinstance(step, FuseInvertedResidual | FuseDepthwisePointwise):
+        return replace(step, mode=mode)
+    return step

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.driver.inspect import Inspection
 from mbc.driver.request import Request
-from mbc.passes.pipelines import GOALS
+from mbc.passes.pipelines import FUSE_MODES, GOALS
 from mbc.runtime.cpus import CLUSTERS, choose_cpus, parse_cpus
 from mbc.runtime.pool import Team
 
@@ -74,6 +74,13 @@ def add_pipeline(parser: Parser, *, may_stop: bool = True) -> None:
         choices=tuple(GOALS),
         metavar="GOAL",
         help=f"{' or '.join(GOALS)}: what to fuse for (default speed)",
+    )
+    group.add_argument(
+        "--fuse",
+        choices=FUSE_MODES,
+        metavar="WHEN",
+        help=f"{', '.join(FUSE_MODES)}: when depthwise convolutions become one kernel with their "
+        "neighbours (default auto: where the cost model says that it pays)",
     )
     group.add_argument(
         "--passes", metavar="SPEC", help="run these passes instead: a,b{option=value}"
@@ -173,6 +180,7 @@ def request(args: argparse.Namespace) -> Request:
         mattr=args.mattr,
         level=args.level,
         optimize=args.optimize,
+        fuse=args.fuse,
         passes=args.passes,
         stop_after=args.stop_after,
     )

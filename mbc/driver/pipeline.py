@@ -12,7 +12,14 @@ from mbc.driver.platforms import resolve, to_header
 from mbc.driver.request import Observer, Request
 from mbc.driver.source import Source, load
 from mbc.ir.graph import Graph
-from mbc.passes.pipelines import DEFAULT_LEVEL, GOALS, PASSES, PLAN
+from mbc.passes.pipelines import (
+    DEFAULT_LEVEL,
+    FUSE_MODES,
+    GOALS,
+    PASSES,
+    PLAN,
+    with_fuse_mode,
+)
 from mbc.passes.plan_memory import PlanMemory
 from mbc.passmgr.manager import PassRecord, run_pipeline
 from mbc.passmgr.passes import Pass, PassContext, Pipeline
@@ -62,13 +69,17 @@ def for_threads(graph: Graph, target: Target) -> Graph | None:
 
 
 def pipeline_of(request: Request) -> Pipeline:
-    """The passes that `-O`, `--passes` and `--stop-after` add up to; raises E0106, E051x."""
+    """The passes that `-O`, `--optimize`, `--fuse`, `--passes` and `--stop-after` add up to; raises
+    E0106, E051x."""
     if request.passes is None:
-        pipeline = _pipeline_for(request.optimize or "speed", request.level)
+        pipeline = _fusing(_pipeline_for(request.optimize or "speed", request.level), request)
     elif request.level is not None:
         raise error("E0106", f"--passes and -O{request.level} exclude each other")
     elif request.optimize is not None:
         raise error("E0106", f"--passes and --optimize={request.optimize} exclude each other")
+    elif request.fuse is not None:
+        helps = ["passes take it as an option: 'fuse-depthwise-pointwise{mode=always}'"]
+        raise error("E0106", f"--passes and --fuse={request.fuse} exclude each other", helps=helps)
     else:
         pipeline = _with_plan(named_passes(request.passes))
     if request.stop_after is None:
@@ -86,6 +97,22 @@ def _pipeline_for(goal: str, level: int | None) -> Pipeline:
         known = ", ".join(f"-O{known}" for known in levels)
         raise error("E0106", f"--optimize={goal} goes with {known}, not with -O{chosen}")
     return levels[chosen]
+
+
+def _fusing(pipeline: Pipeline, request: Request) -> Pipeline:
+    """The pipeline with its passes that make one kernel of several in the mode asked for."""
+    mode = next((mode for mode in FUSE_MODES if mode == request.fuse), None)
+    if request.fuse is None:
+        return pipeline
+    if mode is None:
+        helps = nearest(request.fuse, FUSE_MODES)
+        listed = " or ".join(f"'{known}'" for known in FUSE_MODES)
+        raise error("E0106", f"fuse is {listed}, found {request.fuse!r}", helps=helps)
+    if request.optimize == "memory":
+        raise error("E0106", f"--optimize=memory and --fuse={mode} exclude each other")
+    if with_fuse_mode(pipeline, "always") == pipeline:
+        raise error("E0106", f"--fuse={mode} goes with -O2 and -O3, not with -O{request.level}")
+    return with_fuse_mode(pipeline, mode)
 
 
 def _with_plan(passes: Sequence[Pass]) -> Pipeline:

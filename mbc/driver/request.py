@@ -24,6 +24,7 @@ class Request:
     mattr: str | None = None
     level: int | None = None
     optimize: str | None = None
+    fuse: str | None = None
     passes: str | None = None
     stop_after: str | None = None
 
