@@ -85,16 +85,16 @@ can, or nowhere."""
 
 
 def with_fuse_mode(pipeline: Pipeline, mode: FuseMode) -> Pipeline:
-    """The pipeline with this mode in all passes that decide by the cost model."""
-    return Pipeline(
-        tuple(
-            replace(stage, passes=tuple(_in_mode(step, mode) for step in stage.passes))
-            for stage in pipeline.stages
-        )
+    """The pipeline with this mode in all passes that decide by the cost model; stages without any
+    stay the objects that they are."""
+    return Pipeline(tuple(_in_mode(stage, mode) for stage in pipeline.stages))
+
+
+def _in_mode(stage: Stage, mode: FuseMode) -> Stage:
+    passes = tuple(
+        replace(step, mode=mode) if isinstance(step, FUSING) else step for step in stage.passes
     )
+    return stage if passes == stage.passes else replace(stage, passes=passes)
 
 
-def _in_mode(step: Pass, mode: FuseMode) -> Pass:
-    if isinstance(step, FuseInvertedResidual | FuseDepthwisePointwise):
-        return replace(step, mode=mode)
-    return step
+FUSING = (FuseInvertedResidual, FuseDepthwisePointwise)
