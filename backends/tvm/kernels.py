@@ -67,10 +67,14 @@ class CpuKernels:
             self._names[signature] = self._define(signature, len(values), weights is not None)
         return Call(self._names[signature], weights, shapes)
 
-    def object(self) -> bytes:
-        """All functions as an object file."""
+    def ir(self) -> str:
+        """All functions as LLVM IR."""
         parts = [*declarations(self._isa), RUNTIME, self._library.text(), *self._functions]
-        return object_code("\n".join(parts), self.target)
+        return "\n".join(parts)
+
+    def object(self) -> bytes:
+        """The same as an object file."""
+        return object_code(self.ir(), self.target)
 
     def _build(self, node: Node) -> Kernel:
         inputs = tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
@@ -11,6 +12,8 @@ import numpy as np
 
 from mbc.backends.tvm.require import tvm
 from mbc.runtime.abi import IoSpec
+
+ALL_CORES = 1  # of the pool's modes: the big ones first; -1 are the little ones
 
 
 class TvmNet:
@@ -22,10 +25,13 @@ class TvmNet:
         inputs: tuple[IoSpec, ...],
         outputs: tuple[IoSpec, ...],
         device: str = "cpu",
+        threads: int = 1,
     ) -> None:
+        os.environ["TVM_NUM_THREADS"] = str(threads)  # read when TVM's pool is made
         self.inputs, self.outputs = inputs, outputs
         self.device = tvm().device(device)
         module = tvm().runtime.load_module(str(library))
+        tvm().get_global_func("runtime.config_threadpool")(ALL_CORES, threads)
         self._main = tvm().relax.VirtualMachine(module, self.device)["main"]
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

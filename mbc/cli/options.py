@@ -57,11 +57,12 @@ def add_target(parser: Parser, *, default: str = "native") -> None:
     group.add_argument(
         "--mattr", metavar="+A,-B", help="features to add or remove, by LLVM's names"
     )
+    parser.set_defaults(backend=None, arch=None)
 
 
 def for_this_machine(parser: Parser) -> None:
     """The command has no target options: it runs what it compiles."""
-    parser.set_defaults(target=None, mcpu=None, mattr=None)
+    parser.set_defaults(target=None, mcpu=None, mattr=None, backend=None, arch=None)
 
 
 def add_pipeline(parser: Parser, *, may_stop: bool = True) -> None:
@@ -178,6 +179,8 @@ def request(args: argparse.Namespace) -> Request:
         target=args.target,
         mcpu=args.mcpu,
         mattr=args.mattr,
+        backend=args.backend,
+        arch=args.arch,
         level=args.level,
         optimize=args.optimize,
         fuse=args.fuse,

@@ -45,4 +45,19 @@ CODES = {
         example="mbc compile mobilenet_v1.py --target x86_64 --mattr=-fma",
         cure="Leave that feature on.",
     ),
+    "E0506": Code(
+        title="a target that TVM cannot build",
+        cause="TVM as pip installs it has no code generator for Vulkan, fails on Adreno's "
+        "textures, and pip has no runtime of TVM for Android or macOS that modules could be linked "
+        "for from here.",
+        example="mbc compile mobilenet_v1.py --target vulkan",
+        cure="The message says what to use in its place.",
+    ),
+    "E0507": Code(
+        title="unknown architecture of GPUs",
+        cause="`--arch` takes NVIDIA's names for `--target cuda`, and the makers that kernels are "
+        "tuned for with `--target opencl`.",
+        example="mbc compile mobilenet_v1.py --target cuda --arch ampere",
+        cure="Take a name that the message lists, such as sm_87.",
+    ),
 }

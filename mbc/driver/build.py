@@ -19,6 +19,7 @@ from mbc.driver.workshop import CODE_KINDS, EMITTERS, RUNNABLE_KINDS, Workshop, 
 from mbc.files import scratch_folder
 from mbc.interp import run as run_oracle
 from mbc.runtime import reference
+from mbc.runtime.abi import NetSpec
 from mbc.runtime.manifest import FILE_NAME, Manifest, digests, tensors
 from mbc.targets.target import Target
 
@@ -75,8 +76,8 @@ def build(
             _deliver(workshop.weights(), folder)
         check = None
         if RUNNABLE_KINDS & kinds.keys():
-            check = _write_check(compiled, lowered, folder, observer)
-        manifest = describe(compiled, lowered, toolchain)
+            check = write_check(compiled, lowered.spec, folder, observer)
+        manifest = describe(compiled, lowered.spec, toolchain)
         manifest = replace(manifest, check=check, files=digests(folder))
         (folder / FILE_NAME).write_text(manifest.to_json())
     return Built(output, manifest)
@@ -87,13 +88,13 @@ def _without_weights(lowered: LoweredNet) -> LoweredNet:
     return replace(lowered, spec=replace(lowered.spec, weights_sha256=digest))
 
 
-def _write_check(
-    compiled: Compiled, lowered: LoweredNet, folder: Path, observer: Observer
+def write_check(
+    compiled: Compiled, spec: NetSpec, folder: Path, observer: Observer
 ) -> dict[str, Any]:
     """What the network as written answers to seeded inputs, by the oracle, for `mbc verify`."""
     observer.step("evaluating the reference")
-    inputs = reference.seeded_inputs(lowered.spec.inputs, reference.SEED)
-    name = reference.file_name(lowered.spec.name)
+    inputs = reference.seeded_inputs(spec.inputs, reference.SEED)
+    name = reference.file_name(spec.name)
     outputs = run_oracle(compiled.source.graph, inputs)
     (folder / name).write_bytes(reference.to_bytes(outputs))
     return {"file": name, "seed": reference.SEED, "tolerance": reference.TOLERANCE}
@@ -108,9 +109,9 @@ def _deliver(path: Path, folder: Path) -> None:
         shutil.copy(constants, folder / constants.name)
 
 
-def describe(compiled: Compiled, lowered: LoweredNet, toolchain: Toolchain) -> Manifest:
+def describe(compiled: Compiled, spec: NetSpec, toolchain: Toolchain) -> Manifest:
     """The manifest, but for the files."""
-    source, target, spec = compiled.source, compiled.target, lowered.spec
+    source, target = compiled.source, compiled.target
     inputs, outputs = tensors(spec)
     return Manifest(
         network=source.network,
@@ -118,10 +119,12 @@ def describe(compiled: Compiled, lowered: LoweredNet, toolchain: Toolchain) -> M
         parameters=source.parameters,
         weights=source.weights,
         weights_sha256=spec.weights_sha256.hex(),
+        backend="tvm" if compiled.tvm else "llvm",
         target=target.name,
         triple=target.triple,
         cpu=target.cpu,
         features=target.features,
+        gpu=str(target.gpu or ""),
         macs=source.totals.macs,
         params=source.totals.params,
         arena_bytes=spec.arena_bytes,
@@ -132,13 +135,13 @@ def describe(compiled: Compiled, lowered: LoweredNet, toolchain: Toolchain) -> M
         outputs=outputs,
         check=None,
         passes=compiled.passes,
-        versions=versions(toolchain),
+        versions=versions(toolchain, tvm=compiled.tvm),
     )
 
 
-def versions(toolchain: Toolchain) -> dict[str, str]:
+def versions(toolchain: Toolchain, *, tvm: bool = False) -> dict[str, str]:
     """Of everything that decides about the bytes of an artefact."""
-    libraries = ("llvmlite", "numpy")
+    libraries = ("llvmlite", "numpy", *(("apache-tvm", "apache-tvm-ffi") if tvm else ()))
     return {
         "mbc": __version__,
         **{name: metadata.version(name) for name in libraries},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mbc.driver.backends import backend_of
 from mbc.driver.inspect import Inspection
 from mbc.driver.pipeline import run_passes
 from mbc.driver.platforms import resolve
@@ -26,8 +27,8 @@ TIDY: tuple[Pass, ...] = (
 def tidied(graph: Graph) -> Graph:
     """A copy of a graph as imported, with its batch norms folded and its shuffles recognised."""
     copy = graph.clone()
-    any_target = resolve("x86_64")  # none of these passes asks about kernels
-    run_passes(copy, single_stage(TIDY), any_target, Inspection(), lambda _: None)
+    anyone = backend_of(resolve("x86_64"), tvm=False)  # none of these passes asks about kernels
+    run_passes(copy, single_stage(TIDY), anyone, Inspection(), lambda _: None)
     return copy
 
 

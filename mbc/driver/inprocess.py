@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mbc.diag import error
 from mbc.driver.inspect import Inspection
-from mbc.driver.net import BackendName, Net, make_net
+from mbc.driver.net import BACKENDS, BackendName, Net, make_net
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.request import Request, Silent
 from mbc.passes.pipelines import LEVELS
@@ -14,9 +16,10 @@ def compile_net(request: Request, backend: BackendName) -> Net:
     """Compile for this machine; E0106 for a level or a backend that does not exist."""
     if request.level is not None and request.level not in range(len(LEVELS)):
         raise error("E0106", f"level is 0 to {len(LEVELS) - 1}, found {request.level!r}")
-    if backend not in ("llvm", "oracle"):
-        raise error("E0106", f"backend is 'llvm' or 'oracle', found {backend!r}")
-    compiled = compile_graph(request, Inspection(), Silent(), _discard)
+    if backend not in BACKENDS:
+        listed = " or ".join(f"'{name}'" for name in BACKENDS)
+        raise error("E0106", f"backend is {listed}, found {backend!r}")
+    compiled = compile_graph(replace(request, backend=backend), Inspection(), Silent(), _discard)
     return make_net(compiled, backend, Silent())
 
 

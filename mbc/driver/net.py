@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol
+from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,6 +13,7 @@ from mbc.diag import Diagnostic, MbcError, nearest
 from mbc.driver.build import lower_graph
 from mbc.driver.pipeline import Compiled
 from mbc.driver.request import Observer
+from mbc.driver.tvm import io_of, tvm_engine
 from mbc.interp import run as run_oracle
 from mbc.ir.graph import Graph
 from mbc.runtime.abi import IoSpec
@@ -20,7 +21,8 @@ from mbc.runtime.pool import Team
 
 ALONE = Team()
 
-BackendName = Literal["llvm", "oracle"]
+BackendName = Literal["llvm", "tvm", "oracle"]
+BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 
 
 class Engine(Protocol):
@@ -47,14 +49,9 @@ class Net:
     """
 
     def __init__(self, compiled: Compiled, engine: Engine) -> None:
-        graph = compiled.graph
         self.name = compiled.source.net
         self.macs = compiled.source.totals.macs
-        self.inputs = tuple(IoSpec(v.name, v.type.shape, str(v.type.dtype)) for v in graph.inputs)
-        self.outputs = tuple(
-            IoSpec(name, view.type.shape, str(view.type.dtype))
-            for name, view in zip(graph.output_names, graph.outputs, strict=True)
-        )
+        self.inputs, self.outputs = io_of(compiled.graph)
         self._engine = engine
 
     def __call__(
@@ -111,9 +108,12 @@ def _misfit(spec: IoSpec, array: np.ndarray | None) -> str:
 def make_net(
     compiled: Compiled, backend: BackendName, observer: Observer, team: Team = ALONE
 ) -> Net:
-    """A callable network by the kernels of this machine on so many threads, or by the oracle."""
+    """A callable network by the kernels of this machine on so many threads, perhaps run by TVM, or
+    by the oracle."""
     if backend == "oracle":
         return Net(compiled, Oracle(compiled.graph))
+    if backend == "tvm":
+        return Net(compiled, tvm_engine(compiled, team, observer))
     lowered = lower_graph(compiled, observer)
     observer.step("generating code")
     return Net(compiled, JitNet(lowered, team.gather()))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mbc.diag import error
+from mbc.driver.backends import TVM, backend_of
 from mbc.driver.inspect import Inspection
 from mbc.driver.pipeline import named_passes, run_passes
 from mbc.driver.platforms import from_header, resolve, to_header
@@ -38,7 +39,8 @@ def optimise(
         chosen = resolve(name or graph.meta.get("target"), mcpu, mattr)
         graph.meta = _without_target(graph.meta) | to_header(chosen, mattr)
     pipeline = single_stage(named_passes(passes))
-    run_passes(graph, pipeline, from_header(graph.meta), inspection, write)
+    backend = backend_of(from_header(graph.meta), tvm=graph.meta.get("backend") == TVM)
+    run_passes(graph, pipeline, backend, inspection, write)
     return graph
 
 

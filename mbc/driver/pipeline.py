@@ -6,9 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mbc.backends.llvm.backend import LlvmBackend
+from mbc.backends.tvm import require
 from mbc.diag import error, nearest
+from mbc.driver.backends import TVM, backend_of, target_of, uses_tvm
 from mbc.driver.inspect import Inspection, instruments, summaries
-from mbc.driver.platforms import resolve, to_header
+from mbc.driver.platforms import to_header
 from mbc.driver.request import Observer, Request
 from mbc.driver.source import Source, load
 from mbc.ir.graph import Graph
@@ -24,6 +26,7 @@ from mbc.passes.plan_memory import PlanMemory
 from mbc.passmgr.manager import PassRecord, run_pipeline
 from mbc.passmgr.passes import Pass, PassContext, Pipeline
 from mbc.passmgr.pipeline import parse_passes, single_stage, spec_of, stop_after
+from mbc.targets.backend import Backend
 from mbc.targets.target import Target
 
 LATER_STAGES = ("lower", "emit")
@@ -34,13 +37,15 @@ Write = Callable[[str], None]
 @dataclass(frozen=True)
 class Compiled:
     """A graph after the pipeline, with where it came from and what was done to it. `shared` is the
-    same with a plan of memory for several threads, if its memory is planned."""
+    same with a plan of memory for several threads, if its memory is planned. `tvm` says that TVM is
+    to run it."""
 
     source: Source
     target: Target
     graph: Graph
     passes: tuple[str, ...]
     shared: Graph | None = None
+    tvm: bool = False
 
 
 def compile_graph(
@@ -48,15 +53,18 @@ def compile_graph(
 ) -> Compiled:
     """Load the request's file and run the passes that it asks for; what is inspected goes to
     `write`."""
-    target = resolve(request.target, request.mcpu, request.mattr)
+    target, tvm = target_of(request), uses_tvm(request)
     pipeline = pipeline_of(request)
+    if tvm and request.stop_after in (None, *LATER_STAGES):
+        require.tvm()
     source = load(request, observer)
     graph = source.graph.clone()
-    graph.meta |= to_header(target, request.mattr)
+    graph.meta |= to_header(target, request.mattr) | ({"backend": TVM} if tvm else {})
     observer.step("running passes")
-    records = run_passes(graph, pipeline, target, inspection, write)
+    records = run_passes(graph, pipeline, backend_of(target, tvm=tvm), inspection, write)
     passes = tuple(spec_of(record.step.instance) for record in records)
-    return Compiled(source, target, graph, passes, for_threads(graph, target))
+    shared = None if tvm else for_threads(graph, target)
+    return Compiled(source, target, graph, passes, shared, tvm)
 
 
 def for_threads(graph: Graph, target: Target) -> Graph | None:
@@ -69,8 +77,8 @@ def for_threads(graph: Graph, target: Target) -> Graph | None:
 
 
 def pipeline_of(request: Request) -> Pipeline:
-    """The passes that `-O`, `--optimize`, `--fuse`, `--passes` and `--stop-after` add up to; raises
-    E0106, E051x."""
+    """The passes that `-O`, `--optimize`, `--fuse`, `--passes` and `--stop-after` add up to; no
+    memory plan where TVM makes its own. Raises E0106, E051x."""
     if request.passes is None:
         pipeline = _fusing(_pipeline_for(request.optimize or "speed", request.level), request)
     elif request.level is not None:
@@ -82,6 +90,8 @@ def pipeline_of(request: Request) -> Pipeline:
         raise error("E0106", f"--passes and --fuse={request.fuse} exclude each other", helps=helps)
     else:
         pipeline = _with_plan(named_passes(request.passes))
+    if uses_tvm(request):
+        pipeline = Pipeline(tuple(stage for stage in pipeline.stages if stage.name != PLAN.name))
     if request.stop_after is None:
         return pipeline
     return stop_after(pipeline, request.stop_after, LATER_STAGES)
@@ -128,10 +138,10 @@ def named_passes(specs: str) -> tuple[Pass, ...]:
 
 
 def run_passes(
-    graph: Graph, pipeline: Pipeline, target: Target, inspection: Inspection, write: Write
+    graph: Graph, pipeline: Pipeline, backend: Backend, inspection: Inspection, write: Write
 ) -> list[PassRecord]:
-    """Run a pipeline over a graph, in place, for a target."""
-    context = PassContext(LlvmBackend(target))
+    """Run a pipeline over a graph, in place, for a backend."""
+    context = PassContext(backend)
     with instruments(inspection, write) as chosen:
         records = run_pipeline(graph, pipeline, context, chosen)
     for line in summaries(inspection, records):

@@ -22,6 +22,8 @@ class Request:
     target: str | None = None
     mcpu: str | None = None
     mattr: str | None = None
+    backend: str | None = None
+    arch: str | None = None
     level: int | None = None
     optimize: str | None = None
     fuse: str | None = None

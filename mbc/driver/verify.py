@@ -16,10 +16,12 @@ import numpy as np
 
 from mbc.backends.llvm.link import MAIN_SOURCES, Toolchain, link_executable
 from mbc.backends.llvm.shared import shared_name
+from mbc.backends.tvm.require import tvm
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.driver.emulation import Runner, choose_runner, run
 from mbc.driver.platforms import link_target, program_target
 from mbc.driver.request import Observer
+from mbc.driver.tvm import RUN
 from mbc.files import scratch_folder
 from mbc.runtime import reference, shared_runner
 from mbc.runtime.abi import c_header, main_config
@@ -132,12 +134,13 @@ class _Bench:
     cpu: str | None
 
     def verdicts(self) -> Iterator[Verdict]:
-        """In the order executable, static library, shared library."""
+        """In the order executable, static library, shared library, module of TVM."""
         net = self.bundle.spec.name
         ways: dict[str, Callable[[Path], Verdict]] = {
             net: self._executable,
             f"lib{net}.a": self._library,
             shared_name(net, link_target(self.target)): self._shared,
+            f"{net}.so": self._module,
         }
         present = {name: path for name in ways if (path := self.bundle.path(name))}
         if present and self.bundle.seed is None:
@@ -176,6 +179,14 @@ class _Bench:
         shapes = [",".join(map(str, output.shape)) for output in spec.outputs]
         command = [sys.executable, "-P", shared_runner.__file__, *fixed, *self._weights()]
         return self._run(path.name, command, shapes)
+
+    def _module(self, path: Path) -> Verdict:
+        """By the program beside it, with TVM's runtime, on this machine."""
+        program = self.bundle.path(RUN)
+        if program is None or not self._runner().native:
+            return Verdict(path.name, "", {})
+        tvm()
+        return self._run(path.name, [sys.executable, "-P", program.absolute()])
 
     def _runner(self) -> Runner:
         return choose_runner(self.target, emulate=self.emulate, cpu=self.cpu)

@@ -27,10 +27,12 @@ class Manifest:
     parameters: Mapping[str, Any]
     weights: str
     weights_sha256: str
+    backend: str
     target: str
     triple: str
     cpu: str
     features: tuple[str, ...]
+    gpu: str
     macs: int
     params: int
     arena_bytes: int

@@ -1,9 +1,12 @@
-"""GPUs as the TVM backend knows them."""
+"""GPUs as the TVM backend knows them, by the names that `--target` and `--arch` take."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from mbc.diag import error, nearest
 
 Api = Literal["cuda", "opencl"]
 
@@ -15,3 +18,55 @@ class Gpu:
 
     api: Api
     arch: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.api} {self.arch}".rstrip()
+
+
+@dataclass(frozen=True)
+class GpuTarget:
+    """A name for `--target`: `arches` are those of `--arch`, `default` is taken without one."""
+
+    api: Api
+    description: str
+    arches: tuple[str, ...]
+    default: str
+
+    def named(self, arch: str | None) -> Gpu:
+        """The GPU of that architecture; E0507 if there is none such."""
+        if arch is None or arch in self.arches:
+            return Gpu(self.api, self.default if arch is None else arch)
+        known = f"{self.api} has {', '.join(self.arches)}"
+        message = f"unknown architecture '{arch}' of {self.api} GPUs"
+        raise error("E0507", message, helps=[*nearest(arch, self.arches), known])
+
+
+GPU_TARGETS: tuple[GpuTarget, ...] = (
+    GpuTarget(
+        "cuda",
+        "NVIDIA GPUs, through CUDA",
+        ("sm_53", "sm_75", "sm_80", "sm_86", "sm_87", "sm_89", "sm_90"),
+        "sm_75",  # whose PTX every later GPU takes
+    ),
+    GpuTarget("opencl", "GPUs of phones and boards, through OpenCL 1.2", ("mali", "adreno"), ""),
+)
+
+BOARD_GPUS: Mapping[str, Gpu] = {
+    "jetson-nano": Gpu("cuda", "sm_53"),
+    "jetson-orin": Gpu("cuda", "sm_87"),
+}
+"""GPUs of boards, which `--backend tvm` means by the board's name."""
+
+INSTEAD: Mapping[str, str] = {
+    "adreno-texture": "--target opencl --arch adreno keeps tensors in buffers",
+    "vulkan": "--target opencl runs on the same GPUs",
+}
+"""What TVM as pip installs it makes no code for, and what to use in its place."""
+
+
+def find_gpu(name: str | None) -> GpuTarget | None:
+    """The GPU target of that name; E0506 for one that TVM cannot build."""
+    if name is not None and name in INSTEAD:
+        message = f"TVM as it is installed by pip makes no code for '{name}'"
+        raise error("E0506", message, helps=[INSTEAD[name]])
+    return next((gpu for gpu in GPU_TARGETS if gpu.api == name), None)

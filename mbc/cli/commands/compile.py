@@ -12,6 +12,7 @@ from mbc.cli import console
 from mbc.cli.options import add_pipeline, add_source, add_target, inspection, request
 from mbc.cli.usage import Parser, UsageError
 from mbc.diag import error, nearest
+from mbc.driver.backends import target_of, uses_tvm
 from mbc.driver.build import (
     ANDROID_EMIT,
     DEFAULT_EMIT,
@@ -24,7 +25,7 @@ from mbc.driver.build import (
 )
 from mbc.driver.output import check_replaceable
 from mbc.driver.pipeline import LATER_STAGES, Compiled, compile_graph
-from mbc.driver.platforms import resolve
+from mbc.driver.tvm import build_tvm, module_text
 from mbc.driver.workshop import EMITTERS
 from mbc.ir.text.printer import print_graph
 from mbc.runtime.abi import c_identifier
@@ -52,22 +53,27 @@ def configure(parser: Parser) -> None:
     group.add_argument(
         "--weights-placement",
         choices=("embed", "external"),
-        default="embed",
         help="in the code (default), or beside it as NET.weights, which is mapped",
     )
     group.add_argument("--cc", metavar="CC", help="link with this compiler, not zig (also MBC_CC)")
     group.add_argument("--json", action="store_true", help="print the manifest on stdout")
+    group.add_argument(
+        "--backend",
+        choices=("llvm", "tvm"),
+        help="llvm (default): code that needs no runtime; tvm: a module for TVM's (extra `tvm`)",
+    )
 
 
 def emit_kinds(text: str) -> tuple[str, ...]:
-    """The argument of --emit."""
+    """The argument of --emit; E0107 for a kind that is none, as for any name that mbc knows."""
     kinds = tuple(word.strip() for word in text.split(",") if word.strip())
+    listing = f"kinds are {', '.join(EMITTERS)}"
     for kind in kinds:
         if kind not in EMITTERS:
-            hint = nearest(kind, EMITTERS) or (f"it takes {', '.join(EMITTERS)}",)
-            raise argparse.ArgumentTypeError(f"knows no '{kind}'; {hint[0]}")
+            helps = [*nearest(kind, EMITTERS), listing]
+            raise error("E0107", f"there is no artefact '{kind}'", helps=helps)
     if not kinds:
-        raise argparse.ArgumentTypeError(f"takes some of {', '.join(EMITTERS)}")
+        raise error("E0107", "--emit names no artefact", helps=[listing])
     return kinds
 
 
@@ -75,21 +81,40 @@ def run(args: argparse.Namespace) -> int:
     """Compile and say what was made; with --stop-after print the IR instead."""
     if args.stop_after not in (None, "emit"):
         return _stop(args)
-    target = resolve(args.target, args.mcpu, args.mattr)
-    output = args.output or default_output(c_identifier(args.file.stem), target.name)
+    wish = request(args)
+    target, net = target_of(wish), c_identifier(args.file.stem)
+    if uses_tvm(wish):
+        _refuse_llvm_options(args)
+        net = f"{net}-tvm"
+    output = args.output or default_output(net, target.name)
     _keep_apart(output, args.dump_ir)
     check_replaceable(output)
-    kinds = default_emit(target) if args.emit is None else args.emit
-    wanted = Wanted(kinds, args.weights_placement == "external", args.command_line)
+    toolchain = choose_toolchain(args.cc)
     with console.progress(STEPS) as observer:
-        compiled = compile_graph(request(args), inspection(args), observer, observer.note)
-        built = build(compiled, output, wanted, choose_toolchain(args.cc), observer)
+        compiled = compile_graph(wish, inspection(args), observer, observer.note)
+        if compiled.tvm:
+            built = build_tvm(compiled, output, toolchain, observer)
+        else:
+            kinds = default_emit(target) if args.emit is None else args.emit
+            wanted = Wanted(kinds, args.weights_placement == "external", args.command_line)
+            built = build(compiled, output, wanted, toolchain, observer)
     _show(built, as_json=args.json)
     return 0
 
 
+def _refuse_llvm_options(args: argparse.Namespace) -> None:
+    """What goes with a module of TVM is settled."""
+    given = {"--emit": args.emit, "--weights-placement": args.weights_placement}
+    for option, value in given.items():
+        if value is not None:
+            raise error(
+                "E0106", f"{option} is for --backend llvm; TVM's modules have all they need"
+            )
+
+
 def _stop(args: argparse.Namespace) -> int:
-    """Print the IR after a stage on stdout: graph text, or LLVM IR after `lower`."""
+    """Print the IR after a stage on stdout: graph text, or LLVM's or TVM's IR after
+    `lower`."""
     if args.output is not None or args.json:
         option = "-o" if args.output is not None else "--json"
         raise error("E0106", f"--stop-after {args.stop_after} makes no files, so {option} is idle")
@@ -100,6 +125,8 @@ def _stop(args: argparse.Namespace) -> int:
 
 
 def _text(compiled: Compiled, *, lowered: bool) -> str:
+    if lowered and compiled.tvm:
+        return module_text(compiled)
     if lowered:
         return library_ir(lower_graph(compiled, console.NoProgress()))
     return print_graph(compiled.graph)

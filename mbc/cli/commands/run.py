@@ -22,7 +22,7 @@ from mbc.cli.options import (
 from mbc.cli.photos import add_photo_options, preprocessing, refuse_without_photo
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.diag import error
-from mbc.driver.net import Net, make_net
+from mbc.driver.net import BACKENDS, Net, make_net
 from mbc.driver.output import write_array
 from mbc.driver.pipeline import compile_graph
 from mbc.runtime.images import Preprocessing
@@ -68,9 +68,9 @@ def configure(parser: Parser) -> None:
     )
     group.add_argument(
         "--backend",
-        choices=("llvm", "oracle"),
+        choices=BACKENDS,
         default="llvm",
-        help="the kernels of this machine, or plain numpy",
+        help="the kernels of this machine (default llvm), the same run by TVM, or plain numpy",
     )
     add_photo_options(parser)
 

@@ -1,0 +1,86 @@
+"""Networks that TVM runs: as a callable in this process, and as the files of an output folder."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from mbc.backends.llvm.link import Toolchain, choose_toolchain
+from mbc.backends.tvm import board
+from mbc.backends.tvm.build import compile_module, cpu_target, export
+from mbc.backends.tvm.cpu import cpu_module
+from mbc.backends.tvm.require import tvm
+from mbc.backends.tvm.vm import TvmNet
+from mbc.diag import error
+from mbc.driver.build import Built, describe, write_check
+from mbc.driver.output import check_replaceable, output_folder
+from mbc.driver.pipeline import Compiled
+from mbc.driver.platforms import link_target
+from mbc.driver.request import Observer
+from mbc.files import scratch_folder
+from mbc.ir.graph import Graph
+from mbc.runtime.abi import IoSpec, NetSpec
+from mbc.runtime.manifest import FILE_NAME, digests
+from mbc.runtime.pool import Team
+
+RUN = "run.py"
+
+
+def tvm_engine(compiled: Compiled, team: Team, observer: Observer) -> TvmNet:
+    """The network in TVM's virtual machine in this process."""
+    if team.cpus is not None:
+        raise error("E0106", "--cpus pins our threads; with --backend tvm they are TVM's")
+    inputs, outputs = io_of(compiled.graph)
+    with scratch_folder() as folder:
+        library = folder / f"{compiled.source.net}.so"
+        _export(compiled, library, choose_toolchain(), observer)
+        return TvmNet(library, inputs, outputs, threads=team.threads)
+
+
+def build_tvm(compiled: Compiled, output: Path, toolchain: Toolchain, observer: Observer) -> Built:
+    """Write NET.so, run.py and the manifest; all or nothing."""
+    tvm()
+    check_replaceable(output)
+    spec = spec_of(compiled)
+    with output_folder(output) as folder:
+        _export(compiled, folder / f"{spec.name}.so", toolchain, observer)
+        shutil.copyfile(board.__file__, folder / RUN)
+        check = write_check(compiled, spec, folder, observer)
+        manifest = describe(compiled, spec, toolchain)
+        manifest = replace(manifest, check=check, files=digests(folder))
+        (folder / FILE_NAME).write_text(manifest.to_json())
+    return Built(output, manifest)
+
+
+def module_text(compiled: Compiled) -> str:
+    """The module as TVM's script."""
+    text: str = cpu_module(compiled.graph, compiled.target).script()
+    return text
+
+
+def spec_of(compiled: Compiled) -> NetSpec:
+    """What the manifest says of the network. TVM owns all memory, so there is no arena."""
+    inputs, outputs = io_of(compiled.graph)
+    weights = sum(constant.type.bytes for constant in compiled.graph.constants().values())
+    return NetSpec(compiled.source.net, inputs, outputs, 0, 0, weights)
+
+
+def io_of(graph: Graph) -> tuple[tuple[IoSpec, ...], tuple[IoSpec, ...]]:
+    """Inputs and outputs of a graph."""
+    inputs = tuple(IoSpec(v.name, v.type.shape, str(v.type.dtype)) for v in graph.inputs)
+    outputs = tuple(
+        IoSpec(name, view.type.shape, str(view.type.dtype))
+        for name, view in zip(graph.output_names, graph.outputs, strict=True)
+    )
+    return inputs, outputs
+
+
+def _export(compiled: Compiled, out: Path, toolchain: Toolchain, observer: Observer) -> None:
+    """Make NET.so."""
+    observer.step("lowering to TVM's IR")
+    module = cpu_module(compiled.graph, compiled.target)
+    observer.step("generating code")
+    executable = compile_module(module, cpu_target(compiled.target))
+    observer.step("linking the module")
+    export(executable, out, link_target(compiled.target), toolchain)

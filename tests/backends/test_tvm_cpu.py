@@ -1,0 +1,174 @@
+"""The TVM backend on CPUs: our kernels called by TVM, and TVM's ops where we have none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, note, settings
+
+from mbc.backends.tvm.backend import TvmBackend
+from mbc.backends.tvm.cpu import KernelCaller, cpu_module
+from mbc.backends.tvm.legal import EMITTERS
+from mbc.backends.tvm.module import NoKernels, relax_module
+from mbc.frontends.weights import initialise
+from mbc.interp import run
+from mbc.ir.graph import Graph
+from mbc.ir.text.printer import print_graph
+from mbc.ir.types import Act
+from mbc.ir.views import ChannelMap, ChannelView
+from mbc.ops import OPS, Add, AvgPool, Conv2d, Fused, MaxPool, Relu6, Softmax
+from mbc.ops.linear import Dense
+from mbc.runtime.reference import seeded_inputs
+from tests.backends.kernel_check import Net, equal
+from tests.backends.tvm_cpu import HOST, fuse, load
+from tests.e2e.support import relative_error
+from tests.exact import exact_inputs
+from tests.example_networks import EXAMPLE_NETWORKS, Example
+from tests.random_networks import networks
+
+EVERYDAY = (
+    "mobilenet_v1",
+    "mobilenet_v2",
+    "shufflenet_v1-groups3-scale1.0",
+    "shufflenet_v2-scale1.0",
+)
+
+
+def called(module: Any) -> set[str]:
+    """Names of the functions of a module."""
+    return {str(variable.name_hint) for variable in module.get_global_vars()} - {"main"}
+
+
+@pytest.mark.parametrize(
+    "example",
+    [
+        pytest.param(e, marks=[pytest.mark.slow] * (str(e) not in EVERYDAY))
+        for e in EXAMPLE_NETWORKS
+    ],
+    ids=str,
+)
+def test_examples_agree_with_the_oracle(example: Example, tmp_path: Path) -> None:
+    _agrees(example, "64", tmp_path)
+
+
+@pytest.mark.slow
+def test_a_whole_network_agrees_at_full_resolution(tmp_path: Path) -> None:
+    _agrees(Example("mobilenet_v1"), "224", tmp_path)
+
+
+def _agrees(example: Example, resolution: str, folder: Path) -> None:
+    graph = example.graph(resolution=resolution)
+    initialise(graph, 0)
+    fused = fuse(graph)
+    net = load(cpu_module(fused, HOST), fused, folder)
+    inputs = seeded_inputs(net.inputs, 0)
+    found, wanted = net(inputs), run(graph, inputs)
+    for name, y in wanted.items():
+        assert relative_error(found[name], y) <= 1e-4
+
+
+def test_random_networks_are_exact() -> None:
+    """Fused, through our kernels; and as written, through TVM's ops alone."""
+
+    @settings(max_examples=8, deadline=None)
+    @given(graph=networks(max_stages=2, max_units=2))
+    def check(graph: Graph) -> None:
+        note(print_graph(graph))
+        inputs = exact_inputs(graph)
+        wanted = run(graph, inputs)
+        fused = fuse(graph)
+        for module, made_of in (
+            (cpu_module(fused, HOST), fused),
+            (relax_module(graph, NoKernels()), graph),
+        ):
+            with TemporaryDirectory() as folder:
+                found = load(module, made_of, Path(folder))(inputs)
+            for name, y in wanted.items():
+                equal(found[name], y)
+
+    check()
+
+
+def test_kernels_of_ours_run_all_of_a_fused_network() -> None:
+    graph = Example("mobilenet_v1").graph(resolution="32")
+    initialise(graph, 0)
+    fused = fuse(graph)
+    module = cpu_module(fused, HOST)
+    assert "call_extern" in module.script()
+    assert "R.nn." not in module.script(), "TVM runs an op that we have a kernel for"
+    assert len(called(module)) < len(list(fused.topo())), "equal kernels are shared"
+
+
+def test_every_op_has_a_form_that_tvm_legalises() -> None:
+    assert set(OPS) - set(EMITTERS) == {Fused}
+
+
+# ---- what TVM runs for us --------------------------------------------------------------------
+
+
+def through_tvm(graph: Graph, folder: Path) -> tuple[set[str], dict[str, np.ndarray]]:
+    """The functions that our kernels have, and the outputs, which are right."""
+    module = cpu_module(graph, HOST)
+    net = load(module, graph, folder)
+    inputs = seeded_inputs(net.inputs, 1)
+    found, wanted = net(inputs), run(graph, inputs)
+    for name, y in wanted.items():
+        assert relative_error(found[name], y) <= 1e-5
+    return called(module), found
+
+
+def test_a_view_that_no_kernel_reads_is_gathered_by_tvm(tmp_path: Path) -> None:
+    net = Net()
+    a, b = net.input(1, 6, 6, 8, name="a"), net.input(1, 6, 6, 8, name="b")
+    shuffled = ChannelView.of(a).through(ChannelMap.shuffle(2, 8))
+    total = net.graph.add(Add(act=Act.RELU), [shuffled, ChannelView.of(b)]).result
+    swapped = ChannelView.of(total).through(ChannelMap((1, 0, *range(2, 8))))
+    clipped = net.graph.add(Relu6(), [swapped]).result
+    graph = net.outputs(ChannelView.concat([ChannelView.of(clipped), ChannelView.of(b)]))
+    functions, _ = through_tvm(graph, tmp_path)
+    assert functions == set(), "no kernel of ours reads these views"
+    assert [bool(TvmBackend(HOST).supports(node)) for node in graph.topo()] == [False, False]
+
+
+def test_what_we_run_and_what_tvm_runs_mix(tmp_path: Path) -> None:
+    net = Net()
+    x = net.input(1, 7, 9, 10)
+    weight = net.constant(3, 3, 10, 12)
+    y = net.graph.add(Conv2d(pad=(1, 1, 1, 1), act=Act.RELU), [x, weight, net.constant(12)]).result
+    mixed = ChannelView.of(y).through(ChannelMap.shuffle(3, 12))
+    graph = net.outputs(net.graph.add(Add(), [mixed, ChannelView.of(y)]).result)
+    functions, _ = through_tvm(graph, tmp_path)
+    assert len(functions) == 1
+
+
+def test_several_outputs_keep_their_order(tmp_path: Path) -> None:
+    net = Net()
+    x = net.input(1, 8, 8, 6)
+    largest = net.graph.add(MaxPool(pad=(0, 1, 1, 0)), [x]).result
+    mean = net.graph.add(AvgPool(kernel=(3, 3), pad=(1, 1, 0, 1)), [x]).result
+    _, found = through_tvm(net.outputs(mean, largest), tmp_path)
+    assert [array.shape for array in found.values()] == [mean.type.shape, largest.type.shape]
+
+
+def test_batches_and_classifiers(tmp_path: Path) -> None:
+    net = Net()
+    x = net.input(3, 20)
+    y = net.graph.add(Dense(act=Act.RELU), [x, net.constant(20, 13), net.constant(13)]).result
+    graph = net.outputs(net.graph.add(Softmax(), [y]).result)
+    through_tvm(graph, tmp_path)
+
+
+def test_kernels_share_a_function_where_only_weights_differ() -> None:
+    net = Net()
+    x = net.input(1, 4, 4, 8)
+    for _ in range(3):
+        x = net.graph.add(Conv2d(), [x, net.constant(1, 1, 8, 8), None]).result
+    graph = net.outputs(x)
+    caller = KernelCaller(HOST)
+    module = relax_module(graph, caller)
+    assert len(called(module)) == 1
+    assert str(module["main"]).count("call_tir(") == 3

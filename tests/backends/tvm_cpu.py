@@ -1,0 +1,38 @@
+"""Networks on this machine's CPU through TVM, for tests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from mbc.backends.llvm.link import choose_toolchain
+from mbc.backends.tvm.backend import TvmBackend
+from mbc.backends.tvm.build import compile_module, cpu_target, export
+from mbc.backends.tvm.vm import TvmNet
+from mbc.driver.platforms import link_target, resolve
+from mbc.driver.tvm import io_of
+from mbc.ir.graph import Graph
+from mbc.passes.pipelines import O2
+from mbc.passmgr.instruments import Verify
+from mbc.passmgr.manager import run_pipeline
+from mbc.passmgr.passes import PassContext
+from mbc.passmgr.pipeline import stop_after
+
+HOST = resolve("native")
+
+
+def fuse(graph: Graph) -> Graph:
+    """A copy after the passes that go before TVM."""
+    fused = graph.clone()
+    run_pipeline(fused, stop_after(O2, "fuse"), PassContext(TvmBackend(HOST)), [Verify()])
+    return fused
+
+
+def load(module: Any, graph: Graph, folder: Path) -> TvmNet:
+    """A module, compiled for this machine; `folder` must be new to this process, whose loader takes
+    one path for one library."""
+    library = folder / "net.so"
+    assert not library.exists()
+    executable = compile_module(module, cpu_target(HOST))
+    export(executable, library, link_target(HOST), choose_toolchain())
+    return TvmNet(library, *io_of(graph))
