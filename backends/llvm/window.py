@@ -279,15 +279,24 @@ def _depthwise(f: Function, tile: Tile, pixel: Pixel, weights: str) -> list[Vect
 
     acc = [tap(0)] * len(tile.run.columns)
     for ky in tile.rows:
-        for kx in range(across):
-            users = [c for c, inside in enumerate(tile.run.columns) if kx in inside]
-            if not users:
-                continue
-            weight = tap(1 + ky * across + kx)
-            for column in users:
-                under = pixel(ky, kx, column)
-                acc[column] = [fma(f, under[j], weight[j], acc[column][j]) for j in vectors]
-    return acc
+        taps = {kx: tap(1 + ky * across + kx) for kx in range(across)}
+        for kx, column in _products(tile):
+            under = pixel(ky, kx, column)
+            acc[column] = [fma(f, under[j], taps[kx][j], acc[column][j]) for j in vectors]
+    flat = f.finished([value for sums in acc for value in sums])
+    return [flat[c * len(vectors) : (c + 1) * len(vectors)] for c in range(len(acc))]
+
+
+def _products(tile: Tile) -> list[tuple[int, int]]:
+    """The products of a window row as (position in the window, output column): weight by weight;
+    pixel by pixel where the stride is larger, since too many pixels would be held in registers."""
+    columns = tile.run.columns
+    positions = sorted({kx for inside in columns for kx in inside})
+    found = [(kx, c) for kx in positions for c, inside in enumerate(columns) if kx in inside]
+    stride, dilation = tile.window.stride[1], tile.window.dilation[1]
+    if stride > 1:
+        found.sort(key=lambda product: product[1] * stride + product[0] * dilation)
+    return found
 
 
 def _reduce(tile: Tile, pixel: Pixel, combine: Callable[[str, str], str]) -> list[Vectors]:
