@@ -73,16 +73,14 @@ class Builder:
 
     def scope(self, name: str) -> Scope:
         """Prefix the parameters of all layers inside a `with`; scopes nest."""
-        if not NAME.fullmatch(name):
-            raise bad_name(name)
+        check_name(NAME, name)
         return Scope(self._prefixes, name)
 
     def claim(self, name: str | None, kind: str, owner: str = "") -> str:
         """The full, unique name of a new layer; raises E0217 if a name is given twice."""
         if name is None:
             return self._claim_fresh(f"{owner}.{kind}" if owner else self._full(kind))
-        if not NAME.fullmatch(name):
-            raise bad_name(name)
+        check_name(NAME, name)
         full = self._full(name)
         if full in self._layers:
             raise error(
@@ -160,11 +158,13 @@ def misuse(message: str, *helps: str) -> MbcError:
     return error("E0218", message, at=here(), helps=helps)
 
 
-def bad_name(name: str) -> MbcError:
-    """A name that the IR's text could not hold, at the user's line."""
-    return error(
+def check_name(rule: re.Pattern[str], name: object) -> None:
+    """Raise E0220 at the user's line for a name that the IR's text could not hold."""
+    if isinstance(name, str) and rule.fullmatch(name):
+        return
+    raise error(
         "E0220",
-        f"'{name}' cannot be a name",
+        f"{name!r} cannot be a name",
         at=here(),
         helps=["use letters, digits and underscores, with dots between the parts"],
     )

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from mbc.diag import Location, MbcError, error, nearest
 from mbc.frontends.dsl.builder import IDENTIFIER, Tensor, describe
-from mbc.frontends.dsl.location import definition, in_traceback
+from mbc.frontends.dsl.location import definition, here, in_traceback
 from mbc.frontends.dsl.net import Net
 from mbc.frontends.dsl.params import Parameter, ParameterValue, read_signature, resolve, show
 from mbc.ir.graph import Graph
@@ -70,7 +70,10 @@ class NetworkDef:
 
 def network(function: Callable[..., Outputs]) -> NetworkDef:
     """Decorate a function `def name(nn: Net, *, parameter: type = default, …)` that returns a
-    tensor, several, or a dict of them by name; raises E0215 for any other signature."""
+    tensor, several, or a dict of them by name; raises E0215 for any other signature, or for what
+    is no function."""
+    if not inspect.isfunction(function):
+        raise error("E0215", f"@network takes a function, found {describe(function)}", at=here())
     at = definition(function.__code__)
     if not IDENTIFIER.fullmatch(function.__name__):
         message = f"'{function.__name__}' cannot name a network: it becomes a name in C"

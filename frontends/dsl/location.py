@@ -25,7 +25,7 @@ def here() -> Location:
 def in_traceback(traceback: TracebackType | None, file: str) -> Location | None:
     """The innermost line of a traceback in `file` or in a file beside it; None if there is none,
     or if the exception rose in mbc itself and so is not the user's."""
-    steps = list(_steps(traceback))
+    steps = [step for step in _steps(traceback) if not _is_generated(step)]
     if not steps or _is_mbc(steps[-1]):
         return None
     folder = Path(file).resolve().parent
@@ -51,6 +51,11 @@ def _steps(traceback: TracebackType | None) -> Iterator[TracebackType]:
     while traceback:
         yield traceback
         traceback = traceback.tb_next
+
+
+def _is_generated(step: TracebackType) -> bool:
+    """Whether it is code without a file, as dataclasses make: no line of anybody's."""
+    return step.tb_frame.f_code.co_filename == "<string>"
 
 
 def _is_mbc(step: TracebackType) -> bool:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from math import prod
 
 from mbc.diag import error
-from mbc.frontends.dsl.builder import IDENTIFIER, Builder, Tensor, bad_name, misuse, refuse_large
+from mbc.frontends.dsl.builder import IDENTIFIER, Builder, Tensor, check_name, misuse, refuse_large
 from mbc.frontends.dsl.location import here
-from mbc.frontends.dsl.window import Extent, Padding, pair, sides, whole
+from mbc.frontends.dsl.window import Extent, Padding, flag, listed, number, pair, sides, whole
 from mbc.ir.types import TensorType
 from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
 from mbc.ops.linear import Conv2d, Dense
@@ -38,8 +38,7 @@ class Net(Builder):
         taken = [value.name for value in self.graph.inputs]
         if name is None:
             name = f"input{len(taken) + 1}" if taken else "input"
-        if not IDENTIFIER.fullmatch(name):
-            raise bad_name(name)
+        check_name(IDENTIFIER, name)
         if name in taken:
             raise error("E0217", f"two inputs are called '{name}'", at=here())
         if not shape:
@@ -115,7 +114,7 @@ class Net(Builder):
         pad = sides(padding, value.type, window, steps, spread)
         per_group = max(value.type.channels // whole("groups", groups), 1)
         weight = self.parameter(layer, "weight", *window, per_group, outputs)
-        offset = self.parameter(layer, "bias", outputs) if bias else None
+        offset = self.parameter(layer, "bias", outputs) if flag("bias", bias) else None
         op = Conv2d(stride=steps, pad=pad, dilation=spread, groups=groups)
         (result,) = self.emit(op, [value, weight, offset], layer)
         return result
@@ -127,7 +126,7 @@ class Net(Builder):
         value, outputs = self.read(x), whole("channels", channels)
         layer = self.claim(name, "fc")
         weight = self.parameter(layer, "weight", value.type.channels, outputs)
-        offset = self.parameter(layer, "bias", outputs) if bias else None
+        offset = self.parameter(layer, "bias", outputs) if flag("bias", bias) else None
         (result,) = self.emit(Dense(), [value, weight, offset], layer)
         return result
 
@@ -137,7 +136,7 @@ class Net(Builder):
         layer = self.claim(name, "bn", owner=x.layer)
         roles = [spec.name for spec in BatchNorm.operands[1:]]
         vectors = [self.parameter(layer, role, value.type.channels) for role in roles]
-        (result,) = self.emit(BatchNorm(epsilon), [value, *vectors])
+        (result,) = self.emit(BatchNorm(number("epsilon", epsilon)), [value, *vectors])
         return result
 
     def relu(self, x: Tensor) -> Tensor:
@@ -175,7 +174,8 @@ class Net(Builder):
         if (parts is None) == (sizes is None):
             raise misuse("split needs either parts or sizes: nn.split(x, parts=2)")
         if sizes is not None:
-            return self.emit(Split(tuple(whole("a size", size) for size in sizes)), [value])
+            each = tuple(whole("a size", size) for size in listed("sizes", sizes))
+            return self.emit(Split(each), [value])
         count = whole("parts", parts)
         if value.type.channels % count:
             raise misuse(f"{value.type.channels} channels do not split into {count} equal parts")
@@ -210,7 +210,7 @@ class Net(Builder):
         value, window = self.read(x), pair("kernel", kernel)
         steps = pair("stride", kernel if stride is None else stride)
         pad = sides(padding, value.type, window, steps)
-        (result,) = self.emit(AvgPool(window, steps, pad, count_pad), [value])
+        (result,) = self.emit(AvgPool(window, steps, pad, flag("count_pad", count_pad)), [value])
         return result
 
     def global_avg_pool(self, x: Tensor) -> Tensor:
@@ -221,9 +221,9 @@ class Net(Builder):
     def reshape(self, x: Tensor, shape: Sequence[int]) -> Tensor:
         """The same elements in row-major order; `shape` has the batch, and may hold one -1."""
         value = self.read(x)
-        extents = [whole("an extent", e) if e != -1 else -1 for e in shape]
+        extents = [whole("an extent", e) if e != -1 else -1 for e in listed("a shape", shape)]
         if extents.count(-1) > 1:
-            raise misuse(f"only one extent of a shape may be -1, found {tuple(shape)}")
+            raise misuse(f"only one extent of a shape may be -1, found {tuple(extents)}")
         known = prod(e for e in extents if e != -1)
         filled = tuple(max(value.type.elements // known, 1) if e == -1 else e for e in extents)
         (result,) = self.emit(Reshape(filled), [value])
@@ -231,11 +231,11 @@ class Net(Builder):
 
     def transpose(self, x: Tensor, perm: Sequence[int]) -> Tensor:
         """Axis i of the result is axis perm[i] of x; the batch is axis 0."""
-        axes = tuple(whole("an axis", axis, least=0) for axis in perm)
+        axes = tuple(whole("an axis", axis, least=0) for axis in listed("perm", perm))
         (result,) = self.emit(Transpose(axes), [self.read(x)])
         return result
 
     def require(self, condition: bool, message: str, help: str = "") -> None:
         """Refuse parameters that do not go together: an error with this message, at this line."""
         if not condition:
-            raise error("E0219", message, at=here(), helps=[help] if help else [])
+            raise error("E0219", str(message), at=here(), helps=[str(help)] if help else [])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
 from mbc.frontends.dsl.builder import describe, misuse
@@ -20,6 +22,27 @@ def whole(what: str, given: object, *, least: int = 1) -> int:
     if given < least:
         raise misuse(f"{what} must be at least {least}, found {given}")
     return given
+
+
+def number(what: str, given: object) -> float:
+    """A finite number; raises E0218."""
+    if isinstance(given, bool) or not isinstance(given, int | float) or not abs(given) < math.inf:
+        raise misuse(f"{what} must be a number, found {describe(given)}")
+    return given
+
+
+def flag(what: str, given: object) -> bool:
+    """True or False; raises E0218."""
+    if not isinstance(given, bool):
+        raise misuse(f"{what} must be True or False, found {describe(given)}")
+    return given
+
+
+def listed(what: str, given: object) -> tuple[object, ...]:
+    """What a list or tuple holds; raises E0218."""
+    if not isinstance(given, Iterable):
+        raise misuse(f"{what} must be a tuple of integers, found {describe(given)}")
+    return tuple(given)
 
 
 def pair(what: str, given: object) -> Pair:

@@ -47,4 +47,11 @@ CODES = {
         example="mbc run net.py --stop-after fuse",
         cure="Leave out one of the two; the message names them.",
     ),
+    "E0107": Code(
+        title="unknown kind of artefact",
+        cause="`--emit` takes the kinds of files that mbc can make, separated by commas, and one "
+        "of the words is none of them.",
+        example="mbc compile mobilenet_v1.py --emit exe,haeder",
+        cure="Correct it; docs/cli.md has a table of the kinds.",
+    ),
 }

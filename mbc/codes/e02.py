@@ -42,9 +42,10 @@ CODES = {
     ),
     "E0206": Code(
         title="a tensor or a network is too large",
-        cause="A tensor has more than 8 axes, 2^29 elements or, unless it is a weight, 2^20 "
-        "channels; or the weights are more than 2^28 in all. Networks for phones and boards are "
-        "far below, so it is a mistake in a size.",
+        cause="A tensor has more than 8 axes, 2^29 elements or, unless it is a weight, 2^17 "
+        "channels; a kernel, stride, dilation or padding is more than 2^20; or the weights are "
+        "more than 2^28 in all. Networks for phones and boards are far below, so it is a mistake "
+        "in a size.",
         example="nn.pointwise(x, 10**7)",
         cure="Correct the size at the line shown.",
     ),

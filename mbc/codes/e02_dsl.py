@@ -38,9 +38,9 @@ CODES = {
     ),
     "E0215": Code(
         title="a function that cannot be a network",
-        cause="The function must take the layers first, and then parameters that each have a type "
-        "(int, float, bool, str or a Literal of one of them) and a default of that type. Its name "
-        "becomes a name in C.",
+        cause="@network stands before a function, and once. The function must take the layers "
+        "first, and then parameters that each have a type (int, float, bool, str or a Literal of "
+        "one of them) and a default of that type. Its name becomes a name in C.",
         example="@network\ndef net(nn, *, alpha): ...",
         cure="Write `def net(nn: Net, *, alpha: float = 1.0) -> Tensor:`.",
     ),

@@ -29,8 +29,9 @@ class Constant:
 
     @staticmethod
     def of(name: str, data: np.ndarray) -> Constant:
-        """A bound f32 constant."""
-        array = np.ascontiguousarray(data, dtype=np.float32)
+        """A bound f32 constant; what no f32 holds becomes infinite, as it would in kernels."""
+        with np.errstate(over="ignore"):
+            array = np.ascontiguousarray(data, dtype=np.float32)
         array.setflags(write=False)
         return Constant(name, TensorType(tuple(array.shape), DType.F32), array)
 

@@ -8,7 +8,7 @@ from math import prod
 
 MAX_RANK = 8
 MAX_ELEMENTS = 2**29  # of a tensor, so that offsets in bytes have 31 bits
-MAX_CHANNELS = 2**20  # of a value; views hold a number per channel
+MAX_CHANNELS = 2**17  # of a value; views hold a number per channel
 
 
 class DType(StrEnum):

@@ -7,6 +7,8 @@ from typing import TypeAlias
 from mbc.ir.op import OpError, require
 from mbc.ir.types import TensorType
 
+MAX_STEP = 2**20  # of kernel, stride, dilation and padding; so offsets have 63 bits
+
 Pair: TypeAlias = tuple[int, int]
 Pad: TypeAlias = tuple[int, int, int, int]  # top, bottom, left, right
 
@@ -29,6 +31,8 @@ def window_output(
     require(x.rank == 4, f"a window needs an NHWC tensor, not {x}", f"x is {x}")
     require(min(*kernel, *stride, *dilation) >= 1, "kernel, stride and dilation must be positive")
     require(min(pad) >= 0, f"padding must not be negative, found {pad}")
+    if (largest := max(*kernel, *stride, *pad, *dilation)) > MAX_STEP:
+        raise OpError(f"a window has {largest}, at most {MAX_STEP:,} is possible", code="E0206")
     _, height, width, _ = x.shape
     out = (
         window_extent(height, kernel[0], stride[0], pad[0] + pad[1], dilation[0]),

@@ -23,7 +23,7 @@ WRONG = [
     (["compile", "tiny.py", "-D", "width"], 2, "E0101", "NAME=VALUE"),
     (["compile", "tiny.py", "-D", "width=8", "-D", "width=9"], 2, "E0101", "given twice"),
     (["compile", "tiny.py", "-O4"], 2, "E0101", "-O4"),
-    (["compile", "tiny.py", "--emit", "exe,sow"], 2, "E0101", "'sow'"),
+    (["compile", "tiny.py", "--emit", "exe,sow"], 1, "E0107", "'sow'"),
     (["compile", "tiny.py", "--seed", "-1"], 2, "E0101", "-1"),
     (["compile", "tiny.py", "--dump-ir=out/ir", "-o", "out"], 2, "E0101", "out/ir"),
     (["compile", "tiny.onnx"], 1, "E0701", "tiny.onnx"),

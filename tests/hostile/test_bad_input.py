@@ -120,9 +120,7 @@ def plain(message: str, sandbox: Sandbox) -> str:
     """Without the folders of this run, and without lists that grow with mbc."""
     message = message.replace(f"{sandbox.work}/", "").replace(str(sandbox.work), ".")
     message = message.replace(str(sandbox.temporary), "TMP")
-    message = re.sub(
-        r"(commands are|targets are|takes some of|such as|\./cc\.sh) .+", r"\1 …", message
-    )
+    message = re.sub(r"(commands are|targets are|kinds are|such as|\./cc\.sh) .+", r"\1 …", message)
     return re.sub(r"mbc-\w{8}", "mbc-…", message)
 
 

@@ -50,6 +50,9 @@ CASES = (
     read("outside the arena", graph("arena 64", RELU + " at 0", "return %0")),
     read("groups that do not divide", graph(
         "const @w : f32[1,1,2,8]", "%0 = conv2d(%x, @w) {groups=3} : f32[1,4,4,8]", "return %0")),
+    read("a huge stride", graph(
+        "const @w : f32[1,1,8,8]",
+        "%0 = conv2d(%x, @w) {stride=(2147483647,1)} : f32[1,1,4,8]", "return %0")),
     read("several errors at once", graph(
         "%0 = rellu(%x) : f32[1,4,4,8]",
         "%1 = relu(%0) : f32[1,4,4,8]",
