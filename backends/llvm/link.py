@@ -271,7 +271,9 @@ def weights_object(
     with scratch_folder() as scratch:
         data, source = scratch / "weights.bin", scratch / "weights.s"
         data.write_bytes(blob)
-        source.write_text(template.format(symbol=symbol, size=len(blob), path=_quote(data)))
+        source.write_text(
+            template.format(symbol=symbol, size=len(blob), path=_quote(data)), "utf-8"
+        )
         assemble(source, out, target, toolchain)
 
 

@@ -53,7 +53,7 @@ def _stub(scratch: Path, target: LinkTarget, toolchain: Toolchain) -> Path:
     lines = ['    .section .note.GNU-stack, "", %progbits', "    .text"]
     for name in target.libc_functions:
         lines += [f"    .globl {name}", f"    .type {name}, %function", f"{name}:", "    nop"]
-    source.write_text("\n".join([*lines, ""]))
+    source.write_text("\n".join([*lines, ""]), "utf-8")
     assemble(source, code, target, toolchain)
     link_shared([code], stub, replace(target, libc=""), toolchain)
     return stub

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 import tempfile
@@ -49,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(argv: Sequence[str]) -> int:
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # what this terminal's encoding lacks is a "?"
     with uninterrupted():  # Python may lose an interruption amid an import
         from mbc.cli.dispatch import run_command
 
@@ -77,7 +80,7 @@ def _internal_error(bug: Exception) -> MbcError:
     details = "".join(traceback.format_exception(bug))
     try:
         handle, path = tempfile.mkstemp(prefix="mbc-bug-", suffix=".txt")
-        with os.fdopen(handle, "w") as file:
+        with os.fdopen(handle, "w", encoding="utf-8", errors="replace") as file:
             file.write(details)
     except OSError:
         return error(

@@ -79,7 +79,7 @@ def build(
             check = write_check(compiled, lowered.spec, folder, observer)
         manifest = describe(compiled, lowered.spec, toolchain)
         manifest = replace(manifest, check=check, files=digests(folder))
-        (folder / FILE_NAME).write_text(manifest.to_json())
+        (folder / FILE_NAME).write_text(manifest.to_json(), "utf-8")
     return Built(output, manifest)
 
 

@@ -158,8 +158,8 @@ class _Bench:
         """The library, linked into the program that `--emit exe` makes."""
         self.observer.step(f"linking a program with {path.name}")
         spec, program = self.bundle.spec, self.scratch / f"{path.stem}_program"
-        (self.scratch / f"{spec.name}.h").write_text(c_header(spec))
-        (self.scratch / "mbc_net.h").write_text(main_config(spec))
+        (self.scratch / f"{spec.name}.h").write_text(c_header(spec), "utf-8")
+        (self.scratch / "mbc_net.h").write_text(main_config(spec), "utf-8")
         link_executable(
             [*MAIN_SOURCES, path],
             program,

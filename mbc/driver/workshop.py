@@ -164,7 +164,7 @@ class Workshop:
 
     def _text(self, name: str, text: str) -> Path:
         path = self.folder / name
-        path.write_text(text)
+        path.write_text(text, "utf-8")
         return path
 
     def _checked(self, path: Path, kind: Kind, target: Target, beside: Iterable[str] = ()) -> Path:

@@ -236,7 +236,7 @@ def _weights_texts(spec: NetSpec) -> dict[str, str]:
 
 def _pool_declaration() -> str:
     """The part of pool.h that NET.h repeats, so that it stands alone."""
-    text = POOL_H.read_text()
+    text = POOL_H.read_text("utf-8")
     start = text.index("#ifndef MBC_POOL_DECLARED")
     return text[start : text.index("#endif", start) + len("#endif")]
 
