@@ -3,13 +3,14 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test lint types format clean python test-tools counts mca bench
+.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts mca bench
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
 THREADS ?= 1
 ROUNDS ?= 100
 COUNTS_ARGS ?=
+MUTANTS_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
@@ -86,6 +87,13 @@ test-tools:
 
 test: $(INSTALLED) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+fuzz: $(INSTALLED) ## thousands of random networks through the passes and the kernels, where test has hundreds
+	$(BIN)/pytest --fuzz tests/numeric/test_moves_vanish.py tests/backends/test_random_networks.py \
+	  tests/backends/test_examples_exact.py $(PYTEST_ARGS)
+
+mutants: $(INSTALLED) ## seed mistakes in the view algebra, passes and planner; tests must notice each (MUTANTS_ARGS=...)
+	$(BIN)/python -m tests.mutants.run $(MUTANTS_ARGS)
 
 counts: $(INSTALLED) test-tools ## count the arm64 instructions of whole networks (COUNTS_ARGS=...)
 	$(BIN)/python -m tests.counts.networks $(COUNTS_ARGS)

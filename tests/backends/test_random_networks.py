@@ -3,8 +3,8 @@ bit what the oracle gives for the networks as written."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, note, settings
-from hypothesis import strategies as st
 
 from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.llvm.jit import JitNet
@@ -21,10 +21,11 @@ from tests.exact import exact_inputs
 from tests.random_networks import networks
 
 
-def test_compiled_networks_are_exact(fuzz: bool) -> None:
-    @settings(max_examples=1500 if fuzz else 25, deadline=None)
-    @given(graph=networks(max_units=3), goal=st.sampled_from([*GOALS]))
-    def check(graph: Graph, goal: Goal) -> None:
+@pytest.mark.parametrize("goal", GOALS)
+def test_compiled_networks_are_exact(goal: Goal, fuzz: bool) -> None:
+    @settings(max_examples=2000 if fuzz else 100, deadline=None)
+    @given(graph=networks(max_units=3))
+    def check(graph: Graph) -> None:
         note(print_graph(graph))
         target, inputs = host_target(), exact_inputs(graph)
         before = run(graph, inputs)

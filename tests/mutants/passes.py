@@ -1,0 +1,130 @@
+"""Seeded mistakes in the passes that raise, fold and fuse."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.mutants.moves import GOLDEN, PIPELINE
+from tests.mutants.mutant import Mutant
+
+NUMERIC = "tests/numeric/test_passes.py"
+RANDOM = "tests/numeric/test_random_networks.py"
+
+_raise = partial(Mutant, file="passes/raise_channel_shuffle.py", tests=NUMERIC)
+_constants = partial(Mutant, file="passes/fold_constants.py", tests=NUMERIC)
+_norm = partial(Mutant, file="passes/fold_batch_norm.py", tests=NUMERIC)
+_chains = partial(Mutant, file="mbc/passmgr/chains.py", tests=PIPELINE)
+_residual = partial(Mutant, file="passes/fuse_residual_add.py", tests=NUMERIC)
+_activation = partial(Mutant, file="passes/fuse_activation.py", tests=NUMERIC)
+_copies = partial(Mutant, file="passes/materialize_views.py", tests=NUMERIC)
+_rewrite = partial(Mutant, file="mbc/passmgr/rewrite.py", tests="tests/unit/test_rewrite.py")
+
+MUTANTS = (
+    # raise
+    _raise(
+        "a shuffle has as many groups as channels in each",
+        old="groups = _new_shape(first)[-2]",
+        new="groups = _new_shape(first)[-1]",
+    ),
+    _raise(
+        "any transpose swaps the last two axes",
+        old="if perm != (*range(rank - 2), rank - 1, rank - 2):",
+        new="if sorted(perm) != [*range(rank)]:",
+    ),
+    _raise(
+        "the last reshape may give another shape",
+        old="if last.result.type != before:",
+        new="if False:",
+    ),
+    _raise(
+        "a reshape that others read goes as well",
+        old="for node in (first, transpose):",
+        new="for node in (transpose,):",
+    ),
+    _raise(
+        "the first reshape may split more than the channels",
+        old="if len(between) < 3 or prod(between[-2:]) != before.channels:",
+        new="if len(between) < 3:",
+    ),
+    # fold
+    _constants(
+        "transposes are composed the other way round",
+        old="tuple(inner[axis] for axis in outer)",
+        new="tuple(outer[axis] for axis in inner)",
+    ),
+    _constants(
+        "a shuffle undoes itself",
+        old="_order(first).after(order).is_identity",
+        new="_order(first) == order",
+        tests=GOLDEN,
+    ),
+    _constants(
+        "relu after relu6 is kept, and relu6 after relu is not",
+        old="act is Act.RELU6 or (act is Act.RELU and isinstance(node.op, Relu))",
+        new="act is Act.RELU or (act is Act.RELU6 and isinstance(node.op, Relu))",
+    ),
+    _norm(
+        "a bias is scaled twice",
+        old="centred * _scale(epsilon, gamma, variance) + beta",
+        new="(centred + beta) * _scale(epsilon, gamma, variance)",
+    ),
+    _norm(
+        "a batch norm is folded into a layer with an activation",
+        old="if layer.op.act is not Act.NONE:",
+        new="if False:",
+    ),
+    # fuse
+    _chains(
+        "a reader of a part works on the whole",
+        old="if not view.is_single:",
+        new="if False:",
+    ),
+    _chains(
+        "a fused body forgets the order in which it reads",
+        old="            return view.substitute(self._inner)",
+        new="            return self._inner[view.values[0]]",
+        tests=GOLDEN,
+    ),
+    _chains(
+        "a fused node may need neighbours that cannot be",
+        old=".refusal(fused):",
+        new=".refusal(nodes[0]):",
+        tests=GOLDEN,
+    ),
+    _residual(
+        "an add gives its first operand as the residual, whichever is the convolution",
+        old="residual = graph.producer(add.view(slot).value), add.view(1 - slot)",
+        new="residual = graph.producer(add.view(slot).value), add.view(0)",
+    ),
+    _residual(
+        "an add goes into a convolution with an activation",
+        old="if conv.op.act is not Act.NONE:",
+        new="if False:",
+    ),
+    _activation(
+        "an activation takes the place of another",
+        old="if producer.op.act is not Act.NONE:",
+        new="if False:",
+    ),
+    _activation(
+        "an activation is taken out of the way of other readers",
+        old="if shared := why_shared(graph, producer.result):",
+        new='if shared := "":',
+    ),
+    # copy
+    _copies(
+        "a copy is read through the view that it was made for",
+        old="operands[slot] = ChannelView.of(copy)",
+        new="operands[slot] = ChannelView.of(copy).through(node.view(slot).order)",
+    ),
+    _copies(
+        "all views share the first copy",
+        old="self.copies[view] = copy.result\n        return self.copies[view]",
+        new="self.copies[view] = copy.result\n        return next(iter(self.copies.values()))",
+    ),
+    _rewrite(
+        "derived constants may have one name",
+        old="        self._taken.add(name)\n",
+        new="",
+    ),
+)

@@ -1,0 +1,10 @@
+"""All mistakes that we seed."""
+
+from __future__ import annotations
+
+from tests.mutants.moves import MUTANTS as MOVES
+from tests.mutants.passes import MUTANTS as PASSES
+from tests.mutants.planner import MUTANTS as PLANNER
+from tests.mutants.views import MUTANTS as VIEWS
+
+MUTANTS = (*VIEWS, *MOVES, *PASSES, *PLANNER)
