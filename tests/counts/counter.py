@@ -14,7 +14,10 @@ from mbc.backends.llvm.link import Zig
 
 SOURCE = Path(__file__).parents[1] / "plugin" / "count.c"
 QEMU = "qemu-aarch64"  # Debian's qemu-user; the static one has no plugins
-NEWEST_QEMU = 8  # qemu 9 has another plugin interface
+OLDEST_QEMU, NEWEST_QEMU = (
+    6,
+    8,
+)  # before there are no plugins, and later they have another interface
 FLAGS = ("-std=c11", "-O2", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC")
 
 
@@ -22,6 +25,16 @@ def qemu_version() -> int:
     """Major version of the qemu that loads the plugin."""
     text = subprocess.run((QEMU, "--version"), check=True, capture_output=True, text=True).stdout
     return int(text.partition("version ")[2].partition(".")[0])
+
+
+def check_version(version: int) -> None:
+    """RuntimeError, with what to do about it, unless the plugin is made for that qemu."""
+    if not OLDEST_QEMU <= version <= NEWEST_QEMU:
+        raise RuntimeError(
+            f"instructions are counted by a plugin for qemu {OLDEST_QEMU} to {NEWEST_QEMU}, and "
+            f"{QEMU} is qemu {version}: put the one of Debian 12 or Ubuntu 24.04 first on PATH, or "
+            "leave these tests out with --ignore=tests/counts"
+        )
 
 
 @dataclass(frozen=True)
@@ -55,7 +68,8 @@ class Counter:
 
     @staticmethod
     def build(folder: Path) -> Counter:
-        """Compile the plugin for this machine."""
+        """Compile the plugin for this machine; RuntimeError for a qemu that could not load it."""
+        check_version(qemu_version())
         output = str(folder / "libcount.so")
         command = (sys.executable, "-P", "-m", "ziglang", "cc", *FLAGS, str(SOURCE), "-o", output)
         environment = {**os.environ, **Zig().environment(folder)}
