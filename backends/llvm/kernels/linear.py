@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from operator import itemgetter
 
 import numpy as np
@@ -55,13 +55,9 @@ def source_runs(channels: Sequence[tuple[int, int]]) -> tuple[Run, ...]:
 
 def contiguous(channels: Sequence[int], source: int = 0) -> tuple[Run, ...]:
     """Maximal runs of ascending channels."""
-    runs: list[Run] = []
-    for channel in channels:
-        if runs and runs[-1].offset + 4 * runs[-1].length == 4 * channel:
-            runs[-1] = runs[-1]._replace(length=runs[-1].length + 1)
-        else:
-            runs.append(Run(4 * channel, 1, source))
-    return tuple(runs)
+    breaks = (i for i in range(1, len(channels)) if channels[i] != channels[i - 1] + 1)
+    ends = [0, *breaks, len(channels)] if channels else []
+    return tuple(Run(4 * channels[i], end - i, source) for i, end in pairwise(ends))
 
 
 def pointwise_gemm(

@@ -1,0 +1,25 @@
+"""Schedules of very large layers: as good as for small ones, and made in no time."""
+
+import pytest
+
+from mbc.backends.llvm.gemm import MAX_SEARCH, MAX_WIDTH, Run, panel_widths, tile_cost
+from mbc.backends.llvm.isa import isa_of
+from mbc.backends.llvm.kernels.linear import contiguous
+from mbc.driver.platforms import resolve
+
+
+@pytest.mark.parametrize("vectors", [MAX_SEARCH, MAX_SEARCH + 1, 2**15])
+@pytest.mark.parametrize("target", ["armv7", "rpi5", "x86_64"])
+def test_panels_make_up_all_vectors_at_the_least_cost(target: str, vectors: int) -> None:
+    isa = isa_of(resolve(target))
+    widths = panel_widths(isa, vectors, 49)
+    assert sum(widths) == vectors
+    least = min(tile_cost(isa, width, 49) for width in range(1, MAX_WIDTH + 1))
+    cost = sum(width * tile_cost(isa, width, 49) for width in widths)
+    assert cost <= vectors * least * 1.01
+
+
+def test_runs_of_channels_are_maximal() -> None:
+    runs = (Run(8, 3, 1), Run(8, 1, 1), Run(4, 2, 1), Run(36, 1, 1))
+    assert contiguous([2, 3, 4, 2, 1, 2, 9], source=1) == runs
+    assert contiguous([]) == ()
