@@ -5,7 +5,6 @@ import io
 import os
 import platform
 import re
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -91,11 +90,7 @@ def executable(factory: pytest.TempPathFactory, net: NetSpec, source: str, arch:
 
 
 def emulator(arch: str) -> list[str]:
-    if arch == HOST:
-        return []
-    if shutil.which(EMULATE[arch][0]) is None:
-        pytest.skip(f"{EMULATE[arch][0]} is not installed")
-    return EMULATE[arch]
+    return [] if arch == HOST else EMULATE[arch]
 
 
 class Program:
