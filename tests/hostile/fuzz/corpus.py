@@ -1,0 +1,99 @@
+"""What is mutated, and the commands that must cope with it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
+
+from mbc.frontends.dsl import load_network
+from mbc.frontends.weights import initialise
+from mbc.ir.text.module import SIDECAR, write_dump
+from mbc.passes.pipelines import PASSES
+from tests.golden_cases import cases
+from tests.hostile.cases.weights import NET, WHOLE
+from tests.hostile.fuzz.mutate import mutate_safetensors, mutate_text
+from tests.hostile.fuzz.networks import NETWORKS
+
+PASS_NAMES = [each.name for each in PASSES]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """Files by name, and a command line about them."""
+
+    files: Mapping[str, bytes]
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        shown = (f"--- {name}\n{data[:4000]!r}" for name, data in self.files.items())
+        return "\n".join(["mbc " + " ".join(self.words), *shown])
+
+
+@cache
+def ir_texts() -> list[str]:
+    """Before and after the passes of the golden cases, fused bodies and arenas among them."""
+    texts = [text for case in cases() for text in (case.text, case.expected)]
+    return [text for text in texts if "graph @" in text]
+
+
+@cache
+def dump() -> tuple[str, bytes]:
+    """A graph that names its constants by hash, and these constants."""
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "net.py")
+        path.write_text(NET)
+        graph = load_network(path).trace()
+        initialise(graph)
+        text = write_dump(graph, path.parent, "net.mbc").read_text()
+        return text, Path(folder, SIDECAR).read_bytes()
+
+
+def mutated_ir(random: Random) -> Mutant:
+    texts = ir_texts()
+    mutant = mutate_text(random, random.choice(texts), texts)
+    passes = ",".join(random.choices(PASS_NAMES, k=random.choice((0, 1, 2, 6))))
+    words = random.choice(
+        (
+            ("opt", "net.mbc"),
+            *[("opt", "net.mbc", "-p", passes, "-o", "new/net.mbc")] * 3,
+            ("report", "net.mbc", "--target", "rpi4"),
+            ("compile", "net.mbc", "--target", "armv7", "--stop-after", "lower"),
+        )
+    )
+    return Mutant({"net.mbc": mutant}, words)
+
+
+def mutated_weights(random: Random) -> Mutant:
+    """In a file of their own, or beside IR text."""
+    text, constants = dump()
+    if random.random() < 0.3:
+        files = {"net.mbc": text.encode(), SIDECAR: mutate_safetensors(random, constants)}
+        return Mutant(files, ("opt", "net.mbc", "-p", "fold-batch-norm", "-o", "new/net.mbc"))
+    files = {"net.py": NET.encode(), "w.safetensors": mutate_safetensors(random, WHOLE)}
+    command = random.choice(
+        (
+            ("report", "net.py", "--weights", "w.safetensors"),
+            ("compile", "net.py", "--weights", "w.safetensors", "--emit", "header", "-o", "out"),
+        )
+    )
+    return Mutant(files, command)
+
+
+def mutated_network(random: Random) -> Mutant:
+    network = mutate_text(random, random.choice(NETWORKS), NETWORKS)
+    more = random.choice((("--stop-after", "import"), ("-O0",), (), ("--batch", "2")))
+    return Mutant({"net.py": network}, ("report", "net.py", *more))
+
+
+KINDS: Mapping[str, Callable[[Random], Mutant]] = {
+    "text": mutated_ir,
+    "weights": mutated_weights,
+    "network": mutated_network,
+}
+
+
+def mutant(kind: str, number: int) -> Mutant:
+    """The same whenever and wherever it is made."""
+    return KINDS[kind](Random(f"{kind} {number}"))
