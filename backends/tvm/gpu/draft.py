@@ -9,7 +9,6 @@ import numpy as np
 
 from mbc.backends.tvm.gpu.tir import Code, Parameter, function
 from mbc.backends.tvm.launch import Argument, Extent, NodeKernel, Read, Weights, Write
-from mbc.ir.graph import Node
 from mbc.ir.views import Value
 
 
@@ -52,10 +51,3 @@ def _parameter(argument: Argument) -> Parameter:
             return Parameter(value.type.shape)
         case Weights(array=array):
             return Parameter(array.shape, str(array.dtype))
-        case _:
-            raise TypeError(f"no kernel here has the argument {argument}")
-
-
-def describe(node: Node) -> str:
-    """What a node does, in a few words."""
-    return node.op.mnemonic

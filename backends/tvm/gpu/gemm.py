@@ -67,6 +67,7 @@ class Body(ABC):
         self.across, self.down, self.slice = code.thread
         self.group = code.block[2]
         self.weight = code.parameters[gemm.weight]
+        self.shared = code.shared(max(self.tile.shared_floats, 1))
         self.padded = ceildiv(self.product.columns, self.tile.block_columns)
         self.padded *= self.tile.block_columns
         self.depth = self.tile.steps(self.product) * self.tile.slices * self.tile.depth
@@ -153,23 +154,21 @@ class Body(ABC):
     def _add_slices(self) -> None:
         """The first slice adds up what the others have."""
         tile, code = self.tile, self.code
-        count = tile.rows * tile.vectors
-        sums = code.shared((tile.slices - 1) * tile.block_rows * tile.block_columns)
-        team = tile.across * tile.down
+        count, team = tile.rows * tile.vectors, tile.across * tile.down
 
         def place(slice_: Expr, i: int) -> Expr:
             thread = self.down * tile.across + self.across
             return ((slice_ * count + i) * team + thread) * LANES
 
+        code.barrier()  # the last tiles lie where the sums go
         with code.when(self.slice > 0):
             for i in range(count):
-                sums.store(place(self.slice - 1, i), self.sums.load(i), LANES)
+                self.shared.store(place(self.slice - 1, i), self.sums.load(i), LANES)
         code.barrier()
-        with code.when(self.slice == 0):
+        with code.when(self.slice == 0), code.loop(tile.slices - 1) as other:
             for i in range(count):
-                for other in range(tile.slices - 1):
-                    more = sums.load(place(other, i), LANES)
-                    self.sums.store(i, self.sums.load(i) + more)
+                more = self.shared.load(place(other, i), LANES)
+                self.sums.store(i, self.sums.load(i) + more)
 
     def _store(self) -> None:
         for i in range(self.tile.rows):

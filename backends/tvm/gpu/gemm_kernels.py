@@ -71,7 +71,6 @@ class Staged(Body):
         tile = self.tile
         self.team = tile.across * tile.down
         self.member = self.down * tile.across + self.across
-        self.tiles = code.shared(2 * tile.slices * tile.stage_floats)
         self.a = self._shares(tile.block_rows, tile.depth // self.source.lanes)
         self.a = [self._with_context(share) for share in self.a]
         self.a_loaded = code.registers(len(self.a), self.source.lanes)
@@ -134,13 +133,13 @@ class Staged(Body):
         for number, share in enumerate(shares):
             with self.code.when(share.exists):
                 place = start + share.row * pitch + share.column * lanes
-                self.tiles.store(place, loaded.load(number), lanes)
+                self.shared.store(place, loaded.load(number), lanes)
 
     def _part(self, start: Expr, step: Expr, k: Expr) -> None:
         """Multiply four columns of A with four rows of W."""
         tile = self.tile
         places = [start + (self.down + i * tile.down) * tile.pitch + k for i in range(tile.rows)]
-        vectors = [self.code.bind(self.tiles.load(place, LANES)) for place in places]
+        vectors = [self.code.bind(self.shared.load(place, LANES)) for place in places]
         a = [[lane(vector, q, LANES) for q in range(LANES)] for vector in vectors]
         if not tile.stage_w:
             self.multiply(a, self.weights_at(self.start(step) + k))
@@ -148,7 +147,7 @@ class Staged(Body):
         second = start + tile.block_rows * tile.pitch
         w = [
             [
-                self.tiles.load(second + (k + q) * tile.block_columns + self.offset(j), LANES)
+                self.shared.load(second + (k + q) * tile.block_columns + self.offset(j), LANES)
                 for q in range(LANES)
             ]
             for j in range(tile.vectors)

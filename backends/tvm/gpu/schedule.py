@@ -17,6 +17,7 @@ from mbc.targets.gpu import Gpu
 LANES = 4  # floats of the vectors that kernels work on
 LINE = 16  # floats of a line of cache, or of the part of it that is fetched
 L2 = 3  # times the memory's bandwidth has the cache that all units share
+IN_FLIGHT = 4  # steps whose loads are on their way at once where no barrier ends a step
 WARP = 32  # threads that run together, busy or not
 
 
@@ -121,10 +122,10 @@ class Tile:
 
     @property
     def shared_floats(self) -> int:
-        """Shared memory of a block: tiles twice, so that one is filled while one is read, then the
-        partial sums of all slices but one."""
+        """Shared memory of a block: tiles twice, so that one is filled while one is read; in the
+        same place later the partial sums of all slices but one."""
         sums = (self.slices - 1) * self.block_rows * self.block_columns
-        return 2 * self.slices * self.stage_floats + sums
+        return max(2 * self.slices * self.stage_floats, sums)
 
     def steps(self, product: Product) -> int:
         """How often each slice takes a part of the depth."""
@@ -141,7 +142,8 @@ def tile_for(product: Product, gpu: Gpu) -> Tile:
 def _tiles(product_: Product, facts: Limits) -> Iterator[Tile]:
     staged = facts.staged and product_.rows > 1
     depths = (8, 16, 32) if staged or product_.computed else (4,)
-    sizes = product((1, 2, 4, 8), (1, 2), (1, 2, 4, 8, 16), (1, 2, 4, 8, 16), (1, 2, 4, 8, 16))
+    powers = (1, 2, 4, 8, 16)
+    sizes = product((1, 2, 4, 8), (1, 2), powers, powers, (*powers, 32))
     for rows, vectors, across, down, slices in sizes:
         for depth in depths:
             tile = Tile(
@@ -172,7 +174,8 @@ def product_cycles(product_: Product, tile: Tile, facts: Limits) -> float:
     shared = max(4 * tile.shared_floats, 1)
     at_once = max(1, min(facts.resident // tile.threads, 4 * facts.shared_bytes // shared, 16))
     waves = ceildiv(blocks, facts.units * at_once)
-    alone = work * max(1.0, warps / facts.lanes) + steps * facts.latency
+    waits = steps if tile.stage_a else ceildiv(steps, IN_FLIGHT)
+    alone = work * max(1.0, warps / facts.lanes) + waits * facts.latency
     return max(busy, waves * alone, _traffic(product_, tile, blocks) / (L2 * facts.bytes_per_cycle))
 
 
@@ -193,7 +196,8 @@ def _thread_cycles(product_: Product, tile: Tile) -> float:
     """Instructions of a thread for one part of the depth."""
     results = tile.rows * tile.vectors * LANES
     arithmetic = tile.depth * results
-    inner = tile.depth * (tile.rows / LANES + tile.vectors) * 2
+    spread = 1.0 if tile.stage_w else max(1.0, LINE / (LANES * tile.across))
+    inner = tile.depth * (tile.rows / LANES + tile.vectors * spread) * 2
     team = tile.across * tile.down
     a = tile.block_rows * tile.depth / LANES / team if tile.stage_a else 0
     w = tile.block_columns * tile.depth / LANES / team if tile.stage_w else 0

@@ -1,0 +1,62 @@
+"""Whole networks on an OpenCL device, the CPU with PoCL: through pyopencl, and through the C host
+that needs no TVM."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("tvm", reason="the extra tvm is not installed")
+pytest.importorskip("pyopencl", reason="the extra opencl is not installed")
+
+from mbc.backends.tvm.gpu.host_c import opencl_host
+from mbc.backends.tvm.gpu.opencl import OpenClNet
+from mbc.backends.tvm.launch import LaunchPlan
+from mbc.targets.gpu import Gpu
+from tests.backends.tvm.gpu_networks import planned
+from tests.example_networks import EXAMPLE_NETWORKS, Example
+
+ARCHES = ("", "mali", "adreno")
+CASES = [(example, ARCHES[i % 3]) for i, example in enumerate(EXAMPLE_NETWORKS)]
+SMALL = Example("shufflenet_v2", (("scale", "0.5"),))  # splits, concatenations and shuffles
+
+
+def host_run(
+    plan: LaunchPlan, inputs: dict[str, np.ndarray], folder: Path
+) -> dict[str, np.ndarray]:
+    """The outputs by the C host, compiled as C99 with every warning an error."""
+    name = plan.spec.name
+    for file, text in opencl_host(plan).items():
+        (folder / file).write_text(text)
+    strict = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-DMBC_OPENCL_MAIN")
+    command = ["gcc", *strict, f"{name}_opencl.c", "-lOpenCL", "-o", name]
+    subprocess.run(command, cwd=folder, check=True)
+    (folder / "weights").write_bytes(plan.weights)
+    for spec in plan.spec.inputs:
+        inputs[spec.name].tofile(folder / f"{spec.name}.in")
+    words = [f"{spec.name}.in" for spec in plan.spec.inputs]
+    words += [f"{spec.name}.out" for spec in plan.spec.outputs]
+    subprocess.run([f"./{name}", "weights", *words], cwd=folder, check=True)
+    return {
+        spec.name: np.fromfile(folder / f"{spec.name}.out", np.float32).reshape(spec.shape)
+        for spec in plan.spec.outputs
+    }
+
+
+def test_a_network_by_pyopencl_and_by_the_c_host(tmp_path: Path) -> None:
+    net = planned(SMALL.graph(resolution="32"), Gpu("opencl"))
+    device = OpenClNet(net.plan)
+    net.check(device(net.inputs))
+    net.check(device(net.inputs))  # again, on memory that holds the first run's values
+    net.check(host_run(net.plan, net.inputs, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("example", "arch"), CASES, ids=[str(example) for example, _ in CASES])
+def test_every_example(example: Example, arch: str, tmp_path: Path) -> None:
+    net = planned(example.graph(), Gpu("opencl", arch))
+    net.check(OpenClNet(net.plan)(net.inputs))
+    net.check(host_run(net.plan, net.inputs, tmp_path))
