@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts mca bench
+.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts mca bench bench-tvm
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -107,6 +107,9 @@ bench: $(INSTALLED) ## time the examples in turns with other engines, which are 
 	  $(BIN)/mbc bench examples/$$1.py $${@:2} --threads $(THREADS) --rounds $(ROUNDS) \
 	    --vs onnxruntime,openvino,mnn; \
 	done
+
+bench-tvm: $(INSTALLED) ## time our kernels under TVM in turns with the LLVM backend and with TVM's own
+	$(BIN)/python -m tests.speed.tvm_cpu
 
 mca: $(INSTALLED) ## predict the cycles of arm64 inner loops by LLVM's models of the CPUs
 	@if ! compgen -c llvm-mca- | grep -qE '(1[6-9]|[2-9][0-9])$$'; then \
