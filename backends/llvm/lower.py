@@ -72,13 +72,13 @@ def lower(graph: Graph, target: Target, shared: Graph | None = None) -> LoweredN
     `shared` is a copy of it with a plan for several threads. Without one they follow the graph's
     own, and where a result lies over what its kernel reads one of them works alone.
     """
-    alone = Addresses(_with_plain_outputs(graph), target)
+    alone = Addresses(with_plain_outputs(graph), target)
     return _Lowering(
-        alone, Addresses(_with_plain_outputs(shared), target) if shared else alone
+        alone, Addresses(with_plain_outputs(shared), target) if shared else alone
     ).run()
 
 
-def _with_plain_outputs(graph: Graph) -> Graph:
+def with_plain_outputs(graph: Graph) -> Graph:
     """A copy in which each output is a value of its own, made by a node: the caller's output
     buffers are written in place, so anything else has to be copied there."""
     copy = graph.clone()

@@ -6,7 +6,8 @@ region of those two. It runs the launches in order.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -37,21 +38,12 @@ class Write:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """An argument that a kernel reads: float32 data, packed as the kernel wants it."""
+    """An argument that a kernel reads: data, packed as the kernel wants it."""
 
     array: np.ndarray
 
 
-@dataclass(frozen=True)
-class Scratch:
-    """An argument that one kernel of a node writes and a later one reads, by a name that is the
-    node's own."""
-
-    name: str
-    shape: tuple[int, ...]
-
-
-Argument: TypeAlias = Read | Write | Weights | Scratch
+Argument: TypeAlias = Read | Write | Weights
 
 
 @dataclass(frozen=True)
@@ -107,3 +99,17 @@ class LaunchPlan:
     weights: bytes
     buffers: tuple[DeviceBuffer, ...]
     launches: tuple[Launch, ...]
+
+    def to_json(self) -> str:
+        """The text of launch.json, which names neither source nor weights: they are files beside
+        it (docs/tvm.md)."""
+        listed = {
+            "name": self.spec.name,
+            "api": self.gpu.api,
+            "arch": self.gpu.arch,
+            "arena_bytes": self.spec.arena_bytes,
+            "weights_bytes": self.spec.weights_bytes,
+            "buffers": [asdict(buffer) for buffer in self.buffers],
+            "launches": [asdict(launch) for launch in self.launches],
+        }
+        return json.dumps(listed, indent=1) + "\n"

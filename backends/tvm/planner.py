@@ -1,0 +1,160 @@
+"""From a planned graph to a launch plan: kernels by node, packed weights, places in memory.
+
+The arena is that of the graph's own plan of memory. Kernels that are equal are compiled once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from mbc.backends.llvm.lower import with_plain_outputs
+from mbc.backends.tvm.gpu.device import device_code
+from mbc.backends.tvm.gpu.kernels import kernels_of
+from mbc.backends.tvm.launch import (
+    ALIGNMENT,
+    Argument,
+    DeviceBuffer,
+    Launch,
+    LaunchPlan,
+    NodeKernel,
+    Read,
+    Weights,
+    Write,
+)
+from mbc.backends.tvm.require import ffi
+from mbc.ir.graph import Graph
+from mbc.ir.views import Value
+from mbc.runtime.abi import IoSpec, NetSpec, c_identifier
+from mbc.targets.gpu import Gpu
+
+
+def plan_launches(graph: Graph, gpu: Gpu) -> LaunchPlan:
+    """The kernels of a graph whose memory is planned, and how to launch them."""
+    graph = with_plain_outputs(graph)
+    functions, memory = Functions(), _Memory(graph)
+    calls = [
+        (functions.name(kernel.function), kernel, memory.arguments(kernel))
+        for node in graph.topo()
+        for kernel in kernels_of(node, gpu)
+    ]
+    code = device_code(functions.named, gpu)
+    launches = tuple(
+        Launch(
+            entry.kernel,
+            tuple(places[i] for i in entry.parameters),
+            entry.grid,
+            entry.block,
+            kernel.op,
+        )
+        for name, kernel, places in calls
+        for entry in code.entries[name]
+    )
+    weights = memory.weights()
+    spec = memory.spec(len(weights))
+    return LaunchPlan(spec, gpu, code.source, weights, memory.buffers, launches)
+
+
+class Functions:
+    """PrimFuncs by name, equal ones under one."""
+
+    def __init__(self) -> None:
+        self.named: dict[str, Any] = {}
+        self._by_hash: dict[int, list[str]] = {}
+
+    def name(self, function: Any) -> str:
+        """What a function is called."""
+        alike = self._by_hash.setdefault(ffi().structural_hash(function), [])
+        for name in alike:
+            if ffi().structural_equal(self.named[name], function):
+                return name
+        name = f"k{len(self.named):03d}"
+        self.named[name] = function
+        alike.append(name)
+        return name
+
+
+class _Memory:
+    """The buffers of one graph, each listed when it is first met."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._list: list[DeviceBuffer] = []
+        self._numbers: dict[DeviceBuffer, int] = {}
+        self._weights: dict[bytes, int] = {}
+        self._weights_end = 0
+        self._external = {
+            value: DeviceBuffer(c_identifier(name), role, value.type.bytes)
+            for role, name, value in _io(graph)
+        }
+        for buffer in self._external.values():
+            self._number(buffer)
+
+    @property
+    def buffers(self) -> tuple[DeviceBuffer, ...]:
+        """All of them: inputs and outputs first, in the order of the network's."""
+        return tuple(self._list)
+
+    def weights(self) -> bytes:
+        """All packed weights."""
+        blob = bytearray(self._weights_end)
+        for data, offset in self._weights.items():
+            blob[offset : offset + len(data)] = data
+        return bytes(blob)
+
+    def spec(self, weights: int) -> NetSpec:
+        """What a caller must know."""
+        inputs, outputs = (
+            tuple(
+                IoSpec(name, value.type.shape, str(value.type.dtype))
+                for kind, name, value in _io(self._graph)
+                if kind == role
+            )
+            for role in ("input", "output")
+        )
+        name = c_identifier(self._graph.name)
+        return NetSpec(name, inputs, outputs, _aligned(self._graph.arena_bytes or 0), 0, weights)
+
+    def arguments(self, kernel: NodeKernel) -> tuple[int, ...]:
+        """The buffer of each of a kernel's arguments, by number."""
+        return tuple(self._number(self._buffer(each)) for each in kernel.arguments)
+
+    def _number(self, buffer: DeviceBuffer) -> int:
+        if buffer not in self._numbers:
+            self._numbers[buffer] = len(self._list)
+            self._list.append(buffer)
+        return self._numbers[buffer]
+
+    def _buffer(self, argument: Argument) -> DeviceBuffer:
+        match argument:
+            case Read(value) | Write(value):
+                return self._external.get(value) or _region(value)
+            case Weights(array):
+                return self._packed(array)
+
+    def _packed(self, array: np.ndarray) -> DeviceBuffer:
+        data = np.ascontiguousarray(array).tobytes()
+        if data not in self._weights:
+            self._weights[data] = self._weights_end
+            self._weights_end += _aligned(len(data))
+        offset = self._weights[data]
+        return DeviceBuffer(f"weights_{offset}", "weights", len(data), offset)
+
+
+def _io(graph: Graph) -> Iterator[tuple[Any, str, Value]]:
+    for value in graph.inputs:
+        yield "input", value.name, value
+    for name, view in zip(graph.output_names, graph.outputs, strict=True):
+        yield "output", name, view.value
+
+
+def _region(value: Value) -> DeviceBuffer:
+    if value.offset is None or value.offset % ALIGNMENT:
+        raise ValueError(f"%{value.name} has no aligned place in the arena: run plan-memory")
+    return DeviceBuffer(c_identifier(value.name), "arena", value.type.bytes, value.offset)
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT
