@@ -142,24 +142,34 @@ def tile_for(product: Product, gpu: Gpu) -> Tile:
 def _tiles(product_: Product, facts: Limits) -> Iterator[Tile]:
     staged = facts.staged and product_.rows > 1
     depths = (8, 16, 32) if staged or product_.computed else (4,)
-    powers = (1, 2, 4, 8, 16)
-    sizes = product((1, 2, 4, 8), (1, 2), powers, powers, (*powers, 32))
-    for rows, vectors, across, down, slices in sizes:
+    for (rows, vectors), team in product(REGISTERS, _teams(product_, facts)):
         for depth in depths:
-            tile = Tile(
-                rows, vectors, across, down, slices, depth, staged or product_.computed, staged
-            )
+            tile = Tile(rows, vectors, *team, depth, staged or product_.computed, staged)
             if _is_sensible(tile, product_, facts):
                 yield tile
 
 
+REGISTERS = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1))
+"""Rows and vectors of a thread; more sums than these leave few registers for threads at once."""
+
+
+def _teams(product_: Product, facts: Limits) -> list[tuple[int, int, int]]:
+    """Threads across, down and in slices of the depth, none of which only pads."""
+    powers = (1, 2, 4, 8, 16)
+    return [
+        (across, down, slices)
+        for across, down, slices in product(powers, powers, (*powers, 32))
+        if across * down * slices <= facts.threads
+        and LANES * across < 2 * product_.columns + LANES
+        and down < 2 * product_.rows + 1
+    ]
+
+
 def _is_sensible(tile: Tile, product_: Product, facts: Limits) -> bool:
     return (
-        tile.threads <= facts.threads
-        and tile.rows * tile.vectors <= 8
-        and 4 * tile.shared_floats <= facts.shared_bytes
+        4 * tile.shared_floats <= facts.shared_bytes
         and (tile.slices == 1 or tile.depth * tile.slices <= product_.depth)
-        and tile.block_rows < 2 * max(product_.rows, 1) + tile.rows
+        and tile.block_rows < 2 * product_.rows + tile.rows
         and tile.block_columns < 2 * product_.columns + LANES
     )
 
