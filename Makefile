@@ -88,9 +88,9 @@ test-tools:
 test: $(INSTALLED) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-fuzz: $(INSTALLED) ## thousands of random networks through the passes and the kernels, where test has hundreds
+fuzz: $(INSTALLED) ## thousands of random networks and of broken files, where test has hundreds
 	$(BIN)/pytest --fuzz tests/numeric/test_moves_vanish.py tests/backends/test_random_networks.py \
-	  tests/backends/test_examples_exact.py $(PYTEST_ARGS)
+	  tests/backends/test_examples_exact.py tests/hostile/test_fuzz.py $(PYTEST_ARGS)
 
 mutants: $(INSTALLED) ## seed mistakes in the view algebra, passes and planner; tests must notice each (MUTANTS_ARGS=...)
 	$(BIN)/python -m tests.mutants.run $(MUTANTS_ARGS)

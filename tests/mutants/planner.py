@@ -11,7 +11,7 @@ BOUND = "tests/unit/test_memory_bound.py"
 ROWS = "tests/unit/test_fuse_rows.py"
 REPORT = "tests/unit/test_report_memory.py"
 GOLDEN = "tests/golden/test_golden.py"
-RUNS = "tests/e2e/test_memory.py::test_networks_run_in_exactly_their_memory[mobilenet_v2-memory]"
+RUNS = "tests/e2e/test_memory.py::test_networks_run_in_exactly_their_memory[mobilenet_v2-speed]"
 THREADS = "tests/e2e/test_memory.py::test_threads_do_not_meet"
 
 _needs = partial(Mutant, file="mbc/memory/needs.py", tests=PLAN)

@@ -1,5 +1,5 @@
-"""`make mutants`: seeded mistakes in the view algebra, the passes and the memory planner, each of
-which the tests must notice.
+"""`make mutants`: seeded mistakes in the view algebra, the passes, the memory planner and what
+kernels may touch, each of which the tests must notice.
 
 Each mistake is made in a private copy of the source tree, where the tests that are named for it
 then have to fail; without a mistake they have to pass. Exit status 1 if one goes unnoticed.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from tests.mutants.kernels import MUTANTS as KERNELS
 from tests.mutants.moves import MUTANTS as MOVES
 from tests.mutants.passes import MUTANTS as PASSES
 from tests.mutants.planner import MUTANTS as PLANNER
 from tests.mutants.views import MUTANTS as VIEWS
 
-MUTANTS = (*VIEWS, *MOVES, *PASSES, *PLANNER)
+MUTANTS = (*VIEWS, *MOVES, *PASSES, *PLANNER, *KERNELS)
