@@ -44,16 +44,21 @@ def device_code(functions: Mapping[str, Any], gpu: Gpu) -> DeviceCode:
 
 
 def _device_module(module: Any, target: Any) -> tuple[Any, Any]:
-    """The device half of a module, ready for code generation, and its target.
-
-    These are the passes that kernels with explicit threads need. TVM's own list is for schedules:
-    it takes five times as long, and adds barriers where it cannot tell that there is no race."""
-    tirx = tvm().tirx.transform
+    """The device half of a module, ready for code generation, and its target."""
     from tvm.tirx.build import split_host_device_mods
     from tvm.tirx.compilation_pipeline import finalize_device_passes
 
+    bound = tvm().tirx.transform.BindTarget(target)(module)
+    _, device = split_host_device_mods(lowering()(bound))
+    ((found, half),) = device.items()
+    return finalize_device_passes()(half), found
+
+
+def lowering() -> Any:
+    """The passes that kernels with explicit threads need. TVM's own list is for schedules: it takes
+    five times as long, and adds barriers where it cannot tell that there is no race."""
+    tirx = tvm().tirx.transform
     passes = [
-        tirx.BindTarget(target),
         tirx.StmtSimplify(),
         tirx.FlattenBuffer(),
         tirx.NarrowDataType(32),
@@ -63,9 +68,7 @@ def _device_module(module: Any, target: Any) -> tuple[Any, Any]:
         tirx.SplitHostDevice(),
         tirx.MakePackedAPI(),
     ]
-    _, device = split_host_device_mods(tvm().transform.Sequential(passes)(module))
-    ((found, half),) = device.items()
-    return finalize_device_passes()(half), found
+    return tvm().transform.Sequential(passes)
 
 
 def _kernels_of(name: str, kernels: Mapping[str, Any]) -> list[str]:
