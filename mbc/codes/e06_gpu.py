@@ -21,4 +21,20 @@ CODES = {
         cure="Use a smaller resolution or width, or another device. If the driver refuses to "
         "compile, please report the network and the device.",
     ),
+    "E0622": Code(
+        title="no CUDA device",
+        cause="`mbc run --target cuda` runs the network on an NVIDIA GPU of this machine. There is "
+        "no driver (libcuda.so.1), or it finds no GPU.",
+        example="mbc run net.py --target cuda",
+        cure="Install NVIDIA's driver and look at what `nvidia-smi` says. To compile for a GPU "
+        "elsewhere no driver is needed: `mbc compile --target cuda`.",
+    ),
+    "E0623": Code(
+        title="the CUDA driver fails",
+        cause="The driver has refused to load the kernels, to give memory, or to run them. The "
+        "message names its function and repeats what it said. Machine code for one architecture "
+        "does not load on a GPU of another.",
+        example="mbc run net.py --target cuda --arch sm_90  # on a GPU that is older",
+        cure="Give the GPU's own `--arch`. If that is right, please report the network and GPU.",
+    ),
 }

@@ -1,0 +1,77 @@
+"""Runs a launch plan on an NVIDIA GPU, through the driver alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from ctypes import c_void_p
+from types import TracebackType
+
+import numpy as np
+
+from mbc.backends.tvm.gpu.driver import LIBRARY, Driver
+from mbc.backends.tvm.launch import ALIGNMENT, LaunchPlan
+
+
+class CudaNet:
+    """A network on the first GPU. Its launches are recorded once, so a run is one call. `image` is
+    the compiled source: cubin, fatbin or PTX.
+
+    Raises MbcError E0622 where there is no driver or device, E0623 where the driver fails, as for
+    an image of another architecture."""
+
+    def __init__(self, plan: LaunchPlan, image: bytes, library: str = LIBRARY) -> None:
+        self.plan, self._driver = plan, Driver(library)
+        self._module = self._driver.load(image)
+        self._allocate()
+        self._recorded = self._record()
+
+    def _allocate(self) -> None:
+        weights = np.frombuffer(self.plan.weights or bytes(4), np.uint8)
+        arena = self._driver.allocate(max(self.plan.spec.arena_bytes, ALIGNMENT))
+        shared = {"weights": self._driver.allocate(weights.nbytes), "arena": arena}
+        self._driver.upload(shared["weights"], weights.ctypes.data, weights.nbytes)
+        self._owned = list(shared.values())
+        self._addresses: list[int] = []
+        for buffer in self.plan.buffers:
+            if buffer.role in shared:
+                self._addresses.append(shared[buffer.role] + buffer.offset)
+            else:
+                self._addresses.append(self._driver.allocate(buffer.bytes))
+                self._owned.append(self._addresses[-1])
+
+    def _record(self) -> c_void_p:
+        names = dict.fromkeys(launch.kernel for launch in self.plan.launches)
+        kernels = {name: self._driver.function(self._module, name) for name in names}
+        self._driver.begin()
+        for launch in self.plan.launches:
+            arguments = [self._addresses[i] for i in launch.buffers]
+            self._driver.launch(kernels[launch.kernel], launch.grid, launch.block, arguments)
+        return self._driver.end()
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The outputs by name, for inputs by name of the network's shapes."""
+        for spec, address in zip(self.plan.spec.inputs, self._role("input"), strict=True):
+            array = np.ascontiguousarray(inputs[spec.name], np.float32)
+            self._driver.upload(address, array.ctypes.data, array.nbytes)
+        self.run()
+        found = {}
+        for spec, address in zip(self.plan.spec.outputs, self._role("output"), strict=True):
+            array = found[spec.name] = np.empty(spec.shape, np.float32)
+            self._driver.download(array.ctypes.data, address, array.nbytes)
+        return found
+
+    def run(self) -> None:
+        """All kernels in order, on what the inputs hold; returns when the last has ended."""
+        self._driver.replay(self._recorded)
+
+    def _role(self, role: str) -> list[int]:
+        pairs = zip(self.plan.buffers, self._addresses, strict=True)
+        return [address for buffer, address in pairs if buffer.role == role]
+
+    def __enter__(self) -> CudaNet:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, what: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._driver.free(self._owned, self._recorded, self._module)
