@@ -74,10 +74,24 @@ def load(library: Path, kind: str, threads: int | None) -> tuple[Any, Any]:
     import tvm.runtime
     from tvm.runtime.vm import VirtualMachine
 
+    if kind == "cuda":
+        give_machine_code(library)
     device = tvm.runtime.device(kind, 0)
     if not device.exist:
         sys.exit(f"error: TVM finds no {kind} device here")
     return device, VirtualMachine(tvm.runtime.load_module(str(library)), device)["main"]
+
+
+def give_machine_code(library: Path) -> None:
+    """NET.so holds the kernels' source, for which TVM would look for a compiler. What it would get
+    is here: machine code for one GPU, or PTX."""
+    import tvm_ffi
+
+    paths = (library.with_suffix(suffix) for suffix in (".cubin", ".ptx"))
+    if path := next((path for path in paths if path.exists()), None):
+        code = path.read_bytes() + b"\0"
+        name = "tvm_callback_cuda_compile"
+        tvm_ffi.register_global_func(name, lambda source: code, override=True)
 
 
 def timed(

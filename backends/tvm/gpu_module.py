@@ -19,7 +19,6 @@ from mbc.ir.views import Value
 from mbc.targets.gpu import Gpu
 from mbc.targets.target import Target
 
-
 LOWERING = "mbc"  # by this name TVM finds our passes
 
 
@@ -38,7 +37,7 @@ def compile_gpu_module(module: Any, target: Target, gpu: Gpu) -> Any:
 
 
 def _lowering() -> tuple[Any, Any, Any]:
-    """How functions become kernels: as for all other launchers, so that the kernels are the same."""
+    """How functions become kernels: as for other launchers, so that the kernels are the same."""
     from tvm.tirx.compilation_pipeline import finalize_device_passes, finalize_host_passes
 
     return lowering(), finalize_host_passes, finalize_device_passes

@@ -7,11 +7,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mbc.cli.usage import Parser, UsageError, whole_number
+from mbc.diag import error
 from mbc.driver.inspect import Inspection
 from mbc.driver.request import Request
 from mbc.passes.pipelines import FUSE_MODES, GOALS
 from mbc.runtime.cpus import CLUSTERS, choose_cpus, parse_cpus
 from mbc.runtime.pool import Team
+from mbc.targets.gpu import GPU_TARGETS
+from mbc.targets.target import Target
 
 Group: TypeAlias = argparse._ArgumentGroup
 
@@ -58,6 +61,20 @@ def add_target(parser: Parser, *, default: str = "native") -> None:
         "--mattr", metavar="+A,-B", help="features to add or remove, by LLVM's names"
     )
     parser.set_defaults(backend=None, arch=None)
+
+
+def add_gpu(parser: Parser) -> None:
+    """What GPUs need to be told."""
+    group = parser.add_argument_group("GPU")
+    known = "; ".join(f"{gpu.api}: {', '.join(gpu.arches)}" for gpu in GPU_TARGETS)
+    group.add_argument("--arch", metavar="A", help=f"which GPU ({known})")
+    group.add_argument("--nvcc", metavar="NVCC", help="CUDA's compiler (default: that on PATH)")
+
+
+def refuse_nvcc(args: argparse.Namespace, target: Target) -> None:
+    """E0106 where nothing is compiled by nvcc."""
+    if args.nvcc is not None and (target.gpu is None or target.gpu.api != "cuda"):
+        raise error("E0106", f"--nvcc is for --target cuda, not for {target.name}")
 
 
 def for_this_machine(parser: Parser) -> None:

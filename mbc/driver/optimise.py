@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mbc.diag import error
-from mbc.driver.backends import TVM, backend_of
+from mbc.driver.backends import backend_from
 from mbc.driver.inspect import Inspection
 from mbc.driver.pipeline import named_passes, run_passes
-from mbc.driver.platforms import from_header, resolve, to_header
+from mbc.driver.platforms import resolve, to_header
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import content_hash, load_module, write_dump
 from mbc.ir.text.printer import print_graph
@@ -39,13 +39,15 @@ def optimise(
         chosen = resolve(name or graph.meta.get("target"), mcpu, mattr)
         graph.meta = _without_target(graph.meta) | to_header(chosen, mattr)
     pipeline = single_stage(named_passes(passes))
-    backend = backend_of(from_header(graph.meta), tvm=graph.meta.get("backend") == TVM)
-    run_passes(graph, pipeline, backend, inspection, write)
+    run_passes(graph, pipeline, backend_from(graph.meta), inspection, write)
     return graph
 
 
+TARGET_KEYS = ("target", "mcpu", "mattr", "backend", "gpu")
+
+
 def _without_target(meta: dict[str, str]) -> dict[str, str]:
-    return {key: text for key, text in meta.items() if key not in ("target", "mcpu", "mattr")}
+    return {key: text for key, text in meta.items() if key not in TARGET_KEYS}
 
 
 def text_of(graph: Graph) -> str:

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.tvm import require
 from mbc.diag import error, nearest
-from mbc.driver.backends import TVM, backend_of, target_of, uses_tvm
+from mbc.driver.backends import backend_of, header_of, target_of, uses_tvm
 from mbc.driver.inspect import Inspection, instruments, summaries
-from mbc.driver.platforms import to_header
 from mbc.driver.request import Observer, Request
 from mbc.driver.source import Source, load
 from mbc.ir.graph import Graph
@@ -53,13 +52,14 @@ def compile_graph(
 ) -> Compiled:
     """Load the request's file and run the passes that it asks for; what is inspected goes to
     `write`."""
-    target, tvm = target_of(request), uses_tvm(request)
-    pipeline = pipeline_of(request)
+    target = target_of(request)
+    tvm = uses_tvm(request, target)
+    pipeline = pipeline_of(request, planned=not tvm or target.gpu is not None)
     if tvm and request.stop_after in (None, *LATER_STAGES):
         require.tvm()
     source = load(request, observer)
     graph = source.graph.clone()
-    graph.meta |= to_header(target, request.mattr) | ({"backend": TVM} if tvm else {})
+    graph.meta |= header_of(target, request.mattr, tvm=tvm)
     observer.step("running passes")
     records = run_passes(graph, pipeline, backend_of(target, tvm=tvm), inspection, write)
     passes = tuple(spec_of(record.step.instance) for record in records)
@@ -76,9 +76,9 @@ def for_threads(graph: Graph, target: Target) -> Graph | None:
     return shared
 
 
-def pipeline_of(request: Request) -> Pipeline:
+def pipeline_of(request: Request, *, planned: bool) -> Pipeline:
     """The passes that `-O`, `--optimize`, `--fuse`, `--passes` and `--stop-after` add up to; no
-    memory plan where TVM makes its own. Raises E0106, E051x."""
+    memory plan where TVM makes its own (not `planned`). Raises E0106, E051x."""
     if request.passes is None:
         pipeline = _fusing(_pipeline_for(request.optimize or "speed", request.level), request)
     elif request.level is not None:
@@ -90,7 +90,7 @@ def pipeline_of(request: Request) -> Pipeline:
         raise error("E0106", f"--passes and --fuse={request.fuse} exclude each other", helps=helps)
     else:
         pipeline = _with_plan(named_passes(request.passes))
-    if uses_tvm(request):
+    if not planned:
         pipeline = Pipeline(tuple(stage for stage in pipeline.stages if stage.name != PLAN.name))
     if request.stop_after is None:
         return pipeline

@@ -9,7 +9,15 @@ from pathlib import Path
 from mbc.backends.llvm.link import choose_toolchain
 from mbc.backends.llvm.lower import library_ir
 from mbc.cli import console
-from mbc.cli.options import add_pipeline, add_source, add_target, inspection, request
+from mbc.cli.options import (
+    add_gpu,
+    add_pipeline,
+    add_source,
+    add_target,
+    inspection,
+    refuse_nvcc,
+    request,
+)
 from mbc.cli.usage import Parser, UsageError
 from mbc.diag import error, nearest
 from mbc.driver.backends import target_of, uses_tvm
@@ -23,6 +31,7 @@ from mbc.driver.build import (
     default_output,
     lower_graph,
 )
+from mbc.driver.gpu import build_gpu, source_text
 from mbc.driver.output import check_replaceable
 from mbc.driver.pipeline import LATER_STAGES, Compiled, compile_graph
 from mbc.driver.tvm import build_tvm, module_text
@@ -60,8 +69,10 @@ def configure(parser: Parser) -> None:
     group.add_argument(
         "--backend",
         choices=("llvm", "tvm"),
-        help="llvm (default): code that needs no runtime; tvm: a module for TVM's (extra `tvm`)",
+        help="llvm (default): code that needs no runtime; tvm: a module for TVM's (extra `tvm`), "
+        "and all that is for GPUs",
     )
+    add_gpu(parser)
 
 
 def emit_kinds(text: str) -> tuple[str, ...]:
@@ -83,7 +94,8 @@ def run(args: argparse.Namespace) -> int:
         return _stop(args)
     wish = request(args)
     target, net = target_of(wish), c_identifier(args.file.stem)
-    if uses_tvm(wish):
+    refuse_nvcc(args, target)
+    if uses_tvm(wish, target):
         _refuse_llvm_options(args)
         net = f"{net}-tvm"
     output = args.output or default_output(net, target.name)
@@ -92,7 +104,9 @@ def run(args: argparse.Namespace) -> int:
     toolchain = choose_toolchain(args.cc)
     with console.progress(STEPS) as observer:
         compiled = compile_graph(wish, inspection(args), observer, observer.note)
-        if compiled.tvm:
+        if target.gpu is not None:
+            built = build_gpu(compiled, output, toolchain, args.nvcc, observer)
+        elif compiled.tvm:
             built = build_tvm(compiled, output, toolchain, observer)
         else:
             kinds = default_emit(target) if args.emit is None else args.emit
@@ -113,8 +127,8 @@ def _refuse_llvm_options(args: argparse.Namespace) -> None:
 
 
 def _stop(args: argparse.Namespace) -> int:
-    """Print the IR after a stage on stdout: graph text, or LLVM's or TVM's IR after
-    `lower`."""
+    """Print the IR after a stage on stdout: graph text, or after `lower` LLVM's or TVM's IR or a
+    GPU's source."""
     if args.output is not None or args.json:
         option = "-o" if args.output is not None else "--json"
         raise error("E0106", f"--stop-after {args.stop_after} makes no files, so {option} is idle")
@@ -125,6 +139,8 @@ def _stop(args: argparse.Namespace) -> int:
 
 
 def _text(compiled: Compiled, *, lowered: bool) -> str:
+    if lowered and compiled.target.gpu is not None:
+        return source_text(compiled, console.NoProgress())
     if lowered and compiled.tvm:
         return module_text(compiled)
     if lowered:

@@ -11,22 +11,27 @@ import numpy as np
 
 from mbc.cli import console
 from mbc.cli.options import (
+    add_gpu,
     add_pipeline,
     add_source,
     add_threads,
     for_this_machine,
     inspection,
+    refuse_nvcc,
     request,
     team,
 )
 from mbc.cli.photos import add_photo_options, preprocessing, refuse_without_photo
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.diag import error
+from mbc.driver.gpu import gpu_engine
 from mbc.driver.net import BACKENDS, Net, make_net
 from mbc.driver.output import write_array
-from mbc.driver.pipeline import compile_graph
+from mbc.driver.pipeline import Compiled, compile_graph
+from mbc.driver.request import Observer
 from mbc.runtime.images import Preprocessing
 from mbc.runtime.inputs import check_labels, read_input, read_labels
+from mbc.targets.gpu import GPU_TARGETS
 
 HELP = "compile a network for this machine and run it on an input"
 STEPS = 6
@@ -69,9 +74,14 @@ def configure(parser: Parser) -> None:
     group.add_argument(
         "--backend",
         choices=BACKENDS,
-        default="llvm",
         help="the kernels of this machine (default llvm), the same run by TVM, or plain numpy",
     )
+    group.add_argument(
+        "--target",
+        choices=("native", *(gpu.api for gpu in GPU_TARGETS)),
+        help="run on the CPU (default) or on a GPU of this machine, by TVM's kernels",
+    )
+    add_gpu(parser)
     add_photo_options(parser)
 
 
@@ -89,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     labels = None if args.labels is None else read_labels(args.labels)
     with console.progress(STEPS) as observer:
         compiled = compile_graph(request(args), inspection(args), observer, observer.note)
-        net = make_net(compiled, args.backend, observer, team(args))
+        net = _net(args, compiled, observer)
         if labels is not None:
             check_labels(labels, [spec.shape for spec in net.outputs], args.labels)
         tensors = _read(net, args.inputs, preprocessing(args))
@@ -99,6 +109,15 @@ def run(args: argparse.Namespace) -> int:
     _write(results, args.outputs)
     _show(results, args.top, labels, quiet=bool(args.outputs))
     return 0
+
+
+def _net(args: argparse.Namespace, compiled: Compiled, observer: Observer) -> Net:
+    refuse_nvcc(args, compiled.target)
+    if compiled.target.gpu is None:
+        return make_net(compiled, args.backend or "llvm", observer, team(args))
+    if args.threads or args.cpus:
+        raise error("E0106", "--threads and --cpus are for CPUs; a GPU has its own")
+    return Net(compiled, gpu_engine(compiled, args.nvcc, observer))
 
 
 def _read(net: Net, paths: list[Path], how: Preprocessing) -> dict[str, np.ndarray]:

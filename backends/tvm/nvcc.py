@@ -1,0 +1,75 @@
+"""NVIDIA's compiler: where it is, and machine code and PTX from it.
+
+TVM's own call of it switches fast math on, which flushes small numbers and divides approximately;
+here it stays off.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from mbc.backends.llvm.link import LinkError
+from mbc.backends.llvm.tool import run_tool
+from mbc.diag import error
+from mbc.files import scratch_folder
+
+Form = Literal["ptx", "cubin"]
+
+HELPS = (
+    "--nvcc names one; without it the first on PATH is taken, or that of a pip package",
+    "NVIDIA's CUDA toolkit has it, and so has the pip package nvidia-cuda-nvcc",
+)
+
+
+def find_nvcc(named: str | None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The compiler of that name (--nvcc; E0601 if there is none), or else the one on PATH, or else
+    that of a pip package."""
+    if named is not None:
+        found = shutil.which(named, path=environ.get("PATH"))
+        if found is None:
+            raise error("E0601", f"there is no nvcc '{named}'", helps=HELPS[:1])
+        return Path(found)
+    found = shutil.which("nvcc", path=environ.get("PATH"))
+    return Path(found) if found else next(iter(_of_packages()), None)
+
+
+def need_nvcc(named: str | None) -> Path:
+    """The same; E0601 if there is none at all."""
+    found = find_nvcc(named)
+    if found is None:
+        raise error("E0601", "CUDA kernels are compiled by nvcc, and there is none", helps=HELPS)
+    return found
+
+
+def _of_packages() -> list[Path]:
+    spec = find_spec("nvidia")
+    folders = spec.submodule_search_locations if spec else None
+    return [path for folder in folders or () for path in sorted(Path(folder).glob("*/bin/nvcc"))]
+
+
+def knows(nvcc: Path, arch: str) -> bool:
+    """Whether the compiler makes code for an architecture ("sm_87"): new ones drop old GPUs."""
+    return arch in _run(nvcc, "--list-gpu-code").split()
+
+
+def compile_cuda(nvcc: Path, source: str, arch: str, form: Form) -> bytes:
+    """Machine code for an architecture, or PTX for it and all later ones; E0602 if nvcc fails."""
+    with scratch_folder() as scratch:
+        text, out = scratch / "kernels.cu", scratch / f"kernels.{form}"
+        text.write_text(source)
+        _run(nvcc, f"-{form}", f"-arch={arch}", "-O3", str(text), "-o", str(out))
+        return out.read_bytes()
+
+
+def _run(nvcc: Path, *options: str) -> str:
+    command = (str(nvcc), *options)
+    with scratch_folder() as scratch:
+        done = run_tool(command, cwd=scratch, env={**os.environ, "TMPDIR": str(scratch)})
+    if done.returncode:
+        raise LinkError(command, done.returncode, done.stderr or done.stdout)
+    return done.stdout
