@@ -6,15 +6,18 @@ with each. Nothing is padded here, so of the cases that come twice one is enough
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 pytest.importorskip("tvm", reason="the extra tvm is not installed")
 pytest.importorskip("pyopencl", reason="the extra opencl is not installed")
 
+import pyopencl as cl
+
 from mbc.targets.gpu import Gpu
 from tests.backends.kernel_cases import Case, arithmetic_cases, exact_cases
 from tests.backends.kernel_check import close, equal
-from tests.backends.tvm.gpu_check import SCHEDULES, compare
+from tests.backends.tvm.gpu_check import SCHEDULES, Device, Guarded, compare
 
 ARITHMETIC = [
     case for case in arithmetic_cases() if "chain" not in case[0] and "padded" not in case[0]
@@ -38,3 +41,24 @@ def test_exact(case: Case) -> None:
 @pytest.mark.parametrize("number", range(len(ARITHMETIC)), ids=IDS)
 def test_every_schedule(number: int, gpu: Gpu) -> None:
     compare(ARITHMETIC[number][1](), gpu, close)
+
+
+@pytest.mark.parametrize("place", [-1, 6])
+def test_a_store_beside_a_tensor_is_noticed(place: int) -> None:
+    queue = Device().queue
+    tensor = Guarded(queue, 24).put(np.zeros(6, np.float32))
+    source = f"__kernel void k(__global float* x) {{ x[{place}] = 1.0f; }}"
+    program = cl.Program(queue.context, source).build(cache_dir=False)
+    cl.Kernel(program, "k")(queue, (1,), None, tensor.memory)
+    with pytest.raises(AssertionError, match="before" if place < 0 else "behind"):
+        tensor.get((6,))
+
+
+def test_a_load_beside_a_tensor_spoils_the_result() -> None:
+    queue = Device().queue
+    x, y = (Guarded(queue, 24).put(np.zeros(6, np.float32)) for _ in range(2))
+    source = "__kernel void k(__global float* x, __global float* y) { y[0] = x[6] + x[-1]; }"
+    program = cl.Program(queue.context, source).build(cache_dir=False)
+    cl.Kernel(program, "k")(queue, (1,), None, x.memory, y.memory)
+    with pytest.raises(AssertionError):
+        close(y.get((6,)), np.zeros(6, np.float32))
