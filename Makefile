@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts mca bench bench-tvm
+.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts mca bench bench-tvm bench-fuse bench-shuffles footprint
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -33,7 +33,7 @@ $$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(1) >/dev/null
 endef
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: $(INSTALLED) ## create .venv and install mbc in it, with the tools of a developer
 
@@ -75,14 +75,18 @@ demo: $(INSTALLED) ## compile MobileNetV1 for arm64 and for this machine, and sh
 	  echo "To see the arm64 executable run here as well: apt-get install qemu-user-static"; \
 	fi
 
-# Executables for other machines are run under qemu; C comes from ziglang, so no compiler is needed.
-# The tests that count instructions take the qemu that is linked dynamically, for it loads plugins.
+# Executables for other machines are run under qemu; C comes from ziglang, so a compiler is needed for
+# ThreadSanitizer alone. The tests that count instructions take the qemu that is linked dynamically,
+# for it loads plugins.
 test-tools:
 	@if ! command -v qemu-aarch64-static >/dev/null; then \
 	  $(call apt_install,qemu-user-static,the tests run arm64 executables under qemu-aarch64-static); \
 	fi
 	@if ! command -v qemu-aarch64 >/dev/null; then \
 	  $(call apt_install,qemu-user,the tests count arm64 instructions with a plugin of qemu-aarch64); \
+	fi
+	@if ! { command -v gcc || command -v clang || command -v cc; } >/dev/null; then \
+	  $(call apt_install,gcc libc6-dev,the tests run the thread pool under ThreadSanitizer); \
 	fi
 
 test: $(INSTALLED) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)
@@ -110,6 +114,15 @@ bench: $(INSTALLED) ## time the examples in turns with other engines, which are 
 
 bench-tvm: $(INSTALLED) ## time our kernels under TVM in turns with the LLVM backend and with TVM's own
 	$(BIN)/python -m tests.speed.tvm_cpu
+
+bench-fuse: $(INSTALLED) ## time the examples with --fuse=always, never and auto in turns (ROUNDS=100)
+	$(BIN)/python -m tests.speed.fusion --rounds $(ROUNDS)
+
+bench-shuffles: $(INSTALLED) test-tools ## what shuffles cost, in time here and in arm64 instructions (ROUNDS=100)
+	$(BIN)/python -m tests.speed.shuffles --rounds $(ROUNDS)
+
+footprint: $(INSTALLED) ## what executables weigh, on disk and in memory, and how soon they answer
+	$(BIN)/python -m tests.speed.footprint
 
 mca: $(INSTALLED) ## predict the cycles of arm64 inner loops by LLVM's models of the CPUs
 	@if ! compgen -c llvm-mca- | grep -qE '(1[6-9]|[2-9][0-9])$$'; then \

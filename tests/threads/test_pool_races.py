@@ -1,0 +1,87 @@
+"""The thread pool under ThreadSanitizer, in both its ways to sleep; and so that silence means
+something, pools whose memory order is broken, which it must report."""
+
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from mbc.runtime.pool import POOL_C
+
+PLAYER = Path(__file__).with_name("pool_race.c")
+FLAGS = ("-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-fsanitize=thread")
+CONDVAR = "-U__linux__"  # condition variables, as on systems without futex
+
+BROKEN = {
+    "work is published": (
+        "atomic_fetch_add(&t->turn, 1)",
+        "atomic_fetch_add_explicit(&t->turn, 1, memory_order_relaxed)",
+    ),
+    "work is seen": (
+        "uint32_t now = atomic_load(word)",
+        "uint32_t now = atomic_load_explicit(word, memory_order_relaxed)",
+    ),
+    "results are published": (
+        "atomic_fetch_sub(&t->busy, 1)",
+        "atomic_fetch_sub_explicit(&t->busy, 1, memory_order_relaxed)",
+    ),
+    "results are seen": (
+        "(left = atomic_load(&t->busy)) != 0;",
+        "(left = atomic_load_explicit(&t->busy, memory_order_relaxed)) != 0;",
+    ),
+}
+
+
+@cache
+def compiler() -> str | None:
+    """A compiler that links programs with ThreadSanitizer. zig can, but builds it for minutes."""
+    for name in ("gcc", "clang", "cc"):
+        command = (name, *FLAGS, "-x", "c", "-", "-o", "/dev/null")
+        if (
+            shutil.which(name)
+            and not subprocess.run(
+                command, input=b"int main(void) { return 0; }", capture_output=True
+            ).returncode
+        ):
+            return name
+    return None
+
+
+needs_compiler = pytest.mark.skipif(
+    compiler() is None, reason="no compiler here has ThreadSanitizer; make test-tools installs one"
+)
+
+
+def play(folder: Path, pool: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    """A run of the player with a pool of this source."""
+    shutil.copy(POOL_C.with_name("pool.h"), folder)
+    (folder / "pool.c").write_text(pool)
+    sources = (str(PLAYER), "pool.c", f"-I{folder}")
+    built = subprocess.run(
+        [str(compiler()), *FLAGS, *flags, *sources, "-lpthread", "-o", "player"],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert built.returncode == 0, built.stderr
+    environment = {"TSAN_OPTIONS": "halt_on_error=1"}
+    return subprocess.run(["./player"], cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@needs_compiler
+@pytest.mark.parametrize("flags", [(), (CONDVAR,)], ids=["futex", "condvar"])
+def test_no_race(flags: tuple[str, ...], tmp_path: Path) -> None:
+    ended = play(tmp_path, POOL_C.read_text(), *flags)
+    assert (ended.stdout, ended.stderr, ended.returncode) == ("ok\n", "", 0)
+
+
+@needs_compiler
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_order_is_reported(kind: str, tmp_path: Path) -> None:
+    whole, (right, wrong) = POOL_C.read_text(), BROKEN[kind]
+    assert whole.count(right) == 1, "the pool has changed; so must this test"
+    ended = play(tmp_path, whole.replace(right, wrong))
+    assert "WARNING: ThreadSanitizer: data race" in ended.stderr
+    assert ended.returncode != 0
