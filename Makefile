@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts mca bench bench-tvm bench-fuse bench-shuffles footprint
+.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts mca bench bench-tvm arm64-tvm bench-fuse bench-shuffles footprint
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -85,6 +85,15 @@ test-tools:
 	@if ! command -v qemu-aarch64 >/dev/null; then \
 	  $(call apt_install,qemu-user,the tests count arm64 instructions with a plugin of qemu-aarch64); \
 	fi
+	@if ! compgen -G '/etc/OpenCL/vendors/*.icd' >/dev/null; then \
+	  $(call apt_install,pocl-opencl-icd,the tests run kernels for GPUs on an OpenCL device); \
+	fi
+
+arm64-tvm: $(INSTALLED) test-tools ## install TVM's arm64 runtime for one test that runs it under qemu
+	@if ! command -v mmdebstrap >/dev/null; then \
+	  $(call apt_install,mmdebstrap,TVM on arm64 needs an arm64 Python from Debian); \
+	fi
+	$(BIN)/python -m tests.e2e.arm64_tvm .venv/arm64-tvm
 	@if ! { command -v gcc || command -v clang || command -v cc; } >/dev/null; then \
 	  $(call apt_install,gcc libc6-dev,the tests run the thread pool under ThreadSanitizer); \
 	fi
