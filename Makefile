@@ -88,15 +88,15 @@ test-tools:
 	@if ! compgen -G '/etc/OpenCL/vendors/*.icd' >/dev/null; then \
 	  $(call apt_install,pocl-opencl-icd,the tests run kernels for GPUs on an OpenCL device); \
 	fi
+	@if ! { command -v gcc || command -v clang || command -v cc; } >/dev/null; then \
+	  $(call apt_install,gcc libc6-dev,the tests run the thread pool under ThreadSanitizer); \
+	fi
 
 arm64-tvm: $(INSTALLED) test-tools ## install TVM's arm64 runtime for one test that runs it under qemu
 	@if ! command -v mmdebstrap >/dev/null; then \
 	  $(call apt_install,mmdebstrap,TVM on arm64 needs an arm64 Python from Debian); \
 	fi
 	$(BIN)/python -m tests.e2e.arm64_tvm .venv/arm64-tvm
-	@if ! { command -v gcc || command -v clang || command -v cc; } >/dev/null; then \
-	  $(call apt_install,gcc libc6-dev,the tests run the thread pool under ThreadSanitizer); \
-	fi
 
 test: $(INSTALLED) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)
 	$(BIN)/pytest $(PYTEST_ARGS)
