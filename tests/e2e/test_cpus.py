@@ -5,11 +5,14 @@ import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from mbc.backends.llvm.link import MAIN_SOURCES, LinkTarget, Zig, link_executable
+from mbc.engines.catalogue import ENGINES
+from mbc.engines.task import Task
 from mbc.runtime import cpus
 from mbc.runtime.abi import IoSpec, NetSpec, c_header, main_config
 from tests.e2e.support import done, mbc
@@ -176,3 +179,43 @@ def test_mistakes(tiny: Path, options: tuple[str, ...], status: int, message: st
     outcome = mbc("run", tiny, "--input", "x.npy", *options)
     assert (outcome.status, outcome.out) == (status, "")
     assert message in outcome.err
+
+
+class Watcher:
+    """An engine that tells where threads that it started would run, and where it is called."""
+
+    distribution: ClassVar[str] = "numpy"
+    opened: ClassVar[list[set[int]]] = []
+    called: ClassVar[list[set[int]]] = []
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+        self.opened.append(os.sched_getaffinity(0))
+
+    def run(self) -> None:
+        self.called.append(os.sched_getaffinity(0))
+
+    def outputs(self) -> tuple[np.ndarray, ...]:
+        return (np.zeros((1, 10), np.float32),)
+
+
+@pytest.mark.parametrize("chosen", [CPUS[-1:], CPUS], ids=["one", "all"])
+def test_other_engines_have_all_the_cpus(
+    tiny: Path, chosen: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They start threads while they are opened; those inherit where the thread that opens them may
+    run, which is pinned to the first CPU at all other times."""
+    engines = {**ENGINES, "watcher": Watcher}
+    for module in ("engines.catalogue", "cli.commands.bench", "driver.rivals"):
+        monkeypatch.setattr(f"mbc.{module}.ENGINES", engines)
+    monkeypatch.setattr("mbc.driver.bench.check_answers", lambda *_: None)
+    Watcher.opened.clear()
+    Watcher.called.clear()
+    listed = ",".join(map(str, chosen))
+    try:
+        out = done("bench", tiny, "--rounds", "1", "--vs", "watcher", "--cpus", listed).out
+    finally:
+        os.sched_setaffinity(0, CPUS)
+    assert f"{len(chosen)} thread" in out
+    assert Watcher.opened == [set(chosen)]
+    assert Watcher.called[-1] == {chosen[0]}
