@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mbc.diag import error
-from mbc.driver.backends import backend_from
+from mbc.driver.backends import backend_from, header_of, target_of
 from mbc.driver.inspect import Inspection
 from mbc.driver.pipeline import named_passes, run_passes
-from mbc.driver.platforms import resolve, to_header
+from mbc.driver.request import Request
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import content_hash, load_module, write_dump
 from mbc.ir.text.printer import print_graph
@@ -36,8 +36,10 @@ def optimise(
     verify(graph)
     name, mcpu, mattr = target
     if name or mcpu or mattr:
-        chosen = resolve(name or graph.meta.get("target"), mcpu, mattr)
-        graph.meta = _without_target(graph.meta) | to_header(chosen, mattr)
+        name = name or graph.meta.get("target")
+        chosen = target_of(Request(file, target=name, mcpu=mcpu, mattr=mattr))
+        header = header_of(chosen, mattr, tvm=chosen.gpu is not None)
+        graph.meta = _without_target(graph.meta) | header
     pipeline = single_stage(named_passes(passes))
     run_passes(graph, pipeline, backend_from(graph.meta), inspection, write)
     return graph

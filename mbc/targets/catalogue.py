@@ -19,6 +19,7 @@ from mbc.targets.cpus import (
     X86_64_V2,
     Architecture,
 )
+from mbc.targets.gpu import GPU_TARGETS
 from mbc.targets.target import Target
 
 
@@ -145,12 +146,13 @@ def resolve_target(
         return _native(host, mcpu, mattr)
     entry = find_entry(name)
     if entry is None:
+        gpus = [gpu.api for gpu in GPU_TARGETS]
         raise error(
             "E0501",
             f"unknown target '{name}'",
             helps=[
-                *nearest(name, target_names()),
-                f"targets are {', '.join((NATIVE, *(e.name for e in ENTRIES)))}",
+                *nearest(name, (*target_names(), *gpus)),
+                f"targets are {', '.join((NATIVE, *(e.name for e in ENTRIES), *gpus))}",
             ],
         )
     target = _target(entry.name, entry.architecture, mcpu or entry.cpu, mattr, entry.description)

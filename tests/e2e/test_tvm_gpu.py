@@ -171,6 +171,26 @@ def test_tvm_is_given_machine_code_for_source(tmp_path: Path, suffixes: tuple[st
             ffi().register_global_func(name, before, override=True)
 
 
+# ---- other commands --------------------------------------------------------------------------
+
+
+def test_targets_lists_gpus() -> None:
+    listed = done("targets").out
+    for gpu in GPU_TARGETS:
+        assert gpu.description in listed
+    assert "jetson-orin" in done("targets", "cuda").out
+    assert "mali, adreno" in done("targets", "opencl").out
+
+
+def test_opt_takes_a_gpu(tiny: Path) -> None:
+    plain = done("compile", tiny, "--stop-after", "fuse").out
+    Path("net.mbc").write_text(plain)
+    text = done("opt", "net.mbc", "--target", "cuda", "-p", "plan-memory").out
+    assert 'gpu="cuda sm_75"' in text
+    assert 'backend="tvm"' in text
+    assert "mattr" not in text
+
+
 # ---- errors ----------------------------------------------------------------------------------
 
 
@@ -215,6 +235,13 @@ def test_what_run_refuses(tiny: Path, options: tuple[str, ...], code: str, words
     outcome = mbc("run", tiny, "--input", "x.npy", *options)
     assert outcome.code == code
     assert words in outcome.err
+
+
+def test_reports_are_about_cpus(tiny: Path) -> None:
+    outcome = mbc("report", tiny, "--target", "cuda")
+    assert outcome.code == "E0106"
+    assert "cuda means a GPU" in outcome.err
+    assert "opencl" in mbc("compile", tiny, "--target", "opencls").err
 
 
 def test_running_on_cuda_takes_a_compiler(tiny: Path, no_nvcc: None) -> None:

@@ -10,6 +10,7 @@ from mbc.cli import console
 from mbc.cli.options import add_pipeline, add_source, add_target, inspection, request
 from mbc.cli.usage import Parser
 from mbc.diag import error
+from mbc.driver.backends import target_of
 from mbc.driver.output import write_bytes
 from mbc.driver.pipeline import Compiled, compile_graph
 from mbc.driver.report import make_memory_report, make_report
@@ -43,8 +44,11 @@ def run(args: argparse.Namespace) -> int:
     """Compile as far as asked, and print."""
     if args.plot is not None and not args.memory:
         raise error("E0106", "--plot draws the arena, so it goes with --memory")
+    wish = request(args)
+    if target_of(wish).gpu is not None:
+        raise error("E0106", f"mbc report is about CPUs, and {args.target} means a GPU")
     observer = console.NoProgress()
-    compiled = compile_graph(request(args), inspection(args), observer, observer.note)
+    compiled = compile_graph(wish, inspection(args), observer, observer.note)
     if args.memory:
         return _run_memory(args, compiled)
     report = make_report(compiled, observer)

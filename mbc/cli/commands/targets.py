@@ -13,6 +13,7 @@ from mbc.targets.boards import CPU_MODELS, Board
 from mbc.targets.catalogue import ENTRIES, NATIVE, find_entry
 from mbc.targets.emulators import PROGRAMS, emulated_cpu
 from mbc.targets.features import features_of
+from mbc.targets.gpu import BOARD_GPUS, GPU_TARGETS, GpuTarget, find_gpu
 from mbc.targets.target import Target
 
 HELP = "list the targets, or what is known of one"
@@ -26,14 +27,27 @@ def configure(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """A row each; a machine that cannot be a target is no error here."""
+    if (gpu := find_gpu(args.target)) is not None:
+        console.table(("of the target", gpu.api), [*_gpu_details(gpu)])
+        return 0
     if args.target is not None:
         console.table(("of the target", args.target), [*_details(resolve(args.target), args.cc)])
         return 0
     headers = ("target", "description", "aliases", "triple", "cpu", "isa", "libc")
     rows = [_row(NATIVE, "this machine", (), args.cc)]
     rows += [_row(entry.name, entry.description, entry.aliases, args.cc) for entry in ENTRIES]
+    rows += [
+        (gpu.api, gpu.description, "", "", ", ".join(gpu.arches), "", "") for gpu in GPU_TARGETS
+    ]
     console.table(headers, rows)
     return 0
+
+
+def _gpu_details(gpu: GpuTarget) -> Iterator[tuple[str, str]]:
+    yield "description", gpu.description
+    yield "--arch", ", ".join(gpu.arches)
+    yield "default", gpu.default or "any"
+    yield "boards", ", ".join(name for name, found in BOARD_GPUS.items() if found.api == gpu.api)
 
 
 def _row(name: str, description: str, aliases: tuple[str, ...], cc: str | None) -> tuple[str, ...]:
