@@ -80,6 +80,14 @@ def test_modules_are_for_their_target_and_name_no_library(
     assert "__tvm_ffi__library_bin" in symbols
 
 
+@pytest.mark.parametrize("target", ["arm64", "opencl"])
+def test_the_same_network_gives_the_same_bytes(tiny: Path, target: str) -> None:
+    folders = [Path(name) for name in ("a", "b")]
+    for folder in folders:
+        done("compile", tiny, "--backend", "tvm", "--target", target, "-o", folder)
+    assert files_of(folders[0]) == files_of(folders[1])
+
+
 def test_without_a_folder_it_is_named_after_both(tiny: Path) -> None:
     done("compile", tiny, "--backend", "tvm")
     assert Path("build/tiny-tvm-native/tiny.so").exists()
