@@ -79,7 +79,8 @@ class OpenClNet:
     def _kernel(self, program: Any, number: int) -> Any:
         launch = self.plan.launches[number]
         kernel = self._cl.Kernel(program, launch.kernel)
-        kernel.set_args(*(self._buffers[i] for i in launch.buffers))
+        for number, i in enumerate(launch.buffers):  # at once, pyopencl would generate Python
+            kernel.set_arg(number, self._buffers[i])
         return kernel
 
 

@@ -87,7 +87,9 @@ class Device:
                 arguments = [self._memory(kernel.arguments[n]) for n in entry.parameters]
                 size = tuple(g * b for g, b in zip(entry.grid, entry.block, strict=True))
                 call = cl.Kernel(program, entry.kernel)
-                call(self.queue, size, entry.block, *arguments)
+                for number, memory in enumerate(arguments):
+                    call.set_arg(number, memory)
+                cl.enqueue_nd_range_kernel(self.queue, call, size, entry.block)
         known = {value: held.get(value.type.shape) for value, held in self.values.items()}
         outputs = zip(graph.output_names, graph.outputs, strict=True)
         return {name: gather(view, known) for name, view in outputs}

@@ -16,7 +16,6 @@ from mbc.passes.pipelines import O2
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext
 from mbc.targets.gpu import Gpu
-from tests.backends.kernel_check import relative_error
 
 TOLERANCE = 1e-4
 
@@ -30,10 +29,12 @@ class Planned:
     expected: dict[str, np.ndarray]
 
     def check(self, actual: dict[str, np.ndarray]) -> None:
-        """Outputs within 1e-4 of the oracle's."""
+        """Outputs within 1e-4 of the oracle's largest, however small that is."""
         assert list(actual) == list(self.expected)
         for name, want in self.expected.items():
-            assert relative_error(actual[name], want) <= TOLERANCE, name
+            assert actual[name].shape == want.shape
+            error = np.abs(actual[name] - want).max() / np.abs(want).max()
+            assert error <= TOLERANCE, f"{name}: {error:.1e}"
 
 
 def fused(graph: Graph, gpu: Gpu) -> Graph:

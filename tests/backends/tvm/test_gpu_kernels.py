@@ -49,7 +49,9 @@ def test_a_store_beside_a_tensor_is_noticed(place: int) -> None:
     tensor = Guarded(queue, 24).put(np.zeros(6, np.float32))
     source = f"__kernel void k(__global float* x) {{ x[{place}] = 1.0f; }}"
     program = cl.Program(queue.context, source).build(cache_dir=False)
-    cl.Kernel(program, "k")(queue, (1,), None, tensor.memory)
+    kernel = cl.Kernel(program, "k")
+    kernel.set_arg(0, tensor.memory)
+    cl.enqueue_nd_range_kernel(queue, kernel, (1,), None)
     with pytest.raises(AssertionError, match="before" if place < 0 else "behind"):
         tensor.get((6,))
 
@@ -59,6 +61,9 @@ def test_a_load_beside_a_tensor_spoils_the_result() -> None:
     x, y = (Guarded(queue, 24).put(np.zeros(6, np.float32)) for _ in range(2))
     source = "__kernel void k(__global float* x, __global float* y) { y[0] = x[6] + x[-1]; }"
     program = cl.Program(queue.context, source).build(cache_dir=False)
-    cl.Kernel(program, "k")(queue, (1,), None, x.memory, y.memory)
+    kernel = cl.Kernel(program, "k")
+    kernel.set_arg(0, x.memory)
+    kernel.set_arg(1, y.memory)
+    cl.enqueue_nd_range_kernel(queue, kernel, (1,), None)
     with pytest.raises(AssertionError):
         close(y.get((6,)), np.zeros(6, np.float32))
