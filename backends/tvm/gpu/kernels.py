@@ -25,7 +25,7 @@ from mbc.backends.tvm.gpu.reductions import Mean, Softmax, mean_kernel, softmax_
 from mbc.backends.tvm.gpu.schedule import flat_threads, row_threads, strip_for, team_for
 from mbc.backends.tvm.gpu.sources import Window
 from mbc.backends.tvm.gpu.tir import Code, Expr
-from mbc.backends.tvm.gpu.windows import Sliding, sliding_kernel
+from mbc.backends.tvm.gpu.windows import Rule, Sliding, sliding_kernel
 from mbc.backends.tvm.launch import NodeKernel
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
@@ -66,49 +66,28 @@ def _conv2d(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 def _depthwise(node: Node, gpu: Gpu) -> NodeKernel:
     (op, kernel), bias = convolution(node), vector(node, 2)
     draft = Draft(f"depthwise {kernel[0]}x{kernel[1]}")
+    weight = draft.weights(weight_of(node).array)
+    number = None if bias is None else draft.weights(bias)
     window = Window.of(op, node.view(0).type, kernel, node.result.type)
-    return _sliding(
-        draft,
-        node,
-        window,
-        gpu,
-        weight=draft.weights(weight_of(node).array),
-        bias=None if bias is None else draft.weights(bias),
-        act=op.act,
-    )
+    return _sliding(draft, node, window, Rule(weight, number, act=op.act), gpu)
 
 
 def _pool(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     op, x, out = node.op, node.view(0).type.shape, node.result.type.shape
     assert isinstance(op, pool.MaxPool | pool.AvgPool)
     window = Window(x[1], x[2], (out[1], out[2]), op.kernel, op.stride, op.pad)
+    rule = Rule(largest=True)
+    if isinstance(op, pool.AvgPool):
+        rule = Rule(mean=True, count_pad=op.count_pad, act=op.act)
     draft = Draft(f"{op.mnemonic} {op.kernel[0]}x{op.kernel[1]}")
-    if isinstance(op, pool.MaxPool):
-        return (_sliding(draft, node, window, gpu, largest=True),)
-    return (_sliding(draft, node, window, gpu, mean=True, count_pad=op.count_pad, act=op.act),)
+    return (_sliding(draft, node, window, rule, gpu),)
 
 
-def _sliding(
-    draft: Draft,
-    node: Node,
-    window: Window,
-    gpu: Gpu,
-    *,
-    weight: int | None = None,
-    bias: int | None = None,
-    largest: bool = False,
-    mean: bool = False,
-    count_pad: bool = False,
-    act: Act = Act.NONE,
-) -> NodeKernel:
-    reader = reader_of(draft, node.view(0))
-    images = node.result.type.shape[0]
+def _sliding(draft: Draft, node: Node, window: Window, rule: Rule, gpu: Gpu) -> NodeKernel:
+    reader, images = reader_of(draft, node.view(0)), node.result.type.shape[0]
     strip = strip_for(reader.channels // reader.lanes, window.out, images, gpu)
     out = draft.write(node.result)
-    return sliding_kernel(
-        draft,
-        Sliding(images, reader, window, strip, out, weight, bias, largest, mean, count_pad, act),
-    )
+    return sliding_kernel(draft, Sliding(images, reader, window, strip, out, rule))
 
 
 def _mean(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:

@@ -24,6 +24,7 @@ from mbc.ops.linear import is_depthwise, is_pointwise
 from mbc.targets.gpu import Gpu
 
 RESIDUAL = 3
+MOST_TAPS = 49  # that are unrolled where a product fetches its rows
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,8 @@ def fused_refusal(node: Node) -> str:
     whole = view.is_single and view.value is first.result and output.is_plain
     if not whole or first.result in reads or output.value is not second.result:
         return "the pointwise convolution must read the whole depthwise result, and nothing else"
+    if prod(convolution(first)[1]) > MOST_TAPS:
+        return f"the depthwise filter has more than {MOST_TAPS} taps"
     return "" if len(first.views) == 1 else "the depthwise convolution adds a residual"
 
 

@@ -33,15 +33,15 @@ class Mean:
 def mean_kernel(draft: Draft, layer: Mean) -> NodeKernel:
     """Threads lie along the channels' vectors, and `down` of them share the pixels of each."""
     vectors = layer.reader.channels // layer.reader.lanes
-    grid = (ceildiv(vectors, layer.team.across), layer.images, 1)
+    grid = (layer.images, ceildiv(vectors, layer.team.across), 1)
     block = (layer.team.across, layer.team.down, 1)
     return draft.finish(grid, block, lambda code: _mean(code, layer, vectors))
 
 
 def _mean(code: Code, layer: Mean, vectors: int) -> None:
     team, lanes = layer.team, layer.reader.lanes
-    vector = code.block[0] * team.across + code.thread[0]
-    part, image = code.thread[1], code.block[1]
+    vector = code.block[1] * team.across + code.thread[0]
+    part, image = code.thread[1], code.block[0]
     exists = True if vectors % team.across == 0 else vector < vectors
     total, sums = code.registers(1, lanes), code.shared(team.across * team.down * lanes)
     total.store(0, zero(lanes))

@@ -6,7 +6,6 @@ are loaded once. Threads of a block lie along the channels first, so neighbours 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from mbc.backends.tvm.gpu.draft import Draft
@@ -18,27 +17,33 @@ from mbc.backends.tvm.gpu.tir import Code, Expr, both, choose, language, spread,
 from mbc.backends.tvm.launch import NodeKernel
 from mbc.ir.types import Act
 
-Step = Callable[[Expr, Expr, Expr], Expr]
-"""The next state of an output from the state, what lies under a tap, and the tap's weight."""
+UNROLLED = 16  # columns of a filter; wider ones stay a loop, or the code grows out of bounds
 
 
 @dataclass(frozen=True)
-class Sliding:
-    """One such layer: `images` of them, what is read, numbers of the weight [taps, channels], the
-    bias and the result; pools have no weight. `mean`: the sum is divided by the inputs under the
-    window, those in the padding included if `count_pad`."""
+class Rule:
+    """What a window becomes: the weighted sum (numbers of the weight [taps, channels] and of the
+    bias, if any), the `largest` input, or the `mean`, which divides the sum by the inputs under the
+    window, those in the padding included if `count_pad`; then the activation."""
 
-    images: int
-    reader: Reader
-    window: Window
-    strip: Strip
-    out: int
     weight: int | None = None
     bias: int | None = None
     largest: bool = False
     mean: bool = False
     count_pad: bool = False
     act: Act = Act.NONE
+
+
+@dataclass(frozen=True)
+class Sliding:
+    """One such layer over so many images; `out` is the result's number."""
+
+    images: int
+    reader: Reader
+    window: Window
+    strip: Strip
+    out: int
+    rule: Rule
 
     @property
     def vectors(self) -> int:
@@ -61,19 +66,18 @@ class _Body:
     """The code of one thread."""
 
     def __init__(self, code: Code, layer: Sliding) -> None:
-        self.code, self.layer, self.window = code, layer, layer.window
+        self.code, self.layer = code, layer
+        self.rule, self.window = layer.rule, layer.window
         self.lanes, self.strip = layer.reader.lanes, layer.strip
         self.vector = code.block[2] * self.strip.across + code.thread[0]
-        first = (code.block[1] * self.strip.down + code.thread[1]) * self.strip.outputs
-        self.column = first
+        self.column = (code.block[1] * self.strip.down + code.thread[1]) * self.strip.outputs
         self.row = code.block[0] % self.window.out[0]
         self.image = code.block[0] // self.window.out[0]
 
     def run(self) -> None:
         code, strip = self.code, self.strip
-        exists = (
-            True if self.layer.vectors % strip.across == 0 else (self.vector < self.layer.vectors)
-        )
+        whole = self.layer.vectors % strip.across == 0
+        exists = True if whole else self.vector < self.layer.vectors
         with code.when(both(exists, self._has_column(0))):
             self.channel = code.bind(self.vector * self.lanes)
             self.top = code.bind(self.row * self.window.stride[0] - self.window.pad[0])
@@ -94,40 +98,52 @@ class _Body:
         return True if whole else self.column + number < width
 
     def _initial(self) -> Expr:
-        if self.layer.largest:
+        if self.rule.largest:
             return spread(-language().infinity("float32"), self.lanes)
-        if self.layer.bias is None:
+        if self.rule.bias is None:
             return zero(self.lanes)
-        return self.code.parameters[self.layer.bias].load(self.channel, self.lanes)
+        return self.code.parameters[self.rule.bias].load(self.channel, self.lanes)
 
     def _row(self, i: Expr) -> None:
         """What one row of the filter adds."""
         window = self.window
         y = self.code.bind(self.top + i * window.dilation[0])
         with self.code.when(window.row_inside(y)):
-            loaded: dict[int, Expr] = {}
-            for j in range(window.kernel[1]):
+            if window.kernel[1] <= UNROLLED:
+                self._shared_columns(i, y)
+                return
+            with self.code.loop(window.kernel[1]) as j:
                 factor = self._factor(i, j)
                 for number in range(self.strip.outputs):
                     at = number * window.stride[1] + j * window.dilation[1]
-                    if at not in loaded:
-                        loaded[at] = self.code.bind(self._input(y, at))
-                    self.state.store(number, self._next(number, loaded[at], factor))
+                    self._take(number, self._input(y, at), factor)
 
-    def _factor(self, i: Expr, j: int) -> Expr:
-        if self.layer.weight is None:
+    def _shared_columns(self, i: Expr, y: Expr) -> None:
+        """All taps of a row, each column under them loaded once."""
+        window = self.window
+        loaded: dict[int, Expr] = {}
+        for j in range(window.kernel[1]):
+            factor = self._factor(i, j)
+            for number in range(self.strip.outputs):
+                at = number * window.stride[1] + j * window.dilation[1]
+                if at not in loaded:
+                    loaded[at] = self.code.bind(self._input(y, at))
+                self._take(number, loaded[at], factor)
+
+    def _factor(self, i: Expr, j: Expr) -> Expr:
+        if self.rule.weight is None:
             return None
         tap = i * self.window.kernel[1] + j
         place = tap * self.layer.reader.channels + self.channel
-        return self.code.bind(self.code.parameters[self.layer.weight].load(place, self.lanes))
+        return self.code.bind(self.code.parameters[self.rule.weight].load(place, self.lanes))
 
-    def _input(self, y: Expr, at: int) -> Expr:
+    def _input(self, y: Expr, at: Expr) -> Expr:
         """The input `at` columns right of the strip's left edge; what counts for nothing where
         there is none."""
         window, x = self.window, self.left + at
         made = self.strip.outputs * self.strip.down
         beyond = ceildiv(window.out[1], made) * made - window.out[1]
-        nothing = -language().infinity("float32") if self.layer.largest else 0.0
+        nothing = -language().infinity("float32") if self.rule.largest else 0.0
         return choose(
             window.column_inside(x, beyond),
             lambda: self.layer.reader.load(
@@ -136,25 +152,28 @@ class _Body:
             spread(nothing, self.lanes),
         )
 
-    def _next(self, number: int, value: Expr, factor: Expr) -> Expr:
+    def _take(self, number: int, value: Expr, factor: Expr) -> None:
+        """What lies under a tap, into the state of an output."""
         state = self.state.load(number)
-        if self.layer.largest:
-            return language().max(state, value)
-        return state + (value if factor is None else value * factor)
+        if self.rule.largest:
+            new = language().max(state, value)
+        else:
+            new = state + (value if factor is None else value * factor)
+        self.state.store(number, new)
 
     def _store(self, number: int) -> None:
         value, width = self.state.load(number), self.window.out[1]
-        if self.layer.mean:
+        if self.rule.mean:
             value = value / spread(self._count(number), self.lanes)
         pixel = (self.image * self.window.out[0] + self.row) * width + self.column + number
         place = pixel * self.layer.reader.channels + self.channel
-        value = activated(value, self.layer.act, self.lanes)
+        value = activated(value, self.rule.act, self.lanes)
         self.code.parameters[self.layer.out].store(place, value, self.lanes)
 
     def _count(self, number: int) -> Expr:
         """By how many inputs a mean is divided."""
         window = self.window
-        if self.layer.count_pad or not any(window.pad):
+        if self.rule.count_pad or not any(window.pad):
             return float(window.kernel[0] * window.kernel[1])
         rows = _overlap(self.top, window.kernel[0], window.height)
         left = self.left + number * window.stride[1]

@@ -14,9 +14,11 @@ pytest.importorskip("pyopencl", reason="the extra opencl is not installed")
 
 import pyopencl as cl
 
+from mbc.ir.graph import Graph
+from mbc.ops import AvgPool, Conv2d, MaxPool
 from mbc.targets.gpu import Gpu
 from tests.backends.kernel_cases import Case, arithmetic_cases, exact_cases
-from tests.backends.kernel_check import close, equal
+from tests.backends.kernel_check import Net, close, equal
 from tests.backends.tvm.gpu_check import SCHEDULES, Device, Guarded, compare
 
 ARITHMETIC = [
@@ -67,3 +69,24 @@ def test_a_load_beside_a_tensor_spoils_the_result() -> None:
     cl.enqueue_nd_range_kernel(queue, kernel, (1,), None)
     with pytest.raises(AssertionError):
         close(y.get((6,)), np.zeros(6, np.float32))
+
+
+def wide(op: MaxPool | AvgPool | Conv2d) -> Graph:
+    """A layer whose window is wider than what is unrolled."""
+    net = Net()
+    x = net.input(1, 3, 40, 8)
+    weight = [net.constant(2, 20, 1, 8)] if isinstance(op, Conv2d) else []
+    return net.outputs(net.graph.add(op, [x, *weight]).result)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        MaxPool((2, 20), (1, 3), (1, 0, 5, 7)),
+        AvgPool((2, 20), (1, 3), (1, 0, 5, 7)),
+        Conv2d((1, 2), (0, 1, 9, 9), (1, 2), groups=8),
+    ],
+    ids=lambda op: op.mnemonic,
+)
+def test_wide_windows(op: MaxPool | AvgPool | Conv2d) -> None:
+    compare(wide(op), SCHEDULES[0], close)
