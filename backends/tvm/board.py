@@ -69,6 +69,8 @@ def read(specs: list[dict[str, Any]], paths: list[str]) -> list[np.ndarray]:
 def load(library: Path, kind: str, threads: int | None) -> tuple[Any, Any]:
     """The device and the network's function on it."""
     os.environ.setdefault("TVM_USE_RUNTIME_LIB", "1")  # boards need no compiler
+    # idle threads wait for so long before the program can end; TVM's 300,000 may be minutes
+    os.environ.setdefault("TVM_THREAD_POOL_SPIN_COUNT", "10000")
     if threads is not None:
         os.environ["TVM_NUM_THREADS"] = str(threads)
     import tvm.runtime

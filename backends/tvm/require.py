@@ -7,6 +7,7 @@ checked before anything is loaded, for a crash leaves no message.
 
 from __future__ import annotations
 
+import os
 import re
 from functools import cache
 from importlib import metadata
@@ -18,6 +19,12 @@ from mbc.extras import optional_module
 EXTRA = "tvm"
 TVM = "0.27.0.post1"
 FFI = "0.1.14"  # any of its post-releases
+
+# By default TVM pins the thread that first runs something to one CPU, which all that it does later
+# and all its children inherit. And at exit idle threads must first have given way 300,000 times,
+# which takes minutes where other processes compute.
+THREADS = {"TVM_BIND_THREADS": "0", "TVM_THREAD_POOL_SPIN_COUNT": "10000"}
+
 PAIR = f"apache-tvm=={TVM}", f"apache-tvm-ffi>={FFI}.post0,<0.1.15"
 
 
@@ -26,6 +33,8 @@ def tvm() -> Any:
     """The module tvm with its subpackages relax, s_tir and tirx; E0610 without the extra, E0613
     for versions that do not go together."""
     check_pair(_version("apache-tvm"), _version("apache-tvm-ffi"))
+    for name, value in THREADS.items():
+        os.environ.setdefault(name, value)
     module = optional_module("tvm", EXTRA)
     for name in ("tvm.relax", "tvm.s_tir", "tvm.tirx"):
         optional_module(name, EXTRA)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -25,7 +28,7 @@ from mbc.ops.linear import Dense
 from mbc.runtime.reference import seeded_inputs
 from tests.backends.kernel_check import Net, equal
 from tests.backends.tvm_cpu import HOST, fuse, load
-from tests.e2e.support import relative_error
+from tests.e2e.support import ROOT, relative_error
 from tests.exact import exact_inputs
 from tests.example_networks import EXAMPLE_NETWORKS, Example
 from tests.random_networks import networks
@@ -105,6 +108,35 @@ def test_kernels_of_ours_run_all_of_a_fused_network() -> None:
 
 def test_every_op_has_a_form_that_tvm_legalises() -> None:
     assert set(OPS) - set(EMITTERS) == {Fused}
+
+
+PINNED = """
+import os
+from tests.backends.test_tvm_cpu import free_to_run
+before = os.sched_getaffinity(0)
+free_to_run()
+print(os.sched_getaffinity(0) == before)
+"""
+
+
+def free_to_run() -> None:
+    """Run something on two of TVM's threads."""
+    net = Net()
+    x = net.input(1, 16, 16, 8)
+    graph = net.outputs(net.graph.add(Conv2d(), [x, net.constant(1, 1, 8, 8), None]).result)
+    with TemporaryDirectory() as folder:
+        loaded = load(cpu_module(graph, HOST), graph, Path(folder))
+        loaded(seeded_inputs(loaded.inputs, 0))
+
+
+@pytest.mark.skipif(os.cpu_count() == 1, reason="on one CPU nothing can be pinned")
+def test_the_process_stays_on_all_its_cpus() -> None:
+    """TVM would pin the thread that runs the network, and with it all that this thread starts."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TVM_NUM_THREADS": "2"}
+    environment.pop("TVM_BIND_THREADS", None)
+    command = [sys.executable, "-c", PINNED]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
 
 
 # ---- what TVM runs for us --------------------------------------------------------------------
