@@ -52,6 +52,21 @@ def test_a_network_by_pyopencl_and_by_the_c_host(tmp_path: Path) -> None:
     net.check(device(net.inputs))
     net.check(device(net.inputs))  # again, on memory that holds the first run's values
     net.check(host_run(net.plan, net.inputs, tmp_path))
+    refuses(tmp_path, net.plan.spec.name)
+
+
+def refuses(folder: Path, name: str) -> None:
+    """The C host's program says what is wrong with its words and files."""
+    good = ["weights", "input.in", "output.out"]
+    for words, status, said in (
+        ([], 2, "usage"),
+        (["absent", *good[1:]], 1, "absent: cannot read"),
+        (["weights", "weights.short", good[2]], 1, "weights.short: cannot read"),
+        ([*good[:2], "no/folder"], 1, "no/folder: cannot write"),
+    ):
+        (folder / "weights.short").write_bytes(b"1234")
+        run = subprocess.run([f"./{name}", *words], cwd=folder, capture_output=True, text=True)
+        assert (run.returncode, said in run.stderr) == (status, True), run.stderr
 
 
 @pytest.mark.slow
