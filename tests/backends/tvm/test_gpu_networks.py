@@ -21,7 +21,7 @@ from tests.example_networks import EXAMPLE_NETWORKS, Example
 
 ARCHES = ("", "mali", "adreno")
 CASES = [(example, ARCHES[i % 3]) for i, example in enumerate(EXAMPLE_NETWORKS)]
-SMALL = Example("shufflenet_v2", (("scale", "0.5"),))  # splits, concatenations and shuffles
+SMALL = Example("digits/shufflenet_v1")  # groups, shuffles, concatenations, residuals
 
 
 def host_run(
@@ -47,7 +47,7 @@ def host_run(
 
 
 def test_a_network_by_pyopencl_and_by_the_c_host(tmp_path: Path) -> None:
-    net = planned(SMALL.graph(resolution="32"), Gpu("opencl"))
+    net = planned(SMALL.graph(), Gpu("opencl"))
     device = OpenClNet(net.plan)
     net.check(device(net.inputs))
     net.check(device(net.inputs))  # again, on memory that holds the first run's values
