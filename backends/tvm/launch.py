@@ -7,7 +7,8 @@ region of those two. It runs the launches in order.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -113,3 +114,24 @@ class LaunchPlan:
             "launches": [asdict(launch) for launch in self.launches],
         }
         return json.dumps(listed, indent=1) + "\n"
+
+
+def read_plan(spec: NetSpec, listed: Mapping[str, Any], source: str, weights: bytes) -> LaunchPlan:
+    """The plan that `to_json` wrote; KeyError, TypeError or ValueError for anything else."""
+    gpu = Gpu(listed["api"], listed["arch"])
+    buffers = tuple(DeviceBuffer(**buffer) for buffer in listed["buffers"])
+    launches = tuple(_launch(launch) for launch in listed["launches"])
+    if any(number not in range(len(buffers)) for each in launches for number in each.buffers):
+        raise ValueError("a launch names a buffer that is not there")
+    spec = replace(spec, arena_bytes=int(listed["arena_bytes"]))
+    return LaunchPlan(spec, gpu, source, weights[: listed["weights_bytes"]], buffers, launches)
+
+
+def _launch(listed: Mapping[str, Any]) -> Launch:
+    grid, block = (_extent(listed[name]) for name in ("grid", "block"))
+    return Launch(listed["kernel"], tuple(listed["buffers"]), grid, block, listed["op"])
+
+
+def _extent(listed: list[int]) -> Extent:
+    x, y, z = map(int, listed)
+    return x, y, z

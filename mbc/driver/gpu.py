@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from mbc.backends.llvm.link import Toolchain
 from mbc.backends.tvm import board
@@ -14,7 +17,7 @@ from mbc.backends.tvm.gpu.cuda import CudaNet
 from mbc.backends.tvm.gpu.host_c import opencl_host
 from mbc.backends.tvm.gpu.opencl import OpenClNet
 from mbc.backends.tvm.gpu_module import compile_gpu_module, gpu_module
-from mbc.backends.tvm.launch import LaunchPlan
+from mbc.backends.tvm.launch import LaunchPlan, read_plan
 from mbc.backends.tvm.nvcc import compile_cuda, find_nvcc, knows, need_nvcc
 from mbc.backends.tvm.planner import plan_launches
 from mbc.diag import error
@@ -25,9 +28,11 @@ from mbc.driver.platforms import link_target
 from mbc.driver.request import Observer
 from mbc.driver.tvm import RUN
 from mbc.runtime.abi import weights_file
+from mbc.runtime.bundle import Bundle
 from mbc.runtime.manifest import FILE_NAME, digests
 from mbc.targets.gpu import Gpu
 
+LAUNCHES = "launch.json"
 SUFFIXES = {"cuda": "cu", "opencl": "cl"}
 
 
@@ -64,6 +69,29 @@ def build_gpu(
         manifest = replace(manifest, check=check, files=digests(folder))
         (folder / FILE_NAME).write_text(manifest.to_json())
     return Built(output, manifest)
+
+
+def run_bundle(bundle: Bundle, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the kernels of an output folder compute on a GPU of this machine; E0713 if launch.json
+    is none of ours, E0724 without machine code, and what launchers raise."""
+    plan = _read(bundle)
+    if plan.gpu.api == "opencl":
+        return OpenClNet(plan)(inputs)
+    image = bundle.path(f"{bundle.spec.name}.cubin")
+    if image is None:
+        message = f"{bundle.folder} has no machine code for a GPU"
+        raise error("E0724", message, helps=["compile it where an nvcc is found"])
+    return CudaNet(plan, image.read_bytes())(inputs)
+
+
+def _read(bundle: Bundle) -> LaunchPlan:
+    net, folder = bundle.spec.name, bundle.folder
+    try:
+        listed = json.loads((folder / LAUNCHES).read_bytes())
+        source = (folder / f"{net}.{SUFFIXES[listed['api']]}").read_text()
+        return read_plan(bundle.spec, listed, source, (folder / f"{net}.weights").read_bytes())
+    except (OSError, ValueError, TypeError, KeyError):
+        raise error("E0713", f"{folder / LAUNCHES} is no launch plan of ours") from None
 
 
 def source_text(compiled: Compiled, observer: Observer) -> str:
@@ -105,7 +133,7 @@ class _Press:
 
     def _texts(self) -> Iterator[tuple[str, str]]:
         yield f"{self.net}.{SUFFIXES[self.plan.gpu.api]}", self.plan.source
-        yield "launch.json", self.plan.to_json()
+        yield LAUNCHES, self.plan.to_json()
         if self.plan.gpu.api == "opencl":
             yield from opencl_host(self.plan).items()
 

@@ -19,6 +19,7 @@ from mbc.backends.llvm.shared import shared_name
 from mbc.backends.tvm.require import tvm
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.driver.emulation import Runner, choose_runner, run
+from mbc.driver.gpu import LAUNCHES, run_bundle
 from mbc.driver.platforms import link_target, program_target
 from mbc.driver.request import Observer
 from mbc.driver.tvm import RUN
@@ -134,13 +135,14 @@ class _Bench:
     cpu: str | None
 
     def verdicts(self) -> Iterator[Verdict]:
-        """In the order executable, static library, shared library, module of TVM."""
+        """In the order executable, static library, shared library, module of TVM, kernels."""
         net = self.bundle.spec.name
         ways: dict[str, Callable[[Path], Verdict]] = {
             net: self._executable,
             f"lib{net}.a": self._library,
             shared_name(net, link_target(self.target)): self._shared,
             f"{net}.so": self._module,
+            LAUNCHES: self._kernels,
         }
         present = {name: path for name in ways if (path := self.bundle.path(name))}
         if present and self.bundle.seed is None:
@@ -183,10 +185,20 @@ class _Bench:
     def _module(self, path: Path) -> Verdict:
         """By the program beside it, with TVM's runtime, on this machine."""
         program = self.bundle.path(RUN)
-        if program is None or not self._runner().native:
+        if program is None or self.bundle.gpu or not self._runner().native:
             return Verdict(path.name, "", {})
         tvm()
         return self._run(path.name, [sys.executable, "-P", program.absolute()])
+
+    def _kernels(self, path: Path) -> Verdict:
+        """By launchers of ours, on a GPU of this machine."""
+        self.observer.step(f"running the kernels for {self.bundle.gpu}")
+        seed = self.bundle.seed or 0
+        inputs = reference.seeded_inputs(self.bundle.spec.inputs, seed)
+        found = run_bundle(self.bundle, inputs)
+        wanted = self._reference()
+        errors = {name: reference.relative_error(found[name], wanted[name]) for name in wanted}
+        return Verdict(path.name, f"a GPU ({self.bundle.gpu})", errors)
 
     def _runner(self) -> Runner:
         return choose_runner(self.target, emulate=self.emulate, cpu=self.cpu)

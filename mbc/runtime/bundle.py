@@ -24,6 +24,7 @@ class Bundle:
     triple: str
     cpu: str
     features: tuple[str, ...]
+    gpu: str
     files: Mapping[str, str]
     seed: int | None
     tolerance: float
@@ -60,6 +61,7 @@ def _bundle(folder: Path, manifest: dict[str, Any]) -> Bundle:
         triple=str(manifest["triple"]),
         cpu=str(manifest["cpu"]),
         features=tuple(map(str, manifest["features"])),
+        gpu=str(manifest.get("gpu", "")),
         files={_plain(name): str(digest) for name, digest in manifest["files"].items()},
         seed=seed,
         tolerance=tolerance,

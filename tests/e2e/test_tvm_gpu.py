@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -169,6 +170,43 @@ def test_tvm_is_given_machine_code_for_source(tmp_path: Path, suffixes: tuple[st
     finally:
         if before is not None:
             ffi().register_global_func(name, before, override=True)
+
+
+def test_verify_runs_the_kernels(tiny: Path) -> None:
+    folder = build(tiny, "--target", "opencl", "--arch", "adreno")
+    rows = done("verify", folder).out.splitlines()
+    assert [row.split()[0] for row in rows[1:3]] == ["tiny.so", "launch.json"]
+    assert float(rows[2].split()[-1]) <= 1e-5
+    weights, manifest = folder / "tiny.weights", folder / "manifest.json"
+    damaged = np.fromfile(weights, np.float32)
+    damaged[: damaged.size // 2] *= 1.01
+    damaged.tofile(weights)
+    _rewrite(manifest, "tiny.weights")
+    assert mbc("verify", folder).code == "E0721"
+
+
+def test_verify_refuses_other_launch_plans(tiny: Path) -> None:
+    folder = build(tiny, "--target", "opencl")
+    path = folder / "launch.json"
+    plan = json.loads(path.read_text())
+    plan["launches"][0]["buffers"][0] = len(plan["buffers"])
+    path.write_text(json.dumps(plan))
+    _rewrite(folder / "manifest.json", "launch.json")
+    assert mbc("verify", folder).code == "E0713"
+
+
+def test_verify_needs_machine_code_for_cuda(tiny: Path, no_nvcc: None) -> None:
+    folder = build(tiny, "--target", "cuda")
+    outcome = mbc("verify", folder)
+    assert outcome.code == "E0724"
+    assert "nvcc" in outcome.err
+
+
+def _rewrite(manifest: Path, name: str) -> None:
+    """Give a file's hash as it is now."""
+    listed = json.loads(manifest.read_text())
+    listed["files"][name] = hashlib.sha256((manifest.parent / name).read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(listed))
 
 
 # ---- other commands --------------------------------------------------------------------------
