@@ -45,11 +45,14 @@ class EliminateConcat:
         """Remove every concat that its readers can do without."""
         result = PassResult()
         constants = ConstantMaker(graph)
-        refusals = PassResult()
-        while _move_some(graph, context, constants, result, refusals):
-            refusals = PassResult()  # what moved may have come behind another concat
-        result.remarks += refusals.remarks
-        remove_moves(graph, context, Concat, result)
+        refusals, stay = PassResult(), PassResult()
+        moved = True
+        while moved:  # a concat that goes may have been all that stood behind another
+            while _move_some(graph, context, constants, result, refusals):
+                refusals = PassResult()  # what moved may have come behind another concat
+            stay = remove_moves(graph, context, Concat, result)
+            moved = _move_some(graph, context, constants, result, PassResult())
+        result.remarks += [*refusals.remarks, *stay.remarks]
         return result
 
 

@@ -24,5 +24,5 @@ class EliminateSplit:
     def run(self, graph: Graph, context: PassContext) -> PassResult:
         """Remove every split that its readers can do without."""
         result = PassResult()
-        remove_moves(graph, context, Split, result)
+        result.remarks += remove_moves(graph, context, Split, result).remarks
         return result

@@ -33,5 +33,5 @@ class RemapChannelShuffle:
     def run(self, graph: Graph, context: PassContext) -> PassResult:
         """Remove every shuffle that its readers or its producer can take over."""
         result = PassResult()
-        remove_moves(graph, context, ChannelShuffle, result)
+        result.remarks += remove_moves(graph, context, ChannelShuffle, result).remarks
         return result

@@ -36,6 +36,7 @@ CHAINS = 8  # independent fma chains that hide the latency of two units of four 
 MAX_WIDTH = 8
 MAX_SEARCH = 1024  # vectors that are split at the least cost; of more, the rest
 FEW_TASKS = 16
+OWN_UNROLL = 2  # k-steps of a loop where each group has code of its own
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,13 @@ class Gemm:
     def group_bytes(self) -> int:
         """Packed bytes of a group's panels."""
         return (1 + self.depth) * sum(self.widths) * self.isa.vector_bytes
+
+    @property
+    def unroll(self) -> int:
+        """k-steps of a loop. Groups that have code of their own have less of it, unless more steps
+        are loaded at a time."""
+        own = len(self.groups) > 1 and self.group_shift is None
+        return OWN_UNROLL if own and self.isa.broadcast == "memory" else self.isa.unroll
 
     @property
     def overlaps(self) -> bool:

@@ -19,7 +19,7 @@ from mbc.backends.llvm.vectors import (
     store,
 )
 
-MAX_STRAIGHT = 16  # k-steps without a loop
+MAX_STRAIGHT = 16  # k-steps without a loop, where a loop would have 4 or more
 
 
 @dataclass(frozen=True)
@@ -214,8 +214,8 @@ def _emit_tile(f: Function, tile: Tile, at: Pointers, height: int) -> None:
 def _emit_run(
     f: Function, tile: Tile, run: Run, a: str, weights: str, acc: Accumulators
 ) -> tuple[Accumulators, str]:
-    length, unroll = run.length, f.isa.unroll
-    if length <= MAX_STRAIGHT:
+    length, unroll = run.length, tile.gemm.unroll
+    if length <= min(MAX_STRAIGHT, 4 * unroll):
         return _emit_steps(f, tile, run, a, weights, acc, length)
     whole, height = length // unroll * unroll, len(acc)
 
@@ -241,7 +241,7 @@ def _emit_steps(
     k = 0
     while k < count:
         group = quad if count - k >= quad else 1
-        if tile.gemm.overlaps or count > f.isa.unroll:
+        if tile.gemm.overlaps or count > tile.gemm.unroll:
             f.barrier()
         row_pointers = [f.offset(a, row * pitch + 4 * k) for row in range(len(acc))]
         weights = _emit_step_group(f, tile.width, row_pointers, weights, acc, group)

@@ -17,9 +17,11 @@ from mbc.passmgr.sweep import Plan, Planner
 SHOWN = 8  # of the nodes that change on a move's account
 
 
-def remove_moves(graph: Graph, context: PassContext, kind: type[Op], result: PassResult) -> None:
-    """Remove the nodes of a kind of move, as far as their readers can do without; say what was
-    done, and of each that stays how many bytes it copies and why."""
+def remove_moves(
+    graph: Graph, context: PassContext, kind: type[Op], result: PassResult
+) -> PassResult:
+    """Remove the nodes of a kind of move, as far as their readers can do without, and say what was
+    done. Returns remarks on those that stay: how many bytes each copies, and why."""
     constants = ConstantMaker(graph)
     while True:  # a move that goes may make way for one that stayed
         moves = [node for node in graph.topo() if isinstance(node.op, kind)]
@@ -30,9 +32,11 @@ def remove_moves(graph: Graph, context: PassContext, kind: type[Op], result: Pas
         for node in gone:
             result.did(f"removed: {_names(node)}: {_story(node, plan)}", node)
         _Edit(graph, plan, constants).apply(gone)
+    stay = PassResult()
     for node in moves:
         why = "; ".join(dict.fromkeys(plan.kept[value] for value in node.results))
-        result.note(f"not removed: {_names(node)}, {_copy(*node.results)}: {why}", node)
+        stay.note(f"not removed: {_names(node)}, {_copy(*node.results)}: {why}", node)
+    return stay
 
 
 def _names(node: Node) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from mbc.backends.llvm.gemm import OWN_UNROLL
 from mbc.backends.llvm.isa import AVX2, NEON, Isa
 from tests.backends.assembly import Instruction, Routine
 
@@ -88,8 +89,9 @@ def check_avx2(loop: Loop, control: int) -> Iterator[str]:
     known = len(fmas) + len(broadcasts) + len(loads) + len(scalars)
     folded = sum("(" in i.operands for i in fmas)
     counts = (len(fmas), len(broadcasts), len(loads) + folded, len(scalars))
-    work = Work(AVX2.unroll, *counts)
-    if work.fmas * work.steps != work.broadcasts * work.loads:
+    fitting = [n for n in (AVX2.unroll, OWN_UNROLL) if n * counts[0] == counts[1] * counts[2]]
+    work = Work(fitting[0] if fitting else AVX2.unroll, *counts)
+    if not fitting:
         yield f"not a full tile: {work}"
     yield from _strangers(loop, known, work, control)
 

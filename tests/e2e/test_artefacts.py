@@ -116,9 +116,9 @@ def test_the_manifest(tiny: Path) -> None:
     done("compile", tiny, "-D", "width=16", "--batch", "2", *options, "-o", "out")
     manifest = json.loads(Path("out/manifest.json").read_text())
     assert " ".join(manifest) == (
-        "network name parameters weights weights_sha256 target triple cpu features macs params "
-        "arena_bytes shared_bytes scratch_bytes weights_bytes inputs outputs check passes "
-        "versions files"
+        "network name parameters weights weights_sha256 backend target triple cpu features "
+        "gpu macs params arena_bytes shared_bytes scratch_bytes weights_bytes inputs outputs check "
+        "passes versions files"
     )
     assert manifest["network"] == "tiny"
     assert manifest["parameters"] == {"width": 16, "resolution": 16, "softmax": False, "batch": 2}
