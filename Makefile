@@ -75,8 +75,8 @@ demo: $(INSTALLED) ## compile MobileNetV1 for arm64 and for this machine, and sh
 	  echo "To see the arm64 executable run here as well: apt-get install qemu-user-static"; \
 	fi
 
-# Executables for other machines are run under qemu; C comes from ziglang, so a compiler is needed for
-# ThreadSanitizer alone. The tests that count instructions take the qemu that is linked dynamically,
+# Executables for other machines are run under qemu; C comes from ziglang, so gcc is needed for
+# ThreadSanitizer and the OpenCL host alone. The tests that count instructions take the qemu that is linked dynamically,
 # for it loads plugins.
 test-tools:
 	@if ! command -v qemu-aarch64-static >/dev/null; then \
@@ -88,8 +88,8 @@ test-tools:
 	@if ! compgen -G '/etc/OpenCL/vendors/*.icd' >/dev/null; then \
 	  $(call apt_install,pocl-opencl-icd,the tests run kernels for GPUs on an OpenCL device); \
 	fi
-	@if ! { command -v gcc || command -v clang || command -v cc; } >/dev/null; then \
-	  $(call apt_install,gcc libc6-dev,the tests run the thread pool under ThreadSanitizer); \
+	@if ! command -v gcc >/dev/null; then \
+	  $(call apt_install,gcc libc6-dev,the tests compile C with gcc and run the thread pool under ThreadSanitizer); \
 	fi
 
 arm64-tvm: $(INSTALLED) test-tools ## install TVM's arm64 runtime for one test that runs it under qemu
@@ -103,7 +103,7 @@ test: $(INSTALLED) test-tools ## run all tests, after installing what they need 
 
 fuzz: $(INSTALLED) ## thousands of random networks and of broken files, where test has hundreds
 	$(BIN)/pytest --fuzz tests/numeric/test_moves_vanish.py tests/backends/test_random_networks.py \
-	  tests/backends/test_examples_exact.py tests/hostile/test_fuzz.py $(PYTEST_ARGS)
+	  tests/backends/test_examples_exact.py tests/hostile/test_fuzz.py tests/backends/tvm $(PYTEST_ARGS)
 
 mutants: $(INSTALLED) ## seed mistakes in the view algebra, passes and planner; tests must notice each (MUTANTS_ARGS=...)
 	$(BIN)/python -m tests.mutants.run $(MUTANTS_ARGS)

@@ -17,6 +17,11 @@ from tests.backends.tvm.gpu_networks import fused
 from tests.example_networks import EXAMPLE_NETWORKS, Example
 
 ARCHES = ("sm_75", "sm_87", "sm_90")
+CASES = [  # each network for one of them every day, for the others with --fuzz
+    pytest.param(example, arch, marks=[pytest.mark.thorough] * (i % 3 != j), id=f"{example}-{arch}")
+    for i, example in enumerate(EXAMPLE_NETWORKS)
+    for j, arch in enumerate(ARCHES)
+]
 
 pytestmark = pytest.mark.skipif(not shutil.which("nvcc"), reason="nvcc is not on PATH")
 
@@ -40,8 +45,7 @@ def test_a_small_network_compiles(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("arch", ARCHES)
-@pytest.mark.parametrize("example", EXAMPLE_NETWORKS, ids=str)
+@pytest.mark.parametrize(("example", "arch"), CASES)
 def test_every_example_compiles(example: Example, arch: str, tmp_path: Path) -> None:
     gpu = Gpu("cuda", arch)
     compile_cubin(plan_launches(fused(example.graph(), gpu), gpu), tmp_path)

@@ -20,7 +20,15 @@ from tests.backends.tvm.gpu_networks import planned
 from tests.example_networks import EXAMPLE_NETWORKS, Example
 
 ARCHES = ("", "mali", "adreno")
-CASES = [(example, ARCHES[i % 3]) for i, example in enumerate(EXAMPLE_NETWORKS)]
+CASES = [
+    pytest.param(
+        example,
+        ARCHES[i % 3],
+        marks=[pytest.mark.thorough] * (dict(example.parameters).get("scale", "1.0") != "1.0"),
+        id=str(example),
+    )
+    for i, example in enumerate(EXAMPLE_NETWORKS)
+]
 SMALL = Example("digits/shufflenet_v1")  # groups, shuffles, concatenations, residuals
 
 
@@ -70,7 +78,7 @@ def refuses(folder: Path, name: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("example", "arch"), CASES, ids=[str(example) for example, _ in CASES])
+@pytest.mark.parametrize(("example", "arch"), CASES)
 def test_every_example(example: Example, arch: str, tmp_path: Path) -> None:
     net = planned(example.graph(), Gpu("opencl", arch))
     net.check(OpenClNet(net.plan)(net.inputs))
