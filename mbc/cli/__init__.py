@@ -52,6 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _dispatch(argv: Sequence[str]) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # what this terminal's encoding lacks is a "?"
+    # Idle threads of numpy's BLAS spin, which costs more than they help at our sizes.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     with uninterrupted():  # Python may lose an interruption amid an import
         from mbc.cli.dispatch import run_command
 

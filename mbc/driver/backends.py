@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mbc.backends.llvm.backend import LlvmBackend
-from mbc.backends.tvm.backend import TvmBackend
-from mbc.backends.tvm.gpu.backend import GpuBackend
 from mbc.diag import error
 from mbc.driver.platforms import from_header, resolve, to_header
 from mbc.driver.request import Request
@@ -72,4 +70,8 @@ def backend_of(target: Target, *, tvm: bool) -> Backend:
     """Who answers the passes."""
     if not tvm:
         return LlvmBackend(target)
+    # few ask for them, and they take time to import
+    from mbc.backends.tvm.backend import TvmBackend
+    from mbc.backends.tvm.gpu.backend import GpuBackend
+
     return TvmBackend(target) if target.gpu is None else GpuBackend(target.gpu)
