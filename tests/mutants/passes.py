@@ -78,6 +78,7 @@ MUTANTS = (
         "a reader of a part works on the whole",
         old="if not view.is_single:",
         new="if False:",
+        tests=GOLDEN,
     ),
     _chains(
         "a fused body forgets the order in which it reads",
