@@ -16,10 +16,8 @@ from mbc.backends.tvm.build import export
 from mbc.backends.tvm.gpu.cuda import CudaNet
 from mbc.backends.tvm.gpu.host_c import opencl_host
 from mbc.backends.tvm.gpu.opencl import OpenClNet
-from mbc.backends.tvm.gpu_module import compile_gpu_module, gpu_module
 from mbc.backends.tvm.launch import LaunchPlan, read_plan
 from mbc.backends.tvm.nvcc import compile_cuda, find_nvcc, knows, need_nvcc
-from mbc.backends.tvm.planner import plan_launches
 from mbc.diag import error
 from mbc.driver.build import Built, describe, write_check
 from mbc.driver.output import check_replaceable, output_folder
@@ -107,6 +105,8 @@ def gpu_of(compiled: Compiled) -> Gpu:
 
 
 def _plan(compiled: Compiled, observer: Observer) -> LaunchPlan:
+    from mbc.backends.tvm.planner import plan_launches  # takes time to import
+
     observer.step("lowering to TVM's IR")
     return plan_launches(compiled.graph, gpu_of(compiled))
 
@@ -157,6 +157,8 @@ class _Press:
     def module(self, toolchain: Toolchain) -> None:
         """NET.so, for TVM's runtime."""
         self.observer.step("linking the module")
+        from mbc.backends.tvm.gpu_module import compile_gpu_module, gpu_module
+
         module = gpu_module(self.compiled.graph, self.plan.gpu)
         executable = compile_gpu_module(module, self.compiled.target, self.plan.gpu)
         platform = link_target(self.compiled.target)
