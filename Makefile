@@ -50,7 +50,7 @@ python:
 	fi
 
 $(INSTALLED): pyproject.toml | python
-	@echo "creating .venv and installing into it (some 1.2 GB, once)"
+	@echo "creating .venv and installing into it (some 1.3 GB, once)"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --quiet --upgrade 'pip>=25.1' # the first with --group
 	@$(PIP) install --quiet --editable '.[opencl]' --group dev # TVM too: its backend has tests
@@ -76,8 +76,8 @@ demo: $(INSTALLED) ## compile MobileNetV1 for arm64 and for this machine, and sh
 	fi
 
 # Executables for other machines are run under qemu; C comes from ziglang, so gcc is needed for
-# ThreadSanitizer and the OpenCL host alone. The tests that count instructions take the qemu that is linked dynamically,
-# for it loads plugins.
+# ThreadSanitizer and the OpenCL host alone. The tests that count instructions take the qemu that is
+# linked dynamically, for it loads plugins.
 test-tools:
 	@if ! command -v qemu-aarch64-static >/dev/null; then \
 	  $(call apt_install,qemu-user-static,the tests run arm64 executables under qemu-aarch64-static); \

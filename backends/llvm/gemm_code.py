@@ -19,7 +19,7 @@ from mbc.backends.llvm.vectors import (
     store,
 )
 
-MAX_STRAIGHT = 16  # k-steps without a loop, where a loop would have 4 or more
+MAX_STRAIGHT, MAX_TURNS = 16, 4  # k-steps, and turns that their loop would have, without a loop
 
 
 @dataclass(frozen=True)
@@ -215,7 +215,7 @@ def _emit_run(
     f: Function, tile: Tile, run: Run, a: str, weights: str, acc: Accumulators
 ) -> tuple[Accumulators, str]:
     length, unroll = run.length, tile.gemm.unroll
-    if length <= min(MAX_STRAIGHT, 4 * unroll):
+    if length <= min(MAX_STRAIGHT, MAX_TURNS * unroll):
         return _emit_steps(f, tile, run, a, weights, acc, length)
     whole, height = length // unroll * unroll, len(acc)
 

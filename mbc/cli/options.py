@@ -133,6 +133,23 @@ def add_threads(parser: Parser) -> None:
     )
 
 
+def add_timed_run(parser: Parser) -> argparse._ArgumentGroup:
+    """What is compiled for this machine, and how often it is timed; the group of the latter."""
+    add_source(parser)
+    for_this_machine(parser)
+    add_pipeline(parser, may_stop=False)
+    add_threads(parser)
+    group = parser.add_argument_group("timing")
+    group.add_argument(
+        "--rounds",
+        type=whole_number(1),
+        default=100,
+        metavar="N",
+        help="runs to time after a few to warm up (default 100)",
+    )
+    return group
+
+
 def _cpus(text: str) -> str | tuple[int, ...]:
     if text in CLUSTERS:
         return text

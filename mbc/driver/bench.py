@@ -37,8 +37,10 @@ def roaming(team: Team) -> Iterator[None]:
         yield
         return
     os.sched_setaffinity(0, team.cpus)
-    yield
-    os.sched_setaffinity(0, team.cpus[:1])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, team.cpus[:1])
 
 
 @dataclass(frozen=True)

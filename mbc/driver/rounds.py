@@ -9,16 +9,18 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import median
-from time import perf_counter, process_time, sleep
+from threading import get_native_id
+from time import perf_counter, sleep
 
 Run = Callable[[], object]
 
-NAP = 0.001
-"""Seconds between two looks at what the process has computed."""
+TASKS = Path("/proc/self/task")
+"""The threads of this process; elsewhere than on Linux there is no such folder, and no wait."""
 
-ASLEEP = 0.0002
-"""Seconds of CPU that the process may use in a nap: to fall asleep and wake up takes less."""
+NAP = 0.001
+"""Seconds until a thread that has just finished sleeps."""
 
 PATIENCE = 0.5
 """Seconds until threads that never sleep are left to spin."""
@@ -76,14 +78,23 @@ def take_turns(
 
 
 def quiet(patience: float = PATIENCE) -> bool:
-    """Wait until no thread of this process computes; False where that does not come."""
+    """Wait until no other thread of this process runs; False where that does not come."""
     deadline = perf_counter() + patience
     while perf_counter() < deadline:
-        used = process_time()
         sleep(NAP)
-        if process_time() - used < ASLEEP:
+        if not any(
+            _runs(task) for task in TASKS.glob("[0-9]*") if int(task.name) != get_native_id()
+        ):
             return True
     return False
+
+
+def _runs(task: Path) -> bool:
+    """By its state (proc_pid_stat(5)), for the CPU time of a running thread lags behind."""
+    try:
+        return (task / "stat").read_text().rpartition(") ")[2].startswith("R")
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 @contextmanager

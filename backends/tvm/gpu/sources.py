@@ -81,6 +81,17 @@ class Window:
         furthest = last * self.stride[1] + (self.kernel[1] - 1) * self.dilation[1]
         return _inside(x, self.width, self.pad[2] > 0, furthest - self.pad[2])
 
+    def load(
+        self, code: Code, reader: Reader, place: tuple[Expr, Expr, Expr], channel: Expr
+    ) -> Expr:
+        """Channels of the input at (image's first row, row, column); zero in the padding."""
+        image, y, x = place
+        return choose(
+            both(self.row_inside(y), self.column_inside(x)),
+            lambda: reader.load(code, (image + y) * self.width + x, channel),
+            zero(reader.lanes),
+        )
+
 
 def _inside(place: Expr, extent: int, before: bool, furthest: int) -> Expr:
     after = furthest >= extent
@@ -107,17 +118,13 @@ class Patches:
         return self.window.corner(code, row)
 
     def fetch(self, code: Code, row: Expr, group: Expr, k: Expr) -> Expr:
-        """Channels under one tap; zero in the padding."""
+        """Channels under one tap."""
         window, (image, top, left) = self.window, row
         tap = code.bind(k // self.depth)
         y = code.bind(top + tap // window.kernel[1] * window.dilation[0])
         x = code.bind(left + tap % window.kernel[1] * window.dilation[1])
         channel = group * self.depth + k % self.depth
-        return choose(
-            both(window.row_inside(y), window.column_inside(x)),
-            lambda: self.reader.load(code, (image + y) * window.width + x, channel),
-            zero(self.lanes),
-        )
+        return window.load(code, self.reader, (image, y, x), channel)
 
 
 @dataclass(frozen=True)
@@ -149,16 +156,9 @@ class Depthwise:
         for tap, (i, j) in enumerate(np.ndindex(*window.kernel)):
             place = (image, top + i * window.dilation[0], left + j * window.dilation[1])
             factor = weight.load(tap * self.reader.channels + channel, self.lanes)
-            total = code.bind(total + self._input(code, place, channel) * factor)
+            under = window.load(code, self.reader, place, channel)
+            total = code.bind(total + under * factor)
         return activated(total, self.act, self.lanes)
-
-    def _input(self, code: Code, place: tuple[Expr, Expr, Expr], channel: Expr) -> Expr:
-        window, (image, y, x) = self.window, place
-        return choose(
-            both(window.row_inside(y), window.column_inside(x)),
-            lambda: self.reader.load(code, (image + y) * window.width + x, channel),
-            zero(self.lanes),
-        )
 
     def _start(self, code: Code, channel: Expr) -> Expr:
         if self.bias is None:

@@ -7,15 +7,12 @@ import json
 
 from mbc.cli import console
 from mbc.cli.options import (
-    add_pipeline,
-    add_source,
-    add_threads,
-    for_this_machine,
+    add_timed_run,
     inspection,
     request,
     team,
 )
-from mbc.cli.usage import Parser, whole_number
+from mbc.cli.usage import Parser
 from mbc.diag import nearest
 from mbc.driver.bench import BenchResult, Contest, bench
 from mbc.driver.pipeline import compile_graph
@@ -31,18 +28,7 @@ NUMBERS = (1, 2, 3, 4, 5)
 
 def configure(parser: Parser) -> None:
     """How often, against whom, and how to print it."""
-    add_source(parser)
-    for_this_machine(parser)
-    add_pipeline(parser, may_stop=False)
-    add_threads(parser)
-    group = parser.add_argument_group("timing")
-    group.add_argument(
-        "--rounds",
-        type=whole_number(1),
-        default=100,
-        metavar="N",
-        help="runs to time after a few to warm up (default 100)",
-    )
+    group = add_timed_run(parser)
     group.add_argument(
         "--vs",
         type=engine_names,

@@ -8,15 +8,12 @@ from pathlib import Path
 
 from mbc.cli import console
 from mbc.cli.options import (
-    add_pipeline,
-    add_source,
-    add_threads,
-    for_this_machine,
+    add_timed_run,
     inspection,
     request,
     team,
 )
-from mbc.cli.usage import Parser, whole_number
+from mbc.cli.usage import Parser
 from mbc.driver.output import write_bytes
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.profile import profile
@@ -32,18 +29,7 @@ NUMBERS = (2, 3, 4, 5, 6, 7, 8, 10)
 
 def configure(parser: Parser) -> None:
     """How often, and how to show it."""
-    add_source(parser)
-    for_this_machine(parser)
-    add_pipeline(parser, may_stop=False)
-    add_threads(parser)
-    group = parser.add_argument_group("timing")
-    group.add_argument(
-        "--rounds",
-        type=whole_number(1),
-        default=100,
-        metavar="N",
-        help="runs to time after a few to warm up (default 100)",
-    )
+    group = add_timed_run(parser)
     group.add_argument("--json", action="store_true", help="print the profile as JSON")
     group.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the roofline too")
 
