@@ -25,6 +25,8 @@ FFI = "0.1.14"  # any of its post-releases
 # which takes minutes where other processes compute.
 THREADS = {"TVM_BIND_THREADS": "0", "TVM_THREAD_POOL_SPIN_COUNT": "10000"}
 
+RPC_NEEDS = "cloudpickle", "psutil"
+
 PAIR = f"apache-tvm=={TVM}", f"apache-tvm-ffi>={FFI}.post0,<0.1.15"
 
 
@@ -39,6 +41,20 @@ def tvm() -> Any:
     for name in ("tvm.relax", "tvm.s_tir", "tvm.tirx"):
         optional_module(name, EXTRA)
     return module
+
+
+@cache
+def rpc() -> Any:
+    """TVM's RPC client, tvm.rpc; E0610 without the packages that it imports."""
+    tvm()
+    for name in RPC_NEEDS:
+        optional_module(name, EXTRA)
+    return optional_module("tvm.rpc", EXTRA)
+
+
+def psutil() -> Any:
+    """The module psutil, which TVM's RPC client needs as well."""
+    return optional_module("psutil", EXTRA)
 
 
 def ffi() -> Any:

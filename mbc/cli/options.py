@@ -50,9 +50,9 @@ def add_parameters(parser: Parser) -> Group:
     return group
 
 
-def add_target(parser: Parser, *, default: str = "native") -> None:
+def add_target(parser: Parser, *, default: str = "native", title: str = "target") -> None:
     """The target."""
-    group = parser.add_argument_group("target")
+    group = parser.add_argument_group(title)
     group.add_argument(
         "--target", metavar="T", help=f"what to compile for (default {default}; see mbc targets)"
     )

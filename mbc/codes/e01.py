@@ -54,4 +54,11 @@ CODES = {
         example="mbc compile mobilenet_v1.py --emit exe,haeder",
         cure="Correct it; docs/cli.md has a table of the kinds.",
     ),
+    "E0108": Code(
+        title="an address that is none",
+        cause="`--rpc` takes the host and the port of an RPC tracker, with a colon between; an "
+        "IPv6 address stands in brackets.",
+        example="mbc bench net.py --backend tvm --rpc 192.168.0.10",
+        cure="Add the port: `--rpc 192.168.0.10:9190`, or `--rpc [fe80::1]:9190`.",
+    ),
 }

@@ -44,7 +44,8 @@ CODES = {
     "E0606": Code(
         title="threads cannot be started",
         cause="The system refused to start so many threads, or to pin them to the CPUs named; or "
-        "this machine has no big and little CPUs, or fewer of them than there are to be threads.",
+        "this machine has no big and little CPUs, or fewer of them than there are to be threads. "
+        "On a device of `mbc bench --rpc` TVM has as many threads as its server was started with.",
         example="mbc bench mobilenet_v1.py --threads 2 --cpus 0,999",
         cure="Name CPUs that this machine has and that you may use, or ask for fewer threads.",
     ),

@@ -1,4 +1,5 @@
-"""How fast a network runs in this process, beside the machine's own limit and other engines.
+"""How fast a network runs in this process, by itself or by TVM, beside the machine's own limit and
+other engines.
 
 The limit is the FMA peak of one core, measured between the rounds: all then see the same clock and
 the same neighbours.
@@ -7,7 +8,7 @@ the same neighbours.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +23,10 @@ from mbc.driver.pipeline import Compiled
 from mbc.driver.request import Observer
 from mbc.driver.rivals import check_answers, open_rivals
 from mbc.driver.rounds import Run, Times, stdout_on_stderr, take_turns
+from mbc.driver.tvm import tvm_engine
 from mbc.engines.catalogue import version
 from mbc.files import scratch_folder
+from mbc.runtime import reference
 from mbc.runtime.pool import Team
 
 WARM_UP_ROUNDS = 3
@@ -46,13 +49,15 @@ def roaming(team: Team) -> Iterator[None]:
 @dataclass(frozen=True)
 class BenchResult:
     """Times of mbc and of other engines in the same rounds; `peak_gflops` is the highest peak of
-    one core that was measured between them. `macs` are of the network as written."""
+    one core that was measured between them. `macs` are of the network as written, `backend` is who
+    runs our kernels."""
 
     macs: int
     threads: int
     peak_gflops: float
     ours: Times
     engines: Mapping[str, Times]
+    backend: str = "llvm"
 
     def gflops(self, times: Times) -> float:
         """Two operations a multiply-add of conv and dense layers, over the fastest round."""
@@ -71,6 +76,7 @@ class BenchResult:
         """As `mbc bench --json` prints it (docs/cli.md)."""
         engines = self.engines.items()
         return {
+            "backend": self.backend,
             "mbc": self._figures(self.ours),
             "engines": {
                 name: {"version": version(name), **self._figures(t)} for name, t in engines
@@ -99,20 +105,47 @@ class Contest:
     engines: tuple[str, ...] = ()
 
 
-def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResult:
-    """Time a network on random input, the peak and other engines in turns with it. Raises E0610 to
-    E0612 for engines that are missing, fail, or give other answers."""
+@dataclass(frozen=True)
+class _Ours:
+    """The network on random inputs, ready to be run; `outputs` runs it too."""
+
+    run: Run
+    inputs: Sequence[np.ndarray]
+    outputs: Callable[[], Sequence[np.ndarray]]
+
+
+def _by_itself(compiled: Compiled, team: Team, observer: Observer) -> _Ours:
     lowered = lower_graph(compiled, observer)
     observer.step("generating code")
-    net = JitNet(lowered, contest.team.gather())
-    tensors = net.tensors()
-    contestants: dict[str, Run] = {"mbc": lambda: net.time_once(tensors)}
+    net = JitNet(lowered, team.gather())
+    tensors, count = net.tensors(), len(compiled.graph.inputs)
+
+    def outputs() -> Sequence[np.ndarray]:
+        net.time_once(tensors)
+        return tensors[count:]
+
+    return _Ours(lambda: net.time_once(tensors), tensors[:count], outputs)
+
+
+def _by_tvm(compiled: Compiled, team: Team, observer: Observer) -> _Ours:
+    net = tvm_engine(compiled, team, observer)
+    inputs = reference.seeded_inputs(net.inputs, reference.SEED)
+    tensors = [net.tensor(array) for array in inputs.values()]
+    return _Ours(
+        lambda: net.time_once(tensors), [*inputs.values()], lambda: [*net(inputs).values()]
+    )
+
+
+def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResult:
+    """Time a network on random input, the peak and other engines in turns with it. Raises E0610 to
+    E0613 for engines or TVM that are missing, fail, or give other answers."""
+    ready = (_by_tvm if compiled.tvm else _by_itself)(compiled, contest.team, observer)
+    contestants: dict[str, Run] = {"mbc": ready.run}
     meter, peaks = PeakMeter(compiled.target), list[float]()
     with ExitStack() as stack:
         if contest.engines:
             stack.enter_context(stdout_on_stderr())
-            net.time_once(tensors)
-            contestants |= _rivals(compiled, contest, tensors, stack, observer)
+            contestants |= _rivals(compiled, contest, ready, stack, observer)
         observer.step(f"running {contest.rounds} rounds")
         for run in contestants.values():
             for _ in range(WARM_UP_ROUNDS):
@@ -123,24 +156,24 @@ def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResu
         )
     for name in sorted(restless):
         observer.note(f"warning: threads of {name} do not sleep between runs, and slow down others")
-    ours = times.pop("mbc")
-    return BenchResult(compiled.source.totals.macs, contest.team.threads, max(peaks), ours, times)
+    ours, macs, threads = times.pop("mbc"), compiled.source.totals.macs, contest.team.threads
+    backend = "tvm" if compiled.tvm else "llvm"
+    return BenchResult(macs, threads, max(peaks), ours, times, backend)
 
 
 def _rivals(
     compiled: Compiled,
     contest: Contest,
-    tensors: Sequence[np.ndarray],
+    ready: _Ours,
     stack: ExitStack,
     observer: Observer,
 ) -> dict[str, Run]:
     """The other engines, which give the same answers on the same tensors."""
-    graph = compiled.source.graph
-    inputs, outputs = tensors[: len(graph.inputs)], tensors[len(graph.inputs) :]
+    graph, outputs = compiled.source.graph, ready.outputs()
     folder = stack.enter_context(scratch_folder())
     with roaming(contest.team):
         sessions = open_rivals(
-            contest.engines, graph, inputs, contest.team.threads, folder, observer
+            contest.engines, graph, ready.inputs, contest.team.threads, folder, observer
         )
     check_answers(sessions, outputs)
     return {name: session.run for name, session in sessions.items()}

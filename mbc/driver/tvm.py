@@ -34,7 +34,7 @@ def tvm_engine(compiled: Compiled, team: Team, observer: Observer) -> TvmNet:
     inputs, outputs = io_of(compiled.graph)
     with scratch_folder() as folder:
         library = folder / f"{compiled.source.net}.so"
-        _export(compiled, library, choose_toolchain(), observer)
+        write_module(compiled, library, choose_toolchain(), observer)
         return TvmNet(library, inputs, outputs, threads=team.threads)
 
 
@@ -44,7 +44,7 @@ def build_tvm(compiled: Compiled, output: Path, toolchain: Toolchain, observer: 
     check_replaceable(output)
     spec = spec_of(compiled)
     with output_folder(output) as folder:
-        _export(compiled, folder / f"{spec.name}.so", toolchain, observer)
+        write_module(compiled, folder / f"{spec.name}.so", toolchain, observer)
         shutil.copyfile(board.__file__, folder / RUN)
         check = write_check(compiled, spec, folder, observer)
         manifest = describe(compiled, spec, toolchain)
@@ -76,7 +76,7 @@ def io_of(graph: Graph) -> tuple[tuple[IoSpec, ...], tuple[IoSpec, ...]]:
     return inputs, outputs
 
 
-def _export(compiled: Compiled, out: Path, toolchain: Toolchain, observer: Observer) -> None:
+def write_module(compiled: Compiled, out: Path, toolchain: Toolchain, observer: Observer) -> None:
     """Make NET.so."""
     observer.step("lowering to TVM's IR")
     module = cpu_module(compiled.graph, compiled.target)

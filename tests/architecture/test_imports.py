@@ -52,6 +52,7 @@ OWNERS = {
     "onnx": "mbc.frontends.onnx",
     "onnxruntime": "mbc.engines",
     "openvino": "mbc.engines",
+    "psutil": "mbc.backends.tvm",
     "pyopencl": "mbc.backends.tvm",
     "tvm": "mbc.backends.tvm",
     "tvm_ffi": "mbc.backends.tvm",

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tomllib
 from importlib import metadata
 from pathlib import Path
 
@@ -61,6 +62,13 @@ def test_a_wrong_pair_is_never_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_pair_is_the_one_that_the_extra_installs() -> None:
     text = (ROOT / "pyproject.toml").read_text("utf-8")
     assert all(f'"{spec}"' in text for spec in require.PAIR)
+
+
+def test_the_extra_has_what_rpc_needs() -> None:
+    """The client's packages, which are asked for by name, and the tracker's."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    named = " ".join(extras["optional-dependencies"]["tvm"])
+    assert all(f" {name}>=" in named for name in (*require.RPC_NEEDS, "tornado"))
 
 
 def test_the_command_line_starts_without_tvm() -> None:

@@ -1,4 +1,5 @@
-"""`mbc bench`: time a network on this machine, beside the machine's own peak and other engines."""
+"""`mbc bench`: time a network on this machine, beside the machine's own peak and other engines; or
+on a device of TVM's RPC."""
 
 from __future__ import annotations
 
@@ -12,14 +13,16 @@ from mbc.cli.options import (
     request,
     team,
 )
+from mbc.cli.remote import add_remote_options, remote
 from mbc.cli.usage import Parser
 from mbc.diag import nearest
 from mbc.driver.bench import BenchResult, Contest, bench
 from mbc.driver.pipeline import compile_graph
+from mbc.driver.remote import RemoteResult, bench_remote
 from mbc.driver.rounds import Times
 from mbc.engines.catalogue import ENGINES, version
 
-HELP = "time a network in this process, beside the FMA peak and other engines"
+HELP = "time a network in this process, beside the FMA peak and other engines, or on a TVM device"
 STEPS = 6
 
 HEADERS = ("", "min ms", "median ms", "GFLOP/s", "of peak", "times slower")
@@ -37,6 +40,7 @@ def configure(parser: Parser) -> None:
         help=f"time these in turns with it, on the same weights and input: {', '.join(ENGINES)}",
     )
     group.add_argument("--json", action="store_true", help="print the figures as JSON")
+    add_remote_options(parser)
 
 
 def engine_names(text: str) -> tuple[str, ...]:
@@ -51,20 +55,42 @@ def engine_names(text: str) -> tuple[str, ...]:
 
 def run(args: argparse.Namespace) -> int:
     """Compile, time, print."""
+    wish = request(args)
+    device = remote(args, wish)
     contest = Contest(args.rounds, team(args), args.vs)
+    result: BenchResult | RemoteResult
     with console.progress(STEPS + len(args.vs)) as observer:
-        compiled = compile_graph(request(args), inspection(args), observer, observer.note)
-        result = bench(compiled, contest, observer)
+        compiled = compile_graph(wish, inspection(args), observer, observer.note)
+        if device is None:
+            result = bench(compiled, contest, observer)
+        else:
+            result = bench_remote(compiled, contest, device, observer)
     if args.json:
         console.result(json.dumps(result.to_json(), indent=2))
+    elif isinstance(result, RemoteResult):
+        _show_remote(compiled.source.net, result)
     else:
         _show(compiled.source.net, result)
     return 0
 
 
+def _show_remote(net: str, result: RemoteResult) -> None:
+    times, target = result.times, result.target
+    console.result(
+        f"{net}: min {times.ms_min:.2f} ms, median {times.ms_median:.2f} ms "
+        f"{_rounds(times, result.threads)}\n"
+        f"{result.gflops:.1f} GFLOP/s on {result.loan.key} at {result.loan.address}, by TVM, for "
+        f"{target.name} ({target.cpu}); relative error {max(result.errors.values()):.1g}"
+    )
+
+
+def _rounds(times: Times, threads: int) -> str:
+    return f"({len(times.seconds)} rounds, {threads} thread{'s' * (threads > 1)})"
+
+
 def _show(net: str, result: BenchResult) -> None:
     ours, threads = result.ours, f"{result.threads} thread{'s' * (result.threads > 1)}"
-    rounds = f"({len(ours.seconds)} rounds, {threads})"
+    rounds = _rounds(ours, result.threads)
     if result.engines:
         console.result(f"{net} {rounds}")
         console.table(HEADERS, _rows(result), right=NUMBERS)
