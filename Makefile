@@ -92,7 +92,7 @@ test-tools:
 	  $(call apt_install,gcc libc6-dev,the tests compile C with gcc and run the thread pool under ThreadSanitizer); \
 	fi
 
-arm64-tvm: $(INSTALLED) test-tools ## install TVM's arm64 runtime for one test that runs it under qemu
+arm64-tvm: $(INSTALLED) test-tools ## install TVM's arm64 runtime for two tests that run it under qemu
 	@if ! command -v mmdebstrap >/dev/null; then \
 	  $(call apt_install,mmdebstrap,TVM on arm64 needs an arm64 Python from Debian); \
 	fi

@@ -8,6 +8,7 @@ file, is left out: boards do without. Takes some 20 seconds and 200 MB.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import subprocess
 import sys
@@ -15,9 +16,9 @@ import tempfile
 import zipfile
 from pathlib import Path
 
-from mbc.backends.tvm.require import PAIR
+from mbc.backends.tvm.require import PAIR, RPC_NEEDS
 
-PACKAGES = (*PAIR, "numpy>=2,<3", "ml_dtypes", "typing_extensions")
+PACKAGES = (*PAIR, "numpy>=2,<3", "ml_dtypes", "typing_extensions", *RPC_NEEDS)
 PYTHON, SUITE = "3.11", "bookworm"  # Debian 12 has this Python
 PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_17")
 
@@ -25,13 +26,16 @@ PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_24", "manylinux_2_
 def main() -> int:
     """Make the folder, whole or not at all."""
     folder = Path(sys.argv[1]).resolve()
-    if folder.exists():
+    contents = folder / "packages.txt"
+    if contents.exists() and contents.read_text().split() == [*PACKAGES]:
         return 0
+    shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
         root = Path(scratch) / "root"
         _debian(root)
         _wheels(root / "opt" / "site", Path(scratch) / "wheels")
+        (root / contents.name).write_text("\n".join(PACKAGES))
         shutil.move(root, folder)
     return 0
 
@@ -53,11 +57,22 @@ def _wheels(site: Path, downloads: Path) -> None:
             file.extractall(site, names)
 
 
-def command(root: Path, cpu: str) -> list[str]:
-    """What runs the folder's Python under qemu."""
+def command(root: Path, cpu: str, *options: str) -> list[str]:
+    """What runs the folder's Python under qemu, itself with these options."""
     site, python = root / "opt" / "site", root / "usr" / "bin" / f"python{PYTHON}"
     environment = ["-E", f"PYTHONPATH={site}", "-E", "TVM_USE_RUNTIME_LIB=1"]
-    return ["qemu-aarch64-static", "-cpu", cpu, *environment, "-L", str(root), str(python)]
+    words = ["qemu-aarch64-static", "-cpu", cpu, *options, *environment]
+    return [*words, "-L", str(root), str(python)]
+
+
+def program(root: Path, cpu: str, path: Path) -> Path:
+    """The same as a program that Python takes for itself, and so starts anew for its workers. It is
+    not in its home then."""
+    home = ["-E", f"PYTHONHOME={root / 'usr'}"]
+    words = command(root, cpu, "-0", str(path), *home)
+    path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
+    path.chmod(0o755)
+    return path
 
 
 if __name__ == "__main__":

@@ -29,14 +29,16 @@ Process = subprocess.Popen[bytes]
 
 
 @contextmanager
-def process(log: Path, module: str, *options: str, threads: int = 1) -> Iterator[Process]:
+def process(
+    log: Path, module: str, *options: str, threads: int = 1, python: str = sys.executable
+) -> Iterator[Process]:
     """`python -m module` in a session of its own: its workers survive it unless all are killed."""
     first = random.randrange(20000, 30000)  # below the ports that the system gives away
     ports = ("--host", HOST, "--port", str(first), "--port-end", str(first + 500))
     settings = {"TVM_USE_RUNTIME_LIB": "1", "TVM_NUM_THREADS": str(threads)}
     with log.open("wb") as file:
         started = subprocess.Popen(
-            [sys.executable, "-m", module, *ports, *options],
+            [python, "-m", module, *ports, *options],
             env={**os.environ, **settings},
             start_new_session=True,
             stdout=file,
@@ -59,10 +61,13 @@ def tracker(folder: Path) -> Iterator[Address]:
 
 
 @contextmanager
-def device(folder: Path, at: Address, key: str, threads: int = 1) -> Iterator[Process]:
-    """A device that the tracker knows."""
-    log, options = folder / f"{key}.log", ("--tracker", str(at), "--key", key)
-    with process(log, "tvm.exec.rpc_server", *options, threads=threads) as started:
+def device(
+    folder: Path, at: Address, key: str, threads: int = 1, python: str = sys.executable
+) -> Iterator[Process]:
+    """A device that the tracker knows, by a server that this Python runs."""
+    log, module = folder / f"{key}.log", "tvm.exec.rpc_server"
+    options = ("--tracker", str(at), "--key", key)
+    with process(log, module, *options, threads=threads, python=python) as started:
         wait_for(lambda: has_device(at, key), started)
         yield started
 
