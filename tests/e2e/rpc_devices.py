@@ -115,8 +115,10 @@ def silent(connection: socket.socket) -> None:
         pass
 
 
-def answering(*answers: object) -> Callable[[socket.socket], None]:
-    """A tracker with these answers, one a question; then it is silent."""
+def answering(
+    *answers: object, then: Callable[[socket.socket], None] = silent
+) -> Callable[[socket.socket], None]:
+    """A tracker with these answers, one a question, and what it does then."""
 
     def answer(connection: socket.socket) -> None:
         connection.recv(4)
@@ -125,7 +127,7 @@ def answering(*answers: object) -> Callable[[socket.socket], None]:
             connection.recv(1 << 16)
             text = json.dumps(content).encode()
             connection.sendall(struct.pack("<i", len(text)) + text)
-        silent(connection)
+        then(connection)
 
     return answer
 

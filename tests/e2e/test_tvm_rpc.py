@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import socket
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -194,9 +198,20 @@ def test_who_listens_is_no_tracker(tiny: Path) -> None:
     assert f"what answers at {web} is no RPC tracker" in outcome.err
 
 
-def test_a_host_without_an_address(tiny: Path) -> None:
-    outcome = on_device(tiny, Address("nowhere.invalid", 9190))
+@pytest.mark.parametrize("host", ["nowhere.invalid", "::1"])
+def test_a_host_that_is_not_there(tiny: Path, host: str) -> None:
+    with listening(silent) as gone:
+        pass
+    outcome = on_device(tiny, Address(host, gone.port))
     assert (outcome.status, outcome.code) == (1, "E0630")
+    assert "no RPC tracker answers at" in outcome.err
+
+
+def test_a_tracker_that_ends(tiny: Path) -> None:
+    with listening(answering(summary("board"), then=socket.socket.close)) as fake:
+        outcome = on_device(tiny, fake)
+    assert (outcome.status, outcome.code) == (1, "E0630")
+    assert f"no RPC tracker answers at {fake}: " in outcome.err
 
 
 def test_an_unknown_key(tiny: Path, at: Address) -> None:
@@ -280,6 +295,27 @@ def test_a_device_that_dies_halfway(
         assert "the device 'mortal' at 127.0.0.1:" in outcome.err
         assert "Traceback" not in outcome.err
         wait_for(lambda: not has_device(at, "mortal"), server)
+
+
+def test_a_device_that_falls_silent_halfway(
+    tiny: Path, at: Address, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with device(tmp_path, at, "mute") as server:
+        timed = RemoteNet.time
+
+        def time(net: RemoteNet, rounds: int) -> tuple[float, ...]:
+            os.killpg(server.pid, signal.SIGSTOP)
+            return timed(net, rounds)
+
+        monkeypatch.setattr(RemoteNet, "time", time)
+        monkeypatch.setattr("mbc.backends.tvm.remote.GRACE", 0.5)
+        rescue = threading.Timer(60, os.killpg, (server.pid, signal.SIGKILL))
+        rescue.start()
+        outcome = on_device(tiny, at, "--key", "mute", "--timeout", "1")
+        assert rescue.is_alive(), "the wait has no end"
+        rescue.cancel()
+    assert (outcome.status, outcome.code) == (1, "E0634")
+    assert "was not done in 1 s" in outcome.err
 
 
 def youngest(server: Process) -> psutil.Process:
