@@ -9,6 +9,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -20,7 +21,6 @@ from mbc.backends.tvm.tracker import Address, Tracker
 from mbc.driver.inspect import Inspection
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.request import Request, Silent
-from mbc.driver.tvm import write_module
 from tests.e2e.rpc_devices import (
     HOST,
     Process,
@@ -144,11 +144,11 @@ def test_nothing_stays_on_the_device(tmp_path: Path, at: Address) -> None:
 def test_a_wrong_answer_is_noticed(
     tiny: Path, at: Address, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The device gets the same network with other weights."""
-    request = Request(tiny, backend="tvm", seed=1)
-    other = compile_graph(request, Inspection(), Silent(), print)
+    """As if passes had changed the network: the device gets other weights than were written."""
+    other = compile_graph(Request(tiny, backend="tvm", seed=1), Inspection(), Silent(), print)
     monkeypatch.setattr(
-        "mbc.driver.remote.write_module", lambda compiled, *rest: write_module(other, *rest)
+        "mbc.cli.commands.bench.compile_graph",
+        lambda *wishes: replace(compile_graph(*wishes), graph=other.graph),
     )
     outcome = on_device(tiny, at)
     assert (outcome.status, outcome.code) == (1, "E0635")
