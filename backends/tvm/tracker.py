@@ -19,7 +19,7 @@ from typing import Any
 from mbc.backends.tvm.require import rpc
 from mbc.diag import error, nearest
 
-PATIENCE = 5.0
+PATIENCE = 10.0
 """Seconds in which a tracker must answer."""
 
 

@@ -70,7 +70,8 @@ def run(args: argparse.Namespace) -> int:
     elif isinstance(result, RemoteResult):
         _show_remote(compiled.source.net, result)
     else:
-        _show(compiled.source.net, result)
+        under = " under TVM" if compiled.tvm else ""
+        _show(f"{compiled.source.net}{under}", result)
     return 0
 
 
