@@ -23,6 +23,7 @@ from mbc.passes.materialize_views import MaterializeViews
 from mbc.passes.plan_memory import PlanMemory
 from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
 from mbc.passes.remap_channel_shuffle import RemapChannelShuffle
+from mbc.passes.use_strassen import UseStrassen
 from mbc.passmgr.passes import Pass, Pipeline, Stage
 
 PASSES: tuple[type[Pass], ...] = (
@@ -38,6 +39,7 @@ PASSES: tuple[type[Pass], ...] = (
     FuseInvertedResidual,
     FuseDepthwisePointwise,
     FuseRows,
+    UseStrassen,
     MaterializeViews,
     PlanMemory,
 )
@@ -60,7 +62,7 @@ FUSE: tuple[Pass, ...] = (
 
 O0 = Pipeline((IMPORT, Stage("canonicalize", ()), Stage("fuse", ()), PLAN))
 O1 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", (FoldBatchNorm(), FuseActivation())), PLAN))
-O2 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", FUSE), PLAN))
+O2 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", (*FUSE, UseStrassen())), PLAN))
 O3 = O2
 O2_MEMORY = Pipeline(
     (IMPORT, CANONICALIZE, Stage("fuse", (*FUSE, MaterializeViews(), FuseRows())), PLAN)

@@ -19,7 +19,8 @@ GATHERING = Conv2d | Dense | MaxPool | AvgPool | GlobalAvgPool
 @dataclass(frozen=True)
 class FakeBackend:
     """Supports everything that its fields do not refuse. Time is one cycle a multiply-add, and
-    `fused` times that in a fused body; buffers have no padding."""
+    `fused` times that in a fused body, `strassen` times that where Strassen's method is allowed;
+    buffers have no padding."""
 
     views: bool = True
     fusions: bool = True
@@ -27,6 +28,7 @@ class FakeBackend:
     residuals: bool = True
     alias: bool = True
     fused: float = 0.9
+    strassen: float = 0.9
     overlap: int | None = None
     scratch: int = 0
 
@@ -64,6 +66,8 @@ class FakeBackend:
 
     def predict(self, node: Node) -> Prediction:
         macs = node.op.macs(node.operand_types)
+        if isinstance(node.op, Conv2d) and node.op.strassen:
+            return Prediction(macs * self.strassen)
         return Prediction(macs * (self.fused if isinstance(node.op, Fused) else 1.0))
 
     def buffer_bytes(self, type: TensorType) -> int:

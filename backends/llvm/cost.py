@@ -9,6 +9,8 @@ from __future__ import annotations
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer
 from mbc.backends.llvm.kernels.chain import chain_nodes
+from mbc.backends.llvm.kernels.linear import is_gemm_rows, plan_rows
+from mbc.backends.llvm.kernels.strassen import Strassen
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops import Conv2d
@@ -18,6 +20,7 @@ from mbc.targets.target import Target
 
 FMA_UNITS = 2
 GEMM_SHARE, DEPTHWISE_SHARE = 0.93, 0.6
+ADD_CYCLES = 2.0  # to load two vectors, add and store, not all of it in the nearest cache
 TURN_ROWS = (4, 2, 1)
 L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 64.0, 28.0, 12.0
 
@@ -57,7 +60,13 @@ def _compute(node: Node, isa: Isa) -> float:
     share = GEMM_SHARE
     if isinstance(node.op, Conv2d) and is_depthwise(node.op, present(node.operand_types[1])):
         share = DEPTHWISE_SHARE
-    return node.op.macs(node.operand_types) / (FMA_UNITS * isa.lanes * share)
+    cycles = node.op.macs(node.operand_types) / (FMA_UNITS * isa.lanes * share)
+    plan = plan_rows(isa, node) if is_gemm_rows(node) else None
+    if isinstance(plan, Strassen):  # seven products of eight, of quarters that are four
+        more = (plan.product_share * 2 - 1) * present(node.operand_types[1]).bytes
+        added = plan.added_vectors * ADD_CYCLES + more / FAR_BYTES_PER_CYCLE
+        return cycles * plan.product_share + added
+    return cycles
 
 
 def _stream(type: TensorType, isa: Isa, target: Target) -> float:

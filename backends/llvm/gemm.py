@@ -32,10 +32,22 @@ class Run(NamedTuple):
         return self._replace(offset=self.offset + bytes)
 
 
+class Sink(NamedTuple):
+    """One of the places that sums go to: bytes from the output; the sign they have there; whether
+    they add to what is there; and whether that is the result, which gets residual and activation.
+    """
+
+    offset: int = 0
+    sign: int = 1
+    adds: bool = False
+    final: bool = True
+
+
 CHAINS = 8  # independent fma chains that hide the latency of two units of four cycles
 MAX_WIDTH = 8
 MAX_SEARCH = 1024  # vectors that are split at the least cost; of more, the rest
 FEW_TASKS = 16
+FAR_WEIGHTS = 16 * 1024  # bytes that need not lie in the first cache when a layer begins
 OWN_UNROLL = 2  # k-steps of a loop where each group has code of its own
 
 
@@ -95,7 +107,7 @@ class Gemm:
     after the other. Pitches are in bytes from row to row. A group's last vector is stored whole
     where the row has `room` (in floats): it may spill into columns that the next group of the same
     task overwrites, or into padding; else it is stored narrow. `panels` prescribes the panel widths
-    where the weights were packed for a GEMM with other rows.
+    where the weights were packed for a GEMM with other rows. The sums go to all `sinks`.
     """
 
     isa: Isa
@@ -108,6 +120,12 @@ class Gemm:
     act: Act = Act.NONE
     residual_pitch: int | None = None
     panels: tuple[int, ...] = ()
+    sinks: tuple[Sink, ...] = (Sink(),)
+
+    @property
+    def is_part(self) -> bool:
+        """Whether others add to the same output."""
+        return self.sinks != (Sink(),)
 
     @property
     def depth(self) -> int:
@@ -125,9 +143,9 @@ class Gemm:
         return self.panels or panel_widths(self.isa, self.isa.vectors(self.columns), self.rows)
 
     def blocks(self, width: int) -> RowBlocks:
-        """Row blocks of a panel. Where stores spill, all panels share them, so that row ranges of
-        tasks agree."""
-        widths = self.widths if self.spills else (width,)
+        """Row blocks of a panel. Where stores spill or others add to the output, all panels share
+        them, so that row ranges of tasks agree."""
+        widths = self.widths if self.spills or self.is_part else (width,)
         return RowBlocks.balanced(self.rows, min(self.isa.tile_height(w) for w in widths))
 
     @property
@@ -147,15 +165,26 @@ class Gemm:
         return len(self.widths) if self.by_panels else self.row_tasks
 
     @property
+    def prefetches(self) -> bool:
+        """Whether tiles bring the next panel into the cache while they work on theirs."""
+        return self.isa.prefetch and len(self.groups) * self.group_bytes > FAR_WEIGHTS
+
+    @property
+    def ahead_pitch(self) -> int:
+        """Bytes of the next panel that go with each row; none where panels are not prefetched."""
+        panel = (1 + self.depth) * max(self.widths) * self.isa.vector_bytes
+        return -(-panel // self.rows) if self.prefetches else 0
+
+    @property
     def group_bytes(self) -> int:
         """Packed bytes of a group's panels."""
         return (1 + self.depth) * sum(self.widths) * self.isa.vector_bytes
 
     @property
     def unroll(self) -> int:
-        """k-steps of a loop. Groups that have code of their own have less of it, unless more steps
-        are loaded at a time."""
-        own = len(self.groups) > 1 and self.group_shift is None
+        """k-steps of a loop. Groups and parts that have code of their own have less of it, unless
+        more steps are loaded at a time."""
+        own = self.is_part or (len(self.groups) > 1 and self.group_shift is None)
         return OWN_UNROLL if own and self.isa.broadcast == "memory" else self.isa.unroll
 
     @property

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.gemm import Gemm, Run
+from mbc.backends.llvm.gemm import Gemm, Run, Sink
 from mbc.backends.llvm.vectors import (
     activate,
     arithmetic,
     fma,
     load,
     load_vectors,
+    prefetch,
     splat,
     splat_lane,
     store,
@@ -24,35 +25,41 @@ MAX_STRAIGHT, MAX_TURNS = 16, 4  # k-steps, and turns that their loop would have
 
 @dataclass(frozen=True)
 class Pointers:
-    """Where a piece of the work finds A's sources, the weights, its output and the residual."""
+    """Where a piece of the work finds A's sources, the weights, its output and the residual; and
+    the weights that it brings into the cache for later, if it does."""
 
     a: tuple[str, ...]
     weights: str
     out: str
     residual: str | None = None
+    ahead: str | None = None
 
     def moved(self, f: Function, weights: Count, out: Count, residual: Count) -> Pointers:
         """Weights, output and residual advanced by bytes."""
-        return Pointers(
-            self.a,
-            f.offset(self.weights, weights),
-            f.offset(self.out, out),
-            None if self.residual is None else f.offset(self.residual, residual),
+        return replace(
+            self,
+            weights=f.offset(self.weights, weights),
+            out=f.offset(self.out, out),
+            residual=None if self.residual is None else f.offset(self.residual, residual),
         )
 
     def down(self, f: Function, gemm: Gemm, rows: Count) -> Pointers:
-        """A, output and residual advanced by rows."""
+        """A, output and residual advanced by rows, and the next panel by their share of it."""
         held = None
         if self.residual is not None:
             held = f.offset(self.residual, f.binary("mul", rows, gemm.residual_pitch or 0))
-        return Pointers(
-            tuple(
+        ahead = None
+        if self.ahead is not None:
+            ahead = f.offset(self.ahead, f.binary("mul", rows, gemm.ahead_pitch))
+        return replace(
+            self,
+            a=tuple(
                 f.offset(a, f.binary("mul", rows, pitch))
                 for a, pitch in zip(self.a, gemm.a_pitches, strict=True)
             ),
-            self.weights,
-            f.offset(self.out, f.binary("mul", rows, gemm.out_pitch)),
-            held,
+            out=f.offset(self.out, f.binary("mul", rows, gemm.out_pitch)),
+            residual=held,
+            ahead=ahead,
         )
 
     def with_a(self, a: Sequence[str]) -> Pointers:
@@ -62,8 +69,8 @@ class Pointers:
     @property
     def values(self) -> list[str]:
         """As loop-carried values."""
-        held = () if self.residual is None else (self.residual,)
-        return [*self.a, self.weights, self.out, *held]
+        rest = (self.residual, self.ahead)
+        return [*self.a, self.weights, self.out, *(p for p in rest if p is not None)]
 
     @property
     def carried(self) -> list[tuple[str, str]]:
@@ -73,7 +80,10 @@ class Pointers:
     def of(self, values: Sequence[str]) -> Pointers:
         """Back from loop-carried values."""
         n = len(self.a)
-        return Pointers(tuple(values[:n]), *values[n:])
+        weights, out, *rest = values[n:]
+        residual = None if self.residual is None else rest.pop(0)
+        ahead = None if self.ahead is None else rest.pop(0)
+        return Pointers(tuple(values[:n]), weights, out, residual, ahead)
 
 
 @dataclass(frozen=True)
@@ -164,7 +174,9 @@ def _emit_panels(
 
     def body(_: Count, values: list[str]) -> Sequence[str]:
         here = at.of(values)
-        _emit_panel(f, tile, here, share)
+        following = f.offset(here.weights, (1 + tile.gemm.depth) * panel)
+        ahead = following if tile.gemm.prefetches else None
+        _emit_panel(f, tile, replace(here, ahead=ahead), share)
         return here.moved(f, (1 + tile.gemm.depth) * panel, panel, panel).values
 
     f.loop(first, last, at.carried, body)
@@ -202,34 +214,44 @@ def _emit_tile(f: Function, tile: Tile, at: Pointers, height: int) -> None:
     step = f.isa.vector_bytes
     bias = [load(f, at.weights, j * step) for j in range(tile.width)]
     acc = [list(bias) for _ in range(height)]
-    weights = f.offset(at.weights, tile.width * step)
+    here = replace(at, weights=f.offset(at.weights, tile.width * step))
     for run in tile.runs:
-        a = f.offset(at.a[run.source], run.offset)
-        acc, weights = _emit_run(f, tile, run, a, weights, acc)
+        acc, here = _emit_run(f, tile, run, here, acc)
     flat = f.finished([value for sums in acc for value in sums])
     acc = [flat[row * tile.width : (row + 1) * tile.width] for row in range(height)]
     _emit_epilogue(f, tile, at, acc)
 
 
 def _emit_run(
-    f: Function, tile: Tile, run: Run, a: str, weights: str, acc: Accumulators
-) -> tuple[Accumulators, str]:
-    length, unroll = run.length, tile.gemm.unroll
+    f: Function, tile: Tile, run: Run, at: Pointers, acc: Accumulators
+) -> tuple[Accumulators, Pointers]:
+    """All k-steps of a run, whose weights come first; the accumulators, and where the weights of
+    the next run lie."""
+    a, length, unroll = f.offset(at.a[run.source], run.offset), run.length, tile.gemm.unroll
     if length <= min(MAX_STRAIGHT, MAX_TURNS * unroll):
-        return _emit_steps(f, tile, run, a, weights, acc, length)
-    whole, height = length // unroll * unroll, len(acc)
+        acc, weights = _emit_steps(f, tile, run, a, at.weights, acc, length)
+        return acc, replace(at, weights=weights)
+    whole, height, ahead = length // unroll * unroll, len(acc), at.ahead
+    stride = -(-height * tile.gemm.ahead_pitch * unroll // tile.gemm.depth)
 
     def rows(flat: Sequence[str]) -> Accumulators:
         return [list(flat[r * tile.width : (r + 1) * tile.width]) for r in range(height)]
 
     def body(_: Count, values: list[str]) -> Sequence[str]:
         a, weights, *flat = values
+        nearer = [] if ahead is None else [flat.pop()]
+        for line in nearer:
+            prefetch(f, line)
         inner, weights = _emit_steps(f, tile, run, a, weights, rows(flat), unroll)
-        return [f.offset(a, 4 * unroll), weights, *(v for row in inner for v in row)]
+        sums, nearer = [v for row in inner for v in row], [f.offset(p, stride) for p in nearer]
+        return [f.offset(a, 4 * unroll), weights, *sums, *nearer]
 
-    carried = [("ptr", a), ("ptr", weights), *((f.isa.vector, v) for row in acc for v in row)]
+    carried = [("ptr", a), ("ptr", at.weights), *((f.isa.vector, v) for row in acc for v in row)]
+    carried += [] if ahead is None else [("ptr", ahead)]
     a, weights, *flat = f.loop(0, whole, carried, body, step=unroll)
-    return _emit_steps(f, tile, run, a, weights, rows(flat), length - whole)
+    ahead = None if ahead is None else flat.pop()
+    acc, weights = _emit_steps(f, tile, run, a, weights, rows(flat), length - whole)
+    return acc, replace(at, weights=weights, ahead=ahead)
 
 
 def _emit_steps(
@@ -272,11 +294,25 @@ def _emit_step_group(
 
 
 def _emit_epilogue(f: Function, tile: Tile, at: Pointers, acc: Accumulators) -> None:
-    gemm, step = tile.gemm, f.isa.vector_bytes
-    for row, sums in enumerate(acc):
-        for j, value in enumerate(sums):
-            lanes = tile.lanes(j)
-            if at.residual is not None and gemm.residual_pitch is not None:
-                held = load(f, at.residual, row * gemm.residual_pitch + j * step, lanes)
-                value = arithmetic(f, "fadd", value, held)
-            store(f, activate(f, value, gemm.act), at.out, row * gemm.out_pitch + j * step, lanes)
+    for sink in tile.gemm.sinks:
+        for row, sums in enumerate(acc):
+            for vector, value in enumerate(sums):
+                _emit_sink(f, tile, at, sink, (row, vector), value)
+
+
+def _emit_sink(
+    f: Function, tile: Tile, at: Pointers, sink: Sink, place: tuple[int, int], value: str
+) -> None:
+    """Store a vector of sums at (row, vector) of the tile's output."""
+    (row, vector), gemm = place, tile.gemm
+    across, lanes = vector * f.isa.vector_bytes, tile.lanes(vector)
+    offset = sink.offset + row * gemm.out_pitch + across
+    if sink.adds:
+        operation = "fadd" if sink.sign > 0 else "fsub"
+        value = arithmetic(f, operation, load(f, at.out, offset, lanes), value)
+    if sink.final and at.residual is not None and gemm.residual_pitch is not None:
+        held = load(f, at.residual, row * gemm.residual_pitch + across, lanes)
+        value = arithmetic(f, "fadd", value, held)
+    if sink.final:
+        value = activate(f, value, gemm.act)
+    store(f, value, at.out, offset, lanes)

@@ -27,6 +27,7 @@ class Isa:
     unroll: int = 4  # k-steps of a loop of the GEMM core
     strip: int = 1  # channel vectors that a window works on side by side
     fused: bool = True  # multiply and add are one instruction, rounded once
+    prefetch: bool = False  # weights are brought into the cache ahead: measured on x86-64 only
     register: str = "w"  # LLVM's constraint for a vector register in assembly
 
     @property
@@ -62,6 +63,7 @@ AVX2 = Isa(
     broadcast="memory",
     word="i64",
     max_intrinsics=False,
+    prefetch=True,
     register="x",
 )
 NEON = Isa(
@@ -88,6 +90,7 @@ SSE = Isa(
     word="i64",
     max_intrinsics=False,
     fused=False,
+    prefetch=True,
     register="x",
 )
 

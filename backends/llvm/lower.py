@@ -176,6 +176,7 @@ def declarations(isa: Isa) -> list[str]:
         f"declare {vector} @llvm.fma.v{n}f32({vector}, {vector}, {vector})",
         f"declare {vector} @llvm.maxnum.v{n}f32({vector}, {vector})",
         f"declare {vector} @llvm.minnum.v{n}f32({vector}, {vector})",
+        "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)",
         f"declare void @llvm.memcpy.p0.p0.{word}(ptr, ptr, {word}, i1)",
         f"declare void @llvm.memset.p0.{word}(ptr, i8, {word}, i1)",
         "",

@@ -70,6 +70,11 @@ def store(f: Function, vector: str, pointer: str, bytes: int = 0, lanes: int | N
         f.emit(f"store float {element}, ptr {f.offset(address, 4 * lane)}, align 4")
 
 
+def prefetch(f: Function, pointer: str) -> None:
+    """Bring the line of an address into the first cache; any address will do."""
+    f.emit(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
+
+
 def splat(f: Function, scalar: str) -> str:
     """A float in all lanes."""
     first = f.op(f"insertelement {f.isa.vector} poison, float {scalar}, i32 0")

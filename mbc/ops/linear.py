@@ -35,7 +35,8 @@ def check_vector(name: str, type: TensorType | None, channels: int) -> None:
 @dataclass(frozen=True)
 class Conv2d(Op):
     """2-D convolution: x NHWC, weight HWIO (I = input channels / groups), optional bias [O] and
-    residual (shape of the result, added before the activation)."""
+    residual (shape of the result, added before the activation). `strassen` allows kernels to
+    multiply by Strassen's method, which takes fewer multiplications and rounds otherwise."""
 
     mnemonic: ClassVar[str] = "conv2d"
     operands: ClassVar[tuple[OperandSpec, ...]] = (
@@ -48,6 +49,7 @@ class Conv2d(Op):
     dilation: Pair = (1, 1)
     groups: int = 1
     act: Act = Act.NONE
+    strassen: bool = False
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """[n,h,w,i] and [kh,kw,i/g,o] give [n,oh,ow,o]."""

@@ -81,19 +81,23 @@ class Work:
 
 
 def check_avx2(loop: Loop, control: int) -> Iterator[str]:
-    """h*w multiply-adds a step, h broadcasts from memory, w loads, and the loop's control."""
+    """h*w multiply-adds a step, h broadcasts from memory, w loads, the loop's control, and one
+    prefetch with its pointer."""
     fmas = [i for i in loop if i.mnemonic == "vfmadd231ps"]
     broadcasts = [i for i in loop if i.mnemonic == "vbroadcastss" and "(" in i.operands]
     loads = [i for i in loop if i.mnemonic in ("vmovups", "vmovaps") and i.operands[0] != "%"]
-    scalars = [i for i in loop if not i.mnemonic.startswith("v")]
-    known = len(fmas) + len(broadcasts) + len(loads) + len(scalars)
+    prefetches = sum(i.mnemonic.startswith("prefetch") for i in loop)
+    scalars = [i for i in loop if not i.mnemonic.startswith(("v", "prefetch"))]
+    known = len(fmas) + len(broadcasts) + len(loads) + len(scalars) + prefetches
     folded = sum("(" in i.operands for i in fmas)
     counts = (len(fmas), len(broadcasts), len(loads) + folded, len(scalars))
     fitting = [n for n in (AVX2.unroll, OWN_UNROLL) if n * counts[0] == counts[1] * counts[2]]
     work = Work(fitting[0] if fitting else AVX2.unroll, *counts)
     if not fitting:
         yield f"not a full tile: {work}"
-    yield from _strangers(loop, known, work, control)
+    if prefetches > 1:
+        yield f"{prefetches} prefetches, at most 1: {work}"
+    yield from _strangers(loop, known, work, control + prefetches)
 
 
 def check_neon(loop: Loop, control: int) -> Iterator[str]:

@@ -68,6 +68,32 @@ def pointwise(
     yield from _both(name, (1, rows, 1, k), layer)
 
 
+def strassen(
+    shape: tuple[int, int, int], k: int, n: int, act: Act = Act.RELU6, bias: bool = True
+) -> Iterator[Case]:
+    """1x1 convolutions that may be multiplied by Strassen's method."""
+
+    def layer(net: Net, x: Value) -> Value:
+        operands: list[Operand | Value | None] = [ChannelView.of(x), net.constant(1, 1, k, n)]
+        operands += [net.constant(n)] if bias else []
+        return net.graph.add(Conv2d(act=act, strassen=True), operands).result
+
+    name = f"strassen-{'x'.join(map(str, shape))}-{k}x{n}-{act}" + ("" if bias else "-no-bias")
+    yield from _both(name, (*shape, k), layer)
+
+
+def strassen_cases() -> Iterator[Case]:
+    """One pair of pixels, several row blocks, more than are added up at a time; and where it is
+    allowed but cannot be."""
+    yield from strassen((1, 2, 1), 16, 16)
+    yield from strassen((1, 5, 4), 16, 48, Act.NONE)
+    yield from strassen((2, 3, 5), 48, 32, bias=False)
+    yield from strassen((1, 14, 14), 32, 80)
+    yield from strassen((1, 20, 29), 80, 16, Act.RELU)
+    yield from strassen((1, 3, 5), 16, 16)
+    yield from strassen((1, 6, 6), 20, 28)
+
+
 def gathered(k: int, n: int, groups: int) -> Iterator[Case]:
     """1x1 convolutions that read a shuffled concatenation of parts of two values."""
 
@@ -261,6 +287,7 @@ def arithmetic_cases() -> Iterator[Case]:
     for rows in (1, 2, 5, 7, 13, 49):
         for k, n in ((3, 5), (16, 16), (27, 24), (40, 40), (17, 33), (1, 1)):
             yield from pointwise(rows, k, n)
+    yield from strassen_cases()
     yield from pointwise(49, 60, 240, 3)
     yield from pointwise(49, 60, 240, 3, shuffle=3)
     yield from pointwise(12, 240, 60, 3)

@@ -5,10 +5,17 @@ from __future__ import annotations
 import pytest
 
 from mbc.backends.llvm.backend import BUILDERS, builder_of
+from mbc.backends.llvm.lower import lower
 from mbc.ops import OPS, Conv2d
 from mbc.runtime.pool import Pool
 from tests.backends.kernel_cases import Case, arithmetic_cases, exact_cases
-from tests.backends.kernel_check import close, compare, equal
+from tests.backends.kernel_check import (
+    close,
+    compare,
+    equal,
+    host_target,
+    place_without_overlap,
+)
 
 
 def _named(cases: list[Case]) -> dict[str, Case]:
@@ -34,6 +41,18 @@ def test_agrees_with_the_oracle_on_threads(threads: int) -> None:
 @pytest.mark.parametrize("name", EXACT)
 def test_equals_the_oracle_bit_for_bit(name: str) -> None:
     compare(EXACT[name][1](), equal)
+
+
+def test_strassens_method_is_used_where_it_is_possible() -> None:
+    used = {}
+    for name, build in ARITHMETIC.values():
+        if name.startswith("strassen") and name.endswith("-dense"):
+            graph = build()
+            place_without_overlap(graph, host_target())
+            used[name.split("-")[1]] = "_strassen_" in lower(graph, host_target()).ir
+    impossible = {"1x3x5", "1x6x6"}
+    assert used == {shape: shape not in impossible for shape in used}
+    assert impossible < used.keys()
 
 
 def test_every_op_has_a_kernel_and_a_case() -> None:

@@ -128,4 +128,11 @@ MUTANTS = (
         old="        self._taken.add(name)\n",
         new="",
     ),
+    Mutant(
+        "Strassen's method is used however little it saves",
+        "passes/use_strassen.py",
+        old="if saved < WORTH:",
+        new="if saved <= 0:",
+        tests=GOLDEN,
+    ),
 )

@@ -13,6 +13,7 @@ from mbc.backends.llvm.gemm import Gemm, Run, pack
 from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
+from mbc.backends.llvm.kernels.strassen import Strassen, emit_strassen, pack_strassen, refusal
 from mbc.ir.graph import Node
 from mbc.ir.views import ChannelView
 from mbc.ops import Conv2d, Dense
@@ -114,9 +115,34 @@ def build_pointwise(site: Site) -> Kernel:
     gemm = pointwise_gemm(site.isa, node, sources[0].pixels, pitches, site.output, residual)
     f = site.kernel_function()
     at = Pointers(site.pointers(0), "%w", "%y0", residual_pointer(site))
+    if plan := strassen_of(node, gemm):
+        emit_strassen(f, plan, at)
+        name = site.library.define(f"f32_{linear_name(node, gemm)}_strassen_m{gemm.rows}", f)
+        return Kernel(name, plan.tasks, plan.scratch_bytes, _pack_strassen(plan, node))
     emit_gemm(f, gemm, at, Share("%begin", "%end", gemm.tasks, gemm.by_panels))
     name = site.library.define(f"f32_{linear_name(node, gemm)}_m{gemm.rows}", f)
     return Kernel(name, gemm.tasks, 0, pack_pointwise(gemm, node))
+
+
+def strassen_of(node: Node, gemm: Gemm) -> Strassen | None:
+    """The schedule that takes fewer multiplications, where the node allows it and it can be."""
+    allowed = isinstance(node.op, Conv2d) and node.op.strassen and node.view(0).is_plain
+    return Strassen(gemm) if allowed and not refusal(gemm) else None
+
+
+def plan_rows(isa: Isa, node: Node) -> Gemm | Strassen:
+    """The schedule where all that the node reads and makes lies in the arena."""
+    x, out = node.view(0), Buffer.in_arena(node.result.type, isa)
+    pitches = [Buffer.in_arena(value.type, isa).pixel_bytes for value in x.values]
+    held = node.operands[RESIDUAL] if len(node.operands) > RESIDUAL else None
+    residual = None if held is None else Buffer.in_arena(held.type, isa)
+    gemm = pointwise_gemm(isa, node, out.pixels, pitches, out, residual)
+    return strassen_of(node, gemm) or gemm
+
+
+def _pack_strassen(plan: Strassen, node: Node) -> np.ndarray:
+    weight = constant_array(node.operands[1], ()).reshape(-1, plan.gemm.columns)
+    return pack_strassen(plan, weight, group_bias(plan.gemm, node)[0])
 
 
 def linear_name(node: Node, gemm: Gemm) -> str:

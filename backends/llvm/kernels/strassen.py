@@ -1,0 +1,221 @@
+"""Pointwise convolutions with an eighth of the multiplications less, by Strassen's method (V.
+Strassen, Gaussian elimination is not optimal, Numer. Math. 13, 1969), applied once.
+
+Pixels, input and output channels are halved: seven products of sums of quadrants take the place of
+eight. The sums of weights are made when they are packed, those of pixels a few dozen at a time;
+products are added to the output as they are made. So what is added lies in the caches. What is
+dealt out are pairs of pixels, one of the upper and one of the lower half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mbc.backends.llvm.emitter import Count, Function
+from mbc.backends.llvm.gemm import Gemm, RowBlocks, Run, Sink, pack
+from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
+from mbc.backends.llvm.vectors import arithmetic, load, store
+
+CHUNK_PAIRS = 96  # pairs of pixels whose sums lie in scratch, and that read the weights together
+SUM_STEP = 8  # vectors of a loop that adds
+
+Quadrant = tuple[int, int]
+Q11, Q12, Q21, Q22 = (0, 0), (0, 1), (1, 0), (1, 1)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A quadrant, plus or minus another."""
+
+    first: Quadrant
+    other: Quadrant | None = None
+    sign: int = 1
+
+
+@dataclass(frozen=True)
+class Product:
+    """A sum of A times a sum of weights, and the signs it has in quadrants of the result."""
+
+    a: Sum
+    weights: Sum
+    signs: tuple[tuple[Quadrant, int], ...]
+
+
+PRODUCTS = (
+    Product(Sum(Q11, Q22), Sum(Q11, Q22), ((Q11, 1), (Q22, 1))),
+    Product(Sum(Q21, Q22), Sum(Q11), ((Q21, 1), (Q22, -1))),
+    Product(Sum(Q11), Sum(Q12, Q22, -1), ((Q12, 1), (Q22, 1))),
+    Product(Sum(Q22), Sum(Q21, Q11, -1), ((Q11, 1), (Q21, 1))),
+    Product(Sum(Q11, Q12), Sum(Q22), ((Q11, -1), (Q12, 1))),
+    Product(Sum(Q21, Q11, -1), Sum(Q11, Q12), ((Q22, 1),)),
+    Product(Sum(Q12, Q22, -1), Sum(Q21, Q22), ((Q11, 1),)),
+)
+"""In an order in which no quadrant begins with a minus: the first product is just stored."""
+
+
+def refusal(gemm: Gemm) -> str:
+    """Why a GEMM cannot be multiplied so; empty if it can."""
+    if len(gemm.groups) > 1 or len(gemm.groups[0]) > 1:
+        return "its channels are grouped or gathered"
+    if gemm.residual_pitch is not None:
+        return "its residual may lie where the products are added up"
+    if gemm.rows % 2:
+        return "its pixels cannot be halved"
+    vectors = 2 * gemm.isa.lanes
+    return (
+        "half its channels are no whole vectors"
+        if gemm.depth % vectors + gemm.columns % vectors
+        else ""
+    )
+
+
+@dataclass(frozen=True)
+class Strassen:
+    """The schedule: `gemm` is the whole product."""
+
+    gemm: Gemm
+
+    @property
+    def half(self) -> Gemm:
+        """The product of two quadrants."""
+        gemm = self.gemm
+        depth, columns = gemm.depth // 2, gemm.columns // 2
+        runs = ((Run(0, depth),),)
+        shape = replace(gemm, rows=gemm.rows // 2, groups=runs, columns=columns, room=columns)
+        return replace(shape, sinks=())
+
+    @property
+    def product_share(self) -> float:
+        """Multiplications by those of the direct product."""
+        return len(PRODUCTS) / 8
+
+    @property
+    def added_vectors(self) -> int:
+        """Vectors of A and of the result that are added before and after multiplying."""
+        half = self.half
+        sums = sum(product.a.other is not None for product in PRODUCTS)
+        more = sum(len(product.signs) for product in PRODUCTS) - 4
+        return half.rows * (sums * half.depth + more * half.columns) // half.isa.lanes
+
+    @property
+    def blocks(self) -> RowBlocks:
+        """Blocks of pairs."""
+        return self.half.blocks(1)
+
+    @property
+    def tasks(self) -> int:
+        """In how many pieces the pairs can be dealt out."""
+        return self.half.row_tasks
+
+    @property
+    def chunk(self) -> int:
+        """Tasks that are done together."""
+        return max(1, CHUNK_PAIRS * self.tasks // self.half.rows)
+
+    @property
+    def scratch_bytes(self) -> int:
+        """A sum of A for the pairs of a chunk."""
+        blocks = -(-self.chunk * self.blocks.count // self.tasks)
+        return blocks * self.blocks.tall * 4 * self.half.depth
+
+    def a_offset(self, quadrant: Quadrant) -> int:
+        """Bytes to a quadrant of A."""
+        (run,), (pitch,) = self.gemm.groups[0], self.gemm.a_pitches
+        row, column = quadrant
+        return run.offset + row * self.half.rows * pitch + column * 4 * self.half.depth
+
+    def sinks(self, number: int) -> tuple[Sink, ...]:
+        """Where a product goes: it is the first, one more or the last in a quadrant."""
+        return tuple(self._sink(number, *target) for target in PRODUCTS[number].signs)
+
+    def _sink(self, number: int, quadrant: Quadrant, sign: int) -> Sink:
+        users = [i for i, product in enumerate(PRODUCTS) if quadrant in dict(product.signs)]
+        row, column = quadrant
+        offset = row * self.half.rows * self.half.out_pitch + column * 4 * self.half.columns
+        return Sink(offset, sign, adds=number != users[0], final=number == users[-1])
+
+
+def pack_strassen(plan: Strassen, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """The seven sums of weights, each packed as one of half the size. `weight` is [k, columns],
+    `bias` [columns]: as a row of each quadrant, with such signs that the products of a quadrant of
+    the result have its bias once."""
+    left, right = np.split(bias.astype(np.float64), 2)
+    biases = {Q11: -right, Q12: right, Q21: left, Q22: -left}
+    halves = [np.split(half, 2, axis=1) for half in np.split(weight.astype(np.float64), 2)]
+
+    def total(sum: Sum) -> np.ndarray:
+        rows = {q: np.vstack([biases[q], halves[q[0]][q[1]]]) for q in biases}
+        return rows[sum.first] + (0 if sum.other is None else sum.sign * rows[sum.other])
+
+    sums = [total(product.weights) for product in PRODUCTS]
+    return np.concatenate([pack(plan.half, rows[None, 1:], rows[None, 0]) for rows in sums])
+
+
+def emit_strassen(f: Function, plan: Strassen, at: Pointers) -> None:
+    """Code for the tasks %begin … %end-1, a chunk at a time."""
+
+    def chunk(begin: Count, _: list[str]) -> Sequence[str]:
+        end = f.clamp("min", f.binary("add", begin, plan.chunk), "%end")
+        for number in range(len(PRODUCTS)):
+            _emit_product(f, plan, number, at, Share(begin, end, plan.tasks))
+        return []
+
+    f.loop("%begin", "%end", [], chunk, step=plan.chunk)
+
+
+def _emit_product(f: Function, plan: Strassen, number: int, at: Pointers, share: Share) -> None:
+    half, product = plan.half, PRODUCTS[number]
+    (source,), (pitch,) = at.a, half.a_pitches
+    a = f.offset(source, plan.a_offset(product.a.first))
+    if product.a.other is not None:
+        other = f.offset(source, plan.a_offset(product.a.other))
+        a, pitch = _emit_sums(f, plan, (a, other), product.a.sign, share)
+    gemm = replace(half, a_pitches=(pitch,), sinks=plan.sinks(number))
+    weights = f.offset(at.weights, number * half.group_bytes)
+    emit_gemm(f, gemm, Pointers((a,), weights, at.out), share)
+
+
+def _emit_sums(
+    f: Function, plan: Strassen, pair: tuple[str, str], sign: int, share: Share
+) -> tuple[str, int]:
+    """Add or subtract the share's pixels of two quadrants of A, in scratch; where the sum of the
+    first pair of all would lie, and the pitch."""
+    (pitch,), bytes = plan.half.a_pitches, 4 * plan.half.depth
+    first, last = (_first_row(f, plan.blocks, block) for block in share.of(f, plan.blocks.count))
+    down = f.binary("mul", first, pitch)
+
+    def row(_: Count, pointers: list[str]) -> Sequence[str]:
+        _emit_sum(f, pointers, sign, bytes)
+        steps = zip(pointers, (pitch, pitch, bytes), strict=True)
+        return [f.offset(pointer, step) for pointer, step in steps]
+
+    carried = [("ptr", f.offset(pointer, down)) for pointer in pair]
+    f.loop(first, last, [*carried, ("ptr", "%scratch")], row)
+    return f.offset("%scratch", f.binary("sub", 0, f.binary("mul", first, bytes))), bytes
+
+
+def _first_row(f: Function, blocks: RowBlocks, block: Count) -> Count:
+    """The first pair of a block."""
+    row = f.binary("mul", block, blocks.tall)
+    short = f.binary("sub", f.clamp("max", block, blocks.tall_count), blocks.tall_count)
+    return f.binary("sub", row, short)
+
+
+def _emit_sum(f: Function, pointers: Sequence[str], sign: int, bytes: int) -> None:
+    """Store the sum or difference of what two pointers point at to where the third points."""
+    vector, operation = f.isa.vector_bytes, "fadd" if sign > 0 else "fsub"
+    step = SUM_STEP * vector
+
+    def piece(at: Sequence[str], size: int) -> None:
+        a, b, target = at
+        for place in range(0, size, vector):
+            store(f, arithmetic(f, operation, load(f, a, place), load(f, b, place)), target, place)
+
+    def body(_: Count, at: list[str]) -> Sequence[str]:
+        piece(at, step)
+        return [f.offset(pointer, step) for pointer in at]
+
+    piece(f.loop(0, bytes // step, [("ptr", p) for p in pointers], body), bytes % step)
