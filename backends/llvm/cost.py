@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer
-from mbc.backends.llvm.kernels.chain import chain_nodes
+from mbc.backends.llvm.kernels.chain import chain_nodes, turn_rows
 from mbc.backends.llvm.kernels.linear import is_gemm_rows, plan_rows
 from mbc.backends.llvm.kernels.strassen import Strassen
 from mbc.ir.graph import Node
@@ -21,7 +21,6 @@ from mbc.targets.target import Target
 FMA_UNITS = 2
 GEMM_SHARE, DEPTHWISE_SHARE = 0.93, 0.6
 ADD_CYCLES = 2.0  # to load two vectors, add and store, not all of it in the nearest cache
-TURN_ROWS = (4, 2, 1)
 L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 64.0, 28.0, 12.0
 
 
@@ -42,8 +41,11 @@ def _reread(node: Node, target: Target) -> float:
     if weights is None:
         return 0.0
     images, height = node.result.type.shape[:2]
-    rows = next(rows for rows in TURN_ROWS if height % rows == 0)
-    return (images * height / rows - 1) * weights.bytes / _bandwidth(weights.bytes, target)
+    return (
+        (images * height / turn_rows(height)[0] - 1)
+        * weights.bytes
+        / _bandwidth(weights.bytes, target)
+    )
 
 
 def _predict_plain(node: Node, isa: Isa, target: Target) -> Prediction:

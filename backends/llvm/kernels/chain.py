@@ -112,14 +112,22 @@ class Chain:
 
 
 def plan_chain(isa: Isa, node: Node, x: Buffer, out: Buffer, residual: Buffer | None) -> Chain:
-    """The schedule with most rows a turn whose scratch stays within the goal. How many is a matter
-    of the types alone, since plans of memory are made before it is known how tensors are stored."""
+    """The schedule with the best number of rows a turn whose scratch stays within the goal. How
+    many is a matter of the types alone, since plans of memory are made before it is known how
+    tensors are stored."""
     wide, held = Buffer.in_arena(x.type, isa), residual and Buffer.in_arena(residual.type, isa)
     made = Buffer.in_arena(out.type, isa)
-    turns = [t for t in CHUNKS if out.type.shape[1] % t == 0]
+    turns = turn_rows(out.type.shape[1])
     sizes = {t: _plan(isa, node, wide, made, held, t).scratch_bytes for t in turns}
-    turn = next((t for t in turns if sizes[t] <= SCRATCH_GOAL), turns[-1])
+    turn = next((t for t in turns if sizes[t] <= SCRATCH_GOAL), min(turns))
     return _plan(isa, node, x, out, residual, turn)
+
+
+def turn_rows(height: int) -> list[int]:
+    """Rows that a turn may make, the best number first: as many as possible in an even number of
+    turns, since seven for two threads would keep one of them waiting."""
+    turns = [rows for rows in CHUNKS if height % rows == 0]
+    return sorted(turns, key=lambda rows: height // rows % 2)
 
 
 def _plan(
