@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts mca bench bench-tvm arm64-tvm bench-fuse bench-shuffles footprint
+.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-shuffles footprint
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -126,6 +126,9 @@ bench-tvm: $(INSTALLED) ## time our kernels under TVM in turns with the LLVM bac
 
 bench-fuse: $(INSTALLED) ## time the examples with --fuse=always, never and auto in turns (ROUNDS=100)
 	$(BIN)/python -m tests.speed.fusion --rounds $(ROUNDS)
+
+bench-variants: $(INSTALLED) ## time the examples on two threads, and with --optimize=memory, in turns (ROUNDS=100)
+	$(BIN)/python -m tests.speed.variants --rounds $(ROUNDS)
 
 bench-shuffles: $(INSTALLED) test-tools ## what shuffles cost, in time here and in arm64 instructions (ROUNDS=100)
 	$(BIN)/python -m tests.speed.shuffles --rounds $(ROUNDS)

@@ -10,15 +10,14 @@ now the other; where both are too high, they are marked.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 
 from mbc.driver.request import Request
 from mbc.driver.rounds import Times
 from mbc.passes.pipelines import FUSE_MODES
-from tests.example_networks import EXAMPLE_NETWORKS, EXAMPLES, Example
-from tests.speed.race import Variant, print_row, race
+from tests.example_networks import EXAMPLES, Example
+from tests.speed.race import Variant, options, print_row, race
 
 MOST = 1.02
 HEADER = (
@@ -58,16 +57,10 @@ def row(name: str, times: dict[str, Times]) -> tuple[str, ...]:
 
 def main(words: Sequence[str]) -> int:
     """Print the table."""
-    parser = argparse.ArgumentParser(prog="python -m tests.speed.fusion")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these networks")
-    parser.add_argument("--rounds", type=int, default=100, metavar="N", help="default 100")
-    args = parser.parse_args(words)
-    known = {str(example): example for example in EXAMPLE_NETWORKS}
-    if unknown := [name for name in args.names if name not in known]:
-        parser.error(f"no network {' or '.join(unknown)}; there are {', '.join(known)}")
+    examples, rounds = options("tests.speed.fusion", words)
     print_row(HEADER, WIDTH)
-    for name in args.names or known:
-        print_row(row(name, race(variants(known[name]), args.rounds)), WIDTH)
+    for example in examples:
+        print_row(row(str(example), race(variants(example), rounds)), WIDTH)
     return 0
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import LoweredNet
@@ -12,16 +13,19 @@ from mbc.driver.inspect import Inspection
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.request import Request, Silent
 from mbc.driver.rounds import Times, take_turns
+from mbc.runtime.pool import Team
+from tests.example_networks import EXAMPLE_NETWORKS, Example
 
 WARM_UP_ROUNDS = 3
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A compiled network, and the multiply-adds of it as written."""
+    """A compiled network, the multiply-adds of it as written, and on how many threads it runs."""
 
     lowered: LoweredNet
     macs: int
+    threads: int = 1
 
     @staticmethod
     def of(request: Request) -> Variant:
@@ -29,9 +33,13 @@ class Variant:
         compiled = compile_graph(request, Inspection(), Silent(), lambda _: None)
         return Variant(lower_graph(compiled, Silent()), compiled.source.totals.macs)
 
+    def on(self, threads: int) -> Variant:
+        """The same on so many threads."""
+        return replace(self, threads=threads)
+
     def is_like(self, other: Variant) -> bool:
-        """Whether it is the same code on the same memory."""
-        return self.lowered.ir == other.lowered.ir
+        """Whether it is the same code on the same memory and threads."""
+        return (self.lowered.ir, self.threads) == (other.lowered.ir, other.threads)
 
 
 def race(variants: Mapping[str, Variant], rounds: int) -> dict[str, Times]:
@@ -39,7 +47,8 @@ def race(variants: Mapping[str, Variant], rounds: int) -> dict[str, Times]:
     leaders = {name: _first_like(name, variants) for name in variants}
     runs = {}
     for name in dict.fromkeys(leaders.values()):
-        net = JitNet(variants[name].lowered)
+        team = Team(variants[name].threads)
+        net = JitNet(variants[name].lowered, team.gather())
         tensors = net.tensors()
         runs[name] = lambda net=net, tensors=tensors: net.time_once(tensors)
         for _ in range(WARM_UP_ROUNDS):
@@ -50,6 +59,18 @@ def race(variants: Mapping[str, Variant], rounds: int) -> dict[str, Times]:
 
 def _first_like(name: str, variants: Mapping[str, Variant]) -> str:
     return next(other for other in variants if variants[other].is_like(variants[name]))
+
+
+def options(program: str, words: Sequence[str]) -> tuple[list[Example], int]:
+    """The arguments of a benchmark: which examples, all if none is named, and how many rounds."""
+    parser = argparse.ArgumentParser(prog=f"python -m {program}")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only these networks")
+    parser.add_argument("--rounds", type=int, default=100, metavar="N", help="default 100")
+    args = parser.parse_args(words)
+    known = {str(example): example for example in EXAMPLE_NETWORKS}
+    if unknown := [name for name in args.names if name not in known]:
+        parser.error(f"no network {' or '.join(unknown)}; there are {', '.join(known)}")
+    return [known[name] for name in args.names or known], args.rounds
 
 
 def print_row(cells: Sequence[str], width: int) -> None:

@@ -13,6 +13,7 @@ from mbc.ops import ChannelShuffle, Concat, Split
 from mbc.report.layers import Totals
 from tests.example_networks import Example
 from tests.speed import fusion, race
+from tests.speed import variants as more
 from tests.speed.shuffles import pairs
 
 
@@ -46,6 +47,20 @@ def test_the_better_of_two() -> None:
     assert fusion.row("net", times | {"auto": once})[-2:] == ("1.050", "1.000"), "by one alone"
 
 
+def test_what_threads_and_less_memory_do() -> None:
+    small = Example("mobilenet_v1", (("resolution", "96"), ("alpha", "0.25")))
+    found = more.variants(small)
+    assert found["speed"].lowered is found["threads"].lowered
+    assert [v.threads for v in found.values()] == [1, 2, 1]
+    assert not found["speed"].is_like(found["threads"])
+    arenas = [found[goal].lowered.spec.arena_bytes for goal in ("speed", "memory")]
+    assert arenas[0] > arenas[1]
+    times = {"speed": Times((2.0,)), "threads": Times((1.0,)), "memory": Times((3.0,))}
+    printed = ("2000.000", "1000.000", "2.00", "3000.000", "1.500")
+    assert more.row("net", found, times) == ("net", *printed, *(f"{a:,}" for a in arenas))
+    assert race.race(found, 1).keys() == found.keys()
+
+
 def test_equal_variants_are_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     small = Example("mobilenet_v1", (("resolution", "32"), ("alpha", "0.25")))
     found = fusion.variants(small)
@@ -54,9 +69,9 @@ def test_equal_variants_are_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     twins = {"always": found["always"], "never": found["never"], "auto": found["never"]}
     raced: list[LoweredNet] = []
 
-    def noted(lowered: LoweredNet) -> JitNet:
+    def noted(lowered: LoweredNet, pool: None) -> JitNet:
         raced.append(lowered)
-        return JitNet(lowered)
+        return JitNet(lowered, pool)
 
     monkeypatch.setattr("tests.speed.race.JitNet", noted)
     times = race.race(twins, rounds=2)

@@ -1,0 +1,58 @@
+"""`make bench-variants`: what a second thread, and less memory, do to the time of the examples.
+
+Each example takes turns with itself on two threads, and compiled with --optimize=memory. A
+ratio is the median over the rounds, milliseconds are the least; arenas are of one thread.
+
+    python -m tests.speed.variants [--rounds N] [NAME ...]
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from mbc.driver.request import Request
+from mbc.driver.rounds import Times
+from tests.example_networks import EXAMPLES, Example
+from tests.speed.race import Variant, options, print_row, race
+
+THREADS = 2
+HEADER = ("network", "ms", "2 threads", "times", "memory", "by speed", "arena", "less")
+WIDTH = 34
+
+
+def variants(example: Example) -> dict[str, Variant]:
+    """The example for speed, on one thread and on two, and for little memory."""
+    file, params = EXAMPLES / f"{example.name}.py", dict(example.parameters)
+    speed = Variant.of(Request(file, params))
+    memory = Variant.of(Request(file, params, optimize="memory"))
+    return {"speed": speed, "threads": speed.on(THREADS), "memory": memory}
+
+
+def row(name: str, found: dict[str, Variant], times: dict[str, Times]) -> tuple[str, ...]:
+    """As printed: how many times faster two threads are, and how much slower less memory."""
+    speed, threads, memory = times["speed"], times["threads"], times["memory"]
+    arenas = (found[goal].lowered.spec.arena_bytes for goal in ("speed", "memory"))
+    return (
+        name,
+        f"{speed.ms_min:.3f}",
+        f"{threads.ms_min:.3f}",
+        f"{speed.ratio(threads):.2f}",
+        f"{memory.ms_min:.3f}",
+        f"{memory.ratio(speed):.3f}",
+        *(f"{bytes:,}" for bytes in arenas),
+    )
+
+
+def main(words: Sequence[str]) -> int:
+    """Print the table."""
+    examples, rounds = options("tests.speed.variants", words)
+    print_row(HEADER, WIDTH)
+    for example in examples:
+        found = variants(example)
+        print_row(row(str(example), found, race(found, rounds)), WIDTH)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
