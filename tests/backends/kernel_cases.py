@@ -82,6 +82,22 @@ def strassen(
     yield from _both(name, (*shape, k), layer)
 
 
+def spaced(c: int) -> Iterator[Case]:
+    """All kinds of kernels on pixels that are a line of the cache apart."""
+
+    def layer(net: Net, x: Value) -> Value:
+        product = net.graph.add(Conv2d(), [x, net.constant(1, 1, c, c)]).result
+        grouped = net.graph.add(Conv2d(groups=2), [product, net.constant(1, 1, c // 2, c)]).result
+        total = net.graph.add(Add(act=Act.RELU), [product, grouped]).result
+        pool = net.graph.add(MaxPool((2, 2), (1, 1), (0, 0, 0, 0)), [total]).result
+        order = ChannelMap.shuffle(4, c)
+        shuffled = net.graph.add(ChannelShuffle(4), [pool]).result
+        back = ChannelView.of(shuffled).through(order)
+        return net.graph.add(GlobalAvgPool(), [net.graph.add(Concat(), [back]).result]).result
+
+    yield from _both(f"spaced-{c}", (1, 3, 4, c), layer)
+
+
 def strassen_cases() -> Iterator[Case]:
     """One pair of pixels, several row blocks, more than are added up at a time; and where it is
     allowed but cannot be."""
@@ -288,6 +304,7 @@ def arithmetic_cases() -> Iterator[Case]:
         for k, n in ((3, 5), (16, 16), (27, 24), (40, 40), (17, 33), (1, 1)):
             yield from pointwise(rows, k, n)
     yield from strassen_cases()
+    yield from spaced(512)
     yield from pointwise(49, 60, 240, 3)
     yield from pointwise(49, 60, 240, 3, shuffle=3)
     yield from pointwise(12, 240, 60, 3)
@@ -306,6 +323,7 @@ def arithmetic_cases() -> Iterator[Case]:
         (14, 14, 13, 3, 2, 1),
         (5, 6, 4, 3, 1, 0),
         (1, 1, 17, 3, 1, 1),
+        (3, 4, 512, 3, 1, 1),  # pixels a line of the cache apart
     ):
         yield from depthwise(*shape)
     yield from depthwise(9, 11, 20, 5, 2, 2)

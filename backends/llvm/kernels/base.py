@@ -17,12 +17,16 @@ from mbc.backends.llvm.isa import Isa
 from mbc.ir.graph import Constant, Node
 from mbc.ir.types import TensorType
 
+LINE_FLOATS = 16
+CROWDED_FLOATS = 512  # a pitch whose multiples share two of the 64 sets of a first cache
+
 
 @dataclass(frozen=True)
 class Buffer:
     """A tensor in memory: `pitch` floats from pixel to pixel, the first `room` of which are its own
-    to overwrite. The caller's tensors are dense, those in the arena are padded to whole vectors
-    unless they share their pixels with others."""
+    to overwrite. The caller's tensors are dense, those in the arena are padded to whole vectors,
+    and by a line of the cache where pixels would push each other out of it, unless they share their
+    pixels with others."""
 
     type: TensorType
     pitch: int
@@ -35,8 +39,10 @@ class Buffer:
 
     @staticmethod
     def in_arena(type: TensorType, isa: Isa) -> Buffer:
-        """With every pixel padded to whole vectors."""
-        return Buffer(type, isa.padded(type.channels), isa.padded(type.channels))
+        """With every pixel padded."""
+        room = isa.padded(type.channels)
+        crowded = room % CROWDED_FLOATS == 0 and type.rank == 4 and type.shape[2] > 1
+        return Buffer(type, room + LINE_FLOATS * crowded, room)
 
     @staticmethod
     def shared(type: TensorType, pitch: int) -> Buffer:
