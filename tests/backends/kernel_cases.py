@@ -298,13 +298,8 @@ def _moves() -> Graph:
 ONE = (1, 1, 1, 1)
 
 
-def arithmetic_cases() -> Iterator[Case]:
-    """Compared within a tolerance."""
-    for rows in (1, 2, 5, 7, 13, 49):
-        for k, n in ((3, 5), (16, 16), (27, 24), (40, 40), (17, 33), (1, 1)):
-            yield from pointwise(rows, k, n)
-    yield from strassen_cases()
-    yield from spaced(512)
+def grouped_cases() -> Iterator[Case]:
+    """1x1 convolutions with groups, shuffles and residuals."""
     yield from pointwise(49, 60, 240, 3)
     yield from pointwise(49, 60, 240, 3, shuffle=3)
     yield from pointwise(12, 240, 60, 3)
@@ -314,6 +309,16 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from pointwise(10, 40, 17, residual=True)
     yield from pointwise(10, 58, 58, 2)
     yield from pointwise(10, 30, 30, shuffle=5)
+
+
+def arithmetic_cases() -> Iterator[Case]:
+    """Compared within a tolerance."""
+    for rows in (1, 2, 5, 7, 13, 49):
+        for k, n in ((3, 5), (16, 16), (27, 24), (40, 40), (17, 33), (1, 1)):
+            yield from pointwise(rows, k, n)
+    yield from strassen_cases()
+    yield from spaced(512)
+    yield from grouped_cases()
     yield from gathered(56, 40, 1)
     yield from gathered_windows(7, 37)
     yield from gathered_windows(8, 16)
