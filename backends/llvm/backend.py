@@ -22,11 +22,11 @@ from mbc.backends.llvm.kernels.linear import (
     build_pointwise,
     is_gemm_rows,
     plan_rows,
+    plan_strassen,
 )
 from mbc.backends.llvm.kernels.move import build_channel_copy, build_element_copy
 from mbc.backends.llvm.kernels.patches import build_patch_conv, patches_of
 from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
-from mbc.backends.llvm.kernels.strassen import Strassen
 from mbc.backends.llvm.kernels.stream import build_stream
 from mbc.backends.llvm.kernels.windows import build_window, window_of
 from mbc.backends.llvm.storage import as_one_buffer, is_concatenation
@@ -153,7 +153,7 @@ class LlvmBackend:
         if isinstance(node.op, Fused):
             return self._chain(node)
         if is_gemm_rows(node):
-            return plan_rows(self.isa, node)
+            return plan_strassen(self.isa, node) or plan_rows(self.isa, node)
         if builder_of(node) is build_window:
             return window_of(self.isa, node, buffers, out)
         if isinstance(node.op, Conv2d):
@@ -178,8 +178,8 @@ class LlvmBackend:
         if isinstance(node.op, Conv2d) and builder_of(node) is build_patch_conv:
             x = Buffer.in_arena(node.view(0).value.type, self.isa)
             return patches_of(self.isa, node, x, node.result.type).scratch_bytes
-        schedule = self.schedule(node)
-        return schedule.scratch_bytes if isinstance(schedule, Strassen) else 0
+        plan = plan_strassen(self.isa, node)
+        return plan.scratch_bytes if plan else 0
 
     def predict(self, node: Node) -> Prediction:
         """Cycles of one core, and what bounds them."""

@@ -9,8 +9,7 @@ from __future__ import annotations
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer
 from mbc.backends.llvm.kernels.chain import chain_nodes, turn_rows
-from mbc.backends.llvm.kernels.linear import is_gemm_rows, plan_rows
-from mbc.backends.llvm.kernels.strassen import Strassen
+from mbc.backends.llvm.kernels.linear import plan_strassen
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops import Conv2d
@@ -41,11 +40,8 @@ def _reread(node: Node, target: Target) -> float:
     if weights is None:
         return 0.0
     images, height = node.result.type.shape[:2]
-    return (
-        (images * height / turn_rows(height)[0] - 1)
-        * weights.bytes
-        / _bandwidth(weights.bytes, target)
-    )
+    rows = turn_rows(height)[0]
+    return (images * height / rows - 1) * weights.bytes / _bandwidth(weights.bytes, target)
 
 
 def _predict_plain(node: Node, isa: Isa, target: Target) -> Prediction:
@@ -63,8 +59,7 @@ def _compute(node: Node, isa: Isa) -> float:
     if isinstance(node.op, Conv2d) and is_depthwise(node.op, present(node.operand_types[1])):
         share = DEPTHWISE_SHARE
     cycles = node.op.macs(node.operand_types) / (FMA_UNITS * isa.lanes * share)
-    plan = plan_rows(isa, node) if is_gemm_rows(node) else None
-    if isinstance(plan, Strassen):  # seven products of eight, of quarters that are four
+    if plan := plan_strassen(isa, node):  # seven products of eight, of quarters that are four
         more = (plan.product_share * 2 - 1) * present(node.operand_types[1]).bytes
         added = plan.added_vectors * ADD_CYCLES + more / FAR_BYTES_PER_CYCLE
         return cycles * plan.product_share + added

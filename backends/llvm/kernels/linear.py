@@ -13,7 +13,7 @@ from mbc.backends.llvm.gemm import Gemm, Run, pack
 from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
-from mbc.backends.llvm.kernels.strassen import Strassen, emit_strassen, pack_strassen, refusal
+from mbc.backends.llvm.kernels.strassen import Strassen, can_halve, emit_strassen, pack_strassen
 from mbc.ir.graph import Node
 from mbc.ir.views import ChannelView
 from mbc.ops import Conv2d, Dense
@@ -126,18 +126,26 @@ def build_pointwise(site: Site) -> Kernel:
 
 def strassen_of(node: Node, gemm: Gemm) -> Strassen | None:
     """The schedule that takes fewer multiplications, where the node allows it and it can be."""
-    allowed = isinstance(node.op, Conv2d) and node.op.strassen and node.view(0).is_plain
-    return Strassen(gemm) if allowed and not refusal(gemm) else None
+    return Strassen(gemm) if _may_use_strassen(node) and can_halve(gemm) else None
 
 
-def plan_rows(isa: Isa, node: Node) -> Gemm | Strassen:
-    """The schedule where all that the node reads and makes lies in the arena."""
+def _may_use_strassen(node: Node) -> bool:
+    allowed = isinstance(node.op, Conv2d) and node.op.strassen
+    return allowed and is_gemm_rows(node) and node.view(0).is_plain
+
+
+def plan_strassen(isa: Isa, node: Node) -> Strassen | None:
+    """The same where all that the node reads and makes lies in the arena."""
+    return strassen_of(node, plan_rows(isa, node)) if _may_use_strassen(node) else None
+
+
+def plan_rows(isa: Isa, node: Node) -> Gemm:
+    """The direct schedule where all that the node reads and makes lies in the arena."""
     x, out = node.view(0), Buffer.in_arena(node.result.type, isa)
     pitches = [Buffer.in_arena(value.type, isa).pixel_bytes for value in x.values]
     held = node.operands[RESIDUAL] if len(node.operands) > RESIDUAL else None
     residual = None if held is None else Buffer.in_arena(held.type, isa)
-    gemm = pointwise_gemm(isa, node, out.pixels, pitches, out, residual)
-    return strassen_of(node, gemm) or gemm
+    return pointwise_gemm(isa, node, out.pixels, pitches, out, residual)
 
 
 def _pack_strassen(plan: Strassen, node: Node) -> np.ndarray:

@@ -56,20 +56,12 @@ PRODUCTS = (
 """In an order in which no quadrant begins with a minus: the first product is just stored."""
 
 
-def refusal(gemm: Gemm) -> str:
-    """Why a GEMM cannot be multiplied so; empty if it can."""
-    if len(gemm.groups) > 1 or len(gemm.groups[0]) > 1:
-        return "its channels are grouped or gathered"
-    if gemm.residual_pitch is not None:
-        return "its residual may lie where the products are added up"
-    if gemm.rows % 2:
-        return "its pixels cannot be halved"
+def can_halve(gemm: Gemm) -> bool:
+    """Whether there are quadrants of whole vectors, and no residual, which may lie where the
+    products are added up."""
+    plain = len(gemm.groups) == 1 and len(gemm.groups[0]) == 1 and gemm.residual_pitch is None
     vectors = 2 * gemm.isa.lanes
-    return (
-        "half its channels are no whole vectors"
-        if gemm.depth % vectors + gemm.columns % vectors
-        else ""
-    )
+    return plain and not (gemm.rows % 2 or gemm.depth % vectors or gemm.columns % vectors)
 
 
 @dataclass(frozen=True)
@@ -146,12 +138,13 @@ def pack_strassen(plan: Strassen, weight: np.ndarray, bias: np.ndarray) -> np.nd
     biases = {Q11: -right, Q12: right, Q21: left, Q22: -left}
     halves = [np.split(half, 2, axis=1) for half in np.split(weight.astype(np.float64), 2)]
 
+    rows = {q: np.vstack([biases[q], halves[q[0]][q[1]]]) for q in biases}
+
     def total(sum: Sum) -> np.ndarray:
-        rows = {q: np.vstack([biases[q], halves[q[0]][q[1]]]) for q in biases}
         return rows[sum.first] + (0 if sum.other is None else sum.sign * rows[sum.other])
 
     sums = [total(product.weights) for product in PRODUCTS]
-    return np.concatenate([pack(plan.half, rows[None, 1:], rows[None, 0]) for rows in sums])
+    return np.concatenate([pack(plan.half, part[None, 1:], part[None, 0]) for part in sums])
 
 
 def emit_strassen(f: Function, plan: Strassen, at: Pointers) -> None:
