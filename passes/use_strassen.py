@@ -11,7 +11,7 @@ from mbc.passmgr.chains import is_pointwise_node
 from mbc.passmgr.passes import PassContext, PassResult
 from mbc.passmgr.rewrite import candidate, merge, name_of
 
-WORTH = 0.05
+WORTH = 0.04
 """Share of a layer's time that must be saved: it takes 7/4 of the weights, and rounds otherwise."""
 
 

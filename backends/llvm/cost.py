@@ -19,8 +19,9 @@ from mbc.targets.target import Target
 
 FMA_UNITS = 2
 GEMM_SHARE, DEPTHWISE_SHARE = 0.93, 0.6
-ADD_CYCLES = 2.0  # to load two vectors, add and store, not all of it in the nearest cache
+ADD_CYCLES = 1.7  # to load two vectors, add and store, not all of it in the nearest cache
 L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 64.0, 28.0, 12.0
+DRAM_BYTES_PER_CYCLE = 4.0  # where boards have the weights of a layer
 
 
 def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
@@ -61,7 +62,8 @@ def _compute(node: Node, isa: Isa) -> float:
     cycles = node.op.macs(node.operand_types) / (FMA_UNITS * isa.lanes * share)
     if plan := plan_strassen(isa, node):  # seven products of eight, of quarters that are four
         more = (plan.product_share * 2 - 1) * present(node.operand_types[1]).bytes
-        added = plan.added_vectors * ADD_CYCLES + more / FAR_BYTES_PER_CYCLE
+        rate = L2_BYTES_PER_CYCLE if isa.prefetch else DRAM_BYTES_PER_CYCLE
+        added = plan.added / isa.lanes * ADD_CYCLES + more / rate
         return cycles * plan.product_share + added
     return cycles
 

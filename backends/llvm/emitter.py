@@ -6,7 +6,8 @@ Text is emitted many times faster than llvmlite's builder objects would, and is 
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from mbc.backends.llvm.isa import Isa
@@ -43,6 +44,15 @@ class Function:
         self._temps = 0
         self._labels = 0
         self._block = "entry"
+
+    @contextmanager
+    def vectors_of(self, isa: Isa) -> Iterator[None]:
+        """Code with other vectors of the same instruction set."""
+        own, self.isa = self.isa, isa
+        try:
+            yield
+        finally:
+            self.isa = own
 
     # plumbing
 

@@ -33,14 +33,15 @@ class Run(NamedTuple):
 
 
 class Sink(NamedTuple):
-    """One of the places that sums go to: bytes from the output; the sign they have there; whether
-    they add to what is there; and whether that is the result, which gets residual and activation.
-    """
+    """One of the places that sums go to: bytes from output and residual; the sign they have there;
+    whether they add to what is there, or else to the residual; whether that is the result, which
+    gets the activation; and whether the first row of all goes to the dump."""
 
     offset: int = 0
     sign: int = 1
     adds: bool = False
     final: bool = True
+    dumps: bool = False
 
 
 CHAINS = 8  # independent fma chains that hide the latency of two units of four cycles
@@ -48,6 +49,7 @@ MAX_WIDTH = 8
 MAX_SEARCH = 1024  # vectors that are split at the least cost; of more, the rest
 FEW_TASKS = 16
 FAR_WEIGHTS = 16 * 1024  # bytes that need not lie in the first cache when a layer begins
+PREFETCH_ROWS = 8
 OWN_UNROLL = 2  # k-steps of a loop where each group has code of its own
 
 
@@ -63,7 +65,11 @@ class RowBlocks:
     @staticmethod
     def balanced(rows: int, height: int) -> RowBlocks:
         """As few blocks of at most `height` rows as possible, as equal as possible."""
-        count = -(-rows // height)
+        return RowBlocks.of(rows, -(-rows // height))
+
+    @staticmethod
+    def of(rows: int, count: int) -> RowBlocks:
+        """So many blocks, as equal as possible."""
         tall = -(-rows // count)
         return RowBlocks(rows, tall, rows - count * (tall - 1), count)
 
@@ -143,10 +149,24 @@ class Gemm:
         return self.panels or panel_widths(self.isa, self.isa.vectors(self.columns), self.rows)
 
     def blocks(self, width: int) -> RowBlocks:
-        """Row blocks of a panel. Where stores spill or others add to the output, all panels share
-        them, so that row ranges of tasks agree."""
+        """Row blocks of a panel. If only they are dealt out, a part has an even number of them
+        where there are few, so that two threads get equal shares."""
+        found = self._fewest_blocks(width)
+        uneven = self.is_part and found.count in range(3, FEW_TASKS, 2) and not self.by_panels
+        return RowBlocks.of(self.rows, found.count + 1) if uneven else found
+
+    def _fewest_blocks(self, width: int) -> RowBlocks:
+        """Where stores spill or others add to the output, all panels share them, so that row ranges
+        of tasks agree."""
         widths = self.widths if self.spills or self.is_part else (width,)
         return RowBlocks.balanced(self.rows, min(self.isa.tile_height(w) for w in widths))
+
+    @property
+    def by_panels(self) -> bool:
+        """Whether tasks are pieces of panels: where there are few row blocks, and more panels."""
+        panels = len(self.widths)
+        rows = min(self._fewest_blocks(width).count for width in self.widths)
+        return len(self.groups) == 1 and rows < min(FEW_TASKS, panels)
 
     @property
     def row_tasks(self) -> int:
@@ -154,20 +174,16 @@ class Gemm:
         return min(64, *(self.blocks(w).count for w in self.widths))
 
     @property
-    def by_panels(self) -> bool:
-        """Whether tasks are panels: where there are few row blocks to deal out, and more panels."""
-        panels = len(self.widths)
-        return len(self.groups) == 1 and self.row_tasks < FEW_TASKS and panels > self.row_tasks
-
-    @property
     def tasks(self) -> int:
         """In how many pieces the work can be dealt out."""
-        return len(self.widths) if self.by_panels else self.row_tasks
+        return self.row_tasks * (len(self.widths) if self.by_panels else 1)
 
     @property
     def prefetches(self) -> bool:
-        """Whether tiles bring the next panel into the cache while they work on theirs."""
-        return self.isa.prefetch and len(self.groups) * self.group_bytes > FAR_WEIGHTS
+        """Whether tiles bring the next panel into the cache while they work on theirs, if they
+        work long enough: few rows wait for weights that the CPU itself sees coming."""
+        far = len(self.groups) * self.group_bytes > FAR_WEIGHTS
+        return self.isa.prefetch and far and self.rows >= PREFETCH_ROWS
 
     @property
     def ahead_pitch(self) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.gemm import Gemm, Run, Sink
+from mbc.backends.llvm.gemm import Gemm, RowBlocks, Run, Sink
 from mbc.backends.llvm.vectors import (
     activate,
     arithmetic,
@@ -20,19 +20,22 @@ from mbc.backends.llvm.vectors import (
     store,
 )
 
+LINE_BYTES = 64
 MAX_STRAIGHT, MAX_TURNS = 16, 4  # k-steps, and turns that their loop would have, without a loop
 
 
 @dataclass(frozen=True)
 class Pointers:
-    """Where a piece of the work finds A's sources, the weights, its output and the residual; and
-    the weights that it brings into the cache for later, if it does."""
+    """Where a piece of the work finds A's sources, the weights, its output and the residual; the
+    weights that it brings into the cache for later, if it does; and what takes the place of output
+    and residual where sinks dump their first row."""
 
     a: tuple[str, ...]
     weights: str
     out: str
     residual: str | None = None
     ahead: str | None = None
+    dump: str | None = None
 
     def moved(self, f: Function, weights: Count, out: Count, residual: Count) -> Pointers:
         """Weights, output and residual advanced by bytes."""
@@ -41,6 +44,7 @@ class Pointers:
             weights=f.offset(self.weights, weights),
             out=f.offset(self.out, out),
             residual=None if self.residual is None else f.offset(self.residual, residual),
+            dump=None if self.dump is None else f.offset(self.dump, out),
         )
 
     def down(self, f: Function, gemm: Gemm, rows: Count) -> Pointers:
@@ -69,7 +73,7 @@ class Pointers:
     @property
     def values(self) -> list[str]:
         """As loop-carried values."""
-        rest = (self.residual, self.ahead)
+        rest = (self.residual, self.ahead, self.dump)
         return [*self.a, self.weights, self.out, *(p for p in rest if p is not None)]
 
     @property
@@ -83,38 +87,57 @@ class Pointers:
         weights, out, *rest = values[n:]
         residual = None if self.residual is None else rest.pop(0)
         ahead = None if self.ahead is None else rest.pop(0)
-        return Pointers(tuple(values[:n]), weights, out, residual, ahead)
+        dump = None if self.dump is None else rest.pop(0)
+        return Pointers(tuple(values[:n]), weights, out, residual, ahead, dump)
 
 
 @dataclass(frozen=True)
 class Share:
-    """The share of the rows that a call does: tasks begin … end-1 of `tasks`; or, with
-    `by_panels`, all rows of panels begin … end-1."""
+    """The share of the work that a call does: tasks begin … end-1, where `tasks` are all rows; with
+    `by_panels` those of the first panel, which are followed by those of the next."""
 
     begin: Count = 0
     end: Count = 1
     tasks: int = 1
     by_panels: bool = False
 
-    def of(self, f: Function, blocks: int) -> tuple[Count, Count]:
-        """First and last+1 of so many blocks."""
+    @staticmethod
+    def of(gemm: Gemm, begin: Count = "%begin", end: Count = "%end") -> Share:
+        """Tasks of a GEMM."""
+        return Share(begin, end, gemm.row_tasks, gemm.by_panels)
+
+    def blocks(self, f: Function, count: int, panel: Count) -> tuple[Count, Count]:
+        """First and last+1 of the row blocks of a panel, which has so many."""
+        begin, end = self.begin, self.end
+        if self.by_panels and self.tasks == 1:
+            return 0, count
         if self.by_panels:
-            return 0, blocks
-        first = f.binary("udiv", f.binary("mul", self.begin, blocks), self.tasks)
-        last = f.binary("udiv", f.binary("mul", self.end, blocks), self.tasks)
+            before = f.binary("mul", panel, self.tasks)
+            after = f.binary("add", before, self.tasks)
+            begin = f.binary("sub", f.clamp("max", begin, before), before)
+            end = f.binary("sub", f.clamp("min", end, after), before)
+        first = f.binary("udiv", f.binary("mul", begin, count), self.tasks)
+        last = f.binary("udiv", f.binary("mul", end, count), self.tasks)
         return first, last
 
     def panels(self, f: Function, start: int, count: int) -> tuple[Count, Count]:
         """Which of the panels start … start+count-1, counted from `start`."""
         if not self.by_panels:
             return 0, count
-        first = f.clamp("max", self.begin, start)
-        last = f.clamp("min", f.clamp("max", self.end, start), start + count)
+        begin = f.binary("udiv", self.begin, self.tasks)
+        end = f.binary("udiv", f.binary("add", self.end, self.tasks - 1), self.tasks)
+        first = f.clamp("max", begin, start)
+        last = f.clamp("min", f.clamp("max", end, start), start + count)
         return f.binary("sub", first, start), f.binary("sub", last, start)
 
 
 def emit_gemm(f: Function, gemm: Gemm, at: Pointers, share: Share) -> None:
     """Code for all groups, panels and the share's rows."""
+    with f.vectors_of(gemm.isa):
+        _emit_groups(f, gemm, at, share)
+
+
+def _emit_groups(f: Function, gemm: Gemm, at: Pointers, share: Share) -> None:
     column_bytes, start = 4 * gemm.columns, 0
     if gemm.group_shift is not None:
         shift, start = gemm.group_shift, gemm.whole_groups
@@ -143,7 +166,7 @@ def _emit_group(
     start = 0
     for tile, same in groupby(tiles):
         count = len(list(same))
-        _emit_panels(f, tile, share.panels(f, start, count), at, share)
+        _emit_panels(f, tile, start, count, at, share)
         panel = count * tile.width * f.isa.vector_bytes
         at = at.moved(f, (1 + gemm.depth) * panel, panel, panel)
         start += count
@@ -158,33 +181,39 @@ class Tile:
     width: int
     tail: int | None
 
+    @property
+    def blocks(self) -> RowBlocks:
+        """The panel's rows."""
+        return self.gemm.blocks(self.width)
+
     def lanes(self, vector: int) -> int | None:
         """Valid lanes of a vector of the tile, None for all."""
         return self.tail if vector == self.width - 1 else None
 
 
 def _emit_panels(
-    f: Function, tile: Tile, panels: tuple[Count, Count], at: Pointers, share: Share
+    f: Function, tile: Tile, start: int, count: int, at: Pointers, share: Share
 ) -> None:
-    """Panels first … last-1 of one width; `at` is where number 0 lies."""
+    """The share's part of the panels start … start+count-1, of one width; `at` is where the first
+    of these lies."""
     panel = tile.width * f.isa.vector_bytes
-    first, last = panels
+    first, last = share.panels(f, start, count)
     across = f.binary("mul", first, panel)
     at = at.moved(f, f.binary("mul", first, (1 + tile.gemm.depth) * panel), across, across)
 
-    def body(_: Count, values: list[str]) -> Sequence[str]:
+    def body(index: Count, values: list[str]) -> Sequence[str]:
         here = at.of(values)
+        blocks = share.blocks(f, tile.blocks.count, f.binary("add", index, start))
         following = f.offset(here.weights, (1 + tile.gemm.depth) * panel)
         ahead = following if tile.gemm.prefetches else None
-        _emit_panel(f, tile, replace(here, ahead=ahead), share)
+        _emit_panel(f, tile, replace(here, ahead=ahead), *blocks)
         return here.moved(f, (1 + tile.gemm.depth) * panel, panel, panel).values
 
     f.loop(first, last, at.carried, body)
 
 
-def _emit_panel(f: Function, tile: Tile, at: Pointers, share: Share) -> None:
-    blocks = tile.gemm.blocks(tile.width)
-    first, last = share.of(f, blocks.count)
+def _emit_panel(f: Function, tile: Tile, at: Pointers, first: Count, last: Count) -> None:
+    blocks = tile.blocks
     tall_end = f.clamp("min", last, blocks.tall_count)
     _emit_blocks(f, tile, at, blocks.tall, first, tall_end, 0)
     if blocks.tall_count < blocks.count:
@@ -199,18 +228,32 @@ def _emit_blocks(
     row = f.binary("add", f.binary("mul", start, height), shift)
     here = at.down(f, tile.gemm, row)
 
-    def block(_: Count, values: list[str]) -> Sequence[str]:
+    def block(index: Count, values: list[str]) -> Sequence[str]:
         now = here.of(values)
-        _emit_tile(f, tile, now, height)
+        _emit_tile(f, tile, now, _top(f, now, index), height)
         return now.down(f, tile.gemm, height).values
 
     f.loop(start, stop, here.carried, block)
 
 
+def _top(f: Function, at: Pointers, block: Count) -> Pointers:
+    """For the first row of a block: in the very first one, the dump in place of output and
+    residual."""
+    if at.dump is None:
+        return at
+    first = f.op(f"icmp eq {f.isa.word} {block}, 0")
+
+    def chosen(pointer: str) -> str:
+        return f.op(f"select i1 {first}, ptr {at.dump}, ptr {pointer}")
+
+    residual = None if at.residual is None else chosen(at.residual)
+    return replace(at, out=chosen(at.out), residual=residual)
+
+
 Accumulators = list[list[str]]
 
 
-def _emit_tile(f: Function, tile: Tile, at: Pointers, height: int) -> None:
+def _emit_tile(f: Function, tile: Tile, at: Pointers, top: Pointers, height: int) -> None:
     step = f.isa.vector_bytes
     bias = [load(f, at.weights, j * step) for j in range(tile.width)]
     acc = [list(bias) for _ in range(height)]
@@ -219,7 +262,7 @@ def _emit_tile(f: Function, tile: Tile, at: Pointers, height: int) -> None:
         acc, here = _emit_run(f, tile, run, here, acc)
     flat = f.finished([value for sums in acc for value in sums])
     acc = [flat[row * tile.width : (row + 1) * tile.width] for row in range(height)]
-    _emit_epilogue(f, tile, at, acc)
+    _emit_epilogue(f, tile, at, top, acc)
 
 
 def _emit_run(
@@ -241,7 +284,8 @@ def _emit_run(
         a, weights, *flat = values
         nearer = [] if ahead is None else [flat.pop()]
         for line in nearer:
-            prefetch(f, line)
+            for at in range(0, stride, LINE_BYTES):
+                prefetch(f, f.offset(line, at))
         inner, weights = _emit_steps(f, tile, run, a, weights, rows(flat), unroll)
         sums, nearer = [v for row in inner for v in row], [f.offset(p, stride) for p in nearer]
         return [f.offset(a, 4 * unroll), weights, *sums, *nearer]
@@ -263,10 +307,11 @@ def _emit_steps(
     k = 0
     while k < count:
         group = quad if count - k >= quad else 1
-        if tile.gemm.overlaps or count > tile.gemm.unroll:
-            f.barrier()
         row_pointers = [f.offset(a, row * pitch + 4 * k) for row in range(len(acc))]
         weights = _emit_step_group(f, tile.width, row_pointers, weights, acc, group)
+        if tile.gemm.overlaps or count > tile.gemm.unroll:
+            flat = f.finished([value for sums in acc for value in sums])
+            acc = [flat[row * tile.width : (row + 1) * tile.width] for row in range(len(acc))]
         k += group
     return acc, weights
 
@@ -293,11 +338,12 @@ def _emit_step_group(
     return weights
 
 
-def _emit_epilogue(f: Function, tile: Tile, at: Pointers, acc: Accumulators) -> None:
+def _emit_epilogue(f: Function, tile: Tile, at: Pointers, top: Pointers, acc: Accumulators) -> None:
     for sink in tile.gemm.sinks:
         for row, sums in enumerate(acc):
+            here = top if sink.dumps and row == 0 else at
             for vector, value in enumerate(sums):
-                _emit_sink(f, tile, at, sink, (row, vector), value)
+                _emit_sink(f, tile, here, sink, (row, vector), value)
 
 
 def _emit_sink(
@@ -310,8 +356,8 @@ def _emit_sink(
     if sink.adds:
         operation = "fadd" if sink.sign > 0 else "fsub"
         value = arithmetic(f, operation, load(f, at.out, offset, lanes), value)
-    if sink.final and at.residual is not None and gemm.residual_pitch is not None:
-        held = load(f, at.residual, row * gemm.residual_pitch + across, lanes)
+    elif at.residual is not None and gemm.residual_pitch is not None:
+        held = load(f, at.residual, sink.offset + row * gemm.residual_pitch + across, lanes)
         value = arithmetic(f, "fadd", value, held)
     if sink.final:
         value = activate(f, value, gemm.act)

@@ -28,6 +28,7 @@ class Isa:
     strip: int = 1  # channel vectors that a window works on side by side
     fused: bool = True  # multiply and add are one instruction, rounded once
     prefetch: bool = False  # weights are brought into the cache ahead: measured on x86-64 only
+    doubles: bool = False  # there are vectors of twice the lanes, for channels that fill them
     register: str = "w"  # LLVM's constraint for a vector register in assembly
 
     @property
@@ -39,6 +40,15 @@ class Isa:
     def vector(self) -> str:
         """LLVM's type of a vector register."""
         return f"<{self.lanes} x float>"
+
+    @property
+    def widest(self) -> Isa:
+        """With the longest vectors that there are."""
+        return replace(self, lanes=2 * self.lanes, doubles=False) if self.doubles else self
+
+    def filled_by(self, channels: int) -> Isa:
+        """With the longest vectors that so many channels fill."""
+        return self if channels % self.widest.lanes else self.widest
 
     def vectors(self, channels: int) -> int:
         """Vectors that hold so many channels."""
@@ -66,6 +76,8 @@ AVX2 = Isa(
     prefetch=True,
     register="x",
 )
+# Vectors of 512 bits where channels fill them. Of its 32 registers LLVM wants some for itself.
+AVX512 = replace(AVX2, name="avx512", registers=30, register="v", doubles=True)
 NEON = Isa(
     "neon",
     lanes=4,
@@ -94,7 +106,7 @@ SSE = Isa(
     register="x",
 )
 
-ISAS = {isa.name: isa for isa in (AVX2, SSE, NEON, NEON32, NEON32_VFP3)}
+ISAS = {isa.name: isa for isa in (AVX512, AVX2, SSE, NEON, NEON32, NEON32_VFP3)}
 
 
 def isa_of(target: Target) -> Isa:

@@ -166,16 +166,20 @@ def _io_spec(name: str, value: Value) -> IoSpec:
 
 def declarations(isa: Isa) -> list[str]:
     """The intrinsics that kernels call."""
-    vector, n, word = isa.vector, isa.lanes, isa.word
+    word = isa.word
     several = [
-        f"declare {{ {', '.join([vector] * k)} }} @llvm.aarch64.neon.ld1x{k}.v{n}f32.p0(ptr)"
+        f"declare {{ {', '.join([isa.vector] * k)} }} "
+        f"@llvm.aarch64.neon.ld1x{k}.v{isa.lanes}f32.p0(ptr)"
         for k in range(2, isa.multi_load + 1)
+    ]
+    lanewise = [
+        f"declare {v} @llvm.{name}.v{lanes}f32({', '.join([v] * operands)})"
+        for v, lanes in dict.fromkeys((unit.vector, unit.lanes) for unit in (isa, isa.widest))
+        for name, operands in (("fma", 3), ("maxnum", 2), ("minnum", 2))
     ]
     return [
         *several,
-        f"declare {vector} @llvm.fma.v{n}f32({vector}, {vector}, {vector})",
-        f"declare {vector} @llvm.maxnum.v{n}f32({vector}, {vector})",
-        f"declare {vector} @llvm.minnum.v{n}f32({vector}, {vector})",
+        *lanewise,
         "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)",
         f"declare void @llvm.memcpy.p0.p0.{word}(ptr, ptr, {word}, i1)",
         f"declare void @llvm.memset.p0.{word}(ptr, i8, {word}, i1)",

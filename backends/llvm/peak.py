@@ -23,16 +23,17 @@ STREAMS, BLOCK_BYTES = 8, 1024
 
 def peak_flops(isa: Isa) -> int:
     """Operations, two a multiply-add, of one run of `chains`."""
-    return 2 * CHAINS * STEPS * TRIPS * isa.lanes
+    return 2 * CHAINS * STEPS * TRIPS * isa.widest.lanes
 
 
 def peak_bytes(isa: Isa) -> int:
     """Bytes of memory that `chains` reads and writes."""
-    return (2 + CHAINS) * isa.vector_bytes
+    return (2 + CHAINS) * isa.widest.vector_bytes
 
 
 def chains(isa: Isa) -> Function:
     """Code of about a millisecond that multiplies and adds in registers (data)."""
+    isa = isa.widest
     f = Function(isa, [Parameter("ptr", "%data")])
     factor = load(f, "%data")
     addend = load(f, "%data", isa.vector_bytes)

@@ -33,8 +33,8 @@ def to_header(target: Target, mattr: str | None) -> dict[str, str]:
 
 
 def _entry_like(native: Target) -> Entry:
-    kind = native.triple, native.isa
-    return next(e for e in ENTRIES if (e.architecture.triple, e.architecture.isa) == kind)
+    known = (e for e in ENTRIES if e.architecture.triple == native.triple)
+    return next(e for e in known if native.isa in (e.architecture.isa, e.architecture.better))
 
 
 def from_header(meta: Mapping[str, str]) -> Target:

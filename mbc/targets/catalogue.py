@@ -19,6 +19,7 @@ from mbc.targets.cpus import (
     X86_64_V2,
     Architecture,
 )
+from mbc.targets.features import features_of
 from mbc.targets.gpu import GPU_TARGETS
 from mbc.targets.target import Target
 
@@ -80,7 +81,7 @@ ENTRIES: tuple[Entry, ...] = (
         "x86_64-v4",
         X86_64,
         "x86-64-v4",
-        "Intel and AMD, 64 bit, with AVX-512: the kernels of x86_64, its 32 registers",
+        "Intel and AMD, 64 bit, with AVX-512",
         ("x86-64-v4",),
     ),
     _board("rpi-zero2w"),
@@ -281,7 +282,7 @@ def _make(
     name: str, architecture: Architecture, cpu: str, features: Iterable[str], description: str
 ) -> Target:
     model = CPU_MODELS.get(cpu, UNKNOWN_CPU)
-    return Target(
+    target = Target(
         name=name,
         triple=architecture.triple,
         cpu=cpu,
@@ -292,3 +293,11 @@ def _make(
         l2_bytes=model.l2 * 1024,
         description=description,
     )
+    return replace(target, isa=architecture.better) if _is_better(target, architecture) else target
+
+
+def _is_better(target: Target, architecture: Architecture) -> bool:
+    """Whether the CPU has a better vector unit than the architecture's CPUs all have."""
+    present = features_of(target)
+    wanted = present.issuperset(architecture.better_needs)
+    return bool(architecture.better) and wanted and present.isdisjoint(architecture.better_not)

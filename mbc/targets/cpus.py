@@ -15,7 +15,8 @@ class Architecture:
 
     `needs` are the features without which no kernel runs; `implied_by` maps a feature that may be
     switched off to the one of `needs` that LLVM removes with it; `maskable` are those that a
-    virtual machine may hide although the CPU's name promises them.
+    virtual machine may hide although the CPU's name promises them. With all of `better_needs` and
+    none of `better_not`, the vector unit is `better`.
     """
 
     name: str
@@ -27,6 +28,9 @@ class Architecture:
     needs: tuple[str, ...]
     implied_by: tuple[tuple[str, str], ...] = ()
     maskable: tuple[str, ...] = ()
+    better: str = ""
+    better_needs: tuple[str, ...] = ()
+    better_not: tuple[str, ...] = ()
 
 
 _ARM64_CPUS = """
@@ -107,11 +111,15 @@ X86_64 = Architecture(
     needs=("avx2", "fma"),
     implied_by=tuple((name, "avx2") for name in ("sse3", "ssse3", "sse4.1", "sse4.2", "avx")),
     maskable=tuple(_X86_64_FEATURES.split()),
+    better="avx512",
+    better_needs=("avx512f", "avx512vl"),
+    better_not=_X86_64_TUNING,
 )
 
 X86_64_V2 = replace(
     X86_64,
     isa="sse",
+    better="",
     cpus=(*_X86_64_V2_CPUS.split(), *_X86_64_CPUS.split()),
     needs=("sse4.1",),
     implied_by=(("sse3", "sse4.1"), ("ssse3", "sse4.1")),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from mbc.backends.llvm.gemm import OWN_UNROLL
-from mbc.backends.llvm.isa import AVX2, NEON, Isa
+from mbc.backends.llvm.isa import AVX2, AVX512, NEON, Isa
 from tests.backends.assembly import Instruction, Routine
 
 Loop = tuple[Instruction, ...]
@@ -15,6 +15,7 @@ Loop = tuple[Instruction, ...]
 MULTIPLY_ADDS = ("vfmadd", "fmla")
 REGISTERS = re.compile(r"\b[vqds]\d+")
 CONTROL = 8  # scalar instructions of a k-loop: counters, pointers, the branch
+TALL_CONTROL = 12  # the rows of tall tiles, where A has several sources, take more pointers
 FC_CONTROL = 20  # its weights are too far apart for an offset, and its time is their traffic
 LANE_SHARE = 0.95  # of straight-line code; the last steps of a depth may not fill a vector of A
 
@@ -41,8 +42,9 @@ def multiplying_loops(routine: Routine) -> list[Loop]:
 
 def violations(routine: Routine, isa: Isa) -> Iterator[str]:
     """What is wrong with a kernel made of the GEMM core."""
-    check = {AVX2.name: check_avx2, NEON.name: check_neon}[isa.name]
-    control = FC_CONTROL if "_fc_" in routine.name else CONTROL
+    check = {AVX2.name: check_avx2, AVX512.name: check_avx2, NEON.name: check_neon}[isa.name]
+    control = TALL_CONTROL if isa.doubles else CONTROL
+    control = FC_CONTROL if "_fc_" in routine.name else control
     if any(i.takes_stack_address for i in routine.instructions):
         yield f"{routine.name}: spills may be hidden behind a pointer"
     for loop in multiplying_loops(routine):
@@ -81,23 +83,25 @@ class Work:
 
 
 def check_avx2(loop: Loop, control: int) -> Iterator[str]:
-    """h*w multiply-adds a step, h broadcasts from memory, w loads, the loop's control, and one
-    prefetch with its pointer."""
+    """h*w multiply-adds a step, h broadcasts from memory, w loads, the loop's control, and
+    prefetches with their pointer. A multiply-add may load its vector, and with AVX-512 broadcast
+    its element."""
     fmas = [i for i in loop if i.mnemonic == "vfmadd231ps"]
     broadcasts = [i for i in loop if i.mnemonic == "vbroadcastss" and "(" in i.operands]
     loads = [i for i in loop if i.mnemonic in ("vmovups", "vmovaps") and i.operands[0] != "%"]
     prefetches = sum(i.mnemonic.startswith("prefetch") for i in loop)
     scalars = [i for i in loop if not i.mnemonic.startswith(("v", "prefetch"))]
     known = len(fmas) + len(broadcasts) + len(loads) + len(scalars) + prefetches
-    folded = sum("(" in i.operands for i in fmas)
-    counts = (len(fmas), len(broadcasts), len(loads) + folded, len(scalars))
+    splats = sum("{1to" in i.operands for i in fmas)
+    vectors = len(loads) - splats + sum("(" in i.operands for i in fmas)
+    counts = (len(fmas), len(broadcasts) + splats, vectors, len(scalars))
     fitting = [n for n in (AVX2.unroll, OWN_UNROLL) if n * counts[0] == counts[1] * counts[2]]
     work = Work(fitting[0] if fitting else AVX2.unroll, *counts)
     if not fitting:
         yield f"not a full tile: {work}"
-    if prefetches > 1:
-        yield f"{prefetches} prefetches, at most 1: {work}"
-    yield from _strangers(loop, known, work, control + prefetches)
+    if prefetches > work.loads:
+        yield f"{prefetches} prefetches, more than it loads itself: {work}"
+    yield from _strangers(loop, known, work, control + (prefetches > 0))
 
 
 def check_neon(loop: Loop, control: int) -> Iterator[str]:

@@ -69,16 +69,24 @@ def pointwise(
 
 
 def strassen(
-    shape: tuple[int, int, int], k: int, n: int, act: Act = Act.RELU6, bias: bool = True
+    shape: tuple[int, int, int],
+    k: int,
+    n: int,
+    act: Act = Act.RELU6,
+    *,
+    bias: bool = True,
+    residual: bool = False,
 ) -> Iterator[Case]:
     """1x1 convolutions that may be multiplied by Strassen's method."""
 
     def layer(net: Net, x: Value) -> Value:
         operands: list[Operand | Value | None] = [ChannelView.of(x), net.constant(1, 1, k, n)]
-        operands += [net.constant(n)] if bias else []
+        operands.append(net.constant(n) if bias else None)
+        operands += [net.input(*shape, n, name="r")] if residual else []
         return net.graph.add(Conv2d(act=act, strassen=True), operands).result
 
-    name = f"strassen-{'x'.join(map(str, shape))}-{k}x{n}-{act}" + ("" if bias else "-no-bias")
+    name = f"strassen-{'x'.join(map(str, shape))}-{k}x{n}-{act}"
+    name += ("" if bias else "-no-bias") + ("-add" if residual else "")
     yield from _both(name, (*shape, k), layer)
 
 
@@ -99,15 +107,23 @@ def spaced(c: int) -> Iterator[Case]:
 
 
 def strassen_cases() -> Iterator[Case]:
-    """One pair of pixels, several row blocks, more than are added up at a time; and where it is
-    allowed but cannot be."""
+    """One pair of pixels, several row blocks, more than are added up at a time, odd numbers, one
+    panel and many; and where it is allowed but cannot be: channels that do not halve."""
     yield from strassen((1, 2, 1), 16, 16)
-    yield from strassen((1, 5, 4), 16, 48, Act.NONE)
-    yield from strassen((2, 3, 5), 48, 32, bias=False)
-    yield from strassen((1, 14, 14), 32, 80)
+    yield from strassen((1, 6, 5), 16, 16)
+    yield from strassen((1, 4, 4), 16, 48, Act.NONE)
+    yield from strassen((2, 6, 6), 48, 32, bias=False)
+    yield from strassen((2, 3, 4), 48, 32, residual=True)
+    yield from strassen((1, 14, 14), 32, 80, residual=True)
     yield from strassen((1, 20, 29), 80, 16, Act.RELU)
-    yield from strassen((1, 3, 5), 16, 16)
-    yield from strassen((1, 6, 6), 20, 28)
+    yield from strassen((1, 23, 21), 48, 16)
+    yield from strassen((1, 7, 7), 32, 640)
+    yield from strassen((3, 1, 5), 16, 640, Act.NONE, bias=False)
+    yield from strassen((1, 7, 8), 16, 32)
+    yield from strassen((1, 9, 11), 16, 32, residual=True)
+    yield from strassen((1, 7, 7), 16, 320, residual=True)
+    yield from strassen((1, 6, 6), 20, 32)
+    yield from strassen((1, 7, 4), 16, 24)
 
 
 def gathered(k: int, n: int, groups: int) -> Iterator[Case]:

@@ -11,6 +11,7 @@ from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.kernels.base import Buffer
 from mbc.backends.llvm.lower import lower
+from mbc.driver.platforms import resolve
 from mbc.interp import run
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.types import TensorType
@@ -20,9 +21,16 @@ from mbc.targets.target import Target
 
 
 def host_target() -> Target:
-    """This machine."""
-    isa = "neon" if host_triple().startswith(("aarch64", "arm64")) else "avx2"
-    return Target("native", host_triple(), host_cpu(), isa)
+    """A CPU that this machine can stand for; on x86-64 any with AVX2."""
+    if host_triple().startswith(("aarch64", "arm64")):
+        return Target("native", host_triple(), host_cpu(), "neon")
+    return Target("native", host_triple(), "haswell", "avx2")
+
+
+def host_targets() -> dict[str, Target]:
+    """By vector unit, all that this machine has: AVX-512 beside AVX2 where it is there."""
+    best = resolve("native")
+    return {target.isa: target for target in (host_target(), best)}
 
 
 class Net:
@@ -66,10 +74,13 @@ def place_without_overlap(graph: Graph, target: Target) -> None:
 
 
 def compare(
-    graph: Graph, check: Callable[[np.ndarray, np.ndarray], None], pool: Pool | None = None
+    graph: Graph,
+    check: Callable[[np.ndarray, np.ndarray], None],
+    pool: Pool | None = None,
+    target: Target | None = None,
 ) -> None:
     """Run a graph through both on seeded input, and check all outputs."""
-    target = host_target()
+    target = target or host_target()
     rng = np.random.default_rng(7)
     inputs = {v.name: rng.standard_normal(v.type.shape, np.float32) for v in graph.inputs}
     expected = run(graph, inputs)

@@ -29,6 +29,7 @@ TOLERANCE = 0.1
 
 TARGETS = {
     "avx2": Target("x86_64", "x86_64-unknown-linux-gnu", "haswell", "avx2"),
+    "avx512": Target("x86_64", "x86_64-unknown-linux-gnu", "x86-64-v4", "avx512"),
     "neon": Target("arm64", "aarch64-unknown-linux-gnu", "cortex-a53", "neon"),
 }
 

@@ -27,7 +27,7 @@ from mbc.passes.pipelines import DEFAULT_LEVEL, GOALS
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext
 from mbc.targets.target import Target
-from tests.backends.kernel_check import close, equal, host_target
+from tests.backends.kernel_check import close, equal, host_targets
 from tests.example_networks import EXAMPLE_NETWORKS, Example
 from tests.guarded import Guarded
 
@@ -133,9 +133,13 @@ def _cases(addresses: Addresses, library: Library) -> Iterator[Case]:
         yield Case(node, builder_of(node)(Site(node, inputs, outputs, library)), inputs, outputs)
 
 
+TARGETS = host_targets()
+
+
+@pytest.mark.parametrize("isa", TARGETS)
 @pytest.mark.parametrize("example", EXAMPLE_NETWORKS, ids=str)
-def test_kernels_touch_what_is_their_own(example: Example) -> None:
-    target, rng = host_target(), np.random.default_rng(0)
+def test_kernels_touch_what_is_their_own(example: Example, isa: str) -> None:
+    target, rng = TARGETS[isa], np.random.default_rng(0)
     library = Library(isa_of(target))
     found = cases(example, target, library)
     code = JitModule("\n".join([*declarations(isa_of(target)), library.text()]), target)

@@ -8,12 +8,14 @@ from tests.mutants.mutant import Mutant
 
 MEMORY = "tests/backends/test_kernel_memory.py::test_kernels_touch_what_is_their_own"
 
-_shufflenet = partial(Mutant, tests=f"{MEMORY}[shufflenet_v2-scale1.0]")
-_mobilenet = partial(Mutant, tests=f"{MEMORY}[mobilenet_v2]")
+_shufflenet = partial(Mutant, tests=f"{MEMORY}[shufflenet_v2-scale1.0-avx2]")
+_mobilenet = partial(Mutant, tests=f"{MEMORY}[mobilenet_v2-avx2]")
 
 _strassen = partial(
     Mutant, file="backends/llvm/kernels/strassen.py", tests="tests/backends/test_kernels.py"
 )
+
+_gemm = partial(Mutant, tests="tests/backends/test_kernels.py")
 
 MUTANTS = (
     _strassen(
@@ -27,15 +29,49 @@ MUTANTS = (
         new="return row",
     ),
     _strassen(
-        "the residual and the activation come with any product",
-        old="final=number == users[-1]",
-        new="final=True",
+        "the activation comes with any product",
+        old="adds, final = number != users[0], number == users[-1]",
+        new="adds, final = number != users[0], True",
+    ),
+    _strassen(
+        "the lower half begins after the upper one ends",
+        old="return self.gemm.rows // 2",
+        new="return (self.gemm.rows + 1) // 2",
+    ),
+    _strassen(
+        "the pixel in both halves is added up by both",
+        old="dumps=self.overlaps and row == 1",
+        new="dumps=False",
+    ),
+    _gemm(
+        "any block of rows goes to the dump",
+        "backends/llvm/gemm_code.py",
+        old='first = f.op(f"icmp eq {f.isa.word} {block}, 0")',
+        new='first = f.op(f"icmp ne {f.isa.word} {block}, -1")',
+    ),
+    _gemm(
+        "the residual is added by every product",
+        "backends/llvm/gemm_code.py",
+        old="    elif at.residual is not None",
+        new="    if at.residual is not None",
+    ),
+    _gemm(
+        "a share that ends within a panel leaves that out",
+        "backends/llvm/gemm_code.py",
+        old='end = f.binary("udiv", f.binary("add", self.end, self.tasks - 1), self.tasks)',
+        new='end = f.binary("udiv", self.end, self.tasks)',
+    ),
+    _gemm(
+        "wide vectors are used whatever the channels",
+        "backends/llvm/isa.py",
+        old="return self if channels % self.widest.lanes else self.widest",
+        new="return self.widest",
     ),
     _strassen(
         "sums of pixels are given a block too little room",
         old="return blocks * self.blocks.tall",
         new="return (blocks - 1) * self.blocks.tall",
-        tests=f"{MEMORY}[mobilenet_v1]",
+        tests=f"{MEMORY}[mobilenet_v1-avx2]",
     ),
     _shufflenet(
         "a window's last vector is stored whole, whatever room there is",

@@ -9,7 +9,7 @@ from mbc.driver.platforms import resolve
 
 
 @pytest.mark.parametrize("vectors", [MAX_SEARCH, MAX_SEARCH + 1, 2**15])
-@pytest.mark.parametrize("target", ["armv7", "rpi5", "x86_64"])
+@pytest.mark.parametrize("target", ["armv7", "rpi5", "x86_64", "x86_64-v4"])
 def test_panels_make_up_all_vectors_at_the_least_cost(target: str, vectors: int) -> None:
     isa = isa_of(resolve(target))
     widths = panel_widths(isa, vectors, 49)

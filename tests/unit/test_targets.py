@@ -9,6 +9,7 @@ from mbc.diag import MbcError
 from mbc.targets.boards import BOARDS, CPU_MODELS
 from mbc.targets.catalogue import ENTRIES, Host, resolve_target, target_names
 from mbc.targets.cpus import ARCHITECTURES, ARM64, X86_64, Architecture
+from mbc.targets.features import features_of
 from mbc.targets.target import Target
 
 PC = Host("x86_64", "znver3", frozenset({"avx", "avx2", "fma", "bmi2", "64bit"}))
@@ -62,6 +63,32 @@ def test_native_is_the_host() -> None:
     target = resolve("native")
     assert (target.name, target.cpu, target.isa) == ("native", "znver3", "avx2")
     assert {"+avx2", "+fma", "-avx512f", "-f16c"} <= set(target.features)
+
+
+@pytest.mark.parametrize(
+    ("name", "mcpu", "mattr", "isa"),
+    [
+        ("x86_64-v4", None, None, "avx512"),
+        ("x86_64", "znver4", None, "avx512"),
+        ("x86_64", None, "+avx512vl", "avx512"),
+        ("x86_64", "skylake-avx512", "-avx512vl", "avx2"),
+        ("x86_64-v4", None, "-avx512f", "avx2"),
+        ("x86_64-v4", None, "+prefer-256-bit", "avx2"),
+        ("x86_64", None, "+avx512f", "avx2"),
+        ("x86_64-v2", "znver4", None, "sse"),
+    ],
+)
+def test_avx512_is_used_where_it_is(
+    name: str, mcpu: str | None, mattr: str | None, isa: str
+) -> None:
+    assert resolve(name, mcpu, mattr).isa == isa
+
+
+def test_native_has_avx512_unless_the_machine_hides_it() -> None:
+    wide = features_of(resolve("x86_64", "znver4"))
+    hidden = frozenset(name for name in wide if not name.startswith("avx512"))
+    assert resolve("native", host=Host("x86_64", "znver4", wide)).isa == "avx512"
+    assert resolve("native", host=Host("x86_64", "znver4", hidden)).isa == "avx2"
 
 
 def test_native_on_a_board() -> None:

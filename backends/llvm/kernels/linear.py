@@ -73,12 +73,13 @@ def pointwise_gemm(
     pitch a value that its view reads."""
     assert isinstance(node.op, Conv2d | Dense)
     groups = node.op.groups if isinstance(node.op, Conv2d) else 1
+    columns = out.type.channels // groups
     return Gemm(
-        isa,
+        isa.filled_by(columns),
         rows,
         tuple(a_pitches),
         group_order(node.view(0), groups).runs,
-        out.type.channels // groups,
+        columns,
         out.pixel_bytes,
         min(out.room, residual.room if residual else out.room),
         node.op.act,
@@ -119,7 +120,7 @@ def build_pointwise(site: Site) -> Kernel:
         emit_strassen(f, plan, at)
         name = site.library.define(f"f32_{linear_name(node, gemm)}_strassen_m{gemm.rows}", f)
         return Kernel(name, plan.tasks, plan.scratch_bytes, _pack_strassen(plan, node))
-    emit_gemm(f, gemm, at, Share("%begin", "%end", gemm.tasks, gemm.by_panels))
+    emit_gemm(f, gemm, at, Share.of(gemm))
     name = site.library.define(f"f32_{linear_name(node, gemm)}_m{gemm.rows}", f)
     return Kernel(name, gemm.tasks, 0, pack_pointwise(gemm, node))
 

@@ -144,6 +144,7 @@ def patches_of(
     kh, kw = present(node.operand_types[1]).shape[:2]
     if turn is None:
         turn = next(t for t in (4, 2, 1) if out.shape[1] % t == 0)
+    isa = isa.filled_by(out.channels // node.op.groups)
     return Patches(isa, x, (kh, kw), node.op, out, turn)
 
 

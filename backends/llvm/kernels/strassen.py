@@ -4,7 +4,9 @@ Strassen, Gaussian elimination is not optimal, Numer. Math. 13, 1969), applied o
 Pixels, input and output channels are halved: seven products of sums of quadrants take the place of
 eight. The sums of weights are made when they are packed, those of pixels a few dozen at a time;
 products are added to the output as they are made. So what is added lies in the caches. What is
-dealt out are pairs of pixels, one of the upper and one of the lower half.
+dealt out are pairs of pixels, one of the upper and one of the lower half; or, where there are few
+pairs, panels of weights, and then everybody makes all sums of pixels. The pixel in the middle of an
+odd number is in both halves, and its result as one of the lower half is dumped.
 """
 
 from __future__ import annotations
@@ -57,11 +59,12 @@ PRODUCTS = (
 
 
 def can_halve(gemm: Gemm) -> bool:
-    """Whether there are quadrants of whole vectors, and no residual, which may lie where the
-    products are added up."""
-    plain = len(gemm.groups) == 1 and len(gemm.groups[0]) == 1 and gemm.residual_pitch is None
+    """Whether there are quadrants of whole vectors; and output and residual lie alike, so that the
+    dump can take the place of both."""
     vectors = 2 * gemm.isa.lanes
-    return plain and not (gemm.rows % 2 or gemm.depth % vectors or gemm.columns % vectors)
+    plain = len(gemm.groups) == len(gemm.groups[0]) == 1 < gemm.rows
+    alike = gemm.residual_pitch in (None, gemm.out_pitch)
+    return plain and alike and gemm.depth % vectors == gemm.columns % vectors == 0
 
 
 @dataclass(frozen=True)
@@ -76,21 +79,32 @@ class Strassen:
         gemm = self.gemm
         depth, columns = gemm.depth // 2, gemm.columns // 2
         runs = ((Run(0, depth),),)
-        shape = replace(gemm, rows=gemm.rows // 2, groups=runs, columns=columns, room=columns)
+        rows = gemm.rows - self.below
+        shape = replace(gemm, rows=rows, groups=runs, columns=columns, room=columns)
         return replace(shape, sinks=())
+
+    @property
+    def below(self) -> int:
+        """Rows from the first of the upper half to the first of the lower."""
+        return self.gemm.rows // 2
+
+    @property
+    def overlaps(self) -> bool:
+        """Whether the halves share a row."""
+        return self.gemm.rows % 2 == 1
 
     @property
     def product_share(self) -> float:
         """Multiplications by those of the direct product."""
-        return len(PRODUCTS) / 8
+        return len(PRODUCTS) / 8 * 2 * self.half.rows / self.gemm.rows
 
     @property
-    def added_vectors(self) -> int:
-        """Vectors of A and of the result that are added before and after multiplying."""
+    def added(self) -> int:
+        """Elements of A and of the result that are added before and after multiplying."""
         half = self.half
         sums = sum(product.a.other is not None for product in PRODUCTS)
         more = sum(len(product.signs) for product in PRODUCTS) - 4
-        return half.rows * (sums * half.depth + more * half.columns) // half.isa.lanes
+        return half.rows * (sums * half.depth + more * half.columns)
 
     @property
     def blocks(self) -> RowBlocks:
@@ -99,25 +113,32 @@ class Strassen:
 
     @property
     def tasks(self) -> int:
-        """In how many pieces the pairs can be dealt out."""
-        return self.half.row_tasks
+        """In how many pieces the work can be dealt out."""
+        return self.half.tasks
 
     @property
     def chunk(self) -> int:
-        """Tasks that are done together."""
+        """Tasks that are done together: those of some pairs, or all that a call does."""
+        if self.half.by_panels:
+            return self.tasks
         return max(1, CHUNK_PAIRS * self.tasks // self.half.rows)
 
     @property
-    def scratch_bytes(self) -> int:
+    def sum_bytes(self) -> int:
         """A sum of A for the pairs of a chunk."""
         blocks = -(-self.chunk * self.blocks.count // self.tasks)
         return blocks * self.blocks.tall * 4 * self.half.depth
+
+    @property
+    def scratch_bytes(self) -> int:
+        """With the dump after it, which is as wide as the output."""
+        return self.sum_bytes + self.overlaps * 4 * self.gemm.columns
 
     def a_offset(self, quadrant: Quadrant) -> int:
         """Bytes to a quadrant of A."""
         (run,), (pitch,) = self.gemm.groups[0], self.gemm.a_pitches
         row, column = quadrant
-        return run.offset + row * self.half.rows * pitch + column * 4 * self.half.depth
+        return run.offset + row * self.below * pitch + column * 4 * self.half.depth
 
     def sinks(self, number: int) -> tuple[Sink, ...]:
         """Where a product goes: it is the first, one more or the last in a quadrant."""
@@ -126,8 +147,9 @@ class Strassen:
     def _sink(self, number: int, quadrant: Quadrant, sign: int) -> Sink:
         users = [i for i, product in enumerate(PRODUCTS) if quadrant in dict(product.signs)]
         row, column = quadrant
-        offset = row * self.half.rows * self.half.out_pitch + column * 4 * self.half.columns
-        return Sink(offset, sign, adds=number != users[0], final=number == users[-1])
+        offset = row * self.below * self.half.out_pitch + column * 4 * self.half.columns
+        adds, final = number != users[0], number == users[-1]
+        return Sink(offset, sign, adds, final, dumps=self.overlaps and row == 1)
 
 
 def pack_strassen(plan: Strassen, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -149,12 +171,21 @@ def pack_strassen(plan: Strassen, weight: np.ndarray, bias: np.ndarray) -> np.nd
 
 def emit_strassen(f: Function, plan: Strassen, at: Pointers) -> None:
     """Code for the tasks %begin … %end-1, a chunk at a time."""
+    with f.vectors_of(plan.gemm.isa):
+        _emit_chunks(f, plan, at)
 
+
+def _emit_chunks(f: Function, plan: Strassen, at: Pointers) -> None:
     def chunk(begin: Count, _: list[str]) -> Sequence[str]:
         end = f.clamp("min", f.binary("add", begin, plan.chunk), "%end")
+        share = Share.of(plan.half, begin, end)
         for number in range(len(PRODUCTS)):
-            _emit_product(f, plan, number, at, Share(begin, end, plan.tasks))
+            _emit_product(f, plan, number, at, share)
         return []
+
+    if plan.overlaps:
+        below = plan.below * plan.gemm.out_pitch
+        at = replace(at, dump=f.offset("%scratch", plan.sum_bytes - below))
 
     f.loop("%begin", "%end", [], chunk, step=plan.chunk)
 
@@ -168,7 +199,7 @@ def _emit_product(f: Function, plan: Strassen, number: int, at: Pointers, share:
         a, pitch = _emit_sums(f, plan, (a, other), product.a.sign, share)
     gemm = replace(half, a_pitches=(pitch,), sinks=plan.sinks(number))
     weights = f.offset(at.weights, number * half.group_bytes)
-    emit_gemm(f, gemm, Pointers((a,), weights, at.out), share)
+    emit_gemm(f, gemm, replace(at, a=(a,), weights=weights), share)
 
 
 def _emit_sums(
@@ -177,7 +208,9 @@ def _emit_sums(
     """Add or subtract the share's pixels of two quadrants of A, in scratch; where the sum of the
     first pair of all would lie, and the pitch."""
     (pitch,), bytes = plan.half.a_pitches, 4 * plan.half.depth
-    first, last = (_first_row(f, plan.blocks, block) for block in share.of(f, plan.blocks.count))
+    count = plan.blocks.count
+    blocks = (0, count) if share.by_panels else share.blocks(f, count, 0)
+    first, last = (_first_row(f, plan.blocks, block) for block in blocks)
     down = f.binary("mul", first, pitch)
 
     def row(_: Count, pointers: list[str]) -> Sequence[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import gcd
 
 import numpy as np
 
@@ -30,7 +31,9 @@ def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> W
     view = node.view(0)
     _, height, width, _ = view.type.shape
     _, out_height, out_width, _ = out.type.shape
-    sizes = (height, width, out_height, out_width, view_parts(view, sources))
+    parts = view_parts(view, sources)
+    sizes = (height, width, out_height, out_width, parts)
+    isa = isa.filled_by(gcd(*(part.channels for part in parts)))
     place = (out.pixel_bytes, out.room)
     match node.op:
         case Conv2d() as op:
