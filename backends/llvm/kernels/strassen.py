@@ -21,7 +21,7 @@ from mbc.backends.llvm.gemm import Gemm, RowBlocks, Run, Sink, pack
 from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
 from mbc.backends.llvm.vectors import arithmetic, load, store
 
-CHUNK_PAIRS = 96  # pairs of pixels whose sums lie in scratch, and that read the weights together
+CHUNK_PAIRS = 104  # most pairs of pixels whose sums lie in scratch, which read weights together
 SUM_STEP = 8  # vectors of a loop that adds
 
 Quadrant = tuple[int, int]
@@ -121,7 +121,7 @@ class Strassen:
         """Tasks that are done together: those of some pairs, or all that a call does."""
         if self.half.by_panels:
             return self.tasks
-        return max(1, CHUNK_PAIRS * self.tasks // self.half.rows)
+        return -(-self.tasks // -(-self.half.rows // CHUNK_PAIRS))
 
     @property
     def sum_bytes(self) -> int:
