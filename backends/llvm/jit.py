@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import mmap
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from ctypes import Array, c_void_p
 from time import perf_counter
 
@@ -17,13 +19,25 @@ from mbc.runtime.abi import IoSpec
 from mbc.runtime.pool import Pool
 from mbc.targets.target import Target
 
-ALIGNMENT = 64
+ALIGNMENT, HUGE_PAGE = 64, 2 << 20
 
 
 def aligned_bytes(size: int) -> np.ndarray:
-    """A zeroed byte array that starts at a multiple of 64."""
-    raw = np.zeros(size + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
+    """A zeroed byte array that starts at a multiple of 64. Where it is large it asks for huge pages
+    (madvise(2)): a network's weights are more pages of 4 KB than a CPU knows the places of."""
+    if size < HUGE_PAGE // 2:
+        return _aligned(np.zeros(size + ALIGNMENT, np.uint8), size, ALIGNMENT)
+    pages = mmap.mmap(-1, (-(-size // HUGE_PAGE) + 1) * HUGE_PAGE, flags=_PRIVATE)
+    with suppress(AttributeError, OSError):  # not on every system, not in every kernel
+        pages.madvise(mmap.MADV_HUGEPAGE)
+    return _aligned(np.frombuffer(pages, np.uint8), size, HUGE_PAGE)
+
+
+_PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+
+
+def _aligned(raw: np.ndarray, size: int, alignment: int) -> np.ndarray:
+    start = -raw.ctypes.data % alignment
     return raw[start : start + size]
 
 
