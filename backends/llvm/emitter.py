@@ -117,6 +117,11 @@ class Function:
         to the last ones, and then lack registers for what it depends on."""
         return self._tied([self._register(value) for value in values])
 
+    def forgotten(self, pointers: Sequence[str]) -> list[str]:
+        """The pointers, of which LLVM no longer knows how they came about. It would count along in
+        a loop for each place that code after the loop computes from where the loop ends."""
+        return self._tied([("ptr", "r", pointer) for pointer in pointers])
+
     def _register(self, value: str) -> tuple[str, str, str]:
         return self.isa.vector, self.isa.register, value
 

@@ -9,6 +9,7 @@ Weights are packed per group and panel as [bias][k][panel columns], k in the ord
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import NamedTuple
@@ -30,6 +31,20 @@ class Run(NamedTuple):
     def shifted(self, bytes: int) -> Run:
         """The same run further on."""
         return self._replace(offset=self.offset + bytes)
+
+
+def split_runs(runs: Sequence[Run], steps: int) -> tuple[list[Run], list[Run]]:
+    """All elements but the last `steps`, and those."""
+    before, after = list(runs), list[Run]()
+    while steps and before:
+        last = before.pop()
+        taken = min(steps, last.length)
+        kept = last.length - taken
+        after.insert(0, Run(last.offset + 4 * kept, taken, last.source))
+        if kept:
+            before.append(last._replace(length=kept))
+        steps -= taken
+    return before, after
 
 
 class Sink(NamedTuple):

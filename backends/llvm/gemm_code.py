@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.gemm import Gemm, RowBlocks, Run, Sink
+from mbc.backends.llvm.gemm import Gemm, RowBlocks, Run, Sink, split_runs
 from mbc.backends.llvm.vectors import (
     activate,
     arithmetic,
@@ -258,11 +258,36 @@ def _emit_tile(f: Function, tile: Tile, at: Pointers, top: Pointers, height: int
     bias = [load(f, at.weights, j * step) for j in range(tile.width)]
     acc = [list(bias) for _ in range(height)]
     here = replace(at, weights=f.offset(at.weights, tile.width * step))
-    for run in tile.runs:
+    together, by_row = split_runs(tile.runs, f.isa.row_steps)
+    for run in together:
         acc, here = _emit_run(f, tile, run, here, acc)
+    for row, sums in enumerate(_finished(f, acc)):
+        if by_row:
+            sums = _emit_row_steps(f, tile, by_row, here, row, sums)
+        _emit_epilogue(f, tile, at, top, row, sums)
+
+
+def _finished(f: Function, acc: Accumulators) -> Accumulators:
+    """The sums, all computed before anything that follows."""
     flat = f.finished([value for sums in acc for value in sums])
-    acc = [flat[row * tile.width : (row + 1) * tile.width] for row in range(height)]
-    _emit_epilogue(f, tile, at, top, acc)
+    return _by_row(flat, len(acc[0]))
+
+
+def _by_row(flat: Sequence[str], width: int) -> Accumulators:
+    return [list(flat[start : start + width]) for start in range(0, len(flat), width)]
+
+
+def _emit_row_steps(
+    f: Function, tile: Tile, runs: Sequence[Run], at: Pointers, row: int, sums: Sequence[str]
+) -> list[str]:
+    """The last k-steps of one row, whose weights `at` has; the finished sums."""
+    acc, weights = [list(sums)], at.weights
+    for run in runs:
+        pixel = f.offset(at.a[run.source], row * tile.gemm.a_pitches[run.source] + run.offset)
+        for k in range(run.length):
+            pointer = f.offset(pixel, 4 * k)
+            weights = _emit_step_group(f, tile.width, [pointer], weights, acc, 1)
+    return _finished(f, acc)[0]
 
 
 def _emit_run(
@@ -275,10 +300,8 @@ def _emit_run(
         acc, weights = _emit_steps(f, tile, run, a, at.weights, acc, length)
         return acc, replace(at, weights=weights)
     whole, height, ahead = length // unroll * unroll, len(acc), at.ahead
-    stride = -(-height * tile.gemm.ahead_pitch * unroll // tile.gemm.depth)
-
-    def rows(flat: Sequence[str]) -> Accumulators:
-        return [list(flat[r * tile.width : (r + 1) * tile.width]) for r in range(height)]
+    looped = max(tile.gemm.depth - f.isa.row_steps, 1)
+    stride = -(-height * tile.gemm.ahead_pitch * unroll // looped)
 
     def body(_: Count, values: list[str]) -> Sequence[str]:
         a, weights, *flat = values
@@ -286,15 +309,17 @@ def _emit_run(
         for line in nearer:
             for at in range(0, stride, LINE_BYTES):
                 prefetch(f, f.offset(line, at))
-        inner, weights = _emit_steps(f, tile, run, a, weights, rows(flat), unroll)
+        inner, weights = _emit_steps(f, tile, run, a, weights, _by_row(flat, tile.width), unroll)
         sums, nearer = [v for row in inner for v in row], [f.offset(p, stride) for p in nearer]
         return [f.offset(a, 4 * unroll), weights, *sums, *nearer]
 
     carried = [("ptr", a), ("ptr", at.weights), *((f.isa.vector, v) for row in acc for v in row)]
     carried += [] if ahead is None else [("ptr", ahead)]
     a, weights, *flat = f.loop(0, whole, carried, body, step=unroll)
-    ahead = None if ahead is None else flat.pop()
-    acc, weights = _emit_steps(f, tile, run, a, weights, rows(flat), length - whole)
+    nearer = [] if ahead is None else [flat.pop()]
+    weights, *nearer = f.forgotten([weights, *nearer])
+    ahead, acc = nearer[0] if nearer else None, _by_row(flat, tile.width)
+    acc, weights = _emit_steps(f, tile, run, a, weights, acc, length - whole)
     return acc, replace(at, weights=weights, ahead=ahead)
 
 
@@ -310,8 +335,7 @@ def _emit_steps(
         row_pointers = [f.offset(a, row * pitch + 4 * k) for row in range(len(acc))]
         weights = _emit_step_group(f, tile.width, row_pointers, weights, acc, group)
         if tile.gemm.overlaps or count > tile.gemm.unroll:
-            flat = f.finished([value for sums in acc for value in sums])
-            acc = [flat[row * tile.width : (row + 1) * tile.width] for row in range(len(acc))]
+            acc = _finished(f, acc)
         k += group
     return acc, weights
 
@@ -334,16 +358,17 @@ def _emit_step_group(
                 sums[j] = fma(f, element, column, sums[j])
         flat = [value for sums in acc for value in sums]
         weights, flat = f.advance(weights, width * f.isa.vector_bytes, flat)
-        acc[:] = [flat[row * width : (row + 1) * width] for row in range(len(acc))]
+        acc[:] = _by_row(flat, width)
     return weights
 
 
-def _emit_epilogue(f: Function, tile: Tile, at: Pointers, top: Pointers, acc: Accumulators) -> None:
+def _emit_epilogue(
+    f: Function, tile: Tile, at: Pointers, top: Pointers, row: int, sums: Sequence[str]
+) -> None:
     for sink in tile.gemm.sinks:
-        for row, sums in enumerate(acc):
-            here = top if sink.dumps and row == 0 else at
-            for vector, value in enumerate(sums):
-                _emit_sink(f, tile, here, sink, (row, vector), value)
+        here = top if sink.dumps and row == 0 else at
+        for vector, value in enumerate(sums):
+            _emit_sink(f, tile, here, sink, (row, vector), value)
 
 
 def _emit_sink(

@@ -29,6 +29,7 @@ class Isa:
     fused: bool = True  # multiply and add are one instruction, rounded once
     prefetch: bool = False  # weights are brought into the cache ahead: measured on x86-64 only
     doubles: bool = False  # there are vectors of twice the lanes, for channels that fill them
+    row_steps: int = 0  # last k-steps of a GEMM that are done row by row, each stored when finished
     register: str = "w"  # LLVM's constraint for a vector register in assembly
 
     @property
@@ -77,7 +78,7 @@ AVX2 = Isa(
     register="x",
 )
 # Vectors of 512 bits where channels fill them. Of its 32 registers LLVM wants some for itself.
-AVX512 = replace(AVX2, name="avx512", registers=30, register="v", doubles=True)
+AVX512 = replace(AVX2, name="avx512", registers=30, register="v", doubles=True, row_steps=4)
 NEON = Isa(
     "neon",
     lanes=4,

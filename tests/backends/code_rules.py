@@ -15,7 +15,6 @@ Loop = tuple[Instruction, ...]
 MULTIPLY_ADDS = ("vfmadd", "fmla")
 REGISTERS = re.compile(r"\b[vqds]\d+")
 CONTROL = 8  # scalar instructions of a k-loop: counters, pointers, the branch
-TALL_CONTROL = 12  # the rows of tall tiles, where A has several sources, take more pointers
 FC_CONTROL = 20  # its weights are too far apart for an offset, and its time is their traffic
 LANE_SHARE = 0.95  # of straight-line code; the last steps of a depth may not fill a vector of A
 
@@ -43,8 +42,7 @@ def multiplying_loops(routine: Routine) -> list[Loop]:
 def violations(routine: Routine, isa: Isa) -> Iterator[str]:
     """What is wrong with a kernel made of the GEMM core."""
     check = {AVX2.name: check_avx2, AVX512.name: check_avx2, NEON.name: check_neon}[isa.name]
-    control = TALL_CONTROL if isa.doubles else CONTROL
-    control = FC_CONTROL if "_fc_" in routine.name else control
+    control = FC_CONTROL if "_fc_" in routine.name else CONTROL
     if any(i.takes_stack_address for i in routine.instructions):
         yield f"{routine.name}: spills may be hidden behind a pointer"
     for loop in multiplying_loops(routine):
