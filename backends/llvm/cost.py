@@ -20,6 +20,7 @@ from mbc.targets.target import Target
 FMA_UNITS = 2
 GEMM_SHARE, DEPTHWISE_SHARE = 0.93, 0.6
 ADD_CYCLES = 1.7  # to load two vectors, add and store, not all of it in the nearest cache
+LOADS_PER_FMA = 0.83  # that multiply-adds do not wait for
 L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 64.0, 28.0, 12.0
 DRAM_BYTES_PER_CYCLE = 4.0  # where boards have the weights of a layer
 
@@ -63,8 +64,9 @@ def _compute(node: Node, isa: Isa) -> float:
     if plan := plan_strassen(isa, node):  # seven products of eight, of quarters that are four
         more = (plan.product_share * 2 - 1) * present(node.operand_types[1]).bytes
         rate = L2_BYTES_PER_CYCLE if isa.prefetch else DRAM_BYTES_PER_CYCLE
-        added = plan.added / isa.lanes * ADD_CYCLES + more / rate
-        return cycles * plan.product_share + added
+        added = plan.added / plan.gemm.isa.lanes * ADD_CYCLES + more / rate
+        stalled = max(1.0, plan.loads_per_fma / LOADS_PER_FMA)
+        return cycles * plan.product_share * stalled + added
     return cycles
 
 

@@ -122,6 +122,12 @@ class Function:
         a loop for each place that code after the loop computes from where the loop ends."""
         return self._tied([("ptr", "r", pointer) for pointer in pointers])
 
+    def opaque(self, vector: str) -> str:
+        """The vector, of which LLVM no longer knows that all its lanes are the same. It would add
+        two such as scalars first, and then spread the sum."""
+        v, kind = self.isa.vector, self.isa.register
+        return self.op(f'call {v} asm "", "={kind},0"({v} {vector})')
+
     def _register(self, value: str) -> tuple[str, str, str]:
         return self.isa.vector, self.isa.register, value
 
@@ -239,10 +245,6 @@ class Function:
             body()
             self.emit(f"br label %{leave}")
         self.start_block(leave)
-
-    def barrier(self) -> None:
-        """Keeps LLVM from merging loads across this point; emits no instruction."""
-        self.emit('call void asm sideeffect "", "~{memory}"()')
 
 
 _FOLD: dict[str, Callable[[int, int], int]] = {

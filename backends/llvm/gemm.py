@@ -59,6 +59,14 @@ class Sink(NamedTuple):
     dumps: bool = False
 
 
+class Addend(NamedTuple):
+    """What is added to each element of A as it is read: another one so many bytes further on, with
+    this sign."""
+
+    offset: int
+    sign: int
+
+
 CHAINS = 8  # independent fma chains that hide the latency of two units of four cycles
 MAX_WIDTH = 8
 MAX_SEARCH = 1024  # vectors that are split at the least cost; of more, the rest
@@ -142,6 +150,7 @@ class Gemm:
     residual_pitch: int | None = None
     panels: tuple[int, ...] = ()
     sinks: tuple[Sink, ...] = (Sink(),)
+    addend: Addend | None = None
 
     @property
     def is_part(self) -> bool:

@@ -286,7 +286,7 @@ def _emit_row_steps(
         pixel = f.offset(at.a[run.source], row * tile.gemm.a_pitches[run.source] + run.offset)
         for k in range(run.length):
             pointer = f.offset(pixel, 4 * k)
-            weights = _emit_step_group(f, tile.width, [pointer], weights, acc, 1)
+            weights = _emit_step_group(f, tile, [pointer], weights, acc, 1)
     return _finished(f, acc)[0]
 
 
@@ -333,7 +333,7 @@ def _emit_steps(
     while k < count:
         group = quad if count - k >= quad else 1
         row_pointers = [f.offset(a, row * pitch + 4 * k) for row in range(len(acc))]
-        weights = _emit_step_group(f, tile.width, row_pointers, weights, acc, group)
+        weights = _emit_step_group(f, tile, row_pointers, weights, acc, group)
         if tile.gemm.overlaps or count > tile.gemm.unroll:
             acc = _finished(f, acc)
         k += group
@@ -341,10 +341,11 @@ def _emit_steps(
 
 
 def _emit_step_group(
-    f: Function, width: int, rows: Sequence[str], weights: str, acc: Accumulators, steps: int
+    f: Function, tile: Tile, rows: Sequence[str], weights: str, acc: Accumulators, steps: int
 ) -> str:
     """A few k-steps: with by-lane multiplication A is loaded as vectors along k. Returns the
     weights after them."""
+    width = tile.width
     quads = [load(f, row) for row in rows] if steps > 1 else []
     for k in range(steps):
         columns = load_vectors(f, weights, 0, width)
@@ -352,14 +353,24 @@ def _emit_step_group(
             if quads:
                 element = splat_lane(f, quads[row], k)
             else:
-                address = f.offset(pointer, 4 * k)
-                element = splat(f, f.op(f"load float, ptr {address}, align 4"))
+                element = _spread(f, tile.gemm, f.offset(pointer, 4 * k))
             for j, column in enumerate(columns):
                 sums[j] = fma(f, element, column, sums[j])
         flat = [value for sums in acc for value in sums]
         weights, flat = f.advance(weights, width * f.isa.vector_bytes, flat)
         acc[:] = _by_row(flat, width)
     return weights
+
+
+def _spread(f: Function, gemm: Gemm, address: str) -> str:
+    """The element of A at an address in all lanes."""
+    element = splat(f, f.op(f"load float, ptr {address}, align 4"))
+    if gemm.addend is None:
+        return element
+    other = f.offset(address, gemm.addend.offset)
+    operation = "fadd" if gemm.addend.sign > 0 else "fsub"
+    added = splat(f, f.op(f"load float, ptr {other}, align 4"))
+    return arithmetic(f, operation, f.opaque(element), added)
 
 
 def _emit_epilogue(

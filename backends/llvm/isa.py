@@ -30,6 +30,7 @@ class Isa:
     prefetch: bool = False  # weights are brought into the cache ahead: measured on x86-64 only
     doubles: bool = False  # there are vectors of twice the lanes, for channels that fill them
     row_steps: int = 0  # last k-steps of a GEMM that are done row by row, each stored when finished
+    splat_adds: bool = False  # a scalar in memory is added to all lanes by one instruction
     register: str = "w"  # LLVM's constraint for a vector register in assembly
 
     @property
@@ -78,7 +79,15 @@ AVX2 = Isa(
     register="x",
 )
 # Vectors of 512 bits where channels fill them. Of its 32 registers LLVM wants some for itself.
-AVX512 = replace(AVX2, name="avx512", registers=30, register="v", doubles=True, row_steps=4)
+AVX512 = replace(
+    AVX2,
+    name="avx512",
+    registers=30,
+    doubles=True,
+    row_steps=4,
+    splat_adds=True,
+    register="v",
+)
 NEON = Isa(
     "neon",
     lanes=4,

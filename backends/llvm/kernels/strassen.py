@@ -2,11 +2,12 @@
 Strassen, Gaussian elimination is not optimal, Numer. Math. 13, 1969), applied once.
 
 Pixels, input and output channels are halved: seven products of sums of quadrants take the place of
-eight. The sums of weights are made when they are packed, those of pixels a few dozen at a time;
-products are added to the output as they are made. So what is added lies in the caches. What is
-dealt out are pairs of pixels, one of the upper and one of the lower half; or, where there are few
-pairs, panels of weights, and then everybody makes all sums of pixels. The pixel in the middle of an
-odd number is in both halves, and its result as one of the lower half is dumped.
+eight. The sums of weights are made when they are packed. Those of pixels are made as their elements
+are spread, where that is one instruction, and else a few dozen at a time. Products are added to the
+output as they are made. So what is added lies in the caches. What is dealt out are pairs of pixels,
+one of the upper and one of the lower half; or, where there are few pairs, panels of weights, and
+then everybody makes all sums of pixels. The pixel in the middle of an odd number is in both halves,
+and its result as one of the lower half is dumped.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.gemm import Gemm, RowBlocks, Run, Sink, pack
+from mbc.backends.llvm.gemm import Addend, Gemm, RowBlocks, Run, Sink, pack
 from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
 from mbc.backends.llvm.vectors import arithmetic, load, store
 
@@ -56,6 +57,9 @@ PRODUCTS = (
     Product(Sum(Q12, Q22, -1), Sum(Q21, Q22), ((Q11, 1),)),
 )
 """In an order in which no quadrant begins with a minus: the first product is just stored."""
+
+SUMS = sum(product.a.other is not None for product in PRODUCTS)
+"""How many products have a sum of pixels, not a quadrant as it is."""
 
 
 def can_halve(gemm: Gemm) -> bool:
@@ -99,12 +103,26 @@ class Strassen:
         return len(PRODUCTS) / 8 * 2 * self.half.rows / self.gemm.rows
 
     @property
+    def keeps_sums(self) -> bool:
+        """Whether sums of pixels are made ahead and kept in scratch."""
+        return not self.gemm.isa.splat_adds
+
+    @property
     def added(self) -> int:
         """Elements of A and of the result that are added before and after multiplying."""
         half = self.half
-        sums = sum(product.a.other is not None for product in PRODUCTS)
+        sums = self.keeps_sums * SUMS
         more = sum(len(product.signs) for product in PRODUCTS) - 4
         return half.rows * (sums * half.depth + more * half.columns)
+
+    @property
+    def loads_per_fma(self) -> float:
+        """Loads of a register tile by its multiply-adds, on the average of the products: of sums
+        that are not kept both elements are loaded."""
+        width = self.half.widths[0]
+        height = self.half.blocks(width).tall
+        elements = 1 if self.keeps_sums else 1 + SUMS / len(PRODUCTS)
+        return (elements * height + width) / (height * width)
 
     @property
     def blocks(self) -> RowBlocks:
@@ -125,7 +143,9 @@ class Strassen:
 
     @property
     def sum_bytes(self) -> int:
-        """A sum of A for the pairs of a chunk."""
+        """A sum of A for the pairs of a chunk, if it is kept."""
+        if not self.keeps_sums:
+            return 0
         blocks = -(-self.chunk * self.blocks.count // self.tasks)
         return blocks * self.blocks.tall * 4 * self.half.depth
 
@@ -194,10 +214,14 @@ def _emit_product(f: Function, plan: Strassen, number: int, at: Pointers, share:
     half, product = plan.half, PRODUCTS[number]
     (source,), (pitch,) = at.a, half.a_pitches
     a = f.offset(source, plan.a_offset(product.a.first))
+    addend = None
     if product.a.other is not None:
-        other = f.offset(source, plan.a_offset(product.a.other))
-        a, pitch = _emit_sums(f, plan, (a, other), product.a.sign, share)
-    gemm = replace(half, a_pitches=(pitch,), sinks=plan.sinks(number))
+        further = plan.a_offset(product.a.other) - plan.a_offset(product.a.first)
+        if plan.keeps_sums:
+            a, pitch = _emit_sums(f, plan, (a, f.offset(a, further)), product.a.sign, share)
+        else:
+            addend = Addend(further, product.a.sign)
+    gemm = replace(half, a_pitches=(pitch,), sinks=plan.sinks(number), addend=addend)
     weights = f.offset(at.weights, number * half.group_bytes)
     emit_gemm(f, gemm, replace(at, a=(a,), weights=weights), share)
 
