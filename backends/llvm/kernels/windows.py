@@ -1,8 +1,10 @@
-"""Depthwise convolution and window pools as kernels: one task an output row."""
+"""Depthwise convolution and window pools as kernels: one task an output row, or what a block of
+channels has of it, where whole rows under the window would not stay in the first cache."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import gcd
 
 import numpy as np
@@ -91,25 +93,65 @@ def define_rows(library: Library, window: Window) -> list[str]:
     return names
 
 
+NEAR_BYTES = 24 * 1024  # that stay in a first cache of 32 KB beside what is stored
+FEW_CHANNELS = 64  # of a pixel are too scattered to be fetched ahead
+
+
+def channel_blocks(window: Window) -> int:
+    """How many equal blocks of channels there are, done one after the other: as few as have rows
+    under the window that stay in the first cache. Blocks are whole strips of vectors."""
+    strip = window.isa.strip * window.isa.lanes
+    if len(window.parts) > 1 or window.channels % strip:
+        return 1
+    most = max(window.channels // FEW_CHANNELS, 1)
+    rows = 4 * window.kernel[0] * window.width * window.channels
+    even = (n for n in range(1, most + 1) if window.channels % (n * strip) == 0)
+    return next((n for n in even if rows // n <= NEAR_BYTES), 1)
+
+
+def _block(window: Window, blocks: int) -> Window:
+    """One of the blocks by itself."""
+    if blocks == 1:
+        return window
+    (part,) = window.parts
+    each = part.channels // blocks
+    return replace(window, parts=(replace(part, channels=each, room=each),), out_room=each)
+
+
 def build_window(site: Site) -> Kernel:
     """Depthwise convolution or pool."""
     view, out = site.node.view(0), site.output
     window = window_of(site.isa, site.node, site.inputs[0], out)
-    rows = define_rows(site.library, window)
+    blocks, height = channel_blocks(window), window.out_height
+    block = _block(window, blocks)
+    rows = define_rows(site.library, block)
     f = site.kernel_function()
-    height = window.out_height
+    across = 4 * block.channels
+    weights = (1 + window.taps) * across if window.kind == "depthwise" else 0
 
     def row(index: Count, _: list[str]) -> Sequence[str]:
-        image, y = f.binary("udiv", index, height), f.binary("urem", index, height)
-        sources = image_pointers(f, site, image)
-        target = f.offset("%y0", f.binary("mul", index, out.row_bytes))
-        lines = image_rows(f, window, part_pointers(f, view, sources), y)
-        emit_row(f, window, rows, lines, "%w", target, str(y))
+        image, number, y = _place(f, index, blocks, height)
+        shift = f.binary("mul", number, across)
+        sources = part_pointers(f, view, image_pointers(f, site, image))
+        lines = image_rows(f, block, [f.offset(source, shift) for source in sources], y)
+        line = f.binary("add", f.binary("mul", image, height), y)
+        target = f.offset(f.offset("%y0", f.binary("mul", line, out.row_bytes)), shift)
+        own = f.offset("%w", f.binary("mul", number, weights))
+        emit_row(f, block, rows, lines, own, target, str(y))
         return []
 
     f.loop("%begin", "%end", [], row)
     name = site.library.define(f"f32_{window_name(window)}_{height}x{window.out_width}", f)
-    return Kernel(name, out.type.shape[0] * height, 0, pack_window(window, site.node))
+    tasks = out.type.shape[0] * blocks * height
+    return Kernel(name, tasks, 0, pack_window(window, site.node))
+
+
+def _place(f: Function, task: Count, blocks: int, height: int) -> tuple[Count, Count, Count]:
+    """The image, the block of channels and the output row of a task; rows come first."""
+    images, y = f.binary("udiv", task, height), f.binary("urem", task, height)
+    if blocks == 1:
+        return images, 0, y
+    return f.binary("udiv", images, blocks), f.binary("urem", images, blocks), y
 
 
 def image_pointers(f: Function, site: Site, image: Count, slot: int = 0) -> list[str]:
