@@ -124,7 +124,7 @@ def _by_itself(compiled: Compiled, team: Team, observer: Observer) -> _Ours:
         net.time_once(tensors)
         return tensors[count:]
 
-    return _Ours(lambda: net.time_once(tensors), tensors[:count], outputs)
+    return _Ours(net.bound(tensors), tensors[:count], outputs)
 
 
 def _by_tvm(compiled: Compiled, team: Team, observer: Observer) -> _Ours:

@@ -12,7 +12,7 @@ from mbc.driver.build import lower_graph
 from mbc.driver.inspect import Inspection
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.request import Request, Silent
-from mbc.driver.rounds import Times, take_turns
+from mbc.driver.rounds import Run, Times, take_turns
 from mbc.runtime.pool import Team
 from tests.example_networks import EXAMPLE_NETWORKS, Example
 
@@ -45,12 +45,11 @@ class Variant:
 def race(variants: Mapping[str, Variant], rounds: int) -> dict[str, Times]:
     """Times of each in the same rounds; variants that are the same share theirs."""
     leaders = {name: _first_like(name, variants) for name in variants}
-    runs = {}
+    runs: dict[str, Run] = {}
     for name in dict.fromkeys(leaders.values()):
         team = Team(variants[name].threads)
         net = JitNet(variants[name].lowered, team.gather())
-        tensors = net.tensors()
-        runs[name] = lambda net=net, tensors=tensors: net.time_once(tensors)
+        runs[name] = net.bound(net.tensors())
         for _ in range(WARM_UP_ROUNDS):
             runs[name]()
     times = take_turns(runs, rounds, lambda: None, lambda _: None)
