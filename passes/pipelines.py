@@ -36,10 +36,10 @@ PASSES: tuple[type[Pass], ...] = (
     FoldBatchNorm,
     FuseActivation,
     FuseResidualAdd,
+    UseStrassen,
     FuseInvertedResidual,
     FuseDepthwisePointwise,
     FuseRows,
-    UseStrassen,
     MaterializeViews,
     PlanMemory,
 )
@@ -49,23 +49,23 @@ IMPORT = Stage("import", ())
 PLAN = Stage("plan", (MaterializeViews(), PlanMemory()))
 CANONICALIZE = Stage("canonicalize", (FoldConstants(), EliminateDeadNodes(), RaiseChannelShuffle()))
 
-FUSE: tuple[Pass, ...] = (
+MERGE: tuple[Pass, ...] = (
     EliminateConcat(),
     EliminateSplit(),
     RemapChannelShuffle(),
     FoldBatchNorm(),
     FuseActivation(),
     FuseResidualAdd(),
-    FuseInvertedResidual(),
-    FuseDepthwisePointwise(),
 )
+FUSE: tuple[Pass, ...] = (FuseInvertedResidual(), FuseDepthwisePointwise())
 
 O0 = Pipeline((IMPORT, Stage("canonicalize", ()), Stage("fuse", ()), PLAN))
 O1 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", (FoldBatchNorm(), FuseActivation())), PLAN))
-O2 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", (*FUSE, UseStrassen())), PLAN))
+# Whether fusing pays depends on what the convolutions would take by themselves.
+O2 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", (*MERGE, UseStrassen(), *FUSE)), PLAN))
 O3 = O2
 O2_MEMORY = Pipeline(
-    (IMPORT, CANONICALIZE, Stage("fuse", (*FUSE, MaterializeViews(), FuseRows())), PLAN)
+    (IMPORT, CANONICALIZE, Stage("fuse", (*MERGE, *FUSE, MaterializeViews(), FuseRows())), PLAN)
 )
 
 LEVELS: tuple[Pipeline, ...] = (O0, O1, O2, O3)

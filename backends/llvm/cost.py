@@ -21,7 +21,7 @@ FMA_UNITS = 2
 GEMM_SHARE, DEPTHWISE_SHARE = 0.93, 0.6
 ADD_CYCLES = 1.7  # to load two vectors, add and store, not all of it in the nearest cache
 LOADS_PER_FMA = 0.83  # that multiply-adds do not wait for
-L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 64.0, 28.0, 12.0
+L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 64.0, 28.0, 10.0
 DRAM_BYTES_PER_CYCLE = 4.0  # where boards have the weights of a layer
 
 

@@ -83,13 +83,14 @@ class Work:
 def check_avx2(loop: Loop, control: int) -> Iterator[str]:
     """h*w multiply-adds a step, h broadcasts from memory, w loads, the loop's control, and
     prefetches with their pointer. A multiply-add may load its vector, and with AVX-512 broadcast
-    its element."""
+    its element. To each broadcast or to none there another element is added, as it is broadcast."""
     fmas = [i for i in loop if i.mnemonic == "vfmadd231ps"]
     broadcasts = [i for i in loop if i.mnemonic == "vbroadcastss" and "(" in i.operands]
     loads = [i for i in loop if i.mnemonic in ("vmovups", "vmovaps") and i.operands[0] != "%"]
     prefetches = sum(i.mnemonic.startswith("prefetch") for i in loop)
+    sums = sum(i.mnemonic in ("vaddps", "vsubps") and "{1to" in i.operands for i in loop)
     scalars = [i for i in loop if not i.mnemonic.startswith(("v", "prefetch"))]
-    known = len(fmas) + len(broadcasts) + len(loads) + len(scalars) + prefetches
+    known = len(fmas) + len(broadcasts) + len(loads) + len(scalars) + prefetches + sums
     splats = sum("{1to" in i.operands for i in fmas)
     vectors = len(loads) - splats + sum("(" in i.operands for i in fmas)
     counts = (len(fmas), len(broadcasts) + splats, vectors, len(scalars))
@@ -97,6 +98,8 @@ def check_avx2(loop: Loop, control: int) -> Iterator[str]:
     work = Work(fitting[0] if fitting else AVX2.unroll, *counts)
     if not fitting:
         yield f"not a full tile: {work}"
+    if sums not in (0, work.broadcasts):
+        yield f"{sums} elements are added to {work.broadcasts}: {work}"
     if prefetches > work.loads:
         yield f"{prefetches} prefetches, more than it loads itself: {work}"
     yield from _strangers(loop, known, work, control + (prefetches > 0))

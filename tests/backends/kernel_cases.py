@@ -351,6 +351,9 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from depthwise(13, 4, 3, 3, 1, 1)
     yield from depthwise(28, 28, 24, 3, 1, 1)
     yield from depthwise(2, 2, 9, 5, 1, 2)
+    yield from depthwise(5, 14, 192, 3, 1, 1)  # in blocks of channels, as the next
+    yield from depthwise(7, 15, 256, 5, 2, 2)
+    yield from depthwise(3, 14, 200, 3, 1, 1)  # which has no blocks of whole vectors
     yield from convolution(16, 16, 3, 32, 3, 2, ONE, 1, 1)
     yield from convolution(15, 13, 3, 24, 3, 2, (0, 1, 0, 1), 1, 1)
     yield from convolution(8, 8, 5, 7, 1, 2, (0, 0, 0, 0), 1, 1)
@@ -372,6 +375,7 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from chain_cases()
     for op in (AvgPool((3, 3), (2, 2), ONE), AvgPool((3, 3), (2, 2), ONE, True, Act.RELU)):
         yield from pool(op, 11, 12, 9)
+    yield from pool(AvgPool((3, 3), (2, 2), ONE), 6, 20, 160)
     yield from pool(GlobalAvgPool(), 7, 7, 72)
     yield from pool(GlobalAvgPool(), 3, 5, 77)
     for b, k, n in ((1, 64, 100), (3, 17, 11), (1, 5, 1), (1, 16, 1001), (2, 9, 516)):

@@ -97,6 +97,7 @@ def test_good_code_passes(isa: Isa) -> None:
         (AVX2, "#NO_APP", "vpermps %ymm1, %ymm2, %ymm3", "1 vector instructions that do no part"),
         (AVX2, "#NO_APP", "incq %rax\n" * 9, "12 scalar instructions, at most 8"),
         (AVX2, "#NO_APP", "prefetcht0 (%rax)\n" * 20, "20 prefetches, more than it loads"),
+        (AVX2, "#NO_APP", "vaddps (%rax){1to8}, %ymm13, %ymm13", "1 elements are added to"),
         (AVX2, "pushq %rbp", "leaq 32(%rsp), %rbx", "spills may be hidden behind a pointer"),
         (NEON, ".LBB0_4:", "ldr q1, [sp, #32]", "spills in the loop over k"),
         (NEON, ".LBB0_4:", "fmla v1.4s, v2.4s, v3.4s", "multiplies by whole vectors"),

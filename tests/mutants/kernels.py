@@ -67,6 +67,36 @@ MUTANTS = (
         old="return self if channels % self.widest.lanes else self.widest",
         new="return self.widest",
     ),
+    _gemm(
+        "the last steps of all rows read the first one",
+        "backends/llvm/gemm_code.py",
+        old="row * tile.gemm.a_pitches[run.source] + run.offset",
+        new="run.offset",
+    ),
+    _gemm(
+        "the last steps begin a step early",
+        "backends/llvm/gemm.py",
+        old="Run(last.offset + 4 * kept, taken, last.source)",
+        new="Run(last.offset + 4 * kept - 4, taken, last.source)",
+    ),
+    _gemm(
+        "pixels are added that are to be subtracted",
+        "backends/llvm/gemm_code.py",
+        old='operation = "fadd" if gemm.addend.sign > 0 else "fsub"',
+        new='operation = "fadd"',
+    ),
+    _gemm(
+        "blocks of channels all have the weights of the first",
+        "backends/llvm/kernels/windows.py",
+        old='own = f.offset("%w", f.binary("mul", number, weights))',
+        new='own = "%w"',
+    ),
+    _gemm(
+        "a block of channels ends with a part of a vector",
+        "backends/llvm/kernels/windows.py",
+        old="window.channels % (n * strip) == 0",
+        new="True",
+    ),
     _strassen(
         "sums of pixels are given a block too little room",
         old="return blocks * self.blocks.tall",
