@@ -91,6 +91,9 @@ test-tools:
 	@if ! command -v gcc >/dev/null; then \
 	  $(call apt_install,gcc libc6-dev,the tests compile C with gcc and run the thread pool under ThreadSanitizer); \
 	fi
+	@if ! echo 'int main(void) { return 0; }' | gcc -x c -include CL/cl.h - -lOpenCL -o /dev/null 2>/dev/null; then \
+	  $(call apt_install,ocl-icd-opencl-dev,the tests compile and link the C host for OpenCL); \
+	fi
 
 arm64-tvm: $(INSTALLED) test-tools ## install TVM's arm64 runtime for two tests that run it under qemu
 	@if ! command -v mmdebstrap >/dev/null; then \
