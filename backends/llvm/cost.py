@@ -22,7 +22,7 @@ GEMM_SHARE, DEPTHWISE_SHARE = 0.93, 0.6
 ADD_CYCLES = 1.7  # to load two vectors, add and store, not all of it in the nearest cache
 LOADS_PER_FMA = 0.83  # that multiply-adds do not wait for
 L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 64.0, 28.0, 10.0
-DRAM_BYTES_PER_CYCLE = 4.0  # where boards have the weights of a layer
+DRAM_BYTES_PER_CYCLE = 4.0  # instead of that on boards, which have no third cache
 
 
 def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
@@ -33,17 +33,17 @@ def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
     compute = sum(_compute(inner, isa) for inner in nodes)
     traffic = sum(_stream(view.type, isa, target) for view in node.views)
     traffic += _stream(node.result.type, isa, target)
-    return _sum(compute, traffic + sum(_reread(inner, target) for inner in nodes))
+    return _sum(compute, traffic + sum(_reread(inner, isa, target) for inner in nodes))
 
 
-def _reread(node: Node, target: Target) -> float:
+def _reread(node: Node, isa: Isa, target: Target) -> float:
     """Cycles to bring in the weights of one op of a chain again for every turn but the first."""
     weights = node.operand_types[1] if len(node.operands) > 1 else None
     if weights is None:
         return 0.0
     images, height = node.result.type.shape[:2]
     rows = turn_rows(height)[0]
-    return (images * height / rows - 1) * weights.bytes / _bandwidth(weights.bytes, target)
+    return (images * height / rows - 1) * weights.bytes / _bandwidth(weights.bytes, isa, target)
 
 
 def _predict_plain(node: Node, isa: Isa, target: Target) -> Prediction:
@@ -63,7 +63,7 @@ def _compute(node: Node, isa: Isa) -> float:
     cycles = node.op.macs(node.operand_types) / (FMA_UNITS * isa.lanes * share)
     if plan := plan_strassen(isa, node):  # seven products of eight, of quarters that are four
         more = (plan.product_share * 2 - 1) * present(node.operand_types[1]).bytes
-        rate = L2_BYTES_PER_CYCLE if isa.prefetch else DRAM_BYTES_PER_CYCLE
+        rate = L2_BYTES_PER_CYCLE if isa.prefetch else _far(isa)
         added = plan.added / plan.gemm.isa.lanes * ADD_CYCLES + more / rate
         stalled = max(1.0, plan.loads_per_fma / LOADS_PER_FMA)
         return cycles * plan.product_share * stalled + added
@@ -73,10 +73,15 @@ def _compute(node: Node, isa: Isa) -> float:
 def _stream(type: TensorType, isa: Isa, target: Target) -> float:
     """Cycles to bring a tensor in, or out, once."""
     bytes = Buffer.in_arena(type, isa).bytes
-    return bytes / _bandwidth(bytes, target)
+    return bytes / _bandwidth(bytes, isa, target)
 
 
-def _bandwidth(bytes: int, target: Target) -> float:
+def _bandwidth(bytes: int, isa: Isa, target: Target) -> float:
     if bytes <= target.l1_bytes // 2:
         return L1_BYTES_PER_CYCLE
-    return L2_BYTES_PER_CYCLE if bytes <= target.l2_bytes // 2 else FAR_BYTES_PER_CYCLE
+    return L2_BYTES_PER_CYCLE if bytes <= target.l2_bytes // 2 else _far(isa)
+
+
+def _far(isa: Isa) -> float:
+    """Bytes a cycle from beyond the second cache."""
+    return FAR_BYTES_PER_CYCLE if isa.prefetch else DRAM_BYTES_PER_CYCLE
