@@ -70,6 +70,7 @@ class Addend(NamedTuple):
 CHAINS = 8  # independent fma chains that hide the latency of two units of four cycles
 MAX_WIDTH = 8
 MAX_SEARCH = 1024  # vectors that are split at the least cost; of more, the rest
+EQUAL_COST = 1.01  # what panels of one width may cost where there is much code
 FEW_TASKS = 16
 FAR_WEIGHTS = 16 * 1024  # bytes that need not lie in the first cache when a layer begins
 PREFETCH_ROWS = 8
@@ -114,6 +115,16 @@ def panel_widths(isa: Isa, vectors: int, rows: int) -> tuple[int, ...]:
             )
         )
     return tuple(sorted(best[vectors][1], reverse=True))
+
+
+def equal_widths(isa: Isa, vectors: int, rows: int) -> tuple[int, ...]:
+    """The same in panels of one width, which take less code, unless that costs more than 1 %."""
+    widths = [w for w in range(1, MAX_WIDTH + 1) if vectors % w == 0]
+    equal = min(widths, key=lambda w: tile_cost(isa, w, rows))
+    best = panel_widths(isa, vectors, rows)
+    least = sum(w * tile_cost(isa, w, rows) for w in best)
+    cost = vectors * tile_cost(isa, equal, rows)
+    return best if cost > EQUAL_COST * least else (equal,) * (vectors // equal)
 
 
 def tile_cost(isa: Isa, width: int, rows: int) -> float:
@@ -170,7 +181,8 @@ class Gemm:
     @cached_property
     def widths(self) -> tuple[int, ...]:
         """Panel widths of a group, in vectors."""
-        return self.panels or panel_widths(self.isa, self.isa.vectors(self.columns), self.rows)
+        split = equal_widths if self.is_part else panel_widths
+        return self.panels or split(self.isa, self.isa.vectors(self.columns), self.rows)
 
     def blocks(self, width: int) -> RowBlocks:
         """Row blocks of a panel. If only they are dealt out, a part has an even number of them
