@@ -147,11 +147,16 @@ def build_window(site: Site) -> Kernel:
 
 
 def _place(f: Function, task: Count, blocks: int, height: int) -> tuple[Count, Count, Count]:
-    """The image, the block of channels and the output row of a task; rows come first."""
-    images, y = f.binary("udiv", task, height), f.binary("urem", task, height)
+    """The image, the block of channels and the output row of a task. If there are blocks, both
+    halves of the rows have theirs, so that two threads read what they made of the layer before."""
+    halves = 2 if blocks > 1 and height % 2 == 0 else 1
+    rows = height // halves
+    rest, y = f.binary("udiv", task, rows), f.binary("urem", task, rows)
     if blocks == 1:
-        return images, 0, y
-    return f.binary("udiv", images, blocks), f.binary("urem", images, blocks), y
+        return rest, 0, y
+    rest, number = f.binary("udiv", rest, blocks), f.binary("urem", rest, blocks)
+    image, half = f.binary("udiv", rest, halves), f.binary("urem", rest, halves)
+    return image, number, f.binary("add", y, f.binary("mul", half, rows))
 
 
 def image_pointers(f: Function, site: Site, image: Count, slot: int = 0) -> list[str]:
