@@ -118,7 +118,7 @@ def panel_widths(isa: Isa, vectors: int, rows: int) -> tuple[int, ...]:
 
 
 def equal_widths(isa: Isa, vectors: int, rows: int) -> tuple[int, ...]:
-    """The same in panels of one width, which take less code, unless that costs more than 1 %."""
+    """The same, but all of one width, for less code, where that costs hardly more."""
     widths = [w for w in range(1, MAX_WIDTH + 1) if vectors % w == 0]
     equal = min(widths, key=lambda w: tile_cost(isa, w, rows))
     best = panel_widths(isa, vectors, rows)

@@ -2,7 +2,15 @@
 
 import pytest
 
-from mbc.backends.llvm.gemm import MAX_SEARCH, MAX_WIDTH, Run, panel_widths, tile_cost
+from mbc.backends.llvm.gemm import (
+    MAX_SEARCH,
+    MAX_WIDTH,
+    Run,
+    equal_widths,
+    panel_widths,
+    split_runs,
+    tile_cost,
+)
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.kernels.linear import contiguous
 from mbc.driver.platforms import resolve
@@ -17,6 +25,27 @@ def test_panels_make_up_all_vectors_at_the_least_cost(target: str, vectors: int)
     least = min(tile_cost(isa, width, 49) for width in range(1, MAX_WIDTH + 1))
     cost = sum(width * tile_cost(isa, width, 49) for width in widths)
     assert cost <= vectors * least * 1.01
+
+
+@pytest.mark.parametrize("target", ["armv7", "rpi5", "x86_64", "x86_64-v4"])
+def test_panels_of_one_width_cost_hardly_more(target: str) -> None:
+    isa, equal = isa_of(resolve(target)), 0
+    for vectors in range(1, 100):
+        widths, best = equal_widths(isa, vectors, 49), panel_widths(isa, vectors, 49)
+        assert sum(widths) == vectors
+        cost, least = (sum(w * tile_cost(isa, w, 49) for w in found) for found in (widths, best))
+        assert cost <= 1.01 * least
+        assert len(set(widths)) == 1 or widths == best
+        equal += len(set(widths)) == 1 < len(set(best))
+    assert equal > 0
+
+
+def test_the_last_steps_are_split_off_runs() -> None:
+    runs = (Run(0, 8), Run(64, 1, 1), Run(80, 2))
+    assert split_runs(runs, 0) == (list(runs), [])
+    assert split_runs(runs, 2) == (list(runs[:2]), [Run(80, 2)])
+    assert split_runs(runs, 4) == ([Run(0, 7)], [Run(28, 1), Run(64, 1, 1), Run(80, 2)])
+    assert split_runs(runs, 12) == ([], list(runs))
 
 
 def test_runs_of_channels_are_maximal() -> None:
