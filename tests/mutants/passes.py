@@ -129,6 +129,13 @@ MUTANTS = (
         new="",
     ),
     Mutant(
+        "fused bodies keep what Strassen's method was allowed for",
+        "mbc/passmgr/chains.py",
+        old="op = replace(op, strassen=False)",
+        new="op = replace(op)",
+        tests=GOLDEN,
+    ),
+    Mutant(
         "Strassen's method is used however little it saves",
         "passes/use_strassen.py",
         old="if saved < WORTH:",
