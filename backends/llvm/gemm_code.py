@@ -318,9 +318,9 @@ def _emit_run(
     a, weights, *flat = f.loop(0, whole, carried, body, step=unroll)
     nearer = [] if ahead is None else [flat.pop()]
     weights, *nearer = f.forgotten([weights, *nearer])
-    ahead, acc = nearer[0] if nearer else None, _by_row(flat, tile.width)
+    acc = _by_row(flat, tile.width)
     acc, weights = _emit_steps(f, tile, run, a, weights, acc, length - whole)
-    return acc, replace(at, weights=weights, ahead=ahead)
+    return acc, replace(at, weights=weights, ahead=next(iter(nearer), None))
 
 
 def _emit_steps(

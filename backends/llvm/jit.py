@@ -20,6 +20,7 @@ from mbc.runtime.pool import Pool
 from mbc.targets.target import Target
 
 ALIGNMENT, HUGE_PAGE = 64, 2 << 20
+PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
 def aligned_bytes(size: int) -> np.ndarray:
@@ -27,13 +28,10 @@ def aligned_bytes(size: int) -> np.ndarray:
     (madvise(2)): a network's weights are more pages of 4 KB than a CPU knows the places of."""
     if size < HUGE_PAGE // 2:
         return _aligned(np.zeros(size + ALIGNMENT, np.uint8), size, ALIGNMENT)
-    pages = mmap.mmap(-1, (-(-size // HUGE_PAGE) + 1) * HUGE_PAGE, flags=_PRIVATE)
+    pages = mmap.mmap(-1, (-(-size // HUGE_PAGE) + 1) * HUGE_PAGE, flags=PRIVATE)
     with suppress(AttributeError, OSError):  # not on every system, not in every kernel
         pages.madvise(mmap.MADV_HUGEPAGE)
     return _aligned(np.frombuffer(pages, np.uint8), size, HUGE_PAGE)
-
-
-_PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
 def _aligned(raw: np.ndarray, size: int, alignment: int) -> np.ndarray:

@@ -22,7 +22,7 @@ from mbc.backends.llvm.gemm import Addend, Gemm, RowBlocks, Run, Sink, pack
 from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
 from mbc.backends.llvm.vectors import arithmetic, load, store
 
-CHUNK_PAIRS = 104  # most pairs of pixels whose sums lie in scratch, which read weights together
+CHUNK_PAIRS = 104  # most pairs of pixels that read weights together; so many sums are kept
 SUM_STEP = 8  # vectors of a loop that adds
 
 Quadrant = tuple[int, int]
