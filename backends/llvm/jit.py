@@ -14,6 +14,7 @@ import numpy as np
 
 from mbc.backends.llvm.codegen import parse, target_machine
 from mbc.backends.llvm.lower import LoweredNet
+from mbc.backends.llvm.subnormals import flush_ir, flushing_ir
 from mbc.diag import error, nearest
 from mbc.runtime.abi import IoSpec
 from mbc.runtime.pool import Pool
@@ -65,8 +66,10 @@ class JitNet:
     def __init__(self, lowered: LoweredNet, pool: Pool | None = None) -> None:
         self.spec = lowered.spec
         self._pool = pool
-        self._module = JitModule(lowered.ir, lowered.target)
-        self._invoke = self._module.function(f"{self.spec.name}_invoke", pointers=4)
+        net = self.spec.name
+        ir = (lowered.ir, flush_ir(lowered.target, net), flushing_ir(net, "invoke", 4))
+        self._module = JitModule("\n".join(ir), lowered.target)
+        self._invoke = self._module.function(f"{net}_invoke_flushing", pointers=4)
         self._weights = aligned_bytes(len(lowered.weights))
         self._weights[:] = np.frombuffer(lowered.weights, np.uint8)
         self._arena = aligned_bytes(self.spec.total_bytes(pool.threads if pool else 1))

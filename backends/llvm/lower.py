@@ -4,7 +4,7 @@ Layout of the module: shared kernel functions; one wrapper a node with the ABI
 `void k(const io*, const weights*, arena*, scratch*, begin, end)`, two where plans of memory for one
 thread and for several have its values at different places; for each that has several tasks a
 function that pools call; `NET_invoke(io, weights, arena, pool)` that runs all wrappers in order.
-The C library adds `NET_run` and `NET_arena_bytes` (`library_ir`).
+The C library adds `NET_run`, `NET_arena_bytes` and `NET_flush_subnormals` (`library_ir`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from mbc.backends.llvm.backend import LlvmBackend, builder_of
 from mbc.backends.llvm.invoke import WRAPPER_PARAMETERS, Call, KernelInfo, invoke_ir
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.base import Kernel, Library, Site
+from mbc.backends.llvm.subnormals import flush_ir
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView, Value
 from mbc.ops import Concat
@@ -188,8 +189,8 @@ def declarations(isa: Isa) -> list[str]:
 
 
 def library_ir(lowered: LoweredNet) -> str:
-    """The module of the C library: the network plus `NET_run` and `NET_arena_bytes`. The weights
-    are the external symbol `NET_weights`, or a parameter of `NET_run`."""
+    """The module of the C library: the network plus the functions of its header. The weights are
+    the external symbol `NET_weights`, or a parameter of `NET_run`."""
     spec, word = lowered.spec, isa_of(lowered.target).word
     pointers = len(spec.inputs) + len(spec.outputs)
     checks = "\n".join(_pointer_check(i, word) for i in range(pointers))
@@ -197,6 +198,7 @@ def library_ir(lowered: LoweredNet) -> str:
     weights = _weights_symbol(spec)
     return f"""{lowered.ir.replace(invoke, invoke.replace("define", "define hidden"))}
 {weights.declaration}
+{flush_ir(lowered.target, spec.name)}
 define {word} @{spec.name}_arena_bytes(i32 %threads) nounwind {{
   %n = {f"sext i32 %threads to {word}" if word != "i32" else "add i32 %threads, 0"}
   %scratch = mul {word} %n, {spec.scratch_bytes}

@@ -18,6 +18,7 @@ from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.jit import JitNet, aligned_bytes
 from mbc.backends.llvm.lower import LoweredNet, declarations
 from mbc.backends.llvm.peak import BLOCK_BYTES, chains, peak_bytes, peak_flops, stream
+from mbc.backends.llvm.subnormals import flushing_ir
 from mbc.runtime.pool import Pool, deal
 
 LINE_BYTES = 64
@@ -97,10 +98,11 @@ class ProfiledNet(JitNet):
     def __init__(self, lowered: LoweredNet, pool: Pool | None = None) -> None:
         isa, spec = isa_of(lowered.target), lowered.spec
         clock = CLOCK.format(word=isa.word, clock=CLOCK_MONOTONIC)
-        parts = (profile_ir(isa, spec, lowered.calls), meters_ir(isa, spec.name), clock)
+        timed = (profile_ir(isa, spec, lowered.calls), flushing_ir(spec.name, "profile", 6))
+        parts = (*timed, meters_ir(isa, spec.name), clock)
         super().__init__(replace(lowered, ir="\n".join([lowered.ir, *parts])), pool)
         self._isa, self._threads = isa, pool.threads if pool else 1
-        self._profile = self._module.function(f"{spec.name}_profile", pointers=6)
+        self._profile = self._module.function(f"{spec.name}_profile_flushing", pointers=6)
         self._tick = self._module.address("mbc_tick")
         self._ticks = np.zeros((len(lowered.calls) + 1, 2), np.intp)
         self._registers = aligned_bytes(self._threads * meter_stride(isa))

@@ -1,6 +1,6 @@
 """The C interface of a compiled network: its header, and what the stand-alone main is told of it.
 
-A network NET has two functions, `NET_arena_bytes` and `NET_run`; the caller owns all memory. One
+A network NET has the functions `NET_arena_bytes` and `NET_run`; the caller owns all memory. One
 thread needs an arena of `arena_bytes`; several share `shared_bytes`, and have `scratch_bytes` each.
 """
 
@@ -181,6 +181,11 @@ size_t {name}_arena_bytes(int threads);
  * Returns 0 on success, 1 if {pointers} or a tensor is NULL, the arena misaligned or the pool
  * empty. */
 int {name}_run(const {name}_io *io, {weights_parameter}void *arena, mbc_pool *pool);
+
+/* Lets the calling thread count subnormal numbers, those below 1.2e-38, as zero (1), or not (0).
+ * Returns what it did before, to be given back. {name}_run computes as its caller does, and so do
+ * the threads of mbc_pool_create; CPUs may take a hundred times longer where subnormals count. */
+int {name}_flush_subnormals(int on);
 
 #ifdef __cplusplus
 }}

@@ -18,6 +18,7 @@ from mbc.diag import error
 from mbc.runtime.abi import POOL_H
 
 POOL_C = POOL_H.with_name("pool.c")
+SOURCES = (POOL_C, POOL_H, POOL_H.with_name("subnormals.h"))
 FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared")
 
 
@@ -88,7 +89,7 @@ def _library() -> Path:
     """The compiled pool, from the cache where source, compiler and flags are the same."""
     compiler = _compiler()
     key = hashlib.sha256()
-    for source in (POOL_C, POOL_H):
+    for source in SOURCES:
         key.update(source.read_bytes())
     key.update(" ".join((*compiler, *FLAGS)).encode())
     library = _cache() / f"pool-{key.hexdigest()[:16]}.so"

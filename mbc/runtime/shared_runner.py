@@ -52,11 +52,15 @@ def _call(
         data = weights.read_bytes()
         memory.insert(0, aligned(len(data)))
         memory[0][:] = np.frombuffer(data, np.uint8)
-    run = ctypes.CDLL(str(library))[f"{net}_run"]
+    code = ctypes.CDLL(str(library))
+    run, flush = code[f"{net}_run"], code[f"{net}_flush_subnormals"]
     run.restype = ctypes.c_int
     io = (ctypes.c_void_p * len(tensors))(*(tensor.ctypes.data for tensor in tensors))
     pointers = [ctypes.c_void_p(block.ctypes.data) for block in memory]
-    return int(run(ctypes.byref(io), *pointers, None))
+    before = flush(1)
+    status = int(run(ctypes.byref(io), *pointers, None))
+    flush(before)
+    return status
 
 
 if __name__ == "__main__":

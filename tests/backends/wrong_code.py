@@ -12,6 +12,7 @@ from mbc.targets.conformance import Contract, Kind, problems
 GOOD = """
 int net_run(const float *x, float *y) { for (int i = 0; i < 64; i++) y[i] += x[i]; return 0; }
 unsigned long net_arena_bytes(int threads) { return 64ul * threads; }
+int net_flush_subnormals(int on) { return on; }
 """
 NO_STACK = '.section .note.GNU-stack, "", %progbits\n'
 

@@ -56,7 +56,8 @@ needs_compiler = pytest.mark.skipif(
 
 def play(folder: Path, pool: str, *flags: str) -> subprocess.CompletedProcess[str]:
     """A run of the player with a pool of this source."""
-    shutil.copy(POOL_C.with_name("pool.h"), folder)
+    for header in ("pool.h", "subnormals.h"):
+        shutil.copy(POOL_C.with_name(header), folder)
     (folder / "pool.c").write_text(pool)
     sources = (str(PLAYER), "pool.c", f"-I{folder}")
     built = subprocess.run(

@@ -29,6 +29,7 @@ typedef struct {
 } layer;
 
 #include "mbc_net.h"
+#include "subnormals.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -201,7 +202,9 @@ static void print_summary(const tensor *t) {
 /* ---- Running --------------------------------------------------------------------------------- */
 
 static bool run_once(void) {
+  uint32_t control = mbc_flush_subnormals();
   int status = run_net(memory, pool);
+  mbc_adopt(control);
   return !status || fail(BUG, MBC_NET_NAME, "the network returned %d", status);
 }
 

@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 
 #include "pool.h"
+#include "subnormals.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -31,6 +32,7 @@ struct team {
   mbc_task task;
   void *context;
   uint32_t count;
+  uint32_t control; /* how the caller computes, and so do all in its turn */
   bool quit;
   uint32_t started;
   _Alignas(CACHE_LINE) _Atomic uint32_t turn; /* changes when there is work */
@@ -122,6 +124,7 @@ static void *work(void *argument) {
   for (;;) {
     turn = await_change(t, &t->turn, turn);
     if (t->quit) return NULL;
+    mbc_adopt(t->control);
     do_share(t, self->number);
     if (atomic_fetch_sub(&t->busy, 1) == 1) wake(t, &t->busy);
   }
@@ -134,7 +137,7 @@ static void next_turn(team *t) {
 
 static void run(mbc_pool *pool, mbc_task task, void *context, uint32_t count) {
   team *t = (team *)pool;
-  t->task = task, t->context = context, t->count = count;
+  t->task = task, t->context = context, t->count = count, t->control = mbc_control();
   atomic_store(&t->busy, pool->threads - 1);
   if (pool->threads > 1) next_turn(t);
   do_share(t, 0);

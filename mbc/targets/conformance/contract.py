@@ -24,7 +24,8 @@ class Contract:
     @property
     def exports(self) -> frozenset[str]:
         """The C interface."""
-        return frozenset((f"{self.net}_run", f"{self.net}_arena_bytes"))
+        functions = ("run", "arena_bytes", "flush_subnormals")
+        return frozenset(f"{self.net}_{name}" for name in functions)
 
     @property
     def libc(self) -> frozenset[str]:
