@@ -151,13 +151,9 @@ def with_header(text: str, data: bytes = bytes(96)) -> bytes:
 
 
 def test_subnormal_numbers_count_as_zero(twice: Program) -> None:
-    x = image()
-    x[0, :, 1:3] *= np.float32(1e-39)
-    twice.save("x.npy", x)
+    twice.save("x.npy", image() * np.float32(1e-39))
     twice.run("--input", "x.npy", "--output", "y.npy")
-    normal = np.where(np.abs(x) < np.finfo(np.float32).tiny, np.float32(0), x)
-    assert (normal == 0).any()
-    np.testing.assert_array_equal(twice.load("y.npy"), 2 * normal.reshape(1, 24))
+    assert not twice.load("y.npy").any()
 
 
 def test_npy_in_npy_out(twice: Program) -> None:
