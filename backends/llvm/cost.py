@@ -23,6 +23,7 @@ ADD_CYCLES = 1.7  # to load two vectors, add and store, not all of it in the nea
 LOADS_PER_FMA = 0.83  # that multiply-adds do not wait for
 L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 64.0, 28.0, 10.0
 DRAM_BYTES_PER_CYCLE = 4.0  # instead of that on boards, which have no third cache
+RANGE_CYCLES = 3000.0  # that a range of tasks takes at least: it costs a thread some hundreds
 
 
 def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
@@ -34,6 +35,11 @@ def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
     traffic = sum(_stream(view.type, isa, target) for view in node.views)
     traffic += _stream(node.result.type, isa, target)
     return _sum(compute, traffic + sum(_reread(inner, isa, target) for inner in nodes))
+
+
+def fewest_tasks(tasks: int, cycles: float) -> int:
+    """How many of a node's tasks are worth a call of its kernel."""
+    return min(tasks, max(1, round(tasks * RANGE_CYCLES / max(cycles, 1.0))))
 
 
 def _reread(node: Node, isa: Isa, target: Target) -> float:

@@ -16,12 +16,14 @@ from mbc.runtime.abi import NetSpec
 
 @dataclass(frozen=True)
 class KernelInfo:
-    """A kernel as it is called: the function, the layer that it computes, its tasks; those of an
-    `ordered` one must be done in order, since its result lies over what it reads."""
+    """A kernel as it is called: the function, the layer that it computes, its tasks, and the fewest
+    of them that are worth a call; those of an `ordered` one must be done in order, since its result
+    lies over what it reads."""
 
     name: str
     layer: Layer
     tasks: int
+    grain: int
     ordered: bool
 
     @property
@@ -149,7 +151,8 @@ def _shared(spec: NetSpec, number: int, call: Call) -> str:
     if not call.info.is_dealt:
         return _call_alone(call.shared, "%scratch", call.info.tasks)
     task = f"ptr @{_task_name(spec, number)}"
-    return f"call void %deal(ptr %pool, {task}, ptr %context, i32 {call.info.tasks})"
+    sizes = f"i32 {call.info.tasks}, i32 {call.info.grain}"
+    return f"call void %deal(ptr %pool, {task}, ptr %context, {sizes})"
 
 
 def _call_alone(wrapper: str, scratch: str, tasks: int) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 
 from mbc.backends.llvm.addresses import ALIGNMENT, Addresses, aligned
 from mbc.backends.llvm.backend import LlvmBackend, builder_of
+from mbc.backends.llvm.cost import fewest_tasks
 from mbc.backends.llvm.invoke import WRAPPER_PARAMETERS, Call, KernelInfo, invoke_ir
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.base import Kernel, Library, Site
@@ -117,7 +118,9 @@ class _Lowering:
 
     def _call(self, number: int, node: Node, twin: Node, layer: Layer) -> Call:
         kernel = self._build(node)
-        info = KernelInfo(kernel.function, layer, kernel.tasks, self.shared.is_ordered(twin))
+        grain = fewest_tasks(kernel.tasks, LlvmBackend(self.target).predict(node).cycles)
+        ordered = self.shared.is_ordered(twin)
+        info = KernelInfo(kernel.function, layer, kernel.tasks, grain, ordered)
         weights = self.blob.add(kernel.weights) if kernel.weights.size else 0
         alone = self.alone.wrapper(node, kernel, weights)
         shared = self.shared.wrapper(twin, kernel, weights)

@@ -50,8 +50,8 @@ def chains(isa: Isa) -> Function:
 
 
 def stream(isa: Isa) -> Function:
-    """Code that reads the blocks from `first` to before `last` of `data`, and writes a vector to
-    `sink`: nobody wants it, but without it nothing would be read."""
+    """Code that reads the blocks from `first` to before `last` of `data`, and adds their bits to a
+    vector at `sink`: nobody wants it, but without it nothing would be read."""
     word, vector = isa.word, f"<{isa.lanes} x i32>"
     pointers = [Parameter("ptr", "%data"), Parameter("ptr", "%sink")]
     f = Function(isa, [*pointers, Parameter(word, "%first"), Parameter(word, "%last")])
@@ -65,8 +65,9 @@ def stream(isa: Isa) -> Function:
             sums = [*others, f.op(f"or {vector} {oldest}, {found}")]
         return sums
 
-    first, *others = f.loop("%first", "%last", [(vector, "zeroinitializer")] * STREAMS, body)
-    for other in others:
+    sums = f.loop("%first", "%last", [(vector, "zeroinitializer")] * STREAMS, body)
+    first = f.op(f"load {vector}, ptr %sink, align 4")
+    for other in sums:
         first = f.op(f"or {vector} {first}, {other}")
     f.emit(f"store {vector} {first}, ptr %sink, align 4")
     return f

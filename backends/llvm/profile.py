@@ -28,7 +28,14 @@ METERS = """\
 define hidden void @{net}_peak({parameters}) nounwind {{
   %offset = mul i32 %thread, {stride}
   %data = getelementptr i8, ptr %context, i32 %offset
+  br label %piece
+piece:
+  %task = phi i32 [ %begin, %0 ], [ %next, %piece ]
   call void @{net}_chains(ptr %data)
+  %next = add i32 %task, 1
+  %more = icmp ult i32 %next, %end
+  br i1 %more, label %piece, label %done
+done:
   ret void
 }}
 
@@ -61,8 +68,8 @@ def meter_stride(isa: Isa) -> int:
 
 
 def meters_ir(isa: Isa, net: str) -> str:
-    """`NET_peak(context, thread, …)` works on the thread's part of the memory `context`;
-    `NET_stream(context, …, begin, end)` reads the blocks begin … end-1 of the memory that the first
+    """`NET_peak(context, thread, begin, end)` works for each task on the thread's part of
+    `context`; `NET_stream(context, …)` reads the blocks begin … end-1 of what the first
     word of `context` points to, and writes to the cache line `1 + thread` of `context`."""
     text = METERS.format(
         net=net,

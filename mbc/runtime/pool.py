@@ -41,12 +41,13 @@ class Pool:
             where = f" on CPUs {', '.join(map(str, cpus))}" if cpus is not None else ""
             raise error("E0606", f"{threads} threads cannot be started{where}")
 
-    def run(self, task: int, context: int, count: int) -> None:
-        """Deal the tasks 0 … count-1 of the C function at address `task` out to the threads."""
+    def run(self, task: int, context: int, count: int, grain: int = 1) -> None:
+        """Deal the tasks 0 … count-1 of the C function at address `task` out to the threads, in
+        ranges of at least `grain`."""
         if self.address is None:
             raise ValueError("the pool is closed")
         (run,) = ctypes.cast(self.address, ctypes.POINTER(RUN * 1)).contents
-        run(self.address, task, context, count)
+        run(self.address, task, context, count, grain)
 
     def close(self) -> None:
         """End the threads."""
@@ -73,7 +74,7 @@ class Team:
         return Pool(self.threads, self.cpus)
 
 
-RUN = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
+RUN = ctypes.CFUNCTYPE(None, *[ctypes.c_void_p] * 3, ctypes.c_uint32, ctypes.c_uint32)
 TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32)
 
 

@@ -72,14 +72,14 @@ def test_limits(net: ProfiledNet) -> None:
 
 
 def test_all_of_the_memory_is_read(net: ProfiledNet) -> None:
-    """Each thread writes down the bits that were set anywhere in its part."""
+    """Each thread writes down the bits that were set anywhere in its parts."""
     sinks = net._sinks[64:].view(np.uint32)
     blocks = LEAST_BYTES // BLOCK_BYTES
     memory = np.zeros(LEAST_BYTES // 4, np.uint32)
     where = net._sinks.view(np.uintp)
     weights, where[0] = int(where[0]), memory.ctypes.data
     for place in (0, 1, BLOCK_BYTES // 4, memory.size // 2 + 5, memory.size - 1):
-        memory[:] = 0
+        sinks[:], memory[:] = 0, 0
         memory[place] = 1
         net._time("stream", net._sinks, blocks)
         assert sinks.sum() == 1, f"element {place}"

@@ -9,7 +9,7 @@
 
 #include "pool.h"
 
-enum { CELLS = 96, TURNS = 600, PAUSES = 12 };
+enum { CELLS = 96, GRAIN = 5, TURNS = 600, PAUSES = 12 };
 
 typedef struct {
   uint32_t cells[2][CELLS];
@@ -33,7 +33,7 @@ static uint32_t play(mbc_pool *pool) {
   for (b->turn = 0; b->turn < TURNS; b->turn++) {
     if (b->turn % (TURNS / PAUSES) == 0) nanosleep(&pause, NULL);
     if (pool)
-      pool->run(pool, step, b, CELLS);
+      pool->run(pool, step, b, CELLS, GRAIN);
     else
       step(b, 0, 0, CELLS);
   }

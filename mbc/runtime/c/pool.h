@@ -13,10 +13,12 @@ extern "C" {
 typedef void (*mbc_task)(void *context, uint32_t thread, uint32_t begin, uint32_t end);
 
 /* What a network needs of a pool; any implementation will do. `run` deals the tasks 0 … count-1 out
- * to threads numbered below `threads`, each thread one range, and returns when all are done. */
+ * to threads numbered below `threads` and returns when all are done. A thread runs none, one or more
+ * ranges, one after the other, each of at least `grain` tasks but where there are fewer in all. A
+ * pool serves one caller at a time. */
 typedef struct mbc_pool mbc_pool;
 struct mbc_pool {
-  void (*run)(mbc_pool *pool, mbc_task task, void *context, uint32_t count);
+  void (*run)(mbc_pool *pool, mbc_task task, void *context, uint32_t count, uint32_t grain);
   uint32_t threads;
 };
 #endif

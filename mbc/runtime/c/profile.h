@@ -23,7 +23,7 @@ static void tick(void *clock, uint32_t step) { ((double *)clock)[step] = now_ms(
 static double rate(mbc_task task, void *context, size_t count, double work) {
   double start = now_ms();
   if (pool)
-    pool->run(pool, task, context, (uint32_t)count);
+    pool->run(pool, task, context, (uint32_t)count, 1);
   else
     task(context, 0, 0, (uint32_t)count);
   return work / ((now_ms() - start) * 1e6);
