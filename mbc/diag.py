@@ -6,13 +6,10 @@ A user's mistake is an `MbcError` that carries one or more `Diagnostic`s, each w
 
 from __future__ import annotations
 
-import difflib
 import linecache
 import re
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import takewhile
 
 
 @dataclass(frozen=True, order=True)
@@ -62,22 +59,79 @@ def error(
     return MbcError(Diagnostic(code, message, at, label, tuple(helps), source))
 
 
-def nearest(word: str, known: Iterable[str]) -> tuple[str, ...]:
-    """A help line that names the closest known word, or nothing."""
-    words = list(known)
-    close = difflib.get_close_matches(word, words, n=max(len(words), 1))
-    if not close:
+def nearest(word: str, known: Iterable[str], *, named: bool = False) -> tuple[str, ...]:
+    """A help line with the known word that this one misspells, or nothing; `known` are words of
+    one kind. `named` says which word the line is for, where a message lists several."""
+    best = closest(word, known)
+    if best is None:
         return ()
-    best = max(close, key=lambda other: _likeness(word, other))
-    return (f"did you mean '{best}'?",)
+    return (f"'{word}': did you mean '{best}'?" if named else f"did you mean '{best}'?",)
 
 
-def _likeness(word: str, other: str) -> tuple[float, int, int]:
-    """For words of one ratio: letters in another order are nearer than other letters, and people
-    begin words right."""
-    letters = sum((Counter(word) & Counter(other)).values())
-    start = takewhile(lambda pair: pair[0] == pair[1], zip(word, other, strict=False))
-    return difflib.SequenceMatcher(None, other, word).ratio(), letters, len(list(start))
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word from which this one differs by a slip or two of the hand, if any does.
+
+    Digits tell things apart, so they must agree ("rpi1" is no slip for "rpi5"), as must the first
+    letter of each part ("prelu" is none for "relu") and all letters of parts of one or two."""
+    close = [(slips, other) for other in known if (slips := count_slips(word, other)) is not None]
+    return min(close, key=lambda pair: pair[0])[1] if close else None
+
+
+MAX_SLIPS = 2
+
+
+def count_slips(word: str, other: str) -> int | None:
+    """Letters left out, added, changed or swapped, without regard to case and to what separates
+    the parts; None if the words are too far apart to be taken for one another."""
+    ours, theirs = DIGITS.split(word.lower()), DIGITS.split(other.lower())
+    if ours[1::2] != theirs[1::2]:
+        return None
+    slips = [_slips_of_run(a, b) for a, b in zip(ours[::2], theirs[::2], strict=True)]
+    counted = [slip for slip in slips if slip is not None]
+    return sum(counted) if len(counted) == len(slips) and sum(counted) <= MAX_SLIPS else None
+
+
+DIGITS = re.compile(r"([0-9]+)")
+SEPARATORS = re.compile(r"[\W_]+")
+
+
+def _slips_of_run(a: str, b: str) -> int | None:
+    """The same for what stands between digits; parts may have been run together."""
+    ours, theirs = (list(filter(None, SEPARATORS.split(run))) for run in (a, b))
+    if len(ours) != len(theirs):
+        joined = _distance("".join(ours), "".join(theirs))
+        return joined if joined <= 1 and ours and theirs else None
+    distances = [_distance(x, y) for x, y in zip(ours, theirs, strict=True)]
+    fits = all(map(_is_slip, ours, theirs, distances))
+    return sum(distances) if fits else None
+
+
+def _is_slip(a: str, b: str, distance: int) -> bool:
+    begins_alike = a[0] == b[0] or a[:2] == b[1::-1]
+    return distance <= _allowed(a, b) and begins_alike
+
+
+def _allowed(a: str, b: str) -> int:
+    """Slips by length, more where only the order is wrong; one letter for another makes a word of
+    three another word."""
+    letters, same = max(len(a), len(b)), sorted(a) == sorted(b)
+    if letters < 4:
+        return int(letters == 3 and (len(a) != len(b) or same))
+    return 2 if letters >= 6 or same else 1
+
+
+def _distance(a: str, b: str) -> int:
+    """Damerau and Levenshtein's, by optimal alignment: swapped neighbours count once."""
+    before, last = list[int](), list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        row = [i]
+        for j, y in enumerate(b, 1):
+            best = min(last[j] + 1, row[j - 1] + 1, last[j - 1] + (x != y))
+            if i > 1 and j > 1 and x == b[j - 2] and a[i - 2] == y:
+                best = min(best, before[j - 2] + 1)
+            row.append(best)
+        before, last = last, row
+    return last[-1]
 
 
 MAX_LINE = 160  # characters of a user's line that are shown

@@ -7,19 +7,23 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 
-from mbc.diag import Location, MbcError, error
+from mbc.diag import Location, error
 from mbc.frontends.dsl.location import here
+from mbc.frontends.dsl.mistakes import describe, misuse
+from mbc.frontends.dsl.operators import Operators
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.op import Op, OpError
 from mbc.ir.types import MAX_CHANNELS, MAX_ELEMENTS, MAX_RANK, TensorType
 from mbc.ir.views import Value
+from mbc.ops.elementwise import Add
 
 NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
+ONLY_TENSORS = "only tensors of equal shapes are added; an offset is bias=True of the layer before"
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 @dataclass(frozen=True, eq=False)
-class Tensor:
+class Tensor(Operators):
     """What a layer returns and the next one takes: [n,h,w,c], or [n,c] after a global pool."""
 
     value: Value
@@ -35,6 +39,18 @@ class Tensor:
     def channels(self) -> int:
         """Extent of the last axis."""
         return self.value.type.channels
+
+    def __add__(self, other: object) -> Tensor:
+        """`a + b` is nn.add(a, b)."""
+        if not isinstance(other, Tensor):
+            raise misuse(f"a tensor and {describe(other)} do not add up", ONLY_TENSORS)
+        a, b = self.builder.read(self), self.builder.read(other, "the second operand")
+        (result,) = self.builder.emit(Add(), [a, b])
+        return result
+
+    def __radd__(self, other: object) -> Tensor:
+        """What `sum([a, b])` begins with is an integer of 0."""
+        return self if type(other) is int and other == 0 else self + other
 
     def __repr__(self) -> str:
         return f"Tensor({', '.join(map(str, self.shape))})"
@@ -144,18 +160,6 @@ def refuse_large(types: Iterable[TensorType]) -> None:
         for exceeds, limit in excess:
             if exceeds:
                 raise error("E0206", f"{type} is too large", at=here(), label=f"mbc takes {limit}")
-
-
-def describe(given: object) -> str:
-    """What a user gave instead of what was wanted."""
-    if isinstance(given, list | tuple):
-        return f"a {type(given).__name__} of {len(given)}"
-    return repr(given) if isinstance(given, bool | int | float | str) else type(given).__name__
-
-
-def misuse(message: str, *helps: str) -> MbcError:
-    """An argument that a layer cannot take, at the user's line."""
-    return error("E0218", message, at=here(), helps=helps)
 
 
 def check_name(rule: re.Pattern[str], name: object) -> None:

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import inspect
-import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from mbc.diag import Location, MbcError, error, nearest
-from mbc.frontends.dsl.builder import IDENTIFIER, Tensor, describe
-from mbc.frontends.dsl.location import definition, here, in_traceback
+from mbc.diag import Location, MbcError, error
+from mbc.frontends.dsl.builder import IDENTIFIER, Tensor
+from mbc.frontends.dsl.explain import explain
+from mbc.frontends.dsl.location import definition, here
+from mbc.frontends.dsl.mistakes import describe
 from mbc.frontends.dsl.net import Net
+from mbc.frontends.dsl.numbers import as_integer
 from mbc.frontends.dsl.params import Parameter, ParameterValue, read_signature, resolve, show
 from mbc.ir.graph import Graph
 
 Outputs: TypeAlias = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
-
-UNKNOWN_KEYWORD = re.compile(
-    r"Net\.(?P<layer>\w+)\(\) got an unexpected keyword argument '(?P<name>\w+)'"
-)
-MISSING = re.compile(
-    r"Net\.(?P<layer>\w+)\(\) missing \d+ required positional arguments?: (?P<names>.*)"
-)
 
 
 @dataclass(frozen=True)
@@ -46,10 +41,11 @@ class NetworkDef:
         E0113 for parameters and batch, E02xx for what the function does.
         """
         values = self.resolve(params)
-        if isinstance(batch, bool) or batch < 1:
-            raise error("E0113", f"batch must be at least 1, found {batch}")
-        graph = Graph(self.name, self._meta(values, batch))
-        nn = Net(graph, batch)
+        images = as_integer(batch)
+        if images is None or images < 1:
+            raise error("E0113", f"batch must be an integer of at least 1, found {batch!r}")
+        graph = Graph(self.name, self._meta(values, images))
+        nn = Net(graph, images)
         try:
             returned = self.function(nn, **values)
         except MbcError:
@@ -79,44 +75,6 @@ def network(function: Callable[..., Outputs]) -> NetworkDef:
         message = f"'{function.__name__}' cannot name a network: it becomes a name in C"
         raise error("E0215", message, at=at)
     return NetworkDef(function.__name__, function, read_signature(function, at), at)
-
-
-def explain(problem: BaseException, file: str) -> MbcError | None:
-    """An exception of the user's own code as an error at their line; None for one of mbc's own."""
-    if isinstance(problem, SyntaxError) and problem.lineno:
-        return syntax_error(problem)
-    at = in_traceback(problem.__traceback__, file)
-    if at is None:
-        return None
-    if isinstance(problem, AttributeError) and isinstance(problem.obj, Net):
-        name, layers = problem.name or "", [name for name in vars(Net) if not name.startswith("_")]
-        return error("E0218", f"there is no layer '{name}'", at=at, helps=nearest(name, layers))
-    if missing := MISSING.match(str(problem)):
-        takes = ", ".join(_arguments(missing["layer"]))
-        message = f"layer '{missing['layer']}' lacks {missing['names']}"
-        return error("E0218", message, at=at, helps=[f"it takes {takes}"])
-    if keyword := UNKNOWN_KEYWORD.match(str(problem)):
-        return _unknown_keyword(keyword["layer"], keyword["name"], at)
-    text = str(problem) or "no message"
-    return error("E0214", f"the network raised {type(problem).__name__}: {text}", at=at)
-
-
-def _unknown_keyword(layer: str, name: str, at: Location) -> MbcError:
-    takes = _arguments(layer)
-    helps = [*nearest(name, takes), f"it takes {', '.join(takes)}"]
-    return error("E0218", f"layer '{layer}' does not take '{name}'", at=at, helps=helps)
-
-
-def _arguments(layer: str) -> list[str]:
-    return [name for name in inspect.signature(getattr(Net, layer)).parameters if name != "self"]
-
-
-def syntax_error(problem: SyntaxError) -> MbcError:
-    """E0213 at the place that Python names."""
-    same_line = problem.end_lineno in (None, problem.lineno)
-    end = (problem.end_offset or 0) if same_line else 0
-    at = Location(problem.filename or "", problem.lineno or 0, problem.offset or 0, max(end, 0))
-    return error("E0213", "this is not valid Python", at=at, label=problem.msg, source=problem.text)
 
 
 def _outputs(returned: object, nn: Net, network: NetworkDef) -> dict[str, Tensor]:

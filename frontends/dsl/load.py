@@ -10,7 +10,8 @@ from pathlib import Path
 from types import CodeType, ModuleType
 
 from mbc.diag import Location, MbcError, error, nearest
-from mbc.frontends.dsl.define import NetworkDef, explain, syntax_error
+from mbc.frontends.dsl.define import NetworkDef
+from mbc.frontends.dsl.explain import explain, syntax_error
 
 
 def load_network(path: Path, network: str | None = None) -> NetworkDef:

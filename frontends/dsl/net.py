@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from math import prod
 
 from mbc.diag import error
-from mbc.frontends.dsl.builder import IDENTIFIER, Builder, Tensor, check_name, misuse, refuse_large
+from mbc.frontends.dsl.builder import IDENTIFIER, Builder, Tensor, check_name, refuse_large
 from mbc.frontends.dsl.location import here
+from mbc.frontends.dsl.mistakes import describe, misuse
 from mbc.frontends.dsl.window import Extent, Padding, flag, listed, number, pair, sides, whole
 from mbc.ir.types import TensorType
 from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
@@ -30,6 +31,12 @@ def _static(extent: object) -> int:
     return whole("an extent of an input", extent)
 
 
+def _refuse_list(what: str, given: tuple[object, ...], instead: str) -> None:
+    """E0218 for one list in place of what it holds."""
+    if len(given) == 1 and isinstance(given[0], tuple | list):
+        raise misuse(f"{what} one by one, found {describe(given[0])}", instead)
+
+
 class Net(Builder):
     """The layers of a network under construction."""
 
@@ -41,6 +48,7 @@ class Net(Builder):
         check_name(IDENTIFIER, name)
         if name in taken:
             raise error("E0217", f"two inputs are called '{name}'", at=here())
+        _refuse_list("an input takes its extents", shape, "write nn.input(224, 224, 3)")
         if not shape:
             raise misuse("an input needs its extents without the batch: nn.input(224, 224, 3)")
         extents = [_static(extent) for extent in shape]
@@ -163,6 +171,7 @@ class Net(Builder):
         """The channels of the parts one after the other: `nn.concat(a, b)`."""
         if not parts:
             raise misuse("concat needs at least one tensor: nn.concat(a, b)")
+        _refuse_list("concat takes its tensors", parts, "write nn.concat(*parts)")
         (result,) = self.emit(Concat(), [self.read(part, "each operand") for part in parts])
         return result
 

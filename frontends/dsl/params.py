@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from mbc.diag import Location, error, nearest
+from mbc.frontends.dsl.numbers import as_bool, as_float, as_integer
 
 ParameterValue: TypeAlias = bool | int | float | str
 ParameterType: TypeAlias = type[bool] | type[int] | type[float] | type[str]
@@ -85,15 +84,13 @@ def parse(type: ParameterType, text: str) -> ParameterValue | None:
 
 def coerce(type: ParameterType, given: object) -> ParameterValue | None:
     """A typed value in the wanted type without loss; None if it is not of the type."""
-    if isinstance(given, bool):
-        return given if type is bool else None
-    if isinstance(given, str):
-        return given if type is str else None
+    if type is bool:
+        return as_bool(given)
     if type is int:
-        return int(given) if isinstance(given, Integral) else None
-    if type is float and isinstance(given, Real) and math.isfinite(given):
-        return float(given)
-    return None
+        return as_integer(given)
+    if type is float:
+        return as_float(given)
+    return str(given) if isinstance(given, str) else None
 
 
 def read_signature(function: Callable[..., Any], at: Location) -> tuple[Parameter, ...]:

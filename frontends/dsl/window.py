@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Literal, TypeAlias
 
-from mbc.frontends.dsl.builder import describe, misuse
+import numpy as np
+
+from mbc.frontends.dsl.mistakes import describe, misuse
+from mbc.frontends.dsl.numbers import as_bool, as_float, as_integer
 from mbc.ir.types import TensorType
 from mbc.ops.window import Pad, Pair, same_padding
 
@@ -16,26 +18,30 @@ Padding: TypeAlias = int | Literal["same"] | tuple[int, int, int, int]
 
 def whole(what: str, given: object, *, least: int = 1) -> int:
     """An integer of at least `least`; raises E0218."""
-    if isinstance(given, bool) or not isinstance(given, int):
-        helps = (f"write int({given!r})",) if isinstance(given, float) else ()
+    value = as_integer(given)
+    if value is None:
+        rounded = as_float(given)
+        helps = (f"write int({rounded!r})",) if rounded is not None else ()
         raise misuse(f"{what} must be an integer, found {describe(given)}", *helps)
-    if given < least:
-        raise misuse(f"{what} must be at least {least}, found {given}")
-    return given
+    if value < least:
+        raise misuse(f"{what} must be at least {least}, found {value}")
+    return value
 
 
 def number(what: str, given: object) -> float:
     """A finite number; raises E0218."""
-    if isinstance(given, bool) or not isinstance(given, int | float) or not abs(given) < math.inf:
+    value = as_float(given)
+    if value is None:
         raise misuse(f"{what} must be a number, found {describe(given)}")
-    return given
+    return value
 
 
 def flag(what: str, given: object) -> bool:
     """True or False; raises E0218."""
-    if not isinstance(given, bool):
+    value = as_bool(given)
+    if value is None:
         raise misuse(f"{what} must be True or False, found {describe(given)}")
-    return given
+    return value
 
 
 def listed(what: str, given: object) -> tuple[object, ...]:
@@ -47,27 +53,42 @@ def listed(what: str, given: object) -> tuple[object, ...]:
 
 def pair(what: str, given: object) -> Pair:
     """One number for both axes, or (height, width); raises E0218."""
-    if isinstance(given, tuple | list):
+    if isinstance(given, tuple | list | np.ndarray):
         if len(given) != 2:
             raise misuse(f"{what} must be one integer or (height, width), found {given}")
         return whole(what, given[0]), whole(what, given[1])
-    return whole(what, given), whole(what, given)
+    value = whole(what, given)
+    return value, value
 
 
 def sides(given: object, x: TensorType, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Pad:
     """Four sides (top, bottom, left, right) from "same" (TensorFlow), an integer (PyTorch: so
     much on each side) or the four sides themselves; raises E0218."""
-    if given == "same":
+    if isinstance(given, str) and given == "same":
         return _same(x, kernel, stride, dilation)
-    if isinstance(given, int):
+    if as_integer(given) is not None:
         each = whole("padding", given, least=0)
         return each, each, each, each
-    if isinstance(given, tuple | list) and len(given) == 4:
+    if isinstance(given, tuple | list | np.ndarray) and len(given) == 4:
         top, bottom, left, right = (whole("padding", side, least=0) for side in given)
         return top, bottom, left, right
     raise misuse(
-        f"padding must be 'same', an integer or (top, bottom, left, right), found {given!r}"
+        f"padding must be 'same', an integer or (top, bottom, left, right), found {given!r}",
+        *_padding_hints(given),
     )
+
+
+def _padding_hints(given: object) -> tuple[str, ...]:
+    """What to write for a padding as others have it."""
+    match given:
+        case str() if given.lower() == "same":
+            return ("write padding='same'",)
+        case str() if given.lower() == "valid":
+            return ("write padding=0, which is the same",)
+        case (vertical, horizontal):
+            each = f"{vertical}, {vertical}, {horizontal}, {horizontal}"
+            return (f"for (vertical, horizontal) write padding=({each})",)
+    return ()
 
 
 def _same(x: TensorType, kernel: Pair, stride: Pair, dilation: Pair) -> Pad:

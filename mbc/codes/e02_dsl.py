@@ -59,9 +59,10 @@ CODES = {
         cure='Name one of them otherwise, or wrap each block in `with nn.scope(f"blocks.{i}"):`.',
     ),
     "E0218": Code(
-        title="no such layer, or an argument that it does not take",
-        cause="A layer or keyword is misspelt, a tensor was expected and something else came, an "
-        "integer is a float or too small, or padding is none of 'same', an integer and four.",
+        title="no such layer, an argument that it does not take, or an operator",
+        cause="A layer or keyword does not exist, a tensor was expected and something else came, "
+        "an integer is a float or too small, padding is none of 'same', an integer and four, or an "
+        "operator other than + was used on tensors.",
         example="nn.conv(x, 32 * 0.5, 3)",
         cure="Write int(32 * 0.5). The message says what was found and what is expected.",
     ),

@@ -7,7 +7,8 @@ from mbc.codes.code import Code
 CODES = {
     "E0501": Code(
         title="unknown target",
-        cause="`--target` names a platform that mbc has no entry for.",
+        cause="`--target` names a platform that mbc has no entry for, or one whose CPU or system "
+        "it does not support; the message then says why.",
         example="mbc compile mobilenet_v1.py --target amr64",
         cure="`mbc targets` lists the targets and their aliases.",
     ),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from mbc.diag import error, nearest
+from mbc.diag import MbcError, error, nearest
 from mbc.targets.boards import BOARDS, CPU_MODELS, UNKNOWN_CPU, Board
 from mbc.targets.cpus import (
     ARCHITECTURES,
@@ -19,6 +19,7 @@ from mbc.targets.cpus import (
     X86_64_V2,
     Architecture,
 )
+from mbc.targets.elsewhere import supported_as, unsupported
 from mbc.targets.features import features_of
 from mbc.targets.gpu import GPU_TARGETS
 from mbc.targets.target import Target
@@ -147,15 +148,7 @@ def resolve_target(
         return _native(host, mcpu, mattr)
     entry = find_entry(name)
     if entry is None:
-        gpus = [gpu.api for gpu in GPU_TARGETS]
-        raise error(
-            "E0501",
-            f"unknown target '{name}'",
-            helps=[
-                *nearest(name, (*target_names(), *gpus)),
-                f"targets are {', '.join((NATIVE, *(e.name for e in ENTRIES), *gpus))}",
-            ],
-        )
+        raise _no_target(name)
     target = _target(entry.name, entry.architecture, mcpu or entry.cpu, mattr, entry.description)
     own = entry.features if target.cpu == entry.cpu else ()
     return replace(
@@ -165,6 +158,20 @@ def resolve_target(
         features=(*own, *target.features),
         board=entry.board,
     )
+
+
+def _no_target(name: str) -> MbcError:
+    """E0501: why mbc does not compile for it, what it is called here, or the nearest name."""
+    gpus = [gpu.api for gpu in GPU_TARGETS]
+    listed = f"targets are {', '.join((NATIVE, *(e.name for e in ENTRIES), *gpus))}"
+    if reason := unsupported(name):
+        return error("E0501", f"'{name}' is not supported: {reason}", helps=[listed])
+    hints: Sequence[str] = nearest(name, (*target_names(), *gpus))
+    if known := supported_as(name):
+        hints = [f"write --target {known}"]
+    elif cpu := next((e.name for e in ENTRIES if name in e.architecture.cpus), None):
+        hints = [f"it is a CPU: --target {cpu} --mcpu {name}"]
+    return error("E0501", f"unknown target '{name}'", helps=[*hints, listed])
 
 
 def find_entry(name: str) -> Entry | None:
@@ -238,9 +245,14 @@ def _target(
 
 def _cpu_hints(cpu: str, architecture: Architecture) -> Sequence[str]:
     """Another target that has the CPU, or else the nearest name, or a few names."""
-    for entry in ENTRIES:
-        if entry.architecture.name == architecture.name and cpu in entry.architecture.cpus:
+    having = [entry for entry in ENTRIES if cpu in entry.architecture.cpus]
+    for entry in having:
+        if entry.architecture.name == architecture.name:
             return [f"--target {entry.name} has kernels that run on it"]
+    if having:
+        return [f"it is a CPU of --target {having[0].name}"]
+    if cpu in (entry.name for entry in ENTRIES):
+        return [f"it is a target: --target {cpu}"]
     return nearest(cpu, architecture.cpus) or [f"such as {_some(architecture.cpus)}"]
 
 

@@ -7,5 +7,6 @@ from tests.mutants.moves import MUTANTS as MOVES
 from tests.mutants.passes import MUTANTS as PASSES
 from tests.mutants.planner import MUTANTS as PLANNER
 from tests.mutants.views import MUTANTS as VIEWS
+from tests.mutants.words import MUTANTS as WORDS
 
-MUTANTS = (*VIEWS, *MOVES, *PASSES, *PLANNER, *KERNELS)
+MUTANTS = (*VIEWS, *MOVES, *PASSES, *PLANNER, *KERNELS, *WORDS)

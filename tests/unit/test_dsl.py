@@ -2,7 +2,9 @@
 
 import inspect
 import shlex
-from typing import Literal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from mbc.frontends.dsl import Net, NetworkDef, Tensor, network
 from mbc.frontends.dsl.params import Parameter, ParameterType, ParameterValue
 from mbc.interp import run
 from mbc.ir.graph import Graph
-from mbc.ops.elementwise import BatchNorm
+from mbc.ops.elementwise import Add, BatchNorm
 from mbc.ops.linear import Conv2d
 from mbc.ops.pool import AvgPool, MaxPool
 
@@ -270,3 +272,129 @@ def test_a_bug_of_ours_is_not_blamed_on_the_user() -> None:
 
     with pytest.raises(AttributeError):
         network(net).trace()
+
+
+# numbers of numpy, which only checkers of types tell from Python's, and operators
+ARRAY: Any = np.array
+YES: Any = np.bool_(True)
+HALF: Any = np.float32(0.5)
+TWO: Any = np.int64(2)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int32, np.int64, np.uint64])
+def test_integers_of_numpy_are_integers(kind: Any) -> None:
+    nn = build()
+    x = nn.input(kind(8), kind(8), kind(4))
+    x = nn.conv(x, kind(8), kind(3), stride=(kind(2), kind(1)), padding=kind(1), groups=kind(2))
+    x = nn.max_pool(x, kind(2), padding=(kind(0), kind(1), kind(0), kind(1)))
+    left, right = nn.split(nn.channel_shuffle(x, kind(2)), parts=kind(2))
+    x = nn.reshape(nn.concat(left, right), (kind(1), -1))
+    assert nn.dense(x, kind(10)).shape == (1, 10)
+    assert all(
+        type(extent) is int for node in nn.graph.topo() for extent in node.results[0].type.shape
+    )
+
+
+def test_arrays_of_numpy_are_tuples() -> None:
+    nn = build()
+    kernel, padding, perm = map(ARRAY, ([3, 1], [1, 1, 0, 0], [0, 2, 1, 3]))
+    x = nn.conv(nn.input(8, 8, 4), 4, kernel, padding=padding)
+    assert nn.transpose(x, perm).shape == (1, 8, 8, 4)
+
+
+def test_floats_of_numpy_are_floats_and_bools_are_flags() -> None:
+    nn = build()
+    nn.batch_norm(nn.conv(nn.input(8, 8, 4), 4, 1, bias=YES), epsilon=HALF)
+    conv, norm = nn.graph.topo()
+    assert len(conv.operands) == 3
+    assert norm.op == BatchNorm(0.5)
+
+
+@pytest.mark.parametrize("given", [True, np.bool_(True), np.float32(8), 8.0, "8", None, np.ones(1)])
+def test_what_is_no_integer(given: object) -> None:
+    nn = build()
+    with pytest.raises(MbcError) as caught:
+        nn.pointwise(nn.input(8, 8, 4), given)  # type: ignore[arg-type]
+    assert code(caught) == "E0218"
+
+
+@pytest.mark.parametrize("given", [True, np.bool_(True), np.inf, np.nan, 10**400, "1", None])
+def test_what_is_no_number(given: object) -> None:
+    nn = build()
+    with pytest.raises(MbcError) as caught:
+        nn.batch_norm(nn.input(8, 8, 4), epsilon=given)  # type: ignore[arg-type]
+    assert code(caught) == "E0218"
+
+
+@pytest.mark.parametrize("batch", [0, -1, True, 1.5, "2", None])
+def test_what_is_no_batch(batch: object) -> None:
+    with pytest.raises(MbcError) as caught:
+        sample.trace(batch=batch)  # type: ignore[arg-type]
+    assert code(caught) == "E0113"
+    assert sample.trace(batch=TWO).inputs[0].type.shape[0] == 2
+
+
+def test_plus_is_add() -> None:
+    nn = build()
+    a, b = nn.input(2, 2, 4), nn.input(2, 2, 4)
+    c = a + b
+    c += a
+    total = sum([a, b, c])
+    assert isinstance(total, Tensor)
+    assert [type(node.op) for node in nn.graph.topo()] == [Add] * 4
+    nn.graph.set_outputs([total.value], ["total"])
+    arrays = {name: np.full((1, 2, 2, 4), n, np.float32) for n, name in enumerate(nn_names(nn), 3)}
+    assert (run(nn.graph, arrays)["total"] == 3 + 4 + (3 + 4 + 3)).all()
+
+
+def nn_names(nn: Net) -> list[str]:
+    return [value.name for value in nn.graph.inputs]
+
+
+def test_tensors_of_another_network_do_not_add_up() -> None:
+    with pytest.raises(MbcError) as caught:
+        build().input(4) + build().input(4)
+    assert code(caught) == "E0218"
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        lambda x: x + 1,
+        lambda x: 0.0 + x,
+        lambda x: np.ones(4) + x,
+        lambda x: x + np.ones(4),
+        lambda x: x - x,
+        lambda x: np.ones(4) - x,
+        lambda x: 2 * x,
+        lambda x: x * np.ones(4),
+        lambda x: np.float32(2) * x,
+        lambda x: x / 2,
+        lambda x: 1 / x,
+        lambda x: x // 2,
+        lambda x: x % 2,
+        lambda x: x**2,
+        lambda x: x @ x,
+        lambda x: np.ones((4, 4)) @ x,
+        lambda x: -x,
+        lambda x: x[0],
+        lambda x: x[..., :2],
+        lambda x: list(x),
+        lambda x: len(x),
+        lambda x: bool(x),
+        lambda x: not x,
+        lambda x: int(x),
+        lambda x: float(x),
+        lambda x: x < 1,
+        lambda x: 1 in x,
+    ],
+)
+def test_all_other_operators_are_refused_with_a_code(
+    operation: Callable[[Tensor], object],
+) -> None:
+    with pytest.raises(MbcError) as caught:
+        operation(build().input(4))
+    (found,) = caught.value.diagnostics
+    assert found.code == "E0218"
+    assert found.location
+    assert Path(found.location.file).name == "test_dsl.py"

@@ -208,7 +208,7 @@ def test_stopping_after_a_stage() -> None:
     assert stages == {"canonicalize"}
     assert stop_after(O2, "lower") == O2
     with pytest.raises(MbcError) as caught:
-        stop_after(O2, "fusion")
+        stop_after(O2, "fues")
     code, message = code_and_text(caught.value)
     assert code == "E0514"
     assert "did you mean 'fuse'?" in message

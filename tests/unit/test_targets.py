@@ -9,6 +9,7 @@ from mbc.diag import MbcError
 from mbc.targets.boards import BOARDS, CPU_MODELS
 from mbc.targets.catalogue import ENTRIES, Host, resolve_target, target_names
 from mbc.targets.cpus import ARCHITECTURES, ARM64, X86_64, Architecture
+from mbc.targets.elsewhere import unsupported
 from mbc.targets.features import features_of
 from mbc.targets.target import Target
 
@@ -129,11 +130,86 @@ def test_what_is_refused(name: str, mcpu: str | None, mattr: str | None, code: s
 
 def test_refusals_name_the_nearest() -> None:
     with pytest.raises(MbcError) as caught:
-        resolve("arm64", "cortex-a53x")
+        resolve("arm64", "cortx-a53")
     assert caught.value.diagnostics[0].helps == ("did you mean 'cortex-a53'?",)
     with pytest.raises(MbcError) as caught:
         resolve("amr64")
     assert caught.value.diagnostics[0].helps[0] == "did you mean 'arm64'?"
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("rpi1", "ARM1176"),
+        ("rpi-zero", "ARM1176"),
+        ("rpi0w", "ARM1176"),
+        ("armv6", "NEON"),
+        ("armv6l", "NEON"),
+        ("armv5te", "NEON"),
+        ("armel", "NEON"),
+        ("aarch64_be", "little-endian"),
+        ("armeb", "little-endian"),
+        ("i386", "64-bit"),
+        ("i686", "64-bit"),
+        ("riscv64", "x86-64 with SSE4.2"),
+        ("ppc64le", "x86-64 with SSE4.2"),
+        ("cortex-m4", "microcontroller"),
+        ("armv7em", "microcontroller"),
+        ("arm64_32", "ABI"),
+        ("arm64e", "ABI"),
+        ("x86-64-v1", "SSE4.2"),
+        ("x86_64-windows", "Linux, Android and macOS"),
+        ("macos-x86_64", "Apple silicon"),
+    ],
+)
+def test_what_is_known_and_not_supported(name: str, reason: str) -> None:
+    with pytest.raises(MbcError) as caught:
+        resolve(name)
+    (found,) = caught.value.diagnostics
+    assert found.code == "E0501"
+    assert found.message.startswith(f"'{name}' is not supported: ")
+    assert reason in found.message
+    assert not any("did you mean" in hint or "write" in hint for hint in found.helps)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("rpi2", "write --target armv7"),
+        ("rpi4b", "write --target rpi4"),
+        ("raspberry-pi-5", "write --target rpi5"),
+        ("rpi-zero-2", "write --target rpi-zero2w"),
+        ("armv8", "write --target arm64, or armv7 where the system is of 32 bits"),
+        ("cortex-a72", "it is a CPU: --target arm64 --mcpu cortex-a72"),
+        ("natve", "did you mean 'native'?"),
+        ("jetson-nao", "did you mean 'jetson-nano'?"),
+    ],
+)
+def test_what_a_target_is_called_elsewhere(name: str, hint: str) -> None:
+    with pytest.raises(MbcError) as caught:
+        resolve(name)
+    assert caught.value.diagnostics[0].helps[0] == hint
+
+
+@pytest.mark.parametrize("name", ["rpi", "rpi6", "rk3568", "jetson-tx2", "x86_64-v5", "toaster"])
+def test_what_nobody_knows_gets_the_list_alone(name: str) -> None:
+    with pytest.raises(MbcError) as caught:
+        resolve(name)
+    (helps,) = caught.value.diagnostics[0].helps
+    assert helps.startswith("targets are native, arm64, ")
+
+
+def test_no_target_is_called_unsupported() -> None:
+    assert not [name for name in target_names() if unsupported(name)]
+
+
+def test_a_cpu_of_another_target() -> None:
+    with pytest.raises(MbcError) as caught:
+        resolve("arm64", "cortex-a7")
+    assert caught.value.diagnostics[0].helps == ("it is a CPU of --target armv7",)
+    with pytest.raises(MbcError) as caught:
+        resolve("arm64", "rpi4")
+    assert caught.value.diagnostics[0].helps == ("it is a target: --target rpi4",)
 
 
 @pytest.mark.parametrize(

@@ -48,10 +48,10 @@ NODES = [
     node("%0 relu(%x) : f32[8]", "E0302", "expected '=', found 'relu'", "relu"),
     node("frobnicate", "E0302", "expected a statement, found 'frobnicate'", "frobnicate"),
     node(
-        "%0 = conv(%x, @w) : f32[8]",
+        "%0 = cnov2d(%x, @w) : f32[8]",
         "E0303",
-        "there is no op 'conv'",
-        "conv",
+        "there is no op 'cnov2d'",
+        "cnov2d",
         help="did you mean 'conv2d'?",
     ),
     node(
@@ -115,7 +115,6 @@ NODES = [
         "E0305",
         "no constant is named '@ww'",
         "@ww",
-        help="did you mean '@w'?",
     ),
     node("%x = relu(%x) : f32[1,4,4,8]", "E0305", "'%x' is defined twice", "%x"),
     node(

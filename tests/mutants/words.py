@@ -1,0 +1,54 @@
+"""Seeded mistakes in what users are told."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.mutants.mutant import Mutant
+
+HINTS = "tests/unit/test_hints.py"
+DSL = "tests/unit/test_dsl.py"
+
+_slips = partial(Mutant, file="mbc/diag.py", tests=HINTS)
+_numbers = partial(Mutant, file="frontends/dsl/numbers.py", tests=DSL)
+
+MUTANTS = (
+    _slips(
+        "digits are letters like others",
+        old="    if ours[1::2] != theirs[1::2]:\n        return None\n",
+        new="",
+    ),
+    _slips(
+        "a word may begin otherwise",
+        old="distance <= _allowed(a, b) and begins_alike",
+        new="distance <= _allowed(a, b)",
+    ),
+    _slips(
+        "parts of two letters may differ",
+        old="return int(letters == 3 and (len(a)",
+        new="return int(letters <= 3 or (len(a)",
+    ),
+    Mutant(
+        "names that others gave to what we do not have are taken for slips",
+        "frontends/dsl/elsewhere.py",
+        old="return () if key in _OTHERS else nearest(name, layers)",
+        new="return nearest(name, layers)",
+        tests=HINTS,
+    ),
+    _numbers("a bool is an integer", old="bool | np.bool_ | np.ndarray", new="np.ndarray"),
+    _numbers("an infinity is a number", old="value if math.isfinite(value) else None", new="value"),
+    Mutant(
+        "arrays of numpy take the operator from a tensor",
+        "frontends/dsl/operators.py",
+        old="    __array_ufunc__ = None",
+        new="    _array_ufunc = None",
+        tests=DSL,
+    ),
+    Mutant(
+        "what is known as unsupported is only unknown",
+        "mbc/targets/catalogue.py",
+        old="if reason := unsupported(name):",
+        new="if reason := supported_as(name):",
+        tests="tests/unit/test_targets.py",
+    ),
+)

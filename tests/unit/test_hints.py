@@ -1,0 +1,145 @@
+"""A hint names what the user meant: a slip of the hand of the same kind, or the same thing under
+its name elsewhere; never what only looks alike."""
+
+from __future__ import annotations
+
+import pytest
+
+from mbc.codes import CODES
+from mbc.diag import closest, count_slips, nearest
+from mbc.frontends.dsl.elsewhere import argument_hints, layer_hints
+from mbc.frontends.dsl.explain import LAYERS
+from mbc.passes.pipelines import PASSES
+from mbc.targets.catalogue import target_names
+from mbc.targets.cpus import ARM64, ARMV7, X86_64
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("rleu", "relu"),
+        ("ocnv", "conv"),
+        ("pointwse", "pointwise"),
+        ("depthwize", "depthwise"),
+        ("batchnorm", "batch_norm"),
+        ("BatchNorm", "batch_norm"),
+        ("fold-batchnrom", "fold-batch-norm"),
+        ("cortexa72", "cortex-a72"),
+        ("cortx-a72", "cortex-a72"),
+        ("jetson-nao", "jetson-nano"),
+        ("RPI4", "rpi4"),
+        ("amr64", "arm64"),
+        ("conv.bn.gama", "conv.bn.gamma"),
+        ("--tarket", "--target"),
+        ("ad", "add"),
+        ("tyni.py", "tiny.py"),
+    ],
+)
+def test_slips_of_the_hand(word: str, meant: str) -> None:
+    others = ("relu6", "cortex-a73", "rpi5", "armv7", "--threads", "conv2.bn.gamma", "max_pool")
+    assert closest(word, (*others, meant)) == meant
+
+
+@pytest.mark.parametrize(
+    ("word", "other"),
+    [
+        ("rpi1", "rpi5"),
+        ("armv6", "armv7"),
+        ("cortex-a54", "cortex-a53"),
+        ("conv2.weight", "conv3.weight"),
+        ("conv.weight", "conv2.weight"),
+        ("aarch64_be", "aarch64"),
+        ("armv7m", "armv7"),
+        ("arm64e", "arm64"),
+        ("sse4", "sse4a"),
+        ("sm_78", "sm_87"),
+        ("prelu", "relu"),
+        ("elu", "relu"),
+        ("conv_transpose", "transpose"),
+        ("pad", "add"),
+        ("and", "add"),
+        ("resize", "reshape"),
+        ("layer_norm", "batch_norm"),
+        ("min_pool", "max_pool"),
+        ("activation", "dilation"),
+        ("dw", "pw"),
+        ("k", "c"),
+        ("bn.num_batches_tracked", "bn.beta"),
+        ("bn.running_mean", "bn.mean"),
+    ],
+)
+def test_other_things(word: str, other: str) -> None:
+    assert count_slips(word, other) is None
+    assert nearest(word, [other]) == ()
+
+
+def test_a_hint_may_say_which_word_it_is_for() -> None:
+    assert nearest("bn.gama", ["bn.gamma"], named=True) == ("'bn.gama': did you mean 'bn.gamma'?",)
+
+
+def test_the_nearest_of_several() -> None:
+    assert closest("conv_shufle", ["conv_shuffled", "conv_shuffle"]) == "conv_shuffle"
+
+
+# What PyTorch, Keras and ONNX have and mbc has not.
+FOREIGN = """
+prelu leaky_relu elu selu celu gelu silu rrelu glu swish hard_swish hard_sigmoid hardtanh
+sigmoid tanh mish softplus softsign softmin log_softmax hardmax conv_transpose conv_transpose2d
+ConvTranspose deconv conv1d conv3d Conv3d layer_norm group_norm instance_norm lrn rms_norm
+normalize resize upsample interpolate pixel_shuffle depth_to_space space_to_depth sub mul div
+matmul bmm einsum mean sum max min abs sqrt exp log clip pow min_pool lp_pool global_max_pool
+adaptive_max_pool adaptive_max_pool2d max_pool1d avg_pool3d slice gather embedding lstm gru rnn
+attention squeeze unsqueeze expand tile stack where constant reduce_mean argmax topk unfold fold
+fft roll flip sort dot cross norm
+"""
+
+
+@pytest.mark.parametrize("name", FOREIGN.split())
+def test_no_layer_is_hinted_at_that_computes_something_else(name: str) -> None:
+    assert layer_hints(name, LAYERS) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("Conv2d", "nn.conv(x, channels, kernel)"),
+        ("Conv2D", "nn.conv(x, channels, kernel)"),
+        ("Linear", "nn.dense(x, channels)"),
+        ("BatchNorm2d", "nn.batch_norm(x)"),
+        ("BatchNormalization", "nn.batch_norm(x)"),
+        ("concatenate", "nn.concat(a, b)"),
+        ("MaxPool2d", "nn.max_pool(x, kernel)"),
+        ("AvgPool2d", "nn.avg_pool(x, kernel, count_pad=True)"),
+        ("GlobalAveragePooling2D", "nn.global_avg_pool(x)"),
+        ("DepthwiseConv2D", "nn.depthwise(x, kernel)"),
+        ("permute", "nn.transpose(x, perm)"),
+    ],
+)
+def test_the_same_layer_elsewhere(name: str, hint: str) -> None:
+    assert layer_hints(name, LAYERS) == (f"write {hint}",)
+    assert hint.split("(")[0].removeprefix("nn.") in LAYERS
+
+
+def test_arguments_elsewhere_are_named_only_where_the_layer_takes_ours() -> None:
+    assert argument_hints("conv", "filters", ["x", "channels"]) == ("it is called channels here",)
+    assert argument_hints("relu", "filters", ["x"]) == ()
+    assert argument_hints("conv", "axis", ["x"]) == ()
+    assert argument_hints("softmax", "axis", ["x"]) != ()
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        LAYERS,
+        target_names(),
+        ARM64.cpus,
+        X86_64.cpus,
+        ARMV7.cpus,
+        ARM64.features,
+        X86_64.features,
+        tuple(CODES),
+        tuple(p.name for p in PASSES),
+    ],
+)
+def test_a_known_name_is_its_own_nearest(names: tuple[str, ...]) -> None:
+    assert all(count_slips(name, name) == 0 for name in names)
