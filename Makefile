@@ -76,7 +76,8 @@ demo: $(INSTALLED) ## compile MobileNetV1 for arm64 and for this machine, and sh
 	fi
 
 # Executables for other machines are run under qemu; C comes from ziglang, so gcc is needed for
-# ThreadSanitizer and the OpenCL host alone. The tests that count instructions take the qemu that is
+# ThreadSanitizer, the OpenCL host and what tests compilers of the user's: gcc, clang, and gcc for
+# both kinds of Arm, each with a libc. The tests that count instructions take the qemu that is
 # linked dynamically, for it loads plugins.
 test-tools:
 	@if ! command -v qemu-aarch64-static >/dev/null; then \
@@ -90,6 +91,15 @@ test-tools:
 	fi
 	@if ! command -v gcc >/dev/null; then \
 	  $(call apt_install,gcc libc6-dev,the tests compile C with gcc and run the thread pool under ThreadSanitizer); \
+	fi
+	@if ! command -v g++ >/dev/null || ! command -v clang >/dev/null; then \
+	  $(call apt_install,g++ clang,the tests link with gcc and clang as users do); \
+	fi
+	@if ! command -v aarch64-linux-gnu-gcc >/dev/null || [ ! -e /usr/aarch64-linux-gnu/lib/libc.a ]; then \
+	  $(call apt_install,gcc-aarch64-linux-gnu libc6-dev-arm64-cross,the tests link for arm64 with a cross gcc); \
+	fi
+	@if ! command -v arm-linux-gnueabihf-gcc >/dev/null || [ ! -e /usr/arm-linux-gnueabihf/lib/libc.a ]; then \
+	  $(call apt_install,gcc-arm-linux-gnueabihf libc6-dev-armhf-cross,the tests link for 32-bit Arm with a cross gcc); \
 	fi
 	@if ! echo 'int main(void) { return 0; }' | gcc -x c -include CL/cl.h - -lOpenCL -o /dev/null 2>/dev/null; then \
 	  $(call apt_install,ocl-icd-opencl-dev,the tests compile and link the C host for OpenCL); \

@@ -99,6 +99,9 @@ class Toolchain(Protocol):
     def linker(self, target: LinkTarget) -> tuple[str, ...]:
         """Command of the linker itself, for shared libraries; () if the compiler has to call it."""
 
+    def link_options(self, target: LinkTarget) -> tuple[str, ...]:
+        """What links of executables need to be told besides `LINK_FLAGS`."""
+
     def working_folder(self, scratch: Path) -> Path:
         """Where both run; `scratch` is an empty folder that goes away afterwards."""
 
@@ -140,6 +143,9 @@ class Zig:
     def linker(self, target: LinkTarget) -> tuple[str, ...]:
         # A fraction of the time of `zig cc`, and no libc.
         return (*self._zig(), "ld.lld") if target.object_format == "elf" else ()
+
+    def link_options(self, target: LinkTarget) -> tuple[str, ...]:
+        return ()
 
     def working_folder(self, scratch: Path) -> Path:
         # From a folder above its installation zig names its own files by relative paths, finds no
@@ -223,6 +229,12 @@ class UserCompiler:
 
     def linker(self, target: LinkTarget) -> tuple[str, ...]:
         return ()
+
+    def link_options(self, target: LinkTarget) -> tuple[str, ...]:
+        # glibc before 2.34 has threads in a library of their own; Debian's linker for 32-bit Arm
+        # knows small pages only.
+        pages = f"-Wl,-z,max-page-size={target.page_bytes}"
+        return ("-pthread", *((pages,) if target.object_format == "elf" else ()))
 
     def working_folder(self, scratch: Path) -> Path:
         return Path.cwd()  # for its options may hold relative paths
@@ -337,10 +349,12 @@ def link_executable(
 ) -> None:
     """Link C sources, objects and libraries into a stripped executable, static where it can be.
 
-    `progress` is told when the libc of the target must be built first. Any number of processes may
-    do so at the same time: zig locks its cache, and one of them builds.
+    `include_dirs` are for `#include "…"` alone, so that no file there is taken for a header of the
+    system. `progress` is told when the libc of the target must be built first. Any number of
+    processes may do so at the same time: zig locks its cache, and one of them builds.
     """
-    command = _link_command(inputs, out, include_dirs, LINK_FLAGS[target.object_format])
+    flags = (*LINK_FLAGS[target.object_format], *toolchain.link_options(target))
+    command = _link_command(inputs, out, include_dirs, flags)
     with scratch_folder() as scratch:
         compiler = toolchain.compiler(target)
         if not toolchain.is_warm(target):
@@ -358,7 +372,7 @@ def _link_command(
     return (
         *C_FLAGS,
         *(f"-ffile-prefix-map={folder}=." for folder in folders),
-        *(f"-I{folder}" for folder in includes),
+        *(word for folder in includes for word in ("-iquote", str(folder))),
         *map(str, sources),
         *flags,
         *("-o", str(out.absolute())),

@@ -25,7 +25,8 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView, Value
 from mbc.ops import Concat
 from mbc.report.layers import Layer, layers
-from mbc.runtime.abi import IoSpec, NetSpec, c_identifier
+from mbc.runtime.abi import IoSpec, NetSpec
+from mbc.runtime.names import net_identifier
 from mbc.targets.target import Target
 
 
@@ -102,7 +103,7 @@ class _Lowering:
         self.graph, self.target, self.isa = alone.graph, alone.target, alone.isa
         self.library = Library(self.isa)
         self.blob = WeightsBlob()
-        self.name = c_identifier(self.graph.name)
+        self.name = net_identifier(self.graph.name)
         self.wrappers: list[str] = []
         self.arena = alone.arena_bytes
         self.scratch = 0

@@ -14,7 +14,7 @@ from mbc.backends.tvm.require import tvm
 from mbc.ir.graph import Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import Value
-from mbc.runtime.abi import c_identifier
+from mbc.runtime.names import c_identifier
 
 
 class Caller(Protocol):

@@ -27,7 +27,8 @@ from mbc.backends.tvm.launch import (
 from mbc.backends.tvm.require import ffi
 from mbc.ir.graph import Graph
 from mbc.ir.views import Value
-from mbc.runtime.abi import IoSpec, NetSpec, c_identifier
+from mbc.runtime.abi import IoSpec, NetSpec
+from mbc.runtime.names import c_identifier, net_identifier
 from mbc.targets.gpu import Gpu
 
 
@@ -114,7 +115,7 @@ class _Memory:
             )
             for role in ("input", "output")
         )
-        name = c_identifier(self._graph.name)
+        name = net_identifier(self._graph.name)
         return NetSpec(name, inputs, outputs, _aligned(self._graph.arena_bytes or 0), 0, weights)
 
     def arguments(self, kernel: NodeKernel) -> tuple[int, ...]:

@@ -23,12 +23,14 @@ Outputs: TypeAlias = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class NetworkDef:
-    """A network: its name, its typed parameters, and where it is defined."""
+    """A network: its name, its typed parameters, and where it is defined. `alone` says that its
+    file means it if no network is named."""
 
     name: str
     function: Callable[..., Outputs]
     parameters: tuple[Parameter, ...]
     location: Location
+    alone: bool = True
 
     def resolve(self, params: Mapping[str, object] | None = None) -> dict[str, ParameterValue]:
         """All parameters with their values, given as text or typed; raises E0110 to E0112."""

@@ -6,6 +6,7 @@ import linecache
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import CodeType, ModuleType
 
@@ -95,14 +96,14 @@ def _choose(path: Path, module: ModuleType, name: str | None) -> NetworkDef:
             f"there is no network in {path}",
             helps=["decorate a function with @network from mbc.frontends.dsl"],
         )
+    candidates = list((own or found).values())
     if name is not None:
         if name not in found:
             known = f"the file has {', '.join(found)}"
             raise error(
                 "E0212", f"{path} has no network '{name}'", helps=[*nearest(name, found), known]
             )
-        return found[name]
-    candidates = list((own or found).values())
+        return replace(found[name], alone=candidates == [found[name]])
     if len(candidates) > 1:
         names = ", ".join(c.name for c in candidates)
         raise error(

@@ -25,6 +25,7 @@ def add_source(parser: Parser) -> None:
         "file", metavar="FILE", type=Path, help="network (.py, which is run) or IR text (.mbc)"
     )
     group = add_parameters(parser)
+    parser.set_defaults(name=None)
     group.add_argument("--weights", type=Path, metavar="FILE", help="weights: .safetensors or .npz")
     group.add_argument(
         "--seed",
@@ -220,6 +221,7 @@ def request(args: argparse.Namespace) -> Request:
         fuse=args.fuse,
         passes=args.passes,
         stop_after=args.stop_after,
+        name=args.name,
     )
 
 

@@ -61,4 +61,12 @@ CODES = {
         example="mbc bench net.py --backend tvm --rpc 192.168.0.10",
         cure="Add the port: `--rpc 192.168.0.10:9190`, or `--rpc [fe80::1]:9190`.",
     ),
+    "E0109": Code(
+        title="a name that C has no room for",
+        cause="`--name` begins the names of files, functions and macros: NET.h, libNET.a, NET_run. "
+        "So it has to be an identifier, and neither a word of C or C++, nor the name of a header "
+        "or a library of the system, which NET.h or libNET.a would be taken for.",
+        example="mbc compile net.py --name math",
+        cure="Use the name that the message suggests, or another one.",
+    ),
 }

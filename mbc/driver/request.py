@@ -11,7 +11,8 @@ from typing import Protocol
 @dataclass(frozen=True)
 class Request:
     """A file, the parameters of its network, a target, and how to get there. None means that the
-    user has not said: the default is filled in where it is needed."""
+    user has not said: the default is filled in where it is needed. `name` is for C and for files.
+    """
 
     file: Path
     params: Mapping[str, object] = field(default_factory=dict)
@@ -29,6 +30,7 @@ class Request:
     fuse: str | None = None
     passes: str | None = None
     stop_after: str | None = None
+    name: str | None = None
 
 
 class Observer(Protocol):

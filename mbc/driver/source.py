@@ -17,7 +17,7 @@ from mbc.ir.graph import Graph
 from mbc.ir.text.module import load_module
 from mbc.ir.verify import verify
 from mbc.report.layers import Totals
-from mbc.runtime.abi import c_identifier
+from mbc.runtime.names import net_identifier
 
 MAX_WEIGHTS = 2**28  # a gigabyte
 
@@ -43,27 +43,50 @@ class Source:
 
 
 def load(request: Request, observer: Observer) -> Source:
-    """Read the file, trace the network, bind the weights. Raises E0102, E0103, and what frontends
-    and the text's parser raise."""
+    """Read the file, trace the network, bind the weights. Raises E0102, E0103, E0109, and what
+    frontends and the text's parser raise."""
     observer.step(f"reading {request.file.name}")
+    check_name(request.name)
     graph = read_graph(request)
-    net = c_identifier(request.file.stem)
-    graph.name = net
+    net = graph.name
     verify(graph)
     _refuse_huge(graph)
     weights = _bind(graph, request, observer)
     return Source(net, graph, Totals.of(graph), weights)
 
 
+def check_name(name: str | None) -> None:
+    """E0109 for a --name that C, or a file of the system, has no room for."""
+    if name is None or net_identifier(name) == name:
+        return
+    helps = [f"call it {net_identifier(name)}, or anything else that no header is called"]
+    raise error("E0109", f"'{name}' cannot name a network in C", helps=helps)
+
+
+def early_name(request: Request) -> str | None:
+    """NET, if it can be told before the file is read."""
+    if request.name is None and request.network is not None:
+        return None
+    return request.name or net_identifier(request.file.stem)
+
+
 def read_graph(request: Request) -> Graph:
-    """The graph of the file, as yet without weights where it is Python."""
+    """The graph of the file, called NET, as yet without weights where it is Python. NET is the
+    file's stem, with the network's name behind it if the file has several."""
+    stem = request.file.stem
     match request.file.suffix:
         case ".py":
             network = load_network(request.file, request.network)
-            return network.trace(request.params, 1 if request.batch is None else request.batch)
+            graph = network.trace(request.params, 1 if request.batch is None else request.batch)
+            graph.name = request.name or net_identifier(
+                stem if network.alone else f"{stem}_{network.name}"
+            )
+            return graph
         case ".mbc":
             _refuse_parameters(request)
-            return load_module(request.file)
+            graph = load_module(request.file)
+            graph.name = request.name or net_identifier(stem)
+            return graph
     _explain_missing(request.file)
     raise error(
         "E0102",

@@ -25,7 +25,7 @@ from mbc.driver.request import Observer
 from mbc.driver.tvm import RUN
 from mbc.files import scratch_folder
 from mbc.runtime import reference, shared_runner
-from mbc.runtime.abi import c_header, main_config
+from mbc.runtime.abi import main_config
 from mbc.runtime.bundle import Bundle, check_files, read_bundle
 from mbc.targets.catalogue import ENTRIES
 from mbc.targets.conformance import Contract, Kind, problems
@@ -160,7 +160,6 @@ class _Bench:
         """The library, linked into the program that `--emit exe` makes."""
         self.observer.step(f"linking a program with {path.name}")
         spec, program = self.bundle.spec, self.scratch / f"{path.stem}_program"
-        (self.scratch / f"{spec.name}.h").write_text(c_header(spec), "utf-8")
         (self.scratch / "mbc_net.h").write_text(main_config(spec), "utf-8")
         link_executable(
             [*MAIN_SOURCES, path],

@@ -91,7 +91,7 @@ class Workshop:
             path,
             self.platform,
             self.toolchain,
-            include_dirs=[self.header().parent],
+            include_dirs=[self.folder],
             progress=self.observer.step,
         )
         return self._checked(path, "executable", target)

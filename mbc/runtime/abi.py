@@ -7,11 +7,12 @@ thread needs an arena of `arena_bytes`; several share `shared_bytes`, and have `
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
+
+from mbc.runtime.names import member, net_identifier
 
 POOL_H = Path(__file__).parent / "c" / "pool.h"
 ALIGNMENT = 64  # of the arena: a cache line, and the widest vector
@@ -62,8 +63,8 @@ class NetSpec:
     shared_bytes: int = 0
 
     def __post_init__(self) -> None:
-        if c_identifier(self.name) != self.name:
-            raise ValueError(f"{self.name!r} is no C identifier; c_identifier() makes one")
+        if net_identifier(self.name) != self.name:
+            raise ValueError(f"{self.name!r} cannot name a network in C; net_identifier() can")
         for size in (self.arena_bytes, self.shared_bytes, self.scratch_bytes):
             if size % ALIGNMENT:
                 raise ValueError(f"{self.name}: {size} bytes are no multiple of {ALIGNMENT}")
@@ -81,37 +82,7 @@ class NetSpec:
 
     def fields(self) -> tuple[str, ...]:
         """Names of the pointers in `NET_io`: the inputs in order, then the outputs."""
-        return _unique(c_identifier(io.name) for io in (*self.inputs, *self.outputs))
-
-
-_C_WORDS = """
-auto break case char const continue default do double else enum extern float for goto if inline
-int long register restrict return short signed sizeof static struct switch typedef union unsigned
-void volatile while
-"""
-_CXX_WORDS = """
-alignas alignof and and_eq asm bitand bitor bool catch char8_t char16_t char32_t class co_await
-co_return co_yield compl concept const_cast consteval constexpr constinit decltype delete
-dynamic_cast explicit export false friend mutable namespace new noexcept not not_eq nullptr operator
-or or_eq private protected public reinterpret_cast requires static_assert static_cast template this
-thread_local throw true try typeid typename typeof typeof_unqual using virtual wchar_t xor xor_eq
-"""
-_MACROS = "linux unix i386 arm assert errno offsetof stderr stdin stdout"  # GNU mode and the libc
-_RESERVED = frozenset(f"{_C_WORDS} {_CXX_WORDS} {_MACROS}".split())
-_STDINT = re.compile(r"u?int\w*_t|U?INT\w*|NULL|\w+_(MAX|MIN)|size_t|ptrdiff_t|mbc_pool")
-
-
-def c_identifier(name: str) -> str:
-    """`name` as an identifier that is free in C and C++: "a.b" → "a_b", "0" → "v0", "new" → "new_".
-
-    Two names may give the same identifier.
-    """
-    word = re.sub(r"[^A-Za-z0-9]+", "_", name).lstrip("_")
-    if not word or word[0].isdigit():
-        word = f"v{word}"
-    if word in _RESERVED or _STDINT.fullmatch(word):
-        word = f"{word}_"
-    return word
+        return _unique(member(io.name) for io in (*self.inputs, *self.outputs))
 
 
 def _unique(words: Iterable[str]) -> tuple[str, ...]:
@@ -261,8 +232,8 @@ def _io_fields(spec: NetSpec) -> Iterator[str]:
 
 
 _CONFIG = """\
+{header}
 /* {name}, as main.c needs to know it. */
-#include "{name}.h"
 
 #define MBC_NET_NAME "{name}"
 #define MBC_NET_MEMORY {total} /* bytes of arena for one thread */
@@ -287,7 +258,8 @@ static int run_net(void *memory, mbc_pool *pool) {{
 
 
 def main_config(spec: NetSpec) -> str:
-    """Text of mbc_net.h, which joins the generic main.c to one network.
+    """Text of mbc_net.h, which joins the generic main.c to one network. It holds NET.h, so that no
+    file is looked for by a name that the user has chosen.
 
     main.c defines `tensor` (name, rank, shape, count, data) before it includes this. Its own names
     keep clear of what NET.h may define, whatever the network is called.
@@ -299,6 +271,7 @@ def main_config(spec: NetSpec) -> str:
             f'    {{"{field}", {len(io.shape)}, {shape}, {io.count}, buffer_{field}}},'
         )
     return _CONFIG.format(
+        header=c_header(spec),
         name=spec.name,
         total=max(spec.total_bytes(1), ALIGNMENT),
         weights=_external_config(spec) if spec.external_weights else "",

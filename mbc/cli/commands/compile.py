@@ -34,10 +34,11 @@ from mbc.driver.build import (
 from mbc.driver.gpu import build_gpu, source_text
 from mbc.driver.output import check_replaceable
 from mbc.driver.pipeline import LATER_STAGES, Compiled, compile_graph
+from mbc.driver.source import check_name, early_name
 from mbc.driver.tvm import build_tvm, module_text
 from mbc.driver.workshop import EMITTERS
 from mbc.ir.text.printer import print_graph
-from mbc.runtime.abi import c_identifier
+from mbc.targets.target import Target
 
 HELP = "compile a network for a target"
 STEPS = 8
@@ -51,6 +52,12 @@ def configure(parser: Parser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
         "-o", dest="output", type=Path, metavar="DIR", help="folder (default build/NET-TARGET)"
+    )
+    group.add_argument(
+        "--name",
+        metavar="NAME",
+        help="NET: what files and C names begin with (default: the name of FILE, and of the "
+        "network if FILE has several)",
     )
     group.add_argument(
         "--emit",
@@ -93,17 +100,18 @@ def run(args: argparse.Namespace) -> int:
     if args.stop_after not in (None, "emit"):
         return _stop(args)
     wish = request(args)
-    target, net = target_of(wish), c_identifier(args.file.stem)
+    target, net = target_of(wish), early_name(wish)
+    check_name(args.name)
     refuse_nvcc(args, target)
     if uses_tvm(wish, target):
         _refuse_llvm_options(args)
-        net = f"{net}-tvm"
-    output = args.output or default_output(net, target.name)
-    _keep_apart(output, args.dump_ir)
-    check_replaceable(output)
+    if net is not None or args.output is not None:
+        _check_output(args, _output(args, net or "", target))
     toolchain = choose_toolchain(args.cc)
     with console.progress(STEPS) as observer:
         compiled = compile_graph(wish, inspection(args), observer, observer.note)
+        output = _output(args, compiled.source.net, target)
+        _check_output(args, output)
         if target.gpu is not None:
             built = build_gpu(compiled, output, toolchain, args.nvcc, observer)
         elif compiled.tvm:
@@ -114,6 +122,19 @@ def run(args: argparse.Namespace) -> int:
             built = build(compiled, output, wanted, toolchain, observer)
     _show(built, as_json=args.json)
     return 0
+
+
+def _output(args: argparse.Namespace, net: str, target: Target) -> Path:
+    """The folder to write."""
+    named: Path | None = args.output
+    under = "-tvm" if uses_tvm(request(args), target) else ""
+    return named or default_output(f"{net}{under}", target.name)
+
+
+def _check_output(args: argparse.Namespace, output: Path) -> None:
+    """Errors if the folder cannot be written, as soon as its name is known."""
+    _keep_apart(output, args.dump_ir)
+    check_replaceable(output)
 
 
 def _refuse_llvm_options(args: argparse.Namespace) -> None:

@@ -17,6 +17,9 @@ typedef struct {
   double gflops, gbs; /* the highest rates of all threads together */
 } profile;
 
+/* Not fmax: glibc has that in a library of its own, which no link here asks for. */
+static double larger(double a, double b) { return a > b ? a : b; }
+
 static void tick(void *clock, uint32_t step) { ((double *)clock)[step] = now_ms(); }
 
 /* Thousand millions of `work` a second that the threads do in `count` tasks. */
@@ -57,14 +60,14 @@ static bool take_round(profile *p, size_t round) {
   double start = now_ms();
   if (!run_once()) return false;
   whole_ms[round] = now_ms() - start;
-  p->gflops = fmax(p->gflops, peak_rate());
-  p->gbs = fmax(p->gbs, stream_rate());
+  p->gflops = larger(p->gflops, peak_rate());
+  p->gbs = larger(p->gbs, stream_rate());
   return true;
 }
 
 static void write_layer(FILE *file, const profile *p, size_t i) {
   const layer *l = &layers[i];
-  double ms = fmax(median_of(layer_ms[i], p->rounds), 1e-6); /* a clock may be coarse */
+  double ms = larger(median_of(layer_ms[i], p->rounds), 1e-6); /* a clock may be coarse */
   double gflops = 2 * l->macs / ms / 1e6, gbs = l->bytes / ms / 1e6;
   double peak = gflops / p->gflops, memory_share = gbs / p->gbs;
   fprintf(file,
@@ -72,9 +75,9 @@ static void write_layer(FILE *file, const profile *p, size_t i) {
           "      \"ms\": %.5f, \"ms_min\": %.5f, \"macs\": %.0f, \"gflops\": %.2f,\n"
           "      \"peak_fraction\": %.4f, \"bytes\": %.0f, \"gbs\": %.2f, \"intensity\": %.3f,\n"
           "      \"bound\": \"%s\", \"roof_fraction\": %.4f\n    }%s\n",
-          l->head, ms, fmax(layer_ms[i][0], 1e-6), l->macs, gflops, peak, l->bytes, gbs,
+          l->head, ms, larger(layer_ms[i][0], 1e-6), l->macs, gflops, peak, l->bytes, gbs,
           2 * l->macs / l->bytes, peak >= memory_share ? "compute" : "memory",
-          fmax(peak, memory_share), i + 1 < LENGTH(layers) ? "," : "");
+          larger(peak, memory_share), i + 1 < LENGTH(layers) ? "," : "");
 }
 
 static bool write_json(FILE *file, const void *what) {
