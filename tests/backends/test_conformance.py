@@ -85,6 +85,13 @@ def test_build_attributes_beyond_the_target(tmp_path: Path) -> None:
     assert found(path, "object", "armv7", "cortex-a53") == ""
 
 
+def test_the_mode_of_floating_point_is_everybodys(tmp_path: Path) -> None:
+    path = assembled(tmp_path, "arm64", "mrs x0, fpcr\nmsr fpcr, x0\nret")
+    assert found(path, "object", "arm64") == ""
+    path = assembled(tmp_path, "arm64", "msr tcr_el1, x0\nret")
+    assert "'msr tcr_el1, x0' at 0x0 needs privilege" in found(path, "object", "arm64")
+
+
 # ---- symbols, sections, segments -------------------------------------------------------------
 
 

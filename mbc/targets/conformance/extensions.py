@@ -110,6 +110,7 @@ X86_64 = Family(
 FAMILIES: Mapping[str, Family] = {"aarch64": ARM64, "arm": ARM, "x86_64": X86_64}
 
 _VECTOR = re.compile(r"\b[vqdshb]\d+\b")
+_FPCR = re.compile(r"mrs x\d+, fpcr|msr fpcr, x\d+")
 _HALF = re.compile(r"\bh\d+\b|\.[48]?h\b")
 
 
@@ -129,6 +130,8 @@ def extensions(target: Target, engine: capstone.Cs, code: bytes, address: int) -
     (found,) = engine.disasm(code, address, 1)
     text = f"{found.mnemonic} {found.op_str}"
     groups = {str(engine.group_name(group)) for group in found.groups}
+    if _FPCR.fullmatch(text):
+        groups.discard("privilege")  # capstone says that of every system register
     return frozenset((*_by_group(family, groups), *_by_text(family, text, groups)))
 
 
