@@ -46,8 +46,7 @@ def spec(name: str) -> NetSpec:
     """A network whose tensors have awkward names too."""
     inputs = tuple(IoSpec(each, (1, 2, 2, 3)) for each in ("input", "EOF", "errno", "int"))
     outputs = (IoSpec("output", (1, 4)), IoSpec("memory", ()))
-    sizes = {"arena_bytes": 64, "scratch_bytes": 0, "weights_bytes": 0}
-    return NetSpec(net_identifier(name), inputs, outputs, **sizes)
+    return NetSpec(net_identifier(name), inputs, outputs, 64, 0, weights_bytes=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
