@@ -5,7 +5,7 @@ Each case comes twice: between the caller's dense tensors, and between padded bu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from mbc.ir.graph import Graph, Operand
 from mbc.ir.types import Act
@@ -28,25 +28,9 @@ from mbc.ops import (
     Split,
     Transpose,
 )
+from tests.backends.cases import ONE, Case, Layer, both
+from tests.backends.chain_cases import chain_cases, padding_cases
 from tests.backends.kernel_check import Net
-
-Case = tuple[str, Callable[[], Graph]]
-Layer = Callable[[Net, Value], Value]
-
-
-def _both(name: str, shape: tuple[int, ...], layer: Layer) -> Iterator[Case]:
-    def dense() -> Graph:
-        net = Net()
-        return net.outputs(layer(net, net.input(*shape)))
-
-    def padded() -> Graph:
-        net = Net()
-        inside = net.graph.add(Relu(), [net.input(*shape)]).result
-        result = layer(net, inside)
-        return net.outputs(net.graph.add(Add(), [result, result]).result)
-
-    yield f"{name}-dense", dense
-    yield f"{name}-padded", padded
 
 
 def pointwise(
@@ -65,7 +49,7 @@ def pointwise(
         return net.graph.add(Conv2d(groups=groups, act=Act.RELU6), operands).result
 
     name = f"pw-m{rows}-{k}x{n}-g{groups}-shuffle{shuffle}" + ("-add" if residual else "")
-    yield from _both(name, (1, rows, 1, k), layer)
+    yield from both(name, (1, rows, 1, k), layer)
 
 
 def strassen(
@@ -87,7 +71,7 @@ def strassen(
 
     name = f"strassen-{'x'.join(map(str, shape))}-{k}x{n}-{act}"
     name += ("" if bias else "-no-bias") + ("-add" if residual else "")
-    yield from _both(name, (*shape, k), layer)
+    yield from both(name, (*shape, k), layer)
 
 
 def spaced(c: int) -> Iterator[Case]:
@@ -103,7 +87,7 @@ def spaced(c: int) -> Iterator[Case]:
         back = ChannelView.of(shuffled).through(order)
         return net.graph.add(GlobalAvgPool(), [net.graph.add(Concat(), [back]).result]).result
 
-    yield from _both(f"spaced-{c}", (1, 3, 4, c), layer)
+    yield from both(f"spaced-{c}", (1, 3, 4, c), layer)
 
 
 def strassen_cases() -> Iterator[Case]:
@@ -136,7 +120,7 @@ def gathered(k: int, n: int, groups: int) -> Iterator[Case]:
         weight = net.constant(1, 1, k // groups, n)
         return net.graph.add(Conv2d(groups=groups), [view, weight, None]).result
 
-    yield from _both(f"gather-{k}x{n}-g{groups}", (1, 9, 1, k), layer)
+    yield from both(f"gather-{k}x{n}-g{groups}", (1, 9, 1, k), layer)
 
 
 def depthwise(h: int, w: int, c: int, k: int, s: int, p: int) -> Iterator[Case]:
@@ -146,7 +130,7 @@ def depthwise(h: int, w: int, c: int, k: int, s: int, p: int) -> Iterator[Case]:
         op = Conv2d((s, s), (p, p, p, p), groups=c, act=Act.RELU)
         return net.graph.add(op, [x, net.constant(k, k, 1, c), net.constant(c)]).result
 
-    yield from _both(f"dw-{h}x{w}-c{c}-k{k}s{s}p{p}", (2, h, w, c), layer)
+    yield from both(f"dw-{h}x{w}-c{c}-k{k}s{s}p{p}", (2, h, w, c), layer)
 
 
 def gathered_windows(h: int, c: int) -> Iterator[Case]:
@@ -169,9 +153,9 @@ def gathered_windows(h: int, c: int) -> Iterator[Case]:
     def mean(net: Net, x: Value) -> Value:
         return net.graph.add(GlobalAvgPool(), [inside(net, x)]).result
 
-    yield from _both(f"gather-dw-{h}-c{c}", (2, h, h, c), layer)
-    yield from _both(f"gather-mean-{h}-c{c}", (2, h, h, c), mean)
-    yield from _both(f"gather-maxpool-{h}-c{c}", (2, h, h, c), pooled)
+    yield from both(f"gather-dw-{h}-c{c}", (2, h, h, c), layer)
+    yield from both(f"gather-mean-{h}-c{c}", (2, h, h, c), mean)
+    yield from both(f"gather-maxpool-{h}-c{c}", (2, h, h, c), pooled)
 
 
 def convolution(
@@ -183,7 +167,7 @@ def convolution(
         op = Conv2d((s, s), pad, (d, d), groups=g)
         return net.graph.add(op, [x, net.constant(k, k, c // g, n), None]).result
 
-    yield from _both(f"conv-{h}x{w}-{c}x{n}-k{k}s{s}g{g}d{d}-{pad}", (2, h, w, c), layer)
+    yield from both(f"conv-{h}x{w}-{c}x{n}-k{k}s{s}g{g}d{d}-{pad}", (2, h, w, c), layer)
 
 
 def fused(
@@ -210,68 +194,12 @@ def fused(
         return net.graph.add(Fused("dw_pw", body), outer).result
 
     name = f"fused-{h}-{c}x{n}-s{s}-g{groups}-shuffle{shuffle}" + ("-add" if residual else "")
-    yield from _both(name, (1, h, h, c), layer)
-
-
-Step = tuple[str, int, int]
-"""Kind ("pw", "dw", "conv", "max"), output channels (pw and conv) and stride."""
-
-
-def chain(
-    h: int, w: int, c: int, steps: tuple[Step, ...], residual: bool = False, batch: int = 1
-) -> Iterator[Case]:
-    """Longer fused bodies, streamed by rows."""
-
-    def step(net: Net, body: Graph, x: Value, kind: str, n: int, s: int) -> Value:
-        k = x.type.channels
-        match kind:
-            case "pw":
-                op = Conv2d(act=Act.RELU6)
-                return body.add(op, [x, net.constant(1, 1, k, n), net.constant(n)]).result
-            case "dw":
-                op = Conv2d((s, s), ONE, groups=k, act=Act.RELU)
-                return body.add(op, [x, net.constant(3, 3, 1, k), net.constant(k)]).result
-            case "conv":
-                op = Conv2d((s, s), (0, 1, 0, 1))
-                return body.add(op, [x, net.constant(3, 3, k, n), net.constant(n)]).result
-            case _:
-                return body.add(MaxPool((3, 3), (s, s), ONE), [x]).result
-
-    def layer(net: Net, x: Value) -> Value:
-        body = Graph("body")
-        source = last = body.add_input("x", x.type)
-        for kind, n, s in steps:
-            last = step(net, body, last, kind, n, s)
-        operands: list[Operand | Value | None] = [last]
-        operands += [net.constant(1, 1, last.type.channels, c), None]
-        last = body.add(Conv2d(), [*operands, source if residual else None]).result
-        body.set_outputs([last])
-        return net.graph.add(Fused("chain", body), [x]).result
-
-    text = "-".join(f"{kind}{n}s{s}" for kind, n, s in steps)
-    name = f"chain-{h}x{w}-c{c}-{text}" + ("-add" if residual else "")
-    yield from _both(name, (batch, h, w, c), layer)
-
-
-def chain_cases() -> Iterator[Case]:
-    """Inverted residuals, stems with what follows, and longer chains."""
-    yield from chain(14, 14, 16, (("pw", 96, 1), ("dw", 0, 1)), residual=True)
-    yield from chain(7, 9, 24, (("pw", 40, 1), ("dw", 0, 1)), residual=True, batch=2)
-    yield from chain(15, 13, 8, (("pw", 17, 1), ("dw", 0, 2)))
-    yield from chain(16, 16, 3, (("conv", 8, 2), ("dw", 0, 1)), batch=2)
-    yield from chain(17, 16, 3, (("conv", 8, 2), ("max", 0, 2)))
-    stem: tuple[Step, ...] = (("conv", 8, 2), ("dw", 0, 1), ("pw", 16, 1), ("dw", 0, 2))
-    yield from chain(28, 28, 3, stem)
-    yield from chain(
-        12, 5, 6, (("dw", 0, 1), ("pw", 9, 1), ("dw", 0, 1), ("pw", 7, 1), ("dw", 0, 2))
-    )
-    yield from chain(4, 4, 12, (("pw", 20, 1), ("max", 0, 2), ("dw", 0, 1)))
-    yield from chain(1, 1, 12, (("pw", 20, 1), ("dw", 0, 1)), residual=True)
+    yield from both(name, (1, h, h, c), layer)
 
 
 def single(name: str, shape: tuple[int, ...], layer: Layer) -> Iterator[Case]:
     """Ops without weights."""
-    yield from _both(name, shape, layer)
+    yield from both(name, shape, layer)
 
 
 def pool(op: MaxPool | AvgPool | GlobalAvgPool, h: int, w: int, c: int) -> Iterator[Case]:
@@ -286,7 +214,7 @@ def dense(batch: int, k: int, n: int) -> Iterator[Case]:
     def layer(net: Net, x: Value) -> Value:
         return net.graph.add(Dense(), [x, net.constant(k, n), net.constant(n)]).result
 
-    yield from _both(f"fc-{batch}-{k}x{n}", (batch, k), layer)
+    yield from both(f"fc-{batch}-{k}x{n}", (batch, k), layer)
 
 
 def _batch_norm(net: Net, x: Value) -> Value:
@@ -309,9 +237,6 @@ def _moves() -> Graph:
     turned = net.graph.add(Transpose((2, 0, 3, 1)), [x]).result
     part = ChannelView.of(joined).slice(3, 5)
     return net.outputs(shuffled, back, inside, x, part, flat, turned)
-
-
-ONE = (1, 1, 1, 1)
 
 
 def grouped_cases() -> Iterator[Case]:
@@ -373,6 +298,7 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from fused(7, 13, 9, 1)
     yield from fused(12, 96, 384, 1, 8, 8, True)
     yield from chain_cases()
+    yield from padding_cases()
     for op in (AvgPool((3, 3), (2, 2), ONE), AvgPool((3, 3), (2, 2), ONE, True, Act.RELU)):
         yield from pool(op, 11, 12, 9)
     yield from pool(AvgPool((3, 3), (2, 2), ONE), 6, 20, 160)

@@ -8,7 +8,8 @@ from mbc.backends.llvm.backend import BUILDERS, builder_of
 from mbc.backends.llvm.lower import lower
 from mbc.ops import OPS, Conv2d
 from mbc.runtime.pool import Pool
-from tests.backends.kernel_cases import Case, arithmetic_cases, exact_cases
+from tests.backends.cases import Case
+from tests.backends.kernel_cases import arithmetic_cases, exact_cases
 from tests.backends.kernel_check import (
     close,
     compare,

@@ -9,7 +9,9 @@ from mbc.backends.llvm.codegen import emit_object
 from mbc.backends.llvm.link import LinkTarget, Zig, link_executable
 from mbc.backends.llvm.lower import LoweredNet, lower
 from mbc.targets.target import Target
-from tests.backends.kernel_cases import Case, chain, convolution, dense, depthwise, fused, pointwise
+from tests.backends.cases import Case
+from tests.backends.chain_cases import chain
+from tests.backends.kernel_cases import convolution, dense, depthwise, fused, pointwise
 from tests.backends.kernel_check import place_without_overlap
 
 TARGET = Target("arm64", "aarch64-unknown-linux-gnu", "cortex-a53", "neon")

@@ -183,13 +183,14 @@ def _stage_plan(
 
 
 def _capacity(producer: Node, reader: Node, chunk: int) -> int:
-    """Rows that the reader may need at once, in whole chunks of the producer."""
+    """Rows that the reader may need at once, in whole chunks of the producer; one chunk where no
+    window sees the image."""
     if stage_kind(reader) == "pointwise":
         return chunk
     height = producer.result.type.shape[1]
     _, rows, _, _ = reader.result.type.shape
     stride, pad, extent = row_window(reader)
-    most = 0
+    most = chunk
     for y in range(rows):
         first = max(y * stride - pad, 0)
         end = min(max(y * stride - pad + extent, 0), height)

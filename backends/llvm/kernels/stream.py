@@ -163,8 +163,9 @@ class Stream:
         """Make rows of a ring until the reader's row has all that it needs."""
         f, word, stage = self.f, self.f.isa.word, self.chain.stages[number]
         stride, pad, extent = row_window(self.chain.stages[number + 1].node)
-        wanted = f.binary("add", f.binary("mul", row, stride), extent - pad)
-        wanted = f.clamp("min", wanted, stage.height)
+        end = f.binary("add", f.binary("mul", row, stride), extent)
+        end = f.binary("sub", f.clamp("max", end, pad), pad)  # 0 for windows above the image
+        wanted = f.clamp("min", end, stage.height)
         counter = self._counter(number)
         made = f.op(f"load {word}, ptr {counter}")
         chunks = f.binary("udiv", f.binary("add", wanted, stage.chunk - 1), stage.chunk)

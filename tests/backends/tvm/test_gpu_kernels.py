@@ -17,7 +17,8 @@ import pyopencl as cl
 from mbc.ir.graph import Graph
 from mbc.ops import AvgPool, Conv2d, MaxPool
 from mbc.targets.gpu import Gpu
-from tests.backends.kernel_cases import Case, arithmetic_cases, exact_cases
+from tests.backends.cases import Case
+from tests.backends.kernel_cases import arithmetic_cases, exact_cases
 from tests.backends.kernel_check import Net, close, equal
 from tests.backends.tvm.gpu_check import SCHEDULES, Device, Guarded, compare
 

@@ -1,0 +1,100 @@
+"""Fused bodies that are streamed by rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mbc.ir.graph import Graph, Operand
+from mbc.ir.types import Act
+from mbc.ir.views import Value
+from mbc.ops import Conv2d, Fused, MaxPool
+from tests.backends.cases import ONE, Case, both
+from tests.backends.kernel_check import Net
+
+Step = tuple[str, int, int]
+"""Kind ("pw", "dw", "conv", "max"), output channels (pw and conv) and stride."""
+
+
+def chain(
+    h: int, w: int, c: int, steps: tuple[Step, ...], residual: bool = False, batch: int = 1
+) -> Iterator[Case]:
+    """Longer fused bodies, streamed by rows."""
+
+    def step(net: Net, body: Graph, x: Value, kind: str, n: int, s: int) -> Value:
+        k = x.type.channels
+        match kind:
+            case "pw":
+                op = Conv2d(act=Act.RELU6)
+                return body.add(op, [x, net.constant(1, 1, k, n), net.constant(n)]).result
+            case "dw":
+                op = Conv2d((s, s), ONE, groups=k, act=Act.RELU)
+                return body.add(op, [x, net.constant(3, 3, 1, k), net.constant(k)]).result
+            case "conv":
+                op = Conv2d((s, s), (0, 1, 0, 1))
+                return body.add(op, [x, net.constant(3, 3, k, n), net.constant(n)]).result
+            case _:
+                return body.add(MaxPool((3, 3), (s, s), ONE), [x]).result
+
+    def layer(net: Net, x: Value) -> Value:
+        body = Graph("body")
+        source = last = body.add_input("x", x.type)
+        for kind, n, s in steps:
+            last = step(net, body, last, kind, n, s)
+        operands: list[Operand | Value | None] = [last]
+        operands += [net.constant(1, 1, last.type.channels, c), None]
+        last = body.add(Conv2d(), [*operands, source if residual else None]).result
+        body.set_outputs([last])
+        return net.graph.add(Fused("chain", body), [x]).result
+
+    text = "-".join(f"{kind}{n}s{s}" for kind, n, s in steps)
+    name = f"chain-{h}x{w}-c{c}-{text}" + ("-add" if residual else "")
+    yield from both(name, (batch, h, w, c), layer)
+
+
+Window = tuple[int, int, int, tuple[int, int, int, int]]
+"""Kernel, stride, dilation and padding (top, bottom, left, right)."""
+
+
+def windowed(h: int, w: int, *windows: Window) -> Iterator[Case]:
+    """Fused bodies: depthwise convolutions of such windows between pointwise ones, batch 2."""
+
+    def layer(net: Net, x: Value) -> Value:
+        body = Graph("body")
+        last = body.add_input("x", x.type)
+        for k, s, d, pad in windows:
+            c = last.type.channels
+            last = body.add(Conv2d(), [last, net.constant(1, 1, c, 9), net.constant(9)]).result
+            op = Conv2d((s, s), pad, (d, d), groups=9)
+            last = body.add(op, [last, net.constant(k, k, 1, 9), net.constant(9)]).result
+        body.set_outputs([body.add(Conv2d(), [last, net.constant(1, 1, 9, 5), None]).result])
+        return net.graph.add(Fused("chain", body), [x]).result
+
+    text = "-".join(f"k{k}s{s}d{d}p{'.'.join(map(str, pad))}" for k, s, d, pad in windows)
+    yield from both(f"chain-{h}x{w}-{text}", (2, h, w, 4), layer)
+
+
+def padding_cases() -> Iterator[Case]:
+    """Windows in streamed bodies that lie in the padding in part or whole, on each side."""
+    yield from windowed(9, 9, (3, 1, 1, (4, 4, 4, 4)))
+    yield from windowed(8, 5, (1, 1, 1, (2, 2, 2, 2)))
+    yield from windowed(9, 4, (3, 1, 2, (6, 0, 0, 6)))
+    yield from windowed(4, 4, (3, 1, 1, (0, 7, 7, 0)))
+    yield from windowed(12, 7, (2, 3, 1, (9, 5, 1, 4)))
+    yield from windowed(1, 1, (1, 2, 1, (1, 1, 1, 1)))  # no window sees the image
+    yield from windowed(6, 5, (3, 1, 1, (5, 1, 0, 2)), (3, 2, 1, (4, 9, 3, 3)))
+
+
+def chain_cases() -> Iterator[Case]:
+    """Inverted residuals, stems with what follows, and longer chains."""
+    yield from chain(14, 14, 16, (("pw", 96, 1), ("dw", 0, 1)), residual=True)
+    yield from chain(7, 9, 24, (("pw", 40, 1), ("dw", 0, 1)), residual=True, batch=2)
+    yield from chain(15, 13, 8, (("pw", 17, 1), ("dw", 0, 2)))
+    yield from chain(16, 16, 3, (("conv", 8, 2), ("dw", 0, 1)), batch=2)
+    yield from chain(17, 16, 3, (("conv", 8, 2), ("max", 0, 2)))
+    stem: tuple[Step, ...] = (("conv", 8, 2), ("dw", 0, 1), ("pw", 16, 1), ("dw", 0, 2))
+    yield from chain(28, 28, 3, stem)
+    yield from chain(
+        12, 5, 6, (("dw", 0, 1), ("pw", 9, 1), ("dw", 0, 1), ("pw", 7, 1), ("dw", 0, 2))
+    )
+    yield from chain(4, 4, 12, (("pw", 20, 1), ("max", 0, 2), ("dw", 0, 1)))
+    yield from chain(1, 1, 12, (("pw", 20, 1), ("dw", 0, 1)), residual=True)
