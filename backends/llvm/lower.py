@@ -22,6 +22,7 @@ from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.base import Kernel, Library, Site
 from mbc.backends.llvm.subnormals import flush_ir
 from mbc.ir.graph import Graph, Node
+from mbc.ir.subnormals import flushed
 from mbc.ir.views import ChannelView, Value
 from mbc.ops import Concat
 from mbc.report.layers import Layer, layers
@@ -47,7 +48,7 @@ class LoweredNet:
 
 
 class WeightsBlob:
-    """Packed weights one after the other, equal ones once."""
+    """Packed weights one after the other, equal ones once, none of them subnormal."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []
@@ -56,7 +57,7 @@ class WeightsBlob:
 
     def add(self, weights: np.ndarray) -> int:
         """Byte offset of the weights."""
-        data = np.ascontiguousarray(weights, np.float32).tobytes()
+        data = flushed(np.ascontiguousarray(weights, np.float32)).tobytes()
         if data not in self._offsets:
             self._offsets[data] = self._size
             padding = -len(data) % ALIGNMENT

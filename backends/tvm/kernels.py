@@ -17,6 +17,7 @@ from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site
 from mbc.backends.llvm.lower import declarations
 from mbc.ir.graph import Node
+from mbc.ir.subnormals import flushed
 from mbc.ir.views import ChannelView
 from mbc.targets.target import Target
 
@@ -104,8 +105,8 @@ def symbol(name: str) -> str:
 
 
 def _padded(weights: np.ndarray) -> np.ndarray:
-    """Flat, in whole cache lines: kernels may read vectors past the end."""
-    flat = np.ascontiguousarray(weights, np.float32).reshape(-1)
+    """Flat, in whole cache lines, for kernels may read vectors past the end; none is subnormal."""
+    flat = flushed(np.ascontiguousarray(weights, np.float32)).reshape(-1)
     return np.pad(flat, (0, -flat.size % LINE))
 
 

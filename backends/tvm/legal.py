@@ -14,6 +14,7 @@ import numpy as np
 from mbc.backends.tvm.require import tvm
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op
+from mbc.ir.subnormals import flushed
 from mbc.ir.types import Act
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import (
@@ -86,9 +87,13 @@ def _read(emit: Emit, operand: Operand | None, known: Mapping[Value, Expr]) -> E
         case None:
             return None
         case Constant():
-            return tvm().relax.const(operand.array)
+            return _constant(operand.array)
         case ChannelView():
             return gather(emit, operand, known)
+
+
+def _constant(array: np.ndarray) -> Expr:
+    return tvm().relax.const(flushed(array))
 
 
 def _body(emit: Emit, body: Graph, inputs: Sequence[Expr | None]) -> tuple[Expr, ...]:
@@ -146,9 +151,8 @@ def _dense(
 def _batch_norm(emit: Emit, op: BatchNorm, x: Expr, *constants: Expr) -> tuple[Expr, ...]:
     gamma, beta, mean, variance = (constant.value.numpy() for constant in constants)
     scale = gamma / np.sqrt(variance + np.float32(op.epsilon))
-    relax = tvm().relax
-    scaled = emit(relax.op.multiply(x, relax.const(scale)))
-    return (emit(relax.op.add(scaled, relax.const(beta - mean * scale))),)
+    scaled = emit(tvm().relax.op.multiply(x, _constant(scale)))
+    return (emit(tvm().relax.op.add(scaled, _constant(beta - mean * scale))),)
 
 
 def _add(emit: Emit, op: Add, a: Expr, b: Expr) -> tuple[Expr, ...]:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from mbc.ir.graph import Graph
 from mbc.ir.text.module import DumpFolder
 from mbc.passes.pipelines import PASSES
 from mbc.passmgr.instruments import (
@@ -20,6 +21,7 @@ from mbc.passmgr.instruments import (
     timing_table,
 )
 from mbc.passmgr.manager import Instrument, PassRecord
+from mbc.report.subnormals import subnormal_weights
 
 Write = Callable[[str], None]
 
@@ -62,3 +64,17 @@ def summaries(wanted: Inspection, records: Sequence[PassRecord]) -> Iterator[str
         yield from remark_lines(records)
     if wanted.time:
         yield timing_table(records)
+
+
+def weight_remarks(wanted: Inspection, graph: Graph) -> Iterator[str]:
+    """What packing will change in the weights: a line a layer, or one for all."""
+    found = subnormal_weights(graph)
+    if wanted.remarks:
+        yield from map(str, found)
+    elif found:
+        count, layers = sum(layer.count for layer in found), len(found)
+        where = f"{layers} layers" if layers > 1 else found[0].layer
+        yield (
+            f"weights: {count} of {where} are subnormal (below 1.2e-38): packed as 0; "
+            "--remarks tells the layers"
+        )

@@ -9,7 +9,7 @@ from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.tvm import require
 from mbc.diag import error, nearest
 from mbc.driver.backends import backend_of, header_of, target_of, uses_tvm
-from mbc.driver.inspect import Inspection, instruments, summaries
+from mbc.driver.inspect import Inspection, instruments, summaries, weight_remarks
 from mbc.driver.request import Observer, Request
 from mbc.driver.source import Source, load
 from mbc.ir.graph import Graph
@@ -62,6 +62,8 @@ def compile_graph(
     graph.meta |= header_of(target, request.mattr, tvm=tvm)
     observer.step("running passes")
     records = run_passes(graph, pipeline, backend_of(target, tvm=tvm), inspection, write)
+    for line in weight_remarks(inspection, graph):
+        write(line)
     passes = tuple(spec_of(record.step.instance) for record in records)
     shared = None if tvm else for_threads(graph, target)
     return Compiled(source, target, graph, passes, shared, tvm)

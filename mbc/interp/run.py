@@ -1,4 +1,5 @@
-"""Evaluate a graph node by node; views gather channels, fused bodies are evaluated in turn."""
+"""Evaluate a graph node by node; views gather channels, fused bodies are evaluated in turn.
+Subnormal numbers count as zero, whether constants, inputs or results."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from numpy.typing import DTypeLike
 from mbc.diag import Diagnostic, MbcError, error, nearest
 from mbc.interp.kernels import KERNELS
 from mbc.ir.graph import Constant, Graph, Node, Operand
+from mbc.ir.subnormals import flush, flushed
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.fused import Fused
 
@@ -39,6 +41,8 @@ def evaluate(
     _check_inputs(graph, inputs)
     _check_constants(graph)
     arrays = [np.asarray(inputs[value.name]).astype(dtype) for value in graph.inputs]
+    for array in arrays:
+        flush(array)
     return _evaluate(graph, arrays, dtype, on_node)
 
 
@@ -49,6 +53,8 @@ def _evaluate(
     for node in graph.topo():
         operands = [_read(operand, known, dtype) for operand in node.operands]
         results = _apply(node, operands, dtype)
+        for result in results:
+            flush(result)
         known.update(zip(node.results, results, strict=True))
         if on_node is not None:
             on_node(node, results)
@@ -67,7 +73,7 @@ def _read(operand: Operand | None, known: Mapping[Value, Array], dtype: DTypeLik
         case None:
             return None
         case Constant():
-            return operand.array.astype(dtype, copy=False)
+            return flushed(operand.array).astype(dtype, copy=False)
         case ChannelView():
             return gather(operand, known)
 

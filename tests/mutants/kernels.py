@@ -17,7 +17,61 @@ _strassen = partial(
 
 _gemm = partial(Mutant, tests="tests/backends/test_kernels.py")
 
+_subnormal = partial(Mutant, tests="tests/backends/test_subnormal_weights.py")
+
 MUTANTS = (
+    _subnormal(
+        "subnormal weights are packed as they are",
+        "backends/llvm/lower.py",
+        old="data = flushed(np.ascontiguousarray(weights, np.float32)).tobytes()",
+        new="data = np.ascontiguousarray(weights, np.float32).tobytes()",
+    ),
+    _subnormal(
+        "TVM's calls of our kernels have subnormal weights",
+        "backends/tvm/kernels.py",
+        old="flat = flushed(np.ascontiguousarray(weights, np.float32)).reshape(-1)",
+        new="flat = np.ascontiguousarray(weights, np.float32).reshape(-1)",
+    ),
+    _subnormal(
+        "TVM's own ops have subnormal weights",
+        "backends/tvm/legal.py",
+        old="relax.const(flushed(array))",
+        new="relax.const(array)",
+    ),
+    _subnormal(
+        "GPUs have subnormal weights",
+        "backends/tvm/gpu/draft.py",
+        old="Weights(flushed(np.ascontiguousarray(array)).ravel())",
+        new="Weights(np.ascontiguousarray(array).ravel())",
+    ),
+    Mutant(
+        "in process subnormal numbers are computed with",
+        "backends/llvm/jit.py",
+        old='f"{net}_invoke_flushing"',
+        new='f"{net}_invoke"',
+        tests="tests/backends/test_subnormals.py",
+    ),
+    Mutant(
+        "subnormal numbers stay flushed after a run",
+        "backends/llvm/subnormals.py",
+        old="flush_subnormals(i32 %before)",
+        new="flush_subnormals(i32 1)",
+        tests="tests/backends/test_subnormals.py",
+    ),
+    Mutant(
+        "results alone are flushed",
+        "backends/llvm/subnormals.py",
+        old="or {type} %some, %new.operands",
+        new="or {type} %some, 0",
+        tests="tests/backends/test_subnormals.py",
+    ),
+    Mutant(
+        "the oracle computes with subnormal results",
+        "mbc/interp/run.py",
+        old="            flush(result)",
+        new="            pass",
+        tests="tests/unit/test_subnormals.py",
+    ),
     _strassen(
         "a product has the bias of the other columns",
         old="Q21: left, Q22: -left",

@@ -9,6 +9,7 @@ import numpy as np
 
 from mbc.backends.tvm.gpu.tir import Code, Parameter, function
 from mbc.backends.tvm.launch import Argument, Extent, NodeKernel, Read, Weights, Write
+from mbc.ir.subnormals import flushed
 from mbc.ir.views import Value
 
 
@@ -28,8 +29,8 @@ class Draft:
         return self._add(Read(value))
 
     def weights(self, array: np.ndarray) -> int:
-        """The number of packed constants: any shape, float32 or int32."""
-        return self._add(Weights(np.ascontiguousarray(array).ravel()))
+        """The number of packed constants: any shape, float32 or int32; none becomes subnormal."""
+        return self._add(Weights(flushed(np.ascontiguousarray(array)).ravel()))
 
     def write(self, value: Value) -> int:
         """The number of the result, which comes last."""

@@ -1,0 +1,45 @@
+"""Which layers have weights that are subnormal, and so are packed as zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from mbc.ir.graph import Constant, Graph, Node
+from mbc.ir.subnormals import count_subnormals
+from mbc.ops.fused import Fused
+from mbc.report.layers import layer_name
+
+
+@dataclass(frozen=True)
+class SubnormalWeights:
+    """A layer, how many of its weights are subnormal, how many it has, and its line."""
+
+    layer: str
+    count: int
+    total: int
+    location: str
+
+    def __str__(self) -> str:
+        where = f"{self.location}: " if self.location else ""
+        counts = f"{self.count} of {self.total} weights of {self.layer}"
+        return f"{where}weights: {counts} are subnormal: packed as 0"
+
+
+def subnormal_weights(graph: Graph) -> tuple[SubnormalWeights, ...]:
+    """Those of each layer of a graph after its passes, where there are any."""
+    found = (_of(node) for node in graph.topo())
+    return tuple(layer for layer in found if layer.count)
+
+
+def _of(node: Node) -> SubnormalWeights:
+    bound = [constant.data for constant in _constants(node) if constant.data is not None]
+    count, total = sum(map(count_subnormals, bound)), sum(data.size for data in bound)
+    location = str(node.locations[0]) if node.locations else ""
+    return SubnormalWeights(layer_name(node), count, total, location)
+
+
+def _constants(node: Node) -> Iterator[Constant]:
+    if isinstance(node.op, Fused):
+        yield from node.op.body.constants().values()
+    yield from (operand for operand in node.operands if isinstance(operand, Constant))
