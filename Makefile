@@ -116,6 +116,7 @@ test: $(INSTALLED) test-tools ## run all tests, after installing what they need 
 
 fuzz: $(INSTALLED) ## thousands of random networks and of broken files, where test has hundreds
 	$(BIN)/pytest --fuzz tests/numeric/test_moves_vanish.py tests/backends/test_random_networks.py \
+	  tests/backends/test_kept_networks.py \
 	  tests/backends/test_examples_exact.py tests/hostile/test_fuzz.py tests/backends/tvm $(PYTEST_ARGS)
 
 mutants: $(INSTALLED) ## seed mistakes in the view algebra, passes and planner; tests must notice each (MUTANTS_ARGS=...)

@@ -19,7 +19,7 @@ def bind_exact(graph: Graph, seed: int = 0, *, unit: int = 1, taps: int = 2) -> 
     for node in graph.topo():
         if isinstance(node.op, BatchNorm):
             node.op = replace(node.op, epsilon=0.0)
-    for role, constant in _constants(graph):
+    for role, constant in constants_by_role(graph):
         if constant.data is None:
             data = _data(role, constant.type.shape, rng, unit, taps)
             constant.data = Constant.of(constant.name, data).data
@@ -31,7 +31,8 @@ def exact_inputs(graph: Graph, seed: int = 0, *, unit: int = 1) -> dict[str, np.
     return {v.name: unit * rng.integers(-3, 4, v.type.shape).astype("f4") for v in graph.inputs}
 
 
-def _constants(graph: Graph) -> Iterator[tuple[str, Constant]]:
+def constants_by_role(graph: Graph) -> Iterator[tuple[str, Constant]]:
+    """The constants, as often as they are read, with what they are there."""
     for node in graph.topo():
         for slot, operand in enumerate(node.operands):
             if isinstance(operand, Constant):

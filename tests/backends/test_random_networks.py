@@ -1,40 +1,75 @@
-"""Random networks of units that split, join and shuffle, compiled for this machine and run: bit for
-bit what the oracle gives for the networks as written."""
+"""Random networks of all that the DSL accepts, each compiled in one of many ways and run, here and
+under emulation: bit for bit what the network as written gives where no sum rounds, else as close as
+float32 allows.
+
+`--hypothesis-seed=N` draws the same networks again. What fails is printed with how it was compiled;
+as a file in tests/fuzzing/kept it stays a test.
+"""
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
 import pytest
-from hypothesis import given, note, settings
-from hypothesis.strategies import sampled_from
+from hypothesis import settings
 
-from mbc.backends.llvm.backend import LlvmBackend
-from mbc.backends.llvm.jit import JitNet
-from mbc.backends.llvm.lower import lower
-from mbc.interp import run
-from mbc.ir.graph import Graph
-from mbc.ir.text.printer import print_graph
-from mbc.passes.pipelines import GOALS, Goal
-from mbc.passmgr.instruments import Verify
-from mbc.passmgr.manager import run_pipeline
-from mbc.passmgr.passes import PassContext
-from mbc.targets.target import Target
-from tests.backends.kernel_check import equal, host_targets
-from tests.exact import exact_inputs
-from tests.random_networks import networks
+from tests.fuzzing.emulated import TARGETS
+from tests.fuzzing.hunt import hunt_emulated, hunt_natively
+
+SHARDS, EVERYDAY, EACH = 12, 70, 500
+EMULATED_SHARDS, EMULATED_EVERYDAY, EMULATED_EACH = 24, 10, 25
+KINDS = {
+    *("pointwise", "patch_conv", "window", "stream", "global_pool", "softmax", "elementwise"),
+    *("channel_copy", "element_copy", "strassen"),
+    *("inverted_residual", "dw_pw", "rows"),
+}
+"""Of kernels: families and fusions that so many networks must meet."""
 
 
-@pytest.mark.parametrize("goal", GOALS)
-def test_compiled_networks_are_exact(goal: Goal, fuzz: bool) -> None:
-    @settings(max_examples=2000 if fuzz else 100, deadline=None)
-    @given(graph=networks(max_units=3), target=sampled_from([*host_targets().values()]))
-    def check(graph: Graph, target: Target) -> None:
-        note(print_graph(graph))
-        inputs = exact_inputs(graph)
-        before = run(graph, inputs)
-        run_pipeline(graph, GOALS[goal][2], PassContext(LlvmBackend(target)), [Verify()])
-        note(print_graph(graph))
-        after = JitNet(lower(graph, target))(inputs)
-        for name, y in before.items():
-            equal(after[name], y)
+def shards(count: int) -> list[object]:
+    """Their numbers; all but the first belong to `--fuzz`."""
+    rest = [pytest.param(shard, marks=pytest.mark.thorough) for shard in range(1, count)]
+    return [0, *rest]
 
-    check()
+
+@pytest.fixture(scope="module")
+def base_seed(pytestconfig: pytest.Config) -> int:
+    """What `--hypothesis-seed` says, or any number; shards count on from it."""
+    given = pytestconfig.getoption("--hypothesis-seed")
+    if given is not None:
+        return int(given)
+    fixed = settings.default is not None and settings.default.derandomize
+    return 0 if fixed else random.randrange(10**6)
+
+
+@contextmanager
+def telling(base_seed: int) -> Iterator[None]:
+    """How to draw the same networks again, with what fails."""
+    try:
+        yield
+    except BaseException as problem:
+        problem.add_note(f"drawn with --hypothesis-seed={base_seed}")
+        raise
+
+
+@pytest.mark.parametrize("shard", shards(SHARDS))
+def test_networks_compute_what_they_say(shard: int, base_seed: int, fuzz: bool) -> None:
+    with telling(base_seed):
+        found = hunt_natively(EACH if fuzz else EVERYDAY, SHARDS * base_seed + shard)
+    missed = KINDS - found.keys()
+    assert not (fuzz and missed), f"no network has {missed}: {found}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shard", shards(EMULATED_SHARDS))
+@pytest.mark.parametrize("target", TARGETS)
+def test_networks_compute_the_same_elsewhere(
+    target: str, shard: int, base_seed: int, fuzz: bool, tmp_path: Path
+) -> None:
+    count = EMULATED_EACH if fuzz else EMULATED_EVERYDAY
+    with telling(base_seed):
+        found = hunt_emulated(target, count, EMULATED_SHARDS * base_seed + shard, tmp_path)
+    assert found.total() >= count

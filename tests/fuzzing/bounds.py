@@ -1,0 +1,221 @@
+"""What a network computes in exact arithmetic, and how far from that float32 may be.
+
+A sum of K terms is off by at most `rounding(K)` times the sum of their magnitudes: errors of single
+additions are at most EPSILON/2 of a partial sum, and as good as independent, so they add up like a
+random walk; the factor is seven standard deviations. Errors of operands are carried along.
+A sum rounds nothing, and must be right bit for bit, if all of its terms are multiples of one power
+of two, its `unit`, and add up to less than 2**20 units, which leaves room for sums of operands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod, sqrt
+
+import numpy as np
+
+from mbc.interp.kernels import KERNELS, window_sum
+from mbc.interp.run import gather
+from mbc.ir.graph import Constant, Graph, Node
+from mbc.ir.op import Op
+from mbc.ir.types import Act
+from mbc.ir.views import ChannelView, Value
+from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+
+Array = np.ndarray
+EPSILON = 2.0**-23
+UNITS_THAT_FIT = 2.0**20
+EXPONENTIAL = 32 * EPSILON  # of exp, relative, for an argument of 1
+UNDERFLOW = 1e-36  # below which exp may vanish
+
+
+@dataclass(frozen=True)
+class Known:
+    """A tensor: its exact elements, bounds on their errors, and the magnitudes of the terms that
+    made them, of which there were `count`; `unit` is 0 if there is none."""
+
+    exact: Array
+    error: Array
+    terms: Array
+    count: int = 1
+    unit: float = 0.0
+
+    @staticmethod
+    def given(array: Array) -> Known:
+        """An input or a constant."""
+        exact = array.astype(np.float64)
+        return Known(exact, np.zeros_like(exact), np.abs(exact), 1, unit_of(exact))
+
+    @property
+    def most(self) -> Array:
+        """The largest magnitudes that there may be."""
+        largest: Array = np.abs(self.exact) + self.error
+        return largest
+
+    def per_element(self, change: Callable[[Array], Array]) -> Known:
+        """Moved about."""
+        return replace(
+            self, exact=change(self.exact), error=change(self.error), terms=change(self.terms)
+        )
+
+    def misses(self, actual: Array) -> Array:
+        """Where an answer is further off than it may be; not-a-number always is."""
+        wrong: Array = ~(np.abs(actual.astype(np.float64) - self.exact) <= self.error)
+        return wrong
+
+
+def rounding(count: int) -> float:
+    """The error of a sum, relative to the sum of magnitudes."""
+    return EPSILON * (4 + 2 * sqrt(count))
+
+
+def unit_of(array: Array) -> float:
+    """The largest power of two from 1 to 2**-8 of which all elements are multiples; 0 if none."""
+    units = (2.0**-k for k in range(9))
+    return next((unit for unit in units if np.all(np.rint(array / unit) * unit == array)), 0.0)
+
+
+def expected(
+    graph: Graph, inputs: Mapping[str, Array], *, mixing: bool = False
+) -> dict[str, Known]:
+    """The outputs of a network as written, by name. `mixing`: pointwise convolutions may be
+    multiplied by Strassen's method, whose errors are relative to all pixels of an image."""
+    known: dict[Value, Known] = {v: Known.given(inputs[v.name]) for v in graph.inputs}
+    for node in graph.topo():
+        operands = [_read(operand, known) for operand in node.operands]
+        known.update(zip(node.results, _apply(node, operands, mixing), strict=True))
+    outputs = (_gathered(view, known) for view in graph.outputs)
+    return dict(zip(graph.output_names, outputs, strict=True))
+
+
+def _read(operand: object, known: Mapping[Value, Known]) -> Known | None:
+    match operand:
+        case ChannelView():
+            return _gathered(operand, known)
+        case Constant():
+            return Known.given(operand.array)
+        case _:
+            return None
+
+
+def _gathered(view: ChannelView, known: Mapping[Value, Known]) -> Known:
+    parts = [known[value] for value in view.values]
+    exact, error, terms = (
+        gather(view, {value: getattr(known[value], field) for value in view.values})
+        for field in ("exact", "error", "terms")
+    )
+    return Known(exact, error, terms, max(p.count for p in parts), min(p.unit for p in parts))
+
+
+def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[Known, ...]:
+    op, given = node.op, [operand for operand in operands if operand is not None]
+    match op:
+        case Conv2d() | Dense():
+            return (_linear(op, operands, mixing),)
+        case BatchNorm():
+            return (_batch_norm(op, given),)
+        case Add():
+            return (_add(op, *given),)
+        case AvgPool() | GlobalAvgPool():
+            return (_mean(op, given[0]),)
+        case Softmax():
+            return (_softmax(op, given[0]),)
+        case Relu() | Relu6() | MaxPool():
+            return (_selected(op, given[0]),)
+        case _:
+            return _moved(op, given)
+
+
+def _call(op: Op, *arrays: Array | None) -> Array:
+    result: Array = KERNELS[type(op)](op, *arrays)[0]
+    return result
+
+
+def _sum(op: Op, exact: Array, carried: Array, terms: Array, count: int, unit: float) -> Known:
+    """A sum of terms, of which `unit` divides all, and its activation."""
+    fits = bool(unit) and float(terms.max(initial=0.0)) <= UNITS_THAT_FIT * unit
+    error = carried + (0.0 if fits else rounding(count) * terms)
+    return Known(exact, error, terms, count, unit if fits else 0.0)
+
+
+def _without_act(op: Conv2d | Dense | Add | AvgPool) -> Op:
+    return replace(op, act=Act.NONE)
+
+
+def _linear(op: Conv2d | Dense, operands: Sequence[Known | None], mixing: bool) -> Known:
+    x, weight, *more = operands
+    assert x is not None
+    assert weight is not None
+    plain, others = _without_act(op), [o for o in more if o is not None]
+    size = np.abs(weight.exact)
+    terms = _call(plain, x.most, size, *(None if o is None else o.most for o in more))
+    carried = _call(plain, x.error, size, *(None if o is None else o.error for o in more))
+    if mixing and isinstance(op, Conv2d) and size.shape[:2] == (1, 1):
+        terms = terms + 2 * _of_image(x.most) * size.max()
+    exact = _call(op, *(None if o is None else o.exact for o in operands))
+    unit = min([x.unit * weight.unit, *(o.unit for o in others)])
+    count = prod(size.shape[:-1]) + max((o.count for o in others), default=1)
+    return _sum(op, exact, carried, terms, count, unit)
+
+
+def _of_image(x: Array) -> Array:
+    """The largest pixel of each image: the sum of its channels."""
+    largest: Array = x.sum(axis=-1, keepdims=True).max(axis=(1, 2), keepdims=True)
+    return largest
+
+
+def _batch_norm(op: BatchNorm, operands: Sequence[Known]) -> Known:
+    x, gamma, beta, mean, variance = operands
+    scale = np.abs(gamma.exact / np.sqrt(variance.exact + op.epsilon))
+    terms = x.terms * scale + np.abs(mean.exact) * scale + np.abs(beta.exact)
+    exact = _call(op, *(operand.exact for operand in operands))
+    flips = bool(np.all(scale == 1))
+    unit = min(x.unit, beta.unit, mean.unit) if flips else 0.0
+    return _sum(op, exact, x.error * scale, terms, x.count + 4, unit)
+
+
+def _add(op: Add, a: Known, b: Known) -> Known:
+    count, unit = max(a.count, b.count) + 1, min(a.unit, b.unit)
+    return _sum(op, _call(op, a.exact, b.exact), a.error + b.error, a.most + b.most, count, unit)
+
+
+def _mean(op: AvgPool | GlobalAvgPool, x: Known) -> Known:
+    plain = _without_act(op) if isinstance(op, AvgPool) else op
+    taps = op.kernel if isinstance(op, AvgPool) else x.exact.shape[1:3]
+    counts = np.array([float(prod(taps))])
+    if isinstance(op, AvgPool) and not op.count_pad:
+        counts = window_sum(op, np.ones_like(x.exact[:1, :, :, :1]))
+    halves = bool(np.all(np.exp2(np.rint(np.log2(counts))) == counts))
+    unit = x.unit / float(counts.max()) if halves else 0.0
+    carried, terms = _call(plain, x.error), _call(plain, x.most)
+    return _sum(op, _call(op, x.exact), carried, terms, prod(taps), unit)
+
+
+def _softmax(op: Softmax, x: Known) -> Known:
+    """Relative errors: of exponents, of exp and of the sum."""
+    exact = _call(op, x.exact)
+    below = x.exact.max(axis=-1, keepdims=True) - x.exact
+    off = 2 * x.error.max(axis=-1, keepdims=True)
+    relative = np.expm1(np.minimum(off, 50.0)) + EXPONENTIAL * (1 + below)
+    relative = relative + rounding(x.exact.shape[-1])
+    return Known(exact, np.minimum(exact * relative, 1.0) + UNDERFLOW, exact)
+
+
+def _selected(op: Relu | Relu6 | MaxPool, x: Known) -> Known:
+    """What picks elements is off by no more than the worst of them."""
+    error = _call(op, x.error) if isinstance(op, MaxPool) else x.error
+    exact = _call(op, x.exact)
+    return Known(exact, error, np.abs(exact), 1, x.unit)
+
+
+def _moved(op: Op, operands: Sequence[Known]) -> tuple[Known, ...]:
+    parts = [
+        KERNELS[type(op)](op, *(getattr(operand, field) for operand in operands))
+        for field in ("exact", "error", "terms")
+    ]
+    count, unit = max(o.count for o in operands), min(o.unit for o in operands)
+    made = zip(*parts, strict=True)
+    return tuple(Known(exact, error, terms, count, unit) for exact, error, terms in made)
