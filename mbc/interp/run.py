@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mbc.diag import Diagnostic, MbcError, error, nearest
-from mbc.interp.kernels import KERNELS
+from mbc.interp.strips import compute
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.subnormals import flush, flushed
 from mbc.ir.views import ChannelView, Value
@@ -40,32 +40,53 @@ def evaluate(
     """
     _check_inputs(graph, inputs)
     _check_constants(graph)
-    arrays = [np.asarray(inputs[value.name]).astype(dtype) for value in graph.inputs]
-    for array in arrays:
-        flush(array)
-    return _evaluate(graph, arrays, dtype, on_node)
+    arrays = [
+        flushed(np.asarray(inputs[value.name]).astype(dtype, copy=False)) for value in graph.inputs
+    ]
+    return tuple(
+        found.copy() if any(np.may_share_memory(found, array) for array in arrays) else found
+        for found in _evaluate(graph, arrays, dtype, on_node)
+    )
 
 
 def _evaluate(
     graph: Graph, inputs: Sequence[Array], dtype: DTypeLike, on_node: OnNode | None = None
 ) -> tuple[Array, ...]:
+    """Each value is let go after its last use."""
     known: dict[Value, Array] = dict(zip(graph.inputs, inputs, strict=True))
-    for node in graph.topo():
-        operands = [_read(operand, known, dtype) for operand in node.operands]
-        results = _apply(node, operands, dtype)
-        for result in results:
-            flush(result)
+    order = graph.topo()
+    for node, done in zip(order, _done_after(graph, order), strict=True):
+        results = _apply(node, known, dtype)
         known.update(zip(node.results, results, strict=True))
         if on_node is not None:
             on_node(node, results)
+        del results
+        for value in done:
+            del known[value]
     return tuple(np.ascontiguousarray(gather(view, known)) for view in graph.outputs)
 
 
-def _apply(node: Node, operands: Sequence[Array | None], dtype: DTypeLike) -> tuple[Array, ...]:
+def _done_after(graph: Graph, order: Sequence[Node]) -> list[set[Value]]:
+    """For each node the values that nothing reads after it; outputs are read at the end."""
+    read = {value for view in graph.outputs for value in view.values}
+    done: list[set[Value]] = []
+    for node in reversed(order):
+        views = (operand for operand in node.operands if isinstance(operand, ChannelView))
+        seen = {value for view in views for value in view.values}
+        done.append((seen | set(node.results)) - read)
+        read |= seen
+    return done[::-1]
+
+
+def _apply(node: Node, known: Mapping[Value, Array], dtype: DTypeLike) -> tuple[Array, ...]:
+    operands = [_read(operand, known, dtype) for operand in node.operands]
     if isinstance(node.op, Fused):
         present = [operand for operand in operands if operand is not None]
         return _evaluate(node.op.body, present, dtype)
-    return KERNELS[type(node.op)](node.op, *operands)
+    results = compute(node.op, operands)
+    for result in results:
+        flush(result)
+    return results
 
 
 def _read(operand: Operand | None, known: Mapping[Value, Array], dtype: DTypeLike) -> Array | None:

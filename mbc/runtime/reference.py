@@ -16,6 +16,7 @@ from mbc.runtime.abi import IoSpec
 
 SEED = 0
 TOLERANCE = 1e-4  # relative: max |found - reference| / max |reference|
+CHUNK = 2**18  # numbers drawn at a time, for their 64-bit states take twice their room or more
 
 
 def file_name(net: str) -> str:
@@ -36,11 +37,22 @@ def uniform(count: int, stream: int) -> np.ndarray:
     """Floats in [-1, 1) by SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
     generators", 2014), 24 bits of each number; another sequence for each stream."""
     start = np.uint64((stream << 40) % 2**64)
-    z = (np.arange(1, count + 1, dtype=np.uint64) + start) * np.uint64(0x9E3779B97F4A7C15)
+    found = np.empty(count, np.float32)
+    for first in range(0, count, CHUNK):
+        chunk = found[first : first + CHUNK]
+        numbers = np.arange(first + 1, first + chunk.size + 1, dtype=np.uint64)
+        chunk[:] = _floats(numbers + start)
+    return found
+
+
+def _floats(states: np.ndarray) -> np.ndarray:
+    """The numbers at those places of the sequence."""
+    z = states * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
-    return ((z >> np.uint64(40)).astype(np.float32) / np.float32(2**23)) - np.float32(1)
+    floats: np.ndarray = (z >> np.uint64(40)).astype(np.float32) / np.float32(2**23)
+    return floats - np.float32(1)
 
 
 def to_bytes(outputs: Mapping[str, np.ndarray]) -> bytes:

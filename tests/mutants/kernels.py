@@ -68,8 +68,8 @@ MUTANTS = (
     Mutant(
         "the oracle computes with subnormal results",
         "mbc/interp/run.py",
-        old="            flush(result)",
-        new="            pass",
+        old="        flush(result)",
+        new="        pass",
         tests="tests/unit/test_subnormals.py",
     ),
     _strassen(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tests.mutants.kernels import MUTANTS as KERNELS
 from tests.mutants.moves import MUTANTS as MOVES
+from tests.mutants.oracle import MUTANTS as ORACLE
 from tests.mutants.paddings import MUTANTS as PADDINGS
 from tests.mutants.passes import MUTANTS as PASSES
 from tests.mutants.planner import MUTANTS as PLANNER
 from tests.mutants.views import MUTANTS as VIEWS
 from tests.mutants.words import MUTANTS as WORDS
 
-MUTANTS = (*VIEWS, *MOVES, *PASSES, *PLANNER, *KERNELS, *PADDINGS, *WORDS)
+MUTANTS = (*VIEWS, *MOVES, *PASSES, *PLANNER, *KERNELS, *PADDINGS, *WORDS, *ORACLE)

@@ -1,0 +1,135 @@
+"""Large tensors in strips of rows, so that an op's temporaries stay small beside its operands.
+
+The ops that need them compute each element of the result from elements nearby alone. So a strip of
+the result is what the op's own function (mbc/interp/kernels.py) makes of the parts of its operands
+that the strip needs. Strips of one image give the same bits as the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from math import gcd
+from typing import TypeAlias
+
+import numpy as np
+
+from mbc.interp.kernels import KERNELS, Results
+from mbc.ir.op import Op
+from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.linear import Conv2d
+from mbc.ops.pool import AvgPool, MaxPool
+from mbc.ops.window import Pad, Pair, window_extent
+
+Array: TypeAlias = np.ndarray
+Windowed: TypeAlias = Conv2d | MaxPool | AvgPool
+
+STRIP_BYTES = 4 * 2**20  # of one temporary: enough to do for BLAS, little enough for caches
+BLOCK = 48  # pixels in a strip are a multiple: BLAS sums in another order in blocks that are cut
+ELEMENTWISE = (Add, BatchNorm, Relu, Relu6, Softmax)
+
+
+def compute(op: Op, operands: Sequence[Array | None]) -> Results:
+    """What the op's function makes of the operands."""
+    x = operands[0]
+    if x is not None and isinstance(op, ELEMENTWISE) and x.ndim > 1:
+        return (_elementwise(op, x, operands[1:]),)
+    if x is not None and isinstance(op, Conv2d | MaxPool | AvgPool):
+        return (_windowed(op, x, operands[1:]),)
+    return _call(op, operands)
+
+
+def _call(op: Op, operands: Sequence[Array | None]) -> Results:
+    return KERNELS[type(op)](op, *operands)
+
+
+def _spans(rows: int, row_bytes: int, multiple: int = 1) -> list[slice]:
+    """All rows, in strips of about STRIP_BYTES, a multiple of so many."""
+    step = STRIP_BYTES // max(1, row_bytes)
+    step = max(step - step % multiple, multiple)
+    return [slice(first, min(rows, first + step)) for first in range(0, rows, step)]
+
+
+def _elementwise(op: Op, x: Array, others: Sequence[Array | None]) -> Array:
+    """Strips along the longest axis but the last, over which softmax sums."""
+    axis = int(np.argmax(x.shape[:-1]))
+    spans = _spans(x.shape[axis], x.nbytes // x.shape[axis])
+    if len(spans) < 2:
+        return _call(op, (x, *others))[0]
+    result = np.empty_like(x)
+    for span in spans:
+        part = (slice(None),) * axis + (span,)
+        cut = [a[part] if a is not None and a.ndim == x.ndim else a for a in others]
+        result[part] = _call(op, (x[part], *cut))[0]
+    return result
+
+
+def _windowed(op: Windowed, x: Array, others: Sequence[Array | None]) -> Array:
+    """Strips of the result's rows, image by image; a residual is cut as the result is."""
+    window = _Window.of(op, x, others[0] if others else None)
+    if x.shape[0] * window.rows * window.row_bytes <= STRIP_BYTES:
+        return _call(op, (x, *others))[0]
+    result: Array | None = None
+    for image, span in window.strips():
+        part, pad = window.part(image, span)
+        cut = [
+            a[image, span] if slot == 2 and a is not None else a for slot, a in enumerate(others)
+        ]
+        (made,) = _call(replace(op, pad=pad), (part, *cut))
+        if result is None:
+            result = np.empty((x.shape[0], window.rows, *made.shape[2:]), made.dtype)
+        result[image, span] = made
+    assert result is not None  # no tensor is empty
+    return result
+
+
+@dataclass(frozen=True)
+class _Window:
+    """How rows of the result depend on rows of x, and how many there are."""
+
+    x: Array
+    kernel: Pair
+    stride: Pair
+    pad: Pad
+    dilation: Pair
+    rows: int
+    row_bytes: int  # of the largest temporary, for a row of one image
+    multiple: int  # of rows in a strip
+
+    @staticmethod
+    def of(op: Windowed, x: Array, weight: Array | None) -> _Window:
+        """A pool keeps what is under all its taps at once."""
+        if isinstance(op, Conv2d):
+            assert weight is not None
+            kernel, made = (weight.shape[0], weight.shape[1]), weight.shape[3]
+            dilation = op.dilation
+        else:
+            kernel, made = op.kernel, op.kernel[0] * op.kernel[1] * x.shape[3]
+            dilation = (1, 1)
+        rows, width = (
+            window_extent(
+                x.shape[1 + a], kernel[a], op.stride[a], sum(op.pad[2 * a : 2 * a + 2]), dilation[a]
+            )
+            for a in (0, 1)
+        )
+        read = op.stride[0] * (x.shape[2] + sum(op.pad[2:])) * x.shape[3]
+        row_bytes = x.itemsize * max(read, width * made)
+        multiple = BLOCK // gcd(BLOCK, width) if isinstance(op, Conv2d) else 1
+        return _Window(x, kernel, op.stride, op.pad, dilation, rows, row_bytes, multiple)
+
+    def strips(self) -> Iterator[tuple[slice, slice]]:
+        """Images, one by one, and rows."""
+        spans = _spans(self.rows, self.row_bytes, self.multiple)
+        for image in range(self.x.shape[0]):
+            for span in spans:
+                yield slice(image, image + 1), span
+
+    def part(self, image: slice, rows: slice) -> tuple[Array, Pad]:
+        """The rows of x from which those rows of the result are made, and their padding."""
+        first = rows.start * self.stride[0] - self.pad[0]
+        end = (rows.stop - 1) * self.stride[0] - self.pad[0]
+        end += (self.kernel[0] - 1) * self.dilation[0] + 1
+        height = self.x.shape[1]
+        top, bottom = max(0, min(end, 0) - first), max(0, end - max(first, height))
+        part = self.x[image, max(first, 0) : max(end, 0)]
+        return part, (top, bottom, self.pad[2], self.pad[3])
