@@ -16,9 +16,11 @@ CODES = {
     "E0902": Code(
         title="not enough memory",
         cause="The network, or what is computed of it while compiling, does not fit into the "
-        "memory of this machine.",
+        "memory of this machine. Most is needed by the reference, an evaluation with plain numpy "
+        "that holds a few of the network's largest tensors at a time, and by `--check-passes`.",
         example="ulimit -v 400000; mbc compile mobilenet_v1.py",
-        cure="Compile a smaller network (alpha, resolution, batch), or on a larger machine.",
+        cure="Leave the reference out (`--no-check`) if the message names it; else compile a "
+        "smaller network (alpha, resolution, batch), or on a larger machine.",
     ),
     "E0910": Code(
         title="compiled code does not keep to its target",

@@ -12,6 +12,7 @@ from typing import Any
 from mbc import __version__
 from mbc.backends.llvm.link import Toolchain
 from mbc.backends.llvm.lower import LoweredNet, lower
+from mbc.diag import error
 from mbc.driver.output import check_replaceable, output_folder
 from mbc.driver.pipeline import Compiled
 from mbc.driver.request import Observer
@@ -34,10 +35,12 @@ def default_emit(target: Target) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to write: kinds are names of `EMITTERS`. `command` is what the user typed."""
+    """What to write: kinds are names of `EMITTERS`. `check` has the reference beside what runs.
+    `command` is what the user typed."""
 
     kinds: tuple[str, ...]
     external_weights: bool = False
+    check: bool = True
     command: str = ""
 
 
@@ -75,7 +78,7 @@ def build(
         if wanted.external_weights and CODE_KINDS & kinds.keys():
             _deliver(workshop.weights(), folder)
         check = None
-        if RUNNABLE_KINDS & kinds.keys():
+        if wanted.check and RUNNABLE_KINDS & kinds.keys():
             check = write_check(compiled, lowered.spec, folder, observer)
         manifest = describe(compiled, lowered.spec, toolchain)
         manifest = replace(manifest, check=check, files=digests(folder))
@@ -91,12 +94,20 @@ def _without_weights(lowered: LoweredNet) -> LoweredNet:
 def write_check(
     compiled: Compiled, spec: NetSpec, folder: Path, observer: Observer
 ) -> dict[str, Any]:
-    """What the network as written answers to seeded inputs, by the oracle, for `mbc verify`."""
+    """What the network as written answers to seeded inputs, by the oracle, for `mbc verify`; E0902
+    if there is not the memory to evaluate it."""
     observer.step("evaluating the reference")
-    inputs = reference.seeded_inputs(spec.inputs, reference.SEED)
     name = reference.file_name(spec.name)
-    outputs = run_oracle(compiled.source.graph, inputs)
-    (folder / name).write_bytes(reference.to_bytes(outputs))
+    try:
+        inputs = reference.seeded_inputs(spec.inputs, reference.SEED)
+        outputs = run_oracle(compiled.source.graph, inputs)
+        (folder / name).write_bytes(reference.to_bytes(outputs))
+    except MemoryError:
+        raise error(
+            "E0902",
+            "there is not enough memory to evaluate the reference, for mbc verify",
+            helps=["--no-check leaves it out"],
+        ) from None
     return {"file": name, "seed": reference.SEED, "tolerance": reference.TOLERANCE}
 
 

@@ -51,9 +51,16 @@ def gpu_engine(compiled: Compiled, nvcc: str | None, observer: Observer) -> Cuda
 
 
 def build_gpu(
-    compiled: Compiled, output: Path, toolchain: Toolchain, nvcc: str | None, observer: Observer
+    compiled: Compiled,
+    output: Path,
+    toolchain: Toolchain,
+    nvcc: str | None,
+    observer: Observer,
+    *,
+    check: bool = True,
 ) -> Built:
-    """Write kernels, launch plan, weights, hosts and the manifest; all or nothing."""
+    """Write kernels, launch plan, weights, hosts, the reference if it is wanted, and the manifest;
+    all or nothing."""
     check_replaceable(output)
     compiler = find_nvcc(nvcc) if gpu_of(compiled).api == "cuda" else None
     plan = _plan(compiled, observer)
@@ -62,9 +69,9 @@ def build_gpu(
         press.texts()
         press.binaries(compiler)
         press.module(toolchain)
-        check = write_check(compiled, plan.spec, folder, observer)
+        found = write_check(compiled, plan.spec, folder, observer) if check else None
         manifest = describe(compiled, plan.spec, toolchain)
-        manifest = replace(manifest, check=check, files=digests(folder))
+        manifest = replace(manifest, check=found, files=digests(folder))
         (folder / FILE_NAME).write_text(manifest.to_json())
     return Built(output, manifest)
 

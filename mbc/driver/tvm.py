@@ -38,17 +38,24 @@ def tvm_engine(compiled: Compiled, team: Team, observer: Observer) -> TvmNet:
         return TvmNet(library, inputs, outputs, threads=team.threads)
 
 
-def build_tvm(compiled: Compiled, output: Path, toolchain: Toolchain, observer: Observer) -> Built:
-    """Write NET.so, run.py and the manifest; all or nothing."""
+def build_tvm(
+    compiled: Compiled,
+    output: Path,
+    toolchain: Toolchain,
+    observer: Observer,
+    *,
+    check: bool = True,
+) -> Built:
+    """Write NET.so, run.py, the reference if it is wanted, and the manifest; all or nothing."""
     tvm()
     check_replaceable(output)
     spec = spec_of(compiled)
     with output_folder(output) as folder:
         write_module(compiled, folder / f"{spec.name}.so", toolchain, observer)
         shutil.copyfile(board.__file__, folder / RUN)
-        check = write_check(compiled, spec, folder, observer)
+        found = write_check(compiled, spec, folder, observer) if check else None
         manifest = describe(compiled, spec, toolchain)
-        manifest = replace(manifest, check=check, files=digests(folder))
+        manifest = replace(manifest, check=found, files=digests(folder))
         (folder / FILE_NAME).write_text(manifest.to_json())
     return Built(output, manifest)
 

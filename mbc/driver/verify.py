@@ -70,7 +70,8 @@ def verify(
     folder: Path, *, emulate: bool, cpu: str | None, toolchain: Toolchain, observer: Observer
 ) -> Verification:
     """Check files and code, then run what can be run. Raises E0701, E0713, E0720 for the folder,
-    E0726 for code that is for another target, E0722 to E0724 where it cannot be run."""
+    E0726 for code that is for another target, E0722 to E0724 where it cannot be run, E0727 where
+    there is nothing to compare with."""
     bundle = read_bundle(folder)
     observer.step("checking the files")
     check_files(bundle)
@@ -146,7 +147,13 @@ class _Bench:
         }
         present = {name: path for name in ways if (path := self.bundle.path(name))}
         if present and self.bundle.seed is None:
-            raise error("E0713", f"{self.bundle.folder}: the manifest has no check")
+            raise error(
+                "E0727",
+                f"{self.bundle.folder} has no reference: there is nothing to compare with",
+                label="its files have the manifest's hashes, its code is for the target; nothing "
+                "was run",
+                helps=["compile without --no-check"],
+            )
         for name, path in present.items():
             yield ways[name](path)
 

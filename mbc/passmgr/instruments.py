@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mbc.diag import MbcError
+from mbc.diag import MbcError, error
 from mbc.interp.run import run
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import DumpFolder
@@ -127,8 +127,14 @@ class CheckPasses(Instrument):
 
     def _run(self, graph: Graph) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(self._seed)
-        inputs = {v.name: rng.standard_normal(v.type.shape, np.float32) for v in graph.inputs}
-        return run(graph, inputs)
+        try:
+            inputs = {v.name: rng.standard_normal(v.type.shape, np.float32) for v in graph.inputs}
+            return run(graph, inputs)
+        except MemoryError:
+            raise error(
+                "E0902",
+                "there is not enough memory to evaluate the network for --check-passes",
+            ) from None
 
 
 def _relative_error(before: np.ndarray, after: np.ndarray) -> float:

@@ -262,7 +262,7 @@ def manifests() -> Iterator[tuple[str, Any]]:
     yield "E0720", {"outputs": [output | {"shape": [1, 11]}]}
     yield "E0722", {"inputs": [{"name": "input", "dtype": "f32", "shape": [1, 8, 8, 3]}]}
     yield "E0721", {"check": {"file": "tiny.check.npz", "seed": 1, "tolerance": 1e-4}}
-    yield "E0713", {"check": None}
+    yield "E0727", {"check": None}
     yield "E0713", {"triple": "riscv64-unknown-linux-gnu"}
     yield "E0713", {"inputs": [{"name": "input", "dtype": "f32", "shape": [1, -8, 8, 3]}]}
     yield "E0713", {"inputs": "input"}
@@ -311,6 +311,46 @@ def test_a_file_that_is_missing(tiny: Path) -> None:
     outcome = mbc("verify", folder)
     assert outcome.code == "E0720"
     assert "tiny.check.npz does not hold the outputs" in outcome.err
+
+
+# ---- without a reference ---------------------------------------------------------------------
+
+
+def test_no_reference(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is evaluated; verify says so, and still finds what is wrong with files and code."""
+
+    def evaluate(*_: object) -> None:
+        raise AssertionError("the network was evaluated")
+
+    monkeypatch.setattr("mbc.driver.build.run_oracle", evaluate)
+    folder = build(tiny, HOST, *KINDS, "--no-check")
+    assert set(files_of(folder)) == {"tiny", "libtiny.a", "libtiny.so", "tiny.h", "manifest.json"}
+    assert json.loads((folder / "manifest.json").read_text())["check"] is None
+    outcome = mbc("verify", folder)
+    assert (outcome.status, outcome.code) == (1, "E0727")
+    assert "there is nothing to compare with" in outcome.err
+    assert "its files have the manifest's hashes, its code is for the target" in outcome.err
+    assert "compile without --no-check" in outcome.err
+    edit_manifest(folder, triple="aarch64-unknown-linux-gnu" if HOST == "x86_64" else "x86_64")
+    assert mbc("verify", folder).code in ("E0726", "E0713")
+    (folder / "tiny.h").write_text("")
+    assert mbc("verify", folder).code == "E0720"
+
+
+def test_too_little_memory_for_the_reference(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def evaluate(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("mbc.driver.build.run_oracle", evaluate)
+    outcome = mbc("compile", tiny, "--target", HOST, "-o", "out", "--emit", "lib")
+    assert (outcome.status, outcome.code) == (1, "E0902")
+    assert "to evaluate the reference" in outcome.err
+    assert "--no-check leaves it out" in outcome.err
+    assert not Path("out").exists()
+    monkeypatch.setattr("mbc.passmgr.instruments.run", evaluate)
+    outcome = mbc("compile", tiny, "--target", HOST, "-o", "out", "--no-check", "--check-passes")
+    assert (outcome.code, "for --check-passes" in outcome.err) == ("E0902", True)
+    done("compile", tiny, "--target", HOST, "-o", "out", "--emit", "lib", "--no-check")
 
 
 # ---- where nothing can run -------------------------------------------------------------------

@@ -71,6 +71,13 @@ def configure(parser: Parser) -> None:
         choices=("embed", "external"),
         help="in the code (default), or beside it as NET.weights, which is mapped",
     )
+    group.add_argument(
+        "--no-check",
+        dest="check",
+        action="store_false",
+        help="leave out NET.check.npz, what mbc verify compares with: evaluating the network needs "
+        "time and memory",
+    )
     group.add_argument("--cc", metavar="CC", help="link with this compiler, not zig (also MBC_CC)")
     group.add_argument("--json", action="store_true", help="print the manifest on stdout")
     group.add_argument(
@@ -113,13 +120,12 @@ def run(args: argparse.Namespace) -> int:
         output = _output(args, compiled.source.net, target)
         _check_output(args, output)
         if target.gpu is not None:
-            built = build_gpu(compiled, output, toolchain, args.nvcc, observer)
+            built = build_gpu(compiled, output, toolchain, args.nvcc, observer, check=args.check)
         elif compiled.tvm:
-            built = build_tvm(compiled, output, toolchain, observer)
+            built = build_tvm(compiled, output, toolchain, observer, check=args.check)
         else:
             kinds = default_emit(target) if args.emit is None else args.emit
-            wanted = Wanted(kinds, args.weights_placement == "external", args.command_line)
-            built = build(compiled, output, wanted, toolchain, observer)
+            built = build(compiled, output, _wanted(args, kinds), toolchain, observer)
     _show(built, as_json=args.json)
     return 0
 
@@ -135,6 +141,11 @@ def _check_output(args: argparse.Namespace, output: Path) -> None:
     """Errors if the folder cannot be written, as soon as its name is known."""
     _keep_apart(output, args.dump_ir)
     check_replaceable(output)
+
+
+def _wanted(args: argparse.Namespace, kinds: tuple[str, ...]) -> Wanted:
+    external = args.weights_placement == "external"
+    return Wanted(kinds, external, args.check, args.command_line)
 
 
 def _refuse_llvm_options(args: argparse.Namespace) -> None:
