@@ -59,7 +59,7 @@ _REGISTERS: Mapping[str, _Register] = {
 _FUNCTION = """\
 {declared}
 
-define i32 @{net}_flush_subnormals(i32 %on) nounwind noinline {{
+define {linkage}i32 @{net}_flush_subnormals(i32 %on) nounwind noinline {{
   {read}
   %was.results = and {type} %was, {results}
   %was.operands = and {type} %was, {operands}
@@ -99,14 +99,14 @@ define void @{net}_{function}_flushing({parameters}) nounwind {{
 """
 
 
-def flush_ir(target: Target, net: str) -> str:
+def flush_ir(target: Target, net: str, linkage: str = "") -> str:
     """`int NET_flush_subnormals(int on)`: let the calling thread flush subnormal numbers, or not;
     what it did before, to be given back later. 0 is nothing, 1 all; 2 stands for results alone, 3
     for operands alone, which no call but one that restores asks for. Nothing is written that is so
     already."""
     register = _REGISTERS[target.family]
     rest = ~(register.results | register.operands)
-    return _FUNCTION.format(net=net, rest=rest, **vars(register))
+    return _FUNCTION.format(net=net, linkage=linkage, rest=rest, **vars(register))
 
 
 def flushing_ir(net: str, function: str, pointers: int) -> str:

@@ -1,8 +1,9 @@
 """Our LLVM kernels as C functions that functions of TVM call.
 
 `int mbc_NAME(values…, weights, results…)` runs all tasks of one kernel on TVM's threads, each with
-scratch of its own from TVM's workspaces; it returns 0, or -1 with an error that TVM has recorded.
-TVM's runtime is reached through pointers that its loader sets when it loads the library.
+scratch of its own from TVM's workspaces, and with subnormal numbers flushed meanwhile; it returns
+0, or -1 with an error that TVM has recorded. TVM's runtime is reached through pointers that its
+loader sets when it loads the library.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from mbc.backends.llvm.codegen import object_code
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site
 from mbc.backends.llvm.lower import declarations
+from mbc.backends.llvm.subnormals import flush_ir
 from mbc.ir.graph import Node
 from mbc.ir.subnormals import flushed
 from mbc.ir.views import ChannelView
@@ -70,7 +72,8 @@ class CpuKernels:
 
     def ir(self) -> str:
         """All functions as LLVM IR."""
-        parts = [*declarations(self._isa), RUNTIME, self._library.text(), *self._functions]
+        flush = flush_ir(self.target, "mbc", "internal ")
+        parts = [*declarations(self._isa), RUNTIME, flush, self._library.text(), *self._functions]
         return "\n".join(parts)
 
     def object(self) -> bytes:
@@ -153,7 +156,9 @@ SHARED = """\
   %status = call i32 %launch(ptr @{symbol}.part, ptr %context, i32 0)"""
 
 WITHOUT_SCRATCH = """\
+  %before = call i32 @mbc_flush_subnormals(i32 1)
   call void @{kernel}({arguments}, ptr null, {word} %begin, {word} %end)
+  %during = call i32 @mbc_flush_subnormals(i32 %before)
   ret i32 0"""
 
 WITH_SCRATCH = """\
@@ -164,7 +169,9 @@ WITH_SCRATCH = """\
 failed:
   ret i32 -1
 run:
+  %before = call i32 @mbc_flush_subnormals(i32 1)
   call void @{kernel}({arguments}, ptr %scratch, {word} %begin, {word} %end)
+  %during = call i32 @mbc_flush_subnormals(i32 %before)
   %return = load ptr, ptr @__TVMBackendFreeWorkspace
   %status = call i32 %return(i32 1, i32 0, ptr %scratch)
   ret i32 %status"""

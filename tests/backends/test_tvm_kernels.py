@@ -128,6 +128,25 @@ def test_every_task_is_done_by_one_member(graph: Graph, members: int) -> None:
     assert relative_error(y, wanted(graph, x)) <= 1e-5
 
 
+@pytest.mark.parametrize("scratch", [True, False])
+def test_subnormal_numbers_are_flushed_meanwhile(graph: Graph, *, scratch: bool) -> None:
+    for constant in graph.constants().values():
+        if constant.type.rank == 1:
+            constant.data = np.zeros(constant.type.shape, np.float32)
+    if not scratch:
+        net = Net()
+        x = net.input(1, 37, 6, 8)
+        graph = net.outputs(net.graph.add(Conv2d(), [x, net.constant(1, 1, 8, 24)]).result)
+    module, call = compiled(graph)
+    runtime = Runtime(3)
+    connect(module, runtime)
+    small = np.full((1, 37, 6, 8), 1e-39, np.float32)
+    status, y = invoke(module, call, graph, small)
+    assert (status, runtime.launches) == (0, 1)
+    assert not y.any()
+    assert (small + small).all(), "this thread computes with them as before"
+
+
 def test_without_memory_for_scratch_it_says_so(graph: Graph) -> None:
     module, call = compiled(graph)
     connect(module, Runtime(2, memory=False))

@@ -45,6 +45,13 @@ MUTANTS = (
         new="Weights(np.ascontiguousarray(array).ravel())",
     ),
     Mutant(
+        "under TVM subnormal numbers are computed with",
+        "backends/llvm/subnormals.py",
+        old="%any = icmp ne i32 %on, 0",
+        new="%any = icmp eq i32 %on, 4",
+        tests="tests/backends/test_tvm_kernels.py",
+    ),
+    Mutant(
         "in process subnormal numbers are computed with",
         "backends/llvm/jit.py",
         old='f"{net}_invoke_flushing"',
