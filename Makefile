@@ -3,11 +3,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-shuffles footprint
+.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
 THREADS ?= 1
+BUSY ?= shufflenet_v1-groups3-scale1.0 mobilenet_v2
 ROUNDS ?= 100
 COUNTS_ARGS ?=
 MUTANTS_ARGS ?=
@@ -143,6 +144,9 @@ bench-fuse: $(INSTALLED) ## time the examples with --fuse=always, never and auto
 
 bench-variants: $(INSTALLED) ## time the examples on two threads, and with --optimize=memory, in turns (ROUNDS=100)
 	$(BIN)/python -m tests.speed.variants --rounds $(ROUNDS)
+
+bench-busy: $(INSTALLED) ## time two threads beside a process that never sleeps, and four on one CPU (ROUNDS=100)
+	$(BIN)/python -m tests.speed.busy --rounds $(ROUNDS) $(BUSY)
 
 bench-shuffles: $(INSTALLED) test-tools ## what shuffles cost, in time here and in arm64 instructions (ROUNDS=100)
 	$(BIN)/python -m tests.speed.shuffles --rounds $(ROUNDS)

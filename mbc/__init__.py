@@ -34,7 +34,8 @@ def compile(
     `params` are what `-D` sets, `weights` a .safetensors or .npz file (without it they are drawn
     from `seed`), `level` is that of `-O`, `optimize` "speed" or "memory", `fuse` "auto", "always"
     or "never", `passes` a list as for `--passes`. `backend="tvm"` has TVM run the kernels, "oracle"
-    computes with plain numpy. Raises `mbc.diag.MbcError` for what `mbc run` would refuse.
+    computes with plain numpy. Several threads may call the network at the same time. Raises
+    `mbc.diag.MbcError` for what `mbc run` would refuse.
     """
     from mbc.driver.inprocess import compile_net  # kept from those who want the version alone
     from mbc.driver.request import Request

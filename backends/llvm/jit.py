@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from ctypes import Array, c_void_p
 from time import perf_counter
 
@@ -60,8 +60,11 @@ class JitModule:
 
 
 class JitNet:
-    """A network in this process: weights and arena are set up once; calls reuse them. Each call
-    runs on as many threads as the pool has, but only one call at a time."""
+    """A network in this process: weights and an arena are set up once; calls reuse them.
+
+    Several Python threads may call at the same time: each call has an arena of its own, kept for
+    later ones. On a pool one call waits for the other, since a pool serves one caller at a time.
+    """
 
     def __init__(self, lowered: LoweredNet, pool: Pool | None = None) -> None:
         self.spec = lowered.spec
@@ -72,7 +75,9 @@ class JitNet:
         self._invoke = self._module.function(f"{net}_invoke_flushing", pointers=4)
         self._weights = aligned_bytes(len(lowered.weights))
         self._weights[:] = np.frombuffer(lowered.weights, np.uint8)
-        self._arena = aligned_bytes(self.spec.total_bytes(pool.threads if pool else 1))
+        self._turn = pool.turn if pool else nullcontext()
+        self._arena_bytes = self.spec.total_bytes(pool.threads if pool else 1)
+        self._arenas = [aligned_bytes(self._arena_bytes)]  # those that no call is using
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run on dense NHWC float32 tensors by input name; gives the outputs by name."""
@@ -83,20 +88,25 @@ class JitNet:
 
     def time_once(self, tensors: list[np.ndarray]) -> float:
         """Seconds of one inference on prepared tensors (inputs, then outputs)."""
-        io = self._io(tensors)
-        addresses = self._arguments(io)
-        start = perf_counter()
-        self._invoke(*addresses)
-        return perf_counter() - start
+        io, arena = self._io(tensors), self._lend()
+        addresses = self._arguments(io, arena)
+        with self._turn:
+            start = perf_counter()
+            self._invoke(*addresses)
+            seconds = perf_counter() - start
+        self._arenas.append(arena)
+        return seconds
 
     def bound(self, tensors: list[np.ndarray]) -> Callable[[], None]:
         """An inference on prepared tensors (inputs, then outputs), whose addresses are looked up
-        once: that takes Python longer than small layers take."""
-        io = self._io(tensors)
-        addresses = self._arguments(io)
+        once: that takes Python longer than small layers take. It has an arena of its own, so it is
+        for one thread at a time."""
+        io, arena = self._io(tensors), self._lend()
+        addresses = self._arguments(io, arena)
 
-        def run(_kept: object = (io, tensors)) -> None:
-            self._invoke(*addresses)
+        def run(_kept: object = (io, tensors, arena)) -> None:
+            with self._turn:
+                self._invoke(*addresses)
 
         return run
 
@@ -104,10 +114,17 @@ class JitNet:
         """The tensors' addresses, as `NET_io` has them."""
         return (c_void_p * len(tensors))(*(t.ctypes.data for t in tensors))
 
-    def _arguments(self, io: Array[c_void_p]) -> tuple[int | None, ...]:
-        """What an inference is called with; `io` must outlive the call."""
+    def _lend(self) -> np.ndarray:
+        """An arena that no other call has."""
+        try:
+            return self._arenas.pop()
+        except IndexError:
+            return aligned_bytes(self._arena_bytes)
+
+    def _arguments(self, io: Array[c_void_p], arena: np.ndarray) -> tuple[int | None, ...]:
+        """What an inference is called with; `io` and `arena` must outlive the call."""
         pool = self._pool.address if self._pool else None
-        return (ctypes.addressof(io), self._weights.ctypes.data, self._arena.ctypes.data, pool)
+        return (ctypes.addressof(io), self._weights.ctypes.data, arena.ctypes.data, pool)
 
     def tensors(self, seed: int = 0) -> list[np.ndarray]:
         """Seeded inputs and empty outputs, for `time_once`."""

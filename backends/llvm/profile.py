@@ -100,7 +100,7 @@ def emit_profile_object(lowered: LoweredNet) -> bytes:
 
 
 class ProfiledNet(JitNet):
-    """A network in this process whose kernels can be timed one by one."""
+    """A network in this process whose kernels can be timed one by one, by one thread at a time."""
 
     def __init__(self, lowered: LoweredNet, pool: Pool | None = None) -> None:
         isa, spec = isa_of(lowered.target), lowered.spec
@@ -122,8 +122,9 @@ class ProfiledNet(JitNet):
 
     def time_kernels(self, tensors: list[np.ndarray]) -> np.ndarray:
         """Seconds of each kernel in one inference on prepared tensors (inputs, then outputs)."""
-        io = self._io(tensors)
-        self._profile(*self._arguments(io), self._tick, self._ticks.ctypes.data)
+        io, arena = self._io(tensors), self._lend()
+        self._profile(*self._arguments(io, arena), self._tick, self._ticks.ctypes.data)
+        self._arenas.append(arena)
         seconds, nanoseconds = np.diff(self._ticks, axis=0).T
         result: np.ndarray = seconds + 1e-9 * nanoseconds
         return result

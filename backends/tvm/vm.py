@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from time import perf_counter
 from typing import Any
 
@@ -17,7 +18,8 @@ ALL_CORES = 1  # of the pool's modes: the big ones first; -1 are the little ones
 
 
 class TvmNet:
-    """A network that TVM runs on a device of this machine ("cpu", "cuda")."""
+    """A network that TVM runs on a device of this machine ("cpu", "cuda"). Its virtual machine has
+    memory of its own, so calls from several threads wait for one another."""
 
     def __init__(
         self,
@@ -28,7 +30,7 @@ class TvmNet:
         threads: int = 1,
     ) -> None:
         os.environ["TVM_NUM_THREADS"] = str(threads)  # read when TVM's pool is made
-        self.inputs, self.outputs = inputs, outputs
+        self.inputs, self.outputs, self._turn = inputs, outputs, Lock()
         self.device = tvm().device(device)
         module = tvm().runtime.load_module(str(library))
         tvm().get_global_func("runtime.config_threadpool")(ALL_CORES, threads)
@@ -37,9 +39,11 @@ class TvmNet:
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs by name, for dense float32 tensors by input name."""
         given = [self.tensor(inputs[spec.name]) for spec in self.inputs]
-        result = self._main(*given)
-        arrays = [result] if len(self.outputs) == 1 else list(result)
-        return {spec.name: array.numpy() for spec, array in zip(self.outputs, arrays, strict=True)}
+        with self._turn:
+            result = self._main(*given)
+            arrays = [result] if len(self.outputs) == 1 else list(result)
+            found = [array.numpy() for array in arrays]
+        return {spec.name: array for spec, array in zip(self.outputs, found, strict=True)}
 
     def tensor(self, array: np.ndarray) -> Any:
         """An array on the device."""
@@ -47,7 +51,8 @@ class TvmNet:
 
     def time_once(self, tensors: list[Any]) -> float:
         """Seconds of one inference on tensors of the device, one an input."""
-        start = perf_counter()
-        self._main(*tensors)
-        self.device.sync()
-        return perf_counter() - start
+        with self._turn:
+            start = perf_counter()
+            self._main(*tensors)
+            self.device.sync()
+            return perf_counter() - start

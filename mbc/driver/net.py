@@ -44,8 +44,10 @@ class Oracle:
 class Net:
     """A compiled network: `y = net(x)`.
 
-    Weights and working memory are set up once; calls may follow one another, but not run at the
-    same time. Tensors are dense float32, images NHWC.
+    Weights and working memory are set up once. Several Python threads may call at the same time:
+    each call has working memory of its own, kept for later ones, and Python's lock is let go of
+    meanwhile; on several threads, or by TVM, one call waits for the other. Tensors are dense
+    float32, images NHWC.
     """
 
     def __init__(self, compiled: Compiled, engine: Engine) -> None:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 from mbc.diag import error
 from mbc.runtime.abi import POOL_H
@@ -23,13 +24,14 @@ FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared")
 
 
 class Pool:
-    """`threads` threads, this one among them, pinned to `cpus` if given (one each).
+    """`threads` threads, this one among them, pinned to `cpus` if given (one each). It serves one
+    caller at a time, who holds `turn` meanwhile.
 
     Raises MbcError E0605 where the pool cannot be compiled, E0606 where threads cannot be started.
     """
 
     def __init__(self, threads: int, cpus: Sequence[int] | None = None) -> None:
-        self.threads = threads
+        self.threads, self.turn = threads, Lock()
         self._library = ctypes.CDLL(str(_library()))
         create, destroy = self._library.mbc_pool_create, self._library.mbc_pool_destroy
         create.restype, create.argtypes = ctypes.c_void_p, [ctypes.c_uint32, ctypes.c_void_p]
@@ -47,7 +49,8 @@ class Pool:
         if self.address is None:
             raise ValueError("the pool is closed")
         (run,) = ctypes.cast(self.address, ctypes.POINTER(RUN * 1)).contents
-        run(self.address, task, context, count, grain)
+        with self.turn:
+            run(self.address, task, context, count, grain)
 
     def close(self) -> None:
         """End the threads."""
@@ -88,14 +91,14 @@ def deal(pool: Pool | None, task: int, context: int, count: int) -> None:
 
 def _library() -> Path:
     """The compiled pool, from the cache where source, compiler and flags are the same."""
-    compiler = _compiler()
+    words = compiler()
     key = hashlib.sha256()
     for source in SOURCES:
         key.update(source.read_bytes())
-    key.update(" ".join((*compiler, *FLAGS)).encode())
+    key.update(" ".join((*words, *FLAGS)).encode())
     library = _cache() / f"pool-{key.hexdigest()[:16]}.so"
     if not library.exists():
-        _compile(compiler, library)
+        _compile(words, library)
     return library
 
 
@@ -104,7 +107,7 @@ def _cache() -> Path:
     return Path(home) / "mbc"
 
 
-def _compiler() -> tuple[str, ...]:
+def compiler() -> tuple[str, ...]:
     """$CC, or cc, or zig."""
     named = os.environ.get("CC")
     if named:
@@ -112,13 +115,13 @@ def _compiler() -> tuple[str, ...]:
     return ("cc",) if shutil.which("cc") else (sys.executable, "-m", "ziglang", "cc")
 
 
-def _compile(compiler: tuple[str, ...], library: Path) -> None:
+def _compile(words: tuple[str, ...], library: Path) -> None:
     """Beside, then renamed: two processes may do this at one time."""
     try:
         library.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             made = Path(folder) / library.name
-            command = [*compiler, *FLAGS, "-o", str(made), str(POOL_C), "-lpthread"]
+            command = [*words, *FLAGS, "-o", str(made), str(POOL_C), "-lpthread"]
             subprocess.run(command, check=True, capture_output=True, text=True)
             made.replace(library)
     except subprocess.CalledProcessError as failure:

@@ -7,7 +7,6 @@ import pytest
 from mbc.backends.llvm.backend import BUILDERS, builder_of
 from mbc.backends.llvm.lower import lower
 from mbc.ops import OPS, Conv2d
-from mbc.runtime.pool import Pool
 from tests.backends.cases import Case
 from tests.backends.kernel_cases import arithmetic_cases, exact_cases
 from tests.backends.kernel_check import (
@@ -18,6 +17,7 @@ from tests.backends.kernel_check import (
     host_targets,
     place_without_overlap,
 )
+from tests.scatter import Scatter
 
 
 def _named(cases: list[Case]) -> dict[str, Case]:
@@ -39,7 +39,7 @@ def test_agrees_with_the_oracle(name: str, isa: str) -> None:
 
 @pytest.mark.parametrize("threads", [2, 3])
 def test_agrees_with_the_oracle_on_threads(threads: int) -> None:
-    pool, targets = Pool(threads), [*TARGETS.values()]
+    pool, targets = Scatter(threads, seed=threads), [*TARGETS.values()]
     for _, build in ARITHMETIC.values():
         compare(build(), close, pool, targets[threads % len(targets)])
 

@@ -2,6 +2,7 @@
 
 import ctypes
 from collections.abc import Iterator
+from time import perf_counter
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from mbc.frontends.weights import initialise
 from mbc.passes.pipelines import O2
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext
-from mbc.runtime.pool import Pool
+from mbc.runtime.pool import TASK, Pool
 from mbc.targets.target import Target
 from tests.backends.kernel_check import host_target
 from tests.example_networks import Example
@@ -61,14 +62,25 @@ def test_the_clock_is_read_around_each_kernel(net: ProfiledNet, here: LoweredNet
     steps: list[int] = []
     tick = TICK(lambda _, step: steps.append(step))
     tensors = net.tensors()  # the network writes into them
-    io = net._io(tensors)
-    net._profile(*net._arguments(io), ctypes.cast(tick, ctypes.c_void_p).value, None)
+    io, arena = net._io(tensors), net._lend()
+    net._profile(*net._arguments(io, arena), ctypes.cast(tick, ctypes.c_void_p).value, None)
     assert steps == list(range(len(here.kernels) + 1))
 
 
 def test_limits(net: ProfiledNet) -> None:
     assert 0 < net.peak_gflops() < 1e5
     assert 0 < net.memory_gbs() < 1e5
+
+
+def test_the_peak_is_worked_for_once_a_task(net: ProfiledNet) -> None:
+    task = TASK(net._module.address(f"{net.spec.name}_peak"))
+
+    def seconds(count: int) -> float:
+        start = perf_counter()
+        task(net._registers.ctypes.data, 0, 0, count)
+        return perf_counter() - start
+
+    assert min(seconds(6) for _ in range(5)) > 2 * min(seconds(1) for _ in range(5))
 
 
 def test_all_of_the_memory_is_read(net: ProfiledNet) -> None:

@@ -26,12 +26,12 @@ from mbc.targets.target import Target
 from tests.backends.kernel_check import Net, host_target, place_without_overlap
 
 SMALL = np.float32(2e-39)
-ROWS = 8  # tasks
+ROWS, COLUMNS = 8, 512  # so many tasks, and such that it pays to share them
 
 
 def doubling(target: Target) -> LoweredNet:
     net = Net()
-    x = net.input(1, ROWS, 4, 8)
+    x = net.input(1, ROWS, COLUMNS, 8)
     graph = net.outputs(net.graph.add(Add(), [x, x]).result)
     place_without_overlap(graph, target)
     return lower(graph, target)
@@ -60,8 +60,8 @@ def tensors(net: JitNet) -> list[np.ndarray]:
 def plain_run(net: JitNet) -> set[float]:
     """What `NET_invoke` gives, in the mode that this thread is in."""
     own = tensors(net)
-    io = net._io(own)
-    net._module.function(f"{net.spec.name}_invoke", pointers=4)(*net._arguments(io))
+    io, arena = net._io(own), net._lend()
+    net._module.function(f"{net.spec.name}_invoke", pointers=4)(*net._arguments(io, arena))
     return set(own[1].view(np.uint32).ravel().tolist())
 
 
@@ -156,7 +156,7 @@ EMULATORS = {
     "arm64": ("qemu-aarch64-static", "-cpu", "cortex-a53"),
     "armv7": ("qemu-arm-static", "-cpu", "cortex-a7"),
 }
-ALL = ROWS * 4 * 8
+ALL = ROWS * COLUMNS * 8
 
 
 @pytest.mark.parametrize("name", EMULATORS)

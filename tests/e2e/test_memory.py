@@ -28,6 +28,7 @@ from mbc.report.memory import memory_of
 from mbc.runtime.pool import Pool
 from tests.e2e.support import EXAMPLES, done, mbc, relative_error
 from tests.guarded import Guarded
+from tests.scatter import Scatter
 
 Params = Mapping[str, int | float | bool]
 
@@ -178,11 +179,12 @@ class GuardedNet(JitNet):
     def __init__(self, lowered: LoweredNet, pool: Pool | None = None, *, low: bool) -> None:
         super().__init__(lowered, pool)
         self._low = low
-        arena = self.spec.total_bytes(pool.threads if pool else 1)
-        self._keep = [Guarded(size, low=low) for size in (len(lowered.weights), arena)]
+        sizes = len(lowered.weights), self.spec.total_bytes(pool.threads if pool else 1)
+        self._keep = [Guarded(size, low=low) for size in sizes]
         self._keep[0].bytes[:] = np.frombuffer(lowered.weights, np.uint8)
-        self._weights, self._arena = (guarded.bytes for guarded in self._keep)
-        self._arena[:] = 255  # NaN as floats: nothing may be taken for granted
+        self._weights, arena = (guarded.bytes for guarded in self._keep)
+        self._arenas = [arena]
+        arena[:] = 255  # NaN as floats: nothing may be taken for granted
 
     def guarded(self, x: np.ndarray) -> np.ndarray:
         """The output for the one input."""
@@ -229,7 +231,7 @@ def test_threads_do_not_meet(net: str, goal: Goal, shared: bool) -> None:
     (value,) = made.graph.inputs
     x = np.random.default_rng(0).standard_normal(value.type.shape, np.float32)
     (expected,) = JitNet(lowered)({value.name: x}).values()
-    crowd = GuardedNet(lowered, Pool(3), low=False)
+    crowd = GuardedNet(lowered, Scatter(3), low=False)
     for _ in range(5):
         np.testing.assert_array_equal(crowd.guarded(x), expected)
 

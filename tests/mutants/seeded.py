@@ -8,7 +8,8 @@ from tests.mutants.oracle import MUTANTS as ORACLE
 from tests.mutants.paddings import MUTANTS as PADDINGS
 from tests.mutants.passes import MUTANTS as PASSES
 from tests.mutants.planner import MUTANTS as PLANNER
+from tests.mutants.threads import MUTANTS as THREADS
 from tests.mutants.views import MUTANTS as VIEWS
 from tests.mutants.words import MUTANTS as WORDS
 
-MUTANTS = (*VIEWS, *MOVES, *PASSES, *PLANNER, *KERNELS, *PADDINGS, *WORDS, *ORACLE)
+MUTANTS = (*VIEWS, *MOVES, *PASSES, *PLANNER, *KERNELS, *PADDINGS, *THREADS, *WORDS, *ORACLE)

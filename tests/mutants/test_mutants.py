@@ -3,10 +3,11 @@
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from subprocess import CompletedProcess
+from subprocess import CompletedProcess, run
 
 import pytest
 
+from mbc.runtime.pool import compiler
 from tests.mutants.judge import ROOT, caught, copied, failing, passes
 from tests.mutants.mutant import Mutant
 from tests.mutants.run import is_meant, tell
@@ -15,10 +16,14 @@ from tests.mutants.seeded import MUTANTS
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.mistake)
 def test_a_mistake_can_be_made(mutant: Mutant) -> None:
-    """Its text stands there once, what comes of it is Python, and what should notice exists."""
+    """Its text stands there once, what comes of it compiles, and what should notice exists."""
     assert mutant.problem(ROOT) == ""
     assert mutant.old != mutant.new
-    compile(mutant.applied(ROOT), mutant.file, "exec")
+    if mutant.file.endswith(".py"):
+        compile(mutant.applied(ROOT), mutant.file, "exec")
+    else:
+        words = [*compiler(), "-fsyntax-only", f"-I{(ROOT / mutant.file).parent}", "-xc", "-"]
+        run(words, input=mutant.applied(ROOT), text=True, check=True)
     file, _, test = mutant.tests.partition("::")
     assert f"def {test.partition('[')[0]}" in (ROOT / file).read_text()
 

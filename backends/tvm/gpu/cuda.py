@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ctypes import c_void_p
+from threading import Lock
 from types import TracebackType
 
 import numpy as np
@@ -17,10 +18,10 @@ class CudaNet:
     the compiled source: cubin, fatbin or PTX.
 
     Raises MbcError E0622 where there is no driver or device, E0623 where the driver fails, as for
-    an image of another architecture."""
+    an image of another architecture. Calls share its memory, so they wait for one another."""
 
     def __init__(self, plan: LaunchPlan, image: bytes, library: str = LIBRARY) -> None:
-        self.plan, self._driver = plan, Driver(library)
+        self.plan, self._driver, self._turn = plan, Driver(library), Lock()
         self._module = self._driver.load(image)
         self._allocate()
         self._recorded = self._record()
@@ -50,6 +51,11 @@ class CudaNet:
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs by name, for inputs by name of the network's shapes."""
+        with self._turn:
+            self._driver.enter()
+            return self._answer(inputs)
+
+    def _answer(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         for spec, address in zip(self.plan.spec.inputs, self._role("input"), strict=True):
             array = np.ascontiguousarray(inputs[spec.name], np.float32)
             self._driver.upload(address, array.ctypes.data, array.nbytes)

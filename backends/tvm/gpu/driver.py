@@ -33,9 +33,13 @@ class Driver:
         if self._library.cuDeviceGet(byref(device), 0):
             raise _no_device("the driver finds none")
         self._call("cuDevicePrimaryCtxRetain", byref(self._context), device)
-        self._call("cuCtxSetCurrent", self._context)
+        self.enter()
         self._stream = c_void_p()
         self._call("cuStreamCreate", byref(self._stream), 1)  # apart from the default stream
+
+    def enter(self) -> None:
+        """Use the device from this thread."""
+        self._call("cuCtxSetCurrent", self._context)
 
     def _call(self, function: str, *arguments: Any) -> None:
         status = int(getattr(self._library, function)(*arguments))

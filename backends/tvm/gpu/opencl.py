@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ class OpenClNet:
     """A network on a device of the ICD loader's: the first GPU, or else whatever comes first.
 
     Raises MbcError E0610 without pyopencl, E0620 where there is no device, E0621 where the device
-    cannot hold or compile the network."""
+    cannot hold or compile the network. Calls share its buffers, so they wait for one another."""
 
     def __init__(self, plan: LaunchPlan) -> None:
+        self._turn = Lock()
         self._cl = optional_module("pyopencl", EXTRA)
         self.plan, self.device = plan, _device(self._cl)
         context = self._cl.Context([self.device])
@@ -37,6 +39,10 @@ class OpenClNet:
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs by name, for inputs by name of the network's shapes."""
+        with self._turn:
+            return self._answer(inputs)
+
+    def _answer(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         copy = self._cl.enqueue_copy
         for spec, memory in zip(self.plan.spec.inputs, self._role("input"), strict=True):
             copy(self._queue, memory, np.ascontiguousarray(inputs[spec.name], np.float32))

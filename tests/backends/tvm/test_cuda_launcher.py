@@ -17,6 +17,7 @@ from mbc.backends.tvm.launch import DeviceBuffer, Launch, LaunchPlan
 from mbc.diag import MbcError
 from mbc.runtime.abi import IoSpec, NetSpec
 from mbc.targets.gpu import Gpu
+from tests.hammer import hammer
 
 FAKE = Path(__file__).with_name("fake_cuda.c")
 COUNT = 6
@@ -62,6 +63,12 @@ def test_a_plan_runs_again_and_again(driver: str) -> None:
             found = net({"x": factor * x})
             np.testing.assert_array_equal(found["y"], 4 * factor * x)
             np.testing.assert_array_equal(found["z"], 2 * (128 + x))
+
+
+def test_calls_from_several_threads(driver: str) -> None:
+    x = np.arange(COUNT, dtype=np.float32).reshape(2, 3)
+    with CudaNet(PLAN, b"image", driver) as net:
+        assert hammer(lambda x: net({"x": x})["y"], [x, -x, 2 * x], 100) == 0
 
 
 def test_no_driver_and_no_device(driver: str, monkeypatch: pytest.MonkeyPatch) -> None:

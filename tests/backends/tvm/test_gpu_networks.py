@@ -18,6 +18,7 @@ from mbc.backends.tvm.launch import LaunchPlan
 from mbc.targets.gpu import Gpu
 from tests.backends.tvm.gpu_networks import planned
 from tests.example_networks import EXAMPLE_NETWORKS, Example
+from tests.hammer import hammer
 
 ARCHES = ("", "mali", "adreno")
 CASES = [
@@ -61,6 +62,14 @@ def test_a_network_by_pyopencl_and_by_the_c_host(tmp_path: Path) -> None:
     net.check(device(net.inputs))  # again, on memory that holds the first run's values
     net.check(host_run(net.plan, net.inputs, tmp_path))
     refuses(tmp_path, net.plan.spec.name)
+
+
+def test_calls_from_several_threads() -> None:
+    net = planned(SMALL.graph(), Gpu("opencl"))
+    ((name, x),) = net.inputs.items()
+    device = OpenClNet(net.plan)
+    (output,) = net.plan.spec.outputs
+    assert hammer(lambda x: device({name: x})[output.name], [x, -x], 10) == 0
 
 
 def refuses(folder: Path, name: str) -> None:
