@@ -18,6 +18,7 @@ from mbc.backends.tvm.kernels import CpuKernels
 from mbc.backends.tvm.launch import Weights
 from mbc.backends.tvm.module import NoKernels, relax_module
 from mbc.backends.tvm.require import tvm
+from mbc.driver.platforms import resolve
 from mbc.interp import run
 from mbc.ir.graph import Graph
 from mbc.ir.subnormals import count_subnormals
@@ -51,13 +52,14 @@ def packed(lowered: LoweredNet) -> np.ndarray:
     return np.frombuffer(lowered.weights, np.float32)
 
 
-def test_no_kernel_gets_subnormal_weights() -> None:
-    given = 0
-    for build in list(CASES.values())[::3]:
+@pytest.mark.parametrize("name", ["x86_64", "x86_64-v2", "x86_64-v4", "arm64", "armv7"])
+def test_no_kernel_gets_subnormal_weights(name: str) -> None:
+    target, given = resolve(name), 0
+    for build in list(CASES.values())[::13]:
         graph = with_dead_channels(build(), 0.4)
         given += sum(count_subnormals(c.array) for c in graph.constants().values())
-        place_without_overlap(graph, HOST)
-        assert count_subnormals(packed(lower(graph, HOST))) == 0
+        place_without_overlap(graph, target)
+        assert count_subnormals(packed(lower(graph, target))) == 0
     assert given > 1000
 
 
