@@ -1,5 +1,5 @@
 /* Fork and join without waiting for who comes late. Each thread has a share of a turn's tasks, and
- * takes what others have not begun when its own is done; the caller waits only for ranges that are
+ * takes what others have not begun when its own is done (some of it, where they are slower); the caller waits only for ranges that are
  * being run, and works alone for a while when the others were no help, so a thread that gets no CPU
  * holds nobody up for long. Idle threads spin for some microseconds, since kernels follow one another
  * closely, then sleep: on a futex under Linux, elsewhere on a condition variable. */
@@ -29,6 +29,9 @@ enum { GLANCES = 100, SPINS = 2000, CACHE_LINE = 64 };
 enum { ABSENCE = 200000, LOSS = 100000, LONGEST_ALONE = 50000000 };
 enum { MOST_TIMES = 64, CALM_TURNS = 1000 };
 
+/* Turns that have to end at once for one long wait to be forgotten, and when there are many. */
+enum { WAIT_TURNS = 8, MANY_WAITS = 24, MOST_WAITS = 64 };
+
 typedef struct team team;
 
 /* A number that threads wait for to change, and how many of them sleep. */
@@ -56,6 +59,7 @@ typedef struct {
   uint64_t alone_until;
   uint32_t times; /* how many times a loss the caller is alone */
   uint32_t turns; /* together, since it last was */
+  uint32_t waits; /* recent ones that were long for their turn */
 } account;
 
 /* Tasks are dealt out in units: unit u is the tasks from count * u / units to count * (u+1) / units.
@@ -71,6 +75,7 @@ struct team {
   uint32_t count, units;
   uint32_t control; /* how the caller computes, and so do all in its turn */
   _Atomic bool quit;
+  _Atomic bool uneven; /* whether some threads are often done before others */
   _Atomic int cpu; /* where the caller was when it last woke somebody */
   gauge turn;      /* changes when there is work */
   gauge left;      /* units of this turn that are not done */
@@ -157,22 +162,23 @@ static bool changes_soon(gauge *g, uint32_t value, int spins) {
 
 static uint64_t as_word(range r) { return (uint64_t)r.first << 32 | r.end; }
 
-/* What one takes of units that nobody has begun: of its own share most, since a range costs some
- * time, but not all, so that others find something if they are faster; of another's half, for that
- * one may yet come. */
-static uint32_t portion(uint32_t units, bool own) {
-  if (own) return units > 3 ? units - units / 4 : units;
+/* What one takes of units that nobody has begun. Its own share as a whole, since each range costs
+ * some time; most of it where threads are not equally fast, so that others find something to take.
+ * Of another's half, for that one may yet come. */
+static uint32_t portion(uint32_t units, bool own, bool uneven) {
+  if (own) return uneven && units > 3 ? units - units / 4 : units;
   return units - units / 2;
 }
 
 /* Take units of a share: the owner from the front, others from the end. The word alone says what is
  * taken, so whoever succeeds, however late, takes part in the turn that is now. */
 static bool take(member *of, bool own, range *taken) {
+  bool uneven = atomic_load_explicit(&of->team->uneven, memory_order_relaxed);
   uint64_t word = atomic_load(&of->share);
   for (;;) {
     range all = {(uint32_t)(word >> 32), (uint32_t)word}, front = all, back = all;
     if (all.first >= all.end) return false;
-    uint32_t units = portion(all.end - all.first, own);
+    uint32_t units = portion(all.end - all.first, own, uneven);
     front.end = back.first = own ? all.first + units : all.end - units;
     *taken = own ? front : back;
     uint64_t rest = as_word(own ? back : front);
@@ -270,6 +276,16 @@ static void note_absence(account *a, bool absent, uint64_t start) {
 
 static bool is_over(team *t) { return !atomic_load(&t->left.value); }
 
+/* Count a turn whose end was waited for long, or forget a bit of those before. */
+static void note_wait(team *t, bool is_long) {
+  account *a = &t->account;
+  if (is_long)
+    a->waits = a->waits < MOST_WAITS ? a->waits + WAIT_TURNS : a->waits;
+  else if (a->waits)
+    a->waits--;
+  atomic_store_explicit(&t->uneven, a->waits > MANY_WAITS, memory_order_relaxed);
+}
+
 /* Wait for the ranges that are being run, and compare: alone, the caller would have taken as long
  * for each unit as for those that it did. */
 static void await_others(team *t, uint64_t start, uint32_t done) {
@@ -277,6 +293,7 @@ static void await_others(team *t, uint64_t start, uint32_t done) {
   for (uint32_t left; (left = atomic_load(&t->left.value)) != 0;)
     if (!changes_soon(&t->left, left, SPINS)) sleep_while(t, &t->left, left);
   uint64_t end = nanoseconds(), took = end - start;
+  note_wait(t, (end - waits) * 4 > took);
   uint64_t alone = done ? (waits - start) * t->units / done : took;
   account *a = &t->account;
   a->lost = a->lost + took > alone ? a->lost + took - alone : 0;
@@ -297,7 +314,10 @@ static void run(mbc_pool *pool, mbc_task task, void *context, uint32_t count, ui
   uint32_t done = take_part(t, 0);
   note_absence(&t->account, done == units, start);
   for (int i = 0; i < GLANCES && !is_over(t); i++) relax();
-  if (!is_over(t)) await_others(t, start, done);
+  if (is_over(t))
+    note_wait(t, false);
+  else
+    await_others(t, start, done);
 }
 
 /* ---- Beginning and end ----------------------------------------------------------------------- */
