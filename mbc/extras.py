@@ -5,11 +5,14 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
+from mbc.caches import lend_home
 from mbc.diag import error
 
 
 def optional_module(name: str, extra: str) -> Any:
-    """An imported module; E0610 naming the extra of mbc that brings it where that fails."""
+    """An imported module; E0610 naming the extra of mbc that brings it where that fails, E0607
+    where the user has no home, and nothing can be had in its place."""
+    lend_home()
     try:
         return import_module(name)
     except ModuleNotFoundError as problem:

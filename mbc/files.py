@@ -14,6 +14,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 
+from mbc.diag import error
+
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
@@ -33,10 +35,23 @@ def uninterrupted() -> Iterator[None]:
             handler(signal.SIGINT, waiting[0])
 
 
+def temporary_folder() -> Path:
+    """Where temporary files go; E0607 if there is no such place."""
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        raise error(
+            "E0607",
+            "no folder for temporary files can be written",
+            helps=["TMPDIR names one; without it /tmp, /var/tmp and the current folder were tried"],
+        ) from None
+
+
 @contextmanager
 def scratch_folder(beside: Path | None = None) -> Iterator[Path]:
     """An empty folder for as long as the block runs, among the temporary ones or beside a path."""
     prefix, parent = (f".{beside.name}-", beside.parent) if beside else ("mbc-", None)
+    parent = parent or temporary_folder()
     with ExitStack() as stack:
         with uninterrupted():
             folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))

@@ -15,12 +15,13 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
+from mbc import caches
 from mbc.backends.llvm.tool import run_tool
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.files import scratch_folder
@@ -115,19 +116,12 @@ class Toolchain(Protocol):
         """Remember that a link for `target` has succeeded."""
 
 
-def default_zig_cache(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where zig keeps the libcs that it has built."""
-    if named := environ.get("ZIG_GLOBAL_CACHE_DIR"):
-        return Path(named).absolute()
-    cache = Path(environ.get("XDG_CACHE_HOME", ""))
-    return (cache if cache.is_absolute() else Path.home() / ".cache") / "mbc" / "zig"
-
-
 @dataclass(frozen=True)
 class Zig:
-    """The toolchain in the Python package ziglang."""
+    """The toolchain in the Python package ziglang. Without a `cache` it is found when it is first
+    needed, so that what links nothing needs none."""
 
-    cache: Path = field(default_factory=default_zig_cache)
+    cache: Path | None = None
 
     @property
     def name(self) -> str:
@@ -156,9 +150,13 @@ class Zig:
         # zig's local cache would keep a copy of every artefact for ever, and takes an assembly file
         # for unchanged when only the file that it includes is another. So each call has its own.
         return {
-            "ZIG_GLOBAL_CACHE_DIR": str(self.cache),
-            "ZIG_LOCAL_CACHE_DIR": str(scratch / "zig"),
+            "ZIG_GLOBAL_CACHE_DIR": str(self.folder()),
+            "ZIG_LOCAL_CACHE_DIR": str(_local_cache(scratch)),
         }
+
+    def folder(self) -> Path:
+        """Where it keeps what it has built; E0607 if there is no place for it."""
+        return self.cache or caches.zig_folder()
 
     def is_warm(self, target: LinkTarget) -> bool:
         return self._stamp(target).exists()
@@ -171,14 +169,10 @@ class Zig:
 
     def _check_cache(self) -> None:
         # zig itself may try for ever to create a folder where it cannot.
-        try:
-            self.cache.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=self.cache):
-                pass
-        except OSError as reason:
-            message = f"zig's cache {self.cache} cannot be written: {reason.strerror}"
-            helps = ["ZIG_GLOBAL_CACHE_DIR names another folder, with some 100 MB free"]
-            raise error("E0604", message, helps=helps) from None
+        folder = self.folder()
+        _check_writable(folder, "ZIG_GLOBAL_CACHE_DIR", ", with some 100 MB free")
+        if local := os.environ.get("ZIG_LOCAL_CACHE_DIR"):
+            _check_writable(Path(local).absolute(), "ZIG_LOCAL_CACHE_DIR")
 
     def _stamp(self, target: LinkTarget) -> Path:
         # What zig's own cache key depends on, its place included.
@@ -186,7 +180,7 @@ class Zig:
         parts = (self._version(), str(self._package()), target.zig_triple, *flags)
         key = "\n".join(parts)
         digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-        return self.cache / "mbc-warm" / f"{target.zig_triple}-{digest}"
+        return self.folder() / "mbc-warm" / f"{target.zig_triple}-{digest}"
 
     def _version(self) -> str:
         self._package()
@@ -203,6 +197,24 @@ class Zig:
         self._package()
         # -P: a folder of the user's that is called ziglang is not meant
         return (sys.executable, "-P", "-m", "ziglang")
+
+
+def _check_writable(folder: Path, variable: str, room: str = "") -> None:
+    """E0604 if files cannot be made in a folder, itself first if need be."""
+    try:
+        caches.make_folder(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as reason:
+        message = f"zig's cache {folder} cannot be written: {reason.strerror}"
+        helps = [f"{variable} names another folder{room}"]
+        raise error("E0604", message, helps=helps) from None
+
+
+def _local_cache(scratch: Path, environ: Mapping[str, str] = os.environ) -> Path:
+    """A new folder in ZIG_LOCAL_CACHE_DIR, or else in the scratch folder."""
+    named = environ.get("ZIG_LOCAL_CACHE_DIR")
+    return Path(named).absolute() / scratch.name if named else scratch / "zig"
 
 
 @dataclass(frozen=True)
@@ -404,6 +416,9 @@ def call_tool(toolchain: Toolchain, command: Sequence[str], scratch: Path) -> st
     except OSError as problem:
         why = problem.strerror or problem
         raise error("E0601", f"cannot start {shlex.quote(command[0])}: {why}") from None
+    finally:
+        if local := places.get("ZIG_LOCAL_CACHE_DIR"):
+            shutil.rmtree(local, ignore_errors=True)
     if done.returncode:
         raise LinkError(command, done.returncode, done.stderr)
     return done.stdout

@@ -29,7 +29,9 @@ CODES = {
     "E0604": Code(
         title="zig's cache cannot be written",
         cause="zig builds the C library of a target once and keeps it in a folder: "
-        "ZIG_GLOBAL_CACHE_DIR if that is set, else mbc/zig in XDG_CACHE_HOME or ~/.cache.",
+        "ZIG_GLOBAL_CACHE_DIR if that is set, else zig in mbc's cache: mbc in XDG_CACHE_HOME or "
+        "~/.cache, or mbc-UID among the temporary files where neither can be written. What it "
+        "needs for one call goes where ZIG_LOCAL_CACHE_DIR says, and away again.",
         example="ZIG_GLOBAL_CACHE_DIR=/proc/zig mbc setup arm64",
         cure="Set ZIG_GLOBAL_CACHE_DIR to a folder that you may write, on a disk with some "
         "100 MB free for each target.",
@@ -37,9 +39,11 @@ CODES = {
     "E0605": Code(
         title="the thread pool cannot be compiled",
         cause="Threads in this process need a small C library, which is compiled once by $CC, cc "
-        "or zig and kept in mbc in XDG_CACHE_HOME or ~/.cache. The message shows what failed.",
+        "or zig and kept in mbc in XDG_CACHE_HOME or ~/.cache, or in mbc-UID among the temporary "
+        "files where neither can be written. The message shows what failed.",
         example="CC=no-such-compiler mbc bench mobilenet_v1.py --threads 2",
-        cure="Install a C compiler, correct CC, or run with one thread.",
+        cure="Install a C compiler, correct CC, name a folder that you may write in "
+        "XDG_CACHE_HOME, or run with one thread.",
     ),
     "E0606": Code(
         title="threads cannot be started",
@@ -48,5 +52,15 @@ CODES = {
         "On a device of `mbc bench --rpc` TVM has as many threads as its server was started with.",
         example="mbc bench mobilenet_v1.py --threads 2 --cpus 0,999",
         cure="Name CPUs that this machine has and that you may use, or ask for fewer threads.",
+    ),
+    "E0607": Code(
+        title="there is no folder for temporary files or caches",
+        cause="No folder for temporary files can be written; or there is no home to keep caches "
+        "in, and the folder mbc-UID among the temporary files, which is used then, belongs to "
+        "another user, can be written by others, or is a symbolic link. What lies there is run, so "
+        "mbc uses none that somebody else could have filled.",
+        example="TMPDIR=/nowhere mbc compile net.py   (in a container that is read-only)",
+        cure="Name folders that you may write in TMPDIR and XDG_CACHE_HOME, or remove the one that "
+        "the message names.",
     ),
 }

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
+from mbc import caches
 from mbc.diag import error
 from mbc.runtime.abi import POOL_H
 
@@ -32,7 +33,7 @@ class Pool:
 
     def __init__(self, threads: int, cpus: Sequence[int] | None = None) -> None:
         self.threads, self.turn = threads, Lock()
-        self._library = ctypes.CDLL(str(_library()))
+        self._library = _loaded(_library())
         create, destroy = self._library.mbc_pool_create, self._library.mbc_pool_destroy
         create.restype, create.argtypes = ctypes.c_void_p, [ctypes.c_uint32, ctypes.c_void_p]
         destroy.restype, destroy.argtypes = None, [ctypes.c_void_p]
@@ -89,6 +90,16 @@ def deal(pool: Pool | None, task: int, context: int, count: int) -> None:
         pool.run(task, context, count)
 
 
+def _loaded(library: Path) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(library))
+    except OSError as failure:  # its disk holds no code that may be run, for one
+        helps = [caches.HELP]
+        raise error(
+            "E0605", "the thread pool cannot be loaded", label=str(failure), helps=helps
+        ) from None
+
+
 def _library() -> Path:
     """The compiled pool, from the cache where source, compiler and flags are the same."""
     words = compiler()
@@ -96,15 +107,20 @@ def _library() -> Path:
     for source in SOURCES:
         key.update(source.read_bytes())
     key.update(" ".join((*words, *FLAGS)).encode())
-    library = _cache() / f"pool-{key.hexdigest()[:16]}.so"
-    if not library.exists():
-        _compile(words, library)
+    library = caches.cache_folder() / f"pool-{key.hexdigest()[:16]}.so"
+    try:
+        caches.make_folder(library.parent)
+        if not library.exists():
+            _compile(words, library)
+    except subprocess.CalledProcessError as failure:
+        said = failure.stderr.strip().splitlines()[-1:] or ["no reason given"]
+        raise error("E0605", "the thread pool cannot be compiled", label=said[0]) from None
+    except OSError as failure:
+        helps = [] if failure.filename == words[0] else [caches.HELP]
+        raise error(
+            "E0605", "the thread pool cannot be compiled", label=str(failure), helps=helps
+        ) from None
     return library
-
-
-def _cache() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "mbc"
 
 
 def compiler() -> tuple[str, ...]:
@@ -117,15 +133,10 @@ def compiler() -> tuple[str, ...]:
 
 def _compile(words: tuple[str, ...], library: Path) -> None:
     """Beside, then renamed: two processes may do this at one time."""
-    try:
-        library.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-            made = Path(folder) / library.name
-            command = [*words, *FLAGS, "-o", str(made), str(POOL_C), "-lpthread"]
-            subprocess.run(command, check=True, capture_output=True, text=True)
-            made.replace(library)
-    except subprocess.CalledProcessError as failure:
-        said = failure.stderr.strip().splitlines()[-1:] or ["no reason given"]
-        raise error("E0605", "the thread pool cannot be compiled", label=said[0]) from None
-    except OSError as failure:
-        raise error("E0605", "the thread pool cannot be compiled", label=str(failure)) from None
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        made = Path(folder) / library.name
+        command = [*words, *FLAGS, "-o", str(made), str(POOL_C), "-lpthread"]
+        zig = {"ZIG_GLOBAL_CACHE_DIR": str(caches.zig_folder()), "ZIG_LOCAL_CACHE_DIR": folder}
+        environment = {**os.environ, **zig, "TMPDIR": folder}
+        subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
+        made.replace(library)

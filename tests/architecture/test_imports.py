@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = (
-    ("mbc.diag", "mbc.codes", "mbc.files", "mbc.extras", "mbc.engines"),
+    ("mbc.diag", "mbc.codes", "mbc.files", "mbc.caches", "mbc.extras", "mbc.engines"),
     ("mbc.ir",),
     ("mbc.ops",),
     ("mbc.ir.text",),  # prints and parses ops by their fields, so it stands above them
@@ -29,7 +29,11 @@ RANK = {component: rank for rank, layer in enumerate(LAYERS) for component in la
 
 # The only imports allowed between components of one layer, as (importer, imported).
 PEERS = {
+    ("mbc.files", "mbc.diag"),
+    ("mbc.caches", "mbc.diag"),
+    ("mbc.caches", "mbc.files"),
     ("mbc.extras", "mbc.diag"),
+    ("mbc.extras", "mbc.caches"),
     ("mbc.engines", "mbc.diag"),
     ("mbc.engines", "mbc.extras"),
     ("mbc.passmgr", "mbc.interp"),  # --check-passes compares with the oracle

@@ -1,8 +1,9 @@
 """Weights objects, archives, executables: what is in them, that they repeat, how tools fail."""
 
 import os
+import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -26,7 +27,7 @@ def stand_in_compiler(path: Path, *, machine: str = "x86_64-linux-gnu") -> UserC
     """A compiler as a user would name it, which every machine has that runs these tests."""
     # From a folder of its own, and in our cache: elsewhere zig would build another libc.
     zig = f"cd '{path.parent}' && exec '{sys.executable}' -m ziglang"
-    cache = f"export ZIG_GLOBAL_CACHE_DIR='{link.default_zig_cache()}'"
+    cache = f"export ZIG_GLOBAL_CACHE_DIR='{Zig().folder()}'"
     archiver = path.with_name("their-ar")
     archiver.write_text(f'#!/bin/sh\n{zig} ar "$@"\n')
     path.write_text(
@@ -172,19 +173,6 @@ def test_choose_toolchain(
 
 
 @pytest.mark.parametrize(
-    ("environ", "folder"),
-    [
-        ({"ZIG_GLOBAL_CACHE_DIR": "/z", "XDG_CACHE_HOME": "/c"}, Path("/z")),
-        ({"XDG_CACHE_HOME": "/c"}, Path("/c/mbc/zig")),
-        ({"XDG_CACHE_HOME": "relative"}, Path.home() / ".cache/mbc/zig"),
-        ({}, Path.home() / ".cache/mbc/zig"),
-    ],
-)
-def test_default_zig_cache(environ: dict[str, str], folder: Path) -> None:
-    assert link.default_zig_cache(environ) == folder
-
-
-@pytest.mark.parametrize(
     ("machine", "target", "fits"),
     [
         ("aarch64-linux-gnu", AARCH64, True),
@@ -239,6 +227,28 @@ def test_zig_runs_in_a_folder_that_does_not_matter(tmp_path: Path) -> None:
     zig = Zig()
     assert zig.working_folder(tmp_path) == tmp_path
     assert Path(zig.environment(tmp_path)["ZIG_LOCAL_CACHE_DIR"]).parent == tmp_path
+
+
+def test_a_local_cache_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call has a folder of its own in it, which is removed."""
+    local = tmp_path / "local"
+    monkeypatch.setenv("ZIG_LOCAL_CACHE_DIR", str(local))
+    seen: list[Path] = []
+
+    def run(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> object:
+        seen.append(Path(env["ZIG_LOCAL_CACHE_DIR"]))
+        seen[-1].mkdir()
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr(link, "run_tool", run)
+    link.weights_object(b"", "w", X86_64, tmp_path / "w.o", Zig(tmp_path / "zig"))
+    link.weights_object(b"", "w", X86_64, tmp_path / "w.o", Zig(tmp_path / "zig"))
+    assert [path.parent for path in seen] == [local, local]
+    assert seen[0] != seen[1]
+    assert list(local.iterdir()) == []
+    monkeypatch.setenv("ZIG_LOCAL_CACHE_DIR", "/dev/null/local")
+    with pytest.raises(MbcError, match="E0604: zig's cache /dev/null/local cannot be written: "):
+        link.weights_object(b"", "w", X86_64, tmp_path / "w.o", Zig(tmp_path / "zig"))
 
 
 # ---- failures --------------------------------------------------------------------------------

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.mutants.caches import MUTANTS as CACHES
 from tests.mutants.kernels import MUTANTS as KERNELS
 from tests.mutants.moves import MUTANTS as MOVES
 from tests.mutants.oracle import MUTANTS as ORACLE
@@ -12,4 +13,15 @@ from tests.mutants.threads import MUTANTS as THREADS
 from tests.mutants.views import MUTANTS as VIEWS
 from tests.mutants.words import MUTANTS as WORDS
 
-MUTANTS = (*VIEWS, *MOVES, *PASSES, *PLANNER, *KERNELS, *PADDINGS, *THREADS, *WORDS, *ORACLE)
+MUTANTS = (
+    *VIEWS,
+    *MOVES,
+    *PASSES,
+    *PLANNER,
+    *KERNELS,
+    *PADDINGS,
+    *THREADS,
+    *WORDS,
+    *ORACLE,
+    *CACHES,
+)
