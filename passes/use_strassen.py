@@ -1,12 +1,19 @@
-"""conv1x1(x) = conv1x1(x) {strassen=true}: fewer multiplications, for more weights."""
+"""conv1x1(x) = conv1x1(x) {strassen=true}: fewer multiplications, for more weights.
+
+Each pixel is multiplied together with another one of its image, and gets an error by the larger of
+the two. Outputs that tell pixels apart may therefore not depend on it, unless pixels are known to
+be alike (`mbc.passes.pixels`).
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isinf
 from typing import ClassVar
 
 from mbc.ir.graph import Graph, Node
 from mbc.ops.linear import Conv2d
+from mbc.passes.pixels import error_by_strassen, output_with_pixels
 from mbc.passmgr.chains import is_pointwise_node
 from mbc.passmgr.passes import PassContext, PassResult
 from mbc.passmgr.rewrite import candidate, merge, name_of
@@ -14,22 +21,41 @@ from mbc.passmgr.rewrite import candidate, merge, name_of
 WORTH = 0.04
 """Share of a layer's time that must be saved: it takes 7/4 of the weights, and rounds otherwise."""
 
+ROUGHEST = 8.0
+"""By how much a bound on the error of a pixel may be above the direct method's, where it counts."""
+
 
 @dataclass(frozen=True)
 class UseStrassen:
-    """Multiply pointwise convolutions by Strassen's method where the backend has such a kernel and
-    its cost model says that it pays."""
+    """Multiply pointwise convolutions by Strassen's method where the backend has such a kernel, its
+    cost model says that it pays, and no output can tell; not `enabled`, nowhere."""
 
     name: ClassVar[str] = "use-strassen"
     tolerance: ClassVar[float] = 0.0
 
+    enabled: bool = True
+
     def run(self, graph: Graph, context: PassContext) -> PassResult:
-        """Allow it for each convolution that gains."""
+        """Allow it for each convolution that gains, or forbid it for all."""
         result = PassResult()
         for node in graph.topo():
-            if is_pointwise_node(node):
+            if not is_pointwise_node(node):
+                continue
+            if self.enabled:
                 _visit(graph, context, node, result)
+            else:
+                _forbid(graph, node, result)
         return result
+
+
+def _forbid(graph: Graph, node: Node, result: PassResult) -> None:
+    assert isinstance(node.op, Conv2d)
+    message = f"multiplied directly: {name_of(node)}: enabled=false"
+    if not node.op.strassen:
+        result.note(message, node)
+        return
+    merge(graph, [node], replace(node.op, strassen=False), node.operands)
+    result.did(message, node)
 
 
 def _visit(graph: Graph, context: PassContext, node: Node, result: PassResult) -> None:
@@ -44,5 +70,18 @@ def _visit(graph: Graph, context: PassContext, node: Node, result: PassResult) -
         reason = gain if saved else "the backend has no kernel for it"
         result.note(f"multiplied directly: {name_of(node)}: {reason}", node)
         return
+    if reason := _too_rough(graph, node):
+        result.note(f"multiplied directly: {name_of(node)}: {reason}", node)
+        return
     merge(graph, [node], op, node.operands)
     result.did(f"by Strassen's method: {name_of(node)}, {gain}", node)
+
+
+def _too_rough(graph: Graph, node: Node) -> str:
+    """Why errors of pixels might matter; "" if they do not."""
+    output = output_with_pixels(graph, node.result)
+    if output is None or (error := error_by_strassen(graph, node)) <= ROUGHEST:
+        return ""
+    if isinf(error):
+        return f"output '{output}' has pixels, and nothing bounds how far pixels differ"
+    return f"output '{output}' has pixels, whose errors could be {error:.3g} times as large"

@@ -68,7 +68,8 @@ def _compute(node: Node, isa: Isa) -> float:
         share = DEPTHWISE_SHARE
     cycles = node.op.macs(node.operand_types) / (FMA_UNITS * isa.lanes * share)
     if plan := plan_strassen(isa, node):  # seven products of eight, of quarters that are four
-        more = (plan.product_share * 2 - 1) * present(node.operand_types[1]).bytes
+        times = plan.product_share * 2 * plan.images  # that weights are read, as large as written
+        more = (times - 1) * present(node.operand_types[1]).bytes
         rate = L2_BYTES_PER_CYCLE if isa.prefetch else DRAM_BYTES_PER_CYCLE
         added = plan.added / plan.gemm.isa.lanes * ADD_CYCLES + more / rate
         stalled = max(1.0, plan.loads_per_fma / LOADS_PER_FMA)

@@ -92,7 +92,8 @@ def spaced(c: int) -> Iterator[Case]:
 
 def strassen_cases() -> Iterator[Case]:
     """One pair of pixels, several row blocks, more than are added up at a time, odd numbers, one
-    panel and many; and where it is allowed but cannot be: channels that do not halve."""
+    panel and many, batches of all these; and where it is allowed but cannot be: channels that do
+    not halve, images of one pixel."""
     yield from strassen((1, 2, 1), 16, 16)
     yield from strassen((1, 6, 5), 16, 16)
     yield from strassen((1, 4, 4), 16, 48, Act.NONE)
@@ -106,8 +107,12 @@ def strassen_cases() -> Iterator[Case]:
     yield from strassen((1, 7, 8), 16, 32)
     yield from strassen((1, 9, 11), 16, 32, residual=True)
     yield from strassen((1, 7, 7), 16, 320, residual=True)
+    yield from strassen((2, 7, 7), 16, 320, residual=True)
+    yield from strassen((3, 13, 17), 32, 16, Act.RELU)
+    yield from strassen((2, 14, 15), 16, 32, residual=True)
     yield from strassen((1, 6, 6), 20, 32)
     yield from strassen((1, 7, 4), 16, 24)
+    yield from strassen((4, 1, 1), 16, 16)
 
 
 def gathered(k: int, n: int, groups: int) -> Iterator[Case]:

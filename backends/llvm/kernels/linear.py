@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from operator import itemgetter
 
@@ -118,7 +118,9 @@ def build_pointwise(site: Site) -> Kernel:
     at = Pointers(site.pointers(0), "%w", "%y0", residual_pointer(site))
     if plan := strassen_of(node, gemm):
         emit_strassen(f, plan, at)
-        name = site.library.define(f"f32_{linear_name(node, gemm)}_strassen_m{gemm.rows}", f)
+        images = f"_n{plan.images}" if plan.images > 1 else ""
+        kind = f"f32_{linear_name(node, gemm)}_strassen_m{plan.gemm.rows}"
+        name = site.library.define(kind + images, f)
         return Kernel(name, plan.tasks, plan.scratch_bytes, _pack_strassen(plan, node))
     emit_gemm(f, gemm, at, Share.of(gemm))
     name = site.library.define(f"f32_{linear_name(node, gemm)}_m{gemm.rows}", f)
@@ -126,8 +128,11 @@ def build_pointwise(site: Site) -> Kernel:
 
 
 def strassen_of(node: Node, gemm: Gemm) -> Strassen | None:
-    """The schedule that takes fewer multiplications, where the node allows it and it can be."""
-    return Strassen(gemm) if _may_use_strassen(node) and can_halve(gemm) else None
+    """The schedule that takes fewer multiplications, where the node allows it and each image can
+    be halved."""
+    images = node.result.type.shape[0]
+    image = replace(gemm, rows=gemm.rows // images)
+    return Strassen(image, images) if _may_use_strassen(node) and can_halve(image) else None
 
 
 def _may_use_strassen(node: Node) -> bool:

@@ -8,6 +8,9 @@ output as they are made. So what is added lies in the caches. What is dealt out 
 one of the upper and one of the lower half; or, where there are few pairs, panels of weights, and
 then everybody makes all sums of pixels. The pixel in the middle of an odd number is in both halves,
 and its result as one of the lower half is dumped.
+
+Whatever is in a pixel gets into its partner's result: large values round it away, infinite ones
+make it undefined. So pairs are pixels of one image, whatever the batch.
 """
 
 from __future__ import annotations
@@ -73,9 +76,10 @@ def can_halve(gemm: Gemm) -> bool:
 
 @dataclass(frozen=True)
 class Strassen:
-    """The schedule: `gemm` is the whole product."""
+    """The schedule: `gemm` is the whole product of one image."""
 
     gemm: Gemm
+    images: int = 1
 
     @property
     def half(self) -> Gemm:
@@ -109,11 +113,12 @@ class Strassen:
 
     @property
     def added(self) -> int:
-        """Elements of A and of the result that are added before and after multiplying."""
+        """Elements of A and of the result that are added before and after multiplying, in all
+        images."""
         half = self.half
         sums = self.keeps_sums * SUMS
         more = sum(len(product.signs) for product in PRODUCTS) - 4
-        return half.rows * (sums * half.depth + more * half.columns)
+        return self.images * half.rows * (sums * half.depth + more * half.columns)
 
     @property
     def loads_per_fma(self) -> float:
@@ -131,22 +136,27 @@ class Strassen:
 
     @property
     def tasks(self) -> int:
-        """In how many pieces the work can be dealt out."""
+        """In how many pieces the work can be dealt out: those of an image, then the next one's."""
+        return self.images * self.image_tasks
+
+    @property
+    def image_tasks(self) -> int:
+        """In how many pieces an image can be dealt out."""
         return self.half.tasks
 
     @property
     def chunk(self) -> int:
-        """Tasks that are done together: those of some pairs, or all that a call does."""
+        """Tasks of an image done together: those of some pairs, or all that a call does."""
         if self.half.by_panels:
-            return self.tasks
-        return -(-self.tasks // -(-self.half.rows // CHUNK_PAIRS))
+            return self.image_tasks
+        return -(-self.image_tasks // -(-self.half.rows // CHUNK_PAIRS))
 
     @property
     def sum_bytes(self) -> int:
         """A sum of A for the pairs of a chunk, if it is kept."""
         if not self.keeps_sums:
             return 0
-        blocks = -(-self.chunk * self.blocks.count // self.tasks)
+        blocks = -(-self.chunk * self.blocks.count // self.image_tasks)
         return blocks * self.blocks.tall * 4 * self.half.depth
 
     @property
@@ -190,14 +200,35 @@ def pack_strassen(plan: Strassen, weight: np.ndarray, bias: np.ndarray) -> np.nd
 
 
 def emit_strassen(f: Function, plan: Strassen, at: Pointers) -> None:
-    """Code for the tasks %begin … %end-1, a chunk at a time."""
+    """Code for the tasks %begin … %end-1, an image and a chunk at a time."""
     with f.vectors_of(plan.gemm.isa):
-        _emit_chunks(f, plan, at)
+        if plan.images == 1:
+            _emit_chunks(f, plan, at, "%begin", "%end")
+        else:
+            _emit_images(f, plan, at)
 
 
-def _emit_chunks(f: Function, plan: Strassen, at: Pointers) -> None:
+def _emit_images(f: Function, plan: Strassen, at: Pointers) -> None:
+    tasks, rows = plan.image_tasks, plan.gemm.rows
+
+    def image(number: Count, values: list[str]) -> Sequence[str]:
+        here, before = at.of(values), f.binary("mul", number, tasks)
+        after = f.binary("add", before, tasks)
+        begin = f.binary("sub", f.clamp("max", "%begin", before), before)
+        end = f.binary("sub", f.clamp("min", "%end", after), before)
+        _emit_chunks(f, plan, here, begin, end)
+        return here.down(f, plan.gemm, rows).values
+
+    first = f.binary("udiv", "%begin", tasks)
+    last = f.binary("udiv", f.binary("add", "%end", tasks - 1), tasks)
+    f.loop(first, last, at.down(f, plan.gemm, f.binary("mul", first, rows)).carried, image)
+
+
+def _emit_chunks(f: Function, plan: Strassen, at: Pointers, first: Count, last: Count) -> None:
+    """Code for these tasks of the image that `at` points to."""
+
     def chunk(begin: Count, _: list[str]) -> Sequence[str]:
-        end = f.clamp("min", f.binary("add", begin, plan.chunk), "%end")
+        end = f.clamp("min", f.binary("add", begin, plan.chunk), last)
         share = Share.of(plan.half, begin, end)
         for number in range(len(PRODUCTS)):
             _emit_product(f, plan, number, at, share)
@@ -207,7 +238,7 @@ def _emit_chunks(f: Function, plan: Strassen, at: Pointers) -> None:
         below = plan.below * plan.gemm.out_pitch
         at = replace(at, dump=f.offset("%scratch", plan.sum_bytes - below))
 
-    f.loop("%begin", "%end", [], chunk, step=plan.chunk)
+    f.loop(first, last, [], chunk, step=plan.chunk)
 
 
 def _emit_product(f: Function, plan: Strassen, number: int, at: Pointers, share: Share) -> None:
