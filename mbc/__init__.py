@@ -26,6 +26,7 @@ def compile(
     level: int | None = None,
     optimize: str | None = None,
     fuse: str | None = None,
+    strassen: bool = True,
     passes: str | None = None,
     backend: BackendName = "llvm",
 ) -> Net:
@@ -33,9 +34,10 @@ def compile(
 
     `params` are what `-D` sets, `weights` a .safetensors or .npz file (without it they are drawn
     from `seed`), `level` is that of `-O`, `optimize` "speed" or "memory", `fuse` "auto", "always"
-    or "never", `passes` a list as for `--passes`. `backend="tvm"` has TVM run the kernels, "oracle"
-    computes with plain numpy. Several threads may call the network at the same time. Raises
-    `mbc.diag.MbcError` for what `mbc run` would refuse.
+    or "never", `strassen=False` is `--no-strassen`, `passes` a list as for `--passes`.
+    `backend="tvm"` has TVM run the kernels, "oracle" computes with plain numpy. Several threads
+    may call the network at the same time. Raises `mbc.diag.MbcError` for what `mbc run` would
+    refuse.
     """
     from mbc.driver.inprocess import compile_net  # kept from those who want the version alone
     from mbc.driver.request import Request
@@ -50,6 +52,7 @@ def compile(
         level=level,
         optimize=optimize,
         fuse=fuse,
+        strassen=strassen,
         passes=passes,
     )
     return compile_net(request, backend)

@@ -100,3 +100,24 @@ def _in_mode(stage: Stage, mode: FuseMode) -> Stage:
 
 
 FUSING = (FuseInvertedResidual, FuseDepthwisePointwise)
+
+
+def without_strassen(pipeline: Pipeline) -> Pipeline:
+    """The pipeline with Strassen's method switched off, also in networks that come with it: by the
+    pass that decides on it, or else by one at the end of the first stage that makes a choice."""
+    off = UseStrassen(enabled=False)
+    stages = tuple(_with_instead(stage, off) for stage in pipeline.stages)
+    if any(off in stage.passes for stage in stages):
+        return Pipeline(stages)
+    return Pipeline(
+        tuple(
+            replace(stage, passes=(*stage.passes, off)) if stage.name == "fuse" else stage
+            for stage in stages
+        )
+    )
+
+
+def _with_instead(stage: Stage, step: Pass) -> Stage:
+    """The stage with this pass in place of all of its kind."""
+    same = type(step)
+    return replace(stage, passes=tuple(step if isinstance(p, same) else p for p in stage.passes))

@@ -102,6 +102,12 @@ def add_pipeline(parser: Parser, *, may_stop: bool = True) -> None:
         "neighbours (default auto: where the cost model says that it pays)",
     )
     group.add_argument(
+        "--no-strassen",
+        dest="strassen",
+        action="store_false",
+        help="multiply no layer by Strassen's method, which takes less time and rounds otherwise",
+    )
+    group.add_argument(
         "--passes", metavar="SPEC", help="run these passes instead: a,b{option=value}"
     )
     if may_stop:
@@ -219,6 +225,7 @@ def request(args: argparse.Namespace) -> Request:
         level=args.level,
         optimize=args.optimize,
         fuse=args.fuse,
+        strassen=args.strassen,
         passes=args.passes,
         stop_after=args.stop_after,
         name=args.name,

@@ -20,6 +20,7 @@ from mbc.passes.pipelines import (
     PASSES,
     PLAN,
     with_fuse_mode,
+    without_strassen,
 )
 from mbc.passes.plan_memory import PlanMemory
 from mbc.passmgr.manager import PassRecord, run_pipeline
@@ -79,8 +80,8 @@ def for_threads(graph: Graph, target: Target) -> Graph | None:
 
 
 def pipeline_of(request: Request, *, planned: bool) -> Pipeline:
-    """The passes that `-O`, `--optimize`, `--fuse`, `--passes` and `--stop-after` add up to; no
-    memory plan where TVM makes its own (not `planned`). Raises E0106, E051x."""
+    """The passes that `-O`, `--optimize`, `--fuse`, `--no-strassen`, `--passes` and `--stop-after`
+    add up to; no memory plan where TVM makes its own (not `planned`). Raises E0106, E051x."""
     if request.passes is None:
         pipeline = _fusing(_pipeline_for(request.optimize or "speed", request.level), request)
     elif request.level is not None:
@@ -90,8 +91,13 @@ def pipeline_of(request: Request, *, planned: bool) -> Pipeline:
     elif request.fuse is not None:
         helps = ["passes take it as an option: 'fuse-depthwise-pointwise{mode=always}'"]
         raise error("E0106", f"--passes and --fuse={request.fuse} exclude each other", helps=helps)
+    elif not request.strassen:
+        helps = ["the pass takes it as an option: 'use-strassen{enabled=false}'"]
+        raise error("E0106", "--passes and --no-strassen exclude each other", helps=helps)
     else:
         pipeline = _with_plan(named_passes(request.passes))
+    if not request.strassen:
+        pipeline = without_strassen(pipeline)
     if not planned:
         pipeline = Pipeline(tuple(stage for stage in pipeline.stages if stage.name != PLAN.name))
     if request.stop_after is None:

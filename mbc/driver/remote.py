@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from mbc.accuracy import Difference, difference
 from mbc.backends.llvm.link import choose_toolchain
 from mbc.backends.tvm.remote import RemoteNet, open_session, uploaded
 from mbc.backends.tvm.tracker import Address, Loan, Tracker
@@ -45,7 +46,7 @@ class RemoteResult:
     tracker: Address
     loan: Loan
     times: Times
-    errors: Mapping[str, float]
+    errors: Mapping[str, Difference]
 
     @property
     def gflops(self) -> float:
@@ -68,7 +69,7 @@ class RemoteResult:
                 "key": self.loan.key,
                 "device": str(self.loan.address),
             },
-            "errors": dict(self.errors),
+            "errors": {name: found.error for name, found in self.errors.items()},
             "tolerance": reference.TOLERANCE,
             "rounds": len(times.seconds),
             "threads": self.threads,
@@ -126,13 +127,10 @@ class _Job:
         macs = self.compiled.source.totals.macs
         return RemoteResult(macs, threads, target, remote.tracker, loan, times, errors)
 
-    def _errors(self, net: RemoteNet, loan: Loan) -> dict[str, float]:
+    def _errors(self, net: RemoteNet, loan: Loan) -> dict[str, Difference]:
         found = net(self.inputs)
-        errors = {
-            name: reference.relative_error(found[name], wanted)
-            for name, wanted in self.answer.items()
-        }
-        far = {name: far for name, far in errors.items() if not far <= reference.TOLERANCE}
+        errors = {name: difference(found[name], wanted) for name, wanted in self.answer.items()}
+        far = {name: far for name, far in errors.items() if not far.error <= reference.TOLERANCE}
         if far:
             raise MbcError(*(_wrong(loan, name, error) for name, error in far.items()))
         return errors
@@ -146,9 +144,9 @@ def _job(compiled: Compiled, library: Path, contest: Contest, observer: Observer
     return _Job(compiled, library, contest, inputs, answer)
 
 
-def _wrong(loan: Loan, output: str, far: float) -> Diagnostic:
+def _wrong(loan: Loan, output: str, far: Difference) -> Diagnostic:
     return Diagnostic(
         "E0635",
         f"the device '{loan.key}' at {loan.address} computes something else: {output} has a "
-        f"relative error of {far:.3g}, at most {reference.TOLERANCE:g} is right",
+        f"relative error of {far}, at most {reference.TOLERANCE:g} is right",
     )

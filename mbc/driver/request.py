@@ -28,6 +28,7 @@ class Request:
     level: int | None = None
     optimize: str | None = None
     fuse: str | None = None
+    strassen: bool = True
     passes: str | None = None
     stop_after: str | None = None
     name: str | None = None

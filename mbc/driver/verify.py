@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from mbc.accuracy import Difference, difference
 from mbc.backends.llvm.link import MAIN_SOURCES, Toolchain, link_executable
 from mbc.backends.llvm.shared import shared_name
 from mbc.backends.tvm.require import tvm
@@ -34,11 +35,11 @@ from mbc.targets.target import Target
 
 @dataclass(frozen=True)
 class Verdict:
-    """An artefact, who ran it ("" if nobody could), and the worst relative error of each output."""
+    """An artefact, who ran it ("" if nobody could), and how far each output is off at most."""
 
     artefact: str
     ran_by: str
-    errors: Mapping[str, float]
+    errors: Mapping[str, Difference]
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,15 @@ class Verification:
             (verdict, output, found)
             for verdict in self.verdicts
             for output, found in verdict.errors.items()
-            if not found <= self.tolerance
+            if not found.error <= self.tolerance
         ]
         if far:
             raise MbcError(*(Diagnostic("E0721", self._message(*each)) for each in far))
 
-    def _message(self, verdict: Verdict, output: str, found: float) -> str:
+    def _message(self, verdict: Verdict, output: str, found: Difference) -> str:
         return (
             f"{verdict.artefact} computes something else: {output} has a relative error of "
-            f"{found:.3g}, at most {self.tolerance:g} is right"
+            f"{found}, at most {self.tolerance:g} is right"
         )
 
 
@@ -203,7 +204,7 @@ class _Bench:
         inputs = reference.seeded_inputs(self.bundle.spec.inputs, seed)
         found = run_bundle(self.bundle, inputs)
         wanted = self._reference()
-        errors = {name: reference.relative_error(found[name], wanted[name]) for name in wanted}
+        errors = {name: difference(found[name], wanted[name]) for name in wanted}
         return Verdict(path.name, f"a GPU ({self.bundle.gpu})", errors)
 
     def _runner(self) -> Runner:
@@ -232,12 +233,11 @@ class _Bench:
         seed = self.bundle.seed or 0
         return reference.seeded_inputs(self.bundle.spec.inputs, seed).values()
 
-    def _errors(self, files: Sequence[Path]) -> dict[str, float]:
+    def _errors(self, files: Sequence[Path]) -> dict[str, Difference]:
         wanted = self._reference()
         found = (np.load(file) for file in files)
         return {
-            name: reference.relative_error(array, wanted[name])
-            for name, array in zip(wanted, found, strict=True)
+            name: difference(array, wanted[name]) for name, array in zip(wanted, found, strict=True)
         }
 
     def _reference(self) -> dict[str, np.ndarray]:

@@ -15,7 +15,15 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 
 LAYERS = (
-    ("mbc.diag", "mbc.codes", "mbc.files", "mbc.caches", "mbc.extras", "mbc.engines"),
+    (
+        "mbc.accuracy",
+        "mbc.diag",
+        "mbc.codes",
+        "mbc.files",
+        "mbc.caches",
+        "mbc.extras",
+        "mbc.engines",
+    ),
     ("mbc.ir",),
     ("mbc.ops",),
     ("mbc.ir.text",),  # prints and parses ops by their fields, so it stands above them

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.mutants.apart import MUTANTS as APART
 from tests.mutants.caches import MUTANTS as CACHES
 from tests.mutants.kernels import MUTANTS as KERNELS
 from tests.mutants.moves import MUTANTS as MOVES
@@ -24,4 +25,5 @@ MUTANTS = (
     *WORDS,
     *ORACLE,
     *CACHES,
+    *APART,
 )

@@ -17,6 +17,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from mbc.accuracy import difference
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.tvm.cpu import cpu_module
 from mbc.backends.tvm.module import NoKernels, relax_module
@@ -27,7 +28,7 @@ from mbc.driver.pipeline import Compiled, compile_graph
 from mbc.driver.request import Request, Silent
 from mbc.driver.rounds import Run, Times, take_turns
 from mbc.interp import run as run_oracle
-from mbc.runtime.reference import SEED, TOLERANCE, relative_error, seeded_inputs
+from mbc.runtime.reference import SEED, TOLERANCE, seeded_inputs
 from tests.backends.tvm_cpu import load
 from tests.example_networks import EXAMPLES
 
@@ -95,8 +96,8 @@ def check(
 ) -> None:
     """What is timed is right."""
     for name, array in net(inputs).items():
-        error = relative_error(array, wanted[name])
-        assert error <= TOLERANCE, f"{name} has a relative error of {error:.3g}"
+        found = difference(array, wanted[name])
+        assert found.error <= TOLERANCE, f"{name} has a relative error of {found}"
 
 
 if __name__ == "__main__":

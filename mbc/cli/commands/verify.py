@@ -50,6 +50,6 @@ def _rows(verdict: Verdict) -> list[tuple[str, str, str, str]]:
     if not verdict.ran_by:
         return [(verdict.artefact, "not run: no loader for it here; its code is checked", "", "")]
     return [
-        (verdict.artefact, verdict.ran_by, output, f"{found:.2g}")
+        (verdict.artefact, verdict.ran_by, output, f"{found.error:.2g}")
         for output, found in verdict.errors.items()
     ]

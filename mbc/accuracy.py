@@ -1,0 +1,92 @@
+"""How far an answer is off: each image of a batch is judged by itself, and each pixel of an image.
+
+The error of a pixel is its largest difference in any channel, by its scale: the largest magnitude
+of its channels, or what is typical of its image's pixels if that is more. So a bright pixel hides
+no wrong one, and a pixel that is next to nothing, as after cancellation or a relu, needs no digits
+of its own. Typical is the median of the pixels that are not zero; of an image that is all zeros,
+the largest such median of the batch. What is not finite must be so in both, at the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from math import inf, prod
+
+import numpy as np
+
+STRIP = 2**18  # numbers that are looked at together
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The largest relative error of a tensor, and where it is if there are several places: "image
+    1, pixel (3, 4)"."""
+
+    error: float
+    place: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.error:.3g}" + f" at {self.place}" * bool(self.place)
+
+
+def difference(found: np.ndarray, reference: np.ndarray) -> Difference:
+    """Of tensors whose axes are images, pixels in any number of axes, and channels; infinite if the
+    shapes differ, or if something is not finite where the other one is otherwise."""
+    if found.shape != reference.shape:
+        return Difference(inf)
+    shape = reference.shape if reference.ndim > 1 else (*reference.shape, 1)
+    images, rows = (shape[0], -1), (-1, shape[-1])
+    errors = _by_strips(_errors, found.reshape(rows), reference.reshape(rows)).reshape(images)
+    if not errors.any():
+        return Difference(0.0)
+    errors /= _scales(_by_strips(_sizes, reference.reshape(rows)).reshape(images))
+    image, *pixel = np.unravel_index(int(np.argmax(errors)), shape[:-1])
+    return Difference(float(errors.max()), _place(shape, int(image), [int(i) for i in pixel]))
+
+
+def worst(differences: Mapping[str, Difference]) -> tuple[str, Difference]:
+    """The largest of several, with its name."""
+    return max(differences.items(), key=lambda item: item[1].error)
+
+
+def _by_strips(measure: Callable[..., np.ndarray], *tensors: np.ndarray) -> np.ndarray:
+    """A measure of each pixel of [pixels, channels], a few at a time in float64."""
+    pixels, channels = tensors[0].shape
+    step = max(STRIP // channels, 1)
+    strips = (slice(start, start + step) for start in range(0, pixels, step))
+    return np.concatenate([measure(*(t[s].astype(np.float64) for t in tensors)) for s in strips])
+
+
+def _errors(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    """The largest difference of each pixel."""
+    finite = np.isfinite(found) & np.isfinite(wanted)
+    same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
+    apart = np.abs(np.where(finite, found, 0) - np.where(finite, wanted, 0))
+    errors: np.ndarray = np.where(finite, apart, np.where(same, 0, inf)).max(axis=-1)
+    return errors
+
+
+def _sizes(wanted: np.ndarray) -> np.ndarray:
+    """The largest finite magnitude of each pixel."""
+    sizes: np.ndarray = np.where(np.isfinite(wanted), np.abs(wanted), 0).max(axis=-1)
+    return sizes
+
+
+def _scales(sizes: np.ndarray) -> np.ndarray:
+    """What each pixel's error is measured by, from their sizes as [images, pixels]."""
+    typical = np.array([_median(image[image > 0]) for image in sizes])
+    typical[typical == 0] = typical.max() or 1.0
+    scales: np.ndarray = np.maximum(sizes, typical[:, np.newaxis])
+    return scales
+
+
+def _median(sizes: np.ndarray) -> float:
+    return float(np.median(sizes)) if sizes.size else 0.0
+
+
+def _place(shape: tuple[int, ...], image: int, pixel: Iterable[int]) -> str:
+    words = [f"image {image}"] * (shape[0] > 1)
+    if prod(shape[1:-1]) > 1:
+        words.append(f"pixel ({', '.join(map(str, pixel))})")
+    return ", ".join(words)
