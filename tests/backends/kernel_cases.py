@@ -31,6 +31,7 @@ from mbc.ops import (
 from tests.backends.cases import ONE, Case, Layer, both
 from tests.backends.chain_cases import chain_cases, padding_cases
 from tests.backends.kernel_check import Net
+from tests.backends.window_cases import window_cases
 
 
 def pointwise(
@@ -304,6 +305,7 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from fused(12, 96, 384, 1, 8, 8, True)
     yield from chain_cases()
     yield from padding_cases()
+    yield from window_cases()
     for op in (AvgPool((3, 3), (2, 2), ONE), AvgPool((3, 3), (2, 2), ONE, True, Act.RELU)):
         yield from pool(op, 11, 12, 9)
     yield from pool(AvgPool((3, 3), (2, 2), ONE), 6, 20, 160)

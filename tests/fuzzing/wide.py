@@ -6,7 +6,7 @@ Each layer takes from a budget of multiply-adds; one that would take too much ha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ir.views import Value
 from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
-from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.linear import Conv2d, Dense, is_pointwise
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.window import Pad, Pair
@@ -90,7 +90,7 @@ class Maker:
         image: list[Make] = [
             *(self.pointwise, self.pointwise, self.conv, self.depthwise, self.grouped),
             *(self.pool, self.mean, self.global_mean, self.inverted_residual, self.separable),
-            *(self.windows, self.pooled),
+            *(self.windows, self.pooled, self.large),
         ]
         flat: list[Make] = [self.dense, self.dense]
         any: list[Make] = [
@@ -154,7 +154,10 @@ class Maker:
         self.macs -= pixels * depth * outputs
         weight = self.constant(down.kernel, across.kernel, each, outputs)
         bias = self.constant(outputs) if self.flip(2) else None
-        return self.put(conv_of(down, across, groups), x, weight, bias)
+        op = conv_of(down, across, groups)
+        if is_pointwise(op, weight.type) and groups == 1:
+            op = replace(op, strassen=self.flip(4))
+        return self.put(op, x, weight, bias)
 
     def tail(self, x: Value | None) -> Value | None:
         """What mostly follows a convolution."""
@@ -205,6 +208,12 @@ class Maker:
         return self.put(Dense(), x, self.constant(channels, outputs), bias)
 
     # blocks
+
+    def large(self, x: Value) -> Value | None:
+        """1x1 on so much that Strassen's method pays, or for any other channels that halve."""
+        widths = [16, 32, 48, 64, 96, 128, 192]
+        wide = self.pointwise(x, self.draw(st.sampled_from(widths)))
+        return wide and self.pointwise(wide, self.draw(st.sampled_from(widths)))
 
     def inverted_residual(self, x: Value) -> Value | None:
         """1x1, depthwise, 1x1, and the input added where it fits."""

@@ -21,9 +21,13 @@ from tests.backends.cases import Case
 from tests.backends.kernel_cases import arithmetic_cases, exact_cases
 from tests.backends.kernel_check import Net, close, equal
 from tests.backends.tvm.gpu_check import SCHEDULES, Device, Guarded, compare
+from tests.backends.window_cases import window_cases
 
+WINDOWS = [case for case in window_cases() if "padded" not in case[0]]
 ARITHMETIC = [
-    case for case in arithmetic_cases() if "chain" not in case[0] and "padded" not in case[0]
+    case
+    for case in arithmetic_cases()
+    if not any(word in case[0] for word in ("chain", "padded", *(name for name, _ in WINDOWS)))
 ]
 EXACT = list(exact_cases())
 IDS = [case[0] for case in ARITHMETIC]
@@ -32,6 +36,11 @@ IDS = [case[0] for case in ARITHMETIC]
 @pytest.mark.parametrize("number", range(0, len(ARITHMETIC), 3), ids=IDS[::3])
 def test_arithmetic(number: int) -> None:
     compare(ARITHMETIC[number][1](), SCHEDULES[number % len(SCHEDULES)], close)
+
+
+@pytest.mark.parametrize("number", range(len(WINDOWS)), ids=[name for name, _ in WINDOWS])
+def test_windows(number: int) -> None:
+    compare(WINDOWS[number][1](), SCHEDULES[number % len(SCHEDULES)], close)
 
 
 @pytest.mark.parametrize("case", EXACT, ids=lambda case: case[0])
