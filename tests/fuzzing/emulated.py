@@ -17,7 +17,6 @@ from mbc.driver.emulation import choose_runner
 from mbc.driver.platforms import link_target
 from mbc.ir.graph import Graph
 from mbc.runtime.abi import POOL_H
-from mbc.runtime.pool import POOL_C
 from tests.fuzzing.bounds import expected
 from tests.fuzzing.configuration import Configuration
 from tests.fuzzing.native import Made, compiled, judge
@@ -81,7 +80,7 @@ def _linked(trials: Sequence[Trial], made: Sequence[Made], folder: Path) -> Path
         objects[-1].write_bytes(object_code(lowered.ir, lowered.target))
     target = link_target(nets[0][0].target)
     include = [RUNNER.parent, POOL_H.parent]
-    sources = [RUNNER, POOL_C, table, *objects]
+    sources = [RUNNER, table, *objects]
     link_executable(sources, program, target, Zig(), include_dirs=include)
     return program
 

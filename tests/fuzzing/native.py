@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from mbc.passmgr.passes import PassContext
 from mbc.runtime.pool import Pool
 from tests.fuzzing.bounds import Known, expected
 from tests.fuzzing.configuration import Configuration
+from tests.scatter import Scatter
 
 CANARY = np.uint32(0x7FCA_CA00)  # a NaN, so that what reads it shows
 ZONE = 65  # floats before and after a tensor, which so is aligned to no more than a float
@@ -66,10 +66,9 @@ def try_natively(graph: Graph, how: Configuration) -> Counter[str]:
     return made.kinds
 
 
-@cache
 def pool(threads: int) -> Pool | None:
-    """So many threads, or None for one."""
-    return Pool(threads) if threads > 1 else None
+    """So many threads among which tasks are dealt out at random, or None for one."""
+    return Scatter(threads) if threads > 1 else None
 
 
 class _Room:
