@@ -22,7 +22,7 @@ class Isa:
     registers: int
     broadcast: Literal["memory", "lane"]
     word: str  # integer type of addresses
-    max_intrinsics: bool  # maxnum/minnum are one instruction each
+    max_intrinsics: bool  # maximum and minimum, which hand NaN on, are one instruction each
     multi_load: int = 1  # vectors that one instruction loads from consecutive addresses
     unroll: int = 4  # k-steps of a loop of the GEMM core
     strip: int = 1  # channel vectors that a window works on side by side
@@ -100,8 +100,8 @@ NEON = Isa(
     strip=2,
 )
 
-# A32 has no fused multiply-add by lane, and maxnum/minnum only from ARMv8 on.
-NEON32 = Isa("neon32", lanes=4, registers=16, broadcast="memory", word="i32", max_intrinsics=False)
+# A32 has no fused multiply-add by lane.
+NEON32 = Isa("neon32", lanes=4, registers=16, broadcast="memory", word="i32", max_intrinsics=True)
 # As on Cortex-A8 and A9: VMLA rounds twice.
 NEON32_VFP3 = replace(NEON32, name="neon32-vfp3", fused=False)
 SSE = Isa(

@@ -181,7 +181,7 @@ def declarations(isa: Isa) -> list[str]:
     lanewise = [
         f"declare {v} @llvm.{name}.v{lanes}f32({', '.join([v] * operands)})"
         for v, lanes in dict.fromkeys((unit.vector, unit.lanes) for unit in (isa, isa.widest))
-        for name, operands in (("fma", 3), ("maxnum", 2), ("minnum", 2))
+        for name, operands in (("fma", 3), ("maximum", 2), ("minimum", 2))
     ]
     return [
         *several,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from functools import reduce
 from math import inf
 
 from mbc.backends.llvm.emitter import Function, float_literal
@@ -101,30 +103,79 @@ def arithmetic(f: Function, operation: str, a: str, b: str) -> str:
     return f.op(f"{operation} {f.isa.vector} {a}, {b}")
 
 
-def maximum(f: Function, a: str, b: str) -> str:
-    """Lane-wise maximum."""
-    return _extreme(f, a, b, "maxnum", "ogt")
+def at_least(f: Function, x: str, bound: float) -> str:
+    """max(x, bound) of each lane; NaN stays."""
+    return _bounded(f, x, bound, "maximum", "ogt")
 
 
-def minimum(f: Function, a: str, b: str) -> str:
-    """Lane-wise minimum."""
-    return _extreme(f, a, b, "minnum", "olt")
+def at_most(f: Function, x: str, bound: float) -> str:
+    """min(x, bound) of each lane; NaN stays."""
+    return _bounded(f, x, bound, "minimum", "olt")
 
 
-def _extreme(f: Function, a: str, b: str, intrinsic: str, predicate: str) -> str:
-    v = f.isa.vector
+def _bounded(f: Function, x: str, bound: float, intrinsic: str, predicate: str) -> str:
+    """x86's MAXPS and MINPS give the second operand where one is NaN: so x must be the second."""
+    limit = splat_literal(f, bound)
     if f.isa.max_intrinsics:
-        return f.op(f"call {v} @llvm.{intrinsic}.v{f.isa.lanes}f32({v} {a}, {v} {b})")
-    test = f.op(f"fcmp {predicate} {v} {a}, {b}")
-    return f.op(f"select <{f.isa.lanes} x i1> {test}, {v} {a}, {v} {b}")
+        return _intrinsic(f, intrinsic, x, limit)
+    return select(f, compare(f, predicate, limit, x), limit, x)
+
+
+def larger(f: Function, a: str, b: str) -> str:
+    """max(a, b) of each lane; any value where one is NaN."""
+    if f.isa.max_intrinsics:
+        return _intrinsic(f, "maximum", a, b)
+    return select(f, compare(f, "ogt", a, b), a, b)
+
+
+def maximum(f: Function, values: Sequence[str]) -> str:
+    """The largest of each lane; NaN where there is one."""
+    largest = reduce(lambda a, b: larger(f, a, b), values)
+    if f.isa.max_intrinsics:
+        return largest
+    masks = [compare(f, "uno", *pair) for pair in _pairs(values[:-1])]  # the last one's NaN stays
+    if not masks:
+        return largest
+    bits = f"<{f.isa.lanes} x i1>"
+    return _nan_where(f, reduce(lambda a, b: f.op(f"or {bits} {a}, {b}"), masks), largest)
+
+
+def _nan_where(f: Function, lost: str, x: str) -> str:
+    """x, but NaN in the lanes of a mask: one of set bits alone, which x86 makes by OR."""
+    v, lanes, ints = f.isa.vector, f.isa.lanes, f"<{f.isa.lanes} x i32>"
+    ones = f"<{', '.join(['i32 -1'] * lanes)}>"
+    bits = f.op(f"bitcast {v} {x} to {ints}")
+    bits = f.op(f"select <{lanes} x i1> {lost}, {ints} {ones}, {ints} {bits}")
+    return f.op(f"bitcast {ints} {bits} to {v}")
+
+
+def _pairs(values: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Two by two; of an odd number, the last one with itself."""
+    return zip(values[::2], [*values[1::2], *values[-1:]], strict=False)
+
+
+def _intrinsic(f: Function, name: str, a: str, b: str) -> str:
+    v = f.isa.vector
+    return f.op(f"call {v} @llvm.{name}.v{f.isa.lanes}f32({v} {a}, {v} {b})")
+
+
+def compare(f: Function, predicate: str, a: str, b: str) -> str:
+    """A bit for each lane."""
+    return f.op(f"fcmp {predicate} {f.isa.vector} {a}, {b}")
+
+
+def select(f: Function, bits: str, a: str, b: str) -> str:
+    """Lanes of a where the bit is set, else of b."""
+    v = f.isa.vector
+    return f.op(f"select <{f.isa.lanes} x i1> {bits}, {v} {a}, {v} {b}")
 
 
 def activate(f: Function, vector: str, act: Act) -> str:
     """The activation of each lane."""
     if act is Act.NONE:
         return vector
-    vector = maximum(f, vector, splat_literal(f, 0.0))
-    return minimum(f, vector, splat_literal(f, 6.0)) if act is Act.RELU6 else vector
+    vector = at_least(f, vector, 0.0)
+    return at_most(f, vector, 6.0) if act is Act.RELU6 else vector
 
 
 def reduce_lanes(f: Function, vector: str, combine: str) -> str:
@@ -143,6 +194,7 @@ def reduce_lanes(f: Function, vector: str, combine: str) -> str:
 LOWEST = -inf
 
 LOG2_E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.693359375, -2.12194440e-4
+EXP_LOWEST = -87.3  # below, results are subnormal
 ROUND_MAGIC = 12582912.0  # 1.5 * 2**23: adding it rounds to an integer in the low mantissa bits
 EXP_POLYNOMIAL = (
     1.9875691500e-4,
@@ -155,10 +207,10 @@ EXP_POLYNOMIAL = (
 
 
 def exponential(f: Function, x: str) -> str:
-    """exp(x) to 2 ulp (Cephes' expf polynomial), so that objects need no libm; x is clamped to
-    [-87.3, 88]."""
+    """exp(x) to 2 ulp (Cephes' expf polynomial), so that objects need no libm; zero below
+    EXP_LOWEST, and of numbers above 88 as of 88."""
     v, lanes = f.isa.vector, f.isa.lanes
-    x = minimum(f, maximum(f, x, splat_literal(f, -87.3)), splat_literal(f, 88.0))
+    given, x = x, at_most(f, at_least(f, x, EXP_LOWEST), 88.0)
     shifted = fma(f, x, splat_literal(f, LOG2_E), splat_literal(f, ROUND_MAGIC))
     whole = arithmetic(f, "fsub", shifted, splat_literal(f, ROUND_MAGIC))
     rest = fma(f, whole, splat_literal(f, -LN2_HIGH), x)
@@ -174,4 +226,7 @@ def exponential(f: Function, x: str) -> str:
     exponent = f.op(f"sub {ints} {exponent}, {magic_bits}")
     exponent = f.op(f"shl {ints} {exponent}, <{', '.join(['i32 23'] * lanes)}>")
     bits = f.op(f"add {ints} {f.op(f'bitcast {v} {poly} to {ints}')}, {exponent}")
-    return f.op(f"bitcast {ints} {bits} to {v}")
+    power = f.op(f"bitcast {ints} {bits} to {v}")
+    low = compare(f, "olt", given, splat_literal(f, EXP_LOWEST))
+    power = select(f, low, splat_literal(f, 0.0), power)
+    return select(f, compare(f, "uno", given, given), given, power)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from itertools import groupby
 from typing import Literal
 
@@ -237,7 +237,7 @@ def _emit_strip(f: Function, tile: Tile, at: Cursor) -> None:
         case "depthwise":
             values = _depthwise(f, tile, pixel, at.weights)
         case "max":
-            values = _reduce(tile, pixel, lambda a, b: maximum(f, a, b))
+            values = _largest(f, tile, pixel)
         case "avg":
             values = _mean(f, tile, pixel)
     for column, vectors in enumerate(values):
@@ -247,31 +247,26 @@ def _emit_strip(f: Function, tile: Tile, at: Cursor) -> None:
 
 
 Vectors = list[str]
-Pixel = Callable[[int, int, int], Vectors]
-"""The vectors under window position (ky, kx) of an output column."""
+Pixel = Callable[[int, int], Vectors]
+"""The vectors in window row ky, so many columns from the tile's first."""
 
 
 def _pixels(f: Function, tile: Tile, at: Cursor) -> Pixel:
     """Loader of pixels, each loaded once."""
-    loaded: dict[tuple[int, int], Vectors] = {}
-    window, rows = tile.window, dict(zip(tile.rows, at.pixels, strict=True))
+    rows = dict(zip(tile.rows, at.pixels, strict=True))
 
-    def pixel(ky: int, kx: int, column: int) -> Vectors:
-        across = column * window.stride[1] + kx * window.dilation[1]
-        if (ky, across) not in loaded:
-            loaded[ky, across] = [
-                load(
-                    f, rows[ky], across * tile.part.pixel + j * f.isa.vector_bytes, tile.strip.lanes
-                )
-                for j in range(tile.strip.vectors)
-            ]
-        return loaded[ky, across]
+    @cache
+    def pixel(ky: int, across: int) -> Vectors:
+        start, step = across * tile.part.pixel, f.isa.vector_bytes
+        places = range(start, start + tile.strip.vectors * step, step)
+        return [load(f, rows[ky], place, tile.strip.lanes) for place in places]
 
     return pixel
 
 
 def _depthwise(f: Function, tile: Tile, pixel: Pixel, weights: str) -> list[Vectors]:
     vectors, across = range(tile.strip.vectors), tile.window.kernel[1]
+    stride, dilation = tile.window.stride[1], tile.window.dilation[1]
 
     def tap(number: int) -> Vectors:
         at = number * len(vectors)
@@ -281,7 +276,7 @@ def _depthwise(f: Function, tile: Tile, pixel: Pixel, weights: str) -> list[Vect
     for ky in tile.rows:
         taps = {kx: tap(1 + ky * across + kx) for kx in range(across)}
         for kx, column in _products(tile):
-            under = pixel(ky, kx, column)
+            under = pixel(ky, column * stride + kx * dilation)
             acc[column] = [fma(f, under[j], taps[kx][j], acc[column][j]) for j in vectors]
     flat = f.finished([value for sums in acc for value in sums])
     return [flat[c * len(vectors) : (c + 1) * len(vectors)] for c in range(len(acc))]
@@ -299,19 +294,38 @@ def _products(tile: Tile) -> list[tuple[int, int]]:
     return found
 
 
-def _reduce(tile: Tile, pixel: Pixel, combine: Callable[[str, str], str]) -> list[Vectors]:
-    """All window positions inside the image combined, for each output column."""
-    results = []
-    for column, inside in enumerate(tile.run.columns):
-        values = [pixel(ky, kx, column) for ky in tile.rows for kx in inside]
-        results.append([reduce(combine, lane) for lane in zip(*values, strict=True)])
-    return results
+def _largest(f: Function, tile: Tile, pixel: Pixel) -> list[Vectors]:
+    """The maximum of each input column, once, and of those under each output column."""
+
+    @cache
+    def down(across: int) -> Vectors:
+        return _maxima(f, [pixel(ky, across) for ky in tile.rows])
+
+    return [_maxima(f, [down(across) for across in under]) for under in _under(tile)]
+
+
+def _maxima(f: Function, values: Sequence[Vectors]) -> Vectors:
+    return [maximum(f, lane) for lane in zip(*values, strict=True)]
+
+
+def _sums(f: Function, values: Sequence[Vectors]) -> Vectors:
+    lanes = zip(*values, strict=True)
+    return [reduce(lambda a, b: arithmetic(f, "fadd", a, b), lane) for lane in lanes]
+
+
+def _under(tile: Tile) -> list[list[int]]:
+    """For each output column the input columns under its window, counted from the tile's first."""
+    stride, dilation = tile.window.stride[1], tile.window.dilation[1]
+    return [
+        [column * stride + kx * dilation for kx in inside]
+        for column, inside in enumerate(tile.run.columns)
+    ]
 
 
 def _mean(f: Function, tile: Tile, pixel: Pixel) -> list[Vectors]:
-    sums = _reduce(tile, pixel, lambda a, b: arithmetic(f, "fadd", a, b))
     results = []
-    for vectors, inside in zip(sums, tile.run.columns, strict=True):
+    for inside, under in zip(tile.run.columns, _under(tile), strict=True):
+        vectors = _sums(f, [pixel(ky, across) for ky in tile.rows for across in under])
         count = tile.window.taps if tile.window.count_pad else len(tile.rows) * len(inside)
         scale = splat_literal(f, 1.0 / count)
         results.append([arithmetic(f, "fmul", total, scale) for total in vectors])

@@ -11,8 +11,8 @@ from mbc.backends.llvm.vectors import (
     LOWEST,
     arithmetic,
     exponential,
+    larger,
     load,
-    maximum,
     reduce_lanes,
     splat,
     splat_literal,
@@ -84,7 +84,8 @@ def _emit_mean(
 
 
 def build_softmax(site: Site) -> Kernel:
-    """Three passes over a pixel: maximum, exponentials and their sum, scale. One task a pixel."""
+    """Three passes over a pixel: maximum, exponentials and their sum, scale. One task a pixel.
+    The maximum may miss a NaN: its exponential makes the sum NaN, and so all results."""
     x, out = site.input(0), site.output
     f = site.kernel_function()
     channels = x.type.channels
@@ -104,11 +105,11 @@ def _emit_softmax(f: Function, x: str, out: str, channels: int) -> None:
     whole, tail = divmod(channels, f.isa.lanes)
 
     def peak(_: Count, values: list[str]) -> Sequence[str]:
-        return [f.offset(values[0], step), maximum(f, values[1], load(f, values[0]))]
+        return [f.offset(values[0], step), larger(f, values[1], load(f, values[0]))]
 
     at, high = f.loop(0, whole, [("ptr", x), (vector, splat_literal(f, LOWEST))], peak)
     if tail:
-        high = maximum(f, high, load(f, at, 0, tail, LOWEST))
+        high = larger(f, high, load(f, at, 0, tail, LOWEST))
     top = splat(f, reduce_lanes(f, high, "max"))
 
     def power(_: Count, values: list[str]) -> Sequence[str]:
