@@ -43,9 +43,11 @@ def evaluate(
     arrays = [
         flushed(np.asarray(inputs[value.name]).astype(dtype, copy=False)) for value in graph.inputs
     ]
+    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinities are results like others
+        results = _evaluate(graph, arrays, dtype, on_node)
     return tuple(
         found.copy() if any(np.may_share_memory(found, array) for array in arrays) else found
-        for found in _evaluate(graph, arrays, dtype, on_node)
+        for found in results
     )
 
 

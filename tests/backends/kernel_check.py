@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from unittest.mock import patch
 
 import numpy as np
 
 from mbc.backends.llvm.host import host_cpu, host_triple
 from mbc.backends.llvm.isa import isa_of
-from mbc.backends.llvm.jit import JitNet
+from mbc.backends.llvm.jit import JitNet, aligned_bytes
 from mbc.backends.llvm.kernels.base import Buffer
 from mbc.backends.llvm.lower import lower
 from mbc.driver.platforms import resolve
@@ -73,6 +75,19 @@ def place_without_overlap(graph: Graph, target: Target) -> None:
     graph.arena_bytes = offset
 
 
+@contextmanager
+def poisoned() -> Iterator[None]:
+    """What networks allocate here is full of NaN: scratch, arena and padding between pixels."""
+
+    def filled(size: int) -> np.ndarray:
+        memory = aligned_bytes(size)
+        memory[:] = 0xFF
+        return memory
+
+    with patch("mbc.backends.llvm.jit.aligned_bytes", filled):
+        yield
+
+
 def compare(
     graph: Graph,
     check: Callable[[np.ndarray, np.ndarray], None],
@@ -85,7 +100,8 @@ def compare(
     inputs = {v.name: rng.standard_normal(v.type.shape, np.float32) for v in graph.inputs}
     expected = run(graph, inputs)
     place_without_overlap(graph, target)
-    actual = JitNet(lower(graph, target), pool)(inputs)
+    with poisoned():
+        actual = JitNet(lower(graph, target), pool)(inputs)
     for name, want in expected.items():
         check(actual[name], want)
 

@@ -198,8 +198,9 @@ class Body(ABC):
         if epilogue.residual is not None:
             assert epilogue.residual.lanes == lanes
             value = value + epilogue.residual.load(self.code, row, channel)
+        value = activated(self.code, value, epilogue.act, lanes)
         out = self.code.parameters[epilogue.out]
-        out.store(row * epilogue.channels + channel, activated(value, epilogue.act, lanes), lanes)
+        out.store(row * epilogue.channels + channel, value, lanes)
 
 
 def _parts(code: Code, vector: Expr, lanes: int) -> list[Expr]:

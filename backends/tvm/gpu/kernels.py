@@ -113,7 +113,7 @@ def _relu(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     act = Act.RELU6 if isinstance(node.op, elementwise.Relu6) else Act.RELU
 
     def compute(code: Code, pixel: Expr, channel: Expr) -> Expr:
-        return activated(reader.load(code, pixel, channel), act, reader.lanes)
+        return activated(code, reader.load(code, pixel, channel), act, reader.lanes)
 
     return (_map(draft, node.result, reader.lanes, compute, gpu),)
 
@@ -126,7 +126,7 @@ def _add(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 
     def compute(code: Code, pixel: Expr, channel: Expr) -> Expr:
         total = a.load(code, pixel, channel) + b.load(code, pixel, channel)
-        return activated(total, op.act, unit)
+        return activated(code, total, op.act, unit)
 
     return (_map(draft, node.result, unit, compute, gpu),)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mbc.backends.tvm.gpu.draft import Draft
+from mbc.backends.tvm.gpu.epilogue import larger
 from mbc.backends.tvm.gpu.reader import Reader
 from mbc.backends.tvm.gpu.schedule import Team, ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr, language, spread, zero
@@ -74,7 +75,8 @@ class Softmax:
 
 
 def softmax_kernel(draft: Draft, layer: Softmax) -> NodeKernel:
-    """One block a row: its threads find the largest element, then the sum, then divide."""
+    """One block a row: its threads find the largest element, then the sum, then divide. The largest
+    may miss a NaN: its exponential makes the sum NaN, and so all results."""
     grid, block = (layer.rows, 1, 1), (layer.threads, 1, 1)
     return draft.finish(grid, block, lambda code: _Softmax(code, layer).run())
 
@@ -92,13 +94,16 @@ class _Softmax:
         """All of it."""
         T, code = language(), self.code
         out, channels = code.parameters[self.layer.out], self.layer.reader.channels
-        self._each(-T.infinity("float32"), lambda found, x: T.max(found, x))
-        largest = code.bind(self._together(T.max))
+        self._each(-T.infinity("float32"), self._larger)
+        largest = code.bind(self._together(self._larger))
         self._each(T.float32(0.0), lambda found, x: found + T.exp(x - largest))
         total = code.bind(self._together(lambda a, b: a + b))
         with code.loop(self._turns()) as turn, self._channel(turn) as channel:
             value = T.exp(self._element(channel) - largest) / total
             out.store(self.row * channels + channel, value)
+
+    def _larger(self, a: Expr, b: Expr) -> Expr:
+        return larger(self.code, a, b)
 
     def _turns(self) -> int:
         return ceildiv(self.layer.reader.channels, self.layer.threads)

@@ -158,7 +158,7 @@ class Depthwise:
             factor = weight.load(tap * self.reader.channels + channel, self.lanes)
             under = window.load(code, self.reader, place, channel)
             total = code.bind(total + under * factor)
-        return activated(total, self.act, self.lanes)
+        return activated(code, total, self.act, self.lanes)
 
     def _start(self, code: Code, channel: Expr) -> Expr:
         if self.bias is None:

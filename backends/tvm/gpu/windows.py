@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mbc.backends.tvm.gpu.draft import Draft
-from mbc.backends.tvm.gpu.epilogue import activated
+from mbc.backends.tvm.gpu.epilogue import activated, maximum
 from mbc.backends.tvm.gpu.reader import Reader
 from mbc.backends.tvm.gpu.schedule import Strip, ceildiv
 from mbc.backends.tvm.gpu.sources import Window
@@ -156,7 +156,7 @@ class _Body:
         """What lies under a tap, into the state of an output."""
         state = self.state.load(number)
         if self.rule.largest:
-            new = language().max(state, value)
+            new = maximum(self.code, state, value)
         else:
             new = state + (value if factor is None else value * factor)
         self.state.store(number, new)
@@ -167,7 +167,7 @@ class _Body:
             value = value / spread(self._count(number), self.lanes)
         pixel = (self.image * self.window.out[0] + self.row) * width + self.column + number
         place = pixel * self.layer.reader.channels + self.channel
-        value = activated(value, self.rule.act, self.lanes)
+        value = activated(self.code, value, self.rule.act, self.lanes)
         self.code.parameters[self.layer.out].store(place, value, self.lanes)
 
     def _count(self, number: int) -> Expr:
