@@ -7,6 +7,8 @@ addition, for its constants are known.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial, reduce
+from operator import add
 from typing import Any
 
 import numpy as np
@@ -104,14 +106,15 @@ def _body(emit: Emit, body: Graph, inputs: Sequence[Expr | None]) -> tuple[Expr,
 
 
 def _activated(emit: Emit, x: Expr, act: Act) -> Expr:
-    op = tvm().relax.op
-    match act:
-        case Act.NONE:
-            return x
-        case Act.RELU:
-            return emit(op.nn.relu(x))
-        case Act.RELU6:
-            return emit(op.clip(x, 0, 6))
+    """By comparisons, since TVM's relu and clip lose a NaN."""
+    relax = tvm().relax
+    if act is Act.NONE:
+        return x
+    zero, six = relax.const(0.0, "float32"), relax.const(6.0, "float32")
+    positive = emit(relax.op.where(emit(relax.op.less(x, zero)), zero, x))
+    if act is Act.RELU:
+        return positive
+    return emit(relax.op.where(emit(relax.op.greater(positive, six)), six, positive))
 
 
 def _padding(pad: Pad) -> tuple[int, int, int, int]:
@@ -160,8 +163,23 @@ def _add(emit: Emit, op: Add, a: Expr, b: Expr) -> tuple[Expr, ...]:
 
 
 def _max_pool(emit: Emit, op: MaxPool, x: Expr) -> tuple[Expr, ...]:
-    pool = tvm().relax.op.nn.max_pool2d
-    return (emit(pool(x, op.kernel, op.stride, _padding(op.pad), layout="NHWC")),)
+    """Tap by tap, since TVM's max_pool2d loses a NaN, and takes its lowest number for -inf."""
+    relax, (top, bottom, left, right) = tvm().relax, op.pad
+    widths = [0, 0, top, bottom, left, right, 0, 0]
+    padded = emit(relax.op.nn.pad(x, widths, pad_value=float("-inf")))
+    _, height, width, _ = map(int, padded.ty.shape)
+    starts = (height - op.kernel[0] + 1, width - op.kernel[1] + 1)
+    taps = (
+        emit(relax.op.strided_slice(padded, [1, 2], tap, [*map(add, tap, starts)], op.stride))
+        for tap in np.ndindex(*op.kernel)
+    )
+    return (reduce(partial(_larger, emit), taps),)
+
+
+def _larger(emit: Emit, a: Expr, b: Expr) -> Expr:
+    op = tvm().relax.op
+    first = emit(op.logical_or(emit(op.isnan(a)), emit(op.greater(a, b))))
+    return emit(op.where(first, a, b))
 
 
 def _avg_pool(emit: Emit, op: AvgPool, x: Expr) -> tuple[Expr, ...]:

@@ -41,11 +41,14 @@ Tensors = dict[str, np.ndarray]
 class Layers(Net):
     """The network: `x`, `wide` and `even` are its inputs, of so many channels; each layer reads one
     of them where the caller has it, or a copy in the arena, and is an output of its own name.
-    Without `chains` and `arena` it has what GPUs have kernels for, once."""
+    Without `chains` and `arena` it has what GPUs have kernels for, once; without `products` also
+    nothing that multiplies."""
 
-    def __init__(self, images: int = 1, *, chains: bool = True, arena: bool = True) -> None:
+    def __init__(
+        self, images: int = 1, *, chains: bool = True, arena: bool = True, products: bool = True
+    ) -> None:
         super().__init__()
-        self.images, self.chains, self.arena = images, chains, arena
+        self.images, self.chains, self.arena, self.products = images, chains, arena, products
         self.found: dict[str, Value] = {}
 
     def build(self) -> Graph:
@@ -55,9 +58,10 @@ class Layers(Net):
             for name, channels in (("x", CHANNELS), ("wide", GROUPED), ("even", HALVED))
         ]
         shuffled = ChannelView.of(wide).through(ChannelMap.shuffle(4, GROUPED))
-        self.found["grouped, shuffled"] = self._grouped(shuffled)
-        self.found["conv 1"] = self._conv(x, 1, ONE)
         self._add_layers("dense", x, wide, even)
+        if self.products:
+            self.found["grouped, shuffled"] = self._grouped(shuffled)
+            self.found["conv 1"] = self._conv(x, 1, ONE)
         if self.chains:
             self.found["conv, max_pool, pointwise"] = self._chain(x, "conv", "max", "pw")
         if self.arena:
@@ -66,13 +70,10 @@ class Layers(Net):
         return self.graph
 
     def _add_layers(self, where: str, x: Value, wide: Value, even: Value) -> None:
-        for layers in (
-            self._elements(x, wide),
-            self._windows(x, wide),
-            self._products(x, wide),
-            self._strassen(even),
-        ):
-            self.found |= {f"{name}, {where}": value for name, value in layers}
+        layers = [*self._elements(x, wide), *self._windows(x, wide)]
+        if self.products:
+            layers += [*self._depthwise(x), *self._products(x, wide), *self._strassen(even)]
+        self.found |= {f"{name}, {where}": value for name, value in layers}
 
     def _elements(self, x: Value, wide: Value) -> Iterator[tuple[str, Value]]:
         yield "relu", self._add(Relu(), x)
@@ -80,10 +81,8 @@ class Layers(Net):
         yield "add", self._add(Add(Act.RELU6), wide, wide)
         yield "batch_norm", self._norm(x)
         yield "softmax", self._add(Softmax(), x)
-        yield (
-            "softmax whole",
-            self._add(Softmax(), self._add(Reshape((self.images, 63 * GROUPED)), wide)),
-        )
+        flat = self._add(Reshape((self.images, HEIGHT * WIDTH * GROUPED)), wide)
+        yield "softmax whole", self._add(Softmax(), flat)
 
     def _norm(self, x: Value) -> Value:
         more = [self.constant(CHANNELS) for _ in range(3)]
@@ -97,10 +96,12 @@ class Layers(Net):
         yield "avg_pool", self._add(AvgPool((3, 3), (2, 2), ONE, act=Act.RELU), x)
         yield "avg_pool all", self._add(AvgPool((3, 2), (2, 2), ONE, count_pad=True), x)
         yield "global_avg_pool", self._add(GlobalAvgPool(), x)
+
+    def _depthwise(self, x: Value) -> Iterator[tuple[str, Value]]:
         for stride in (1, 2):
-            conv = Conv2d((stride, stride), ONE, groups=CHANNELS, act=Act.RELU6)
+            op = Conv2d((stride, stride), ONE, groups=CHANNELS, act=Act.RELU6)
             weight = self.constant(3, 3, 1, CHANNELS)
-            yield f"depthwise {stride}", self._add(conv, x, weight, self.constant(CHANNELS))
+            yield f"depthwise {stride}", self._add(op, x, weight, self.constant(CHANNELS))
 
     def _products(self, x: Value, wide: Value) -> Iterator[tuple[str, Value]]:
         for n, act, residual in ((21, Act.RELU6, []), (CHANNELS, Act.RELU, [x])):
@@ -175,7 +176,7 @@ def plain(graph: Graph) -> Tensors:
     return {v.name: rng.standard_normal(v.type.shape, np.float32) for v in graph.inputs}
 
 
-def inputs(graph: Graph) -> dict[str, Tensors]:
+def special_inputs(graph: Graph) -> dict[str, Tensors]:
     """By what is special about the image, or each of them."""
     changes: dict[str, Callable[[np.ndarray], object]] = {
         f"{kind} {name}": partial(_put, place, value)

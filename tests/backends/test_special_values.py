@@ -11,7 +11,7 @@ from mbc.backends.llvm.lower import lower
 from mbc.interp import run
 from mbc.targets.target import Target
 from tests.backends.kernel_check import host_target, host_targets, place_without_overlap, poisoned
-from tests.backends.special_values import Layers, differences, inputs
+from tests.backends.special_values import Layers, differences, special_inputs
 
 SSE = Target("x86_64", host_target().triple, "nehalem", "sse")
 TARGETS = {**host_targets(), **({"sse": SSE} if host_target().isa == "avx2" else {})}
@@ -24,7 +24,7 @@ def test_special_values_are_the_oracles(isa: str) -> None:
     with poisoned():
         net = JitNet(lower(graph, TARGETS[isa]))
     found = {}
-    for kind, given in inputs(graph).items():
+    for kind, given in special_inputs(graph).items():
         actual = net(given)
         if problems := [*differences(given, actual, run(graph, given))]:
             found[kind] = problems
@@ -33,7 +33,7 @@ def test_special_values_are_the_oracles(isa: str) -> None:
 
 def test_differences_are_noticed() -> None:
     graph = Layers().build()
-    given = inputs(graph)["NaN first"]
+    given = special_inputs(graph)["NaN first"]
     wanted = run(graph, given)
     assert [*differences(given, wanted, wanted)] == []
     for name, array in wanted.items():

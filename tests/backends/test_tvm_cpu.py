@@ -27,6 +27,7 @@ from mbc.ops import OPS, Add, AvgPool, Conv2d, Fused, MaxPool, Relu6, Softmax
 from mbc.ops.linear import Dense
 from mbc.runtime.reference import seeded_inputs
 from tests.backends.kernel_check import Net, equal
+from tests.backends.special_values import Layers, differences, special_inputs
 from tests.backends.tvm_cpu import HOST, fuse, load
 from tests.e2e.support import ROOT, relative_error
 from tests.exact import exact_inputs
@@ -94,6 +95,15 @@ def test_random_networks_are_exact() -> None:
                 equal(found[name], y)
 
     check()
+
+
+def test_special_values_are_the_oracles_by_tvms_ops(tmp_path: Path) -> None:
+    graph, found = Layers(chains=False, arena=False, products=False).build(), {}
+    net = load(relax_module(graph, NoKernels()), graph, tmp_path)
+    for kind, special in special_inputs(graph).items():
+        if problems := [*differences(special, net(special), run(graph, special))]:
+            found[kind] = problems
+    assert found == {}
 
 
 def test_kernels_of_ours_run_all_of_a_fused_network() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from mbc.interp import run
 from mbc.ir.graph import Graph
 from mbc.targets.gpu import Gpu
-from tests.backends.special_values import Layers, differences, inputs
+from tests.backends.special_values import Layers, differences, special_inputs
 from tests.backends.tvm.gpu_check import SCHEDULES, Device
 
 
@@ -28,7 +28,7 @@ def layers(images: int) -> Graph:
 )
 def test_special_values_are_the_oracles(gpu: Gpu) -> None:
     """All in one batch, since kernels are compiled for each run."""
-    kinds = inputs(layers(1))
+    kinds = special_inputs(layers(1))
     graph = layers(len(kinds))
     batch = {
         value.name: np.concatenate([given[value.name] for given in kinds.values()])
