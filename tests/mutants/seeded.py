@@ -6,6 +6,7 @@ from tests.mutants.apart import MUTANTS as APART
 from tests.mutants.caches import MUTANTS as CACHES
 from tests.mutants.kernels import MUTANTS as KERNELS
 from tests.mutants.moves import MUTANTS as MOVES
+from tests.mutants.nans import MUTANTS as NANS
 from tests.mutants.oracle import MUTANTS as ORACLE
 from tests.mutants.paddings import MUTANTS as PADDINGS
 from tests.mutants.passes import MUTANTS as PASSES
@@ -20,6 +21,7 @@ MUTANTS = (
     *PASSES,
     *PLANNER,
     *KERNELS,
+    *NANS,
     *PADDINGS,
     *THREADS,
     *WORDS,

@@ -166,11 +166,14 @@ static size_t next_in_rank(const float *row, size_t length, size_t previous) {
   return best;
 }
 
+/* C prints the sign of a NaN, which means nothing. */
+static double unsigned_nan(double x) { return isnan(x) ? (double)NAN : x; }
+
 static void print_top(const float *row, size_t length, size_t top) {
   size_t index = length;
   for (size_t rank = 1; rank <= top && rank <= length; rank++) {
     index = next_in_rank(row, length, index);
-    printf("%zu %zu %.6g\n", rank, index, row[index]);
+    printf("%zu %zu %.6g\n", rank, index, unsigned_nan(row[index]));
   }
 }
 
@@ -188,12 +191,12 @@ static void print_summary(const tensor *t) {
   float least = t->data[0], most = t->data[0];
   double sum = 0;
   for (size_t i = 0; i < t->count; i++) {
-    if (t->data[i] < least) least = t->data[i];
-    if (t->data[i] > most) most = t->data[i];
+    if (isnan(t->data[i]) || t->data[i] < least) least = t->data[i];
+    if (isnan(t->data[i]) || t->data[i] > most) most = t->data[i];
     sum += t->data[i];
   }
-  printf("%s %s: min %.6g, mean %.6g, max %.6g\n", t->name, format_shape(t, text), least,
-         sum / (double)t->count, most);
+  printf("%s %s: min %.6g, mean %.6g, max %.6g\n", t->name, format_shape(t, text),
+         unsigned_nan(least), unsigned_nan(sum / (double)t->count), unsigned_nan(most));
   /* A ranking tells something of scores, one row an image, but nothing of a feature map. */
   size_t batch = t->rank ? t->shape[0] : 1;
   if (t->rank > 1 && t->count == batch * t->shape[t->rank - 1]) print_ranking(t, SUMMARY_TOP);

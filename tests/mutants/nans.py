@@ -1,0 +1,65 @@
+"""Seeded mistakes that lose a NaN."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.mutants.mutant import Mutant
+
+_vectors = partial(
+    Mutant,
+    file="backends/llvm/vectors.py",
+    tests="tests/backends/test_special_values.py::test_special_values_are_the_oracles",
+)
+_gpu = partial(
+    Mutant,
+    file="backends/tvm/gpu/epilogue.py",
+    tests="tests/backends/tvm/test_gpu_special_values.py",
+)
+
+MUTANTS = (
+    _vectors(
+        "x86 takes the bound where the data is NaN",
+        old="return select(f, compare(f, predicate, limit, x), limit, x)",
+        new="return select(f, compare(f, predicate, x, limit), x, limit)",
+    ),
+    _vectors(
+        "a max pool keeps the NaN of the last tap alone",
+        old="    if not masks:\n",
+        new="    if values:\n",
+    ),
+    _vectors(
+        "a max pool forgets the NaN of a tap that has no pair",
+        old="[*values[1::2], *values[-1:]]",
+        new="values[1::2]",
+    ),
+    _vectors(
+        "exp of a NaN with a payload is a number",
+        old='return select(f, compare(f, "uno", given, given), given, power)',
+        new="return power",
+    ),
+    _gpu(
+        "a GPU's fmax makes 0 of NaN",
+        old="positive = select(given < least, least, given)",
+        new="positive = language().max(given, least)",
+    ),
+    _gpu(
+        "a max pool on a GPU keeps the NaN of the last tap alone",
+        old="return language().Select(a <= most, most, a + most)",
+        new="return most",
+    ),
+    Mutant(
+        "a max pool by TVM's ops keeps the NaN of the last tap alone",
+        file="backends/tvm/legal.py",
+        old="first = emit(op.logical_or(emit(op.isnan(a)), emit(op.greater(a, b))))",
+        new="first = emit(op.greater(a, b))",
+        tests="tests/backends/test_tvm_cpu.py::test_special_values_are_the_oracles_by_tvms_ops",
+    ),
+    Mutant(
+        "an executable's summary leaves NaN out",
+        file="mbc/runtime/c/main.c",
+        old="if (isnan(t->data[i]) || t->data[i] < least)",
+        new="if (t->data[i] < least)",
+        tests="tests/e2e/test_main_c.py::test_a_summary_with_nan_is_that_of_mbc_run",
+    ),
+)
