@@ -117,7 +117,8 @@ def timed(
 def show(name: str, array: np.ndarray, top: int | None) -> None:
     """Shape and range, or the ranking along the last axis."""
     if top is None:
-        mean = array.mean(dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # of infinities of both signs it is NaN
+            mean = array.mean(dtype=np.float64)
         shape = f"({', '.join(map(str, array.shape))})"
         print(f"{name} {shape}: min {array.min():.6g}, mean {mean:.6g}, max {array.max():.6g}")
         return

@@ -3,15 +3,31 @@ scratch, arena and padding full of NaN before."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 
+from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import lower
+from mbc.frontends.weights import initialise
 from mbc.interp import run
+from mbc.ir.graph import Graph
+from mbc.passes.pipelines import O0, O2, O2_MEMORY
+from mbc.passmgr.manager import run_pipeline
+from mbc.passmgr.passes import PassContext, Pipeline
 from mbc.targets.target import Target
 from tests.backends.kernel_check import host_target, host_targets, place_without_overlap, poisoned
-from tests.backends.special_values import Layers, differences, special_inputs
+from tests.backends.special_values import (
+    Layers,
+    Tensors,
+    difference,
+    differences,
+    plain,
+    special_inputs,
+)
+from tests.example_networks import Example
 
 SSE = Target("x86_64", host_target().triple, "nehalem", "sse")
 TARGETS = {**host_targets(), **({"sse": SSE} if host_target().isa == "avx2" else {})}
@@ -42,3 +58,25 @@ def test_differences_are_noticed() -> None:
         assert len([*differences(given, wanted | {name: spoilt}, wanted)]) == 1, name
         lost = np.nan_to_num(array, nan=1.0)
         assert len([*differences(given, wanted | {name: lost}, wanted)]) == 1, name
+
+
+@pytest.mark.parametrize("pipeline", [O0, O2, O2_MEMORY], ids=["O0", "O2", "memory"])
+@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "shufflenet_v1"])
+def test_one_pixel_changes_a_network_as_it_does_the_oracle(name: str, pipeline: Pipeline) -> None:
+    graph = Example(f"digits/{name}").graph()
+    initialise(graph)
+    wanted = [(given, run(graph, given)["output"]) for given in spoilt_images(graph)]
+    assert np.isnan(wanted[0][1]).all()
+    run_pipeline(graph, pipeline, PassContext(LlvmBackend(host_target())))
+    with poisoned():
+        net = JitNet(lower(graph, host_target()))
+    assert [difference(net(given)["output"], y) for given, y in wanted] == [""] * len(wanted)
+
+
+def spoilt_images(graph: Graph) -> Iterator[Tensors]:
+    """Images with one element that is no number."""
+    for value in (np.nan, np.inf, -np.inf):
+        images = plain(graph)
+        for image in images.values():
+            image[0, 3, 4, 0] = value
+        yield images

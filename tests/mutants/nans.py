@@ -55,11 +55,4 @@ MUTANTS = (
         new="first = emit(op.greater(a, b))",
         tests="tests/backends/test_tvm_cpu.py::test_special_values_are_the_oracles_by_tvms_ops",
     ),
-    Mutant(
-        "an executable's summary leaves NaN out",
-        file="mbc/runtime/c/main.c",
-        old="if (isnan(t->data[i]) || t->data[i] < least)",
-        new="if (t->data[i] < least)",
-        tests="tests/e2e/test_main_c.py::test_a_summary_with_nan_is_that_of_mbc_run",
-    ),
 )

@@ -170,7 +170,8 @@ def ranking(
 def summary(name: str, array: np.ndarray, labels: Labels, *, several: bool) -> Iterator[str]:
     """Shape and range; for scores, one row an image, their ranking too."""
     shape = f"({', '.join(map(str, array.shape))})"
-    mean = array.mean(dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # of infinities of both signs it is NaN
+        mean = array.mean(dtype=np.float64)
     yield f"{name} {shape}: min {array.min():.6g}, mean {mean:.6g}, max {array.max():.6g}"
     if array.ndim > 1 and array.size == array.shape[0] * array.shape[-1]:
         yield from ranking(name, array, SUMMARY_TOP, labels, several=several)
