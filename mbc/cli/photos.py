@@ -9,17 +9,18 @@ from pathlib import Path
 
 from mbc.cli.usage import Parser
 from mbc.diag import error
-from mbc.runtime.images import PRESETS, Preprocessing
+from mbc.runtime.preprocessing import MAX_SIDE, PRESETS, Preprocessing, parse
 
 
 def add_photo_options(parser: Parser) -> None:
     """How to scale, crop and normalise."""
-    group = parser.add_argument_group("photos", "each channel becomes (value/255 - mean) / std")
+    group = parser.add_argument_group("photos", "cut, scaled, and each channel normalised")
     group.add_argument(
         "--preprocess",
-        choices=PRESETS,
-        help="mean and std by name: tf -1…1 (default, as the executables do), torch that of "
-        "ImageNet, unit 0…1, raw 0…255",
+        type=named_preprocessing,
+        metavar="HOW",
+        help="plain: -1…1 (default, as the executables do), tf: TF-Slim's evaluation, torch: "
+        "torchvision's, unit: 0…1, raw: 0…255; or with parts, as in 'torch filter=bicubic'",
     )
     group.add_argument(
         "--mean", type=numbers, metavar="M[,M,M]", help="of values 0…1; one, or one a channel"
@@ -29,9 +30,17 @@ def add_photo_options(parser: Parser) -> None:
         "--resize",
         type=_resize,
         metavar="N|stretch",
-        help="scale the short side to N pixels before the crop (default 256/224 of the "
-        "resolution), or the whole photo to the network's size",
+        help="scale the short side to N pixels before the crop (256 for a resolution of 224), or "
+        "the whole photo to the network's size",
     )
+
+
+def named_preprocessing(text: str) -> Preprocessing:
+    """The argument of --preprocess."""
+    try:
+        return parse(text)
+    except ValueError as problem:
+        raise argparse.ArgumentTypeError(str(problem)) from None
 
 
 def numbers(text: str) -> tuple[float, ...]:
@@ -54,21 +63,22 @@ def deviations(text: str) -> tuple[float, ...]:
 
 
 def _resize(text: str) -> int | str:
-    if text == "stretch" or (text.isascii() and text.isdigit() and int(text[:9]) > 0):
-        return text if text == "stretch" else int(text[:9])
+    if text == "stretch":
+        return text
+    if text.isascii() and text.isdigit() and len(text) < 9 and 0 < int(text) <= MAX_SIDE:
+        return int(text)
     raise argparse.ArgumentTypeError(f"takes a number of pixels or 'stretch', found '{text}'")
 
 
-def preprocessing(args: argparse.Namespace) -> Preprocessing:
+def preprocessing(args: argparse.Namespace, default: Preprocessing | None = None) -> Preprocessing:
     """What the options add up to."""
-    how = PRESETS[args.preprocess or "tf"]
-    if args.mean is not None:
-        how = replace(how, mean=args.mean)
-    if args.std is not None:
-        how = replace(how, std=args.std)
+    how: Preprocessing = args.preprocess or default or PRESETS["plain"]
+    how = how.with_numbers(args.mean, args.std)
+    if args.resize is None:
+        return how
     if args.resize == "stretch":
-        return replace(how, stretch=True)
-    return replace(how, short_side=args.resize)
+        return replace(how, resize="stretch", amount=None)
+    return replace(how, resize="short", amount=float(args.resize))
 
 
 def refuse_without_photo(args: argparse.Namespace, paths: list[Path]) -> None:

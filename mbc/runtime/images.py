@@ -1,29 +1,26 @@
-"""Photos as the networks are shown them.
-
-A photo is turned upright, scaled until its short side is 256/224 of the resolution, cropped to the
-centre, and each channel becomes (value / 255 - mean) / std: the usual ImageNet evaluation. With
-mean and std of 0.5, the convention of the MobileNet papers' models and of the stand-alone
-executables, that is -1…1.
+"""Photos as the networks are shown them: files of many kinds, upright, cut, scaled and normalised
+(mbc/runtime/preprocessing.py says how).
 """
 
 from __future__ import annotations
 
 import struct
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from mbc.diag import MbcError, error
+from mbc.runtime.preprocessing import PRESETS, Preprocessing, Size, centre
+from mbc.runtime.sampling import sampled
 
 # What Pillow reads by itself: some of its other plugins start programs, or are rarely tested.
 FORMATS = ("PNG", "JPEG", "PPM", "BMP", "GIF", "WEBP", "TIFF")
 MODES = {1: "L", 3: "RGB"}
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 MAX_PIXELS = Image.MAX_IMAGE_PIXELS or 2**26
 SIXTEEN_BITS = ("I", "I;16", "I;16L", "I;16B", "I;16N")
 DAMAGE = (
@@ -40,53 +37,15 @@ DAMAGE = (
 )
 
 
-@dataclass(frozen=True)
-class Preprocessing:
-    """How a photo becomes a tensor. `mean` and `std` are one number or one a channel, of values
-    0…1. `short_side` is that of the scaled photo before the crop, in pixels; with `stretch` it is
-    scaled to the network's size whatever its proportions, and nothing is cropped."""
-
-    mean: tuple[float, ...] = (0.5,)
-    std: tuple[float, ...] = (0.5,)
-    short_side: int | None = None
-    stretch: bool = False
-
-    def normalise(self, pixels: np.ndarray) -> np.ndarray:
-        """u8[h,w,c] as f32[1,h,w,c]; E0106 where mean or std have another number of channels."""
-        channels = pixels.shape[2]
-        for name, numbers in (("mean", self.mean), ("std", self.std)):
-            if len(numbers) not in (1, channels):
-                raise error(
-                    "E0106",
-                    f"the {name} has {len(numbers)} numbers, the input {channels} channel(s)",
-                    helps=[f"--{name} takes one number for all channels"],
-                )
-        mean, std = np.array(self.mean), np.array(self.std)
-        divisor, offset = (255 * std).astype(np.float32), (mean / std).astype(np.float32)
-        tensor: np.ndarray = (pixels.astype(np.float32) / divisor - offset)[np.newaxis]
-        return tensor
-
-
-PRESETS: Mapping[str, Preprocessing] = MappingProxyType(
-    {
-        "tf": Preprocessing(),
-        "torch": Preprocessing((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-        "unit": Preprocessing((0.0,), (1.0,)),
-        "raw": Preprocessing((0.0,), (1 / 255,)),
-    }
-)
-
-
 def read_image(
-    path: Path, height: int, width: int, channels: int = 3, how: Preprocessing = PRESETS["tf"]
+    path: Path, height: int, width: int, channels: int = 3, how: Preprocessing = PRESETS["plain"]
 ) -> np.ndarray:
     """A photo as f32[1,height,width,channels], of 1 or 3 channels; E0106, E0701, E0705, E0708."""
     with _reading(path), Image.open(path, formats=FORMATS) as image:
         image.load()
         upright = ImageOps.exif_transpose(image)
         plain = _plain(upright).convert(MODES[channels])
-    pixels = np.asarray(scaled(plain, height, width, how), dtype=np.uint8)
-    return how.normalise(pixels.reshape(height, width, channels))
+    return how.normalise(shown(plain, (width, height), how))
 
 
 @contextmanager
@@ -134,34 +93,41 @@ def _plain(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
 
 
-def scaled(image: Image.Image, height: int, width: int, how: Preprocessing) -> Image.Image:
-    """The image, or its centre, at that size; one that has the size already is left as it is."""
-    if how.stretch:
-        return image.resize((width, height), Image.Resampling.BILINEAR)
-    if image.size == (width, height) and how.short_side is None:
-        return image
-    whole = _whole_size(image, height, width, how.short_side)
-    left, top = (whole[0] - width) // 2, (whole[1] - height) // 2
-    resized = image.resize(whole, Image.Resampling.BILINEAR)
-    return resized.crop((left, top, left + width, top + height))
+def shown(image: Image.Image, net: Size, how: Preprocessing) -> np.ndarray:
+    """The part of an image that a network of that size sees: f32[h,w,c], values by `range`."""
+    if how.keeps(image.size, net):
+        return _divided(image, how.range)
+    whole = _checked(how, image.size, net)
+    left, top = (centre(size, part) for size, part in zip(whole, net, strict=True))
+    part = image.crop(how.box(image.size))
+    if how.filter == "sampled":
+        pixels = sampled(_pixels(part), whole[1], whole[0], how.range)
+        return pixels[top : top + net[1], left : left + net[0]]
+    resized = part.resize(whole, RESAMPLING[how.filter])
+    return _divided(resized.crop((left, top, left + net[0], top + net[1])), how.range)
 
 
-def _whole_size(
-    image: Image.Image, height: int, width: int, short_side: int | None
-) -> tuple[int, int]:
-    """Width and height of the whole image at the scale of the crop; E0106 if that is too small,
-    E0708 if it is huge, as that of a very long and narrow image is."""
-    if short_side is None:
-        scale = max(height / image.height, width / image.width) * 256 / 224
-    else:
-        scale = short_side / min(image.size)
-    whole = (round(image.width * scale), round(image.height * scale))
-    if whole[0] < width or whole[1] < height:
+def _pixels(image: Image.Image) -> np.ndarray:
+    """u8[h,w,c]."""
+    return np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
+
+
+def _divided(image: Image.Image, range: float) -> np.ndarray:
+    values: np.ndarray = _pixels(image).astype(np.float32) / np.float32(range)
+    return values
+
+
+def _checked(how: Preprocessing, photo: Size, net: Size) -> Size:
+    """Width and height of the scaled photo; E0106 if the network sees more than that, E0708 if it
+    is huge, as that of a very long and narrow image is."""
+    whole = how.scaled(photo, net)
+    if whole[0] < net[0] or whole[1] < net[1]:
         raise error(
             "E0106",
-            f"--resize {short_side} leaves a photo of {whole[0]}x{whole[1]} (width x height)",
-            label=f"the network needs {width}x{height}",
-            helps=["give a larger number, or --resize stretch"],
+            f"a short side of {how.amount:g} leaves a photo of {whole[0]}x{whole[1]} "
+            "(width x height)",
+            label=f"the network needs {net[0]}x{net[1]}",
+            helps=["give --resize a larger number, or stretch"],
         )
     if whole[0] * whole[1] > MAX_PIXELS:
         raise error("E0708", f"the photo would be scaled to {whole[0]}x{whole[1]} (width x height)")

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from mbc.diag import error
-from mbc.runtime.images import MODES, Preprocessing, read_image, unreadable
+from mbc.runtime.images import MODES, read_image, unreadable
+from mbc.runtime.preprocessing import Preprocessing
 
 
 def read_array(path: Path) -> np.ndarray:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbc.runtime.images import PRESETS, read_image
+from mbc.runtime.images import read_image
+from mbc.runtime.preprocessing import PRESETS, parse
 from tests.e2e.support import CAT, EXAMPLES, done, mbc
 
 PHOTO = EXAMPLES / "images" / "cat.png"
@@ -58,6 +59,12 @@ def test_the_options_reach_the_tensor(tiny: Path, preset: str) -> None:
     assert np.array_equal(np.load("x.npy"), read_image(CAT, 224, 224, 3, PRESETS[preset]))
 
 
+def test_parts_of_a_preprocessing(tiny: Path) -> None:
+    text = "torch resize=stretch filter=bicubic order=bgr"
+    done("preprocess", CAT, "--size", "96", "--preprocess", text, "-o", "x.npy")
+    assert np.array_equal(np.load("x.npy"), read_image(CAT, 96, 96, 3, parse(text)))
+
+
 def test_mean_std_and_resize(tiny: Path) -> None:
     plain = ("preprocess", CAT, "--size", "112", "-o", "x.npy", "--preprocess", "unit")
     done(*plain)
@@ -92,6 +99,7 @@ def test_labels_stand_behind_the_ranks(tiny: Path) -> None:
         (["run", "tiny.py", "--input", PHOTO, "--resize", "0"], 2, "E0101"),
         (["run", "tiny.py", "--input", PHOTO, "--resize", "15"], 1, "E0106"),
         (["run", "tiny.py", "--input", PHOTO, "--preprocess", "caffe"], 2, "E0101"),
+        (["run", "tiny.py", "--input", PHOTO, "--preprocess", "torch filter=lanczos"], 2, "E0101"),
         (["preprocess", PHOTO, "--size", "0", "-o", "y.npy"], 2, "E0101"),
         (["preprocess", PHOTO, "--size", "8x8x3x1", "-o", "y.npy"], 2, "E0101"),
         (["preprocess", PHOTO, "--size", "8x8x2", "-o", "y.npy"], 1, "E0706"),

@@ -10,6 +10,7 @@ from tests.mutants.nans import MUTANTS as NANS
 from tests.mutants.oracle import MUTANTS as ORACLE
 from tests.mutants.paddings import MUTANTS as PADDINGS
 from tests.mutants.passes import MUTANTS as PASSES
+from tests.mutants.photos import MUTANTS as PHOTOS
 from tests.mutants.planner import MUTANTS as PLANNER
 from tests.mutants.threads import MUTANTS as THREADS
 from tests.mutants.views import MUTANTS as VIEWS
@@ -28,4 +29,5 @@ MUTANTS = (
     *ORACLE,
     *CACHES,
     *APART,
+    *PHOTOS,
 )

@@ -10,8 +10,9 @@ import pytest
 from PIL import Image, ImageOps
 
 from mbc.diag import MbcError
-from mbc.runtime.images import PRESETS, Preprocessing, read_image
+from mbc.runtime.images import read_image
 from mbc.runtime.inputs import check_labels, read_array, read_labels, read_photo
+from mbc.runtime.preprocessing import PRESETS, Preprocessing, parse
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
 RAW = PRESETS["raw"]
@@ -36,8 +37,7 @@ def code_of(call: object, *arguments: object) -> str:
 @pytest.mark.parametrize(
     ("name", "expected"),
     [
-        ("tf", PIXELS / 127.5 - 1),
-        ("torch", (PIXELS / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]),
+        ("plain", PIXELS / 127.5 - 1),
         ("unit", PIXELS / 255),
         ("raw", PIXELS),
     ],
@@ -53,11 +53,13 @@ def test_the_default_is_that_of_the_executable() -> None:
     """Bit for bit `byte / 127.5f - 1.0f`, as main.c computes it."""
     every = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
     expected = every.astype(np.float32) / np.float32(127.5) - np.float32(1)
-    assert np.array_equal(Preprocessing().normalise(every)[0], expected)
+    plain = Preprocessing()
+    values = every.astype(np.float32) / np.float32(plain.range)
+    assert np.array_equal(plain.normalise(values)[0], expected)
 
 
 def test_as_many_numbers_as_channels() -> None:
-    assert code_of(PRESETS["torch"].normalise, np.zeros((2, 2, 1), np.uint8)) == "E0106"
+    assert code_of(PRESETS["torch"].normalise, np.zeros((2, 2, 1), np.float32)) == "E0106"
 
 
 # ---- geometry --------------------------------------------------------------------------------
@@ -69,16 +71,16 @@ def test_the_centre_is_cut_out_of_the_scaled_photo(tmp_path: Path) -> None:
     plain = read_image(path, 56, 56, 1, RAW)[0, :, :, 0]
     assert plain.mean() == pytest.approx(99.5, abs=0.5)
     assert plain[-1, 0] - plain[0, 0] == pytest.approx(100 * 224 / 256 * 55 / 56, abs=1.5)
-    near = read_image(path, 56, 56, 1, Preprocessing((0,), (1 / 255,), short_side=112))[0, :, :, 0]
+    near = read_image(path, 56, 56, 1, parse("raw resize=short:112"))[0, :, :, 0]
     assert near[-1, 0] - near[0, 0] == pytest.approx(50 * 55 / 56, abs=1.5)
-    flat = read_image(path, 56, 56, 1, Preprocessing((0,), (1 / 255,), stretch=True))[0, :, :, 0]
+    flat = read_image(path, 56, 56, 1, parse("raw resize=stretch"))[0, :, :, 0]
     assert flat[-1, 0] - flat[0, 0] == pytest.approx(200 * 55 / 56, abs=2.5)
 
 
 def test_a_crop_needs_enough_of_a_photo(tmp_path: Path) -> None:
     path = save(tmp_path, Image.fromarray(PIXELS))
-    assert code_of(read_image, path, 32, 32, 3, Preprocessing(short_side=31)) == "E0106"
-    assert read_image(path, 32, 32, 3, Preprocessing(short_side=32)).shape == (1, 32, 32, 3)
+    assert code_of(read_image, path, 32, 32, 3, parse("resize=short:31")) == "E0106"
+    assert read_image(path, 32, 32, 3, parse("resize=short:32")).shape == (1, 32, 32, 3)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -29,8 +29,8 @@ from mbc.driver.net import BACKENDS, Net, make_net
 from mbc.driver.output import write_array
 from mbc.driver.pipeline import Compiled, compile_graph
 from mbc.driver.request import Observer
-from mbc.runtime.images import Preprocessing
 from mbc.runtime.inputs import check_labels, read_input, read_labels
+from mbc.runtime.preprocessing import Preprocessing
 from mbc.targets.gpu import GPU_TARGETS
 
 HELP = "compile a network for this machine and run it on an input"

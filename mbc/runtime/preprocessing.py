@@ -1,0 +1,225 @@
+"""How a photo becomes a tensor, as a value that prints, and is read back from text and dicts.
+
+A photo is cut and scaled as `resize` says with `filter`, its channels are put in `order`, and each
+number becomes (value / range - mean) / std, in float32 and in this order of operations.
+
+| resize        | what is done to a photo                                                        |
+|---------------|--------------------------------------------------------------------------------|
+| short:N       | the short side is scaled to N pixels, the long one to int(N * long / short),    |
+|               | then the centre is cut out, from int(round((size - n) / 2)) on                  |
+| short         | the same, with N = round(n * 256 / 224) for a network of n x n pixels: 256 for  |
+|               | 224. One that is not square has this of the side that decides about the scale   |
+| fit           | as `short`, but a photo of the network's size stays as it is                    |
+| stretch       | the photo is scaled to the network's size, whatever its proportions             |
+| central:SHARE | the centre with that share of each side is cut out, then scaled to that size    |
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mbc.diag import error
+
+Size: TypeAlias = tuple[int, int]  # width and height, as Pillow has them
+
+RESIZES = ("fit", "short", "stretch", "central")
+FILTERS = ("bilinear", "bicubic", "sampled")
+ORDERS = ("rgb", "bgr")
+MAX_SIDE = 2**20
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The default is what executables do to a .ppm: value / 127.5 - 1."""
+
+    resize: str = "fit"  # one of RESIZES
+    amount: float | None = None  # pixels of `short`, share of `central`
+    filter: str = "bilinear"  # Pillow's, which smooth what shrinks; or `sampled` (sampling.py)
+    range: float = 127.5  # by which values 0…255 are divided
+    mean: tuple[float, ...] = (1.0,)  # one number, or one a channel
+    std: tuple[float, ...] = (1.0,)
+    order: str = "rgb"  # of the channels in the tensor
+
+    def __post_init__(self) -> None:
+        """ValueError for what means nothing."""
+        for name, found, known in (
+            ("resize", self.resize, RESIZES),
+            ("filter", self.filter, FILTERS),
+            ("order", self.order, ORDERS),
+        ):
+            if found not in known:
+                raise ValueError(f"{name} is {', '.join(known)}, found '{found}'")
+        _check_amount(self.resize, self.amount)
+        numbers = (self.range, *self.mean, *self.std)
+        if not all(map(math.isfinite, numbers)) or min(self.range, *self.std) <= 0:
+            raise ValueError("range and std are above zero, and all numbers finite")
+        if len(self.mean) not in (1, 3) or len(self.std) not in (1, 3):
+            raise ValueError("mean and std are one number or three")
+
+    def __str__(self) -> str:
+        """`resize=short:256 filter=bilinear range=255 mean=0.485,0.456,0.406 …`."""
+        return " ".join(f"{name}={_text(value)}" for name, value in self.to_dict().items())
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON and the like."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        amount = values.pop("amount")
+        resize = self.resize if amount is None else f"{self.resize}:{_number(amount)}"
+        return {**values, "resize": resize, "mean": list(self.mean), "std": list(self.std)}
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> Preprocessing:
+        """The inverse; ValueError, TypeError or KeyError for what `to_dict` does not give."""
+        resize, amount = _resize(str(values["resize"]))
+        return Preprocessing(
+            resize=resize,
+            amount=amount,
+            filter=values["filter"],
+            range=float(values["range"]),
+            mean=tuple(map(float, values["mean"])),
+            std=tuple(map(float, values["std"])),
+            order=values["order"],
+        )
+
+    def with_numbers(
+        self, mean: tuple[float, ...] | None, std: tuple[float, ...] | None
+    ) -> Preprocessing:
+        """Another mean or std, of values 0…1; what is not given is what it was."""
+        if mean is None and std is None:
+            return self
+        scale = self.range / 255
+        return replace(
+            self,
+            range=255.0,
+            mean=mean or tuple(scale * value for value in self.mean),
+            std=std or tuple(scale * value for value in self.std),
+        )
+
+    def normalise(self, values: np.ndarray) -> np.ndarray:
+        """Values by `range`, f32[h,w,c], as f32[1,h,w,c]; E0106 where mean or std have another
+        number of channels."""
+        channels = values.shape[2]
+        for name, numbers in (("mean", self.mean), ("std", self.std)):
+            if len(numbers) not in (1, channels):
+                raise error(
+                    "E0106",
+                    f"the {name} has {len(numbers)} numbers, the input {channels} channel(s)",
+                    helps=[f"--{name} takes one number for all channels"],
+                )
+        ordered = values[..., ::-1] if self.order == "bgr" else values
+        mean, std = (np.array(numbers, np.float32) for numbers in (self.mean, self.std))
+        tensor: np.ndarray = (ordered - mean) / std
+        return np.ascontiguousarray(tensor[np.newaxis])
+
+    def keeps(self, photo: Size, net: Size) -> bool:
+        """Whether a photo is taken as it is."""
+        return self.resize == "fit" and photo == net
+
+    def box(self, photo: Size) -> tuple[int, int, int, int]:
+        """Left, top, right, bottom of the part that is scaled."""
+        share = self.amount if self.resize == "central" and self.amount is not None else 1.0
+        left, top = (int((size - size * share) / 2) for size in photo)
+        return left, top, photo[0] - left, photo[1] - top
+
+    def scaled(self, photo: Size, net: Size) -> Size:
+        """The size to which a photo is scaled, of which the centre is cut out."""
+        if self.resize in ("stretch", "central"):
+            return net
+        if self.amount is not None:
+            return _by_side(photo, 0 if photo[0] <= photo[1] else 1, int(self.amount))
+        binding = 1 if net[1] * photo[0] >= net[0] * photo[1] else 0
+        wanted = _by_side(photo, binding, round(net[binding] * 256 / 224))
+        return max(wanted[0], net[0]), max(wanted[1], net[1])
+
+
+def _by_side(photo: Size, side: int, pixels: int) -> Size:
+    """The photo's size where one side has so many pixels, as torchvision computes the other."""
+    other = int(pixels * photo[1 - side] / photo[side])
+    return (pixels, other) if side == 0 else (other, pixels)
+
+
+def centre(size: int, part: int) -> int:
+    """Where a part in the middle begins, as torchvision has it."""
+    return round((size - part) / 2.0)
+
+
+def _check_amount(resize: str, amount: float | None) -> None:
+    if amount is not None and not math.isfinite(amount):
+        raise ValueError("the number behind resize= is finite")
+    match resize:
+        case "short":
+            right = amount is None or (amount == int(amount) and 1 <= amount <= MAX_SIDE)
+            wanted = f"whole pixels up to {MAX_SIDE}, as in short:256"
+        case "central":
+            right = amount is not None and 0 < amount <= 1
+            wanted = "the share of each side, as in central:0.875"
+        case _:
+            right, wanted = amount is None, "nothing more"
+    if not right:
+        raise ValueError(f"resize={resize} takes {wanted}")
+
+
+def parse(text: str) -> Preprocessing:
+    """A preset's name, or `name=value` with spaces between, or first the one and then the others;
+    ValueError for all else."""
+    base, values = PRESETS["plain"], dict[str, str]()
+    for number, word in enumerate(text.split()):
+        name, equals, value = word.partition("=")
+        if not equals and number == 0 and word in PRESETS:
+            base = PRESETS[word]
+        elif not equals or name not in _PARTS or name in values:
+            parts = ", ".join(f"{part}=" for part in _PARTS)
+            raise ValueError(f"takes {', '.join(PRESETS)}, or {parts} once each, found '{word}'")
+        else:
+            values[name] = value
+    parsed = {name: _PARTS[name](value) for name, value in values.items()}
+    return Preprocessing.from_dict({**base.to_dict(), **parsed})
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(word) for word in text.split(",")]
+
+
+_PARTS: Mapping[str, Callable[[str], Any]] = MappingProxyType(
+    {"resize": str, "filter": str, "range": float, "mean": _numbers, "std": _numbers, "order": str}
+)
+
+
+def _resize(text: str) -> tuple[str, float | None]:
+    rule, colon, amount = text.partition(":")
+    return rule, float(amount) if colon else None
+
+
+def _number(value: float) -> str:
+    """As short as it can be, so that the same number is read back."""
+    short = f"{value:g}"
+    return short if float(short) == value else repr(float(value))
+
+
+def _text(value: object) -> str:
+    match value:
+        case str():
+            return value
+        case list():
+            return ",".join(map(_number, value))
+        case _:
+            return _number(float(str(value)))
+
+
+IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+PRESETS: Mapping[str, Preprocessing] = MappingProxyType(
+    {
+        "plain": Preprocessing(),
+        "tf": Preprocessing("central", 0.875, "sampled", 255.0, (0.5,), (0.5,)),
+        "torch": Preprocessing("short", None, "bilinear", 255.0, *IMAGENET),
+        "unit": Preprocessing(range=255.0, mean=(0.0,)),
+        "raw": Preprocessing(range=1.0, mean=(0.0,)),
+    }
+)
