@@ -22,6 +22,7 @@ from mbc.interp import run as run_oracle
 from mbc.runtime import reference
 from mbc.runtime.abi import NetSpec
 from mbc.runtime.manifest import FILE_NAME, Manifest, digests, tensors
+from mbc.runtime.preprocessing import Preprocessing
 from mbc.targets.target import Target
 
 DEFAULT_EMIT = ("exe", "lib", "header")
@@ -34,13 +35,21 @@ def default_emit(target: Target) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """What stands beside code in an output folder: the reference for `mbc verify`, and how photos
+    are prepared for the network, where the user says it."""
+
+    check: bool = True
+    photos: Preprocessing | None = None
+
+
+@dataclass(frozen=True)
 class Wanted:
-    """What to write: kinds are names of `EMITTERS`. `check` has the reference beside what runs.
-    `command` is what the user typed."""
+    """What to write: kinds are names of `EMITTERS`. `command` is what the user typed."""
 
     kinds: tuple[str, ...]
     external_weights: bool = False
-    check: bool = True
+    beside: Beside = Beside()
     command: str = ""
 
 
@@ -72,15 +81,16 @@ def build(
     if wanted.external_weights:
         lowered = _without_weights(lowered)
     with output_folder(output) as folder, scratch_folder() as scratch:
-        workshop = Workshop(scratch, compiled, lowered, toolchain, observer, wanted.command)
+        photos = wanted.beside.photos
+        workshop = Workshop(scratch, compiled, lowered, toolchain, observer, wanted.command, photos)
         for kind in kinds:
             _deliver(EMITTERS[kind](workshop), folder)
         if wanted.external_weights and CODE_KINDS & kinds.keys():
             _deliver(workshop.weights(), folder)
         check = None
-        if wanted.check and RUNNABLE_KINDS & kinds.keys():
+        if wanted.beside.check and RUNNABLE_KINDS & kinds.keys():
             check = write_check(compiled, lowered.spec, folder, observer)
-        manifest = describe(compiled, lowered.spec, toolchain)
+        manifest = describe(compiled, lowered.spec, toolchain, photos)
         manifest = replace(manifest, check=check, files=digests(folder))
         (folder / FILE_NAME).write_text(manifest.to_json(), "utf-8")
     return Built(output, manifest)
@@ -120,7 +130,9 @@ def _deliver(path: Path, folder: Path) -> None:
         shutil.copy(constants, folder / constants.name)
 
 
-def describe(compiled: Compiled, spec: NetSpec, toolchain: Toolchain) -> Manifest:
+def describe(
+    compiled: Compiled, spec: NetSpec, toolchain: Toolchain, photos: Preprocessing | None
+) -> Manifest:
     """The manifest, but for the files."""
     source, target = compiled.source, compiled.target
     inputs, outputs = tensors(spec)
@@ -145,6 +157,7 @@ def describe(compiled: Compiled, spec: NetSpec, toolchain: Toolchain) -> Manifes
         inputs=inputs,
         outputs=outputs,
         check=None,
+        preprocess=None if photos is None else photos.to_dict(),
         passes=compiled.passes,
         versions=versions(toolchain, tvm=compiled.tvm),
     )

@@ -19,7 +19,7 @@ from mbc.backends.tvm.gpu.opencl import OpenClNet
 from mbc.backends.tvm.launch import LaunchPlan, read_plan
 from mbc.backends.tvm.nvcc import compile_cuda, find_nvcc, knows, need_nvcc
 from mbc.diag import error
-from mbc.driver.build import Built, describe, write_check
+from mbc.driver.build import Beside, Built, describe, write_check
 from mbc.driver.output import check_replaceable, output_folder
 from mbc.driver.pipeline import Compiled
 from mbc.driver.platforms import link_target
@@ -56,8 +56,7 @@ def build_gpu(
     toolchain: Toolchain,
     nvcc: str | None,
     observer: Observer,
-    *,
-    check: bool = True,
+    beside: Beside,
 ) -> Built:
     """Write kernels, launch plan, weights, hosts, the reference if it is wanted, and the manifest;
     all or nothing."""
@@ -69,8 +68,8 @@ def build_gpu(
         press.texts()
         press.binaries(compiler)
         press.module(toolchain)
-        found = write_check(compiled, plan.spec, folder, observer) if check else None
-        manifest = describe(compiled, plan.spec, toolchain)
+        found = write_check(compiled, plan.spec, folder, observer) if beside.check else None
+        manifest = describe(compiled, plan.spec, toolchain, beside.photos)
         manifest = replace(manifest, check=found, files=digests(folder))
         (folder / FILE_NAME).write_text(manifest.to_json())
     return Built(output, manifest)

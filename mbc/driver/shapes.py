@@ -6,7 +6,8 @@ from mbc.diag import error, nearest
 from mbc.driver.request import Request
 from mbc.driver.source import read_graph
 from mbc.runtime.abi import IoSpec
-from mbc.runtime.manifest import FILE_NAME, read_inputs
+from mbc.runtime.manifest import FILE_NAME, read_inputs, read_preprocessing
+from mbc.runtime.preprocessing import Preprocessing
 
 
 def inputs_of(request: Request) -> tuple[IoSpec, ...]:
@@ -18,6 +19,12 @@ def inputs_of(request: Request) -> tuple[IoSpec, ...]:
     if file.name == FILE_NAME:
         return read_inputs(file)
     return tuple(IoSpec(v.name, v.type.shape) for v in read_graph(request).inputs)
+
+
+def preprocessing_of(request: Request) -> Preprocessing | None:
+    """How photos are prepared for what `mbc compile` made, where it was told; E0701, E0713."""
+    file = request.file / FILE_NAME if request.file.is_dir() else request.file
+    return read_preprocessing(file) if file.name == FILE_NAME else None
 
 
 def choose_input(inputs: tuple[IoSpec, ...], name: str | None) -> IoSpec:

@@ -13,7 +13,7 @@ from mbc.backends.tvm.cpu import cpu_module
 from mbc.backends.tvm.require import tvm
 from mbc.backends.tvm.vm import TvmNet
 from mbc.diag import error
-from mbc.driver.build import Built, describe, write_check
+from mbc.driver.build import Beside, Built, describe, write_check
 from mbc.driver.output import check_replaceable, output_folder
 from mbc.driver.pipeline import Compiled
 from mbc.driver.platforms import link_target
@@ -43,8 +43,7 @@ def build_tvm(
     output: Path,
     toolchain: Toolchain,
     observer: Observer,
-    *,
-    check: bool = True,
+    beside: Beside,
 ) -> Built:
     """Write NET.so, run.py, the reference if it is wanted, and the manifest; all or nothing."""
     tvm()
@@ -53,8 +52,8 @@ def build_tvm(
     with output_folder(output) as folder:
         write_module(compiled, folder / f"{spec.name}.so", toolchain, observer)
         shutil.copyfile(board.__file__, folder / RUN)
-        found = write_check(compiled, spec, folder, observer) if check else None
-        manifest = describe(compiled, spec, toolchain)
+        found = write_check(compiled, spec, folder, observer) if beside.check else None
+        manifest = describe(compiled, spec, toolchain, beside.photos)
         manifest = replace(manifest, check=found, files=digests(folder))
         (folder / FILE_NAME).write_text(manifest.to_json())
     return Built(output, manifest)

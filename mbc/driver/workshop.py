@@ -27,6 +27,7 @@ from mbc.driver.platforms import link_target, program_target
 from mbc.driver.request import Observer
 from mbc.ir.text.module import write_dump
 from mbc.runtime.abi import c_header, main_config, weights_file
+from mbc.runtime.preprocessing import Preprocessing, c_config
 from mbc.runtime.timing import TimedLayer, Timing, timing_config
 from mbc.targets.conformance import Contract, Kind, problems
 from mbc.targets.target import Target
@@ -35,7 +36,7 @@ from mbc.targets.target import Target
 @dataclass(frozen=True)
 class Workshop:
     """A scratch folder in which the files of one network are made. `command` is what the user
-    typed, for the report on a fault of ours."""
+    typed, for the report on a fault of ours, `photos` what executables are to know of photos."""
 
     folder: Path
     compiled: Compiled
@@ -43,6 +44,7 @@ class Workshop:
     toolchain: Toolchain
     observer: Observer
     command: str
+    photos: Preprocessing | None = None
 
     @property
     def net(self) -> str:
@@ -133,7 +135,7 @@ class Workshop:
     def _main_config(self) -> str:
         """mbc_net.h."""
         spec = self.lowered.spec
-        return main_config(spec) + timing_config(spec, self._timing())
+        return main_config(spec) + timing_config(spec, self._timing()) + c_config(self.photos)
 
     def _timing(self) -> Timing:
         source, isa = self.compiled.source, isa_of(self.lowered.target)

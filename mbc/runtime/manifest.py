@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from mbc.diag import error
 from mbc.runtime.abi import IoSpec, NetSpec
+from mbc.runtime.preprocessing import Preprocessing
 
 FILE_NAME = "manifest.json"
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Manifest:
     inputs: tuple[Mapping[str, Any], ...]
     outputs: tuple[Mapping[str, Any], ...]
     check: Mapping[str, Any] | None
+    preprocess: Mapping[str, Any] | None
     passes: tuple[str, ...]
     versions: Mapping[str, str]
     files: Mapping[str, str] = field(default_factory=dict)
@@ -83,11 +87,25 @@ def known_files(folder: Path) -> set[str] | None:
 
 def read_inputs(path: Path) -> tuple[IoSpec, ...]:
     """The inputs that a manifest.json lists; E0701, or E0713 if it is no manifest."""
+    return _read(path, lambda manifest: io_specs(manifest["inputs"]))
+
+
+def read_preprocessing(path: Path) -> Preprocessing | None:
+    """How a manifest.json says that photos are prepared, if it does; E0701 or E0713 likewise."""
+    return _read(path, _preprocessing)
+
+
+def _preprocessing(manifest: Mapping[str, Any]) -> Preprocessing | None:
+    values = manifest.get("preprocess")
+    return None if values is None else Preprocessing.from_dict(values)
+
+
+def _read(path: Path, read: Callable[[Any], T]) -> T:
     try:
-        return io_specs(json.loads(path.read_bytes())["inputs"])
+        return read(json.loads(path.read_bytes()))
     except OSError as problem:
         raise error("E0701", f"cannot read {path}: {problem.strerror}") from None
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise error("E0713", f"{path} is no manifest that mbc compile wrote") from None
 
 

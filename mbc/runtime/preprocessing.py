@@ -138,6 +138,11 @@ class Preprocessing:
         return max(wanted[0], net[0]), max(wanted[1], net[1])
 
 
+def c_config(how: Preprocessing | None) -> str:
+    """What mbc_net.h needs where photos are not prepared as executables do it: they refuse them."""
+    return "" if how in (None, PRESETS["plain"]) else f'#define MBC_PHOTOS "{how}"\n'
+
+
 def _by_side(photo: Size, side: int, pixels: int) -> Size:
     """The photo's size where one side has so many pixels, as torchvision computes the other."""
     other = int(pixels * photo[1 - side] / photo[side])

@@ -118,7 +118,7 @@ def test_the_manifest(tiny: Path) -> None:
     assert " ".join(manifest) == (
         "network name parameters weights weights_sha256 backend target triple cpu features "
         "gpu macs params arena_bytes shared_bytes scratch_bytes weights_bytes inputs outputs check "
-        "passes versions files"
+        "preprocess passes versions files"
     )
     assert manifest["network"] == "tiny"
     assert manifest["parameters"] == {"width": 16, "resolution": 16, "softmax": False, "batch": 2}

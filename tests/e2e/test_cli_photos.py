@@ -1,13 +1,15 @@
 """Photos on the command line: what `mbc run` and `mbc preprocess` make of them, and labels."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mbc.runtime.images import read_image
-from mbc.runtime.preprocessing import PRESETS, parse
+from mbc.runtime.preprocessing import PRESETS, Preprocessing, c_config, parse
 from tests.e2e.support import CAT, EXAMPLES, done, mbc
 
 PHOTO = EXAMPLES / "images" / "cat.png"
@@ -63,6 +65,50 @@ def test_parts_of_a_preprocessing(tiny: Path) -> None:
     text = "torch resize=stretch filter=bicubic order=bgr"
     done("preprocess", CAT, "--size", "96", "--preprocess", text, "-o", "x.npy")
     assert np.array_equal(np.load("x.npy"), read_image(CAT, 96, 96, 3, parse(text)))
+
+
+def test_what_is_recorded_is_what_is_done(tiny: Path) -> None:
+    """The manifest has it, `mbc preprocess` takes it from there, executables refuse a .ppm."""
+    how = parse("torch filter=bicubic")
+    done("compile", tiny, "--preprocess", "torch filter=bicubic", "-o", "out")
+    manifest = json.loads(Path("out/manifest.json").read_text())
+    assert Preprocessing.from_dict(manifest["preprocess"]) == how
+    for way in ("out", "out/manifest.json"):
+        outcome = done("preprocess", PHOTO, "--for", way, "-o", "x.npy")
+        assert f"float32 [1, 16, 16, 3], {how}" in outcome.err
+        assert np.array_equal(np.load("x.npy"), read_image(PHOTO, 16, 16, 3, how))
+    done("preprocess", PHOTO, "--for", "out", "--preprocess", "raw", "-o", "x.npy")
+    assert np.array_equal(np.load("x.npy"), read_image(PHOTO, 16, 16, 3, PRESETS["raw"]))
+    with Image.open(PHOTO) as image:
+        image.convert("RGB").resize((16, 16)).save("x.ppm")
+    ended = subprocess.run(["out/tiny", "--input", "x.ppm"], capture_output=True, text=True)
+    assert ended.returncode != 0
+    assert (
+        f"E0706: x.ppm: photos for this network are prepared with {how};"
+        in ended.stderr.replace("error[E0706]", "E0706")
+    )
+    help = subprocess.run(["out/tiny", "--help"], capture_output=True, text=True).stdout
+    assert str(how) in help
+    assert ".ppm" not in help
+    done("verify", "out")
+
+
+def test_nothing_is_recorded_unless_it_is_said(tiny: Path) -> None:
+    done("compile", tiny, "-o", "out", "--emit", "ir")
+    assert json.loads(Path("out/manifest.json").read_text())["preprocess"] is None
+    done("preprocess", PHOTO, "--for", "out", "-o", "x.npy")
+    assert np.array_equal(np.load("x.npy"), read_image(PHOTO, 16, 16))
+    assert c_config(None) == c_config(PRESETS["plain"]) == ""
+    outcome = mbc("compile", tiny, "--stop-after", "fuse", "--preprocess", "tf")
+    assert (outcome.code, "--preprocess is idle" in outcome.err) == ("E0106", True)
+
+
+@pytest.mark.parametrize("damage", [3, {}, {"resize": "short"}, "torch", {"resize": "far"}])
+def test_a_record_that_is_none(tiny: Path, damage: object) -> None:
+    done("compile", tiny, "-o", "out", "--emit", "ir")
+    path = Path("out/manifest.json")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "preprocess": damage}))
+    assert mbc("preprocess", PHOTO, "--for", "out", "-o", "x.npy").code == "E0713"
 
 
 def test_mean_std_and_resize(tiny: Path) -> None:

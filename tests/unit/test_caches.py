@@ -11,6 +11,7 @@ import pytest
 from mbc import caches
 from mbc.diag import MbcError
 from mbc.files import scratch_folder
+from mbc.runtime import pool
 
 
 @pytest.fixture
@@ -142,3 +143,19 @@ def test_libraries_are_lent_a_home(private: Path, tmp_path: Path) -> None:
     closed = {"HOME": "/dev/null"}
     caches.lend_home(closed)
     assert closed == {"HOME": "/dev/null", "XDG_CACHE_HOME": str(private)}
+
+
+@pytest.mark.parametrize("blame", ["compiler", "folder"])
+def test_what_a_pool_that_cannot_be_compiled_lacks(
+    blame: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another folder is no help where there is no compiler."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    if blame == "compiler":
+        monkeypatch.setenv("CC", "no-such-compiler")
+    else:
+        monkeypatch.setattr(caches, "cache_folder", lambda: Path("/dev/null/mbc"))
+    with pytest.raises(MbcError, match="E0605: the thread pool cannot be compiled") as caught:
+        pool.Pool(2)
+    helps = caught.value.diagnostics[0].helps
+    assert ("XDG_CACHE_HOME" in "".join(helps)) == (blame == "folder")

@@ -18,12 +18,14 @@ from mbc.cli.options import (
     refuse_nvcc,
     request,
 )
+from mbc.cli.photos import named_preprocessing
 from mbc.cli.usage import Parser, UsageError
 from mbc.diag import error, nearest
 from mbc.driver.backends import target_of, uses_tvm
 from mbc.driver.build import (
     ANDROID_EMIT,
     DEFAULT_EMIT,
+    Beside,
     Built,
     Wanted,
     build,
@@ -78,6 +80,12 @@ def configure(parser: Parser) -> None:
         help="leave out NET.check.npz, what mbc verify compares with: evaluating the network needs "
         "time and memory",
     )
+    group.add_argument(
+        "--preprocess",
+        type=named_preprocessing,
+        metavar="HOW",
+        help="record how photos are prepared for the network, as of mbc run, for mbc preprocess",
+    )
     group.add_argument("--cc", metavar="CC", help="link with this compiler, not zig (also MBC_CC)")
     group.add_argument("--json", action="store_true", help="print the manifest on stdout")
     group.add_argument(
@@ -120,9 +128,9 @@ def run(args: argparse.Namespace) -> int:
         output = _output(args, compiled.source.net, target)
         _check_output(args, output)
         if target.gpu is not None:
-            built = build_gpu(compiled, output, toolchain, args.nvcc, observer, check=args.check)
+            built = build_gpu(compiled, output, toolchain, args.nvcc, observer, _beside(args))
         elif compiled.tvm:
-            built = build_tvm(compiled, output, toolchain, observer, check=args.check)
+            built = build_tvm(compiled, output, toolchain, observer, _beside(args))
         else:
             kinds = default_emit(target) if args.emit is None else args.emit
             built = build(compiled, output, _wanted(args, kinds), toolchain, observer)
@@ -145,7 +153,11 @@ def _check_output(args: argparse.Namespace, output: Path) -> None:
 
 def _wanted(args: argparse.Namespace, kinds: tuple[str, ...]) -> Wanted:
     external = args.weights_placement == "external"
-    return Wanted(kinds, external, args.check, args.command_line)
+    return Wanted(kinds, external, _beside(args), args.command_line)
+
+
+def _beside(args: argparse.Namespace) -> Beside:
+    return Beside(args.check, args.preprocess)
 
 
 def _refuse_llvm_options(args: argparse.Namespace) -> None:
@@ -161,9 +173,11 @@ def _refuse_llvm_options(args: argparse.Namespace) -> None:
 def _stop(args: argparse.Namespace) -> int:
     """Print the IR after a stage on stdout: graph text, or after `lower` LLVM's or TVM's IR or a
     GPU's source."""
-    if args.output is not None or args.json:
-        option = "-o" if args.output is not None else "--json"
-        raise error("E0106", f"--stop-after {args.stop_after} makes no files, so {option} is idle")
+    given = {"-o": args.output, "--json": args.json or None, "--preprocess": args.preprocess}
+    for option, value in given.items():
+        if value is not None:
+            message = f"--stop-after {args.stop_after} makes no files, so {option} is idle"
+            raise error("E0106", message)
     observer = console.NoProgress()
     compiled = compile_graph(request(args), inspection(args), observer, observer.note)
     console.result(_text(compiled, lowered=args.stop_after in LATER_STAGES))

@@ -11,7 +11,7 @@ from mbc.cli.photos import add_photo_options, preprocessing
 from mbc.cli.usage import Parser, UsageError
 from mbc.driver.output import write_array
 from mbc.driver.request import Request
-from mbc.driver.shapes import choose_input, inputs_of
+from mbc.driver.shapes import choose_input, inputs_of, preprocessing_of
 from mbc.runtime.inputs import read_photo
 
 HELP = "turn a photo into the tensor that a network's executable reads"
@@ -56,17 +56,19 @@ def run(args: argparse.Namespace) -> int:
     if args.output.suffix != ".npy":
         raise UsageError(f"-o names a .npy file, not {args.output}", ["as in -o x.npy"])
     shape = _shape(args)
-    write_array(args.output, read_photo(args.image, shape, preprocessing(args)))
-    console.note(f"wrote {args.output}: float32 {list(shape)}")
+    how = preprocessing(args, None if args.file is None else preprocessing_of(_request(args)))
+    write_array(args.output, read_photo(args.image, shape, how))
+    console.note(f"wrote {args.output}: float32 {list(shape)}, {how}")
     return 0
+
+
+def _request(args: argparse.Namespace) -> Request:
+    return Request(args.file, parameters(args.params), batch=args.batch, network=args.network)
 
 
 def _shape(args: argparse.Namespace) -> tuple[int, ...]:
     if args.file is not None:
-        request = Request(
-            args.file, parameters(args.params), batch=args.batch, network=args.network
-        )
-        return choose_input(inputs_of(request), args.input).shape
+        return choose_input(inputs_of(_request(args)), args.input).shape
     for option, given in (
         ("-D", args.params),
         ("--batch", args.batch),

@@ -120,6 +120,10 @@ static bool check_image(FILE *file, const char *path, const tensor *to) {
 
 /* Bytes 0..255 become -1..1, the preprocessing of the MobileNet papers' models. */
 static bool read_ppm(FILE *file, const char *path, const tensor *to) {
+#ifdef MBC_PHOTOS
+  return fail(NO_IMAGE, path, "photos for this network are prepared with %s; \"mbc preprocess\" does "
+              "so, and writes a .npy", MBC_PHOTOS);
+#endif
   if (!check_image(file, path, to)) return false;
   /* Read into the last quarter of the floats: from the front, no float reaches a byte unread. */
   unsigned char *bytes = (unsigned char *)to->data + to->count * 3;

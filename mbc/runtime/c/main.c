@@ -261,13 +261,21 @@ static void print_shapes(const char *role, const tensor *tensors, size_t count) 
     printf("  %s %s: float32 %s\n", role, tensors[i].name, format_shape(&tensors[i], text));
 }
 
+#ifdef MBC_PHOTOS
+#define PHOTOS_HELP \
+  "                 of a photo: what \"mbc preprocess\" makes with\n" \
+  "                 " MBC_PHOTOS "\n"
+#else
+#define PHOTOS_HELP "                 .ppm: binary (P6) RGB of exactly that size; value/127.5 - 1\n"
+#endif
+
 static void print_help(void) {
   print_usage(stdout);
   puts("\nRuns the network " MBC_NET_NAME " on one thread. Images are NHWC.\n");
   print_shapes("input ", inputs, LENGTH(inputs));
   print_shapes("output", outputs, LENGTH(outputs));
   puts("\n  --input FILE   .npy: the tensor itself, float32, of exactly the shape above\n"
-       "                 .ppm: binary (P6) RGB of exactly that size; value/127.5 - 1\n"
+       PHOTOS_HELP
        "                 once for each input, in order\n"
        "  --output FILE  write a tensor as .npy; once for each output, in order\n"
        "  --top K        print \"rank index value\" of the K largest along the last axis\n"
