@@ -7,7 +7,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from mbc.backends.llvm.lower import LoweredNet, library_ir
+from mbc.backends.llvm.interface import library_ir, plain_name_ir
+from mbc.backends.llvm.lower import LoweredNet
 from mbc.targets.target import Target
 
 CODEGEN_LEVEL = 2  # levels 1 to 3 give equal speed, level 0 is three times slower
@@ -49,6 +50,11 @@ def object_code(ir: str, target: Target) -> bytes:
 def emit_object(lowered: LoweredNet) -> bytes:
     """The library's object file, without weights."""
     return object_code(library_ir(lowered), lowered.target)
+
+
+def emit_plain_name(lowered: LoweredNet) -> bytes:
+    """An object with what shared libraries have besides."""
+    return object_code(plain_name_ir(lowered.spec), lowered.target)
 
 
 def emit_assembly(lowered: LoweredNet) -> str:

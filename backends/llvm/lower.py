@@ -4,13 +4,12 @@ Layout of the module: shared kernel functions; one wrapper a node with the ABI
 `void k(const io*, const weights*, arena*, scratch*, begin, end)`, two where plans of memory for one
 thread and for several have its values at different places; for each that has several tasks a
 function that pools call; `NET_invoke(io, weights, arena, pool)` that runs all wrappers in order.
-The C library adds `NET_run`, `NET_arena_bytes` and `NET_flush_subnormals` (`library_ir`).
+interface.py makes a C library of it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 
@@ -18,9 +17,8 @@ from mbc.backends.llvm.addresses import ALIGNMENT, Addresses, aligned
 from mbc.backends.llvm.backend import LlvmBackend, builder_of
 from mbc.backends.llvm.cost import fewest_tasks
 from mbc.backends.llvm.invoke import WRAPPER_PARAMETERS, Call, KernelInfo, invoke_ir
-from mbc.backends.llvm.isa import Isa, isa_of
+from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Kernel, Library, Site
-from mbc.backends.llvm.subnormals import flush_ir
 from mbc.ir.graph import Graph, Node
 from mbc.ir.subnormals import flushed
 from mbc.ir.views import ChannelView, Value
@@ -191,78 +189,3 @@ def declarations(isa: Isa) -> list[str]:
         f"declare void @llvm.memset.p0.{word}(ptr, i8, {word}, i1)",
         "",
     ]
-
-
-def library_ir(lowered: LoweredNet) -> str:
-    """The module of the C library: the network plus the functions of its header. The weights are
-    the external symbol `NET_weights`, or a parameter of `NET_run`."""
-    spec, word = lowered.spec, isa_of(lowered.target).word
-    pointers = len(spec.inputs) + len(spec.outputs)
-    checks = "\n".join(_pointer_check(i, word) for i in range(pointers))
-    invoke = f"define void @{spec.name}_invoke("
-    weights = _weights_symbol(spec)
-    return f"""{lowered.ir.replace(invoke, invoke.replace("define", "define hidden"))}
-{weights.declaration}
-{flush_ir(lowered.target, spec.name)}
-define {word} @{spec.name}_arena_bytes(i32 %threads) nounwind {{
-  %n = {f"sext i32 %threads to {word}" if word != "i32" else "add i32 %threads, 0"}
-  %scratch = mul {word} %n, {spec.scratch_bytes}
-  %all = add {word} %scratch, {spec.shared_bytes}
-  %single = icmp sle i32 %threads, 1
-  %bytes = select i1 %single, {word} {spec.arena_bytes}, {word} %all
-  ret {word} %bytes
-}}
-
-define i32 @{spec.name}_run(ptr %io, {weights.parameter}ptr %arena, ptr %pool) nounwind {{
-  %noio = icmp eq ptr %io, null
-  br i1 %noio, label %bad, label %arenacheck
-arenacheck:
-  %noarena = icmp eq ptr %arena, null
-  %noweights = icmp eq ptr {weights.pointer}, null
-  %missing = or i1 %noarena, %noweights
-  %address = ptrtoint ptr %arena to {word}
-  %low = and {word} %address, {ALIGNMENT - 1}
-  %misaligned = icmp ne {word} %low, 0
-  %badarena = or i1 %missing, %misaligned
-  br i1 %badarena, label %bad, label %check0
-{checks}
-check{pointers}:
-  %threads = icmp eq ptr %pool, null
-  br i1 %threads, label %run, label %poolcheck
-poolcheck:
-  %size = getelementptr ptr, ptr %pool, {word} 1
-  %team = load i32, ptr %size
-  %empty = icmp eq i32 %team, 0
-  br i1 %empty, label %bad, label %run
-run:
-  call void @{spec.name}_invoke(ptr %io, ptr {weights.pointer}, ptr %arena, ptr %pool)
-  ret i32 0
-bad:
-  ret i32 1
-}}
-"""
-
-
-class _Weights(NamedTuple):
-    """How `NET_run` comes by the weights."""
-
-    declaration: str
-    parameter: str
-    pointer: str
-
-
-def _weights_symbol(spec: NetSpec) -> _Weights:
-    if spec.external_weights:
-        return _Weights("", "ptr %weights, ", "%weights")
-    symbol = f"@{spec.name}_weights"
-    return _Weights(f"{symbol} = external hidden constant i8, align {ALIGNMENT}\n", "", symbol)
-
-
-def _pointer_check(i: int, word: str) -> str:
-    return (
-        f"check{i}:\n"
-        f"  %slot{i} = getelementptr ptr, ptr %io, {word} {i}\n"
-        f"  %given{i} = load ptr, ptr %slot{i}\n"
-        f"  %null{i} = icmp eq ptr %given{i}, null\n"
-        f"  br i1 %null{i}, label %bad, label %check{i + 1}"
-    )

@@ -13,6 +13,7 @@ from time import CLOCK_MONOTONIC, perf_counter
 import numpy as np
 
 from mbc.backends.llvm.codegen import parse, target_machine
+from mbc.backends.llvm.interface import stamped
 from mbc.backends.llvm.invoke import TASK_PARAMETERS, callees, profile_ir
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.jit import JitNet, aligned_bytes
@@ -89,7 +90,7 @@ def profile_module(lowered: LoweredNet) -> str:
     functions = callees(spec, calls).items()
     declared = (f"declare hidden void @{name}({types})" for name, types in functions)
     parts = (profile_ir(isa, spec, calls), meters_ir(isa, spec.name))
-    return "\n".join([*declarations(isa), *declared, "", *parts])
+    return stamped("\n".join([*declarations(isa), *declared, "", *parts]), spec)
 
 
 def emit_profile_object(lowered: LoweredNet) -> bytes:

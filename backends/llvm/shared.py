@@ -14,29 +14,25 @@ from pathlib import Path
 from mbc.backends.llvm.link import LinkTarget, Toolchain, assemble, call_tool
 from mbc.files import scratch_folder
 
-SUFFIXES = {"elf": "so", "macho": "dylib"}
-
-
-def shared_name(net: str, target: LinkTarget) -> str:
-    """libNET.so, or what the platform calls it."""
-    return f"lib{net}.{SUFFIXES[target.object_format]}"
-
 
 def link_shared(
-    objects: Sequence[Path], out: Path, target: LinkTarget, toolchain: Toolchain
+    objects: Sequence[Path], out: Path, target: LinkTarget, toolchain: Toolchain, name: str = ""
 ) -> None:
-    """Link objects into a stripped shared library that calls itself by the name of `out`."""
+    """Link objects into a stripped shared library that calls itself by a name (its SONAME, or its
+    install name), which is that of `out` unless there is another."""
+    if not name:
+        name = f"@rpath/{out.name}" if target.object_format == "macho" else out.name
     inputs = [str(path.absolute()) for path in objects]
     with scratch_folder() as scratch:
         if target.libc:
             inputs.append(str(_stub(scratch, target, toolchain)))
-        command = (*_command(out.name, target, toolchain), *inputs, "-o", str(out.absolute()))
+        command = (*_command(name, target, toolchain), *inputs, "-o", str(out.absolute()))
         call_tool(toolchain, command, scratch)
 
 
 def _command(name: str, target: LinkTarget, toolchain: Toolchain) -> tuple[str, ...]:
     if target.object_format == "macho":
-        own = f"-Wl,-install_name,@rpath/{name}"
+        own = f"-Wl,-install_name,{name}"
         return (*toolchain.compiler(target), "-shared", "-nostdlib", "-s", own)
     pages = ("-z", f"max-page-size={target.page_bytes}")
     resolved = ("-z", "defs") if target.libc else ()

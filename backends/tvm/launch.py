@@ -6,6 +6,7 @@ region of those two. It runs the launches in order.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +15,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 
 from mbc.ir.views import Value
-from mbc.runtime.abi import NetSpec
+from mbc.runtime.abi import DIGEST_DIGITS, NetSpec
 from mbc.targets.gpu import Gpu
 
 ALIGNMENT = 512  # of regions: the most that OpenCL devices ask of sub-buffers (4096 bits)
@@ -100,6 +101,13 @@ class LaunchPlan:
     weights: bytes
     buffers: tuple[DeviceBuffer, ...]
     launches: tuple[Launch, ...]
+
+    def identified(self) -> LaunchPlan:
+        """The plan with the digest of its build: all but the weights, which are a file."""
+        plain = replace(self.spec, build="")
+        parts = (json.dumps(asdict(plain) | {"weights_sha256": ""}), self.to_json(), self.source)
+        build = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:DIGEST_DIGITS]
+        return replace(self, spec=replace(plain, build=build))
 
     def to_json(self) -> str:
         """The text of launch.json, which names neither source nor weights: they are files beside

@@ -63,4 +63,11 @@ CODES = {
         cure="Name folders that you may write in TMPDIR and XDG_CACHE_HOME, or remove the one that "
         "the message names.",
     ),
+    "E0608": Code(
+        title="an executable for tensors that it cannot read",
+        cause="The program around a network reads and writes float32 tensors. The C interface "
+        "knows others, which the caller fills.",
+        example="mbc compile quantised.py --emit exe",
+        cure="Make a library with `--emit lib,header`, and call it.",
+    ),
 }

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mbc import __version__
+from mbc.backends.llvm.interface import identified
 from mbc.backends.llvm.link import Toolchain
 from mbc.backends.llvm.lower import LoweredNet, lower
 from mbc.diag import error
@@ -80,11 +81,14 @@ def build(
     lowered = lower_graph(compiled, observer)
     if wanted.external_weights:
         lowered = _without_weights(lowered)
+    lowered = identified(lowered)
     with output_folder(output) as folder, scratch_folder() as scratch:
         photos = wanted.beside.photos
         workshop = Workshop(scratch, compiled, lowered, toolchain, observer, wanted.command, photos)
         for kind in kinds:
             _deliver(EMITTERS[kind](workshop), folder)
+        for name, file in workshop.links().items():
+            _link(folder / name, folder / file)
         if wanted.external_weights and CODE_KINDS & kinds.keys():
             _deliver(workshop.weights(), folder)
         check = None
@@ -130,6 +134,14 @@ def _deliver(path: Path, folder: Path) -> None:
         shutil.copy(constants, folder / constants.name)
 
 
+def _link(name: Path, file: Path) -> None:
+    """A second name for a file: a copy where the file system knows no links."""
+    try:
+        name.symlink_to(file.name)
+    except OSError:
+        shutil.copy(file, name)
+
+
 def describe(
     compiled: Compiled, spec: NetSpec, toolchain: Toolchain, photos: Preprocessing | None
 ) -> Manifest:
@@ -139,6 +151,7 @@ def describe(
     return Manifest(
         network=source.network,
         name=spec.name,
+        build=spec.build,
         parameters=source.parameters,
         weights=source.weights,
         weights_sha256=spec.weights_sha256.hex(),

@@ -114,7 +114,7 @@ def _plan(compiled: Compiled, observer: Observer) -> LaunchPlan:
     from mbc.backends.tvm.planner import plan_launches  # takes time to import
 
     observer.step("lowering to TVM's IR")
-    return plan_launches(compiled.graph, gpu_of(compiled))
+    return plan_launches(compiled.graph, gpu_of(compiled)).identified()
 
 
 @dataclass(frozen=True)

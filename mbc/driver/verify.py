@@ -16,7 +16,6 @@ import numpy as np
 
 from mbc.accuracy import Difference, difference
 from mbc.backends.llvm.link import MAIN_SOURCES, Toolchain, link_executable
-from mbc.backends.llvm.shared import shared_name
 from mbc.backends.tvm.require import tvm
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.driver.emulation import Runner, choose_runner, run
@@ -26,8 +25,8 @@ from mbc.driver.request import Observer
 from mbc.driver.tvm import RUN
 from mbc.files import scratch_folder
 from mbc.runtime import reference, shared_runner
-from mbc.runtime.abi import main_config
 from mbc.runtime.bundle import Bundle, check_files, read_bundle
+from mbc.runtime.program import main_config
 from mbc.targets.catalogue import ENTRIES
 from mbc.targets.conformance import Contract, Kind, problems
 from mbc.targets.target import Target
@@ -109,16 +108,16 @@ def target_of(bundle: Bundle) -> Target:
 
 def _check_code(bundle: Bundle, target: Target) -> None:
     """E0726 for executables and shared libraries that are not what the manifest says."""
-    net = bundle.spec.name
+    net, build = bundle.spec.name, bundle.spec.build
     kinds: tuple[tuple[str, Kind, Target], ...] = (
         (net, "executable", program_target(target)),
-        (shared_name(net, link_target(target)), "shared", target),
+        (target.shared_name(net), "shared", target),
     )
     found = [
         Diagnostic("E0726", f"{path} {problem}")
         for name, kind, made_for in kinds
         if (path := bundle.path(name))
-        for problem in problems(path, kind, Contract(made_for, net))
+        for problem in problems(path, kind, Contract(made_for, net, build))
     ]
     if found:
         raise MbcError(*found)
@@ -142,7 +141,7 @@ class _Bench:
         ways: dict[str, Callable[[Path], Verdict]] = {
             net: self._executable,
             f"lib{net}.a": self._library,
-            shared_name(net, link_target(self.target)): self._shared,
+            self.target.shared_name(net): self._shared,
             f"{net}.so": self._module,
             LAUNCHES: self._kernels,
         }
@@ -184,7 +183,7 @@ class _Bench:
         if self.target.system == "android" or not self._runner().native:
             return Verdict(path.name, "", {})
         spec = self.bundle.spec
-        fixed = (path.absolute(), spec.name, str(spec.total_bytes(1)))
+        fixed = (path.absolute(), spec.name, spec.build)
         shapes = [",".join(map(str, output.shape)) for output in spec.outputs]
         command = [sys.executable, "-P", shared_runner.__file__, *fixed, *self._weights()]
         return self._run(path.name, command, shapes)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mbc.backends.llvm.codegen import emit_assembly, emit_object
+from mbc.backends.llvm.codegen import emit_assembly, emit_object, emit_plain_name
+from mbc.backends.llvm.interface import library_ir
 from mbc.backends.llvm.invoke import callees
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.link import (
@@ -17,17 +18,19 @@ from mbc.backends.llvm.link import (
     link_executable,
     weights_object,
 )
-from mbc.backends.llvm.lower import LoweredNet, library_ir
+from mbc.backends.llvm.lower import LoweredNet
 from mbc.backends.llvm.peak import peak_flops
 from mbc.backends.llvm.profile import emit_profile_object, meter_stride
-from mbc.backends.llvm.shared import link_shared, shared_name
+from mbc.backends.llvm.shared import link_shared
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.driver.pipeline import Compiled
 from mbc.driver.platforms import link_target, program_target
 from mbc.driver.request import Observer
 from mbc.ir.text.module import write_dump
-from mbc.runtime.abi import c_header, main_config, weights_file
+from mbc.runtime.abi import weights_file
+from mbc.runtime.header import c_header
 from mbc.runtime.preprocessing import Preprocessing, c_config
+from mbc.runtime.program import main_config
 from mbc.runtime.timing import TimedLayer, Timing, timing_config
 from mbc.targets.conformance import Contract, Kind, problems
 from mbc.targets.target import Target
@@ -73,11 +76,21 @@ class Workshop:
 
     def shared(self) -> Path:
         """libNET.so or libNET.dylib: the same as a shared library."""
-        path = self.folder / shared_name(self.net, self.platform)
-        objects = [self.object(), *self._weights_objects()]
+        target = self.lowered.target
+        path = self.folder / target.shared_name(self.net)
+        objects = [self.object(), self._plain_name(), *self._weights_objects()]
         self.observer.step("linking the shared library")
-        link_shared(objects, path, self.platform, self.toolchain)
-        return self._checked(path, "shared", self.lowered.target)
+        name = target.loader_name(self.net, self.lowered.spec.build)
+        link_shared(objects, path, self.platform, self.toolchain, name)
+        return self._checked(path, "shared", target)
+
+    def links(self) -> dict[str, str]:
+        """Second names that files must have: the one that programs linked with a shared library ask
+        the loader for. Links by name, with the files that they lead to."""
+        target = self.lowered.target
+        path = self.folder / target.shared_name(self.net)
+        name = Path(target.loader_name(self.net, self.lowered.spec.build)).name
+        return {name: path.name} if path.exists() and name != path.name else {}
 
     def executable(self) -> Path:
         """NET, a program on its own."""
@@ -130,7 +143,18 @@ class Workshop:
         path = self.folder / f"{self.net}_profile.o"
         lowered = replace(self.lowered, target=target)
         path.write_bytes(emit_profile_object(lowered))
-        return self._checked(path, "object", target, beside=callees(lowered.spec, lowered.calls))
+        return self._checked(path, "object", target, beside=self._callees())
+
+    def _callees(self) -> Iterable[str]:
+        """The kernels' symbols."""
+        end = f"_{self.lowered.spec.build}"
+        return (f"{name}{end}" for name in callees(self.lowered.spec, self.lowered.calls))
+
+    def _plain_name(self) -> Path:
+        """What makes `NET_abi` known to dlsym, for shared libraries alone."""
+        path = self.folder / f"{self.net}_abi.o"
+        path.write_bytes(emit_plain_name(self.lowered))
+        return path
 
     def _main_config(self) -> str:
         """mbc_net.h."""
@@ -160,7 +184,7 @@ class Workshop:
         path = self.folder / f"{self.net}_weights.o"
         if not path.exists():
             self.observer.step("packing the weights")
-            symbol = f"{self.net}_weights"
+            symbol = self.lowered.spec.symbol("weights")
             weights_object(self.lowered.weights, symbol, self.platform, path, self.toolchain)
         return [path]
 
@@ -173,8 +197,8 @@ class Workshop:
         """The file, if it keeps to the target; else E0910, and E0602 where there is none. It may
         ask for what is defined `beside` it."""
         check_made(path)
-        external = self.lowered.spec.external_weights
-        contract = Contract(target, self.net, external, frozenset(beside))
+        spec = self.lowered.spec
+        contract = Contract(target, spec.name, spec.build, spec.external_weights, frozenset(beside))
         found = tuple(problems(path, kind, contract))
         if found:
             raise MbcError(*(self._fault(f"{path.name} {problem}") for problem in found[:8]))

@@ -39,7 +39,9 @@ def read_bundle(folder: Path) -> Bundle:
     what mbc writes."""
     path = folder / FILE_NAME
     try:
-        return _bundle(folder, json.loads(path.read_bytes()))
+        manifest = json.loads(path.read_bytes())
+        _refuse_older(path, manifest)
+        return _bundle(folder, manifest)
     except OSError as problem:
         raise error(
             "E0701",
@@ -48,6 +50,16 @@ def read_bundle(folder: Path) -> Bundle:
         ) from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise error("E0713", f"{path} is no manifest that mbc compile wrote") from None
+
+
+def _refuse_older(path: Path, manifest: dict[str, Any]) -> None:
+    """E0713 for a folder from before builds had digests: its C interface was another one."""
+    if "versions" in manifest and "build" not in manifest:
+        raise error(
+            "E0713",
+            f"{path} is of an older mbc, whose C interface was another",
+            helps=["compile the network again"],
+        )
 
 
 def _bundle(folder: Path, manifest: dict[str, Any]) -> Bundle:
@@ -78,6 +90,7 @@ def _spec(manifest: dict[str, Any]) -> NetSpec:
         scratch_bytes=int(manifest["scratch_bytes"]),
         weights_bytes=int(manifest["weights_bytes"]),
         weights_sha256=bytes.fromhex(manifest["weights_sha256"]),
+        build=str(manifest["build"]),
     )
 
 

@@ -27,6 +27,7 @@ class Manifest:
 
     network: str
     name: str
+    build: str
     parameters: Mapping[str, Any]
     weights: str
     weights_sha256: str
@@ -57,11 +58,13 @@ class Manifest:
 
 def tensors(spec: NetSpec) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, Any], ...]]:
     """Inputs and outputs as the manifest lists them."""
-    inputs, outputs = (
-        tuple({"name": io.name, "shape": list(io.shape), "dtype": io.dtype} for io in side)
-        for side in (spec.inputs, spec.outputs)
-    )
+    inputs, outputs = (tuple(map(_listed, side)) for side in (spec.inputs, spec.outputs))
     return inputs, outputs
+
+
+def _listed(io: IoSpec) -> dict[str, Any]:
+    scale = {} if io.scale is None else {"scale": io.scale, "zero_point": io.zero_point}
+    return {"name": io.name, "shape": list(io.shape), "dtype": io.dtype} | scale
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -112,7 +115,12 @@ def _read(path: Path, read: Callable[[Any], T]) -> T:
 def io_specs(listed: Iterable[Mapping[str, Any]]) -> tuple[IoSpec, ...]:
     """Inputs or outputs from how a manifest lists them; ValueError, TypeError or KeyError if they
     are not listed so."""
-    return tuple(IoSpec(str(io["name"]), _shape(io["shape"]), io["dtype"]) for io in listed)
+    return tuple(map(_io_spec, listed))
+
+
+def _io_spec(io: Mapping[str, Any]) -> IoSpec:
+    scaled = (io["scale"], io["zero_point"]) if "scale" in io else ()
+    return IoSpec(str(io["name"]), _shape(io["shape"]), io["dtype"], *scaled)
 
 
 def _shape(extents: object) -> tuple[int, ...]:

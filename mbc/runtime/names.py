@@ -37,7 +37,8 @@ si_pkey si_ptr si_status si_stime si_syscall si_timerid si_uid si_upper si_utime
 sigcontext_struct small st_atime st_birthtime st_ctime st_mtime stderr stdin stdout sv_onstack unix
 w_coredump w_retcode w_stopsig w_stopval w_termsig
 """
-_RESERVED = frozenset(f"{_C_WORDS} {_CXX_WORDS} {_MACROS}".split())
+_WORDS = frozenset(f"{_C_WORDS} {_CXX_WORDS}".split())
+_MACRO_NAMES = frozenset(_MACROS.split())
 _STDINT = re.compile(r"u?int\w*_t|U?INT\w*|NULL|\w+_(MAX|MIN)|size_t|ptrdiff_t|mbc_pool")
 
 _HEADERS = """
@@ -83,7 +84,8 @@ def c_identifier(name: str) -> str:
     Two names may give the same identifier.
     """
     word = _word(name)
-    return f"{word}_" if word in _RESERVED or _STDINT.fullmatch(word) else word
+    taken = word in _WORDS or word in _MACRO_NAMES or _STDINT.fullmatch(word)
+    return f"{word}_" if taken else word
 
 
 def member(name: str) -> str:
@@ -97,18 +99,19 @@ def member(name: str) -> str:
 def net_identifier(name: str) -> str:
     """`name` as the name of a network, a prefix in C and the name of its files: "a.b" → "a_b",
     "math" → "math_net", for the system has a <math.h>."""
-    word = _word(name).strip("_")  # two underscores in a row belong to the compiler in C++
+    word = _word(name)
     key = word.lower()  # macros are in capitals, and some file systems know no case
     if key == "mbc" or key.startswith("mbc_"):
         return f"net_{word}"
-    taken = key in _TAKEN or key in _RESERVED or _INTRINSICS.fullmatch(key)
+    taken = key in _TAKEN or key in _WORDS or _INTRINSICS.fullmatch(key)
     return f"{word}_net" if taken else word
 
 
 def _word(name: str) -> str:
-    """Letters, digits and single underscores, the first no digit and no underscore."""
+    """Letters, digits and single underscores between them (two in a row belong to the compiler in
+    C++), the first no digit."""
     text = "".join(map(_ascii, unicodedata.normalize("NFKD", name)))
-    word = re.sub(r"[^A-Za-z0-9]+", "_", text).lstrip("_")
+    word = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")
     if not word or word[0].isdigit():
         word = f"v{word}"
     if len(word) <= MAX_LENGTH:

@@ -1,36 +1,115 @@
 """Run one network of a shared library: a program of its own, since foreign code may crash it.
 
-    python shared_runner.py libNET.so NET ARENA_BYTES [--weights FILE]
+    python shared_runner.py libNET.so NET BUILD [--weights FILE]
         [--input X.npy]… [--output Y.npy SHAPE]…
 
-It takes inputs and outputs as the executable does, and the shape of each output, "1,10".
+It takes inputs and outputs as the executable does, and the shape of each output, "1,10". All else
+it learns from `NET_abi`, which it holds against NET, BUILD and the tensors.
 """
 
 from __future__ import annotations
 
 import argparse
 import ctypes
+import sys
 from collections.abc import Sequence
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    c_char_p,
+    c_float,
+    c_int,
+    c_int32,
+    c_size_t,
+    c_uint32,
+    c_void_p,
+)
 from pathlib import Path
 
 import numpy as np
 
-ALIGNMENT = 64
+ABI_VERSION = 1
+F32 = 1
 
 
-def aligned(size: int) -> np.ndarray:
-    """Bytes from a multiple of 64 on."""
-    raw = np.zeros(size + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
+class Tensor(ctypes.Structure):
+    """`mbc_tensor` of c/abi.h."""
+
+    _fields_ = (
+        ("name", c_char_p),
+        ("shape", POINTER(c_size_t)),
+        ("count", c_size_t),
+        ("type", c_uint32),
+        ("rank", c_uint32),
+        ("scale", c_float),
+        ("zero_point", c_int32),
+    )
+
+
+class Abi(ctypes.Structure):
+    """`mbc_abi` of c/abi.h."""
+
+    _fields_ = (
+        ("version", c_uint32),
+        ("size", c_uint32),
+        ("name", c_char_p),
+        ("build", c_char_p),
+        ("arena_bytes", c_size_t),
+        ("shared_bytes", c_size_t),
+        ("scratch_bytes", c_size_t),
+        ("weights_bytes", c_size_t),
+        ("alignment", c_uint32),
+        ("external_weights", c_uint32),
+        ("input_count", c_uint32),
+        ("output_count", c_uint32),
+        ("inputs", POINTER(Tensor)),
+        ("outputs", POINTER(Tensor)),
+        ("run", CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_void_p)),
+        ("arena_bytes_for", CFUNCTYPE(c_size_t, c_int)),
+        ("flush_subnormals", CFUNCTYPE(c_int, c_int)),
+    )
+
+
+def load(library: Path, net: str) -> Abi:
+    """What a library says of a network; ValueError if that is not for this program to read."""
+    describe = ctypes.CDLL(str(library.absolute()))[f"{net}_abi"]
+    describe.restype = POINTER(Abi)
+    abi: Abi = describe().contents
+    if abi.version != ABI_VERSION or abi.size < ctypes.sizeof(Abi):
+        raise ValueError(f"its interface is version {abi.version}, {abi.size} bytes")
+    return abi
+
+
+def problems(abi: Abi, net: str, build: str, tensors: Sequence[np.ndarray]) -> list[str]:
+    """What the library says otherwise than its caller believes."""
+    found = [*abi.inputs[: abi.input_count], *abi.outputs[: abi.output_count]]
+    wanted: dict[str, tuple[object, object]] = {
+        "name": (abi.name.decode(), net),
+        "build": (abi.build.decode(), build),
+        "element types": ([t.type for t in found], [F32] * len(tensors)),
+        "shapes": ([t.shape[: t.rank] for t in found], [list(t.shape) for t in tensors]),
+        "sizes": ([t.count for t in found], [t.size for t in tensors]),
+    }
+    return [
+        f"its {what}: {there}, expected {here}"
+        for what, (there, here) in wanted.items()
+        if there != here
+    ]
+
+
+def aligned(size: int, alignment: int) -> np.ndarray:
+    """Bytes from a multiple of the alignment on."""
+    raw = np.zeros(size + alignment, np.uint8)
+    start = -raw.ctypes.data % alignment
     return raw[start : start + size]
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """What `NET_run` returned."""
+    """What the network returned; 3 for a library that is not the one expected."""
     parser = argparse.ArgumentParser()
     parser.add_argument("library", type=Path)
     parser.add_argument("net")
-    parser.add_argument("arena", type=int)
+    parser.add_argument("build")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--input", type=Path, action="append", default=[])
     parser.add_argument("--output", nargs=2, action="append", default=[])
@@ -38,29 +117,35 @@ def main(words: Sequence[str] | None = None) -> int:
     inputs = [np.load(path) for path in args.input]
     shapes = [[int(extent) for extent in shape.split(",") if extent] for _, shape in args.output]
     outputs = [np.zeros(shape, np.float32) for shape in shapes]
-    status = _call(args.library, args.net, [*inputs, *outputs], args.arena, args.weights)
+    try:
+        abi = load(args.library, args.net)
+        wrong = problems(abi, args.net, args.build, [*inputs, *outputs])
+    except (OSError, AttributeError, ValueError) as problem:
+        wrong = [str(problem)]
+    if wrong:
+        sys.stderr.writelines(f"error: {args.library}: {each}\n" for each in wrong)
+        return 3
+    status = call(abi, [*inputs, *outputs], args.weights)
     for (path, _), array in zip(args.output, outputs, strict=True):
         np.save(path, array)
     return status
 
 
-def _call(
-    library: Path, net: str, tensors: list[np.ndarray], arena: int, weights: Path | None
-) -> int:
-    memory = [aligned(max(arena, ALIGNMENT))]
+def call(abi: Abi, tensors: Sequence[np.ndarray], weights: Path | None) -> int:
+    """Run the network on one thread, with memory of its own and subnormal numbers flushed."""
+    arena = aligned(max(abi.arena_bytes_for(1), 1), abi.alignment)
+    packed = None
     if weights is not None:
-        data = weights.read_bytes()
-        memory.insert(0, aligned(len(data)))
-        memory[0][:] = np.frombuffer(data, np.uint8)
-    code = ctypes.CDLL(str(library))
-    run, flush = code[f"{net}_run"], code[f"{net}_flush_subnormals"]
-    run.restype = ctypes.c_int
-    io = (ctypes.c_void_p * len(tensors))(*(tensor.ctypes.data for tensor in tensors))
-    pointers = [ctypes.c_void_p(block.ctypes.data) for block in memory]
-    before = flush(1)
-    status = int(run(ctypes.byref(io), *pointers, None))
-    flush(before)
-    return status
+        data = np.frombuffer(weights.read_bytes(), np.uint8)
+        packed = aligned(data.size, abi.alignment)
+        packed[:] = data
+    io = (c_void_p * len(tensors))(*(tensor.ctypes.data for tensor in tensors))
+    before = abi.flush_subnormals(1)
+    status = abi.run(
+        io, packed.ctypes.data if packed is not None else None, arena.ctypes.data, None
+    )
+    abi.flush_subnormals(before)
+    return int(status)
 
 
 if __name__ == "__main__":

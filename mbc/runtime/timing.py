@@ -41,12 +41,12 @@ _CONFIG = """
 #define MBC_PEAK_BYTES {bytes} /* of memory that it needs */
 #define MBC_WEIGHTS_SIZE {weights_bytes}
 {weights}
-void {name}_profile(const {name}_io *io, const void *weights, void *arena, mbc_pool *pool,
+void {profile}(const {name}_io *io, const void *weights, void *arena, mbc_pool *pool,
                     void (*tick)(void *clock, uint32_t step), void *clock);
-void {name}_peak(void *context, uint32_t thread, uint32_t begin, uint32_t end);
-void {name}_stream(void *context, uint32_t thread, uint32_t begin, uint32_t end);
+void {peak}(void *context, uint32_t thread, uint32_t begin, uint32_t end);
+void {stream}(void *context, uint32_t thread, uint32_t begin, uint32_t end);
 
-static const mbc_task peak_task = {name}_peak, stream_task = {name}_stream;
+static const mbc_task peak_task = {peak}, stream_task = {stream};
 
 static const layer layers[] = {{
 {layers}
@@ -57,7 +57,7 @@ static const void *packed_weights(void) {{ return {pointer}; }}
 static void profile_net(void *memory, mbc_pool *pool, void (*tick)(void *clock, uint32_t step),
                         void *clock) {{
   const {name}_io io = {{{pointers}}};
-  {name}_profile(&io, packed_weights(), memory, pool, tick, clock);
+  {profile}(&io, packed_weights(), memory, pool, tick, clock);
 }}
 """
 
@@ -65,7 +65,7 @@ static void profile_net(void *memory, mbc_pool *pool, void (*tick)(void *clock, 
 def timing_config(spec: NetSpec, timing: Timing) -> str:
     """What mbc_net.h needs beyond `main_config`, for the option --profile."""
     external = spec.external_weights
-    embedded = f"\nextern const unsigned char {spec.name}_weights[];\n"
+    embedded = f"\nextern const unsigned char {spec.symbol('weights')}[];\n"
     return _CONFIG.format(
         name=spec.name,
         head=_c_string("".join(_members(timing.head))),
@@ -74,7 +74,8 @@ def timing_config(spec: NetSpec, timing: Timing) -> str:
         bytes=timing.peak_bytes,
         weights_bytes=spec.weights_bytes,
         weights="" if external else embedded,
-        pointer="weights" if external else f"{spec.name}_weights",
+        pointer="weights" if external else spec.symbol("weights"),
+        **{part: spec.symbol(part) for part in ("profile", "peak", "stream")},
         layers="\n".join(map(_row, timing.layers)),
         pointers=", ".join(f"buffer_{field}" for field in spec.fields()),
     )

@@ -85,3 +85,16 @@ class Target:
         if self.system == "android" and self.family == "arm":
             return tuple(f"__aeabi_mem{op}{n}" for op in ("clr", "cpy", "set") for n in ("", 4, 8))
         return ("memcpy", "memset")
+
+    def shared_name(self, net: str) -> str:
+        """The file of a network's shared library."""
+        return f"lib{net}.{'dylib' if self.object_format == 'macho' else 'so'}"
+
+    def loader_name(self, net: str, build: str) -> str:
+        """What that library calls itself, and programs that were linked with it ask for: a name of
+        this build. Android's loader finds libraries of an app only where they end in .so, and its
+        tools take the file's name; there the symbols alone tell builds apart."""
+        if self.object_format == "macho":
+            return f"@rpath/lib{'.'.join((net, *([build] if build else [])))}.dylib"
+        version = f".{build}" if build and self.system != "android" else ""
+        return f"lib{net}.so{version}"

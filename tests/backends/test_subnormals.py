@@ -20,7 +20,8 @@ from mbc.backends.llvm.lower import LoweredNet, lower
 from mbc.backends.llvm.profile import ProfiledNet
 from mbc.driver.platforms import link_target, resolve
 from mbc.ops import Add
-from mbc.runtime.abi import POOL_H, c_header
+from mbc.runtime.abi import POOL_H
+from mbc.runtime.header import c_header
 from mbc.runtime.pool import Pool
 from mbc.targets.target import Target
 from tests.backends.kernel_check import Net, host_target, place_without_overlap

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mbc.backends.llvm.link import Zig, assemble, call_tool
-from mbc.backends.llvm.shared import link_shared, shared_name
+from mbc.backends.llvm.shared import link_shared
 from mbc.driver.platforms import link_target, resolve
 from mbc.targets.conformance import Contract, Kind, problems
 
@@ -13,6 +13,7 @@ GOOD = """
 int net_run(const float *x, float *y) { for (int i = 0; i < 64; i++) y[i] += x[i]; return 0; }
 unsigned long net_arena_bytes(int threads) { return 64ul * threads; }
 int net_flush_subnormals(int on) { return on; }
+const void *net_abi(void) { return 0; }
 """
 NO_STACK = '.section .note.GNU-stack, "", %progbits\n'
 
@@ -42,6 +43,6 @@ def assembled(folder: Path, target: str, code: str) -> Path:
 def library(folder: Path, target: str, source: str = GOOD, *flags: str) -> Path:
     """C as the shared library libnet."""
     platform = link_target(resolve(target))
-    path = folder / shared_name("net", platform)
+    path = folder / resolve(target).shared_name("net")
     link_shared([compiled(folder, target, source, *flags)], path, platform, Zig())
     return path

@@ -80,7 +80,8 @@ def test_the_code_needs_no_runtime(name: str, target: str, tmp_path: Path) -> No
     options = ("--target", target, "-D", "resolution=64", "--emit", "obj", "-o", tmp_path / "out")
     done("compile", EXAMPLES / f"{name}.py", *options)
     needs = undefined_symbols(tmp_path / "out" / f"{name}.o")
-    assert needs <= {f"{name}_weights", "memcpy", "memset"}
+    build = json.loads((tmp_path / "out" / "manifest.json").read_text())["build"]
+    assert needs <= {f"{name}_weights_{build}", "memcpy", "memset"}
 
 
 def test_two_builds_in_different_folders_are_equal(tiny: Path, tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_the_manifest(tiny: Path) -> None:
     done("compile", tiny, "-D", "width=16", "--batch", "2", *options, "-o", "out")
     manifest = json.loads(Path("out/manifest.json").read_text())
     assert " ".join(manifest) == (
-        "network name parameters weights weights_sha256 backend target triple cpu features "
+        "network name build parameters weights weights_sha256 backend target triple cpu features "
         "gpu macs params arena_bytes shared_bytes scratch_bytes weights_bytes inputs outputs check "
         "preprocess passes versions files"
     )
@@ -137,6 +138,7 @@ def test_the_manifest(tiny: Path) -> None:
         for path in map(Path, ("out/libtiny.a", "out/tiny.check.npz", "out/tiny.h"))
     }
     header = Path("out/tiny.h").read_text()
+    assert f'#define TINY_BUILD "{manifest["build"]}"\n' in header
     assert f"#define TINY_ARENA_BYTES {manifest['arena_bytes']} " in header
     assert f"#define TINY_SHARED_BYTES {manifest['shared_bytes']} " in header
     assert f"#define TINY_SCRATCH_BYTES {manifest['scratch_bytes']} " in header
@@ -151,7 +153,7 @@ def test_every_kind_of_file(tiny: Path) -> None:
         "constants.safetensors", "tiny.check.npz", "manifest.json",
     }  # fmt: skip
     assert re.search(rb"fmla\s+v\d+\.4s", files["tiny.s"])
-    assert b"define i32 @tiny_run" in files["tiny.ll"]
+    assert b"define i32 @tiny_run_" in files["tiny.ll"]
     assert files["tiny.o"][:4] == b"\x7fELF"
     assert done("opt", "out/tiny.mbc").out.encode() == files["tiny.mbc"]
 

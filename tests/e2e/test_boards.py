@@ -6,6 +6,7 @@ sees to it that none is left out.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -161,6 +162,8 @@ def test_two_builds_in_two_folders_are_equal(target: str, tiny: Path, tmp_path: 
     suffix = "dylib" if target == "macos-arm64" else "so"
     names = {"tiny", "libtiny.a", f"libtiny.{suffix}", "tiny.h", "tiny.o", "tiny.s", "tiny.ll"}
     names |= {"tiny.mbc", "constants.safetensors", "tiny.check.npz", "manifest.json"}
+    build = json.loads(one["manifest.json"])["build"]
+    names.add(Path(resolve(target).loader_name("tiny", build)).name)
     assert set(one) == set(other) == names
 
 

@@ -14,7 +14,9 @@ from mbc.backends.llvm.link import MAIN_SOURCES, LinkTarget, Zig, link_executabl
 from mbc.engines.catalogue import ENGINES
 from mbc.engines.task import Task
 from mbc.runtime import cpus
-from mbc.runtime.abi import IoSpec, NetSpec, c_header, main_config
+from mbc.runtime.abi import IoSpec, NetSpec
+from mbc.runtime.header import c_header
+from mbc.runtime.program import main_config
 from tests.e2e.support import done, mbc
 
 CPUS = sorted(os.sched_getaffinity(0))

@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 from mbc.backends.llvm.link import MAIN_SOURCES, LinkTarget, Zig
-from mbc.runtime.abi import IoSpec, NetSpec, c_header, main_config
+from mbc.runtime.abi import IoSpec, NetSpec
+from mbc.runtime.header import c_header
+from mbc.runtime.program import main_config
 from mbc.runtime.timing import TimedLayer, Timing, timing_config
 from tests.e2e.support import EMULATORS, TINY, done, run_executable
 

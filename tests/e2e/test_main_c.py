@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 
 from mbc.backends.llvm.link import MAIN_SOURCES, LinkTarget, Zig, link_executable
-from mbc.runtime.abi import IoSpec, NetSpec, c_header, main_config
+from mbc.runtime.abi import IoSpec, NetSpec
+from mbc.runtime.header import c_header
+from mbc.runtime.program import main_config
 
 TWICE = NetSpec(
     "net",  # a name that could meet the glue's own

@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from mbc.backends.llvm.link import MAIN_SOURCES
-from mbc.runtime.abi import IoSpec, NetSpec, c_header, main_config
+from mbc.runtime.abi import IoSpec, NetSpec
+from mbc.runtime.header import c_header
 from mbc.runtime.names import net_identifier
+from mbc.runtime.program import main_config
 from tests.e2e.support import TINY, done, files_of, mbc
 
 # Headers of the C library and of ours, our macros, types, functions and tables, symbols of libc.

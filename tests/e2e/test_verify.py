@@ -290,6 +290,18 @@ def test_no_manifest(tiny: Path, text: str) -> None:
     assert mbc("verify", "out").code == "E0713"
 
 
+def test_a_folder_of_an_older_version(tiny: Path) -> None:
+    folder = build(tiny, HOST, "--emit", "exe")
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["build"]
+    path.write_text(json.dumps(manifest))
+    outcome = mbc("verify", folder)
+    assert outcome.code == "E0713"
+    assert "is of an older mbc, whose C interface was another" in outcome.err
+    done("compile", tiny, "--emit", "exe", "-o", folder)  # and it is replaced
+
+
 def test_a_manifest_that_leads_out_of_its_folder(tiny: Path) -> None:
     folder = build(tiny, HOST, "--emit", "exe")
     path = folder / "manifest.json"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.apart import MUTANTS as APART
 from tests.mutants.caches import MUTANTS as CACHES
+from tests.mutants.interface import MUTANTS as INTERFACE
 from tests.mutants.kernels import MUTANTS as KERNELS
 from tests.mutants.moves import MUTANTS as MOVES
 from tests.mutants.nans import MUTANTS as NANS
@@ -30,4 +31,5 @@ MUTANTS = (
     *CACHES,
     *APART,
     *PHOTOS,
+    *INTERFACE,
 )

@@ -1,10 +1,16 @@
 """The generated header and the glue for main.c, as text; tests/e2e compiles them."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
-from mbc.runtime.abi import ALIGNMENT, IoSpec, NetSpec, c_header, main_config
+from mbc.diag import MbcError
+from mbc.runtime.abi import ABI_H, ABI_VERSION, ALIGNMENT, ELEMENTS, IoSpec, NetSpec
+from mbc.runtime.header import c_header
+from mbc.runtime.manifest import io_specs
+from mbc.runtime.manifest import tensors as tensors_of_manifest
+from mbc.runtime.program import main_config
 
 NET = NetSpec(
     name="mobilenet_v1",
@@ -44,7 +50,61 @@ def test_header_states_sizes_and_shapes() -> None:
         "int mobilenet_v1_run(const mobilenet_v1_io *io, void *arena, mbc_pool *pool);",
     ):
         assert line in header
-    assert "typedef struct {\n  const float *x;\n  float *y;\n} mobilenet_v1_io;" in header
+    fields = "  const float *x;\n  float *y;\n"
+    assert f"typedef struct mobilenet_v1_io {{\n{fields}}} mobilenet_v1_io;" in header
+
+
+def test_a_build_is_in_every_name_that_a_linker_sees() -> None:
+    header = c_header(replace(NET, build="0123456789ab"))
+    for line in (
+        " * Build 0123456789ab.",
+        "#ifndef MOBILENET_V1_H_0123456789ab",
+        "#define MOBILENET_V1_H_0123456789ab",
+        '#define MOBILENET_V1_BUILD "0123456789ab"',
+        "#define mobilenet_v1_run mobilenet_v1_run_0123456789ab",
+        "#define mobilenet_v1_arena_bytes mobilenet_v1_arena_bytes_0123456789ab",
+        "#define mobilenet_v1_flush_subnormals mobilenet_v1_flush_subnormals_0123456789ab",
+        "#define mobilenet_v1_abi mobilenet_v1_abi_0123456789ab",
+        "typedef struct mobilenet_v1_io_0123456789ab {",
+    ):
+        assert f"{line}\n" in header
+
+
+def test_elements_have_types_scales_and_zero_points() -> None:
+    tensors = (
+        IoSpec("image", (1, 8), "u8", scale=0.0078125, zero_point=128),
+        IoSpec("half", (2,), "f16"),
+        IoSpec("signed", (2,), "s8", scale=2, zero_point=-3),
+        IoSpec("sums", (2,), "s32", scale=1e-05),
+    )
+    spec = NetSpec("q", tensors, (IoSpec("y", (2,)),), 0, 0, weights_bytes=0)
+    lines = c_header(spec).splitlines()
+    for line in (
+        " *   input   image: uint8_t [1, 8], 0.0078125 * (element - 128)",
+        "#define Q_INPUT_IMAGE_TYPE MBC_U8",
+        "#define Q_INPUT_IMAGE_CTYPE uint8_t",
+        "#define Q_INPUT_IMAGE_SCALE 0.0078125f",
+        "#define Q_INPUT_IMAGE_ZERO_POINT (128)",
+        "#define Q_INPUT_HALF_CTYPE uint16_t",
+        "#define Q_INPUT_SIGNED_SCALE 2.0f",
+        "#define Q_INPUT_SIGNED_ZERO_POINT (-3)",
+        "#define Q_INPUT_SUMS_TYPE MBC_S32",
+        "#define Q_INPUT_SUMS_SCALE 1e-05f",
+        "  const int8_t *signed_;",
+        "  const uint16_t *half;",
+    ):
+        assert line in lines
+    assert "Q_INPUT_HALF_SCALE" not in c_header(spec)
+    listed = tensors_of_manifest(spec)[0]
+    assert io_specs(listed) == tensors
+    with pytest.raises(MbcError, match="E0608: executables take f32 alone; input image of q is u8"):
+        main_config(spec)
+
+
+def test_the_codes_of_element_types_are_those_of_the_header() -> None:
+    codes = dict(re.findall(r"MBC_(\w+) = (\d)", ABI_H.read_text()))
+    assert codes == {name.upper(): str(each.code) for name, each in ELEMENTS.items()}
+    assert f"#define MBC_ABI_VERSION {ABI_VERSION}\n" in ABI_H.read_text()
 
 
 def test_pointers_stand_in_order_under_distinct_names() -> None:
@@ -80,3 +140,5 @@ def test_a_name_that_c_does_not_take_is_refused() -> None:
 def test_a_dtype_without_a_c_type_is_refused() -> None:
     with pytest.raises(ValueError, match="x: no C type for f8"):
         IoSpec("x", (1,), "f8")
+    with pytest.raises(ValueError, match="x: a zero point needs a scale"):
+        IoSpec("x", (1,), "u8", zero_point=3)

@@ -73,7 +73,7 @@ def test_net_identifier(name: str, identifier: str) -> None:
 @pytest.mark.parametrize(
     ("name", "field"),
     [("x", "x"), ("boxScores", "boxScores"), ("EOF", "eof"), ("RGB", "rgb"), ("I", "i"),
-     ("M_PIf", "m_pif"), ("PRId32", "prid32"), ("NULL", "null_"), ("INT", "int_"),
+     ("M_PIf", "m_pif"), ("PRId32", "prid32"), ("NULL", "null"), ("INT", "int_"),
      ("errno", "errno_")],
 )  # fmt: skip
 def test_members_are_no_macros(name: str, field: str) -> None:

@@ -7,24 +7,33 @@ them is the same for all networks (mbc/runtime/c/opencl.c), and follows in the s
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
 from mbc.backends.tvm.launch import ALIGNMENT, Extent, LaunchPlan
 from mbc.runtime.abi import POOL_H, NetSpec
+from mbc.runtime.header import (
+    braces,
+    element_types,
+    frame,
+    symbol_macros,
+    tensor_macros,
+    tensor_table,
+)
 
 HOST_C = POOL_H.with_name("opencl.c")
 LITERAL = 4000  # characters of one string; C99 compilers need not take more than 4095
 
 _HEADER = """\
-/* {name} on an OpenCL 1.2 device.
+/* {name} on an OpenCL 1.2 device.{build_note}
  *
 {table}
  *
- * Tensors are dense float32 and row-major; images are NHWC. The weights are the file
- * {name}.weights; what follows {NAME}_OPENCL_WEIGHTS_BYTES of it is their SHA-256.
+ * Tensors are dense and row-major; images are NHWC. The weights are the file {name}.weights; what
+ * follows {NAME}_OPENCL_WEIGHTS_BYTES of it is their SHA-256.
  */
-#ifndef {NAME}_OPENCL_H
-#define {NAME}_OPENCL_H
+#ifndef {guard}
+{opening}
+#define {guard}
 
 #ifndef CL_TARGET_OPENCL_VERSION
 #define CL_TARGET_OPENCL_VERSION 120
@@ -44,6 +53,10 @@ extern "C" {{
 #define {NAME}_OPENCL_INPUTS {inputs}
 #define {NAME}_OPENCL_OUTPUTS {outputs}
 
+{macros}
+
+{types}
+{symbols}
 typedef struct {name}_opencl_net {name}_opencl_net;
 
 /* Compiles the kernels and copies the weights to a device; NULL: the first GPU, or else the first
@@ -61,8 +74,8 @@ void {name}_opencl_close({name}_opencl_net *net);
 #ifdef __cplusplus
 }}
 #endif
-
-#endif /* {NAME}_OPENCL_H */
+{closing}
+#endif /* {guard} */
 """
 
 _SOURCE = """\
@@ -115,12 +128,15 @@ def opencl_host(plan: LaunchPlan) -> Mapping[str, str]:
 
 
 def _header(spec: NetSpec) -> str:
-    tensors = [*(("input", io) for io in spec.inputs), *(("output", io) for io in spec.outputs)]
-    rows = (f" *   {role:6}  {io.name}: {io.ctype} {list(io.shape)}" for role, io in tensors)
+    prefix = f"{spec.name}_opencl"
     return _HEADER.format(
         name=spec.name,
         NAME=spec.name.upper(),
-        table="\n".join(rows),
+        **frame(prefix, spec.build),
+        table=tensor_table(spec),
+        macros="\n".join(tensor_macros(spec, prefix)),
+        types=element_types(),
+        symbols=symbol_macros(prefix, ("open", "run", "close", "net"), spec.build),
         weights=max(spec.weights_bytes, ALIGNMENT),
         inputs=len(spec.inputs),
         outputs=len(spec.outputs),
@@ -150,17 +166,13 @@ def _launches(plan: LaunchPlan) -> Iterator[str]:
     for launch in plan.launches:
         count = len(launch.buffers)
         size = _product(launch.grid, launch.block)
-        sizes = f"{_braces(size)}, {_braces(launch.block)}"
+        sizes = f"{braces(size)}, {braces(launch.block)}"
         yield f'  {{"{launch.kernel}", {first}, {count}, {sizes}}}, /* {launch.op} */'
         first += count
 
 
 def _product(grid: Extent, block: Extent) -> list[int]:
     return [g * b for g, b in zip(grid, block, strict=True)]
-
-
-def _braces(values: Iterable[int]) -> str:
-    return "{" + ", ".join(map(str, values)) + "}"
 
 
 def _literals(text: str) -> Iterator[str]:

@@ -6,8 +6,8 @@ import argparse
 import json
 from pathlib import Path
 
+from mbc.backends.llvm.interface import identified, library_ir
 from mbc.backends.llvm.link import choose_toolchain
-from mbc.backends.llvm.lower import library_ir
 from mbc.cli import console
 from mbc.cli.options import (
     add_gpu,
@@ -190,7 +190,7 @@ def _text(compiled: Compiled, *, lowered: bool) -> str:
     if lowered and compiled.tvm:
         return module_text(compiled)
     if lowered:
-        return library_ir(lower_graph(compiled, console.NoProgress()))
+        return library_ir(identified(lower_graph(compiled, console.NoProgress())))
     return print_graph(compiled.graph)
 
 

@@ -13,19 +13,28 @@ class FormatError(Exception):
 
 @dataclass(frozen=True)
 class Contract:
-    """A target, and the C symbols that code for network `net` defines and may ask for; `beside` are
-    those of another object that it is always linked with."""
+    """A target, and the C symbols that code for a build of network `net` defines and may ask for;
+    `beside` are those of another object that it is always linked with."""
 
     target: Target
     net: str
+    build: str = ""
     external_weights: bool = False
     beside: frozenset[str] = frozenset()
 
     @property
     def exports(self) -> frozenset[str]:
-        """The C interface."""
-        functions = ("run", "arena_bytes", "flush_subnormals")
-        return frozenset(f"{self.net}_{name}" for name in functions)
+        """The C interface of a shared library: `NET_abi` by its plain name too."""
+        functions = ("run", "arena_bytes", "flush_subnormals", "abi")
+        return frozenset((f"{self.net}_abi", *map(self._symbol, functions)))
+
+    @property
+    def loader_name(self) -> str:
+        """What a shared library calls itself."""
+        return self.target.loader_name(self.net, self.build)
+
+    def _symbol(self, part: str) -> str:
+        return "_".join((self.net, part, *([self.build] if self.build else [])))
 
     @property
     def libc(self) -> frozenset[str]:
@@ -35,5 +44,5 @@ class Contract:
     @property
     def imports(self) -> frozenset[str]:
         """What an object may leave undefined."""
-        own = () if self.external_weights else (f"{self.net}_weights",)
+        own = () if self.external_weights else (self._symbol("weights"),)
         return self.libc.union(own, self.beside)

@@ -59,7 +59,7 @@ def shared_problems(data: bytes, contract: Contract) -> Iterator[str]:
     if exported != contract.exports:
         yield f"exports {_listed(exported)}, not {_listed(contract.exports)}"
     tags = _dynamic(elf)
-    wanted = f"lib{contract.net}.so"
+    wanted = contract.loader_name
     if tags.get("DT_SONAME") != [wanted]:
         yield f"calls itself {_listed(tags.get('DT_SONAME', []))}, not {wanted}"
     needed = set(tags.get("DT_NEEDED", ()))

@@ -55,7 +55,7 @@ def shared_problems(data: bytes, contract: Contract) -> Iterator[str]:
     exported, wanted = image.defined - LINKER_SYMBOLS, _mangled(contract.exports)
     if exported != wanted:
         yield f"exports {_listed(exported)}, not {_listed(wanted)}"
-    name = f"@rpath/lib{contract.net}.dylib"
+    name = contract.loader_name
     if image.name != name:
         yield f"calls itself {image.name or 'nothing'}, not {name}"
 

@@ -1,0 +1,83 @@
+"""mbc_net.h: what joins the main of executables (c/main.c) to one network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mbc.diag import error
+from mbc.runtime.abi import ALIGNMENT, NetSpec, tensors_of
+from mbc.runtime.header import braces, c_header
+
+_CONFIG = """\
+{header}
+/* {name}, as main.c needs to know it. */
+
+#define MBC_NET_NAME "{name}"
+#define MBC_NET_MEMORY {total} /* bytes of arena for one thread */
+{weights}
+{buffers}
+
+static const tensor inputs[] = {{
+{inputs}
+}};
+
+static const tensor outputs[] = {{
+{outputs}
+}};
+
+static size_t net_memory(int threads) {{ return {name}_arena_bytes(threads); }}
+
+static int run_net(void *memory, mbc_pool *pool) {{
+  const {name}_io io = {{{pointers}}};
+  return {name}_run(&io, {weights_argument}memory, pool);
+}}
+"""
+
+
+def main_config(spec: NetSpec) -> str:
+    """Text of mbc_net.h, which joins the generic main.c to one network. It holds NET.h, so that no
+    file is looked for by a name that the user has chosen.
+
+    main.c defines `tensor` (name, rank, shape, count, data) before it includes this. Its own names
+    keep clear of what NET.h may define, whatever the network is called.
+    """
+    _check_types(spec)
+    rows = {"input": list[str](), "output": list[str]()}
+    for role, field, io in tensors_of(spec):
+        shape = braces(io.shape or (0,))
+        rows[role].append(
+            f'    {{"{field}", {len(io.shape)}, {shape}, {io.count}, buffer_{field}}},'
+        )
+    return _CONFIG.format(
+        header=c_header(spec),
+        name=spec.name,
+        total=max(spec.total_bytes(1), ALIGNMENT),
+        weights=_external_config(spec) if spec.external_weights else "",
+        weights_argument="weights, " if spec.external_weights else "",
+        buffers="\n".join(_buffers(spec)),
+        inputs="\n".join(rows["input"]),
+        outputs="\n".join(rows["output"]),
+        pointers=", ".join(f"buffer_{field}" for field in spec.fields()),
+    )
+
+
+def _check_types(spec: NetSpec) -> None:
+    """E0608 for tensors that main.c cannot read or write."""
+    for role, field, io in tensors_of(spec):
+        if io.dtype != "f32":
+            message = f"executables take f32 alone; {role} {field} of {spec.name} is {io.dtype}"
+            raise error("E0608", message, helps=["make a library: --emit lib,header"])
+
+
+def _external_config(spec: NetSpec) -> str:
+    return (
+        f'#define MBC_WEIGHTS_FILE "{spec.name}.weights"\n'
+        f"#define MBC_WEIGHTS_BYTES {spec.weights_bytes}\n"
+        f"#define MBC_WEIGHTS_SHA256 {braces(spec.weights_sha256)}\n\n"
+        "static const void *weights;\n"
+    )
+
+
+def _buffers(spec: NetSpec) -> Iterator[str]:
+    for _, field, io in tensors_of(spec):
+        yield f"static _Alignas({ALIGNMENT}) {io.ctype} buffer_{field}[{io.count}];"
