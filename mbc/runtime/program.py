@@ -13,6 +13,7 @@ _CONFIG = """\
 /* {name}, as main.c needs to know it. */
 
 #define MBC_NET_NAME "{name}"
+#define MBC_NET_BUILD "{build}"
 #define MBC_NET_MEMORY {total} /* bytes of arena for one thread */
 {weights}
 {buffers}
@@ -51,6 +52,7 @@ def main_config(spec: NetSpec) -> str:
     return _CONFIG.format(
         header=c_header(spec),
         name=spec.name,
+        build=f" (build {spec.build})" if spec.build else "",
         total=max(spec.total_bytes(1), ALIGNMENT),
         weights=_external_config(spec) if spec.external_weights else "",
         weights_argument="weights, " if spec.external_weights else "",

@@ -217,4 +217,5 @@ def _show(built: Built, *, as_json: bool) -> None:
     console.result(
         f"  {manifest.macs / 1e6:,.1f} M multiply-adds, {manifest.params:,} parameters, "
         f"arena {manifest.arena_bytes:,} bytes"
+        + (f", build {manifest.build}" if manifest.build else "")
     )

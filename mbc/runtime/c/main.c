@@ -271,7 +271,7 @@ static void print_shapes(const char *role, const tensor *tensors, size_t count) 
 
 static void print_help(void) {
   print_usage(stdout);
-  puts("\nRuns the network " MBC_NET_NAME " on one thread. Images are NHWC.\n");
+  puts("\nRuns the network " MBC_NET_NAME MBC_NET_BUILD " on one thread. Images are NHWC.\n");
   print_shapes("input ", inputs, LENGTH(inputs));
   print_shapes("output", outputs, LENGTH(outputs));
   puts("\n  --input FILE   .npy: the tensor itself, float32, of exactly the shape above\n"
