@@ -47,7 +47,11 @@ MAIN = """
 #include <stdlib.h>
 #include <string.h>
 {declarations}
-static void *memory(size_t bytes) {{ return aligned_alloc(64, (bytes + 127) / 64 * 64); }}
+/* Full of NaN, so that a kernel that uses what nobody wrote is noticed. */
+static void *memory(size_t bytes) {{
+    bytes = (bytes + 127) / 64 * 64;
+    return memset(aligned_alloc(64, bytes), 0xff, bytes);
+}}
 static float *take(size_t n) {{
     float *p = memory(n * 4);
     if (fread(p, 4, n, stdin) != n) exit(3);

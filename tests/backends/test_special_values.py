@@ -4,6 +4,7 @@ scratch, arena and padding full of NaN before."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from mbc.passes.pipelines import O0, O2, O2_MEMORY
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext, Pipeline
 from mbc.targets.target import Target
+from tests.backends.emulated import MACHINES, build, output_of
 from tests.backends.kernel_check import host_target, host_targets, place_without_overlap, poisoned
 from tests.backends.special_values import (
     Layers,
@@ -47,6 +49,23 @@ def test_special_values_are_the_oracles(isa: str) -> None:
     assert found == {}
 
 
+@pytest.mark.parametrize("name", MACHINES)
+def test_special_values_are_the_oracles_on_other_machines(tmp_path: Path, name: str) -> None:
+    machine, graph, found = MACHINES[name], Layers().build(), {}
+    place_without_overlap(graph, machine.target)
+    net, given = lower(graph, machine.target), special_inputs(graph)
+    program = build([net], [net] * len(given), tmp_path, machine)
+    data = b"".join(x[spec.name].tobytes() for x in given.values() for spec in net.spec.inputs)
+    ends = np.cumsum([spec.count for spec in net.spec.outputs])
+    answers = output_of(program, machine, data).reshape(len(given), ends[-1])
+    for (kind, tensors), answer in zip(given.items(), answers, strict=True):
+        parts = zip(net.spec.outputs, np.split(answer, ends[:-1]), strict=True)
+        actual = {spec.name: part.reshape(spec.shape) for spec, part in parts}
+        if problems := [*differences(tensors, actual, run(graph, tensors))]:
+            found[kind] = problems
+    assert found == {}
+
+
 def test_differences_are_noticed() -> None:
     graph = Layers().build()
     given = special_inputs(graph)["NaN first"]
@@ -61,7 +80,7 @@ def test_differences_are_noticed() -> None:
 
 
 @pytest.mark.parametrize("pipeline", [O0, O2, O2_MEMORY], ids=["O0", "O2", "memory"])
-@pytest.mark.parametrize("name", ["mobilenet_v1", "mobilenet_v2", "shufflenet_v1"])
+@pytest.mark.parametrize("name", ["mobilenet_v1", "shufflenet_v1"])
 def test_one_pixel_changes_a_network_as_it_does_the_oracle(name: str, pipeline: Pipeline) -> None:
     graph = Example(f"digits/{name}").graph()
     initialise(graph)
