@@ -41,6 +41,11 @@ def load_weights(graph: Graph, path: Path) -> None:
         constant.data = arrays[name]
 
 
+def check_values(graph: Graph) -> None:
+    """E0408 and E0409 for the constants that a graph came with."""
+    _refuse(_value_problems(graph, {name: c.array for name, c in graph.constants().items()}))
+
+
 def save_weights(graph: Graph, path: Path) -> None:
     """Write all constants to a .safetensors file, whole or not at all; raises E0703."""
     content = save({name: constant.array for name, constant in graph.constants().items()})
@@ -102,7 +107,7 @@ def _order(shapes: Sequence[tuple[Constant, Stored]]) -> tuple[str, ...]:
 
 
 def _value_problems(graph: Graph, arrays: Mapping[str, Floats]) -> Iterator[Diagnostic]:
-    infinite = [name for name, array in arrays.items() if not np.isfinite(array).all()]
+    infinite = [f"{name}{place}" for name, array in arrays.items() if (place := _infinite(array))]
     negative = [name for name in _variances(graph) if (arrays[name] < 0).any()]
     if infinite:
         message = f"{count(infinite)} with NaN or infinity as float32"
@@ -110,6 +115,14 @@ def _value_problems(graph: Graph, arrays: Mapping[str, Floats]) -> Iterator[Diag
     if negative:
         message = f"{count(negative)} with a variance below zero"
         yield Diagnostic("E0409", message, label=listing(negative))
+
+
+def _infinite(array: Floats) -> str:
+    """Where the first element is that is not finite; "" if there is none."""
+    found = np.isfinite(array)
+    if found.all():
+        return ""
+    return extents(map(int, np.unravel_index(int(np.argmin(found)), array.shape)))
 
 
 def _variances(graph: Graph) -> list[str]:
@@ -135,6 +148,6 @@ def listing(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def extents(shape: Sequence[int]) -> str:
-    """A shape as types print it."""
+def extents(shape: Iterable[int]) -> str:
+    """A shape as types print it, or a place."""
     return f"[{','.join(map(str, shape))}]"

@@ -54,7 +54,8 @@ CODES = {
     ),
     "E0408": Code(
         title="weights that are not finite",
-        cause="A tensor holds NaN or infinity, or a float64 beyond the range of float32.",
+        cause="A tensor holds NaN or infinity, or a float64 beyond the range of float32. The "
+        "message names the first such element.",
         example="weights of a training run that diverged",
         cure="Use an earlier checkpoint.",
     ),

@@ -12,7 +12,7 @@ from typing import Any
 from mbc.diag import error
 from mbc.driver.request import Observer, Request
 from mbc.frontends.dsl import load_network
-from mbc.frontends.weights import initialise, load_weights
+from mbc.frontends.weights import check_values, initialise, load_weights
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import load_module
 from mbc.ir.verify import verify
@@ -130,6 +130,7 @@ def _bind(graph: Graph, request: Request, observer: Observer) -> str:
         load_weights(graph, request.weights)
         return f"from {request.weights.name}"
     if all(constant.data is not None for constant in graph.constants().values()):
+        check_values(graph)
         return "from the constants of the text"
     observer.step("initialising the weights")
     seed = request.seed or 0

@@ -12,9 +12,12 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from mbc.diag import MbcError, render
+from mbc.driver.request import Request, Silent
+from mbc.driver.source import load
 from mbc.frontends.dsl import Net
 from mbc.frontends.weights import initialise, load_weights, save_weights
 from mbc.ir.graph import Graph
+from mbc.ir.text import DumpFolder
 
 Arrays = dict[str, np.ndarray]
 
@@ -154,7 +157,7 @@ def test_values_must_be_finite(value: float, tmp_path: Path) -> None:
     arrays = {name: array.astype(np.float64) for name, array in good().items()}
     arrays["fc.bias"][3] = value
     assert failures(write(tmp_path / "net.safetensors", arrays)) == [
-        "error[E0408]: 1 weight with NaN or infinity as float32\n  = fc.bias"
+        "error[E0408]: 1 weight with NaN or infinity as float32\n  = fc.bias[3]"
     ]
 
 
@@ -250,3 +253,17 @@ def test_unreadable_files(suffix: str, tmp_path: Path) -> None:
     assert failures(tmp_path / f"folder{suffix}") == [
         f"error[E0701]: cannot read folder{suffix}: Is a directory"
     ]
+
+
+def test_a_dump_with_nan_is_refused(tmp_path: Path) -> None:
+    graph = sample()
+    initialise(graph)
+    weight = graph.constants()["stem.weight"]
+    weight.data = weight.array.copy()
+    weight.data[0, 0, 1, 2] = np.nan
+    with DumpFolder(tmp_path) as dumps:
+        dumps.write(graph, "00-import.mbc")
+    with pytest.raises(MbcError) as problem:
+        load(Request(tmp_path / "00-import.mbc"), Silent())
+    (found,) = problem.value.diagnostics
+    assert (found.code, found.label) == ("E0408", "stem.weight[0,0,1,2]")
