@@ -62,8 +62,13 @@ class Known:
         )
 
     def misses(self, actual: Array) -> Array:
-        """Where an answer is further off than it may be; not-a-number always is."""
-        wrong: Array = ~(np.abs(actual.astype(np.float64) - self.exact) <= self.error)
+        """Where an answer is further off than it may be. What is no number or infinite must be the
+        same; of numbers that infinite ones have a part in we know no bound."""
+        with np.errstate(invalid="ignore"):
+            near = np.abs(actual.astype(np.float64) - self.exact) <= self.error
+        unbounded = ~np.isfinite(self.error) & np.isfinite(actual) & np.isfinite(self.exact)
+        same = (actual == self.exact) | (np.isnan(actual) & np.isnan(self.exact))
+        wrong: Array = ~np.where(np.isfinite(self.exact), near | unbounded, same)
         return wrong
 
 
@@ -84,9 +89,10 @@ def expected(
     """The outputs of a network as written, by name. `mixing`: pointwise convolutions may be
     multiplied by Strassen's method, whose errors are relative to all pixels of an image."""
     known: dict[Value, Known] = {v: Known.given(inputs[v.name]) for v in graph.inputs}
-    for node in graph.topo():
-        operands = [_read(operand, known) for operand in node.operands]
-        known.update(zip(node.results, _apply(node, operands, mixing), strict=True))
+    with np.errstate(invalid="ignore", over="ignore"):
+        for node in graph.topo():
+            operands = [_read(operand, known) for operand in node.operands]
+            known.update(zip(node.results, _apply(node, operands, mixing), strict=True))
     outputs = (_gathered(view, known) for view in graph.outputs)
     return dict(zip(graph.output_names, outputs, strict=True))
 

@@ -17,20 +17,22 @@ from mbc.targets.target import Target
 from tests.exact import bind_exact, constants_by_role, exact_inputs
 
 NUMBERS = ("level", "threads", "seed")
-Weights = Literal["exact", "random"]
+Numbers = Literal["exact", "random", "special"]
+SPECIAL = np.array([np.nan, np.inf, -np.inf], np.float32)
 
 
 @dataclass(frozen=True)
 class Configuration:
     """What `mbc compile` is asked for, and the numbers that the network computes with: `exact` are
-    small integers, `random` are any."""
+    small integers, `random` are any, `special` too, but the first image has some that are none or
+    infinite."""
 
     level: int = 2
     optimize: Goal = "speed"
     fuse: FuseMode = "auto"
     threads: int = 1
     target: str = "native"
-    weights: Weights = "exact"
+    numbers: Numbers = "exact"
     seed: int = 0
 
     def __str__(self) -> str:
@@ -55,17 +57,21 @@ class Configuration:
 
     def bind(self, graph: Graph) -> None:
         """Give the constants of a network data."""
-        if self.weights == "exact":
+        if self.numbers == "exact":
             bind_exact(graph, self.seed)
         else:
             bind_random(graph, self.seed)
 
     def inputs(self, graph: Graph) -> dict[str, np.ndarray]:
         """Data for its inputs."""
-        if self.weights == "exact":
+        if self.numbers == "exact":
             return exact_inputs(graph, self.seed)
         rng = np.random.default_rng(self.seed)
-        return {value.name: _images(rng, value.type.shape) for value in graph.inputs}
+        inputs = {value.name: _images(rng, value.type.shape) for value in graph.inputs}
+        if self.numbers == "special":
+            for array in inputs.values():
+                _spoil(rng, array[0])
+        return inputs
 
 
 def configurations(targets: Sequence[str], threads: int = 4) -> st.SearchStrategy[Configuration]:
@@ -76,7 +82,7 @@ def configurations(targets: Sequence[str], threads: int = 4) -> st.SearchStrateg
     common = {
         "threads": st.integers(1, threads),
         "target": st.sampled_from(targets),
-        "weights": st.sampled_from(["exact", "random"]),
+        "numbers": st.sampled_from(["exact", "exact", "random", "random", "special"]),
         "seed": st.integers(0, 9),
     }
     ways: list[dict[str, Any]] = [any_level, fused, memory]
@@ -113,3 +119,9 @@ def _images(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
     another."""
     scales = np.exp2(rng.integers(-12, 13, (shape[0], *[1] * (len(shape) - 1))))
     return (scales * rng.standard_normal(shape)).astype(np.float32)
+
+
+def _spoil(rng: np.random.Generator, image: np.ndarray) -> None:
+    """Up to two special elements, in place."""
+    for number in rng.choice(SPECIAL, rng.integers(3)):
+        image.flat[rng.integers(image.size)] = number

@@ -59,10 +59,9 @@ def try_natively(graph: Graph, how: Configuration) -> Counter[str]:
     The first run is on what is not a number, and leaves that wherever it writes."""
     how.bind(graph)
     made, inputs = compiled(graph, how), how.inputs(graph)
-    wanted = expected(graph, inputs, mixing=made.kinds["strassen"] > 0)
     net = JitNet(made.lowered, pool(how.threads))
     answer(net, {name: np.full_like(x, np.nan) for name, x in inputs.items()})
-    judge(answer(net, inputs), wanted)
+    judge(answer(net, inputs), graph, how, made)
     return made.kinds
 
 
@@ -99,11 +98,14 @@ def answer(net: JitNet, inputs: Arrays) -> dict[str, np.ndarray]:
     return {name: room.array for name, room in made.items()}
 
 
-def judge(actual: Arrays, wanted: Mapping[str, Known]) -> None:
-    """All outputs are as exact as they must be."""
-    for name, known in wanted.items():
+def judge(actual: Arrays, graph: Graph, how: Configuration, made: Made) -> None:
+    """All outputs are as exact as they must be. Strassen's method may spoil what is in one image
+    with what is no number, which only the first has."""
+    mixing = made.kinds["strassen"] > 0
+    begin = 1 if mixing and how.numbers == "special" else 0
+    for name, known in expected(graph, how.inputs(graph), mixing=mixing).items():
         wrong = known.misses(actual[name])
-        if np.any(wrong):
+        if np.any(wrong[begin:]):
             raise AssertionError(_told(name, wrong, actual[name], known))
 
 

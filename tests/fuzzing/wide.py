@@ -156,7 +156,7 @@ class Maker:
         bias = self.constant(outputs) if self.flip(2) else None
         op = conv_of(down, across, groups)
         if is_pointwise(op, weight.type) and groups == 1:
-            op = replace(op, strassen=self.batch == 1 and self.flip(4))
+            op = replace(op, strassen=self.flip(4))
         return self.put(op, x, weight, bias)
 
     def tail(self, x: Value | None) -> Value | None:
