@@ -58,7 +58,7 @@ def axes(draw: st.DrawFn, size: int, *, pool: bool = False) -> Axis:
 
 
 def _padding(draw: st.DrawFn, size: int, extent: int, stride: int, most: int) -> tuple[int, int]:
-    match draw(st.sampled_from(["none", "same", "same", "half", "any", "any"])):
+    match draw(st.sampled_from(["none", "same", "same", "half", "any", "beyond"])):
         case "none":
             return 0, 0
         case "same":
@@ -66,5 +66,8 @@ def _padding(draw: st.DrawFn, size: int, extent: int, stride: int, most: int) ->
             return min(before, most), min(after, most)
         case "half":
             return min(extent // 2, most), min(extent // 2, most)
-        case _:
+        case "any":
             return draw(st.integers(0, most)), draw(st.integers(0, most))
+        case _:
+            beyond = st.integers(min(extent, most), most)
+            return draw(beyond), draw(beyond)
