@@ -11,7 +11,7 @@ from mbc.diag import error
 from mbc.driver.inspect import Inspection
 from mbc.driver.request import Request
 from mbc.passes.pipelines import FUSE_MODES, GOALS
-from mbc.runtime.cpus import CLUSTERS, choose_cpus, parse_cpus
+from mbc.runtime.cpus import CLUSTERS, check_cpus, choose_cpus, parse_cpus
 from mbc.runtime.pool import Team
 from mbc.targets.gpu import GPU_TARGETS
 from mbc.targets.target import Target
@@ -173,6 +173,7 @@ def team(args: argparse.Namespace) -> Team:
     if args.cpus is None:
         return Team(args.threads or 1)
     cpus = choose_cpus(args.cpus, args.threads)
+    check_cpus(cpus)
     return Team(len(cpus), cpus)
 
 

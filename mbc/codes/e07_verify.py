@@ -66,4 +66,12 @@ CODES = {
         example="mbc compile net.py --no-check -o out; mbc verify out",
         cure="Compile without `--no-check`, on a machine with more memory if need be.",
     ),
+    "E0728": Code(
+        title="the CPU lacks what the program was compiled for",
+        cause="An executable asks the CPU before it does anything else, and the CPU lacks a "
+        "feature that code for the target may use, or the system does not save the registers that "
+        "it needs (AVX in some virtual machines). Libraries do not ask.",
+        example="a program for x86_64, which has AVX2, on a CPU of 2010",
+        cure="Compile for the target that the message names, or for the CPU: `--mcpu westmere`.",
+    ),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -114,14 +115,14 @@ def run(runner: Runner, command: Sequence[str | Path], folder: Path, made_for: s
 
 
 def _failure(runner: Runner, status: int, stderr: str, name: str, made_for: str) -> MbcError:
+    where = runner.cpu or "this machine's CPU"
+    helps = [f"it was compiled for {made_for}; compile it for the CPU that shall run it"]
+    if refusal := re.search(r"^error\[E0728\]: this CPU (.*)", stderr, re.MULTILINE):
+        return error("E0722", f"{name} does not run: {where} {refusal[1]}", helps=helps)
     fatal = -status if status < 0 else status - 128  # as a shell reports signals
     if fatal == signal.SIGILL:
-        where = runner.cpu or "this machine's CPU"
-        return error(
-            "E0722",
-            f"{name} uses an instruction that {where} does not have (SIGILL)",
-            helps=[f"it was compiled for {made_for}; compile it for the CPU that shall run it"],
-        )
+        message = f"{name} uses an instruction that {where} does not have (SIGILL)"
+        return error("E0722", message, helps=helps)
     try:
         reason = f"was ended by {signal.Signals(fatal).name}"
     except ValueError:

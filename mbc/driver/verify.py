@@ -29,6 +29,7 @@ from mbc.runtime.bundle import Bundle, check_files, read_bundle
 from mbc.runtime.program import main_config
 from mbc.targets.catalogue import ENTRIES
 from mbc.targets.conformance import Contract, Kind, problems
+from mbc.targets.cpu_check import cpu_config
 from mbc.targets.target import Target
 
 
@@ -167,7 +168,8 @@ class _Bench:
         """The library, linked into the program that `--emit exe` makes."""
         self.observer.step(f"linking a program with {path.name}")
         spec, program = self.bundle.spec, self.scratch / f"{path.stem}_program"
-        (self.scratch / "mbc_net.h").write_text(main_config(spec), "utf-8")
+        config = main_config(spec) + cpu_config(self.target)
+        (self.scratch / "mbc_net.h").write_text(config, "utf-8")
         link_executable(
             [*MAIN_SOURCES, path],
             program,

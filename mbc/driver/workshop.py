@@ -33,6 +33,7 @@ from mbc.runtime.preprocessing import Preprocessing, c_config
 from mbc.runtime.program import main_config
 from mbc.runtime.timing import TimedLayer, Timing, timing_config
 from mbc.targets.conformance import Contract, Kind, problems
+from mbc.targets.cpu_check import cpu_config
 from mbc.targets.target import Target
 
 
@@ -159,7 +160,8 @@ class Workshop:
     def _main_config(self) -> str:
         """mbc_net.h."""
         spec = self.lowered.spec
-        return main_config(spec) + timing_config(spec, self._timing()) + c_config(self.photos)
+        cpu, timing = cpu_config(self.lowered.target), timing_config(spec, self._timing())
+        return main_config(spec) + cpu + timing + c_config(self.photos)
 
     def _timing(self) -> Timing:
         source, isa = self.compiled.source, isa_of(self.lowered.target)

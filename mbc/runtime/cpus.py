@@ -36,14 +36,31 @@ def choose_cpus(wanted: str | tuple[int, ...], threads: int | None) -> tuple[int
     or of a cluster, as many as wanted, the fastest first. Raises E0606 where that does not fit."""
     if isinstance(wanted, tuple):
         if threads not in (None, len(wanted)):
-            raise error("E0606", f"{len(wanted)} CPUs for {threads} threads")
+            raise error("E0606", f"--cpus: {len(wanted)} CPUs for {threads} threads")
         return wanted
     allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else ()
     found = cluster(wanted, speeds(FOLDER, allowed))
     if threads is not None and threads > len(found):
         listed = ", ".join(map(str, found))
-        raise error("E0606", f"{threads} threads on {len(found)} {wanted} CPUs ({listed})")
+        message = f"--cpus: {threads} threads on {len(found)} {wanted} CPUs ({listed})"
+        raise error("E0606", message)
     return found[:threads]
+
+
+def check_cpus(cpus: tuple[int, ...]) -> None:
+    """E0606 unless a thread can be pinned to each, found by pinning this one for a moment."""
+    if not hasattr(os, "sched_setaffinity"):
+        raise error("E0606", "--cpus: this system does not pin threads to CPUs")
+    before = os.sched_getaffinity(0)
+    for cpu in cpus:
+        try:
+            os.sched_setaffinity(0, {cpu})
+        except (OSError, OverflowError, ValueError):
+            here = ", ".join(map(str, sorted(before)))
+            message = f"--cpus: this process may not run on CPU {cpu}"
+            raise error("E0606", message, helps=[f"it runs on {here}"]) from None
+        finally:
+            os.sched_setaffinity(0, before)
 
 
 def speeds(folder: Path, allowed: Collection[int]) -> dict[int, int]:
@@ -72,7 +89,7 @@ def cluster(name: str, speeds: Mapping[int, int]) -> tuple[int, ...]:
         why = "are all alike" if speeds else "do not tell how fast they are"
         raise error(
             "E0606",
-            f"there are no {name} CPUs: those of this machine {why}",
+            f"--cpus: there are no {name} CPUs: those of this machine {why}",
             helps=["name CPUs by their numbers, such as --cpus 0,1"],
         )
     chosen = [cpu for cpu in speeds if (speeds[cpu] == least) == (name == "little")]

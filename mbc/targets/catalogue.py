@@ -149,6 +149,11 @@ def resolve_target(
     entry = find_entry(name)
     if entry is None:
         raise _no_target(name)
+    return entry_target(entry, mcpu, mattr)
+
+
+def entry_target(entry: Entry, mcpu: str | None = None, mattr: str | None = None) -> Target:
+    """The target of an entry, perhaps with another CPU and features."""
     target = _target(entry.name, entry.architecture, mcpu or entry.cpu, mattr, entry.description)
     own = entry.features if target.cpu == entry.cpu else ()
     return replace(

@@ -141,6 +141,15 @@ def test_machines_without_clusters(program: Program) -> None:
     assert program.refusal("--cpus", "big") == unknown
 
 
+@pytest.mark.parametrize("cpu", ["900", "1023", "1024", "65535"])
+def test_cpus_that_there_are_not(program: Program, cpu: str) -> None:
+    refused = f"error[E0606]: --cpus: this process may not run on CPU {cpu}"
+    assert program.refusal("--cpus", cpu) == refused
+    assert program.refusal("--cpus", f"{CPUS[0]},{cpu}") == refused
+    message = "error[E0606]: --cpus: 1 CPUs for 2 threads"
+    assert program.refusal("--cpus", cpu, "--threads", "2") == message
+
+
 def test_capacity_goes_before_clock(board: Program) -> None:
     """As Python chooses: tests/unit/test_cpus.py."""
     capacity = dict.fromkeys(range(4), 250) | dict.fromkeys((4, 5, 6), 800) | {7: 1024}
@@ -178,7 +187,8 @@ def test_in_process(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     [
         (("--cpus", "middle"), 2, "takes CPUs such as 4-7 or 0,2, or one of big, little, found"),
         (("--cpus", "0,1", "--threads", "3"), 1, "2 CPUs for 3 threads"),
-        (("--cpus", "65000"), 1, "1 threads cannot be started on CPUs 65000"),
+        (("--cpus", "65000"), 1, "E0606]: --cpus: this process may not run on CPU 65000\n"),
+        (("--cpus", "0,999"), 1, "E0606]: --cpus: this process may not run on CPU 999\n"),
         (("--backend", "oracle", "--threads", "2"), 1, "the oracle has none"),
     ],
 )

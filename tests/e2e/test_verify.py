@@ -82,7 +82,7 @@ def test_as_another_cpu(tiny: Path) -> None:
     assert "-cpu cortex-a76" in done("verify", folder, "--cpu", "cortex-a78").out
     assert "-cpu neoverse-n1" in done("verify", folder, "--cpu", "neoverse-n1").out
     assert "-cpu cortex-a53" in done("verify", folder, "--emulate").out
-    wrong = mbc("verify", folder, "--cpu", "cortex-a77x")
+    wrong = mbc("verify", folder, "--cpu", "cortx-a77")
     assert (wrong.code, wrong.status) == ("E0502", 1)
     assert "did you mean 'cortex-a77'?" in wrong.err
 
@@ -194,17 +194,36 @@ def test_weights_of_another_build(tiny: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("target", "board"), [("armv7", "arm1176"), ("x86_64", "x86-64-v2"), ("x86_64", "Westmere")]
+    ("target", "board", "lacks"),
+    [
+        ("x86_64", "x86-64-v2", "avx2"),
+        ("x86_64", "Westmere", "avx2"),
+        ("armv7", "cortex-a9", "vfp4"),
+        ("rpi5", "rpi3", "dotprod"),
+    ],
 )
-def test_a_cpu_with_fewer_features(tiny: Path, target: str, board: str) -> None:
-    """What a board would do: end the program at the first instruction that it lacks."""
-    folder = build(tiny, target, "--emit", "exe")
+def test_a_cpu_with_fewer_features(tiny: Path, target: str, board: str, lacks: str) -> None:
+    """The program asks before it runs; so does the one that a library is verified with."""
+    folder = build(tiny, target, "--emit", "exe,lib")
     done("verify", folder, "--emulate")
-    outcome = mbc("verify", folder, "--cpu", board)
+    for name in ("tiny", "libtiny.a"):
+        outcome = mbc("verify", folder, "--cpu", board)
+        assert (outcome.status, outcome.code) == (1, "E0722")
+        made_for = f"{target} ({resolve(target).cpu})"
+        assert f"{name} does not run: " in outcome.err
+        assert f" lacks {lacks}, which code for {made_for} may use" in outcome.err
+        wanted = f"it was compiled for {resolve(target).cpu} (target {target}); compile it for"
+        assert f"= help: {wanted}" in outcome.err
+        (folder / "tiny").unlink(missing_ok=True)
+        if name == "tiny":
+            edit_manifest(folder, files={"libtiny.a": ""})
+
+
+def test_a_cpu_that_even_the_libc_does_not_run_on(tiny: Path) -> None:
+    folder = build(tiny, "armv7", "--emit", "exe")
+    outcome = mbc("verify", folder, "--cpu", "arm1176")
     assert (outcome.status, outcome.code) == (1, "E0722")
-    assert "tiny uses an instruction that " in outcome.err
-    wanted = f"= help: it was compiled for {resolve(target).cpu} (target {target}); compile it for"
-    assert f"does not have (SIGILL)\n  {wanted}" in outcome.err
+    assert "tiny uses an instruction that arm1176 does not have (SIGILL)" in outcome.err
 
 
 SDOT = bytes.fromhex("2094824e")  # sdot v0.4s, v1.16b, v2.16b
@@ -235,7 +254,7 @@ def test_a_manifest_that_claims_a_cpu_with_less(tiny: Path) -> None:
     edit_manifest(folder, cpu="nehalem")
     outcome = mbc("verify", folder, "--emulate")
     assert outcome.code == "E0722"
-    assert "uses an instruction that Nehalem does not have (SIGILL)" in outcome.err
+    assert "tiny does not run: Nehalem lacks avx2, which code for x86_64 " in outcome.err
 
 
 def test_a_manifest_that_claims_another_machine(tiny: Path) -> None:

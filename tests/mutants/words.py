@@ -10,6 +10,7 @@ HINTS = "tests/unit/test_hints.py"
 DSL = "tests/unit/test_dsl.py"
 
 _slips = partial(Mutant, file="mbc/diag.py", tests=HINTS)
+_asked = partial(Mutant, file="mbc/targets/cpu_check.py", tests="tests/unit/test_cpu_check.py")
 _numbers = partial(Mutant, file="frontends/dsl/numbers.py", tests=DSL)
 
 MUTANTS = (
@@ -50,5 +51,20 @@ MUTANTS = (
         old="if reason := unsupported(name):",
         new="if reason := supported_as(name):",
         tests="tests/unit/test_targets.py",
+    ),
+    _asked(
+        "targets that need as much are hinted at",
+        old="if set(needs(other)) < set(asked)",
+        new="if set(needs(other)) <= set(asked)",
+    ),
+    _asked(
+        "fused multiplication is not asked for", old='    "fma": (1, _ECX, 12, _YMM),\n', new=""
+    ),
+    Mutant(
+        "a program does not ask the CPU",
+        "mbc/runtime/c/main.c",
+        old="  if (!check_cpu()) return 1;\n",
+        new="",
+        tests="tests/e2e/test_verify.py::test_a_cpu_with_fewer_features",
     ),
 )

@@ -73,6 +73,7 @@ static bool fail(const char *code, const char *path, const char *format, ...) {
   return false;
 }
 
+#include "cpu.h"
 #include "threads.h"
 #include "weights.h"
 
@@ -351,6 +352,7 @@ static options parse_options(int count, char **words) {
 }
 
 int main(int count, char **words) {
+  if (!check_cpu()) return 1;
   const options o = parse_options(count, words);
   if (!gather_threads()) return 1;
   if (!find_weights(o.weights, words[0])) return 1;

@@ -126,6 +126,25 @@ static bool take_cluster(crew *c) {
   return true;
 }
 
+/* Whether a thread can be pinned to each of the CPUs, found by pinning this one for a moment. */
+static bool check_cpus(const crew *c) {
+#ifdef __linux__
+  cpu_set_t before, set;
+  if (sched_getaffinity(0, sizeof before, &before)) return true;
+  for (size_t i = 0; i < c->cpu_count; i++) {
+    bool listed = c->cpus[i] < CPU_SETSIZE;
+    CPU_ZERO(&set);
+    if (listed) CPU_SET((size_t)c->cpus[i], &set);
+    if (!listed || sched_setaffinity(0, sizeof set, &set))
+      return fail(NO_THREADS, "--cpus", "this process may not run on CPU %d", c->cpus[i]);
+    sched_setaffinity(0, sizeof before, &before);
+  }
+  return true;
+#else
+  return !c->cpu_count || fail(NO_THREADS, "--cpus", "this system does not pin threads to CPUs");
+#endif
+}
+
 /* Start the threads and find them memory. */
 static bool gather_threads(void) {
   if (team.cluster && !take_cluster(&team)) return false;
@@ -133,6 +152,7 @@ static bool gather_threads(void) {
   if (team.cpu_count && team.cpu_count != team.threads)
     return fail(NO_THREADS, "--cpus", "%zu CPUs for %zu threads", team.cpu_count, team.threads);
   if (team.threads == 1 && !team.cpu_count) return true;
+  if (!check_cpus(&team)) return false;
   pool = mbc_pool_create((uint32_t)team.threads, team.cpu_count ? team.cpus : NULL);
   if (!pool) return fail(NO_THREADS, "--threads", "%zu threads cannot be started", team.threads);
   size_t bytes = net_memory((int)team.threads);
