@@ -14,15 +14,15 @@ import numpy as np
 import numpy.typing as npt
 from safetensors.numpy import save
 
-from mbc.diag import Diagnostic, MbcError, error, nearest
+from mbc.diag import Diagnostic, MbcError, error
 from mbc.files import write_whole
+from mbc.frontends.weights.names import SHOWN, hints
 from mbc.frontends.weights.stored import Stored, reading, stored_tensors
 from mbc.ir.graph import Constant, Graph
 from mbc.ops.elementwise import BatchNorm
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 CONVERTED = ("f32", "f16", "f64")
-SHOWN = 3
 
 
 def load_weights(graph: Graph, path: Path) -> None:
@@ -69,9 +69,9 @@ def _name_problems(
     if missing:
         yield Diagnostic("E0404", f"{path} lacks {count(missing)}", label=listing(missing))
     if extra:
-        guesses = [hint for name in extra[:SHOWN] for hint in nearest(name, missing)]
         message = f"{path} has {count(extra)} that the network does not"
-        yield Diagnostic("E0405", message, label=listing(extra), helps=tuple(guesses))
+        helps = hints(extra, missing, constants, stored)
+        yield Diagnostic("E0405", message, label=listing(extra), helps=helps)
 
 
 def _type_problems(

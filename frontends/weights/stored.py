@@ -70,9 +70,8 @@ def reading(path: Path) -> Iterator[None]:
     except MbcError:
         raise
     except OSError as problem:
-        beside = [p.name for p in path.parent.glob("*")] if path.parent.is_dir() else []
         why = problem.strerror or str(problem)
-        helps = () if path.exists() else nearest(path.name, beside)
+        helps = () if path.exists() else nearest(path.name, _beside(path))
         raise error("E0701", f"cannot read {path}: {why}", helps=helps) from None
     except DAMAGE as problem:
         if _looks_pickled(path):
@@ -82,6 +81,13 @@ def reading(path: Path) -> Iterator[None]:
             f"{path} is damaged, cut off, or no {path.suffix} file",
             label=_first_words(problem),
         ) from None
+
+
+def _beside(path: Path) -> list[str]:
+    """Weight files of its folder."""
+    if not path.parent.is_dir():
+        return []
+    return [other.name for other in path.parent.iterdir() if other.suffix in SUFFIXES]
 
 
 def _first_words(problem: BaseException) -> str:

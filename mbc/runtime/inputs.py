@@ -9,30 +9,17 @@ import numpy as np
 
 from mbc.diag import error
 from mbc.runtime.images import MODES, read_image, unreadable
+from mbc.runtime.npy import is_npy, read_tensor
 from mbc.runtime.preprocessing import Preprocessing
 
 
-def read_array(path: Path) -> np.ndarray:
-    """The array of a .npy file as it stands; E0701 or E0704. Pickled objects are not loaded."""
-    try:
-        with path.open("rb") as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
-            behind = file.read(1)
-    except OSError as problem:
-        raise unreadable(path, problem) from None
-    except (ValueError, MemoryError, OverflowError, RecursionError, TypeError) as problem:
-        why = str(problem).splitlines()[0] if str(problem) else type(problem).__name__
-        raise error("E0704", f"{path} is no .npy file that mbc reads: {why}") from None
-    if behind:
-        raise error("E0704", f"{path} goes on behind the tensor of {list(array.shape)}")
-    return array
-
-
-def read_input(path: Path, shape: Sequence[int], how: Preprocessing) -> np.ndarray:
-    """The tensor for an input of that shape: .npy raw, all else as a photo (E0706 if the input
-    takes none)."""
-    if path.suffix == ".npy":
-        return read_array(path)
+def read_input(
+    path: Path, shape: Sequence[int], how: Preprocessing, name: str = "input"
+) -> np.ndarray:
+    """The tensor for an input of that name and shape: .npy raw, all else as a photo (E0706 if the
+    input takes none)."""
+    if path.suffix == ".npy" or is_npy(path):
+        return read_tensor(path, tuple(shape), name)
     return read_photo(path, shape, how)
 
 

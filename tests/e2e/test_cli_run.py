@@ -98,7 +98,7 @@ def weights_of_another_seed(path: Path) -> dict[str, np.ndarray]:
         (["--input", "tiny.py"], 1, "E0705"),
         (["--input", "text.npy"], 1, "E0704"),
         (["--input", "cut.npy"], 1, "E0704"),
-        (["--input", "objects.npy"], 1, "E0704"),
+        (["--input", "objects.npy"], 1, "E0710"),
         (["--input", "nchw.npy"], 1, "E0710"),
         (["--input", "words.npy"], 1, "E0710"),
         (["--input", "cut.png"], 1, "E0705"),

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from mbc.diag import MbcError
 from mbc.runtime.images import read_image
-from mbc.runtime.inputs import check_labels, read_array, read_labels, read_photo
+from mbc.runtime.inputs import check_labels, read_labels, read_photo
 from mbc.runtime.preprocessing import PRESETS, Preprocessing, parse
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -258,20 +258,3 @@ def npy(array: np.ndarray) -> bytes:
     stream = io.BytesIO()
     np.save(stream, array)
     return stream.getvalue()
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        npy(PIXELS)[:-1],
-        npy(PIXELS) + b"\0",
-        npy(PIXELS).replace(b"(6, 8, 3)", b"(6, 8, 9)"),
-        npy(PIXELS).replace(b"(6, 8, 3), }    ", b"(99999999999,)} "),
-        npy(PIXELS).replace(b"'|u1'", b"'|O8'"),
-        npy(PIXELS).replace(b"'descr'", b"'d\0scr'"),
-    ],
-)
-def test_npy_files_that_are_refused(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / "x.npy").write_bytes(content)
-    assert code_of(read_array, tmp_path / "x.npy") == "E0704"

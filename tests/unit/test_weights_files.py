@@ -124,6 +124,70 @@ def test_all_problems_are_listed_at_once(suffix: str, tmp_path: Path) -> None:
     ]
 
 
+TORCH = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "variance": "running_var"}
+
+
+def renamed(layer: str, roles: dict[str, str]) -> Arrays:
+    """The good weights, with other names for those of a layer."""
+    new = {f"{layer}.{ours}": f"{layer}.{theirs}" for ours, theirs in roles.items()}
+    return {new.get(name, name): array for name, array in good().items()}
+
+
+def test_pytorchs_batch_norms_are_translated(tmp_path: Path) -> None:
+    arrays = renamed("stem.bn", TORCH) | {"stem.bn.num_batches_tracked": np.array(5)}
+    missing, extra = failures(write(tmp_path / "net.npz", arrays))
+    assert missing == (
+        "error[E0404]: net.npz lacks 4 weights\n"
+        "  = stem.bn.gamma, stem.bn.beta, stem.bn.mean and 1 more"
+    )
+    assert extra == (
+        "error[E0405]: net.npz has 5 weights that the network does not\n"
+        "  = stem.bn.weight, stem.bn.bias, stem.bn.running_mean and 2 more\n"
+        "  = help: 'stem.bn.weight' is 'stem.bn.gamma' here, "
+        "'stem.bn.bias' is 'stem.bn.beta' here, "
+        "'stem.bn.running_mean' is 'stem.bn.mean' here, "
+        "'stem.bn.running_var' is 'stem.bn.variance' here\n"
+        "  = help: 'stem.bn.num_batches_tracked' counts steps of PyTorch's training, not a weight: "
+        "leave it out"
+    )
+
+
+def test_what_pytorch_counts_is_told_apart(tmp_path: Path) -> None:
+    arrays = good() | {"stem.bn.num_batches_tracked": np.array(5)}
+    (text,) = failures(write(tmp_path / "net.npz", arrays))
+    assert text.startswith("error[E0405]: net.npz has 1 weight that the network does not\n")
+    assert "did you mean" not in text
+    assert "counts steps of PyTorch's training" in text
+
+
+def test_a_weight_of_what_is_no_batch_norm_is_not_gamma(tmp_path: Path) -> None:
+    arrays = renamed("stem.bn", {"gamma": "weight"})
+    _, text = failures(write(tmp_path / "net.npz", arrays))
+    assert "help" not in text
+
+
+def test_names_of_keras_are_translated(tmp_path: Path) -> None:
+    arrays = renamed("stem.bn", {"mean": "moving_mean", "variance": "moving_variance"})
+    arrays["stem.kernel"] = arrays.pop("stem.weight")
+    _, text = failures(write(tmp_path / "net.npz", arrays))
+    assert "'stem.bn.moving_mean' is 'stem.bn.mean' here" in text
+    assert "'stem.bn.moving_variance' is 'stem.bn.variance' here, and 1 more alike" in text
+
+
+def test_hints_say_which_name_they_are_for(tmp_path: Path) -> None:
+    arrays = renamed("stem.bn", {"gamma": "gama", "variance": "varience"})
+    _, text = failures(write(tmp_path / "net.npz", arrays))
+    assert "= help: 'stem.bn.gama': did you mean 'stem.bn.gamma'?" in text
+    assert "= help: 'stem.bn.varience': did you mean 'stem.bn.variance'?" in text
+
+
+def test_a_weight_of_another_shape_is_not_meant(tmp_path: Path) -> None:
+    arrays = good()
+    arrays["stem.wieght"] = arrays.pop("stem.weight")[:2]
+    _, text = failures(write(tmp_path / "net.npz", arrays))
+    assert "did you mean" not in text
+
+
 def test_pytorchs_filters_are_recognised(tmp_path: Path) -> None:
     arrays = good()
     arrays["stem.weight"] = arrays["stem.weight"].transpose(3, 2, 0, 1)

@@ -128,7 +128,7 @@ def _read(net: Net, paths: list[Path], how: Preprocessing) -> dict[str, np.ndarr
             [f"give it once for each input, in this order: {listed}"],
         )
     pairs = zip(net.inputs, paths, strict=True)
-    return {spec.name: read_input(path, spec.shape, how) for spec, path in pairs}
+    return {spec.name: read_input(path, spec.shape, how, spec.name) for spec, path in pairs}
 
 
 def _write(results: Mapping[str, np.ndarray], paths: list[Path]) -> None:

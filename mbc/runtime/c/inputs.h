@@ -52,7 +52,8 @@ static bool check_header(const char *path, const char *header, const tensor *wan
   const char *order = find_value(header, "fortran_order");
   const char *shape = find_value(header, "shape");
   if (descr && strncmp(descr, "'<f4'", 5) && strncmp(descr, "\"<f4\"", 5))
-    return fail(MISFIT, path, "dtype %.*s, the network needs '<f4' (little-endian float32)",
+    return fail(MISFIT, path, "dtype %.*s, the network needs '<f4' (little-endian float32): "
+                "numpy.save(path, x.astype('<f4')) converts",
                 (int)strspn(descr, "'\"<>=|[(abcfimuMOSUV0123456789"), descr);
   if (!descr || !order || !shape)
     return fail(BAD_NPY, path, "the .npy header cannot be understood");
@@ -132,11 +133,17 @@ static bool read_ppm(FILE *file, const char *path, const tensor *to) {
   return expect_end(file, path, BAD_IMAGE, "image");
 }
 
+/* The code for what is neither a tensor nor a photo, by what the file is called. */
+static const char *bad_file(const char *path) {
+  size_t length = strlen(path);
+  return length >= 4 && !strcmp(path + length - 4, ".npy") ? BAD_NPY : BAD_IMAGE;
+}
+
 static bool read_input(const char *path, const tensor *to) {
   char magic[6] = {0};
   FILE *file = fopen(path, "rb");
   if (!file) return fail(UNREADABLE, path, "%s", strerror(errno));
-  bool good = read_exactly(file, path, BAD_IMAGE, magic, 2, "any known format");
+  bool good = read_exactly(file, path, bad_file(path), magic, 2, "any known format");
   if (good && !memcmp(magic, "P6", 2)) {
     good = read_ppm(file, path, to);
   } else if (good) {
@@ -144,7 +151,7 @@ static bool read_input(const char *path, const tensor *to) {
     if (rest == 4 && !memcmp(magic, "\x93NUMPY", 6))
       good = read_npy(file, path, to);
     else
-      good = fail(BAD_IMAGE, path, "neither .npy nor .ppm (binary, \"P6\")");
+      good = fail(bad_file(path), path, "neither .npy nor .ppm (binary, \"P6\")");
   }
   fclose(file);
   return good;

@@ -1,0 +1,78 @@
+"""Names in a weight file that the network does not have: what they are called here, if anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from mbc.diag import nearest
+from mbc.frontends.weights.stored import Stored
+from mbc.ir.graph import Constant
+
+SHOWN = 3
+
+# The parameters of a batch norm; the first two are a convolution's too.
+PYTORCH = {"weight": "gamma", "bias": "beta", "running_mean": "mean", "running_var": "variance"}
+KERAS = {"moving_mean": "mean", "moving_variance": "variance", "kernel": "weight"}
+COUNTER = "num_batches_tracked"
+
+
+def hints(
+    extra: Sequence[str],
+    missing: Sequence[str],
+    constants: Mapping[str, Constant],
+    stored: Mapping[str, Stored],
+) -> tuple[str, ...]:
+    """A line for each name that has another here, and one for what PyTorch only counts."""
+    known = dict(_translated(extra, set(missing), stored))
+    counters = [name for name in extra if _role(name) == COUNTER]
+    others = [name for name in extra if name not in known and name not in counters]
+    return (*_listed(known), *_slips(others, missing, constants, stored), *_counted(counters))
+
+
+def _translated(
+    extra: Sequence[str], missing: set[str], stored: Mapping[str, Stored]
+) -> Iterator[tuple[str, str]]:
+    """Pairs of a name in the file and the one that is missing for it."""
+    for name in extra:
+        layer, role = _layer(name), _role(name)
+        normalises = f"{layer}running_mean" in stored
+        ours = (PYTORCH if normalises else KERAS).get(role, "")
+        if f"{layer}{ours}" in missing:
+            yield name, f"{layer}{ours}"
+
+
+def _listed(known: Mapping[str, str]) -> Iterator[str]:
+    """The first layer's names, and how many more there are of the kind."""
+    if not known:
+        return
+    first = _layer(next(iter(known)))
+    pairs = [f"'{name}' is '{ours}' here" for name, ours in known.items() if _layer(name) == first]
+    more = len(known) - len(pairs)
+    yield ", ".join(pairs) + (f", and {more} more alike" if more else "")
+
+
+def _slips(
+    names: Sequence[str],
+    missing: Sequence[str],
+    constants: Mapping[str, Constant],
+    stored: Mapping[str, Stored],
+) -> Iterator[str]:
+    """What is a slip of the hand for a weight of as many elements."""
+    for name in names[:SHOWN]:
+        extents = sorted(stored[name].shape)
+        alike = [other for other in missing if sorted(constants[other].type.shape) == extents]
+        yield from nearest(name, alike, named=len(names) > 1)
+
+
+def _counted(counters: Sequence[str]) -> Iterator[str]:
+    if counters:
+        yield f"'{counters[0]}' counts steps of PyTorch's training, not a weight: leave it out"
+
+
+def _layer(name: str) -> str:
+    """All before the role, its dot with it."""
+    return name[: len(name) - len(_role(name))]
+
+
+def _role(name: str) -> str:
+    return name.rpartition(".")[2]

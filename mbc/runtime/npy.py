@@ -1,0 +1,102 @@
+"""Tensors in .npy files, taken and refused as the program on the board does: `c/inputs.h`, whose
+words and limits these are. Nothing is converted, for a board would have to do the same."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from mbc.diag import MbcError, error
+from mbc.runtime.images import unreadable
+
+MAGIC = b"\x93NUMPY"
+MAX_HEADER, MAX_RANK, MAX_EXTENT = 65535, 8, 2**64 - 1
+KINDS = r"['\"<>=|\[(abcfimuMOSUV0-9]*"
+WANTED = "the network needs '<f4' (little-endian float32)"
+
+
+def is_npy(path: Path) -> bool:
+    """Whether the file begins like one, whatever it is called."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False  # who reads it says why
+
+
+def read_tensor(path: Path, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """The float32 tensor for the input `name`; E0701, E0704 for a damaged file, E0710 for one of
+    another type, order or shape."""
+    try:
+        with path.open("rb") as file:
+            _check(path, _header(path, file), shape, name)
+            data = _read(path, file, 4 * math.prod(shape), "the tensor")
+            if file.read(1):
+                raise _damaged(path, "oversize: more data follows the tensor")
+    except OSError as problem:
+        raise unreadable(path, problem) from None
+    return np.frombuffer(data, "<f4").reshape(shape)
+
+
+def _header(path: Path, file: IO[bytes]) -> str:
+    """The text of a Python dictionary; it is searched, not evaluated, as in C."""
+    if _read(path, file, len(MAGIC), "the .npy header") != MAGIC:
+        raise _damaged(path, "it does not begin like a .npy file")
+    major, _, *size = _read(path, file, 4, "the .npy header")
+    if major not in (1, 2, 3):
+        raise _damaged(path, f".npy format {major} is unknown; 1 to 3 are read")
+    if major > 1:
+        size += _read(path, file, 2, "the .npy header")
+    length = int.from_bytes(bytes(size), "little")
+    if length > MAX_HEADER:
+        raise _damaged(path, f"the .npy header is longer than {MAX_HEADER}")
+    text = _read(path, file, length, "the .npy header").decode("latin1")
+    return text.partition("\0")[0]
+
+
+def _value(header: str, key: str) -> str:
+    """The text after `key` and its colon; "" without them."""
+    behind = header.partition(key)[2]
+    found = re.match(r"['\"]? *: *", behind)
+    return behind[found.end() :] if found else ""
+
+
+def _check(path: Path, header: str, shape: tuple[int, ...], name: str) -> None:
+    kind, order, extents = (_value(header, key) for key in ("descr", "fortran_order", "shape"))
+    if kind and not re.match(r"['\"]<f4['\"]", kind):
+        known = re.match(KINDS, kind)
+        shown = known[0] if known else ""
+        message = f"{path}: dtype {shown}, {WANTED}: numpy.save(path, x.astype('<f4')) converts"
+        raise error("E0710", message)
+    if not (kind and order and extents):
+        raise _damaged(path, "the .npy header cannot be understood")
+    if not order.startswith("False"):
+        advice = "save it in C order (numpy.ascontiguousarray)"
+        raise error("E0710", f"{path}: Fortran order; {advice}")
+    listed = re.match(r"\([0-9 ,]*\)", extents)
+    found = tuple(map(_extent, re.findall(r"\d+", listed[0]))) if listed else ()
+    if not listed or len(found) > MAX_RANK:
+        raise _damaged(path, "the .npy header has no usable shape")
+    if found != shape:
+        message = f"{path}: shape {found}, input {name} of the network needs {shape}"
+        raise error("E0710", message)
+
+
+def _extent(digits: str) -> int:
+    """As 64 bits hold it, however many digits there are."""
+    return MAX_EXTENT if len(digits.lstrip("0")) > 19 else int(digits)
+
+
+def _read(path: Path, file: IO[bytes], size: int, what: str) -> bytes:
+    data = file.read(size)
+    if len(data) < size:
+        raise _damaged(path, f"truncated: {len(data)} of {size} bytes of {what}")
+    return data
+
+
+def _damaged(path: Path, why: str) -> MbcError:
+    return error("E0704", f"{path}: {why}")
