@@ -63,8 +63,8 @@ MUTANTS = (
     Mutant(
         "a program does not ask the CPU",
         "mbc/driver/workshop.py",
-        old=" + cpu_config(self.lowered.target)",
-        new="",
+        old=" + cpu + timing",
+        new=" + timing",
         tests="tests/e2e/test_verify.py::test_a_cpu_with_fewer_features",
     ),
     Mutant(
