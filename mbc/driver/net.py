@@ -87,12 +87,16 @@ def check_inputs(
     """The tensors as dense float32, all of them right; else E0710 for each that is not."""
     arrays = {name: np.asarray(value) for name, value in given.items()}
     known = {spec.name: spec for spec in specs}
-    problems = [f"there is no input '{name}'" for name in arrays if name not in known]
-    problems += [problem for spec in specs if (problem := _misfit(spec, arrays.get(spec.name)))]
+    listed = f"inputs: {', '.join(f'{s.name} f32{list(s.shape)}' for s in specs)}"
+    problems = [
+        Diagnostic("E0710", f"there is no input '{name}'", helps=(*nearest(name, known), listed))
+        for name in arrays
+        if name not in known
+    ]
+    misfits = (_misfit(spec, arrays.get(spec.name)) for spec in specs)
+    problems += [Diagnostic("E0710", text, helps=(listed,)) for text in misfits if text]
     if problems:
-        helps = [hint for name in arrays if name not in known for hint in nearest(name, known)]
-        helps.append(f"inputs: {', '.join(f'{s.name} f32{list(s.shape)}' for s in specs)}")
-        raise MbcError(*(Diagnostic("E0710", problem, helps=tuple(helps)) for problem in problems))
+        raise MbcError(*problems)
     return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
 
 

@@ -110,19 +110,20 @@ def gather(view: ChannelView, known: Mapping[Value, Array]) -> Array:
 
 def _check_inputs(graph: Graph, inputs: Mapping[str, Array]) -> None:
     wanted = {value.name: value.type.shape for value in graph.inputs}
-    problems = [f"input '{name}' is missing" for name in wanted if name not in inputs]
-    helps = [f"the inputs are {', '.join(f'{v.name}: {v.type}' for v in graph.inputs)}"]
+    listed = f"the inputs are {', '.join(f'{v.name}: {v.type}' for v in graph.inputs)}"
+    problems = [(f"input '{name}' is missing", "") for name in wanted if name not in inputs]
     for name, array in inputs.items():
         if name not in wanted:
-            problems.append(f"there is no input '{name}'")
-            helps += nearest(name, wanted)
+            problems.append((f"there is no input '{name}'", name))
         elif np.shape(array) != wanted[name]:
             found, expected = list(np.shape(array)), list(wanted[name])
-            problems.append(f"input '{name}' has shape {found}, expected {expected}")
+            problems.append((f"input '{name}' has shape {found}, expected {expected}", ""))
         elif np.asarray(array).dtype.kind not in "fiu":
-            problems.append(f"input '{name}' holds {np.asarray(array).dtype}, expected numbers")
+            kind = np.asarray(array).dtype
+            problems.append((f"input '{name}' holds {kind}, expected numbers", ""))
     if problems:
-        raise MbcError(*(Diagnostic("E0710", p, helps=tuple(helps)) for p in problems))
+        helps = {text: (listed, *nearest(name, wanted)) for text, name in problems}
+        raise MbcError(*(Diagnostic("E0710", text, helps=helps[text]) for text in helps))
 
 
 def _check_constants(graph: Graph) -> None:

@@ -18,6 +18,7 @@ CASES = (
     fed("another shape", npy(IMAGE[:, :8])),
     fed("channels first", npy(np.ascontiguousarray(IMAGE.transpose(0, 3, 1, 2)))),
     fed("another type", npy(IMAGE.astype(np.float64))),
+    fed("bytes", npy(np.zeros((1, 16, 16, 3), np.uint8))),
     fed("cut off", GOOD[:-1]),
     fed("cut off in the header", GOOD[:50]),
     fed("more data", GOOD + b"\0"),
@@ -26,4 +27,6 @@ CASES = (
     fed("a photo of another size", b"P6 8 8 255\n" + bytes(192), "x.ppm"),
     fed("a cut photo", b"P6 16 16 255\n" + bytes(700), "x.ppm"),
     Case("board: no folder", "./tiny --input x.npy --output no/y.npy", {"x.npy": GOOD}),
+    Case("board: a CPU that there is not", "./tiny --input x.npy --cpus 900", {"x.npy": GOOD}),
+    Case("board: no CPU", "./tiny --input x.npy --cpus fast", {"x.npy": GOOD}, 2),
 )

@@ -53,6 +53,10 @@ def without(*names: str) -> dict[str, np.ndarray]:
     return {name: array for name, array in GOOD.items() if name not in names}
 
 
+TORCH = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "variance": "running_var"}
+OF_TORCH = {f"pw.bn.{TORCH[n]}": GOOD[f"pw.bn.{n}"] for n in TORCH}
+COUNTED = {"pw.bn.num_batches_tracked": np.array(5)}
+
 SHAPE = {"dtype": "F32", "shape": [8], "data_offsets": [0, 32]}
 NAN = np.array([1, 2, np.nan, 4, 5, 6, 7, np.inf], np.float32)
 
@@ -67,6 +71,8 @@ CASES = (
     given("missing", save(without("pw.weight", "pw.bn.mean"))),
     given("extra", save(GOOD | {"fc.weight": GOOD["pw.bn.beta"]})),
     given("misspelt", save(without("pw.weight") | {"pw.wieght": GOOD["pw.weight"]})),
+    given("names of PyTorch", npz(without(*(f"pw.bn.{n}" for n in TORCH)) | OF_TORCH), "w.npz"),
+    given("what PyTorch counts", npz(GOOD | COUNTED), "w.npz"),
     changed("another shape", pw_weight=np.ones((1, 1, 4, 9), np.float32)),
     changed("the axes of PyTorch", pw_weight=np.ones((8, 4, 1, 1), np.float32)),
     changed("integers", pw_weight=np.ones((1, 1, 4, 8), np.int32)),
