@@ -65,8 +65,8 @@ class Families(Net):
     def _strassen(self) -> Iterator[Value]:
         """In the arena and not, with an odd number of pixels, and dealt out by panels."""
         odd = self._add(MaxPool((1, 2), (1, 1)), self.padded)
-        for x, n, act in ((self.x, 32, Act.NONE), (self.padded, 16, Act.RELU6), (odd, 48, "relu")):
-            yield self._add(Conv2d(act=Act(act), strassen=True), *self._weights(x, n))
+        for x, n in ((self.x, 32), (odd, 48)):
+            yield self._add(Conv2d(act=Act.RELU6, strassen=True), *self._weights(x, n))
         wide = self._add(Conv2d(strassen=True), *self._weights(self.padded, 320))
         yield self._add(Conv2d(strassen=True), *self._weights(self.padded, 320), wide)
 
@@ -76,7 +76,7 @@ class Families(Net):
         view = ChannelView.of(self.padded).through(ChannelMap.shuffle(4, CHANNELS))
         yield self._add(Conv2d(groups=4), view, self.constant(1, 1, CHANNELS // 4, 24))
         yield self._add(Conv2d((2, 2), ONE), self.x, self.constant(3, 3, CHANNELS, 12))
-        yield self._add(Conv2d((1, 1), ONE, groups=2), self.padded, self.constant(3, 3, 16, 10))
+        yield self._add(Conv2d((2, 2), ONE, groups=8), self.padded, self.constant(3, 3, 4, 16))
 
     def _windows(self) -> Iterator[Value]:
         yield self._depthwise(self.padded)
