@@ -88,9 +88,9 @@ class Maker:
         """One more layer, or a block of some, on the last value or any."""
         x = self.values[-1] if self.flip(4, 3) else self.draw(st.sampled_from(self.values))
         image: list[Make] = [
-            *(self.pointwise, self.pointwise, self.conv, self.depthwise, self.grouped),
-            *(self.pool, self.mean, self.global_mean, self.inverted_residual, self.separable),
-            *(self.windows, self.pooled, self.large),
+            *(self.pointwise, self.conv, self.conv, self.depthwise, self.grouped, self.pool),
+            *(self.multiplied, self.mean, self.global_mean, self.pooled, self.separable),
+            *[self.inverted_residual, self.windows, self.large] * 3,
         ]
         flat: list[Make] = [self.dense, self.dense]
         any: list[Make] = [
@@ -156,7 +156,7 @@ class Maker:
         bias = self.constant(outputs) if self.flip(2) else None
         op = conv_of(down, across, groups)
         if is_pointwise(op, weight.type) and groups == 1:
-            op = replace(op, strassen=self.flip(4))
+            op = replace(op, strassen=self.flip(2))
         return self.put(op, x, weight, bias)
 
     def tail(self, x: Value | None) -> Value | None:
@@ -190,11 +190,14 @@ class Maker:
         groups = self.draw(st.sampled_from(divisors(x.type.channels))) if self.flip(3) else 1
         return self.tail(self.convolved(x, *self.axes_of(x), groups))
 
-    def depthwise(self, x: Value) -> Value | None:
+    def depthwise(self, x: Value, multiplier: int = 1) -> Value | None:
         """A filter a channel, or some."""
         channels = x.type.channels
-        multiplier = self.draw(st.sampled_from([1, 1, 1, 1, 2, 3]))
         return self.tail(self.convolved(x, *self.axes_of(x), channels, channels * multiplier))
+
+    def multiplied(self, x: Value) -> Value | None:
+        """Some filters a channel."""
+        return self.depthwise(x, self.draw(st.integers(2, 3)))
 
     def dense(self, x: Value) -> Value | None:
         """Of vectors."""
@@ -231,11 +234,15 @@ class Maker:
         return deep and self.grouped(deep)
 
     def windows(self, x: Value) -> Value | None:
-        """Some windows one after the other."""
-        made: Value | None = x
-        for _ in range(self.draw(st.integers(2, 3))):
-            make = self.draw(st.sampled_from([self.depthwise, self.pool, self.pointwise]))
-            made = made and (make(made) or made)
+        """Windows behind a filter, one after the other or with filters between."""
+        made = self.pointwise(x) if self.flip(2) else self.conv(x)
+        for _ in range(self.draw(st.integers(1, 3))):
+            if made is None:
+                return None
+            slid = self.depthwise(made) if self.flip(3, 2) else self.pool(made)
+            made = slid or made
+            if self.flip(2):
+                made = self.pointwise(made) or made
         return made
 
     def pooled(self, x: Value) -> Value | None:
@@ -248,8 +255,8 @@ class Maker:
         if x.type.channels < 2 or x.type.rank != 4:
             return None
         kept, worked = self.parted(x)[:2]
-        make = self.draw(st.sampled_from([self.pointwise, self.depthwise, self.pool]))
-        made = make(worked)
+        makes: list[Make] = [self.pointwise, self.depthwise, self.pool]
+        made = self.draw(st.sampled_from(makes))(worked)
         if made is None or made.type.shape[:-1] != kept.type.shape[:-1]:
             return made
         return self.shuffle(self.put(Concat(), kept, made))
