@@ -64,7 +64,7 @@ RESIDUAL = 3
 class Form(IntEnum):
     """How a value holds the pixels of an image, from most to least that is known."""
 
-    MAP = 0  # [n, h, w, c]: where they were, or fewer of them
+    MAP = 0  # [n, h, w, c]: where they were, or fewer of them, but several
     WHOLE = 1  # [n, …]: all elements, in any order
     PART = 2  # anything else
 
@@ -150,14 +150,14 @@ def _sums_up(node: Node, x: TensorType, form: Form) -> bool:
     """Whether every element of the result is a sum over all pixels of what is read."""
     match node.op:
         case GlobalAvgPool():
-            return form is Form.MAP and _pixels(x) > 1
+            return form is Form.MAP
         case Dense():
             return form is Form.WHOLE
         case Conv2d() as op if form is Form.WHOLE:
             plain = is_pointwise(op, present(node.operand_types[1])) and op.groups == 1
             return plain and _pixels(x) == 1
         case Conv2d() | AvgPool() if form is Form.MAP:
-            return _pixels(x) > 1 == _pixels(node.result.type) and _covers(node, x)
+            return _pixels(node.result.type) == 1 and _covers(node, x)
         case _:
             return False
 

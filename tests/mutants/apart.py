@@ -105,14 +105,14 @@ MUTANTS = (
         new="k >= size for",
     ),
     _pixels(
-        "the mean of one pixel is one of all",
-        old="return form is Form.MAP and _pixels(x) > 1\n",
-        new="return form is Form.MAP\n",
+        "the one pixel that a window leaves is a map",
+        old="if form is Form.MAP and _pixels(result) > 1:",
+        new="if form is Form.MAP:",
     ),
     _pixels(
         "what were channels are pixels",
-        old="return form is Form.MAP and _pixels(x) > 1\n",
-        new="return _pixels(x) > 1\n",
+        old="            return form is Form.MAP\n",
+        new="            return True\n",
     ),
     # how far pixels differ
     _pixels(

@@ -78,6 +78,14 @@ def test_pixels_next_to_nothing_need_no_digits_of_their_own() -> None:
     assert difference(np.full_like(wanted, 1e-7), np.zeros_like(wanted)).error < 1e-6
 
 
+def test_a_pixel_of_many_that_are_zero_is_not_judged_by_zeros() -> None:
+    wanted = np.maximum(MASK[..., :1] - 1, 0) * np.float32(1e-4)
+    assert np.median(wanted) == 0
+    found = wanted.copy()
+    found[0, 0, 0] += np.float32(1e-5)
+    assert difference(found, wanted).error > 0.01
+
+
 def test_vectors_and_sequences_have_their_places() -> None:
     wanted = np.ones((2, 7, 3), np.float32)
     found = wanted.copy()
