@@ -33,10 +33,9 @@ MUTANTS = (
         new="at.carried",
     ),
     _images(
-        "a share does all of its last image",
-        old='end = f.binary("sub", f.clamp("min", "%end", after), before)',
-        new='end = f.binary("sub", after, before)',
-        tests="tests/backends/test_kernels.py",
+        "a share that ends within an image leaves that out",
+        old='last = f.binary("udiv", f.binary("add", "%end", tasks - 1), tasks)',
+        new='last = f.binary("udiv", "%end", tasks)',
     ),
     # which outputs tell pixels apart
     _pass(
