@@ -4,6 +4,7 @@ that needs no TVM."""
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +71,27 @@ def test_calls_from_several_threads() -> None:
     device = OpenClNet(net.plan)
     (output,) = net.plan.spec.outputs
     assert hammer(lambda x: device({name: x})[output.name], [x, -x], 10) == 0
+
+
+def test_two_builds_of_the_c_host_are_parts_of_one_program(tmp_path: Path) -> None:
+    plan = planned(SMALL.graph(), Gpu("opencl")).plan
+    builds = (plan.identified(), replace(plan, source=f"{plan.source}\n").identified())
+    name, symbols = plan.spec.name, list[set[str]]()
+    for number, build in enumerate(builds):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        for file, text in opencl_host(build).items():
+            (folder / file).write_text(text)
+        command = ["gcc", "-std=c99", "-Wall", "-Werror", "-c", f"{name}_opencl.c"]
+        subprocess.run([*command, "-o", "host.o"], cwd=folder, check=True)
+        listed = subprocess.run(
+            ["nm", "-g", "--defined-only", "host.o"], cwd=folder, check=True, capture_output=True
+        )
+        symbols.append({line.split()[-1] for line in listed.stdout.decode().splitlines()})
+    for build, found in zip(builds, symbols, strict=True):
+        parts = ("open", "run", "close")
+        assert found == {f"{name}_opencl_{part}_{build.spec.build}" for part in parts}
+    assert not symbols[0] & symbols[1]
 
 
 def refuses(folder: Path, name: str) -> None:
