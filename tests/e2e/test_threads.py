@@ -49,7 +49,7 @@ def test_threads_do_not_change_the_answer(built: Path) -> None:
         (("--cpus", "two"), 2, "--cpus needs CPUs such as 4-7, or big, or little, not 'two'"),
         (("--cpus", "3-1"), 2, "--cpus needs CPUs such as 4-7, or big, or little, not '3-1'"),
         (("--cpus", "0,1", "--threads", "3"), 1, "2 CPUs for 3 threads"),
-        (("--cpus", "65000"), 1, "1 threads cannot be started"),
+        (("--cpus", "65000"), 1, "--cpus: this process may not run on CPU 65000"),
     ],
 )
 def test_mistakes(built: Path, options: tuple[str, ...], code: int, message: str) -> None:
