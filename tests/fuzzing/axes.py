@@ -58,7 +58,7 @@ def axes(draw: st.DrawFn, size: int, *, pool: bool = False) -> Axis:
 
 
 def _padding(draw: st.DrawFn, size: int, extent: int, stride: int, most: int) -> tuple[int, int]:
-    match draw(st.sampled_from(["none", "same", "same", "half", "any", "beyond"])):
+    match draw(st.sampled_from(["none", "same", "half", "any", "beyond", "beyond"])):
         case "none":
             return 0, 0
         case "same":

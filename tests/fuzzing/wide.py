@@ -66,6 +66,7 @@ class Maker:
         self.draw, self.limits, self.macs = draw, limits, limits.macs
         self.graph = Graph("random")
         self.batch = draw(st.sampled_from([1, 1, 1, 1, 2, 3, 4, 5]))
+        self.streamed = self.flip(3)  # one block after the other, of such as are fused
         self.values: list[Value] = []
         self.constants = 0
 
@@ -86,7 +87,19 @@ class Maker:
 
     def layer(self) -> None:
         """One more layer, or a block of some, on the last value or any."""
-        x = self.values[-1] if self.flip(4, 3) else self.draw(st.sampled_from(self.values))
+        if self.streamed and self.values[-1].type.rank == 4:
+            blocks: list[Make] = [self.inverted_residual, self.windows, self.separable]
+            made = self.draw(st.sampled_from(blocks))(self.values[-1])
+        else:
+            last = self.flip(4, 3)
+            made = self.any_layer(
+                self.values[-1] if last else self.draw(st.sampled_from(self.values))
+            )
+        if made is not None:
+            self.values.append(made)
+
+    def any_layer(self, x: Value) -> Value | None:
+        """On a value of any rank."""
         image: list[Make] = [
             *(self.pointwise, self.conv, self.conv, self.depthwise, self.grouped, self.pool),
             *(self.multiplied, self.mean, self.global_mean, self.pooled, self.separable),
@@ -98,14 +111,13 @@ class Maker:
             *(self.shuffle, self.split_unit, self.reshape, self.transpose),
         ]
         rank: list[Make] = {4: image, 2: flat}.get(x.type.rank, [])
-        made = self.draw(st.sampled_from([*rank, *any]))(x)
-        if made is not None:
-            self.values.append(made)
+        return self.draw(st.sampled_from([*rank, *any]))(x)
 
     def finish(self) -> None:
         """Choose what is returned: mostly the last value; others, inputs among them, may be too,
         or one twice."""
-        outputs = [self.values[-1]]
+        last = self.values[-1]
+        outputs = [self.softmax(last) if self.flip(8) else last]
         while self.flip(3) and len(outputs) < 4:
             outputs.append(self.draw(st.sampled_from(self.values)))
         self.graph.set_outputs(outputs, [f"y{number}" for number in range(len(outputs))])
