@@ -19,7 +19,7 @@ from hypothesis import settings
 from tests.fuzzing.emulated import TARGETS
 from tests.fuzzing.hunt import hunt_emulated, hunt_natively
 
-SHARDS, EVERYDAY, EACH = 12, 70, 500
+SHARDS, EVERYDAY, EACH = 12, 60, 500
 EMULATED_SHARDS, EMULATED_EVERYDAY, EMULATED_EACH = 24, 10, 25
 KINDS = {
     *("pointwise", "patch_conv", "window", "stream", "global_pool", "softmax", "elementwise"),
