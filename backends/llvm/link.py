@@ -31,7 +31,7 @@ MAIN_C = Path(abi.__file__).parent / "c" / "main.c"  # includes the text of abi.
 MAIN_SOURCES = (MAIN_C, MAIN_C.with_name("pool.c"))
 
 # One set for every link: zig builds its libc anew for each combination of such flags.
-C_FLAGS = ("-std=c11", "-Os", "-ffunction-sections", "-fdata-sections")
+C_FLAGS = ("-std=c11", "-O2", "-ffunction-sections", "-fdata-sections")
 LINK_FLAGS = {
     "elf": ("-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none"),
     "macho": ("-s", "-Wl,-dead_strip"),  # a Mac's libc is always a shared library
