@@ -17,17 +17,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--fuzz",
         action="store_true",
-        help="thousands of random networks where there are hundreds, whole tables of networks and "
-        "GPUs where there are parts (`make fuzz`)",
+        help="only what everyday runs leave: the rest of long tables, and thousands of random "
+        "networks and broken files where there are hundreds (`make fuzz`)",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the rest of a long table to `--fuzz`."""
-    if not config.getoption("--fuzz"):
-        left = [item for item in items if item.get_closest_marker("thorough")]
-        items[:] = [item for item in items if item not in set(left)]
-        config.hook.pytest_deselected(items=left)
+    """Leave the rest of a long table to `--fuzz`, and all else to everyday runs."""
+    wanted, left = [], []
+    for item in items:
+        thorough = item.get_closest_marker("thorough") is not None
+        more = thorough or "fuzz" in getattr(item, "fixturenames", ())
+        (wanted if (more if config.getoption("--fuzz") else not thorough) else left).append(item)
+    items[:] = wanted
+    config.hook.pytest_deselected(items=left)
 
 
 @pytest.fixture(scope="session")

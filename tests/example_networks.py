@@ -38,3 +38,14 @@ EXAMPLE_NETWORKS = (
     Example("mobilenet_v1"),
     Example("mobilenet_v2"),
 )
+
+LEADING = (
+    Example("mobilenet_v1"),
+    Example("mobilenet_v2"),
+    _shufflenet_v1(3, 1.0),
+    Example("shufflenet_v2", (("scale", "1.0"),)),
+)
+"""One of each kind."""
+
+VARIED = (*LEADING, _shufflenet_v1(8, 1.0), _shufflenet_v1(1, 0.5))
+"""With the extremes of their parameters."""

@@ -194,20 +194,26 @@ class Gemm:
     def _fewest_blocks(self, width: int) -> RowBlocks:
         """Where stores spill or others add to the output, all panels share them, so that row ranges
         of tasks agree."""
-        widths = self.widths if self.spills or self.is_part else (width,)
-        return RowBlocks.balanced(self.rows, min(self.isa.tile_height(w) for w in widths))
+        shared = self.spills or self.is_part
+        height = self._least_height if shared else self.isa.tile_height(width)
+        return RowBlocks.balanced(self.rows, height)
 
-    @property
+    @cached_property
+    def _least_height(self) -> int:
+        """Rows of the register tile that every panel has room for."""
+        return min(map(self.isa.tile_height, set(self.widths)))
+
+    @cached_property
     def by_panels(self) -> bool:
         """Whether tasks are pieces of panels: where there are few row blocks, and more panels."""
         panels = len(self.widths)
-        rows = min(self._fewest_blocks(width).count for width in self.widths)
+        rows = min(self._fewest_blocks(width).count for width in set(self.widths))
         return len(self.groups) == 1 and rows < min(FEW_TASKS, panels)
 
-    @property
+    @cached_property
     def row_tasks(self) -> int:
         """In how many pieces the rows can be dealt out."""
-        return min(64, *(self.blocks(w).count for w in self.widths))
+        return min(64, *(self.blocks(w).count for w in set(self.widths)))
 
     @property
     def tasks(self) -> int:

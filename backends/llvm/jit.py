@@ -6,8 +6,10 @@ import ctypes
 import mmap
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
+from copy import copy
 from ctypes import Array, c_void_p
 from time import perf_counter
+from typing import Self
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -15,7 +17,7 @@ import numpy as np
 from mbc.backends.llvm.codegen import parse, target_machine
 from mbc.backends.llvm.lower import LoweredNet
 from mbc.backends.llvm.subnormals import flush_ir, flushing_ir
-from mbc.diag import error, nearest
+from mbc.diag import error
 from mbc.runtime.abi import IoSpec
 from mbc.runtime.pool import Pool
 from mbc.targets.target import Target
@@ -68,16 +70,25 @@ class JitNet:
 
     def __init__(self, lowered: LoweredNet, pool: Pool | None = None) -> None:
         self.spec = lowered.spec
-        self._pool = pool
         net = self.spec.name
         ir = (lowered.ir, flush_ir(lowered.target, net), flushing_ir(net, "invoke", 4))
         self._module = JitModule("\n".join(ir), lowered.target)
         self._invoke = self._module.function(f"{net}_invoke_flushing", pointers=4)
         self._weights = aligned_bytes(len(lowered.weights))
         self._weights[:] = np.frombuffer(lowered.weights, np.uint8)
+        self._work_on(pool)
+
+    def _work_on(self, pool: Pool | None) -> None:
+        self._pool = pool
         self._turn = pool.turn if pool else nullcontext()
         self._arena_bytes = self.spec.total_bytes(pool.threads if pool else 1)
         self._arenas = [aligned_bytes(self._arena_bytes)]  # those that no call is using
+
+    def on(self, pool: Pool | None) -> Self:
+        """The same code and weights on another pool, or on the thread that calls."""
+        other = copy(self)
+        other._work_on(pool)
+        return other
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Run on dense NHWC float32 tensors by input name; gives the outputs by name."""
@@ -136,7 +147,8 @@ class JitNet:
 
 def _checked(spec: IoSpec, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     if spec.name not in inputs:
-        raise error("E0710", f"input '{spec.name}' is missing", helps=nearest(spec.name, inputs))
+        helps = [f"given: {', '.join(inputs)}"] if inputs else []
+        raise error("E0710", f"input '{spec.name}' is missing", helps=helps)
     array = np.asarray(inputs[spec.name])
     if array.shape != spec.shape or array.dtype != np.float32:
         found = f"{array.dtype}{list(array.shape)}"

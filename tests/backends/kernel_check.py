@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from unittest.mock import patch
 
@@ -91,19 +91,21 @@ def poisoned() -> Iterator[None]:
 def compare(
     graph: Graph,
     check: Callable[[np.ndarray, np.ndarray], None],
-    pool: Pool | None = None,
+    pools: Sequence[Pool | None] = (None,),
     target: Target | None = None,
 ) -> None:
-    """Run a graph through both on seeded input, and check all outputs."""
+    """Run a graph through both on seeded input, on each pool, and check all outputs."""
     target = target or host_target()
     rng = np.random.default_rng(7)
     inputs = {v.name: rng.standard_normal(v.type.shape, np.float32) for v in graph.inputs}
     expected = run(graph, inputs)
     place_without_overlap(graph, target)
-    with poisoned():
-        actual = JitNet(lower(graph, target), pool)(inputs)
-    for name, want in expected.items():
-        check(actual[name], want)
+    net = JitNet(lower(graph, target))
+    for pool in pools:
+        with poisoned():
+            actual = net.on(pool)(inputs)
+        for name, want in expected.items():
+            check(actual[name], want)
 
 
 TOLERANCE = 1e-5

@@ -30,16 +30,10 @@ from tests.backends.kernel_check import Net, equal
 from tests.backends.special_values import Layers, differences, special_inputs
 from tests.backends.tvm_cpu import HOST, fuse, load
 from tests.e2e.support import ROOT, relative_error
+from tests.everyday import part_of
 from tests.exact import exact_inputs
-from tests.example_networks import EXAMPLE_NETWORKS, Example
+from tests.example_networks import EXAMPLE_NETWORKS, VARIED, Example
 from tests.random_networks import networks
-
-EVERYDAY = (
-    "mobilenet_v1",
-    "mobilenet_v2",
-    "shufflenet_v1-groups3-scale1.0",
-    "shufflenet_v2-scale1.0",
-)
 
 
 def called(module: Any) -> set[str]:
@@ -47,14 +41,7 @@ def called(module: Any) -> set[str]:
     return {str(variable.name_hint) for variable in module.get_global_vars()} - {"main"}
 
 
-@pytest.mark.parametrize(
-    "example",
-    [
-        pytest.param(e, marks=[pytest.mark.slow] * (str(e) not in EVERYDAY))
-        for e in EXAMPLE_NETWORKS
-    ],
-    ids=str,
-)
+@pytest.mark.parametrize("example", part_of(zip(EXAMPLE_NETWORKS), lambda e: e in VARIED, str))
 def test_examples_agree_with_the_oracle(example: Example, tmp_path: Path) -> None:
     _agrees(example, "64", tmp_path)
 

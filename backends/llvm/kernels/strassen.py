@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -81,7 +82,7 @@ class Strassen:
     gemm: Gemm
     images: int = 1
 
-    @property
+    @cached_property
     def half(self) -> Gemm:
         """The product of two quadrants."""
         gemm = self.gemm

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from itertools import cycle, product
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,16 @@ from mbc.backends.tvm.launch import LaunchPlan
 from mbc.backends.tvm.planner import plan_launches
 from mbc.targets.gpu import Gpu
 from tests.backends.tvm.gpu_networks import fused
-from tests.example_networks import EXAMPLE_NETWORKS, Example
+from tests.everyday import part_of
+from tests.example_networks import EXAMPLE_NETWORKS, LEADING, Example
 
 ARCHES = ("sm_75", "sm_87", "sm_90")
-CASES = [  # each network for one of them every day, for the others with --fuzz
-    pytest.param(example, arch, marks=[pytest.mark.thorough] * (i % 3 != j), id=f"{example}-{arch}")
-    for i, example in enumerate(EXAMPLE_NETWORKS)
-    for j, arch in enumerate(ARCHES)
-]
+EVERYDAY = set(zip(LEADING, cycle(ARCHES), strict=False))  # one of each kind for some architecture
+CASES = part_of(
+    product(EXAMPLE_NETWORKS, ARCHES),
+    lambda *case: case in EVERYDAY,
+    lambda example, arch: f"{example}-{arch}",
+)
 
 pytestmark = pytest.mark.skipif(not shutil.which("nvcc"), reason="nvcc is not on PATH")
 

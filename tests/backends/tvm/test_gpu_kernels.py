@@ -1,10 +1,12 @@
 """GPU kernels against the oracle, over ragged shapes, on an OpenCL device: the CPU, with PoCL.
 
-The everyday suite runs every third case with one of the schedules, in turn; the slow one every case
-with each. Nothing is padded here, so of the cases that come twice one is enough.
+Everyday runs try every case with one of the schedules, in turn; `make fuzz` every case with each.
+Nothing is padded here, so of the cases that come twice one is enough.
 """
 
 from __future__ import annotations
+
+from itertools import product
 
 import numpy as np
 import pytest
@@ -16,12 +18,12 @@ import pyopencl as cl
 
 from mbc.ir.graph import Graph
 from mbc.ops import AvgPool, Conv2d, MaxPool
-from mbc.targets.gpu import Gpu
 from tests.backends.cases import Case
 from tests.backends.kernel_cases import arithmetic_cases, exact_cases
 from tests.backends.kernel_check import Net, close, equal
 from tests.backends.tvm.gpu_check import SCHEDULES, Device, Guarded, compare
 from tests.backends.window_cases import window_cases
+from tests.everyday import part_of
 
 WINDOWS = [case for case in window_cases() if "padded" not in case[0]]
 ARITHMETIC = [
@@ -33,9 +35,16 @@ EXACT = list(exact_cases())
 IDS = [case[0] for case in ARITHMETIC]
 
 
-@pytest.mark.parametrize("number", range(0, len(ARITHMETIC), 3), ids=IDS[::3])
-def test_arithmetic(number: int) -> None:
-    compare(ARITHMETIC[number][1](), SCHEDULES[number % len(SCHEDULES)], close)
+@pytest.mark.parametrize(
+    ("number", "schedule"),
+    part_of(
+        product(range(len(ARITHMETIC)), range(len(SCHEDULES))),
+        lambda number, schedule: number % len(SCHEDULES) == schedule,
+        lambda number, schedule: f"{IDS[number]}-{SCHEDULES[schedule].arch or 'opencl'}",
+    ),
+)
+def test_arithmetic(number: int, schedule: int) -> None:
+    compare(ARITHMETIC[number][1](), SCHEDULES[schedule], close)
 
 
 @pytest.mark.parametrize("number", range(len(WINDOWS)), ids=[name for name, _ in WINDOWS])
@@ -46,13 +55,6 @@ def test_windows(number: int) -> None:
 @pytest.mark.parametrize("case", EXACT, ids=lambda case: case[0])
 def test_exact(case: Case) -> None:
     compare(case[1](), SCHEDULES[0], equal)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("gpu", SCHEDULES, ids=lambda gpu: gpu.arch or gpu.api)
-@pytest.mark.parametrize("number", range(len(ARITHMETIC)), ids=IDS)
-def test_every_schedule(number: int, gpu: Gpu) -> None:
-    compare(ARITHMETIC[number][1](), gpu, close)
 
 
 @pytest.mark.parametrize("place", [-1, 6])

@@ -18,19 +18,16 @@ from mbc.backends.tvm.gpu.opencl import OpenClNet
 from mbc.backends.tvm.launch import LaunchPlan
 from mbc.targets.gpu import Gpu
 from tests.backends.tvm.gpu_networks import planned
-from tests.example_networks import EXAMPLE_NETWORKS, Example
+from tests.everyday import part_of
+from tests.example_networks import EXAMPLE_NETWORKS, LEADING, Example
 from tests.hammer import hammer
 
 ARCHES = ("", "mali", "adreno")
-CASES = [
-    pytest.param(
-        example,
-        ARCHES[i % 3],
-        marks=[pytest.mark.thorough] * (dict(example.parameters).get("scale", "1.0") != "1.0"),
-        id=str(example),
-    )
-    for i, example in enumerate(EXAMPLE_NETWORKS)
-]
+CASES = part_of(
+    ((example, ARCHES[i % 3]) for i, example in enumerate(EXAMPLE_NETWORKS)),
+    lambda example, _: example in LEADING,
+    lambda example, _: str(example),
+)
 SMALL = Example("digits/shufflenet_v1")  # groups, shuffles, concatenations, residuals
 
 

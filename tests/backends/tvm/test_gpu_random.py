@@ -29,7 +29,7 @@ from tests.fuzzing.wide import EMULATED
 @pytest.mark.parametrize("gpu", SCHEDULES, ids=lambda gpu: gpu.arch or gpu.api)
 def test_random_networks_compute_what_they_say(gpu: Gpu, fuzz: bool) -> None:
     @settings(
-        max_examples=100 if fuzz else 5, deadline=None, suppress_health_check=list(HealthCheck)
+        max_examples=100 if fuzz else 2, deadline=None, suppress_health_check=list(HealthCheck)
     )
     @given(written=any_networks(EMULATED, 3), how=configurations(["native"]))
     def check(written: Graph, how: Configuration) -> None:

@@ -14,6 +14,7 @@ from mbc.ir.graph import Graph
 from mbc.targets.gpu import Gpu
 from tests.backends.special_values import Layers, differences, special_inputs
 from tests.backends.tvm.gpu_check import SCHEDULES, Device
+from tests.everyday import part_of
 
 
 def layers(images: int) -> Graph:
@@ -23,8 +24,7 @@ def layers(images: int) -> Graph:
 
 @pytest.mark.parametrize(
     "gpu",
-    [pytest.param(gpu, marks=[pytest.mark.thorough] * (i > 0)) for i, gpu in enumerate(SCHEDULES)],
-    ids=lambda gpu: gpu.arch or gpu.api,
+    part_of(zip(SCHEDULES), lambda gpu: gpu == SCHEDULES[0], lambda gpu: gpu.arch or gpu.api),
 )
 def test_special_values_are_the_oracles(gpu: Gpu) -> None:
     """All in one batch, since kernels are compiled for each run."""
