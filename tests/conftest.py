@@ -24,7 +24,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave the rest of a long table to `--fuzz`, and all else to everyday runs."""
-    wanted, left = [], []
+    wanted: list[pytest.Item] = []
+    left: list[pytest.Item] = []
     for item in items:
         thorough = item.get_closest_marker("thorough") is not None
         more = thorough or "fuzz" in getattr(item, "fixturenames", ())

@@ -229,8 +229,8 @@ def check_run(net: str, params: Params, goal: Goal) -> None:
     (value,) = made.source.graph.inputs
     x = np.random.default_rng(0).standard_normal(value.type.shape, np.float32)
     (expected,) = run_oracle(made.source.graph, {value.name: x}).values()
-    net = GuardedNet(lower_graph(made, Silent()), low=False)
-    for placed in (net, net.mirrored()):
+    guarded = GuardedNet(lower_graph(made, Silent()), low=False)
+    for placed in (guarded, guarded.mirrored()):
         assert relative_error(placed.guarded(x), expected) < 1e-4
 
 
