@@ -23,11 +23,11 @@ from mbc.ir.views import ChannelMap, ChannelView
 from mbc.ops.elementwise import BatchNorm, Relu, Relu6
 from mbc.ops.linear import Conv2d
 from mbc.ops.move import ChannelShuffle, Concat
-from mbc.passmgr.chains import is_depthwise_node
-from mbc.passmgr.moves import remove_moves
-from mbc.passmgr.orders import PER_CHANNEL
+from mbc.passes.fusion import is_depthwise_node
+from mbc.passes.rewrite import ConstantMaker, candidate, name_of, operand_at, why_shared
+from mbc.passes.views.eliminate_moves import remove_moves
+from mbc.passes.views.reorder import PER_CHANNEL
 from mbc.passmgr.passes import PassContext, PassResult
-from mbc.passmgr.rewrite import ConstantMaker, candidate, name_of, operand_at, why_shared
 
 RESIDUAL = 3
 

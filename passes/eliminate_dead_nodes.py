@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.graph import Graph
+from mbc.passes.rewrite import name_of
 from mbc.passmgr.passes import PassContext, PassResult
-from mbc.passmgr.rewrite import name_of
 
 
 @dataclass(frozen=True)

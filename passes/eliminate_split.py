@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from mbc.ir.graph import Graph
 from mbc.ops.move import Split
-from mbc.passmgr.moves import remove_moves
+from mbc.passes.views.eliminate_moves import remove_moves
 from mbc.passmgr.passes import PassContext, PassResult
 
 

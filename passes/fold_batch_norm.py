@@ -16,8 +16,8 @@ from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import Act, TensorType
 from mbc.ops.elementwise import BatchNorm
 from mbc.ops.linear import Conv2d, Dense
+from mbc.passes.rewrite import ConstantMaker, merge, name_of, operand_at, why_shared
 from mbc.passmgr.passes import PassContext, PassResult
-from mbc.passmgr.rewrite import ConstantMaker, merge, name_of, operand_at, why_shared
 
 BIAS, RESIDUAL = 2, 3
 

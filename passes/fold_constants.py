@@ -27,8 +27,8 @@ from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, MaxPool
+from mbc.passes.rewrite import merge, name_of
 from mbc.passmgr.passes import PassContext, PassResult
-from mbc.passmgr.rewrite import merge, name_of
 
 
 @dataclass(frozen=True)

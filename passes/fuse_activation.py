@@ -10,8 +10,8 @@ from mbc.ir.types import Act
 from mbc.ops.elementwise import Add, Relu, Relu6
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.pool import AvgPool
+from mbc.passes.rewrite import candidate, merge, name_of, why_shared
 from mbc.passmgr.passes import PassContext, PassResult
-from mbc.passmgr.rewrite import candidate, merge, name_of, why_shared
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from mbc.ir.graph import Graph, Node
-from mbc.passmgr.chains import (
+from mbc.passes.fusion import (
     cycles,
     follower,
     fused_chain,
@@ -15,8 +15,8 @@ from mbc.passmgr.chains import (
     is_pointwise_node,
     judge,
 )
+from mbc.passes.rewrite import merge, name_of
 from mbc.passmgr.passes import PassContext, PassResult
-from mbc.passmgr.rewrite import merge, name_of
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.types import Act
 from mbc.ops.elementwise import Add
 from mbc.ops.linear import Conv2d
+from mbc.passes.rewrite import candidate, merge, name_of, operand_at, why_shared
+from mbc.passes.views.colocation import SharedPixels
 from mbc.passmgr.passes import PassContext, PassResult
-from mbc.passmgr.rewrite import candidate, merge, name_of, operand_at, why_shared
-from mbc.passmgr.sharing import SharedPixels
 
 RESIDUAL = 3
 

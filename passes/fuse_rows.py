@@ -1,6 +1,6 @@
 """Nodes one after the other become one that is streamed by rows, where that lowers the memory that
 the network needs: conv(dwconv(conv(x))) = fused rows(x), whatever the ops and however many.
-`streaming` finds them."""
+`row_streaming` finds them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from itertools import pairwise
 from typing import ClassVar
 
 from mbc.ir.graph import Graph
-from mbc.passes.streaming import State, descend
-from mbc.passmgr.chains import fused_chain
+from mbc.passes.fusion import fused_chain
+from mbc.passes.rewrite import merge, name_of
+from mbc.passes.row_streaming import State, descend
 from mbc.passmgr.passes import PassContext, PassResult
-from mbc.passmgr.rewrite import merge, name_of
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import ClassVar
 from mbc.ir.graph import Graph, Node, Operand
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.move import Concat
+from mbc.passes.rewrite import candidate, name_of
+from mbc.passes.views.colocation import SharedPixels
 from mbc.passmgr.passes import PassContext, PassResult
-from mbc.passmgr.rewrite import candidate, name_of
-from mbc.passmgr.sharing import SharedPixels
 from mbc.targets.backend import Backend
 
 

@@ -1,6 +1,6 @@
 """One static arena for all values between inputs and outputs, and for scratch.
 
-`mbc.memory` says what must be in it at which time, `placing` finds the places. Inputs and outputs
+`mbc.memory` says what must be in it at which time, and finds the places. Inputs and outputs
 are the caller's memory and have none. A plan for one thread is not one for several: they make rows
 in any order, so no result may lie over what others still read, and each has a scratch of its own.
 """
@@ -12,10 +12,10 @@ from typing import ClassVar, Literal
 
 from mbc.ir.graph import Graph
 from mbc.ir.views import Place, Value
+from mbc.memory.allocate import Placement, place
 from mbc.memory.bound import lower_bound
 from mbc.memory.facts import Facts
 from mbc.memory.needs import needs_of
-from mbc.passes.placing import Placement, place
 from mbc.passmgr.passes import PassContext, PassResult
 
 

@@ -9,8 +9,8 @@ from typing import ClassVar
 
 from mbc.ir.graph import Graph, Node
 from mbc.ops.move import ChannelShuffle, Reshape, Transpose
+from mbc.passes.rewrite import merge, name_of, why_shared
 from mbc.passmgr.passes import PassContext, PassResult
-from mbc.passmgr.rewrite import merge, name_of, why_shared
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ Let s = channel_shuffle(x), that is s(c) = x(f(c)). Each reader of s reads x ins
   - what else has a kernel that reads a channel view reads it.
 Where a reader can do none of these, what makes x may store its channels in the shuffled order,
 w'[i, c] = w[i, f(c)], and its other readers read it through f^-1. How one way is chosen:
-mbc/passmgr/sweep.py.
+passes/views/plan.py.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from mbc.ir.graph import Graph
 from mbc.ops.move import ChannelShuffle
-from mbc.passmgr.moves import remove_moves
+from mbc.passes.views.eliminate_moves import remove_moves
 from mbc.passmgr.passes import PassContext, PassResult
 
 

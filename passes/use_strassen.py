@@ -13,10 +13,10 @@ from typing import ClassVar
 
 from mbc.ir.graph import Graph, Node
 from mbc.ops.linear import Conv2d
+from mbc.passes.fusion import is_pointwise_node
 from mbc.passes.pixels import error_by_strassen, output_with_pixels
-from mbc.passmgr.chains import is_pointwise_node
+from mbc.passes.rewrite import candidate, merge, name_of
 from mbc.passmgr.passes import PassContext, PassResult
-from mbc.passmgr.rewrite import candidate, merge, name_of
 
 WORTH = 0.04
 """Share of a layer's time that must be saved: it takes 7/4 of the weights, and rounds otherwise."""

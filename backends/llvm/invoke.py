@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from mbc.backends.llvm.isa import Isa
-from mbc.report.layers import Layer
+from mbc.ops.cost import Layer
 from mbc.runtime.abi import NetSpec
 
 

@@ -22,8 +22,8 @@ from mbc.backends.llvm.kernels.base import Kernel, Library, Site
 from mbc.ir.graph import Graph, Node
 from mbc.ir.subnormals import flushed
 from mbc.ir.views import ChannelView, Value
-from mbc.ops import Concat
-from mbc.report.layers import Layer, layers
+from mbc.ops.cost import Layer, layers
+from mbc.ops.outputs import with_plain_outputs
 from mbc.runtime.abi import IoSpec, NetSpec
 from mbc.runtime.names import net_identifier
 from mbc.targets.target import Target
@@ -78,22 +78,6 @@ def lower(graph: Graph, target: Target, shared: Graph | None = None) -> LoweredN
     return _Lowering(
         alone, Addresses(with_plain_outputs(shared), target) if shared else alone
     ).run()
-
-
-def with_plain_outputs(graph: Graph) -> Graph:
-    """A copy in which each output is a value of its own, made by a node: the caller's output
-    buffers are written in place, so anything else has to be copied there."""
-    copy = graph.clone()
-    outputs: list[ChannelView] = []
-    for view in copy.outputs:
-        taken = any(view.values[0] in other.values for other in outputs)
-        in_place = view.is_plain and not taken and copy.producer(view.value) is not None
-        if in_place and view.value.offset is None:
-            outputs.append(view)
-        else:
-            outputs.append(ChannelView.of(copy.add(Concat(), [view]).result))
-    copy.set_outputs(outputs)
-    return copy
 
 
 class _Lowering:

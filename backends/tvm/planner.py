@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from mbc.backends.llvm.lower import with_plain_outputs
 from mbc.backends.tvm.gpu.device import device_code
 from mbc.backends.tvm.gpu.kernels import kernels_of
-from mbc.backends.tvm.launch import (
+from mbc.backends.tvm.gpu.launch import (
     ALIGNMENT,
     Argument,
     DeviceBuffer,
@@ -27,6 +26,7 @@ from mbc.backends.tvm.launch import (
 from mbc.backends.tvm.require import ffi
 from mbc.ir.graph import Graph
 from mbc.ir.views import Value
+from mbc.ops.outputs import with_plain_outputs
 from mbc.runtime.abi import IoSpec, NetSpec
 from mbc.runtime.names import c_identifier, net_identifier
 from mbc.targets.gpu import Gpu

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from mbc.backends.tvm.tracker import parse_address
+from mbc.backends.tvm.rpc.tracker import parse_address
 from mbc.cli.options import add_target
 from mbc.cli.usage import Parser, whole_number
 from mbc.diag import error

@@ -71,7 +71,7 @@ def backend_of(target: Target, *, tvm: bool) -> Backend:
     if not tvm:
         return LlvmBackend(target)
     # few ask for them, and they take time to import
-    from mbc.backends.tvm.backend import TvmBackend
+    from mbc.backends.tvm.cpu.backend import TvmBackend
     from mbc.backends.tvm.gpu.backend import GpuBackend
 
     return TvmBackend(target) if target.gpu is None else GpuBackend(target.gpu)

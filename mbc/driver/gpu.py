@@ -15,9 +15,9 @@ from mbc.backends.tvm import board
 from mbc.backends.tvm.build import export
 from mbc.backends.tvm.gpu.cuda import CudaNet
 from mbc.backends.tvm.gpu.host_c import opencl_host
+from mbc.backends.tvm.gpu.launch import LaunchPlan, read_plan
+from mbc.backends.tvm.gpu.nvcc import compile_cuda, find_nvcc, knows, need_nvcc
 from mbc.backends.tvm.gpu.opencl import OpenClNet
-from mbc.backends.tvm.launch import LaunchPlan, read_plan
-from mbc.backends.tvm.nvcc import compile_cuda, find_nvcc, knows, need_nvcc
 from mbc.diag import error
 from mbc.driver.build import Beside, Built, describe, write_check
 from mbc.driver.output import check_replaceable, output_folder
@@ -163,7 +163,7 @@ class _Press:
     def module(self, toolchain: Toolchain) -> None:
         """NET.so, for TVM's runtime."""
         self.observer.step("linking the module")
-        from mbc.backends.tvm.gpu_module import compile_gpu_module, gpu_module
+        from mbc.backends.tvm.gpu.module import compile_gpu_module, gpu_module
 
         module = gpu_module(self.compiled.graph, self.plan.gpu)
         executable = compile_gpu_module(module, self.compiled.target, self.plan.gpu)

@@ -9,8 +9,8 @@ from typing import Any
 
 from mbc.accuracy import Difference, difference
 from mbc.backends.llvm.link import choose_toolchain
-from mbc.backends.tvm.remote import RemoteNet, open_session, uploaded
-from mbc.backends.tvm.tracker import Address, Loan, Tracker
+from mbc.backends.tvm.rpc.remote import RemoteNet, open_session, uploaded
+from mbc.backends.tvm.rpc.tracker import Address, Loan, Tracker
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.driver.bench import WARM_UP_ROUNDS, Contest
 from mbc.driver.pipeline import Compiled

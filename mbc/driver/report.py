@@ -8,8 +8,8 @@ from mbc.driver.build import lower_graph
 from mbc.driver.pipeline import Compiled
 from mbc.driver.request import Observer
 from mbc.memory.facts import Facts
-from mbc.ops.cost import bytes_moved_by_data_movement
-from mbc.report.layers import Report, layers
+from mbc.ops.cost import bytes_moved_by_data_movement, layers
+from mbc.report.costs import Report
 from mbc.report.memory import Memory, memory_of
 from mbc.report.roofline import roofline
 

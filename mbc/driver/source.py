@@ -16,7 +16,7 @@ from mbc.frontends.weights import check_values, initialise, load_weights
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import load_module
 from mbc.ir.verify import verify
-from mbc.report.layers import Totals
+from mbc.report.costs import Totals
 from mbc.runtime.names import net_identifier
 
 MAX_WEIGHTS = 2**28  # a gigabyte

@@ -9,7 +9,7 @@ from pathlib import Path
 from mbc.backends.llvm.link import Toolchain, choose_toolchain
 from mbc.backends.tvm import board
 from mbc.backends.tvm.build import compile_module, cpu_target, export
-from mbc.backends.tvm.cpu import cpu_module
+from mbc.backends.tvm.cpu.module import cpu_module
 from mbc.backends.tvm.require import tvm
 from mbc.backends.tvm.vm import TvmNet
 from mbc.diag import error

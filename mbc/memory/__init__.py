@@ -1,1 +1,1 @@
-"""What must be in memory at which time: the model behind the memory plan and the report on it."""
+"""The memory model: lifetimes of buffers, bounds, and their allocation in one arena."""

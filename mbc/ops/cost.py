@@ -1,11 +1,14 @@
-"""Cost of nodes and graphs."""
+"""Costs of nodes and graphs."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Cost
-from mbc.ir.views import ChannelView, Value
 from mbc.ops.fused import Fused
+from mbc.ops.outputs import copied_outputs
 
 
 def node_cost(node: Node) -> Cost:
@@ -53,22 +56,72 @@ def bytes_moved_by_data_movement(graph: Graph) -> int:
         for inner in (node, *_body(node))
         if inner.op.moves_data_only
     )
-    return moved + sum(view.type.bytes for view in _copied_outputs(graph))
+    return moved + sum(view.type.bytes for view in copied_outputs(graph))
 
 
 def _body(node: Node) -> list[Node]:
     return node.op.body.topo() if isinstance(node.op, Fused) else []
 
 
-def _copied_outputs(graph: Graph) -> list[ChannelView]:
-    """The outputs that no node writes into the caller's memory: views of values, inputs, values
-    that are an output already, or that have their place in the arena."""
-    written: set[Value] = set()
-    copied = []
-    for view in graph.outputs:
-        in_place = view.is_plain and graph.producer(view.value) is not None
-        if in_place and view.value.place is None and view.value not in written:
-            written.add(view.value)
-        else:
-            copied.append(view)
-    return copied
+@dataclass(frozen=True)
+class Layer:
+    """The cost of one node, as reports and profiles list it."""
+
+    name: str
+    """Name of its weights, else of its result."""
+    op: str
+    shape: tuple[int, ...]
+    """Shape of its first result."""
+    macs: int
+    params: int
+    bytes: int
+    """Memory traffic of one inference: each operand and result once."""
+    intensity: float
+    """FLOP (two a multiply-add) per byte."""
+    location: str
+
+
+def layers(graph: Graph) -> tuple[Layer, ...]:
+    """List the nodes of a graph in the order in which they run."""
+    return tuple(_layer(node) for node in graph.topo())
+
+
+def _layer(node: Node) -> Layer:
+    cost = node_cost(node)
+    traffic = cost.bytes_read + cost.bytes_written
+    return Layer(
+        name=layer_name(node),
+        op=op_name(node),
+        shape=node.results[0].type.shape,
+        macs=cost.macs,
+        params=cost.params,
+        bytes=traffic,
+        intensity=round(2 * cost.macs / traffic, 3),
+        location=str(node.locations[0]) if node.locations else "",
+    )
+
+
+def op_name(node: Node) -> str:
+    """Return the mnemonic of a node; the kind of a fused one."""
+    return f"fused {node.op.kind}" if isinstance(node.op, Fused) else node.op.mnemonic
+
+
+def layer_name(node: Node) -> str:
+    """Return the names of a node's weights without their last word ("blocks.3.dw"), joined by "+";
+    without weights the name of its result ("%4")."""
+    names = dict.fromkeys(_owner(constant.name) for constant in _weights([node]))
+    return "+".join(names) or f"%{node.results[0].name}"
+
+
+def _owner(constant: str) -> str:
+    return constant.rpartition(".weight")[0] or constant
+
+
+def _weights(nodes: Sequence[Node]) -> Iterator[Constant]:
+    """Yield the `weight` operands of nodes and of the bodies of fused nodes."""
+    for node in nodes:
+        if isinstance(node.op, Fused):
+            yield from _weights(node.op.body.topo())
+        for slot, operand in enumerate(node.operands):
+            if isinstance(operand, Constant) and node.op.operand_name(slot) == "weight":
+                yield operand

@@ -1,1 +1,1 @@
-"""Passes, pipelines and their instruments."""
+"""The pass manager: what a pass is, pipelines, and instruments around passes."""

@@ -10,7 +10,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.memory.bound import live_bytes
 from mbc.memory.facts import Facts
 from mbc.memory.needs import Buffer, Needs, needs_of
-from mbc.report.layers import layer_name, op_name
+from mbc.ops.cost import layer_name, op_name
 
 
 @dataclass(frozen=True)

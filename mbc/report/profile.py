@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from mbc.report.layers import Layer
+from mbc.ops.cost import Layer
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.subnormals import count_subnormals
+from mbc.ops.cost import layer_name
 from mbc.ops.fused import Fused
-from mbc.report.layers import layer_name
 
 
 @dataclass(frozen=True)

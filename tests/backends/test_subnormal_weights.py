@@ -12,10 +12,10 @@ import pytest
 from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import LoweredNet, lower
+from mbc.backends.tvm.cpu.kernels import CpuKernels
 from mbc.backends.tvm.gpu.backend import GpuBackend
 from mbc.backends.tvm.gpu.kernels import kernels_of
-from mbc.backends.tvm.kernels import CpuKernels
-from mbc.backends.tvm.launch import Weights
+from mbc.backends.tvm.gpu.launch import Weights
 from mbc.backends.tvm.module import NoKernels, relax_module
 from mbc.backends.tvm.require import tvm
 from mbc.driver.platforms import resolve

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from hypothesis import given, note, settings
 
-from mbc.backends.tvm.backend import TvmBackend
-from mbc.backends.tvm.cpu import KernelCaller, cpu_module
+from mbc.backends.tvm.cpu.backend import TvmBackend
+from mbc.backends.tvm.cpu.module import KernelCaller, cpu_module
 from mbc.backends.tvm.legal import EMITTERS
 from mbc.backends.tvm.module import NoKernels, relax_module
 from mbc.frontends.weights import initialise

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from mbc.backends.llvm.jit import JitModule, aligned_bytes
-from mbc.backends.tvm.kernels import Call, CpuKernels, symbol
+from mbc.backends.tvm.cpu.kernels import Call, CpuKernels, symbol
 from mbc.interp import run
 from mbc.ir.graph import Graph
 from mbc.ir.types import Act

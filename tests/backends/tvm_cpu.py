@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from mbc.backends.llvm.link import choose_toolchain
-from mbc.backends.tvm.backend import TvmBackend
 from mbc.backends.tvm.build import compile_module, cpu_target, export
+from mbc.backends.tvm.cpu.backend import TvmBackend
 from mbc.backends.tvm.vm import TvmNet
 from mbc.driver.platforms import link_target, resolve
 from mbc.driver.tvm import io_of

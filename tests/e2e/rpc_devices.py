@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mbc.backends.tvm.tracker import Address, Tracker
+from mbc.backends.tvm.rpc.tracker import Address, Tracker
 from mbc.diag import MbcError
 
 HOST = "127.0.0.1"

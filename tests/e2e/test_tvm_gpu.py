@@ -14,7 +14,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from mbc.backends.tvm import board
-from mbc.backends.tvm.launch import ALIGNMENT
+from mbc.backends.tvm.gpu.launch import ALIGNMENT
 from mbc.backends.tvm.require import ffi
 from mbc.targets.gpu import BOARD_GPUS, GPU_TARGETS, INSTEAD, Gpu
 from tests.e2e.support import done, files_of, mbc, relative_error
@@ -32,8 +32,8 @@ def build(network: Path, *options: str) -> Path:
 @pytest.fixture
 def no_nvcc(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without CUDA's compiler."""
-    monkeypatch.setattr("mbc.backends.tvm.nvcc.shutil.which", lambda name, path=None: None)
-    monkeypatch.setattr("mbc.backends.tvm.nvcc.find_spec", lambda name: None)
+    monkeypatch.setattr("mbc.backends.tvm.gpu.nvcc.shutil.which", lambda name, path=None: None)
+    monkeypatch.setattr("mbc.backends.tvm.gpu.nvcc.find_spec", lambda name: None)
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import psutil
 import pytest
 
 from mbc.backends.tvm import require
-from mbc.backends.tvm.remote import RemoteNet, open_session, uploaded
-from mbc.backends.tvm.tracker import Address, Tracker
+from mbc.backends.tvm.rpc.remote import RemoteNet, open_session, uploaded
+from mbc.backends.tvm.rpc.tracker import Address, Tracker
 from mbc.driver.inspect import Inspection
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.request import Request, Silent
@@ -186,7 +186,7 @@ def test_nobody_listens(tiny: Path) -> None:
 
 
 def test_who_listens_says_nothing(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mbc.backends.tvm.tracker.PATIENCE", 0.2)
+    monkeypatch.setattr("mbc.backends.tvm.rpc.tracker.PATIENCE", 0.2)
     with listening(silent) as mute:
         outcome = on_device(tiny, mute)
     assert (outcome.status, outcome.code) == (1, "E0630")
@@ -310,7 +310,7 @@ def test_a_device_that_falls_silent_halfway(
             return timed(net, rounds)
 
         monkeypatch.setattr(RemoteNet, "time", time)
-        monkeypatch.setattr("mbc.backends.tvm.remote.GRACE", 0.5)
+        monkeypatch.setattr("mbc.backends.tvm.rpc.remote.GRACE", 0.5)
         rescue = threading.Timer(60, os.killpg, (server.pid, signal.SIGKILL))
         rescue.start()
         outcome = on_device(tiny, at, "--key", "mute", "--timeout", "1")
@@ -327,7 +327,7 @@ def youngest(server: Process) -> psutil.Process:
 
 
 def test_a_device_that_says_nothing(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mbc.backends.tvm.remote.GRACE", 0.0)
+    monkeypatch.setattr("mbc.backends.tvm.rpc.remote.GRACE", 0.0)
     with listening(silent) as mute:
         lent = [0, [mute.host, mute.port, "board:1"]]
         with listening(answering(summary("board"), lent)) as fake:

@@ -28,7 +28,7 @@ MUTANTS = (
     ),
     _subnormal(
         "TVM's calls of our kernels have subnormal weights",
-        "backends/tvm/kernels.py",
+        "backends/tvm/cpu/kernels.py",
         old="flat = flushed(np.ascontiguousarray(weights, np.float32)).reshape(-1)",
         new="flat = np.ascontiguousarray(weights, np.float32).reshape(-1)",
     ),

@@ -10,9 +10,9 @@ VANISH = "tests/numeric/test_moves_vanish.py"
 PIPELINE = f"{VANISH}::test_the_pipeline_keeps_the_answer_and_explains_every_copy"
 GOLDEN = "tests/golden/test_golden.py"
 
-_sweep = partial(Mutant, file="mbc/passmgr/sweep.py", tests=VANISH)
-_moves = partial(Mutant, file="mbc/passmgr/moves.py", tests=VANISH)
-_sharing = partial(Mutant, file="mbc/passmgr/sharing.py", tests=VANISH)
+_sweep = partial(Mutant, file="passes/views/plan.py", tests=VANISH)
+_moves = partial(Mutant, file="passes/views/eliminate_moves.py", tests=VANISH)
+_sharing = partial(Mutant, file="passes/views/colocation.py", tests=VANISH)
 _ops = partial(Mutant, file="mbc/ops/move.py", tests=VANISH)
 _concat = partial(Mutant, file="passes/eliminate_concat.py", tests=VANISH)
 

@@ -13,11 +13,11 @@ RANDOM = "tests/numeric/test_random_networks.py"
 _raise = partial(Mutant, file="passes/raise_channel_shuffle.py", tests=NUMERIC)
 _constants = partial(Mutant, file="passes/fold_constants.py", tests=NUMERIC)
 _norm = partial(Mutant, file="passes/fold_batch_norm.py", tests=NUMERIC)
-_chains = partial(Mutant, file="mbc/passmgr/chains.py", tests=PIPELINE)
+_chains = partial(Mutant, file="passes/fusion.py", tests=PIPELINE)
 _residual = partial(Mutant, file="passes/fuse_residual_add.py", tests=NUMERIC)
 _activation = partial(Mutant, file="passes/fuse_activation.py", tests=NUMERIC)
 _copies = partial(Mutant, file="passes/materialize_views.py", tests=NUMERIC)
-_rewrite = partial(Mutant, file="mbc/passmgr/rewrite.py", tests="tests/unit/test_rewrite.py")
+_rewrite = partial(Mutant, file="passes/rewrite.py", tests="tests/unit/test_rewrite.py")
 
 MUTANTS = (
     # raise
@@ -130,7 +130,7 @@ MUTANTS = (
     ),
     Mutant(
         "fused bodies keep what Strassen's method was allowed for",
-        "mbc/passmgr/chains.py",
+        "passes/fusion.py",
         old="op = replace(op, strassen=False)",
         new="op = replace(op)",
         tests=GOLDEN,

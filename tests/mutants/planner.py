@@ -18,8 +18,8 @@ _needs = partial(Mutant, file="mbc/memory/needs.py", tests=PLAN)
 _bound = partial(Mutant, file="mbc/memory/bound.py", tests=BOUND)
 _facts = partial(Mutant, file="mbc/memory/facts.py", tests=PLAN)
 _neighbours = partial(Mutant, file="mbc/memory/neighbours.py", tests=GOLDEN)
-_placing = partial(Mutant, file="passes/placing.py", tests=PLAN)
-_streaming = partial(Mutant, file="passes/streaming.py", tests=ROWS)
+_placing = partial(Mutant, file="mbc/memory/allocate.py", tests=PLAN)
+_streaming = partial(Mutant, file="passes/row_streaming.py", tests=ROWS)
 
 MUTANTS = (
     _needs(

@@ -8,7 +8,7 @@ from tests.mutants.mutant import Mutant
 
 _views = partial(Mutant, file="mbc/ir/views.py", tests="tests/unit/test_views.py")
 _permute = partial(Mutant, file="mbc/ir/permute.py", tests="tests/unit/test_permute.py")
-_orders = partial(Mutant, file="mbc/passmgr/orders.py", tests="tests/unit/test_permute.py")
+_orders = partial(Mutant, file="passes/views/reorder.py", tests="tests/unit/test_permute.py")
 
 MUTANTS = (
     # maps

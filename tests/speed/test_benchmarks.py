@@ -10,7 +10,7 @@ from mbc.driver.rounds import Times
 from mbc.frontends.dsl import load_network
 from mbc.ir.graph import Graph
 from mbc.ops import ChannelShuffle, Concat, Split
-from mbc.report.layers import Totals
+from mbc.report.costs import Totals
 from tests.example_networks import Example
 from tests.speed import fusion, race
 from tests.speed import variants as more

@@ -19,7 +19,7 @@ import numpy as np
 
 from mbc.accuracy import difference
 from mbc.backends.llvm.jit import JitNet
-from mbc.backends.tvm.cpu import cpu_module
+from mbc.backends.tvm.cpu.module import cpu_module
 from mbc.backends.tvm.module import NoKernels, relax_module
 from mbc.backends.tvm.vm import TvmNet
 from mbc.driver.build import lower_graph

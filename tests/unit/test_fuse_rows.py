@@ -8,7 +8,7 @@ from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d
 from mbc.passes.fuse_rows import FuseRows
 from mbc.passes.plan_memory import PlanMemory
-from mbc.passes.streaming import descend
+from mbc.passes.row_streaming import descend
 from mbc.passmgr.passes import PassContext
 from mbc.targets.backend import Prediction, Support
 from tests.fake_backend import FakeBackend

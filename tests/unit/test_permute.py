@@ -18,8 +18,8 @@ from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import Reshape, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
-from mbc.passmgr.orders import ways
-from mbc.passmgr.rewrite import candidate
+from mbc.passes.rewrite import candidate
+from mbc.passes.views.reorder import ways
 
 VALUES = tuple(
     Value(name, TensorType((1, 4, 4, n))) for name, n in zip("abc", (4, 6, 8), strict=True)

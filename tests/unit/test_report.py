@@ -9,8 +9,8 @@ from mbc.ir.text.parser import parse
 from mbc.ir.types import TensorType
 from mbc.ir.views import Place
 from mbc.ops import BatchNorm, Conv2d, Dense, Fused, GlobalAvgPool, Relu
-from mbc.ops.cost import bytes_moved_by_data_movement
-from mbc.report.layers import Report, Totals, layer_name, layers, shares
+from mbc.ops.cost import bytes_moved_by_data_movement, layer_name, layers
+from mbc.report.costs import Report, Totals, shares
 
 
 def small() -> Graph:

@@ -5,7 +5,7 @@ from io import BytesIO
 import pytest
 from PIL import Image
 
-from mbc.report.layers import Layer
+from mbc.ops.cost import Layer
 from mbc.report.profile import LayerTime, Limits, Profile, layer_times
 from mbc.report.roofline_plot import COLOURS, HEIGHT, ROOF, WIDTH, draw_roofline
 

@@ -9,8 +9,8 @@ from mbc.ir.text.parser import parse
 from mbc.ir.types import TensorType
 from mbc.passes.fuse_activation import FuseActivation
 from mbc.passes.fuse_depthwise_pointwise import FuseDepthwisePointwise
+from mbc.passes.rewrite import ConstantMaker
 from mbc.passmgr.passes import PassContext
-from mbc.passmgr.rewrite import ConstantMaker
 from tests.fake_backend import FakeBackend
 
 BLOCK = """graph @g(%x: f32[1,4,4,4]) {

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from mbc.backends.tvm.gpu.cost import predict_cycles
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.kernels import is_product
+from mbc.backends.tvm.gpu.launch import ALIGNMENT
 from mbc.backends.tvm.gpu.linear import fused_refusal, product_of
 from mbc.backends.tvm.gpu.reader import reader_of
 from mbc.backends.tvm.gpu.schedule import ceildiv, strip_for, tile_for
-from mbc.backends.tvm.launch import ALIGNMENT
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops import AvgPool, Conv2d, Fused, MaxPool

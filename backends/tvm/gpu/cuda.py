@@ -10,7 +10,7 @@ from types import TracebackType
 import numpy as np
 
 from mbc.backends.tvm.gpu.driver import LIBRARY, Driver
-from mbc.backends.tvm.launch import ALIGNMENT, LaunchPlan
+from mbc.backends.tvm.gpu.launch import ALIGNMENT, LaunchPlan
 
 
 class CudaNet:

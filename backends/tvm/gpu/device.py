@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from mbc.backends.tvm.launch import Entry, Extent
+from mbc.backends.tvm.gpu.launch import Entry, Extent
 from mbc.backends.tvm.require import ffi, tvm
 from mbc.targets.gpu import Gpu
 

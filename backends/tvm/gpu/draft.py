@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from mbc.backends.tvm.gpu.launch import Argument, Extent, NodeKernel, Read, Weights, Write
 from mbc.backends.tvm.gpu.tir import Code, Parameter, function
-from mbc.backends.tvm.launch import Argument, Extent, NodeKernel, Read, Weights, Write
 from mbc.ir.subnormals import flushed
 from mbc.ir.views import Value
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ctypes import byref, c_char_p, c_int, c_size_t, c_uint, c_uint64, c_void_p
 from typing import Any
 
-from mbc.backends.tvm.launch import Extent
+from mbc.backends.tvm.gpu.launch import Extent
 from mbc.diag import error
 
 LIBRARY = "libcuda.so.1"

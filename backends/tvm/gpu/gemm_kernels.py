@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.gemm import Body, Gemm
+from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.schedule import LANES, ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr, Memory, lane
-from mbc.backends.tvm.launch import NodeKernel
 
 
 def gemm_kernel(draft: Draft, gemm: Gemm) -> NodeKernel:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 
-from mbc.backends.tvm.launch import ALIGNMENT, Extent, LaunchPlan
+from mbc.backends.tvm.gpu.launch import ALIGNMENT, Extent, LaunchPlan
 from mbc.runtime.abi import POOL_H, NetSpec
 from mbc.runtime.header import (
     braces,

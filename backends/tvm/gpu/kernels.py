@@ -10,6 +10,7 @@ import numpy as np
 
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.epilogue import activated
+from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.linear import (
     convolution,
     fused_kernel,
@@ -26,7 +27,6 @@ from mbc.backends.tvm.gpu.schedule import flat_threads, row_threads, strip_for, 
 from mbc.backends.tvm.gpu.sources import Window
 from mbc.backends.tvm.gpu.tir import Code, Expr
 from mbc.backends.tvm.gpu.windows import Rule, Sliding, sliding_kernel
-from mbc.backends.tvm.launch import NodeKernel
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
 from mbc.ir.types import Act

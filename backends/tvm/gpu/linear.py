@@ -10,11 +10,11 @@ import numpy as np
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.gemm import Epilogue, Gemm, Source
 from mbc.backends.tvm.gpu.gemm_kernels import gemm_kernel
+from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.pack import packed_bias, packed_weight
 from mbc.backends.tvm.gpu.reader import LANES, reader_of
 from mbc.backends.tvm.gpu.schedule import Product, tile_for
 from mbc.backends.tvm.gpu.sources import Depthwise, Patches, Pixels, Window
-from mbc.backends.tvm.launch import NodeKernel
 from mbc.ir.graph import Constant, Node
 from mbc.ir.permute import Reindex, absorbed
 from mbc.ir.types import Act, TensorType

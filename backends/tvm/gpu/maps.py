@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from math import prod
 
 from mbc.backends.tvm.gpu.draft import Draft
+from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.reader import Reader
 from mbc.backends.tvm.gpu.schedule import ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr
-from mbc.backends.tvm.launch import NodeKernel
 
 Compute = Callable[[Code, Expr, Expr], Expr]
 """The vector of a result from its pixel and first channel."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mbc.backends.tvm.launch import ALIGNMENT, DeviceBuffer, LaunchPlan
+from mbc.backends.tvm.gpu.launch import ALIGNMENT, DeviceBuffer, LaunchPlan
 from mbc.diag import error
 from mbc.extras import optional_module
 

@@ -12,10 +12,10 @@ from typing import TypeAlias
 
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.epilogue import larger
+from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.reader import Reader
 from mbc.backends.tvm.gpu.schedule import Team, ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr, language, spread, zero
-from mbc.backends.tvm.launch import NodeKernel
 
 Combine: TypeAlias = Callable[[Expr, Expr], Expr]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeAlias
 
-from mbc.backends.tvm.launch import Extent
+from mbc.backends.tvm.gpu.launch import Extent
 from mbc.backends.tvm.require import tvm
 
 Expr: TypeAlias = Any

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.epilogue import activated, maximum
+from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.reader import Reader
 from mbc.backends.tvm.gpu.schedule import Strip, ceildiv
 from mbc.backends.tvm.gpu.sources import Window
 from mbc.backends.tvm.gpu.tir import Code, Expr, both, choose, language, spread, zero
-from mbc.backends.tvm.launch import NodeKernel
 from mbc.ir.types import Act
 
 UNROLLED = 16  # columns of a filter; wider ones stay a loop, or the code grows out of bounds

@@ -14,7 +14,7 @@ from mbc.driver.backends import target_of
 from mbc.driver.output import write_bytes
 from mbc.driver.pipeline import Compiled, compile_graph
 from mbc.driver.report import make_memory_report, make_report
-from mbc.report.layers import Report, shares
+from mbc.report.costs import Report, shares
 from mbc.report.memory import Memory
 from mbc.report.plot import draw_arena
 

@@ -15,7 +15,7 @@ import pyopencl as cl
 
 from mbc.backends.tvm.gpu.device import device_code
 from mbc.backends.tvm.gpu.kernels import kernels_of
-from mbc.backends.tvm.launch import Argument, Read, Weights, Write
+from mbc.backends.tvm.gpu.launch import Argument, Read, Weights, Write
 from mbc.interp import run
 from mbc.interp.run import gather
 from mbc.ir.graph import Graph

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from mbc.backends.tvm.gpu.cuda import CudaNet
-from mbc.backends.tvm.launch import DeviceBuffer, Launch, LaunchPlan
+from mbc.backends.tvm.gpu.launch import DeviceBuffer, Launch, LaunchPlan
 from mbc.diag import MbcError
 from mbc.runtime.abi import IoSpec, NetSpec
 from mbc.targets.gpu import Gpu

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("tvm", reason="the extra tvm is not installed")
 
-from mbc.backends.tvm.launch import LaunchPlan
+from mbc.backends.tvm.gpu.launch import LaunchPlan
 from mbc.backends.tvm.planner import plan_launches
 from mbc.targets.gpu import Gpu
 from tests.backends.tvm.gpu_networks import fused

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mbc.backends.tvm.gpu.backend import GpuBackend
-from mbc.backends.tvm.gpu_module import compile_gpu_module, gpu_module
+from mbc.backends.tvm.gpu.module import compile_gpu_module, gpu_module
 from mbc.backends.tvm.planner import Functions, plan_launches
 from mbc.driver.platforms import resolve
 from mbc.frontends.weights import initialise

@@ -14,8 +14,8 @@ pytest.importorskip("tvm", reason="the extra tvm is not installed")
 pytest.importorskip("pyopencl", reason="the extra opencl is not installed")
 
 from mbc.backends.tvm.gpu.host_c import opencl_host
+from mbc.backends.tvm.gpu.launch import LaunchPlan
 from mbc.backends.tvm.gpu.opencl import OpenClNet
-from mbc.backends.tvm.launch import LaunchPlan
 from mbc.targets.gpu import Gpu
 from tests.backends.tvm.gpu_networks import planned
 from tests.everyday import part_of

@@ -15,12 +15,12 @@ from dataclasses import dataclass, replace
 from mbc.diag import MbcError
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import Value
+from mbc.memory.allocate import place
 from mbc.memory.bound import live_bytes
 from mbc.memory.facts import Facts
 from mbc.memory.needs import Needs, needs
 from mbc.ops.fused import Fused
-from mbc.passes.placing import place
-from mbc.passmgr.chains import fused_chain
+from mbc.passes.fusion import fused_chain
 from mbc.targets.backend import Backend
 
 LONGEST = 8  # steps to join at a time; longer runs come of several times

@@ -19,9 +19,9 @@ from mbc.ir.graph import Graph, Node, Operands
 from mbc.ir.permute import orders_for_plain
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops.move import Move, moved_views
-from mbc.passmgr.orders import Way, ways
-from mbc.passmgr.rewrite import candidate, name_of
-from mbc.passmgr.sharing import SharedPixels
+from mbc.passes.rewrite import candidate, name_of
+from mbc.passes.views.colocation import SharedPixels
+from mbc.passes.views.reorder import Way, ways
 from mbc.targets.backend import Backend
 
 Orders = dict[Value, ChannelMap]

@@ -14,9 +14,9 @@ from mbc.ir.graph import Graph, Node, Operand
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, is_depthwise, is_pointwise
+from mbc.passes.rewrite import candidate, name_of, operand_at, why_shared
+from mbc.passes.views.colocation import SharedPixels
 from mbc.passmgr.passes import PassContext
-from mbc.passmgr.rewrite import candidate, name_of, operand_at, why_shared
-from mbc.passmgr.sharing import SharedPixels
 
 RESIDUAL = 3
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from mbc.backends.tvm.require import psutil, rpc, tvm
-from mbc.backends.tvm.tracker import Address, Loan
+from mbc.backends.tvm.rpc.tracker import Address, Loan
 from mbc.backends.tvm.vm import ALL_CORES
 from mbc.diag import MbcError, error
 from mbc.runtime.abi import IoSpec

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mbc.backends.llvm.lower import with_plain_outputs
 from mbc.backends.tvm.build import cpu_target
 from mbc.backends.tvm.gpu.device import lowering
 from mbc.backends.tvm.gpu.kernels import kernels_of
-from mbc.backends.tvm.launch import Read, Weights, Write
+from mbc.backends.tvm.gpu.launch import Read, Weights, Write
 from mbc.backends.tvm.legal import Expr
 from mbc.backends.tvm.module import relax_module, tensor_type
 from mbc.backends.tvm.planner import Functions
 from mbc.backends.tvm.require import tvm
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import Value
+from mbc.ops.outputs import with_plain_outputs
 from mbc.targets.gpu import Gpu
 from mbc.targets.target import Target
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView
 from mbc.memory.neighbours import Apart, runs
-from mbc.passmgr.rewrite import name_of
+from mbc.passes.rewrite import name_of
 from mbc.targets.backend import Backend
 
 

@@ -9,10 +9,10 @@ from mbc.ir.op import Op
 from mbc.ir.permute import Reindex
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.move import Concat
-from mbc.passmgr.orders import Way
+from mbc.passes.rewrite import ConstantMaker, name_of
+from mbc.passes.views.plan import Plan, Planner
+from mbc.passes.views.reorder import Way
 from mbc.passmgr.passes import PassContext, PassResult
-from mbc.passmgr.rewrite import ConstantMaker, name_of
-from mbc.passmgr.sweep import Plan, Planner
 
 SHOWN = 8  # of the nodes that change on a move's account
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mbc.backends.tvm.backend import TvmBackend
-from mbc.backends.tvm.kernels import Call, CpuKernels, symbol
+from mbc.backends.tvm.cpu.backend import TvmBackend
+from mbc.backends.tvm.cpu.kernels import Call, CpuKernels, symbol
 from mbc.backends.tvm.legal import Expr
 from mbc.backends.tvm.module import relax_module, tensor_type
 from mbc.backends.tvm.require import tvm

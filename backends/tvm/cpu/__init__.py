@@ -1,0 +1,1 @@
+"""Networks for CPUs: the LLVM backend's kernels, called by TVM."""

@@ -1,0 +1,1 @@
+"""Devices behind TVM's RPC: their tracker, and sessions on them."""

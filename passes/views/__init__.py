@@ -1,0 +1,1 @@
+"""The zero-copy view planner: nodes read through channel views what moves would copy."""
