@@ -16,20 +16,18 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import ClassVar
 
-from mbc.ir.graph import Constant, Graph, Node, Operand
-from mbc.ir.op import Op
+from mbc.ir.graph import Graph, Node, Operand
+from mbc.ir.op import Op, OperandSpec
 from mbc.ir.permute import Reindex
 from mbc.ir.views import ChannelMap, ChannelView
 from mbc.ops.elementwise import BatchNorm, Relu, Relu6
 from mbc.ops.linear import Conv2d
 from mbc.ops.move import ChannelShuffle, Concat
 from mbc.passes.fusion import is_depthwise_node
-from mbc.passes.rewrite import ConstantMaker, candidate, name_of, operand_at, why_shared
+from mbc.passes.rewrite import ConstantMaker, candidate, name_of, why_shared
 from mbc.passes.views.eliminate_moves import remove_moves
 from mbc.passes.views.reorder import PER_CHANNEL
 from mbc.passmgr.passes import PassContext, PassResult
-
-RESIDUAL = 3
 
 New = tuple[Op, list[Operand | None]]
 
@@ -99,20 +97,20 @@ def _moves_before(graph: Graph, node: Node) -> list[Node]:
     chain: list[Node] = []
     if not _treats_channels_alone(node):
         return chain
-    view = node.view(0)
+    (view,) = node.views
     while view.is_plain and (producer := graph.producer(view.value)) is not None:
         if not isinstance(producer.op, Concat | ChannelShuffle):
             break
         chain.insert(0, producer)
         if isinstance(producer.op, Concat):
             break
-        view = producer.view(0)
+        view = producer.view("x")
     return chain
 
 
 def _treats_channels_alone(node: Node) -> bool:
-    depthwise = is_depthwise_node(node) and operand_at(node, RESIDUAL) is None
-    return depthwise or isinstance(node.op, PER_CHANNEL)
+    alone = is_depthwise_node(node) or isinstance(node.op, PER_CHANNEL)
+    return alone and len(node.views) == 1
 
 
 def _is_gathered(context: PassContext, node: Node, concat: Node) -> bool:
@@ -120,12 +118,13 @@ def _is_gathered(context: PassContext, node: Node, concat: Node) -> bool:
     if isinstance(node.op, Relu | Relu6 | BatchNorm):
         return False
     whole = ChannelView.concat(concat.views)
-    return bool(context.backend.supports(candidate(node.op, [whole, *node.operands[1:]])))
+    operands = [whole if isinstance(o, ChannelView) else o for o in node.operands]
+    return bool(context.backend.supports(candidate(node.op, operands)))
 
 
 def _parts(node: Node, chain: list[Node], constants: ConstantMaker) -> Iterator[New]:
     """The op on each part of the concat, with that part's share of the constants."""
-    order = ChannelMap.identity(node.view(0).type.channels)
+    order = ChannelMap.identity(node.result.type.channels)
     for shuffle in chain[1:]:
         assert isinstance(shuffle.op, ChannelShuffle)
         order = order.after(ChannelMap.shuffle(shuffle.op.groups, len(order)))
@@ -133,8 +132,9 @@ def _parts(node: Node, chain: list[Node], constants: ConstantMaker) -> Iterator[
     for part in chain[0].views:
         channels = back.restrict(start, len(part.order))
         start += len(channels)
-        share = partial(_share, channels=channels, constants=constants)
-        yield _narrowed(node.op, len(channels)), [part, *map(share, node.operands[1:])]
+        specs = [node.op.spec(i) for i in range(len(node.operands))]
+        share = partial(_share, part=part, channels=channels, constants=constants)
+        yield _narrowed(node.op, len(channels)), [*map(share, specs, node.operands)]
 
 
 def _narrowed(op: Op, channels: int) -> Op:
@@ -142,9 +142,16 @@ def _narrowed(op: Op, channels: int) -> Op:
 
 
 def _share(
-    operand: Operand | None, channels: ChannelMap, constants: ConstantMaker
+    spec: OperandSpec,
+    operand: Operand | None,
+    part: ChannelView,
+    channels: ChannelMap,
+    constants: ConstantMaker,
 ) -> Operand | None:
-    if not isinstance(operand, Constant):
+    """What an operand of the whole becomes for a part of it."""
+    if isinstance(operand, ChannelView):
+        return part
+    if operand is None or "out" not in spec.axes:
         return operand
     type = operand.type.with_channels(len(channels))
     return constants.derive(f"{operand.name}.part", type, [operand], Reindex(channels))

@@ -14,12 +14,10 @@ import numpy as np
 
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import Act, TensorType
-from mbc.ops.elementwise import BatchNorm
+from mbc.ops.elementwise import NORM, BatchNorm
 from mbc.ops.linear import Conv2d, Dense
-from mbc.passes.rewrite import ConstantMaker, merge, name_of, operand_at, why_shared
+from mbc.passes.rewrite import ConstantMaker, merge, name_of, why_shared
 from mbc.passmgr.passes import PassContext, PassResult
-
-BIAS, RESIDUAL = 2, 3
 
 
 @dataclass(frozen=True)
@@ -40,7 +38,7 @@ class FoldBatchNorm:
 
 
 def _visit(graph: Graph, norm: Node, constants: ConstantMaker, result: PassResult) -> None:
-    view = norm.view(0)
+    view = norm.view("x")
     if not view.is_plain:
         result.note(f"not folded: {name_of(norm)} reads through a channel view", norm)
         return
@@ -63,15 +61,23 @@ def _refusal(graph: Graph, layer: Node) -> str:
     assert isinstance(layer.op, Conv2d | Dense)
     if layer.op.act is not Act.NONE:
         return f"has act={layer.op.act}"
-    if operand_at(layer, RESIDUAL) is not None:
+    if layer["residual"] is not None:
         return "adds a residual"
+    if others := _others(layer):
+        return f"has an operand '{others[0]}'"
     return why_shared(graph, layer.result)
+
+
+def _others(layer: Node) -> list[str]:
+    """Operands of which the algebra above knows nothing."""
+    known = ("x", "weight", "bias")
+    return [role for role, operand in layer.items() if operand is not None and role not in known]
 
 
 def _fold(graph: Graph, layer: Node, norm: Node, constants: ConstantMaker) -> None:
     assert isinstance(norm.op, BatchNorm)
-    gamma, beta, mean, variance = (_constant(norm, slot) for slot in (1, 2, 3, 4))
-    weight, bias = _constant(layer, 1), layer.constant(BIAS)
+    gamma, beta, mean, variance = (_constant(norm, role) for role in NORM)
+    weight, bias = _constant(layer, "weight"), layer.constant("bias")
     epsilon = norm.op.epsilon
     folded = constants.derive(
         f"{weight.name}.folded",
@@ -85,7 +91,8 @@ def _fold(graph: Graph, layer: Node, norm: Node, constants: ConstantMaker) -> No
         [gamma, beta, mean, variance, *([bias] if bias else [])],
         partial(_shifted_bias, epsilon),
     )
-    merge(graph, [layer, norm], layer.op, [layer.view(0), folded, folded_bias])
+    operands = layer.operands_with({"weight": folded, "bias": folded_bias})
+    merge(graph, [layer, norm], layer.op, operands)
 
 
 def _scale(epsilon: float, gamma: np.ndarray, variance: np.ndarray) -> np.ndarray:
@@ -114,7 +121,7 @@ def _shifted_bias(
     return shifted
 
 
-def _constant(node: Node, slot: int) -> Constant:
-    constant = node.constant(slot)
+def _constant(node: Node, role: str) -> Constant:
+    constant = node.constant(role)
     assert constant is not None
     return constant

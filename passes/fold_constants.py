@@ -23,7 +23,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.op import Op
 from mbc.ir.types import Act
 from mbc.ir.views import ChannelMap, ChannelView
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6
+from mbc.ops.elementwise import NORM, Add, BatchNorm, Relu, Relu6
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, MaxPool
@@ -80,22 +80,22 @@ def _text(view: ChannelView) -> str:
 def _combined(graph: Graph, node: Node) -> tuple[Op, ChannelView] | None:
     """An op on an earlier value that does the same, if there is one."""
     if isinstance(node.op, Transpose) and _keeps_order(node):
-        return Reshape(node.result.type.shape), node.view(0)
+        return Reshape(node.result.type.shape), node.view("x")
     first = _producer(graph, node)
     if first is None:
         return None
     match first.op, node.op:
         case (Reshape(), Reshape()) | (Relu(), Relu6()):
-            return node.op, first.view(0)
+            return node.op, first.view("x")
         case Transpose(perm=inner), Transpose(perm=outer):
-            return Transpose(tuple(inner[axis] for axis in outer)), first.view(0)
+            return Transpose(tuple(inner[axis] for axis in outer)), first.view("x")
     return None
 
 
 def _keeps_order(node: Node) -> bool:
     """Whether a transpose leaves the elements where they are, though not in the same shape."""
     assert isinstance(node.op, Transpose)
-    shape, perm = node.view(0).type.shape, node.op.perm
+    shape, perm = node.view("x").type.shape, node.op.perm
     moved = [axis for axis in perm if shape[axis] > 1]
     return moved == sorted(moved) and perm != tuple(range(len(perm)))
 
@@ -104,19 +104,19 @@ def _unchanged(graph: Graph, node: Node) -> ChannelView | None:
     """What the node's only result is equal to, if that exists already."""
     match node.op:
         case Relu() | Relu6():
-            return node.view(0) if _is_activated(graph, node) else None
-        case Concat() if len(node.operands) == 1:
-            return node.view(0)
+            return node.view("x") if _is_activated(graph, node) else None
+        case Concat() if len(node.views) == 1:
+            return node.view("x")
         case ChannelShuffle():
             return _unshuffled(graph, node)
-    return node.view(0) if _is_identity(node) else None
+    return node.view("x") if _is_identity(node) else None
 
 
 def _is_identity(node: Node) -> bool:
     """Whether a node gives back its operand, whatever that is."""
     match node.op:
         case Reshape(shape=shape):
-            return shape == node.view(0).type.shape
+            return shape == node.view("x").type.shape
         case Transpose(perm=perm):
             return perm == tuple(range(len(perm)))
         case Split(sizes=sizes):
@@ -145,11 +145,11 @@ def _unshuffled(graph: Graph, node: Node) -> ChannelView | None:
     """The operand of a shuffle, or of the shuffle before it, whose order the result has."""
     order = _order(node)
     if order.is_identity:
-        return node.view(0)
+        return node.view("x")
     first = _producer(graph, node)
     if first is None or not isinstance(first.op, ChannelShuffle):
         return None
-    return first.view(0) if _order(first).after(order).is_identity else None
+    return first.view("x") if _order(first).after(order).is_identity else None
 
 
 def _order(shuffle: Node) -> ChannelMap:
@@ -159,9 +159,9 @@ def _order(shuffle: Node) -> ChannelMap:
 
 def _scales_nothing(node: Node) -> bool:
     assert isinstance(node.op, BatchNorm)
-    constants = [node.constant(slot) for slot in (1, 2, 3, 4)]
+    constants = [node.constant(role) for role in NORM]
     arrays = [c.data.astype(np.float64) for c in constants if c is not None and c.data is not None]
-    if len(arrays) < 4:
+    if len(arrays) < len(NORM):
         return False
     gamma, beta, mean, variance = arrays
     scale = (gamma / np.sqrt(variance + node.op.epsilon)).astype(np.float32)
@@ -171,5 +171,5 @@ def _scales_nothing(node: Node) -> bool:
 
 def _producer(graph: Graph, node: Node) -> Node | None:
     """What makes the operand of a node that reads it as it is stored."""
-    view = node.operands[0]
+    view = node["x"]
     return graph.producer(view.value) if isinstance(view, ChannelView) and view.is_plain else None

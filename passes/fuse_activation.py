@@ -34,7 +34,7 @@ class FuseActivation:
 
 
 def _visit(graph: Graph, context: PassContext, node: Node, act: Act, result: PassResult) -> None:
-    view = node.view(0)
+    view = node.view("x")
     if not view.is_plain:
         result.note(f"not fused: {name_of(node)} reads through a channel view", node)
         return

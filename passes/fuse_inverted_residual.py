@@ -62,7 +62,7 @@ class FuseInvertedResidual:
 
 def _block(graph: Graph, depthwise: Node) -> tuple[list[Node], str]:
     """The block around a depthwise convolution, or why there is none."""
-    view = depthwise.view(0)
+    view = depthwise.view("x")
     expand = graph.producer(view.values[0])
     if expand is None or not is_pointwise_node(expand):
         source = "a graph input" if expand is None else f"the result of {expand.op.mnemonic}"
@@ -79,7 +79,7 @@ def _block(graph: Graph, depthwise: Node) -> tuple[list[Node], str]:
 
 def _projects(graph: Graph, expand: Node) -> str:
     """Why a pointwise convolution rather belongs to the depthwise one before it: "" if not."""
-    view = expand.view(0)
+    view = expand.view("x")
     maker = graph.producer(view.value) if view.is_single else None
     if maker is None or not is_depthwise_node(maker):
         return ""

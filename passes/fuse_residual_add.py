@@ -7,13 +7,12 @@ from typing import ClassVar
 
 from mbc.ir.graph import Graph, Node
 from mbc.ir.types import Act
+from mbc.ir.views import ChannelView
 from mbc.ops.elementwise import Add
 from mbc.ops.linear import Conv2d
-from mbc.passes.rewrite import candidate, merge, name_of, operand_at, why_shared
+from mbc.passes.rewrite import candidate, merge, name_of, why_shared
 from mbc.passes.views.colocation import SharedPixels
 from mbc.passmgr.passes import PassContext, PassResult
-
-RESIDUAL = 3
 
 
 @dataclass(frozen=True)
@@ -34,8 +33,8 @@ class FuseResidualAdd:
 
 def _visit(graph: Graph, context: PassContext, add: Node, result: PassResult) -> None:
     refusals = []
-    for slot in _slots_of_convolutions(graph, add):
-        if refusal := _try(graph, context, add, slot, result):
+    for conv, residual in _convolutions(graph, add):
+        if refusal := _try(graph, context, add, conv, residual, result):
             refusals.append(refusal)
         else:
             return
@@ -43,32 +42,39 @@ def _visit(graph: Graph, context: PassContext, add: Node, result: PassResult) ->
     result.note(f"not fused: {name_of(add)}: {reason}", add)
 
 
-def _slots_of_convolutions(graph: Graph, add: Node) -> list[int]:
-    """Operands that a conv2d makes, the later one first: the earlier one is then at hand."""
+def _convolutions(graph: Graph, add: Node) -> list[tuple[Node, ChannelView]]:
+    """Each conv2d that makes an operand, and the other operand; the later conv2d first: what is
+    added to it is then at hand."""
     order = {node: position for position, node in enumerate(graph.topo())}
-    found = {}
-    for slot, view in enumerate(add.views):
+    a, b = add.view("a"), add.view("b")
+    found = []
+    for view, other in ((a, b), (b, a)):
         node = graph.producer(view.value) if view.is_plain else None
         if node is not None and isinstance(node.op, Conv2d):
-            found[slot] = order[node]
-    return sorted(found, key=lambda slot: -found[slot])
+            found.append((node, other))
+    return sorted(found, key=lambda pair: -order[pair[0]])
 
 
-def _try(graph: Graph, context: PassContext, add: Node, slot: int, result: PassResult) -> str:
-    """Fuse the add into the convolution at a slot, or say why not."""
-    conv, residual = graph.producer(add.view(slot).value), add.view(1 - slot)
-    assert conv is not None
+def _try(
+    graph: Graph,
+    context: PassContext,
+    add: Node,
+    conv: Node,
+    residual: ChannelView,
+    result: PassResult,
+) -> str:
+    """Fuse the add into a convolution that makes one of its operands, or say why not."""
     assert isinstance(conv.op, Conv2d)
     assert isinstance(add.op, Add)
     if conv.op.act is not Act.NONE:
         return f"{name_of(conv)} has act={conv.op.act}"
-    if operand_at(conv, RESIDUAL) is not None:
+    if conv["residual"] is not None:
         return f"{name_of(conv)} adds a residual already"
     # A private result is read by the add alone, so the residual cannot depend on it.
     if shared := why_shared(graph, conv.result):
         return f"{name_of(conv)} {shared}"
     op = replace(conv.op, act=add.op.act)
-    operands = [conv.view(0), conv.operands[1], operand_at(conv, 2), residual]
+    operands = conv.operands_with({"residual": residual})
     fused = candidate(op, operands)
     if not (support := context.backend.supports(fused)):
         return f"the backend refuses: {support.reason}"

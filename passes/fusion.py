@@ -14,24 +14,22 @@ from mbc.ir.graph import Graph, Node, Operand
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, is_depthwise, is_pointwise
-from mbc.passes.rewrite import candidate, name_of, operand_at, why_shared
+from mbc.passes.rewrite import candidate, name_of, why_shared
 from mbc.passes.views.colocation import SharedPixels
 from mbc.passmgr.passes import PassContext
-
-RESIDUAL = 3
 
 Mode = Literal["auto", "always", "never"]
 
 
 def is_depthwise_node(node: Node) -> bool:
     """Whether a node is a depthwise convolution with a constant weight."""
-    weight = node.constant(1)
+    weight = node.constant("weight")
     return isinstance(node.op, Conv2d) and weight is not None and is_depthwise(node.op, weight.type)
 
 
 def is_pointwise_node(node: Node) -> bool:
     """Whether a node is a pointwise convolution, grouped or not, with a constant weight."""
-    weight = node.constant(1)
+    weight = node.constant("weight")
     return isinstance(node.op, Conv2d) and weight is not None and is_pointwise(node.op, weight.type)
 
 
@@ -41,7 +39,7 @@ def follower(
     """The node of a kind that works on a node's whole result and alone reads it; or None, and why
     there is none."""
     name = name_of(node)
-    if operand_at(node, RESIDUAL) is not None:
+    if node["residual"] is not None:
         return None, f"{name} adds a residual"
     if shared := why_shared(graph, node.result):
         return None, f"{name} {shared}"
@@ -56,7 +54,7 @@ def follower(
 
 def _misread(node: Node, reader: Node) -> str:
     """Why a reader does not work on a node's whole result, and on nothing else."""
-    view = reader.operands[0]
+    view = reader["x"]
     if not isinstance(view, ChannelView) or node.result not in view.values:
         return f"{name_of(node)} is the residual of {name_of(reader)}"
     if not view.is_single:
@@ -84,7 +82,7 @@ class _Body:
     def append(self, node: Node) -> None:
         """The node, or the nodes of its body."""
         if not isinstance(node.op, Fused):
-            names = [node.op.operand_name(slot) for slot in range(len(node.operands))]
+            names = [node.op.spec(i).name for i in range(len(node.operands))]
             self._add(node, map(self._read, node.operands, names))
             return
         for value, view in zip(node.op.body.inputs, node.views, strict=True):

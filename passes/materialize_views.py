@@ -45,11 +45,11 @@ class _Visit:
 
     def node(self, node: Node) -> None:
         """Let a node read copies where it must."""
-        slots = [slot for slot, o in enumerate(node.operands) if _is_read_through(o)]
-        if slots and (why := self._refusal(node, node.operands)):
-            self._copy(node, self._unreadable(node, slots), why)
-        elif slots:
-            values = ", ".join(name_of(v) for slot in slots for v in node.view(slot).values)
+        roles = [role for role, operand in node.items() if _is_read_through(operand)]
+        if roles and (why := self._refusal(node, node.operands)):
+            self._copy(node, self._unreadable(node, roles), why)
+        elif roles:
+            values = ", ".join(name_of(v) for role in roles for v in node.view(role).values)
             self.result.note(f"not copied: {name_of(node)} reads {values} through a view", node)
         self.shared.add(node)
 
@@ -58,23 +58,22 @@ class _Visit:
         support = self.backend.supports(new)
         return self.shared.refusal(new) if support else f"the backend refuses: {support.reason}"
 
-    def _unreadable(self, node: Node, slots: list[int]) -> list[int]:
+    def _unreadable(self, node: Node, roles: list[str]) -> list[str]:
         """The one operand that, copied, makes the node fit; or all of them."""
-        for slot in slots:
-            operands = list(node.operands)
-            operands[slot] = ChannelView.of(Value("copy", node.view(slot).type))
-            if not self._refusal(node, operands):
-                return [slot]
-        return slots
+        for role in roles:
+            copy = ChannelView.of(Value("copy", node.view(role).type))
+            if not self._refusal(node, node.operands_with({role: copy})):
+                return [role]
+        return roles
 
-    def _copy(self, node: Node, slots: list[int], why: str) -> None:
-        operands = list(node.operands)
-        for slot in slots:
-            copy = self._value(node, node.view(slot))
+    def _copy(self, node: Node, roles: list[str], why: str) -> None:
+        copies = {}
+        for role in roles:
+            copy = self._value(node, node.view(role))
             what = f"{name_of(copy)}, {copy.type.bytes} bytes, for {name_of(node)}"
             self.result.did(f"copied: {what}: {why}", node)
-            operands[slot] = ChannelView.of(copy)
-        self.graph.set_operands(node, operands)
+            copies[role] = ChannelView.of(copy)
+        self.graph.set_operands(node, node.operands_with(copies))
 
     def _value(self, node: Node, view: ChannelView) -> Value:
         if view not in self.copies:

@@ -58,8 +58,6 @@ from mbc.ops import (
 )
 from mbc.ops.linear import is_pointwise, present
 
-RESIDUAL = 3
-
 
 class Form(IntEnum):
     """How a value holds the pixels of an image, from most to least that is known."""
@@ -114,15 +112,14 @@ def _joined(forms: Iterable[Form]) -> Form | None:
 
 def _after(node: Node, forms: Mapping[Value, Form]) -> Form | None:
     """The form of a node's results; None where it sums up all pixels, or reads none."""
-    operands = enumerate(node.operands)
-    read = [(slot, view) for slot, view in operands if isinstance(view, ChannelView)]
-    found = ((slot, form) for slot, view in read if (form := _read(view, forms)) is not None)
-    passed = (_form_after(node, slot, form) for slot, form in found)
+    read = [(role, view) for role, view in node.items() if isinstance(view, ChannelView)]
+    found = ((role, form) for role, view in read if (form := _read(view, forms)) is not None)
+    passed = (_form_after(node, role, form) for role, form in found)
     return _joined(form for form in passed if form is not None)
 
 
-def _form_after(node: Node, slot: int, form: Form) -> Form | None:
-    x, result = present(node.operand_types[slot]), node.results[0].type
+def _form_after(node: Node, role: str, form: Form) -> Form | None:
+    x, result = present(node.type_of(role)), node.results[0].type
     match node.op:
         case Relu() | Relu6() | BatchNorm() | Add() | Softmax() | Concat() | ChannelShuffle():
             return form
@@ -132,7 +129,7 @@ def _form_after(node: Node, slot: int, form: Form) -> Form | None:
             return _moved(form, keeps_images=shape[0] == x.shape[0])
         case Transpose(perm=perm):
             return _moved(form, keeps_images=perm[0] == 0)
-        case Conv2d() if slot == RESIDUAL:
+        case Conv2d() if role == "residual":
             return form
         case Conv2d() | Dense() | AvgPool() | GlobalAvgPool() if _sums_up(node, x, form):
             return None
@@ -154,7 +151,7 @@ def _sums_up(node: Node, x: TensorType, form: Form) -> bool:
         case Dense():
             return form is Form.WHOLE
         case Conv2d() as op if form is Form.WHOLE:
-            plain = is_pointwise(op, present(node.operand_types[1])) and op.groups == 1
+            plain = is_pointwise(op, present(node.type_of("weight"))) and op.groups == 1
             return plain and _pixels(x) == 1
         case Conv2d() | AvgPool() if form is Form.MAP:
             return _pixels(node.result.type) == 1 and _covers(node, x)
@@ -165,7 +162,7 @@ def _sums_up(node: Node, x: TensorType, form: Form) -> bool:
 def _covers(node: Node, x: TensorType) -> bool:
     """Whether the first window holds all pixels of a map."""
     if isinstance(node.op, Conv2d):
-        kernel, dilation = present(node.operand_types[1]).shape[:2], node.op.dilation
+        kernel, dilation = present(node.type_of("weight")).shape[:2], node.op.dilation
     else:
         assert isinstance(node.op, AvgPool)
         kernel, dilation = node.op.kernel, (1, 1)
@@ -181,7 +178,7 @@ def _pixels(type: TensorType) -> int:
 def error_by_strassen(graph: Graph, node: Node) -> float:
     """The bound on a pixel's error by Strassen's method as a multiple of the direct method's, for a
     pointwise convolution; infinite where nothing bounds how far pixels differ."""
-    view = node.view(0)
+    view = node.view("x")
     least, most = _size(graph, view)
     half = view.type.channels / 2
     return (1.5 + 3 * most / least) * (1 + 7 / half) if least else inf

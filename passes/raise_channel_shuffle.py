@@ -32,7 +32,7 @@ class RaiseChannelShuffle:
                 continue
             first = chain[0]
             groups = _new_shape(first)[-2]
-            merge(graph, chain, ChannelShuffle(groups), [first.view(0)])
+            merge(graph, chain, ChannelShuffle(groups), [first.view("x")])
             result.did(f"raised: {name_of(node)} to channel_shuffle {{groups={groups}}}", node)
         return result
 
@@ -46,7 +46,7 @@ def _chain(graph: Graph, last: Node) -> list[Node] | None:
             return None
         if len(nodes) == 3:
             return nodes
-        view = node.view(0)
+        view = node.view("x")
         producer = graph.producer(view.value) if view.is_plain else None
         if producer is None:
             return None
@@ -62,7 +62,7 @@ def _new_shape(reshape: Node) -> tuple[int, ...]:
 def _refusal(graph: Graph, chain: list[Node]) -> str:
     first, transpose, last = chain
     assert isinstance(transpose.op, Transpose)
-    before, between, perm = first.view(0).type, _new_shape(first), transpose.op.perm
+    before, between, perm = first.view("x").type, _new_shape(first), transpose.op.perm
     for node in (first, transpose):
         if shared := why_shared(graph, node.result):
             return f"{name_of(node)} {shared}"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mbc.diag import Location
-from mbc.ir.graph import Constant, Graph, Node, Operand
+from mbc.ir.graph import Constant, Graph, Node, Operand, without_trailing_none
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ir.views import Value
@@ -69,19 +69,6 @@ def merge(graph: Graph, nodes: Sequence[Node], op: Op, operands: Sequence[Operan
 def locations(nodes: Sequence[Node]) -> tuple[Location, ...]:
     """The source locations of all nodes, each once."""
     return tuple(dict.fromkeys(at for node in nodes for at in node.locations))
-
-
-def without_trailing_none(operands: Sequence[Operand | None]) -> tuple[Operand | None, ...]:
-    """Operands without the absent ones at the end."""
-    count = len(operands)
-    while count and operands[count - 1] is None:
-        count -= 1
-    return tuple(operands[:count])
-
-
-def operand_at(node: Node, slot: int) -> Operand | None:
-    """The operand at a position, None where it is absent or the list is shorter."""
-    return node.operands[slot] if slot < len(node.operands) else None
 
 
 def name_of(item: Node | Value) -> str:

@@ -52,21 +52,21 @@ class Arena:
         self.numbers[result] = len(self.numbers)
         bytes = self.bytes_of(result)
         for stored in range(0, len(bytes), STEP):
-            for slot, view in views(node):
-                self.check(view, self.first_needed(node, slot, result, stored))
+            for role, view in views(node):
+                self.check(view, self.first_needed(node, role, result, stored))
             self.owner[bytes[stored : stored + STEP]] = self.numbers[result]
         if node.scratch is not None:
             end = node.scratch + self.backend.scratch_bytes(node)
             assert np.all(self.owner[node.scratch : end] == SCRATCH)
 
-    def first_needed(self, node: Node, slot: int, result: Value, stored: int) -> int:
+    def first_needed(self, node: Node, role: str, result: Value, stored: int) -> int:
         """The first byte of an operand that is needed after so many bytes were stored."""
-        view = node.view(slot)
+        view = node.view(role)
         readers = sum(not {*view.values}.isdisjoint(other.values) for other in node.views)
         start = view.values[0].offset
-        if readers == 1 and start == result.offset and self.backend.may_alias(node, slot):
+        if readers == 1 and start == result.offset and self.backend.may_alias(node, role):
             return stored
-        distance = self.backend.overlap_bytes(node, slot) if self.alone else None
+        distance = self.backend.overlap_bytes(node, role) if self.alone else None
         return 0 if distance is None else max(0, stored - distance)
 
     def check(self, view: ChannelView, first: int = 0) -> None:
@@ -89,8 +89,8 @@ class Arena:
         return np.asarray(bytes)
 
 
-def views(node: Node) -> Iterator[tuple[int, ChannelView]]:
-    """The operands that read values, with their slots."""
-    for slot, operand in enumerate(node.operands):
+def views(node: Node) -> Iterator[tuple[str, ChannelView]]:
+    """The operands that read values, with their roles."""
+    for role, operand in node.items():
         if isinstance(operand, ChannelView):
-            yield slot, operand
+            yield role, operand

@@ -34,9 +34,9 @@ def exact_inputs(graph: Graph, seed: int = 0, *, unit: int = 1) -> dict[str, np.
 def constants_by_role(graph: Graph) -> Iterator[tuple[str, Constant]]:
     """The constants, as often as they are read, with what they are there."""
     for node in graph.topo():
-        for slot, operand in enumerate(node.operands):
+        for role, operand in node.items():
             if isinstance(operand, Constant):
-                yield node.op.operand_name(slot), operand
+                yield role, operand
 
 
 def _data(

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mbc.ir.graph import Node
+from mbc.ir.graph import Node, Operand
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6
@@ -39,7 +39,7 @@ class FakeBackend:
     def supports(self, node: Node) -> Support:
         if isinstance(node.op, Fused) and not self.fusions:
             return Support(False, "no fused kernels")
-        if not all(self._reads(node, slot) for slot in range(len(node.operands))):
+        if not all(self._reads(node, role, operand) for role, operand in node.items()):
             return Support(False, "no such channel views" if self.views else "no channel views")
         if not self.activations and getattr(node.op, "act", "none") != "none":
             return Support(False, "no activations")
@@ -47,13 +47,12 @@ class FakeBackend:
             return Support(False, "no residuals")
         return Support(True)
 
-    def _reads(self, node: Node, slot: int) -> bool:
+    def _reads(self, node: Node, role: str, operand: Operand | None) -> bool:
         """Moves read any view; with `views` so do convolutions, dense layers, pools and fused
         nodes, and all else concatenations of whole values."""
-        operand = node.operands[slot]
         if not isinstance(operand, ChannelView) or operand.is_plain or isinstance(node.op, MOVES):
             return True
-        if isinstance(node.op, Fused) or not self.reads_one_buffer(node, slot):
+        if isinstance(node.op, Fused) or not self.reads_one_buffer(node, role):
             return self.views
         return self.views and operand.is_concatenation
 
@@ -73,17 +72,17 @@ class FakeBackend:
     def buffer_bytes(self, type: TensorType) -> int:
         return type.bytes
 
-    def reads_one_buffer(self, node: Node, slot: int) -> bool:
+    def reads_one_buffer(self, node: Node, role: str) -> bool:
         """What is not gathered: residuals, what elementwise ops and fused nodes read."""
         if isinstance(node.op, MOVES):
             return False
-        return slot > 0 or not isinstance(node.op, GATHERING)
+        return role != "x" or not isinstance(node.op, GATHERING)
 
-    def may_alias(self, node: Node, slot: int) -> bool:
+    def may_alias(self, node: Node, role: str) -> bool:
         """Elementwise ops may write over what they read, convolutions over their residual."""
         elementwise = isinstance(node.op, Relu | Relu6 | Add | BatchNorm)
-        return self.alias and (elementwise or (isinstance(node.op, Conv2d) and slot == 3))
+        return self.alias and (elementwise or (isinstance(node.op, Conv2d) and role == "residual"))
 
-    def overlap_bytes(self, node: Node, slot: int) -> int | None:
+    def overlap_bytes(self, node: Node, role: str) -> int | None:
         """Fused nodes may write over what they have read."""
         return self.overlap if isinstance(node.op, Fused) else None

@@ -42,8 +42,8 @@ class Addresses:
         backend = LlvmBackend(self.target)
         return any(
             self._meet(value, result)
-            and not (value.offset == result.offset and backend.may_alias(node, slot))
-            for slot, operand in enumerate(node.operands)
+            and not (value.offset == result.offset and backend.may_alias(node, role))
+            for role, operand in node.items()
             if isinstance(operand, ChannelView)
             for value in operand.values
             for result in node.results

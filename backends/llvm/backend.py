@@ -12,13 +12,12 @@ from mbc.backends.llvm.kernels.chain import (
     Chain,
     chain_nodes,
     chain_refusal,
+    ends_of,
     overlap_bytes,
     plan_chain,
-    slots_of,
 )
 from mbc.backends.llvm.kernels.elementwise import build_elementwise
 from mbc.backends.llvm.kernels.linear import (
-    RESIDUAL,
     build_pointwise,
     is_gemm_rows,
     plan_rows,
@@ -86,12 +85,8 @@ def builder_of(node: Node) -> Builder:
         return BUILDERS[type(node.op)]
     if is_gemm_rows(node):  # depthwise ones too: only a GEMM reads any view
         return build_pointwise
-    depthwise = is_depthwise(node.op, present(node.operand_types[1]))
-    return build_window if depthwise and not _residual(node) else build_patch_conv
-
-
-def _residual(node: Node) -> bool:
-    return len(node.operands) > RESIDUAL and node.operands[RESIDUAL] is not None
+    depthwise = is_depthwise(node.op, present(node.type_of("weight")))
+    return build_window if depthwise and node["residual"] is None else build_patch_conv
 
 
 @dataclass(frozen=True)
@@ -114,28 +109,27 @@ class LlvmBackend:
             return self._supports_fused(node)
         if isinstance(node.op, Concat | Split | ChannelShuffle):
             return Support(True)
-        for slot, operand in enumerate(node.operands):
+        for i, (role, operand) in enumerate(node.items()):
             if not isinstance(operand, ChannelView) or operand.is_plain:
                 continue
-            if self.reads_one_buffer(node, slot):
+            if self.reads_one_buffer(node, role):
                 fits = is_concatenation(operand)
             else:
                 fits = is_gemm_rows(node) or operand.order.is_identity
             if not fits:
-                reason = f"{node.op.mnemonic} reads operand {slot} only as it is stored"
+                reason = f"{node.op.mnemonic} reads operand {i} only as it is stored"
                 return Support(False, reason)
         return Support(True)
 
-    def reads_one_buffer(self, node: Node, slot: int) -> bool:
+    def reads_one_buffer(self, node: Node, role: str) -> bool:
         """All but what 1x1 convolutions, dense layers, windows and channel copies read first."""
         if isinstance(node.op, Concat | Split | ChannelShuffle):
             return False
-        return slot != 0 or not (is_gemm_rows(node) or builder_of(node) in GATHERING)
+        return role != "x" or not (is_gemm_rows(node) or builder_of(node) in GATHERING)
 
     def _assumed(self, node: Node) -> Node:
         """The node with concatenations that must lie in one buffer read from there."""
-        slots = [i for i in range(len(node.operands)) if self.reads_one_buffer(node, i)]
-        return as_one_buffer(node, slots)
+        return as_one_buffer(node, self.reads_one_buffer)
 
     def _supports_fused(self, node: Node) -> Support:
         if refusal := chain_refusal(node):
@@ -157,18 +151,21 @@ class LlvmBackend:
         if builder_of(node) is build_window:
             return window_of(self.isa, node, buffers, out)
         if isinstance(node.op, Conv2d):
-            return patches_of(self.isa, node, buffers[0], out.type)
+            return patches_of(self.isa, node, self._buffer(node, "x"), out.type)
         return None
 
     def _buffers(self, node: Node) -> list[Buffer]:
         values = [value for view in node.views for value in view.values]
         return [Buffer.in_arena(value.type, self.isa) for value in values]
 
+    def _buffer(self, node: Node, role: str) -> Buffer:
+        return Buffer.in_arena(node.view(role).value.type, self.isa)
+
     def _chain(self, node: Node) -> Chain:
-        slots, buffers = slots_of(node), self._buffers(node)
-        residual = None if slots.residual is None else buffers[slots.residual]
+        ends = ends_of(node)
+        residual = None if ends.residual is None else self._buffer(node, ends.residual)
         out = Buffer.in_arena(node.result.type, self.isa)
-        return plan_chain(self.isa, node, buffers[slots.x], out, residual)
+        return plan_chain(self.isa, node, self._buffer(node, ends.x), out, residual)
 
     def scratch_bytes(self, node: Node) -> int:
         """Scratch of one thread, in bytes."""
@@ -176,7 +173,7 @@ class LlvmBackend:
         if isinstance(node.op, Fused):
             return self._chain(node).scratch_bytes
         if isinstance(node.op, Conv2d) and builder_of(node) is build_patch_conv:
-            x = Buffer.in_arena(node.view(0).value.type, self.isa)
+            x = self._buffer(node, "x")
             return patches_of(self.isa, node, x, node.result.type).scratch_bytes
         plan = plan_strassen(self.isa, node)
         return plan.scratch_bytes if plan else 0
@@ -189,27 +186,27 @@ class LlvmBackend:
         """Bytes of a value in the arena: every pixel padded to whole vectors."""
         return Buffer.in_arena(type, self.isa).bytes
 
-    def may_alias(self, node: Node, slot: int) -> bool:
+    def may_alias(self, node: Node, role: str) -> bool:
         """A result may lie over an operand that is read at the same position only, before the
         store: elementwise operands, and residuals of GEMMs whose stores do not spill."""
         match node.op:
             case Add() | Relu() | Relu6() | BatchNorm():
                 return True
             case Conv2d():
-                return slot == RESIDUAL and self._stores_exactly(node)
+                return role == "residual" and self._stores_exactly(node)
             case Fused():
-                residual = slots_of(node).residual
-                return slot == residual and self._stores_exactly(chain_nodes(node)[-1])
+                residual = ends_of(node).residual
+                return role == residual and self._stores_exactly(chain_nodes(node)[-1])
             case _:
                 return False
 
-    def overlap_bytes(self, node: Node, slot: int) -> int | None:
+    def overlap_bytes(self, node: Node, role: str) -> int | None:
         """Chains make their rows in order and read none again."""
         node = self._assumed(node)
         if not isinstance(node.op, Fused) or node.result.type.shape[0] > 1:
             return None
-        return overlap_bytes(self._chain(node), slots_of(node), slot, self._buffers(node)[slot])
+        return overlap_bytes(self._chain(node), ends_of(node), role, self._buffer(node, role))
 
     def _stores_exactly(self, node: Node) -> bool:
-        groups = node.op.groups if isinstance(node.op, Conv2d) else 1
+        groups = node.op.channel_groups
         return groups == 1 or node.result.type.channels // groups % self.isa.lanes == 0

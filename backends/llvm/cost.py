@@ -44,7 +44,7 @@ def fewest_tasks(tasks: int, cycles: float) -> int:
 
 def _reread(node: Node, isa: Isa, target: Target) -> float:
     """Cycles to bring in the weights of one op of a chain again for every turn but the first."""
-    weights = node.operand_types[1] if len(node.operands) > 1 else None
+    weights = node.type_of("weight")
     if weights is None:
         return 0.0
     images, height = node.result.type.shape[:2]
@@ -64,12 +64,12 @@ def _sum(compute: float, traffic: float) -> Prediction:
 
 def _compute(node: Node, isa: Isa) -> float:
     share = GEMM_SHARE
-    if isinstance(node.op, Conv2d) and is_depthwise(node.op, present(node.operand_types[1])):
+    if isinstance(node.op, Conv2d) and is_depthwise(node.op, present(node.type_of("weight"))):
         share = DEPTHWISE_SHARE
     cycles = node.op.macs(node.operand_types) / (FMA_UNITS * isa.lanes * share)
     if plan := plan_strassen(isa, node):  # seven products of eight, of quarters that are four
         times = plan.product_share * 2 * plan.images  # that weights are read, as large as written
-        more = (times - 1) * present(node.operand_types[1]).bytes
+        more = (times - 1) * present(node.type_of("weight")).bytes
         rate = L2_BYTES_PER_CYCLE if isa.prefetch else DRAM_BYTES_PER_CYCLE
         added = plan.added / plan.gemm.isa.lanes * ADD_CYCLES + more / rate
         stalled = max(1.0, plan.loads_per_fma / LOADS_PER_FMA)

@@ -6,7 +6,7 @@ The memory planner can place the parts of a concatenation side by side in the pi
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from mbc.ir.graph import Node, Operand
@@ -18,15 +18,16 @@ def is_concatenation(view: ChannelView) -> bool:
     return view.order.is_identity and all(segment.is_whole for segment in view.segments)
 
 
-def as_one_buffer(node: Node, slots: Container[int]) -> Node:
-    """The node as it will be when concatenations that it reads at these slots share a buffer."""
+def as_one_buffer(node: Node, reads_one_buffer: Callable[[Node, str], bool]) -> Node:
+    """The node as it will be when concatenations that it must find in one buffer share one."""
 
-    def merged(slot: int, operand: Operand | None) -> Operand | None:
-        if not isinstance(operand, ChannelView) or slot not in slots or operand.is_plain:
+    def merged(role: str, operand: Operand | None) -> Operand | None:
+        if not isinstance(operand, ChannelView) or operand.is_plain:
             return operand
-        return ChannelView.of(Value("storage", operand.type))
+        one = reads_one_buffer(node, role)
+        return ChannelView.of(Value("storage", operand.type)) if one else operand
 
-    operands = tuple(merged(slot, operand) for slot, operand in enumerate(node.operands))
+    operands = tuple(merged(role, operand) for role, operand in node.items())
     return replace(node, operands=operands)
 
 

@@ -123,7 +123,14 @@ def _padding(pad: Pad) -> tuple[int, int, int, int]:
     return (top, left, bottom, right)
 
 
-def _conv2d(emit: Emit, op: Conv2d, x: Expr, weight: Expr, *more: Expr | None) -> tuple[Expr, ...]:
+def _conv2d(
+    emit: Emit,
+    op: Conv2d,
+    x: Expr,
+    weight: Expr,
+    bias: Expr | None = None,
+    residual: Expr | None = None,
+) -> tuple[Expr, ...]:
     result = emit(
         tvm().relax.op.nn.conv2d(
             x,
@@ -136,7 +143,7 @@ def _conv2d(emit: Emit, op: Conv2d, x: Expr, weight: Expr, *more: Expr | None) -
             kernel_layout="HWIO",
         )
     )
-    for addend in more:  # bias, residual
+    for addend in (bias, residual):
         if addend is not None:
             result = emit(tvm().relax.op.add(result, addend))
     return (_activated(emit, result, op.act),)

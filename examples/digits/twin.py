@@ -63,7 +63,7 @@ def layer(node: Node) -> Layer:
             return _conv(node, op)
         case Dense():
             inputs, outputs = _filter_shape(node)
-            return nn.Linear(inputs, outputs, bias=node.constant(2) is not None)
+            return nn.Linear(inputs, outputs, bias=node["bias"] is not None)
         case BatchNorm(epsilon=epsilon):
             return nn.BatchNorm2d(node.result.type.channels, eps=epsilon)
         case Relu():
@@ -96,13 +96,13 @@ def _conv(node: Node, op: Conv2d) -> nn.Module:
         op.stride,
         dilation=op.dilation,
         groups=op.groups,
-        bias=node.constant(2) is not None,
+        bias=node["bias"] is not None,
     )
     return nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), conv)
 
 
 def _filter_shape(node: Node) -> tuple[int, ...]:
-    weight = node.constant(1)
+    weight = node.constant("weight")
     if weight is None:
         raise ValueError(f"{node.op.mnemonic} has no weight")
     return weight.type.shape

@@ -15,7 +15,7 @@ from mbc.frontends.dsl.location import here
 from mbc.frontends.dsl.mistakes import describe, misuse
 from mbc.frontends.dsl.window import Extent, Padding, flag, listed, number, pair, sides, whole
 from mbc.ir.types import TensorType
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.elementwise import NORM, Add, BatchNorm, Relu, Relu6, Softmax
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -142,8 +142,7 @@ class Net(Builder):
         """(x - mean) / sqrt(variance + epsilon) * gamma + beta; four parameters of [c]."""
         value = self.read(x)
         layer = self.claim(name, "bn", owner=x.layer)
-        roles = [spec.name for spec in BatchNorm.operands[1:]]
-        vectors = [self.parameter(layer, role, value.type.channels) for role in roles]
+        vectors = [self.parameter(layer, role, value.type.channels) for role in NORM]
         (result,) = self.emit(BatchNorm(number("epsilon", epsilon)), [value, *vectors])
         return result
 

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from mbc.frontends.onnx.writer import Writer
-from mbc.ir.graph import Node
+from mbc.ir.graph import Constant, Node
 from mbc.ir.op import Op
 from mbc.ir.types import Act, TensorType
 from mbc.ir.views import ChannelMap
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.elementwise import NORM, Add, BatchNorm, Relu, Relu6, Softmax
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
@@ -28,32 +28,42 @@ ZERO, SIX = np.array(0, np.float32), np.array(6, np.float32)
 
 @dataclass(frozen=True)
 class Site:
-    """A node on its way to ONNX: `operands` are names of ONNX values, "" for constants and absent
-    ones; `name` is what its ONNX nodes are called after."""
+    """A node on its way to ONNX."""
 
     node: Node
     operands: tuple[str, ...]
+    """The names of ONNX values; "" for constants and absent operands."""
     name: str
+    """What its ONNX nodes are called after."""
+
+    def operand(self, role: str) -> str:
+        """The ONNX value of an operand; "" where there is none."""
+        return self.node.op.by_role(self.operands).get(role) or ""
 
     @property
     def x(self) -> str:
-        """The first operand."""
-        return self.operands[0]
+        """The operand x."""
+        return self.operand("x")
 
     @property
     def x_type(self) -> TensorType:
-        """Type of the first operand."""
-        return self.node.view(0).type
+        """Type of the operand x."""
+        return self.node.view("x").type
 
-    def array(self, slot: int) -> np.ndarray | None:
-        """The data of a constant operand; None where it is absent."""
-        constant = self.node.constant(slot)
-        return None if constant is None else constant.array
+    def array(self, role: str) -> np.ndarray:
+        """The data of a constant operand."""
+        return self._constant(role).array
 
-    def stored(self, w: Writer, slot: int, array: np.ndarray) -> str:
-        """A constant operand, as laid out for ONNX, under its own name."""
-        constant = self.node.constant(slot)
-        return w.constant(constant.name if constant else self.name, array)
+    def stored(self, w: Writer, role: str, array: np.ndarray | None = None) -> str:
+        """A constant operand under its own name, or what it is when laid out for ONNX."""
+        constant = self._constant(role)
+        return w.constant(constant.name, constant.array if array is None else array)
+
+    def _constant(self, role: str) -> Constant:
+        constant = self.node.constant(role)
+        if constant is None:
+            raise TypeError(f"operand '{role}' of {self.node.op.mnemonic} is not a constant")
+        return constant
 
 
 def axis_of(type: TensorType) -> int:
@@ -101,49 +111,43 @@ def onnx_pads(pad: Pad) -> list[int]:
 
 def conv2d(w: Writer, op: Conv2d, at: Site) -> str:
     """Conv, then the residual's addition, then the activation."""
-    weight, bias = at.node.constant(1), at.array(2)
-    assert weight is not None
-    inputs = [at.x, at.stored(w, 1, weight.array.transpose(3, 2, 0, 1))]
-    inputs += [] if bias is None else [at.stored(w, 2, bias)]
+    weight = at.array("weight")
+    inputs = [at.x, at.stored(w, "weight", weight.transpose(3, 2, 0, 1)), *biases(w, at)]
     result = w.node(
         "Conv",
         inputs,
         at.name,
-        kernel_shape=list(weight.type.shape[:2]),
+        kernel_shape=list(weight.shape[:2]),
         strides=list(op.stride),
         pads=onnx_pads(op.pad),
         dilations=list(op.dilation),
         group=op.groups,
     )
-    if len(at.operands) > 3 and at.operands[3]:
-        result = w.node("Add", [at.operands[3], result], f"{at.name}.add")
+    if residual := at.operand("residual"):
+        result = w.node("Add", [residual, result], f"{at.name}.add")
     return activated(w, result, op.act, at.name)
+
+
+def biases(w: Writer, at: Site) -> list[str]:
+    """The bias, if there is one."""
+    return [at.stored(w, "bias")] if at.node["bias"] else []
 
 
 def dense(w: Writer, op: Dense, at: Site) -> str:
     """Gemm with the weight as [o,i], as trained networks commonly have it."""
-    weight, bias = at.node.constant(1), at.array(2)
-    assert weight is not None
-    inputs = [at.x, at.stored(w, 1, weight.array.T)]
-    inputs += [] if bias is None else [at.stored(w, 2, bias)]
+    inputs = [at.x, at.stored(w, "weight", at.array("weight").T), *biases(w, at)]
     return activated(w, w.node("Gemm", inputs, at.name, transB=1), op.act, at.name)
 
 
 def batch_norm(w: Writer, op: BatchNorm, at: Site) -> str:
     """BatchNormalization where ONNX agrees on the channel axis, else a product and a sum."""
-    gamma, beta, mean, variance = (at.array(slot) for slot in range(1, 5))
-    assert gamma is not None
-    assert beta is not None
-    assert mean is not None
-    assert variance is not None
     if at.x_type.rank in (2, 4):
-        vectors = [gamma, beta, mean, variance]
-        constants = [at.stored(w, i, vector) for i, vector in enumerate(vectors, 1)]
-        name = at.name
-        return w.node("BatchNormalization", [at.x, *constants], name, epsilon=op.epsilon)
+        inputs = [at.x, *(at.stored(w, role) for role in NORM)]
+        return w.node("BatchNormalization", inputs, at.name, epsilon=op.epsilon)
+    gamma, beta, mean, variance = map(at.array, NORM)
     scale = gamma / np.sqrt(variance + np.float32(op.epsilon))
-    product = w.node("Mul", [at.x, at.stored(w, 1, scale)], f"{at.name}.scale")
-    return w.node("Add", [product, at.stored(w, 2, beta - mean * scale)], at.name)
+    product = w.node("Mul", [at.x, at.stored(w, "gamma", scale)], f"{at.name}.scale")
+    return w.node("Add", [product, at.stored(w, "beta", beta - mean * scale)], at.name)
 
 
 def relu(w: Writer, op: Relu, at: Site) -> str:

@@ -19,7 +19,6 @@ from mbc.files import write_whole
 from mbc.frontends.weights.names import SHOWN, hints
 from mbc.frontends.weights.stored import Stored, reading, stored_tensors
 from mbc.ir.graph import Constant, Graph
-from mbc.ops.elementwise import BatchNorm
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 CONVERTED = ("f32", "f16", "f64")
@@ -126,8 +125,7 @@ def _infinite(array: Floats) -> str:
 
 
 def _variances(graph: Graph) -> list[str]:
-    norms = [node for node in graph.topo() if isinstance(node.op, BatchNorm)]
-    return [variance.name for node in norms if (variance := node.constant(4))]
+    return [variance.name for node in graph.topo() if (variance := node.constant("variance"))]
 
 
 def _float32(array: npt.NDArray[np.generic]) -> Floats:

@@ -16,10 +16,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from mbc.ir.graph import Constant, Graph, Node
+from mbc.ir.graph import Graph, Node
 from mbc.ir.types import Act, TensorType
 from mbc.ir.views import ChannelView, Value
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.elementwise import NORM, Add, BatchNorm, Relu, Relu6, Softmax
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
@@ -104,9 +104,9 @@ def _after(node: Node, operands: Inputs, visit: Visit) -> list[Moments]:
         case Fused(body=body):
             return propagate(body, given, visit)
         case Reshape(shape=shape):
-            return [given[0].moved(node.view(0).type.shape, lambda part: part.reshape(shape))]
+            return [given[0].moved(node.view("x").type.shape, lambda part: part.reshape(shape))]
         case Transpose(perm=perm):
-            return [given[0].moved(node.view(0).type.shape, lambda part: part.transpose(perm))]
+            return [given[0].moved(node.view("x").type.shape, lambda part: part.transpose(perm))]
         case Concat():
             return [concatenate(given)]
         case Split(sizes=sizes):
@@ -126,7 +126,7 @@ def _computed(node: Node, given: Sequence[Moments]) -> Moments:
         case Dense(act=act):
             return activated(_dense(node, x), act)
         case BatchNorm(epsilon=epsilon):
-            gamma, beta, mean, variance = (_data(node, slot) for slot in range(1, 5))
+            gamma, beta, mean, variance = (_data(node, role) for role in NORM)
             scale = gamma / np.sqrt(variance + epsilon)
             return Moments((x.mean - mean) * scale + beta, x.variance * scale**2)
         case Relu():
@@ -140,7 +140,7 @@ def _computed(node: Node, given: Sequence[Moments]) -> Moments:
         case AvgPool(kernel=kernel):
             return _average(x, prod(kernel))
         case GlobalAvgPool():
-            return _average(x, prod(node.view(0).type.shape[1:3]))
+            return _average(x, prod(node.view("x").type.shape[1:3]))
         case Softmax():
             share = np.full_like(x.mean, 1 / x.mean.size)
             return Moments(share, share**2)
@@ -154,12 +154,12 @@ def _plus(x: Moments, others: Sequence[Moments]) -> Moments:
 
 
 def _conv(node: Node, op: Conv2d, x: Moments) -> Moments:
-    weight = _data(node, 1)
+    weight = _data(node, "weight")
     kh, kw, per_group, outputs = weight.shape
     taps = weight.reshape(kh * kw, per_group, op.groups, outputs // op.groups)
     mean = np.einsum("kigo,gi->kgo", taps, x.mean.reshape(op.groups, per_group))
     variance = np.einsum("kigo,gi->kgo", taps**2, x.variance.reshape(op.groups, per_group))
-    inside = _coverage(op, node.view(0).type, (kh, kw))[:, None, None]
+    inside = _coverage(op, node.view("x").type, (kh, kw))[:, None, None]
     spread = (inside * variance + inside * (1 - inside) * mean**2).sum(axis=0)
     return Moments((inside * mean).sum(axis=0).ravel() + _bias(node), spread.ravel())
 
@@ -181,19 +181,19 @@ def _axis_coverage(size: int, kernel: int, stride: int, pad: Sequence[int], dila
 
 
 def _dense(node: Node, x: Moments) -> Moments:
-    weight = _data(node, 1)
+    weight = _data(node, "weight")
     mean = np.einsum("io,i->o", weight, x.mean) + _bias(node)
     return Moments(mean, np.einsum("io,i->o", weight**2, x.variance))
 
 
 def _bias(node: Node) -> Array | float:
-    return 0.0 if node.constant(2) is None else _data(node, 2)
+    return 0.0 if node["bias"] is None else _data(node, "bias")
 
 
-def _data(node: Node, slot: int) -> Array:
-    constant = node.constant(slot)
-    if not isinstance(constant, Constant):
-        raise TypeError(f"operand {slot} of {node.op.mnemonic} is not a constant")
+def _data(node: Node, role: str) -> Array:
+    constant = node.constant(role)
+    if constant is None:
+        raise TypeError(f"operand '{role}' of {node.op.mnemonic} is not a constant")
     return constant.array.astype(np.float64)
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 from statistics import NormalDist
 from typing import TypeAlias
 
@@ -25,21 +24,26 @@ from mbc.ops.elementwise import Add
 Sample: TypeAlias = npt.NDArray[np.floating]
 
 BETA = 0.75  # deviation of the channels' beta: they must still differ after a global pool
-RESIDUAL = 0.6  # scale of the branch of a residual add: a chain of them must not grow
+BRANCH = 0.6  # scale of the branch of a residual add: a chain of them must not grow
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a parameter stands: its type, what its node reads, whether its result is added."""
+    """Where a parameter stands."""
 
     type: TensorType
+    """Its type."""
+    fan_in: int
+    """How many of its elements belong to one channel of the result."""
     x: Moments
+    """What its node reads."""
     residual: bool
+    """Whether the node's result is added to another."""
 
     @property
     def scale(self) -> float:
         """By which a batch norm's output is scaled."""
-        return RESIDUAL if self.residual else 1.0
+        return BRANCH if self.residual else 1.0
 
 
 Draw: TypeAlias = Callable[[np.random.Generator, Place], Sample]
@@ -53,10 +57,12 @@ def initialise(graph: Graph, seed: int = 0) -> None:
     """
 
     def bind(home: Graph, node: Node, operands: Inputs) -> None:
-        for slot, operand in enumerate(node.operands):
+        for i, operand in enumerate(node.operands):
             if isinstance(operand, Constant) and operand.data is None:
-                draw = DRAWS.get(node.op.operand_name(slot), _standard)
-                place = Place(operand.type, _first(operands, operand.type), _is_added(home, node))
+                spec, x = node.op.spec(i), _first(operands, operand.type)
+                fan_in = spec.fan_in(operand.type)
+                place = Place(operand.type, fan_in, x, _is_added(home, node))
+                draw = DRAWS.get(spec.name, _standard)
                 operand.data = _frozen(draw(_generator(seed, operand.name), place))
 
     propagate(graph, [standard_normal(value.type) for value in graph.inputs], bind)
@@ -92,7 +98,7 @@ def _filter(random: np.random.Generator, place: Place) -> Sample:
     sample = _standard(random, place)
     gain = 2 if place.type.rank == 4 else 1
     power = np.mean(np.square(sample), dtype=np.float64)
-    sample *= np.float32(np.sqrt(gain / (power * prod(place.type.shape[:-1]))))
+    sample *= np.float32(np.sqrt(gain / (power * place.fan_in)))
     return sample
 
 

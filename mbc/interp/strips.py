@@ -31,11 +31,11 @@ ELEMENTWISE = (Add, BatchNorm, Relu, Relu6, Softmax)
 
 def compute(op: Op, operands: Sequence[Array | None]) -> Results:
     """What the op's function makes of the operands."""
-    x = operands[0]
+    x, *others = operands
     if x is not None and isinstance(op, ELEMENTWISE) and x.ndim > 1:
-        return (_elementwise(op, x, operands[1:]),)
+        return (_elementwise(op, x, others),)
     if x is not None and isinstance(op, Conv2d | MaxPool | AvgPool):
-        return (_windowed(op, x, operands[1:]),)
+        return (_windowed(op, x, others),)
     return _call(op, operands)
 
 
@@ -65,15 +65,17 @@ def _elementwise(op: Op, x: Array, others: Sequence[Array | None]) -> Array:
 
 
 def _windowed(op: Windowed, x: Array, others: Sequence[Array | None]) -> Array:
-    """Strips of the result's rows, image by image; a residual is cut as the result is."""
-    window = _Window.of(op, x, others[0] if others else None)
+    """Strips of the result's rows, image by image; what is added to it is cut as it is."""
+    window = _Window.of(op, x, op.by_role((x, *others)).get("weight"))
+    cuts = [not op.spec(i).constant for i, _ in enumerate(others, 1)]
     if x.shape[0] * window.rows * window.row_bytes <= STRIP_BYTES:
         return _call(op, (x, *others))[0]
     result: Array | None = None
     for image, span in window.strips():
         part, pad = window.part(image, span)
         cut = [
-            a[image, span] if slot == 2 and a is not None else a for slot, a in enumerate(others)
+            a[image, span] if is_cut and a is not None else a
+            for a, is_cut in zip(others, cuts, strict=True)
         ]
         (made,) = _call(replace(op, pad=pad), (part, *cut))
         if result is None:

@@ -50,6 +50,14 @@ Operand: TypeAlias = ChannelView | Constant
 Operands: TypeAlias = tuple[Operand | None, ...]
 
 
+def without_trailing_none(operands: Sequence[Operand | None]) -> Operands:
+    """Operands without the absent ones at the end."""
+    count = len(operands)
+    while count and operands[count - 1] is None:
+        count -= 1
+    return tuple(operands[:count])
+
+
 @dataclass(eq=False)
 class Node:
     """An op applied to operands (None where an optional one is absent). `scratch` is where in the
@@ -77,17 +85,37 @@ class Node:
         """Types of the operands, None where absent."""
         return tuple(None if o is None else o.type for o in self.operands)
 
-    def view(self, slot: int) -> ChannelView:
-        """The operand at a position, which must be a view."""
-        operand = self.operands[slot]
+    def __getitem__(self, role: str) -> Operand | None:
+        """The operand in a role; None if it is absent, or the op has no such role."""
+        return self.op.by_role(self.operands).get(role)
+
+    def items(self) -> tuple[tuple[str, Operand | None], ...]:
+        """The operands with their roles, in order."""
+        return tuple((self.op.role(i), operand) for i, operand in enumerate(self.operands))
+
+    def view(self, role: str) -> ChannelView:
+        """The operand in a role, which must be a view."""
+        operand = self[role]
         if not isinstance(operand, ChannelView):
-            raise TypeError(f"operand {slot} of {self.op.mnemonic} is not a view")
+            raise TypeError(f"operand '{role}' of {self.op.mnemonic} is not a view")
         return operand
 
-    def constant(self, slot: int) -> Constant | None:
-        """The operand at a position, if it is a constant."""
-        operand = self.operands[slot] if slot < len(self.operands) else None
+    def constant(self, role: str) -> Constant | None:
+        """The operand in a role, if it is a constant."""
+        operand = self[role]
         return operand if isinstance(operand, Constant) else None
+
+    def type_of(self, role: str) -> TensorType | None:
+        """The type of the operand in a role; None if it is absent."""
+        operand = self[role]
+        return None if operand is None else operand.type
+
+    def operands_with(self, changes: Mapping[str, Operand | None]) -> Operands:
+        """The operands with others in some roles, and without absent ones at the end."""
+        named = self.op.by_role(self.operands)
+        if unknown := set(changes) - set(named):
+            raise ValueError(f"{self.op.mnemonic} has no operand {', '.join(sorted(unknown))}")
+        return without_trailing_none([*{**named, **changes}.values()])
 
     def __repr__(self) -> str:
         return f"{', '.join(f'%{r.name}' for r in self.results)} = {self.op}"

@@ -6,21 +6,53 @@ inference and cost. The ops themselves live in mbc/ops.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal, TypeVar
 
 from mbc.ir.types import TensorType
+
+T = TypeVar("T")
+
+Axis = Literal["in", "out"]
+"""The channels that an axis runs along: those that a group of the op reads, or the result's."""
+
+AXES: tuple[tuple[Axis, ...], ...] = ((), ("in",), ("out",), ("in", "out"))
 
 
 @dataclass(frozen=True)
 class OperandSpec:
-    """The role of an operand. `constant` operands are weights; `variadic` only as the last one."""
+    """An operand of an op: its role, and all that passes and frontends know of it.
+
+    An operand along "out" has one element, or one column of weights, for each channel of the
+    result: in another order of these channels the op gives the same result in that order. A value
+    along "in" is summed over, and so are the rows of the constants along ("in", "out")."""
 
     name: str
+    """The role, unique among the operands of the op."""
     optional: bool = False
+    """Whether it may be absent."""
     constant: bool = False
+    """Whether it is a constant of the graph, not a value."""
     variadic: bool = False
+    """Whether there may be any number of them; of the last operand alone."""
+    along: Axis | tuple[Axis, ...] = ()
+    """The channels that its last axes run along, the last one last; () if along none."""
+    statistic: bool = False
+    """Whether it is a constant that is measured in training, not learned."""
+
+    def __post_init__(self) -> None:
+        if self.axes not in AXES or (self.constant and self.axes == ("in",)):
+            raise ValueError(f"operand '{self.name}' cannot be along {self.along}")
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """`along` as a tuple."""
+        return (self.along,) if isinstance(self.along, str) else self.along
+
+    def fan_in(self, type: TensorType) -> int:
+        """The elements of a constant that belong to one channel of the result."""
+        return type.elements // type.channels if "out" in self.axes else type.elements
 
 
 @dataclass(frozen=True)
@@ -67,9 +99,24 @@ class Op:
         """Multiply-adds, counted as the papers do."""
         return 0
 
-    def operand_name(self, slot: int) -> str:
-        """Role of the operand at a position, variadic ones included."""
-        return self.operands[min(slot, len(self.operands) - 1)].name
+    @property
+    def channel_groups(self) -> int:
+        """The groups that input and output channels fall into; each reads its own inputs alone."""
+        return 1
+
+    def spec(self, index: int) -> OperandSpec:
+        """The spec of the operand at a position, variadic ones included."""
+        return self.operands[min(index, len(self.operands) - 1)]
+
+    def role(self, index: int) -> str:
+        """The role of the operand at a position; variadic ones are x, x2, x3."""
+        spec, number = self.spec(index), index - len(self.operands) + 2
+        return f"{spec.name}{number}" if spec.variadic and number > 1 else spec.name
+
+    def by_role(self, items: Sequence[T]) -> Mapping[str, T | None]:
+        """What belongs to the operands, such as their types, by role; None for absent ones."""
+        absent = len(self.operands) - len(items)
+        return {self.role(i): item for i, item in enumerate([*items, *[None] * absent])}
 
 
 def require(condition: bool, message: str, label: str = "", help: str = "") -> None:

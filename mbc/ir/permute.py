@@ -48,9 +48,10 @@ class Reindex:
         return np.concatenate(parts, axis=-1)
 
 
-def into_order(order: ChannelMap) -> Reindex:
-    """Of a constant along the channels of a result that is kept in an order: w'[F(c)] = w[c]."""
-    return Reindex(order.inverse())
+def into_order(order: ChannelMap, rows: tuple[ChannelMap, ...] = ()) -> Reindex:
+    """Of a constant along the channels of a result that is kept in an order: w'[F(c)] = w[c]; with
+    the rows of its groups, if it has input channels as well."""
+    return Reindex(order.inverse(), rows)
 
 
 def on_blocks(order: ChannelMap, size: int) -> ChannelMap:

@@ -32,8 +32,8 @@ def role_problems(op: Op, operands: Sequence[Operand | None]) -> Iterator[str]:
         return
     wanted = len(specs) - specs[-1].variadic
     padded = [*operands, *[None] * (wanted - len(operands))]
-    for slot, operand in enumerate(padded):
-        spec = specs[min(slot, len(specs) - 1)]
+    for i, operand in enumerate(padded):
+        spec = op.spec(i)
         match operand:
             case None if not spec.optional:
                 yield f"operand '{spec.name}' is missing"

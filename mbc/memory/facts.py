@@ -30,7 +30,7 @@ class Facts:
     alone: bool = True
     _sizes: dict[TensorType, int] = field(default_factory=dict)
     _scratch: dict[Node, int] = field(default_factory=dict)
-    _distances: dict[tuple[Node, int], int | None] = field(default_factory=dict)
+    _distances: dict[tuple[Node, str], int | None] = field(default_factory=dict)
 
     def bytes(self, type: TensorType) -> int:
         """Bytes of a buffer."""
@@ -51,13 +51,13 @@ class Facts:
             self._scratch[node] = aligned(self.backend.scratch_bytes(node))
         return self._scratch[node]
 
-    def distance(self, node: Node, slot: int) -> int | None:
+    def distance(self, node: Node, role: str) -> int | None:
         """How far before an operand the result must begin to lie over it; None if it may not."""
         if not self.alone:
             return None
-        key = (node, slot)
+        key = (node, role)
         if key not in self._distances:
-            found = self.backend.overlap_bytes(node, slot)
+            found = self.backend.overlap_bytes(node, role)
             self._distances[key] = None if found is None else aligned(found)
         return self._distances[key]
 
@@ -65,11 +65,11 @@ class Facts:
         """The concatenations of whole values that a node must find side by side in one buffer."""
         return [
             operand
-            for slot, operand in enumerate(node.operands)
+            for role, operand in node.items()
             if isinstance(operand, ChannelView)
             and len(operand.values) > 1
             and is_concatenation(operand)
-            and self.backend.reads_one_buffer(node, slot)
+            and self.backend.reads_one_buffer(node, role)
         ]
 
 

@@ -112,28 +112,28 @@ class _Needs:
         """Room for a value: in place of an operand, or over it, or anywhere."""
         size, last = self.facts.bytes(value.type), self.last_use.get(value, time)
         dying = self._dying(node, time) if len(node.results) == 1 else {}
-        for buffer, slots in dying.items():
-            if self._in_place(node, slots, buffer.bytes, size):
+        for buffer, roles in dying.items():
+            if self._in_place(node, roles, buffer.bytes, size):
                 buffer.places[value] = Place(0)
                 buffer.last = last
                 self.holder[value] = buffer
                 return
         buffer = Buffer({value: Place(0)}, time, last, size)
         self.holder[value] = buffer
-        for operand, slots in dying.items():
-            distances = [self.facts.distance(node, slot) for slot in slots]
+        for operand, roles in dying.items():
+            distances = [self.facts.distance(node, role) for role in roles]
             known = [distance for distance in distances if distance is not None]
-            if len(known) == len(slots) and max(known) < size:
+            if len(known) == len(roles) and max(known) < size:
                 self.overlaps.append(Overlap(time, buffer, operand, max(known)))
 
-    def _in_place(self, node: Node, slots: Sequence[int], room: int, size: int) -> bool:
-        return len(slots) == 1 and room >= size and self.facts.backend.may_alias(node, slots[0])
+    def _in_place(self, node: Node, roles: Sequence[str], room: int, size: int) -> bool:
+        return len(roles) == 1 and room >= size and self.facts.backend.may_alias(node, roles[0])
 
-    def _dying(self, node: Node, time: int) -> dict[Buffer, list[int]]:
-        """Buffers that are read for the last time, and as a whole, with the slots that do."""
-        slots: dict[Buffer, list[int]] = {}
+    def _dying(self, node: Node, time: int) -> dict[Buffer, list[str]]:
+        """Buffers that are read for the last time, and as a whole, with the roles that do."""
+        roles: dict[Buffer, list[str]] = {}
         partly: set[Buffer] = set()
-        for slot, operand in enumerate(node.operands):
+        for role, operand in node.items():
             for value in operand.values if isinstance(operand, ChannelView) else ():
                 buffer = self.holder.get(value)
                 if buffer is None or buffer.last != time:
@@ -141,9 +141,9 @@ class _Needs:
                 assert isinstance(operand, ChannelView)
                 if not self._reads_all(operand, value):
                     partly.add(buffer)
-                elif slot not in slots.setdefault(buffer, []):
-                    slots[buffer].append(slot)
-        return {buffer: read for buffer, read in slots.items() if buffer not in partly}
+                elif role not in roles.setdefault(buffer, []):
+                    roles[buffer].append(role)
+        return {buffer: read for buffer, read in roles.items() if buffer not in partly}
 
     def _reads_all(self, view: ChannelView, value: Value) -> bool:
         """Whether a view reads what a value's buffer holds as it is stored."""

@@ -36,8 +36,8 @@ def learned_params(graph: Graph) -> int:
     statistics = {
         operand.name
         for node in graph.topo()
-        for spec, operand in zip(node.op.operands, node.operands, strict=False)
-        if spec.name in ("mean", "variance") and isinstance(operand, Constant)
+        for i, operand in enumerate(node.operands)
+        if isinstance(operand, Constant) and node.op.spec(i).statistic
     }
     return sum(c.type.elements for c in graph.constants().values() if c.name not in statistics)
 
@@ -122,6 +122,5 @@ def _weights(nodes: Sequence[Node]) -> Iterator[Constant]:
     for node in nodes:
         if isinstance(node.op, Fused):
             yield from _weights(node.op.body.topo())
-        for slot, operand in enumerate(node.operands):
-            if isinstance(operand, Constant) and node.op.operand_name(slot) == "weight":
-                yield operand
+        if weight := node.constant("weight"):
+            yield weight

@@ -8,16 +8,18 @@ from typing import ClassVar
 
 from mbc.ir.op import Op, OperandSpec, OpError, require
 from mbc.ir.types import Act, TensorType
-from mbc.ops.linear import check_vector, present
+from mbc.ops.linear import check_vectors, present
 
 
 @dataclass(frozen=True)
 class SameShape(Op):
     """An op whose result has the type of its operand."""
 
+    operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
+
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """The type of x."""
-        return (present(types[0]),)
+        return (present(self.by_role(types)["x"]),)
 
 
 @dataclass(frozen=True)
@@ -47,22 +49,26 @@ class BatchNorm(Op):
 
     mnemonic: ClassVar[str] = "batch_norm"
     operands: ClassVar[tuple[OperandSpec, ...]] = (
-        OperandSpec("x"),
-        OperandSpec("gamma", constant=True),
-        OperandSpec("beta", constant=True),
-        OperandSpec("mean", constant=True),
-        OperandSpec("variance", constant=True),
+        OperandSpec("x", along="out"),
+        OperandSpec("gamma", constant=True, along="out"),
+        OperandSpec("beta", constant=True, along="out"),
+        OperandSpec("mean", constant=True, along="out", statistic=True),
+        OperandSpec("variance", constant=True, along="out", statistic=True),
     )
 
     epsilon: float = 1e-5
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """The type of x; all constants are vectors of its channels."""
-        x = present(types[0])
+        named = self.by_role(types)
+        x = present(named["x"])
         require(self.epsilon >= 0, f"epsilon must not be negative, found {self.epsilon}")
-        for spec, type in zip(self.operands[1:], types[1:], strict=True):
-            check_vector(spec.name, present(type), x.channels)
+        check_vectors(self, named, x.channels)
         return (x,)
+
+
+NORM = tuple(spec.name for spec in BatchNorm.operands if spec.constant)
+"""The roles of batch norm's constants: gamma, beta, mean, variance."""
 
 
 @dataclass(frozen=True)
@@ -70,13 +76,17 @@ class Add(Op):
     """a + b of equal shapes, then the activation."""
 
     mnemonic: ClassVar[str] = "add"
-    operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("a"), OperandSpec("b"))
+    operands: ClassVar[tuple[OperandSpec, ...]] = (
+        OperandSpec("a", along="out"),
+        OperandSpec("b", along="out"),
+    )
 
     act: Act = Act.NONE
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """The common type."""
-        a, b = present(types[0]), present(types[1])
+        named = self.by_role(types)
+        a, b = present(named["a"]), present(named["b"])
         if a != b:
             raise OpError("add needs equal shapes", f"a is {a}, b is {b}", code="E0202")
         return (a,)

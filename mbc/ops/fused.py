@@ -22,6 +22,11 @@ class Fused(Op):
     kind: str
     body: Graph
 
+    def role(self, index: int) -> str:
+        """The name of the body's input."""
+        inputs = self.body.inputs
+        return inputs[index].name if index < len(inputs) else super().role(index)
+
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """The types that the body returns."""
         wanted = [value.type for value in self.body.inputs]

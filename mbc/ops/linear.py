@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,9 +11,9 @@ from mbc.ir.types import Act, TensorType
 from mbc.ops.window import Pad, Pair, window_output
 
 WEIGHTED = (
-    OperandSpec("x"),
-    OperandSpec("weight", constant=True),
-    OperandSpec("bias", optional=True, constant=True),
+    OperandSpec("x", along="in"),
+    OperandSpec("weight", constant=True, along=("in", "out")),
+    OperandSpec("bias", optional=True, constant=True, along="out"),
 )
 
 
@@ -24,12 +24,17 @@ def present(type: TensorType | None) -> TensorType:
     return type
 
 
-def check_vector(name: str, type: TensorType | None, channels: int) -> None:
-    """An optional per-channel constant must be a vector of that many channels."""
-    if type is not None and type.shape != (channels,):
-        raise OpError(
-            f"{name} does not match its channels", f"{name} is {type}, expected [{channels}]"
-        )
+def check_vectors(op: Op, types: Mapping[str, TensorType | None], channels: int) -> None:
+    """The constants along the channels of the result must be vectors of that many channels."""
+    for spec in op.operands:
+        if not spec.constant or spec.axes != ("out",):
+            continue
+        type = types[spec.name] if spec.optional else present(types[spec.name])
+        if type is not None and type.shape != (channels,):
+            raise OpError(
+                f"{spec.name} does not match its channels",
+                f"{spec.name} is {type}, expected [{channels}]",
+            )
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class Conv2d(Op):
     mnemonic: ClassVar[str] = "conv2d"
     operands: ClassVar[tuple[OperandSpec, ...]] = (
         *WEIGHTED,
-        OperandSpec("residual", optional=True),
+        OperandSpec("residual", optional=True, along="out"),
     )
 
     stride: Pair = (1, 1)
@@ -51,16 +56,21 @@ class Conv2d(Op):
     act: Act = Act.NONE
     strassen: bool = False
 
+    @property
+    def channel_groups(self) -> int:
+        """The attribute `groups`."""
+        return self.groups
+
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """[n,h,w,i] and [kh,kw,i/g,o] give [n,oh,ow,o]."""
-        x, weight, bias, residual = (*types, None, None)[:4]
-        x, weight = present(x), present(weight)
+        named = self.by_role(types)
+        x, weight, residual = present(named["x"]), present(named["weight"]), named["residual"]
         require(weight.rank == 4, f"a filter has four axes (HWIO), found {weight}")
         kernel = (weight.shape[0], weight.shape[1])
         height, width = window_output(x, kernel, self.stride, self.pad, self.dilation)
         _check_channels(x, weight, self.groups)
         result = TensorType((x.shape[0], height, width, weight.channels), x.dtype)
-        check_vector("bias", bias, weight.channels)
+        check_vectors(self, named, weight.channels)
         if residual is not None and residual != result:
             raise OpError(
                 "residual does not match the result", f"residual is {residual}, result {result}"
@@ -70,7 +80,7 @@ class Conv2d(Op):
     def macs(self, types: Sequence[TensorType | None]) -> int:
         """Output elements times filter taps times input channels of a group."""
         (result,) = self.infer(types)
-        kh, kw, ic, _ = present(types[1]).shape
+        kh, kw, ic, _ = present(self.by_role(types)["weight"]).shape
         return result.elements * kh * kw * ic
 
 
@@ -116,8 +126,8 @@ class Dense(Op):
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """[n,i] and [i,o] give [n,o]."""
-        x, weight, bias = (*types, None)[:3]
-        x, weight = present(x), present(weight)
+        named = self.by_role(types)
+        x, weight = present(named["x"]), present(named["weight"])
         require(x.rank == 2, f"dense needs a [batch, channels] tensor, not {x}", f"x is {x}")
         require(weight.rank == 2, f"a dense weight has two axes (IO), found {weight}")
         if x.channels != weight.shape[0]:
@@ -126,9 +136,10 @@ class Dense(Op):
                 f"x has {x.channels} channels, the weight {weight} expects {weight.shape[0]}",
                 code="E0203",
             )
-        check_vector("bias", bias, weight.channels)
+        check_vectors(self, named, weight.channels)
         return (x.with_channels(weight.channels),)
 
     def macs(self, types: Sequence[TensorType | None]) -> int:
         """Batch times inputs times outputs."""
-        return present(types[0]).elements * present(types[1]).channels
+        named = self.by_role(types)
+        return present(named["x"]).elements * present(named["weight"]).channels

@@ -30,7 +30,7 @@ class Concat(Move):
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """Channels add up; the other axes must agree."""
-        require(len(types) > 0, "concat needs an operand")
+        require(bool(types), "concat needs an operand")
         parts = [present(type) for type in types]
         for part in parts[1:]:
             if part.shape[:-1] != parts[0].shape[:-1] or part.dtype != parts[0].dtype:
@@ -52,7 +52,7 @@ class Split(Move):
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """One type a part; the sizes must add up to the channels of x."""
-        x = present(types[0])
+        x = present(self.by_role(types)["x"])
         require(
             len(self.sizes) > 0 and min(self.sizes) > 0,
             f"sizes must be positive, found {self.sizes}",
@@ -76,7 +76,7 @@ class ChannelShuffle(Move):
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """The type of x; groups divide its channels."""
-        x = present(types[0])
+        x = present(self.by_role(types)["x"])
         if self.groups < 1 or x.channels % self.groups:
             raise OpError(
                 f"groups do not divide the channels: {self.groups} groups, {x.channels} channels",
@@ -97,7 +97,7 @@ class Reshape(Move):
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """The given shape; as many elements as x."""
-        x = present(types[0])
+        x = present(self.by_role(types)["x"])
         require(
             len(self.shape) > 0 and min(self.shape) > 0,
             f"a shape needs positive extents, found {self.shape}",
@@ -121,7 +121,7 @@ class Transpose(Move):
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """The permuted shape."""
-        x = present(types[0])
+        x = present(self.by_role(types)["x"])
         if sorted(self.perm) != list(range(x.rank)):
             raise OpError(
                 "perm must name each axis once", f"x is {x}, perm is {self.perm}", code="E0202"
@@ -135,12 +135,10 @@ def moved_views(op: Op, operands: Sequence[ChannelView]) -> tuple[ChannelView, .
         case Concat():
             return (ChannelView.concat(operands),)
         case ChannelShuffle(groups=groups):
-            order = ChannelMap.shuffle(groups, operands[0].type.channels)
-            return (operands[0].through(order),)
+            (x,) = operands
+            return (x.through(ChannelMap.shuffle(groups, x.type.channels)),)
         case Split(sizes=sizes):
-            starts = accumulate(sizes, initial=0)
-            return tuple(
-                operands[0].slice(start, size) for start, size in zip(starts, sizes, strict=False)
-            )
+            (x,), starts = operands, accumulate(sizes, initial=0)
+            return tuple(x.slice(start, size) for start, size in zip(starts, sizes, strict=False))
         case _:
             raise TypeError(f"{op.mnemonic} does not move channels")

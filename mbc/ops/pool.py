@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from mbc.ir.op import Op, require
+from mbc.ir.op import Op, OperandSpec, require
 from mbc.ir.types import Act, TensorType
 from mbc.ops.linear import present
 from mbc.ops.window import Pad, Pair, window_output
@@ -16,13 +16,15 @@ from mbc.ops.window import Pad, Pair, window_output
 class Pool(Op):
     """Common attributes of window pools."""
 
+    operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
+
     kernel: Pair = (2, 2)
     stride: Pair = (2, 2)
     pad: Pad = (0, 0, 0, 0)
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """[n,h,w,c] gives [n,oh,ow,c]; no window may lie in the padding alone."""
-        x = present(types[0])
+        x = present(self.by_role(types)["x"])
         height, width = window_output(x, self.kernel, self.stride, self.pad)
         require(
             max(self.pad[:2]) < self.kernel[0] and max(self.pad[2:]) < self.kernel[1],
@@ -54,9 +56,10 @@ class GlobalAvgPool(Op):
     """Mean over height and width: [n,h,w,c] gives [n,c]."""
 
     mnemonic: ClassVar[str] = "global_avg_pool"
+    operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """[n,h,w,c] gives [n,c]."""
-        x = present(types[0])
+        x = present(self.by_role(types)["x"])
         require(x.rank == 4, f"a pool needs an NHWC tensor, not {x}", f"x is {x}")
         return (TensorType((x.shape[0], x.channels), x.dtype),)

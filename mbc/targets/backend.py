@@ -50,13 +50,13 @@ class Backend(Protocol):
     def buffer_bytes(self, type: TensorType) -> int:
         """Bytes of an arena buffer that holds a value, with the backend's padding."""
 
-    def reads_one_buffer(self, node: Node, slot: int) -> bool:
-        """Whether a concatenation of whole values that the node reads at a slot must lie in one
+    def reads_one_buffer(self, node: Node, role: str) -> bool:
+        """Whether a concatenation of whole values that the node reads in a role must lie in one
         buffer, its parts side by side in each pixel; other views are gathered by the kernel."""
 
-    def may_alias(self, node: Node, slot: int) -> bool:
-        """Whether the node may write its result over the operand at a slot, at the same address."""
+    def may_alias(self, node: Node, role: str) -> bool:
+        """Whether the node may write its result over the operand in a role, at the same address."""
 
-    def overlap_bytes(self, node: Node, slot: int) -> int | None:
-        """Run by one thread, the node may write over what it has read of the operand at a slot if
+    def overlap_bytes(self, node: Node, role: str) -> int | None:
+        """Run by one thread, the node may write over what it has read of the operand in a role if
         the result begins at least so many bytes before the operand; None if it may not."""

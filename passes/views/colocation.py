@@ -49,8 +49,8 @@ class SharedPixels:
 
     def wanted(self, node: Node) -> Iterator[ChannelView]:
         """What a node must find in one buffer."""
-        for slot, operand in enumerate(node.operands):
+        for role, operand in node.items():
             if not isinstance(operand, ChannelView) or len(operand.values) < 2:
                 continue
-            if operand.is_concatenation and self._backend.reads_one_buffer(node, slot):
+            if operand.is_concatenation and self._backend.reads_one_buffer(node, role):
                 yield operand

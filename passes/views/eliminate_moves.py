@@ -11,7 +11,6 @@ from mbc.ir.views import ChannelView, Value
 from mbc.ops.move import Concat
 from mbc.passes.rewrite import ConstantMaker, name_of
 from mbc.passes.views.plan import Plan, Planner
-from mbc.passes.views.reorder import Way
 from mbc.passmgr.passes import PassContext, PassResult
 
 SHOWN = 8  # of the nodes that change on a move's account
@@ -70,8 +69,9 @@ class _Edit:
     def apply(self, gone: list[Node]) -> None:
         """Let every node go its way; then nobody reads the moves that go."""
         for node, way in self.plan.ways.items():
-            operands = [self._operand(slot, o, way) for slot, o in enumerate(way.operands)]
-            self.graph.set_operands(node, operands)
+            moves = [way.constants.get(node.op.role(i)) for i in range(len(way.operands))]
+            operands = map(self._operand, way.operands, moves)
+            self.graph.set_operands(node, [*operands])
         self.graph.set_outputs(self.plan.outputs)
         copies: dict[Value, ChannelView] = {}  # a part of a split may be split again
         for node in gone:
@@ -81,8 +81,7 @@ class _Edit:
         for node in reversed(gone):
             self.graph.erase(node)
 
-    def _operand(self, slot: int, operand: Operand | None, way: Way) -> Operand | None:
-        new = way.constants.get(slot)
+    def _operand(self, operand: Operand | None, new: Reindex | None) -> Operand | None:
         if new is None or new.is_identity or not isinstance(operand, Constant):
             return operand
         return self._derived(operand, new)

@@ -232,10 +232,10 @@ class _Sweep:
 
     def _culprits(self, node: Node, operands: Operands) -> tuple[ChannelView, ...]:
         """The operand that would have to be what it is for the node to have a way; or all."""
-        for slot, old in reversed(list(enumerate(node.operands))):
-            if not isinstance(old, ChannelView) or old == operands[slot]:
+        for i, old in reversed(list(enumerate(node.operands))):
+            if not isinstance(old, ChannelView) or old == operands[i]:
                 continue
-            mixed = (*operands[:slot], old, *operands[slot + 1 :])
+            mixed = (*operands[:i], old, *operands[i + 1 :])
             if any(not self._refusal(node, way) for way in self._ways(node, mixed)):
                 return (old,)
         return node.views

@@ -1,20 +1,20 @@
 """The ways in which a node can read other views: which order its result takes, and what becomes of
-its constants (the laws: mbc/ir/permute.py)."""
+its constants (the laws: mbc/ir/permute.py). What an operand has to do with channels says its spec.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from mbc.ir.graph import Constant, Node, Operands
+from mbc.ir.op import OperandSpec
 from mbc.ir.permute import Reindex, absorbed, into_order, on_blocks, on_groups
 from mbc.ir.views import ChannelMap, ChannelView
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
-from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.elementwise import BatchNorm, Relu, Relu6
 from mbc.ops.move import Reshape, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 
-WEIGHT, BIAS, RESIDUAL = 1, 2, 3
 PER_CHANNEL = BatchNorm | Relu | Relu6 | MaxPool | AvgPool | GlobalAvgPool
 """Ops of which channel c of the result depends on channel c of the operand alone."""
 
@@ -22,11 +22,11 @@ PER_CHANNEL = BatchNorm | Relu | Relu6 | MaxPool | AvgPool | GlobalAvgPool
 @dataclass(frozen=True, eq=False)
 class Way:
     """Operands for a node whose result is then kept in `order`; the constants among them are still
-    the old ones, to be replaced by what `constants` makes of them, by slot."""
+    the old ones, to be replaced by what `constants` makes of them, by role."""
 
     operands: Operands
     order: ChannelMap
-    constants: dict[int, Reindex] = field(default_factory=dict)
+    constants: dict[str, Reindex] = field(default_factory=dict)
 
     @property
     def absorbs(self) -> bool:
@@ -43,24 +43,39 @@ def ways(node: Node, operands: Operands, order: ChannelMap | None = None) -> Ite
     """How the node, with views that say anew what it reads, can do what it does now: best first,
     whether or not a backend can read the views that it ends with. `order` is that of the result,
     if it is prescribed."""
-    match node.op:
-        case Conv2d() | Dense():
-            yield from _of_layer(node, operands, order)
-        case _ if isinstance(node.op, PER_CHANNEL | Add | Softmax) or _keeps_channels(node):
-            for each in _orders(order, operands):
-                yield _aligned(operands, each)
-        case _ if order is None or order.is_identity:
-            yield Way(operands, ChannelMap.identity(node.results[0].type.channels))
+    specs = _specs(node, len(operands))
+    axes = {spec.axes for spec in specs if not spec.constant}
+    if ("in",) in axes:
+        yield from _of_layer(node, specs, operands, order)
+    elif axes == {("out",)}:
+        for each in _orders(order, operands):
+            yield _way(specs, operands, each)
+    elif order is None or order.is_identity:
+        yield Way(operands, ChannelMap.identity(node.results[0].type.channels))
+
+
+Specs = Sequence[OperandSpec]
+
+
+def _specs(node: Node, count: int) -> Specs:
+    """The specs of the operands, as the attributes of the node have it."""
+    specs = [node.op.spec(i) for i in range(count)]
+    return [replace(spec, along="out") for spec in specs] if _keeps_channels(node) else specs
 
 
 def _keeps_channels(node: Node) -> bool:
     """Whether a reshape or transpose leaves the last axis alone."""
     match node.op:
         case Reshape(shape=shape):
-            return shape[-1] == node.view(0).type.channels
+            return shape[-1] == node.view("x").type.channels
         case Transpose(perm=perm):
             return perm[-1] == len(perm) - 1
     return False
+
+
+def _views_along(axis: str, specs: Specs, operands: Operands) -> list[ChannelView]:
+    pairs = zip(specs, operands, strict=True)
+    return [o for spec, o in pairs if isinstance(o, ChannelView) and spec.axes == (axis,)]
 
 
 def _orders(prescribed: ChannelMap | None, operands: Operands) -> Iterable[ChannelMap]:
@@ -73,62 +88,57 @@ def _orders(prescribed: ChannelMap | None, operands: Operands) -> Iterable[Chann
     return dict.fromkeys([*orders, identity])
 
 
-def _aligned(operands: Operands, order: ChannelMap) -> Way:
-    """Every operand has the channels of the result, and changes its order with it."""
-    back, move = order.inverse(), into_order(order)
-    views = tuple(o.through(back) if isinstance(o, ChannelView) else o for o in operands)
-    constants = {slot: move for slot, o in enumerate(operands) if isinstance(o, Constant)}
-    return Way(views, order, constants)
+def _way(
+    specs: Specs,
+    operands: Operands,
+    order: ChannelMap,
+    x: ChannelView | None = None,
+    rows: tuple[ChannelMap, ...] = (),
+) -> Way:
+    """The way to a result in an order. What lies along its channels changes its order with it; what
+    lies along input channels is read as `x`, by groups with these rows of their weights."""
+    back, new = order.inverse(), list(operands)
+    constants: dict[str, Reindex] = {}
+    for i, (spec, operand) in enumerate(zip(specs, operands, strict=True)):
+        if isinstance(operand, Constant) and "out" in spec.axes:
+            constants[spec.name] = into_order(order, rows if "in" in spec.axes else ())
+        elif isinstance(operand, ChannelView) and "out" in spec.axes:
+            new[i] = operand.through(back)
+        elif isinstance(operand, ChannelView) and "in" in spec.axes:
+            new[i] = x
+    return Way(tuple(new), order, constants)
 
 
-def _of_layer(node: Node, operands: Operands, prescribed: ChannelMap | None) -> Iterator[Way]:
-    x, weight, *_ = operands
-    if not isinstance(x, ChannelView) or not isinstance(weight, Constant):
-        return
-    groups = node.op.groups if isinstance(node.op, Conv2d) else 1
-    for order in _layer_orders(operands, weight.type.channels, groups, prescribed):
+def _of_layer(
+    node: Node, specs: Specs, operands: Operands, prescribed: ChannelMap | None
+) -> Iterator[Way]:
+    """The ways of an op that sums over the channels of one operand, in groups."""
+    groups = node.op.channel_groups
+    (x,) = _views_along("in", specs, operands)
+    if prescribed is None:
+        orders = _layer_orders(node, x, _views_along("out", specs, operands))
+    else:
+        orders = [prescribed]
+    for order in orders:
         moved = on_groups(order, groups)
         if moved is None:
             continue
         shifted = x.through(on_blocks(moved.inverse(), len(x.order) // groups))
-        as_it_is = _layer_way(operands, shifted, (), order)
+        as_it_is = _way(specs, operands, order, shifted)
         if not shifted.order.is_permutation:  # it reads a channel twice, so no order is better
             yield as_it_is
             continue
-        sorted_way = _layer_way(operands, *absorbed(shifted, groups), order)
+        sorted_way = _way(specs, operands, order, *absorbed(shifted, groups))
         yield from (sorted_way,) if groups == 1 else (as_it_is, sorted_way)
 
 
-def _layer_orders(
-    operands: Operands, channels: int, groups: int, prescribed: ChannelMap | None
-) -> Iterable[ChannelMap]:
-    """The order of the residual, so that it is read as it is stored; for groups that are moved as a
-    whole, as all of a depthwise convolution are, the order of the input; and the old one."""
-    if prescribed is not None:
-        return [prescribed]
-    x, weight = operands[0], operands[WEIGHT]
-    assert isinstance(x, ChannelView)
-    assert weight is not None
+def _layer_orders(node: Node, x: ChannelView, added: Sequence[ChannelView]) -> Iterable[ChannelMap]:
+    """The order of what is added, so that it is read as it is stored; for groups that are moved as
+    a whole, as all of a depthwise convolution are, the order of the input; and the old one."""
+    groups, channels = node.op.channel_groups, node.results[0].type.channels
     orders = [ChannelMap.identity(channels)]
     if x.order.is_permutation and (moved := on_groups(x.order, groups)) is not None:
         depthwise = len(x.order) == groups
         orders.insert(0 if depthwise else 1, on_blocks(moved, channels // groups))
-    residual = operands[RESIDUAL] if len(operands) > RESIDUAL else None
-    if isinstance(residual, ChannelView) and residual.order.is_permutation:
-        orders.insert(0, residual.order)
+    orders[:0] = [view.order for view in added if view.order.is_permutation]
     return dict.fromkeys(orders)
-
-
-def _layer_way(
-    operands: Operands, x: ChannelView, rows: tuple[ChannelMap, ...], order: ChannelMap
-) -> Way:
-    """The layer that reads x, with the rows of its weight and the order of its result."""
-    back = order.inverse()
-    new = tuple(
-        o.through(back) if slot == RESIDUAL and isinstance(o, ChannelView) else o
-        for slot, o in enumerate(operands)
-    )
-    constants = {WEIGHT: Reindex(back, rows)}
-    if len(operands) > BIAS and operands[BIAS] is not None:
-        constants[BIAS] = Reindex(back)
-    return Way((x, *new[1:]), order, constants)

@@ -101,7 +101,9 @@ def test_fused_kernels_and_remapped_shuffles_are_visible_by_default(tmp_path: Pa
     shuffled = [
         node
         for node in graph.topo()
-        if isinstance(node.op, Conv2d) and node.op.groups == 3 and node.view(0).order.shuffle_groups
+        if isinstance(node.op, Conv2d)
+        and node.op.groups == 3
+        and node.view("x").order.shuffle_groups
     ]
     assert shuffled
 

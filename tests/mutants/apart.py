@@ -65,8 +65,8 @@ MUTANTS = (
     ),
     _pixels(
         "residuals are summed up",
-        old="        case Conv2d() if slot == RESIDUAL:\n            return form\n",
-        new="        case Conv2d() if slot == RESIDUAL:\n            return None\n",
+        old='        case Conv2d() if role == "residual":\n            return form\n',
+        new='        case Conv2d() if role == "residual":\n            return None\n',
     ),
     _pixels(
         "a fused layer sums up all pixels",
@@ -85,8 +85,8 @@ MUTANTS = (
     ),
     _pixels(
         "each group sums up all groups",
-        old="present(node.operand_types[1])) and op.groups == 1",
-        new="present(node.operand_types[1]))",
+        old='present(node.type_of("weight"))) and op.groups == 1',
+        new='present(node.type_of("weight")))',
     ),
     _pixels(
         "any window that gives one pixel sums up all",

@@ -29,8 +29,8 @@ MUTANTS = (
     ),
     _strips(
         "a strip has the residual of the first rows",
-        old="a[image, span] if slot == 2",
-        new="a[image, : span.stop - span.start] if slot == 2",
+        old="a[image, span] if is_cut",
+        new="a[image, : span.stop - span.start] if is_cut",
     ),
     _strips(
         "strips end within a block of BLAS",

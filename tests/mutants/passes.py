@@ -94,8 +94,8 @@ MUTANTS = (
     ),
     _residual(
         "an add gives its first operand as the residual, whichever is the convolution",
-        old="residual = graph.producer(add.view(slot).value), add.view(1 - slot)",
-        new="residual = graph.producer(add.view(slot).value), add.view(0)",
+        old="for view, other in ((a, b), (b, a)):",
+        new="for view, other in ((a, a), (b, a)):",
     ),
     _residual(
         "an add goes into a convolution with an activation",
@@ -115,8 +115,8 @@ MUTANTS = (
     # copy
     _copies(
         "a copy is read through the view that it was made for",
-        old="operands[slot] = ChannelView.of(copy)",
-        new="operands[slot] = ChannelView.of(copy).through(node.view(slot).order)",
+        old="copies[role] = ChannelView.of(copy)",
+        new="copies[role] = ChannelView.of(copy).through(node.view(role).order)",
     ),
     _copies(
         "all views share the first copy",

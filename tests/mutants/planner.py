@@ -39,18 +39,18 @@ MUTANTS = (
         new="buffer is None",
     ),
     _needs(
-        "of two slots that read an operand the lesser distance counts",
+        "of two roles that read a value the lesser distance counts",
         old="buffer, operand, max(known)",
         new="buffer, operand, min(known)",
     ),
     _needs(
-        "slots for which the backend allows no overlap are passed over",
-        old="if len(known) == len(slots) and",
+        "roles for which the backend allows no overlap are passed over",
+        old="if len(known) == len(roles) and",
         new="if known and",
     ),
     _needs(
-        "in place, though the node reads the operand at two slots",
-        old="len(slots) == 1 and room",
+        "in place, though the node reads the operand in two roles",
+        old="len(roles) == 1 and room",
         new="room",
     ),
     _needs(

@@ -77,7 +77,7 @@ def test_shares_of_mobilenet_v1() -> None:
     graph = traced("mobilenet_v1")
     shares = dict.fromkeys(("pointwise", "depthwise", "conv", "dense"), 0)
     for node in graph.topo():
-        weight = node.constant(1)
+        weight = node.constant("weight")
         if isinstance(node.op, Conv2d | Dense) and weight:
             shares[kind(node.op, weight)] += node_cost(node).macs
     percent = {kind: round(100 * share / macs(graph), 2) for kind, share in shares.items()}

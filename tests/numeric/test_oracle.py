@@ -35,15 +35,15 @@ def single(op: Op, *arrays: np.ndarray | None) -> list[np.ndarray]:
     graph = Graph("single")
     operands: list[Operand | Value | None] = []
     inputs: dict[str, np.ndarray] = {}
-    for slot, array in enumerate(arrays):
-        spec = op.operands[min(slot, len(op.operands) - 1)]
+    for i, array in enumerate(arrays):
+        spec = op.spec(i)
         if array is None:
             operands.append(None)
         elif spec.constant:
-            operands.append(Constant(f"c{slot}", TensorType(array.shape), array))
+            operands.append(Constant(f"c{i}", TensorType(array.shape), array))
         else:
-            operands.append(graph.add_input(f"x{slot}", TensorType(array.shape)))
-            inputs[f"x{slot}"] = array
+            operands.append(graph.add_input(f"x{i}", TensorType(array.shape)))
+            inputs[f"x{i}"] = array
     graph.set_outputs(graph.add(op, operands).results)
     return list(run(graph, inputs, dtype=np.float64).values())
 

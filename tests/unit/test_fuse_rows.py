@@ -81,7 +81,7 @@ class Walled(Kernels):
 
     def supports(self, node: Node) -> Support:
         assert self.wall is not None
-        inside = any(step.constant(1) is self.wall.constant(1) for step in ops(node))
+        inside = any(step["weight"] is self.wall["weight"] for step in ops(node))
         return Support(not inside and len(ops(node)) <= self.longest)
 
 

@@ -89,15 +89,15 @@ def others(draw: st.DrawFn) -> Node:
     return candidate(op, operands)
 
 
-def value_of(node: Node, constants: dict[int, Reindex]) -> np.ndarray:
+def value_of(node: Node, constants: dict[str, Reindex]) -> np.ndarray:
     """What a node computes, with new constants for some of its old ones."""
     arrays: list[np.ndarray | None] = []
-    for slot, operand in enumerate(node.operands):
+    for role, operand in node.items():
         match operand:
             case ChannelView():
                 arrays.append(gather(operand, ARRAYS))
             case Constant():
-                new = constants.get(slot)
+                new = constants.get(role)
                 arrays.append(operand.array if new is None else new(operand.array))
             case None:
                 arrays.append(None)
@@ -159,8 +159,9 @@ def test_a_dense_layer_reads_storage_in_order(view: ChannelView) -> None:
     (way,) = ways(candidate(Dense(), [x, weight]), (x, weight))
     assert way.views[0].order.is_identity
     flat = {rank2[value]: array[:, 0, 0] for value, array in ARRAYS.items()}
+    moved = way.constants["weight"](weight.array)
     np.testing.assert_array_equal(
-        gather(way.views[0], flat) @ way.constants[1](weight.array), gather(x, flat) @ weight.array
+        gather(way.views[0], flat) @ moved, gather(x, flat) @ weight.array
     )
 
 

@@ -73,10 +73,10 @@ class Scale:
 
     def run(self, graph: Graph, context: PassContext) -> PassResult:
         node = graph.topo()[0]
-        weight = node.constant(1)
+        weight = node.constant("weight")
         assert weight is not None
         scaled = Constant.of("scaled", weight.array * np.float32(self.factor))
-        graph.set_operands(node, [node.operands[0], scaled])
+        graph.set_operands(node, [node["x"], scaled])
         return PassResult(changed=True)
 
 

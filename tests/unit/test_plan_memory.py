@@ -29,15 +29,16 @@ IMAGE = TensorType((1, 5, 5, 8))
 
 @dataclass(frozen=True)
 class Backend(FakeBackend):
-    """What a node reads at its first slot it may overlap more than what it reads at its second."""
+    """What a node reads first it may overlap more than what it reads second."""
 
     stubborn: bool = False
 
-    def overlap_bytes(self, node: Node, slot: int) -> int | None:
-        distance = super().overlap_bytes(node, slot)
-        if distance is None or (slot and self.stubborn):
+    def overlap_bytes(self, node: Node, role: str) -> int | None:
+        distance = super().overlap_bytes(node, role)
+        index = [other for other, _ in node.items()].index(role)
+        if distance is None or (index and self.stubborn):
             return None
-        return distance * (slot + 1)
+        return distance * (index + 1)
 
 
 BACKENDS = st.builds(
@@ -221,7 +222,7 @@ def chain(*channels: int) -> Graph:
 class Lax(FakeBackend):
     """Lets every result take the place of its operand."""
 
-    def may_alias(self, node: Node, slot: int) -> bool:
+    def may_alias(self, node: Node, role: str) -> bool:
         return True
 
 
@@ -237,7 +238,7 @@ def test_a_result_that_is_larger_does_not_go_over_its_operand() -> None:
 class Sliding(FakeBackend):
     """Lets every result begin a little before its operand."""
 
-    def overlap_bytes(self, node: Node, slot: int) -> int | None:
+    def overlap_bytes(self, node: Node, role: str) -> int | None:
         return 100
 
 
@@ -251,7 +252,7 @@ def test_a_chain_of_overlaps_slides() -> None:
 
 def test_an_overlap_of_a_whole_result_saves_nothing() -> None:
     class Distant(Sliding):
-        def overlap_bytes(self, node: Node, slot: int) -> int | None:
+        def overlap_bytes(self, node: Node, role: str) -> int | None:
             return 800
 
     graph, backend = chain(8, 8, 8), Distant(alias=False)
@@ -260,8 +261,8 @@ def test_an_overlap_of_a_whole_result_saves_nothing() -> None:
 
 
 @pytest.mark.parametrize(("stubborn", "distances"), [(False, [256]), (True, [])])
-def test_an_operand_that_is_read_at_two_slots(stubborn: bool, distances: list[int]) -> None:
-    """The greater distance counts, and a slot without one forbids the overlap."""
+def test_a_value_that_is_read_in_two_roles(stubborn: bool, distances: list[int]) -> None:
+    """The greater distance counts, and a role without one forbids the overlap."""
     body = Graph("rows")
     x, residual = (body.add_input(name, IMAGE) for name in "xr")
     weight = Constant("w", TensorType((1, 1, 8, 8)))

@@ -140,8 +140,8 @@ def test_a_hole_before_an_operand_is_kept() -> None:
     weight = Constant("w", TensorType((1, 1, 4, 4)))
     graph.set_outputs([graph.add(Conv2d(), [x, weight, None, x]).result])
     (node,) = parse(print_graph(graph)).topo()
-    assert node.operands[2] is None
-    assert node.operands[3] is not None
+    assert node["bias"] is None
+    assert node["residual"] is not None
 
 
 def test_locations_are_printed_as_comments() -> None:

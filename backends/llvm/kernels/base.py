@@ -116,33 +116,39 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Site:
-    """A node with the buffers of its operands (by slot, one a value that the operand's view reads)
-    and of its results, and the library that its functions go to."""
+    """A node on its way to a kernel."""
 
     node: Node
     inputs: tuple[tuple[Buffer, ...], ...]
+    """The buffers of each operand, one a value that its view reads; none of constants."""
     outputs: tuple[Buffer, ...]
+    """The buffers of the results."""
     library: Library
+    """Where its functions go."""
 
     @property
     def isa(self) -> Isa:
         """The vector unit."""
         return self.library.isa
 
-    def input(self, slot: int) -> Buffer:
+    def buffers(self, role: str) -> tuple[Buffer, ...]:
+        """The buffers of an operand; none if it is absent."""
+        return self.node.op.by_role(self.inputs).get(role) or ()
+
+    def input(self, role: str) -> Buffer:
         """The buffer of an operand that reads one value."""
-        (buffer,) = self.inputs[slot]
+        (buffer,) = self.buffers(role)
         return buffer
 
-    def optional(self, slot: int) -> Buffer | None:
+    def optional(self, role: str) -> Buffer | None:
         """The buffer of an operand that may be absent."""
-        present = slot < len(self.inputs) and len(self.inputs[slot]) > 0
-        return self.input(slot) if present else None
+        return self.input(role) if self.buffers(role) else None
 
-    def pointers(self, slot: int) -> tuple[str, ...]:
+    def pointers(self, role: str) -> tuple[str, ...]:
         """The kernel's parameters that hold the addresses of an operand's values."""
-        start = sum(len(buffers) for buffers in self.inputs[:slot])
-        return tuple(f"%x{start + i}" for i in range(len(self.inputs[slot])))
+        index = list(self.node.op.by_role(self.inputs)).index(role)
+        start = sum(len(buffers) for buffers in self.inputs[:index])
+        return tuple(f"%x{start + i}" for i in range(len(self.inputs[index])))
 
     @property
     def output(self) -> Buffer:

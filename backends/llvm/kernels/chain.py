@@ -14,7 +14,7 @@ from typing import Literal
 from mbc.backends.llvm.gemm import Gemm
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer
-from mbc.backends.llvm.kernels.linear import RESIDUAL, is_gemm_rows, pointwise_gemm
+from mbc.backends.llvm.kernels.linear import is_gemm_rows, pointwise_gemm
 from mbc.backends.llvm.kernels.patches import Patches, patches_of
 from mbc.backends.llvm.kernels.windows import window_of
 from mbc.backends.llvm.window import Window
@@ -38,7 +38,7 @@ def stage_kind(node: Node) -> Kind:
         raise TypeError(f"{node.op.mnemonic} cannot stand in a chain")
     if is_gemm_rows(node):
         return "pointwise"
-    return "window" if is_depthwise(node.op, present(node.operand_types[1])) else "patches"
+    return "window" if is_depthwise(node.op, present(node.type_of("weight"))) else "patches"
 
 
 def chain_nodes(node: Node) -> tuple[Node, ...]:
@@ -54,7 +54,7 @@ def chain_refusal(node: Node) -> str:
     for before, after in zip((None, *nodes), nodes, strict=False):
         if not isinstance(after.op, Conv2d | MaxPool | AvgPool):
             return f"{after.op.mnemonic} cannot be streamed by rows"
-        source = after.view(0)
+        source = after.view("x")
         if before is None:
             if not source.is_plain or source.value not in inputs:
                 return "the first op must read an input as it is stored"
@@ -69,7 +69,7 @@ def chain_refusal(node: Node) -> str:
 
 
 def _residual_refusal(node: Node, last: Node, kind: Kind) -> str:
-    residual = node.operands[RESIDUAL] if len(node.operands) > RESIDUAL else None
+    residual = node["residual"]
     if residual is None:
         return ""
     if node is not last or kind != "pointwise":
@@ -202,7 +202,7 @@ def row_window(node: Node) -> tuple[int, int, int]:
     """(stride, padding above, extent) of an op's window, in rows."""
     match node.op:
         case Conv2d(stride=stride, pad=pad, dilation=dilation):
-            kernel = present(node.operand_types[1]).shape[0]
+            kernel = present(node.type_of("weight")).shape[0]
             return stride[0], pad[0], (kernel - 1) * dilation[0] + 1
         case (
             MaxPool(kernel=(kernel, _), stride=stride, pad=pad)
@@ -214,43 +214,43 @@ def row_window(node: Node) -> tuple[int, int, int]:
 
 
 @dataclass(frozen=True)
-class Slots:
-    """Which operands of a fused node are the chain's input and its residual."""
+class Ends:
+    """The operands of a fused node, by their roles, that the ends of the chain read."""
 
-    x: int
-    residual: int | None
+    x: str
+    """What the first op reads."""
+    residual: str | None
+    """What the last op adds."""
 
 
-def slots_of(node: Node) -> Slots:
-    """The operands' roles."""
-    assert isinstance(node.op, Fused)
+def ends_of(node: Node) -> Ends:
+    """The ends of a fused node's chain."""
     first, *_, last = (*chain_nodes(node), *chain_nodes(node)[-1:])
-    inputs = node.op.body.inputs
-    residual = last.operands[RESIDUAL] if len(last.operands) > RESIDUAL else None
-    held = inputs.index(residual.value) if isinstance(residual, ChannelView) else None
-    return Slots(inputs.index(first.view(0).value), held)
+    residual = last["residual"]
+    held = residual.value.name if isinstance(residual, ChannelView) else None
+    return Ends(first.view("x").value.name, held)
 
 
-def overlap_bytes(chain: Chain, slots: Slots, slot: int, x: Buffer) -> int:
+def overlap_bytes(chain: Chain, ends: Ends, role: str, x: Buffer) -> int:
     """How far before an operand the result must begin so that no store overwrites rows that are
     read later: the most that the end of what is stored is ahead of the first row still needed."""
     last = chain.stages[-1]
     step = chain.turn if isinstance(last.plan, Gemm) else 1
     ahead = [0]
     for start in range(0, last.height, step):
-        row = _still_needed(chain, slots, slot, start, start + step)
+        row = _still_needed(chain, ends, role, start, start + step)
         if row is not None:
             ahead.append((start + step) * last.out.row_bytes - row * x.row_bytes)
     return max(ahead)
 
 
-def _still_needed(chain: Chain, slots: Slots, slot: int, start: int, stop: int) -> int | None:
+def _still_needed(chain: Chain, ends: Ends, role: str, start: int, stop: int) -> int | None:
     """First row of an operand that is read while output rows start … stop-1 are stored, or after;
     None if no row is."""
     rows = []
-    if slot == slots.residual:
+    if role == ends.residual:
         rows.append(start)
-    if slot == slots.x:
+    if role == ends.x:
         # a chain of one op reads its operand while it stores
         following = start if len(chain.stages) == 1 else stop
         if following < chain.stages[-1].height:

@@ -13,6 +13,7 @@ from mbc.backends.llvm.vectors import activate, arithmetic, fma, load, store
 from mbc.ir.graph import Node
 from mbc.ir.types import Act
 from mbc.ops import Add, BatchNorm, Relu, Relu6
+from mbc.ops.elementwise import NORM
 
 Vector = Callable[[Function, list[str], int | None], str]
 """From the addresses of a channel vector in each operand (and the weights) to the result."""
@@ -45,7 +46,7 @@ def pack_batch_norm(isa: Isa, node: Node) -> np.ndarray:
     """[channel vector][scale, shift][lanes], computed in double precision."""
     assert isinstance(node.op, BatchNorm)
     gamma, beta, mean, variance = (
-        constant_array(operand, ()).astype(np.float64) for operand in node.operands[1:]
+        constant_array(node[role], ()).astype(np.float64) for role in NORM
     )
     scale = gamma / np.sqrt(variance + node.op.epsilon)
     rows = np.stack([scale, beta - mean * scale]).astype(np.float32)

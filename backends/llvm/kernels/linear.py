@@ -19,8 +19,6 @@ from mbc.ir.views import ChannelView
 from mbc.ops import Conv2d, Dense
 from mbc.ops.linear import is_pointwise, present
 
-RESIDUAL = 3
-
 
 @dataclass(frozen=True)
 class GroupOrder:
@@ -72,13 +70,13 @@ def pointwise_gemm(
     """The schedule of a 1x1 convolution (grouped or not) or dense layer over `rows` pixels; one
     pitch a value that its view reads."""
     assert isinstance(node.op, Conv2d | Dense)
-    groups = node.op.groups if isinstance(node.op, Conv2d) else 1
+    groups = node.op.channel_groups
     columns = out.type.channels // groups
     return Gemm(
         isa.filled_by(columns),
         rows,
         tuple(a_pitches),
-        group_order(node.view(0), groups).runs,
+        group_order(node.view("x"), groups).runs,
         columns,
         out.pixel_bytes,
         min(out.room, residual.room if residual else out.room),
@@ -90,8 +88,8 @@ def pointwise_gemm(
 def pack_pointwise(gemm: Gemm, node: Node) -> np.ndarray:
     """Packed panels of a 1x1 convolution or dense layer, rows in the order of the view's runs."""
     groups = len(gemm.groups)
-    order = group_order(node.view(0), groups).order
-    weight = constant_array(node.operands[1], ())
+    order = group_order(node.view("x"), groups).order
+    weight = constant_array(node["weight"], ())
     weight = weight.reshape(-1, groups, gemm.columns).transpose(1, 0, 2)
     weight = np.stack([w[list(o)] for w, o in zip(weight, order, strict=True)])
     return pack(gemm, weight, group_bias(gemm, node))
@@ -100,22 +98,22 @@ def pack_pointwise(gemm: Gemm, node: Node) -> np.ndarray:
 def group_bias(gemm: Gemm, node: Node) -> np.ndarray:
     """Bias as [groups, columns]."""
     groups = len(gemm.groups)
-    bias = node.operands[2] if len(node.operands) > 2 else None
-    return constant_array(bias, (groups * gemm.columns,)).reshape(groups, gemm.columns)
+    bias = constant_array(node["bias"], (groups * gemm.columns,))
+    return bias.reshape(groups, gemm.columns)
 
 
 def residual_pointer(site: Site) -> str | None:
     """The kernel's parameter with the residual's address, if there is one."""
-    return site.pointers(RESIDUAL)[0] if site.optional(RESIDUAL) else None
+    return site.pointers("residual")[0] if site.optional("residual") else None
 
 
 def build_pointwise(site: Site) -> Kernel:
     """1x1 stride-1 convolution or dense layer: all pixels are the rows of one GEMM."""
-    node, sources, residual = site.node, site.inputs[0], site.optional(RESIDUAL)
+    node, sources, residual = site.node, site.buffers("x"), site.optional("residual")
     pitches = [source.pixel_bytes for source in sources]
     gemm = pointwise_gemm(site.isa, node, sources[0].pixels, pitches, site.output, residual)
     f = site.kernel_function()
-    at = Pointers(site.pointers(0), "%w", "%y0", residual_pointer(site))
+    at = Pointers(site.pointers("x"), "%w", "%y0", residual_pointer(site))
     if plan := strassen_of(node, gemm):
         emit_strassen(f, plan, at)
         images = f"_n{plan.images}" if plan.images > 1 else ""
@@ -137,7 +135,7 @@ def strassen_of(node: Node, gemm: Gemm) -> Strassen | None:
 
 def _may_use_strassen(node: Node) -> bool:
     allowed = isinstance(node.op, Conv2d) and node.op.strassen
-    return allowed and is_gemm_rows(node) and node.view(0).is_plain
+    return allowed and is_gemm_rows(node) and node.view("x").is_plain
 
 
 def plan_strassen(isa: Isa, node: Node) -> Strassen | None:
@@ -147,15 +145,15 @@ def plan_strassen(isa: Isa, node: Node) -> Strassen | None:
 
 def plan_rows(isa: Isa, node: Node) -> Gemm:
     """The direct schedule where all that the node reads and makes lies in the arena."""
-    x, out = node.view(0), Buffer.in_arena(node.result.type, isa)
+    x, out = node.view("x"), Buffer.in_arena(node.result.type, isa)
     pitches = [Buffer.in_arena(value.type, isa).pixel_bytes for value in x.values]
-    held = node.operands[RESIDUAL] if len(node.operands) > RESIDUAL else None
-    residual = None if held is None else Buffer.in_arena(held.type, isa)
+    held = node.type_of("residual")
+    residual = None if held is None else Buffer.in_arena(held, isa)
     return pointwise_gemm(isa, node, out.pixels, pitches, out, residual)
 
 
 def _pack_strassen(plan: Strassen, node: Node) -> np.ndarray:
-    weight = constant_array(node.operands[1], ()).reshape(-1, plan.gemm.columns)
+    weight = constant_array(node["weight"], ()).reshape(-1, plan.gemm.columns)
     return pack_strassen(plan, weight, group_bias(plan.gemm, node)[0])
 
 
@@ -179,6 +177,6 @@ def is_gemm_rows(node: Node) -> bool:
         case Dense():
             return True
         case Conv2d() as op:
-            return is_pointwise(op, present(node.operand_types[1]))
+            return is_pointwise(op, present(node.type_of("weight")))
         case _:
             return False

@@ -20,11 +20,11 @@ def moved_views(node: Node) -> list[ChannelView]:
         case Concat():
             return [ChannelView.concat(node.views)]
         case ChannelShuffle(groups=groups):
-            view = node.view(0)
+            view = node.view("x")
             return [view.through(ChannelMap.shuffle(groups, view.type.channels))]
         case Split(sizes=sizes):
             starts = accumulate(sizes, initial=0)
-            return [node.view(0).slice(s, size) for s, size in zip(starts, sizes, strict=False)]
+            return [node.view("x").slice(s, size) for s, size in zip(starts, sizes, strict=False)]
         case _:
             raise TypeError(f"{node.op.mnemonic} does not move channels")
 
@@ -98,7 +98,7 @@ def _copy(f: Function, source: str, target: str, length: int) -> None:
 
 def build_element_copy(site: Site) -> Kernel:
     """Reshape and transpose, element by element; one task a row of the result's last axis."""
-    node, x, out = site.node, site.input(0), site.output
+    node, x, out = site.node, site.input("x"), site.output
     f = site.kernel_function()
     last = out.type.channels
 

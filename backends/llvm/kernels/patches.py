@@ -18,7 +18,6 @@ from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
 from mbc.backends.llvm.kernels.linear import (
-    RESIDUAL,
     contiguous,
     group_bias,
     residual_pointer,
@@ -141,7 +140,7 @@ def patches_of(
 ) -> Patches:
     """The patch reader of a convolution; by default a few rows a turn."""
     assert isinstance(node.op, Conv2d)
-    kh, kw = present(node.operand_types[1]).shape[:2]
+    kh, kw = present(node.type_of("weight")).shape[:2]
     if turn is None:
         turn = next(t for t in (4, 2, 1) if out.shape[1] % t == 0)
     isa = isa.filled_by(out.channels // node.op.groups)
@@ -169,15 +168,15 @@ def patch_gemm(
 
 def pack_patches(gemm: Gemm, node: Node) -> np.ndarray:
     """Packed panels of a convolution."""
-    weight = constant_array(node.operands[1], ())
+    weight = constant_array(node["weight"], ())
     weight = weight.reshape(-1, len(gemm.groups), gemm.columns).transpose(1, 0, 2)
     return pack(gemm, weight, group_bias(gemm, node))
 
 
 def build_patch_conv(site: Site) -> Kernel:
     """Any convolution that is neither pointwise nor depthwise; one task a turn."""
-    node, out, residual = site.node, site.output, site.optional(RESIDUAL)
-    patches = patches_of(site.isa, node, site.input(0), out.type)
+    node, out, residual = site.node, site.output, site.optional("residual")
+    patches = patches_of(site.isa, node, site.input("x"), out.type)
     f = site.kernel_function()
     turns = out.type.shape[1] // patches.turn
     held = residual_pointer(site)

@@ -25,10 +25,10 @@ CHUNK = 8  # channel vectors summed side by side
 
 def build_global_pool(site: Site) -> Kernel:
     """Mean over all pixels of an image, part by part of the view; one task an image."""
-    view, out = site.node.view(0), site.output
+    view, out = site.node.view("x"), site.output
     images, height, width, channels = view.type.shape
     f, pixels = site.kernel_function(), height * width
-    parts = view_parts(view, site.inputs[0])
+    parts = view_parts(view, site.buffers("x"))
 
     def image(index: Count, _: list[str]) -> Sequence[str]:
         starts = part_pointers(f, view, image_pointers(f, site, index))
@@ -86,7 +86,7 @@ def _emit_mean(
 def build_softmax(site: Site) -> Kernel:
     """Three passes over a pixel: maximum, exponentials and their sum, scale. One task a pixel.
     The maximum may miss a NaN: its exponential makes the sum NaN, and so all results."""
-    x, out = site.input(0), site.output
+    x, out = site.input("x"), site.output
     f = site.kernel_function()
     channels = x.type.channels
 

@@ -19,9 +19,9 @@ from mbc.backends.llvm.kernels.chain import (
     COUNTER_BYTES,
     Chain,
     Stage,
+    ends_of,
     plan_chain,
     row_window,
-    slots_of,
 )
 from mbc.backends.llvm.kernels.linear import pack_pointwise, shape_name
 from mbc.backends.llvm.kernels.patches import (
@@ -37,17 +37,17 @@ from mbc.ops import Fused
 
 def build_stream(site: Site) -> Kernel:
     """A fused body; one task is one turn of its last op."""
-    slots, out = slots_of(site.node), site.output
-    x = site.input(slots.x)
-    residual = None if slots.residual is None else site.input(slots.residual)
+    ends, out = ends_of(site.node), site.output
+    x = site.input(ends.x)
+    residual = None if ends.residual is None else site.input(ends.residual)
     chain = plan_chain(site.isa, site.node, x, out, residual)
     weights = [_pack(stage) for stage in chain.stages]
     starts = np.cumsum([0, *(4 * w.size for w in weights)])
     rows = [_row_functions(site, stage) for stage in chain.stages]
     f = site.kernel_function()
-    held = None if slots.residual is None else site.pointers(slots.residual)[0]
+    held = None if ends.residual is None else site.pointers(ends.residual)[0]
     stream = Stream(f, chain, x, residual, [int(s) for s in starts], rows)
-    stream.emit(site.pointers(slots.x)[0], held)
+    stream.emit(site.pointers(ends.x)[0], held)
     assert isinstance(site.node.op, Fused)
     name = site.library.define(f"f32_{site.node.op.kind}_{_chain_name(chain)}", f)
     tasks = out.type.shape[0] * chain.turns

@@ -30,7 +30,7 @@ from mbc.ops.pool import Pool
 def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> Window:
     """The window op of a depthwise convolution or pool node from the buffers of the values that its
     view reads to another buffer."""
-    view = node.view(0)
+    view = node.view("x")
     _, height, width, _ = view.type.shape
     _, out_height, out_width, _ = out.type.shape
     parts = view_parts(view, sources)
@@ -39,7 +39,7 @@ def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> W
     place = (out.pixel_bytes, out.room)
     match node.op:
         case Conv2d() as op:
-            kh, kw = present(node.operand_types[1]).shape[:2]
+            kh, kw = present(node.type_of("weight")).shape[:2]
             shape = ((kh, kw), op.stride, op.pad, op.dilation)
             return Window(isa, "depthwise", *sizes, *shape, *place, op.act)
         case MaxPool() as op:
@@ -71,8 +71,8 @@ def pack_window(window: Window, node: Node) -> np.ndarray:
     """Packed weights of a depthwise convolution; nothing for pools."""
     if isinstance(node.op, Pool):
         return np.zeros(0, np.float32)
-    weight = constant_array(node.operands[1], ())
-    bias = constant_array(node.operands[2] if len(node.operands) > 2 else None, weight.shape[-1:])
+    weight = constant_array(node["weight"], ())
+    bias = constant_array(node["bias"], weight.shape[-1:])
     return pack_depthwise(window, weight, bias)
 
 
@@ -120,8 +120,8 @@ def _block(window: Window, blocks: int) -> Window:
 
 def build_window(site: Site) -> Kernel:
     """Depthwise convolution or pool."""
-    view, out = site.node.view(0), site.output
-    window = window_of(site.isa, site.node, site.inputs[0], out)
+    view, out = site.node.view("x"), site.output
+    window = window_of(site.isa, site.node, site.buffers("x"), out)
     blocks, height = channel_blocks(window), window.out_height
     block = _block(window, blocks)
     rows = define_rows(site.library, block)
@@ -159,9 +159,9 @@ def _place(f: Function, task: Count, blocks: int, height: int) -> tuple[Count, C
     return image, number, f.binary("add", y, f.binary("mul", half, rows))
 
 
-def image_pointers(f: Function, site: Site, image: Count, slot: int = 0) -> list[str]:
-    """Addresses of an operand's values for one image of the batch."""
+def image_pointers(f: Function, site: Site, image: Count) -> list[str]:
+    """Addresses of the values of x for one image of the batch."""
     return [
         f.offset(pointer, f.binary("mul", image, buffer.bytes // buffer.type.shape[0]))
-        for pointer, buffer in zip(site.pointers(slot), site.inputs[slot], strict=True)
+        for pointer, buffer in zip(site.pointers("x"), site.buffers("x"), strict=True)
     ]

@@ -30,10 +30,10 @@ class TvmBackend:
 
     def supports(self, node: Node) -> Support:
         """What the LLVM backend has a kernel for, unless it wants values side by side."""
-        for slot, operand in enumerate(node.operands):
+        for i, (role, operand) in enumerate(node.items()):
             through = isinstance(operand, ChannelView) and not operand.is_plain
-            if through and self.kernels.reads_one_buffer(node, slot):
-                reason = f"{node.op.mnemonic} reads operand {slot} only as it is stored"
+            if through and self.kernels.reads_one_buffer(node, role):
+                reason = f"{node.op.mnemonic} reads operand {i} only as it is stored"
                 return Support(False, reason)
         return self.kernels.supports(node)
 
@@ -53,14 +53,14 @@ class TvmBackend:
         """Bytes of the dense tensor."""
         return type.bytes
 
-    def reads_one_buffer(self, node: Node, slot: int) -> bool:
+    def reads_one_buffer(self, node: Node, role: str) -> bool:
         """Never: TVM places no value within another's buffer."""
         return False
 
-    def may_alias(self, node: Node, slot: int) -> bool:
+    def may_alias(self, node: Node, role: str) -> bool:
         """Never: TVM frees an operand after the call that reads it."""
         return False
 
-    def overlap_bytes(self, node: Node, slot: int) -> int | None:
+    def overlap_bytes(self, node: Node, role: str) -> int | None:
         """Never."""
         return None

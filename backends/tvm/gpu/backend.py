@@ -38,7 +38,7 @@ class GpuBackend:
         if is_product(node):
             return tile_for(product_of(node), self.gpu)
         if isinstance(node.op, SLIDING):
-            lanes = reader_of(Draft(""), node.view(0)).lanes
+            lanes = reader_of(Draft(""), node.view("x")).lanes
             images, height, width, channels = node.result.type.shape
             return strip_for(ceildiv(channels, lanes), (height, width), images, self.gpu)
         return None
@@ -55,14 +55,14 @@ class GpuBackend:
         """The dense tensor in whole multiples of what devices ask of regions."""
         return ceildiv(type.bytes, ALIGNMENT) * ALIGNMENT
 
-    def reads_one_buffer(self, node: Node, slot: int) -> bool:
+    def reads_one_buffer(self, node: Node, role: str) -> bool:
         """Never: kernels read the parts of a view where they are."""
         return False
 
-    def may_alias(self, node: Node, slot: int) -> bool:
+    def may_alias(self, node: Node, role: str) -> bool:
         """Never: compilers are told that a kernel's arguments lie apart."""
         return False
 
-    def overlap_bytes(self, node: Node, slot: int) -> int | None:
+    def overlap_bytes(self, node: Node, role: str) -> int | None:
         """None: threads have no order."""
         return None

@@ -64,16 +64,16 @@ def _conv2d(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 
 
 def _depthwise(node: Node, gpu: Gpu) -> NodeKernel:
-    (op, kernel), bias = convolution(node), vector(node, 2)
+    (op, kernel), bias = convolution(node), vector(node, "bias")
     draft = Draft(f"depthwise {kernel[0]}x{kernel[1]}")
     weight = draft.weights(weight_of(node).array)
     number = None if bias is None else draft.weights(bias)
-    window = Window.of(op, node.view(0).type, kernel, node.result.type)
+    window = Window.of(op, node.view("x").type, kernel, node.result.type)
     return _sliding(draft, node, window, Rule(weight, number, act=op.act), gpu)
 
 
 def _pool(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
-    op, x, out = node.op, node.view(0).type.shape, node.result.type.shape
+    op, x, out = node.op, node.view("x").type.shape, node.result.type.shape
     assert isinstance(op, pool.MaxPool | pool.AvgPool)
     window = Window(x[1], x[2], (out[1], out[2]), op.kernel, op.stride, op.pad)
     rule = Rule(largest=True)
@@ -84,7 +84,7 @@ def _pool(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 
 
 def _sliding(draft: Draft, node: Node, window: Window, rule: Rule, gpu: Gpu) -> NodeKernel:
-    reader, images = reader_of(draft, node.view(0)), node.result.type.shape[0]
+    reader, images = reader_of(draft, node.view("x")), node.result.type.shape[0]
     strip = strip_for(reader.channels // reader.lanes, window.out, images, gpu)
     out = draft.write(node.result)
     return sliding_kernel(draft, Sliding(images, reader, window, strip, out, rule))
@@ -92,8 +92,8 @@ def _sliding(draft: Draft, node: Node, window: Window, rule: Rule, gpu: Gpu) -> 
 
 def _mean(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     draft = Draft(node.op.mnemonic)
-    images, height, width, channels = node.view(0).type.shape
-    reader = reader_of(draft, node.view(0))
+    images, height, width, channels = node.view("x").type.shape
+    reader = reader_of(draft, node.view("x"))
     team = team_for(channels // reader.lanes, height * width, gpu)
     layer = Mean(images, height * width, reader, team, draft.write(node.result))
     return (mean_kernel(draft, layer),)
@@ -101,7 +101,7 @@ def _mean(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 
 def _softmax(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     draft, shape = Draft(node.op.mnemonic), node.result.type.shape
-    reader = reader_of(draft, node.view(0), unit=1)
+    reader = reader_of(draft, node.view("x"), unit=1)
     threads = row_threads(shape[-1], gpu)
     layer = Softmax(prod(shape[:-1]), reader, threads, draft.write(node.result))
     return (softmax_kernel(draft, layer),)
@@ -109,7 +109,7 @@ def _softmax(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 
 def _relu(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     draft = Draft(node.op.mnemonic)
-    reader = reader_of(draft, node.view(0))
+    reader = reader_of(draft, node.view("x"))
     act = Act.RELU6 if isinstance(node.op, elementwise.Relu6) else Act.RELU
 
     def compute(code: Code, pixel: Expr, channel: Expr) -> Expr:
@@ -121,8 +121,8 @@ def _relu(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 def _add(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     draft, op = Draft(node.op.mnemonic), node.op
     assert isinstance(op, elementwise.Add)
-    unit = min(reader_of(Draft(""), node.view(slot)).lanes for slot in (0, 1))
-    a, b = (reader_of(draft, node.view(slot), unit) for slot in (0, 1))
+    unit = min(reader_of(Draft(""), view).lanes for view in node.views)
+    a, b = (reader_of(draft, view, unit) for view in node.views)
 
     def compute(code: Code, pixel: Expr, channel: Expr) -> Expr:
         total = a.load(code, pixel, channel) + b.load(code, pixel, channel)
@@ -134,8 +134,10 @@ def _add(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 def _batch_norm(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     draft, op = Draft(node.op.mnemonic), node.op
     assert isinstance(op, elementwise.BatchNorm)
-    reader = reader_of(draft, node.view(0))
-    gamma, beta, mean, variance = (_present(node, slot).astype(np.float64) for slot in range(1, 5))
+    reader = reader_of(draft, node.view("x"))
+    gamma, beta, mean, variance = (
+        _present(node, role).astype(np.float64) for role in elementwise.NORM
+    )
     factor = gamma / np.sqrt(variance + op.epsilon)
     scale = draft.weights(factor.astype(np.float32))
     shift = draft.weights((beta - mean * factor).astype(np.float32))
@@ -148,8 +150,8 @@ def _batch_norm(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     return (_map(draft, node.result, reader.lanes, compute, gpu),)
 
 
-def _present(node: Node, slot: int) -> np.ndarray:
-    found = vector(node, slot)
+def _present(node: Node, role: str) -> np.ndarray:
+    found = vector(node, role)
     assert found is not None
     return found
 
@@ -161,7 +163,7 @@ def _channel_moves(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 
 
 def _reshape(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
-    return (_copy(node.op, node.view(0), node.result, gpu),)
+    return (_copy(node.op, node.view("x"), node.result, gpu),)
 
 
 def _copy(op: Op, view: ChannelView, value: Value, gpu: Gpu) -> NodeKernel:
@@ -174,8 +176,8 @@ def _copy(op: Op, view: ChannelView, value: Value, gpu: Gpu) -> NodeKernel:
 def _transpose(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     draft, op = Draft(node.op.mnemonic), node.op
     assert isinstance(op, move.Transpose)
-    reader: Reader = reader_of(draft, node.view(0), unit=1)
-    compute = transposed(reader, node.view(0).type.shape, op.perm)
+    reader: Reader = reader_of(draft, node.view("x"), unit=1)
+    compute = transposed(reader, node.view("x").type.shape, op.perm)
     return (_map(draft, node.result, 1, compute, gpu),)
 
 

@@ -23,7 +23,6 @@ from mbc.ops import Conv2d, Dense, Fused
 from mbc.ops.linear import is_depthwise, is_pointwise
 from mbc.targets.gpu import Gpu
 
-RESIDUAL = 3
 MOST_TAPS = 49  # that are unrolled where a product fetches its rows
 
 
@@ -61,22 +60,22 @@ def layer_of(node: Node) -> Layer:
     allow: the weights' rows make up for that."""
     op, weight = node.op, weight_of(node)
     assert isinstance(op, Conv2d | Dense)
-    groups = op.groups if isinstance(op, Conv2d) else 1
-    x, rows = absorbed(node.view(0), groups)
+    groups = op.channel_groups
+    x, rows = absorbed(node.view("x"), groups)
     taps = weight.array.reshape(-1, *weight.type.shape[-2:])
     array = Reindex(ChannelMap.identity(weight.type.channels), rows)(taps)
-    return Layer(x, array, vector(node, 2), residual_of(node), groups, op.act, node.result)
+    return Layer(x, array, vector(node, "bias"), residual_of(node), groups, op.act, node.result)
 
 
 def residual_of(node: Node) -> ChannelView | None:
     """What a convolution adds to its sums, if anything."""
-    found = node.operands[RESIDUAL] if len(node.operands) > RESIDUAL else None
+    found = node["residual"]
     return found if isinstance(found, ChannelView) else None
 
 
 def weight_of(node: Node) -> Constant:
     """The weight of a layer that has one."""
-    weight = node.constant(1)
+    weight = node.constant("weight")
     assert weight is not None
     return weight
 
@@ -88,9 +87,9 @@ def convolution(node: Node) -> tuple[Conv2d, tuple[int, int]]:
     return node.op, (height, width)
 
 
-def vector(node: Node, slot: int) -> np.ndarray | None:
+def vector(node: Node, role: str) -> np.ndarray | None:
     """An optional constant along the channels."""
-    constant = node.constant(slot)
+    constant = node.constant(role)
     return None if constant is None else constant.array
 
 
@@ -120,8 +119,8 @@ def fused_refusal(node: Node) -> str:
     ):
         return "only a depthwise and a pointwise convolution become one GPU kernel"
     (output,) = node.op.body.outputs
-    view, rest = second.view(0), second.operands[1:]
-    reads = [v for o in rest if isinstance(o, ChannelView) for v in o.values]
+    view, residual = second.view("x"), residual_of(second)
+    reads = () if residual is None else residual.values
     whole = view.is_single and view.value is first.result and output.is_plain
     if not whole or first.result in reads or output.value is not second.result:
         return "the pointwise convolution must read the whole depthwise result, and nothing else"
@@ -136,18 +135,18 @@ def fused_layer(node: Node) -> tuple[Layer, Depth]:
     outside = dict(zip(node.op.body.inputs, node.views, strict=True))
     first, second = node.op.body.topo()
     (before, kernel), (after, _) = convolution(first), convolution(second)
-    order, weight, groups = second.view(0).order, weight_of(second), after.groups
-    x, rows = absorbed(first.view(0).substitute(outside).through(order), groups)
+    order, weight, groups = second.view("x").order, weight_of(second), after.groups
+    x, rows = absorbed(first.view("x").substitute(outside).through(order), groups)
     size = len(order) // groups
     read = [order[g * size + i] for g, group in enumerate(rows) for i in group.indices]
     array = Reindex(ChannelMap.identity(weight.type.channels), rows)(weight.array[0])
     residual = residual_of(second)
     residual = None if residual is None else residual.substitute(outside)
-    layer = Layer(x, array, vector(second, 2), residual, groups, after.act, node.result)
-    bias, taps = vector(first, 2), weight_of(first).array
+    layer = Layer(x, array, vector(second, "bias"), residual, groups, after.act, node.result)
+    bias, taps = vector(first, "bias"), weight_of(first).array
     return layer, Depth(
         before,
-        first.view(0).type,
+        first.view("x").type,
         kernel,
         first.result.type,
         taps.reshape(-1, taps.shape[-1])[:, read],
@@ -186,7 +185,7 @@ def patches_kernel(node: Node, gpu: Gpu) -> NodeKernel:
     """All other convolutions."""
     layer, (op, kernel) = layer_of(node), convolution(node)
     draft = Draft(f"conv {kernel[0]}x{kernel[1]}")
-    window = Window.of(op, node.view(0).type, kernel, node.result.type)
+    window = Window.of(op, node.view("x").type, kernel, node.result.type)
     source = Patches(reader_of(draft, layer.x, layer.depth), layer.depth, window)
     return _kernel(draft, layer, source, node, gpu)
 

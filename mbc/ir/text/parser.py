@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mbc.diag import Location, MbcError, nearest
-from mbc.ir.graph import Constant, Graph, Operand
+from mbc.ir.graph import Constant, Graph, Operand, without_trailing_none
 from mbc.ir.op import Op, OpError
 from mbc.ir.text.attributes import attribute_types, convert
 from mbc.ir.text.cursor import Cursor
@@ -277,9 +277,7 @@ class _Parser(OperandParser):
         attributes: dict[str, Any] = {}
         slots = {spec.name: i for i, spec in enumerate(op.operands) if spec.optional}
         self.braces(lambda: self._item(scope, op, operands, slots, attributes))
-        while operands and operands[-1] is None:
-            operands.pop()
-        return op(**attributes), operands
+        return op(**attributes), [*without_trailing_none(operands)]
 
     def _item(
         self,
@@ -297,13 +295,13 @@ class _Parser(OperandParser):
             helps = nearest(name, [*types, *slots])
             message = f"{op.mnemonic} has no attribute {token}"
             raise self.cursor.fail("E0304", message, token, helps=helps)
-        slot = slots.get(name, -1)
-        if name in attributes or (0 <= slot < len(operands) and operands[slot] is not None):
+        if name in slots:
+            operands += [None] * (slots[name] + 1 - len(operands))
+        if name in attributes or (name in slots and operands[slots[name]] is not None):
             raise self.cursor.fail("E0304", f"{token} is given twice", token)
         self.cursor.expect("=")
         if name in slots:
-            operands += [None] * (slot + 1 - len(operands))
-            operands[slot] = self.operand(scope)
+            operands[slots[name]] = self.operand(scope)
         else:
             attributes[name] = self._attribute(name, types[name], token)
 

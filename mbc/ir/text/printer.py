@@ -162,13 +162,12 @@ def split_operands(node: Node) -> tuple[list[Operand], list[tuple[str, Operand]]
     come after an absent one."""
     positional: list[Operand] = []
     named: list[tuple[str, Operand]] = []
-    specs = {spec.name: spec for spec in node.op.operands}
-    for slot, operand in enumerate(node.operands):
-        name = node.op.operand_name(slot)
+    for i, operand in enumerate(node.operands):
+        spec = node.op.spec(i)
         if operand is None:
             continue
-        if is_named(specs[name]) or None in node.operands[:slot]:
-            named.append((name, operand))
+        if is_named(spec) or None in node.operands[:i]:
+            named.append((spec.name, operand))
         else:
             positional.append(operand)
     return positional, named
