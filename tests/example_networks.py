@@ -47,5 +47,8 @@ LEADING = (
 )
 """One of each kind."""
 
+PAIR = (Example("mobilenet_v1"), _shufflenet_v1(3, 1.0))
+"""A MobileNet and a ShuffleNet."""
+
 VARIED = (*LEADING, _shufflenet_v1(8, 1.0), _shufflenet_v1(1, 0.5))
 """With the extremes of their parameters."""

@@ -14,15 +14,13 @@ from mbc.passes.pipelines import O2
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext
 from tests.backends.kernel_check import equal, host_target
+from tests.everyday import part_of
 from tests.exact import bind_exact, exact_inputs
-from tests.example_networks import EXAMPLE_NETWORKS, Example
-
-EVERYDAY = ("groups3-scale0.5", "groups8", "v2-scale1.0", "mobilenet")
+from tests.example_networks import EXAMPLE_NETWORKS, VARIED, Example
 
 
-@pytest.mark.parametrize("example", EXAMPLE_NETWORKS, ids=str)
-def test_compiled_examples_are_exact(example: Example, fuzz: bool) -> None:
-    """The oracle runs all of them; the backend some, or all with --fuzz."""
+@pytest.mark.parametrize("example", part_of(zip(EXAMPLE_NETWORKS), lambda e: e in VARIED, str))
+def test_compiled_examples_are_exact(example: Example) -> None:
     pooled = example.name == "shufflenet_v1"  # three means of 3x3, along one path
     unit, taps = (9**3, 1) if pooled else (1, 2)
     graph = example.graph(resolution="64", softmax="false")
@@ -34,5 +32,4 @@ def test_compiled_examples_are_exact(example: Example, fuzz: bool) -> None:
     target = host_target()
     run_pipeline(graph, O2, PassContext(LlvmBackend(target)))
     equal(run(graph, inputs)["output"], before)
-    if fuzz or any(word in str(example) for word in EVERYDAY):
-        equal(JitNet(lower(graph, target))(inputs)["output"], before)
+    equal(JitNet(lower(graph, target))(inputs)["output"], before)

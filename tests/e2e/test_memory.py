@@ -260,12 +260,15 @@ def test_threads_do_not_meet(net: str, goal: Goal, shared: bool) -> None:
         np.testing.assert_array_equal(crowd.guarded(x), expected)
 
 
+def at_size(net: str, goal: Goal) -> bool:
+    """Those whose memory is tightest."""
+    return goal == "memory" and net in ("mobilenet_v2", "shufflenet_v1")
+
+
 PAPERS = ("mobilenet_v1", "mobilenet_v2", "shufflenet_v1", "shufflenet_v2")
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("net", "goal"), part_of(product(PAPERS, GOAL_NAMES), lambda _, goal: goal == "memory")
-)
+@pytest.mark.parametrize(("net", "goal"), part_of(product(PAPERS, GOAL_NAMES), at_size))
 def test_so_they_do_at_the_papers_size(net: str, goal: Goal) -> None:
     check_run(net, {}, goal)

@@ -19,13 +19,13 @@ from mbc.backends.tvm.gpu.opencl import OpenClNet
 from mbc.targets.gpu import Gpu
 from tests.backends.tvm.gpu_networks import planned
 from tests.everyday import part_of
-from tests.example_networks import EXAMPLE_NETWORKS, LEADING, Example
+from tests.example_networks import EXAMPLE_NETWORKS, PAIR, Example
 from tests.hammer import hammer
 
 ARCHES = ("", "mali", "adreno")
 CASES = part_of(
     ((example, ARCHES[i % 3]) for i, example in enumerate(EXAMPLE_NETWORKS)),
-    lambda example, _: example in LEADING,
+    lambda example, _: example in PAIR,
     lambda example, _: str(example),
 )
 SMALL = Example("digits/shufflenet_v1")  # groups, shuffles, concatenations, residuals
