@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.diag import error
-from mbc.driver.inspect import Inspection
+from mbc.driver.instrumentation import Inspection
 from mbc.driver.request import Request
 from mbc.passes.pipelines import FUSE_MODES, GOALS
 from mbc.runtime.cpus import CLUSTERS, check_cpus, choose_cpus, parse_cpus

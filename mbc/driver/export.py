@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mbc.driver.backends import backend_of
-from mbc.driver.inspect import Inspection
+from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import run_passes
 from mbc.driver.platforms import resolve
 from mbc.frontends.onnx.export import OnnxModel, export_onnx

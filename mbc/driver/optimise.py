@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mbc.diag import error
 from mbc.driver.backends import backend_from, header_of, target_of
-from mbc.driver.inspect import Inspection
+from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import named_passes, run_passes
 from mbc.driver.request import Request
 from mbc.ir.graph import Graph

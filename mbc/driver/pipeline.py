@@ -9,7 +9,7 @@ from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.tvm import require
 from mbc.diag import error, nearest
 from mbc.driver.backends import backend_of, header_of, target_of, uses_tvm
-from mbc.driver.inspect import Inspection, instruments, summaries, weight_remarks
+from mbc.driver.instrumentation import Inspection, instruments, summaries, weight_remarks
 from mbc.driver.request import Observer, Request
 from mbc.driver.source import Source, load
 from mbc.ir.graph import Graph

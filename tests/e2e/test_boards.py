@@ -19,7 +19,7 @@ from mbc.backends.llvm.codegen import emit_object
 from mbc.backends.llvm.lower import lower
 from mbc.diag import MbcError
 from mbc.driver.emulation import choose_runner
-from mbc.driver.inspect import Inspection
+from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.platforms import program_target, resolve
 from mbc.driver.request import Request, Silent

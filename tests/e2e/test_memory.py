@@ -17,7 +17,7 @@ from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import LoweredNet, lower
 from mbc.driver.build import lower_graph
-from mbc.driver.inspect import Inspection
+from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import Compiled, compile_graph
 from mbc.driver.platforms import resolve
 from mbc.driver.request import Request, Silent

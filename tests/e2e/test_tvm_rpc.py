@@ -18,7 +18,7 @@ import pytest
 from mbc.backends.tvm import require
 from mbc.backends.tvm.rpc.remote import RemoteNet, open_session, uploaded
 from mbc.backends.tvm.rpc.tracker import Address, Tracker
-from mbc.driver.inspect import Inspection
+from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.request import Request, Silent
 from tests.e2e.rpc_devices import (

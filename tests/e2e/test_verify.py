@@ -15,7 +15,7 @@ from elftools.elf.elffile import ELFFile
 
 from mbc.backends.llvm.lower import lower
 from mbc.driver.emulation import choose_runner
-from mbc.driver.inspect import Inspection
+from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.platforms import resolve, this_host
 from mbc.driver.request import Request, Silent

@@ -23,7 +23,7 @@ from mbc.backends.tvm.cpu.module import cpu_module
 from mbc.backends.tvm.module import NoKernels, relax_module
 from mbc.backends.tvm.vm import TvmNet
 from mbc.driver.build import lower_graph
-from mbc.driver.inspect import Inspection
+from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import Compiled, compile_graph
 from mbc.driver.request import Request, Silent
 from mbc.driver.rounds import Run, Times, take_turns

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mbc.driver.inspect import Inspection
+from mbc.driver.instrumentation import Inspection
 from mbc.driver.net import BackendName, Net, make_net
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.request import Request, Silent
