@@ -17,9 +17,8 @@ import numpy as np
 from mbc.backends.llvm.codegen import parse, target_machine
 from mbc.backends.llvm.lower import LoweredNet
 from mbc.backends.llvm.subnormals import flush_ir, flushing_ir
-from mbc.diag import error
-from mbc.runtime.abi import IoSpec
 from mbc.runtime.pool import Pool
+from mbc.runtime.tensors import dense_inputs
 from mbc.targets.target import Target
 
 ALIGNMENT, HUGE_PAGE = 64, 2 << 20
@@ -91,8 +90,8 @@ class JitNet:
         return other
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Run on dense NHWC float32 tensors by input name; gives the outputs by name."""
-        given = [_checked(spec, inputs) for spec in self.spec.inputs]
+        """The outputs by name, for NHWC tensors by input name (E0710 if they do not fit)."""
+        given = dense_inputs(self.spec.inputs, inputs).values()
         outputs = {spec.name: np.empty(spec.shape, np.float32) for spec in self.spec.outputs}
         self.time_once([*given, *outputs.values()])
         return outputs
@@ -143,14 +142,3 @@ class JitNet:
         shapes = [spec.shape for spec in self.spec.inputs]
         inputs = [rng.standard_normal(shape, np.float32) for shape in shapes]
         return [*inputs, *(np.empty(spec.shape, np.float32) for spec in self.spec.outputs)]
-
-
-def _checked(spec: IoSpec, inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    if spec.name not in inputs:
-        helps = [f"given: {', '.join(inputs)}"] if inputs else []
-        raise error("E0710", f"input '{spec.name}' is missing", helps=helps)
-    array = np.asarray(inputs[spec.name])
-    if array.shape != spec.shape or array.dtype != np.float32:
-        found = f"{array.dtype}{list(array.shape)}"
-        raise error("E0710", f"input '{spec.name}' must be float32{list(spec.shape)}, not {found}")
-    return np.ascontiguousarray(array)

@@ -21,10 +21,10 @@ from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Kernel, Library, Site
 from mbc.ir.graph import Graph, Node
 from mbc.ir.subnormals import flushed
-from mbc.ir.views import ChannelView, Value
+from mbc.ir.views import ChannelView
 from mbc.ops.cost import Layer, layers
 from mbc.ops.outputs import with_plain_outputs
-from mbc.runtime.abi import IoSpec, NetSpec
+from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.names import net_identifier
 from mbc.targets.target import Target
 
@@ -138,18 +138,9 @@ class _Lowering:
         return builder_of(node)(Site(node, inputs, outputs, self.library))
 
     def _spec(self, weights: int) -> NetSpec:
-        inputs = tuple(_io_spec(value.name, value) for value in self.graph.inputs)
-        outputs = tuple(
-            _io_spec(name, view.value)
-            for name, view in zip(self.graph.output_names, self.graph.outputs, strict=True)
-        )
         shared, scratch = self.shared.arena_bytes, aligned(self.scratch)
         sizes = (self.arena, scratch, weights)
-        return NetSpec(self.name, inputs, outputs, *sizes, shared_bytes=shared)
-
-
-def _io_spec(name: str, value: Value) -> IoSpec:
-    return IoSpec(name, value.type.shape, str(value.type.dtype))
+        return NetSpec(self.name, *interface_of(self.graph), *sizes, shared_bytes=shared)
 
 
 def declarations(isa: Isa) -> list[str]:

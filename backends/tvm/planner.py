@@ -27,7 +27,7 @@ from mbc.backends.tvm.require import ffi
 from mbc.ir.graph import Graph
 from mbc.ir.views import Value
 from mbc.ops.outputs import with_plain_outputs
-from mbc.runtime.abi import IoSpec, NetSpec
+from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.names import c_identifier, net_identifier
 from mbc.targets.gpu import Gpu
 
@@ -107,16 +107,8 @@ class _Memory:
 
     def spec(self, weights: int) -> NetSpec:
         """What a caller must know."""
-        inputs, outputs = (
-            tuple(
-                IoSpec(name, value.type.shape, str(value.type.dtype))
-                for kind, name, value in _io(self._graph)
-                if kind == role
-            )
-            for role in ("input", "output")
-        )
-        name = net_identifier(self._graph.name)
-        return NetSpec(name, inputs, outputs, _aligned(self._graph.arena_bytes or 0), 0, weights)
+        name, arena = net_identifier(self._graph.name), _aligned(self._graph.arena_bytes or 0)
+        return NetSpec(name, *interface_of(self._graph), arena, 0, weights)
 
     def arguments(self, kernel: NodeKernel) -> tuple[int, ...]:
         """The buffer of each of a kernel's arguments, by number."""

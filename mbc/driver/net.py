@@ -9,15 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbc.backends.llvm.jit import JitNet
-from mbc.diag import Diagnostic, MbcError, nearest
+from mbc.diag import error
 from mbc.driver.build import lower_graph
 from mbc.driver.pipeline import Compiled
 from mbc.driver.request import Observer
-from mbc.driver.tvm import io_of, tvm_engine
+from mbc.driver.tvm import tvm_engine
 from mbc.interp import run as run_oracle
 from mbc.ir.graph import Graph
-from mbc.runtime.abi import IoSpec
+from mbc.runtime.abi import interface_of
 from mbc.runtime.pool import Team
+from mbc.runtime.tensors import dense_inputs
 
 ALONE = Team()
 
@@ -53,7 +54,7 @@ class Net:
     def __init__(self, compiled: Compiled, engine: Engine) -> None:
         self.name = compiled.source.net
         self.macs = compiled.source.totals.macs
-        self.inputs, self.outputs = io_of(compiled.graph)
+        self.inputs, self.outputs = interface_of(compiled.graph)
         self._engine = engine
 
     def __call__(
@@ -63,15 +64,13 @@ class Net:
         exactly the declared shape (MbcError E0710)."""
         names = [spec.name for spec in self.inputs]
         if len(inputs) > len(names):
-            raise MbcError(
-                Diagnostic("E0710", f"the network has {len(names)} inputs, not {len(inputs)}")
-            )
+            raise error("E0710", f"the network has {len(names)} inputs, not {len(inputs)}")
         results = self.run(dict(zip(names, inputs, strict=False)) | named)
         return next(iter(results.values())) if len(results) == 1 else results
 
     def run(self, inputs: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
         """The outputs by name, for inputs by name."""
-        return self._engine(check_inputs(self.inputs, inputs))
+        return self._engine(dense_inputs(self.inputs, inputs))
 
     def __repr__(self) -> str:
         sides = (
@@ -79,36 +78,6 @@ class Net:
             for side in (self.inputs, self.outputs)
         )
         return f"<mbc network {self.name}: {' -> '.join(sides)}>"
-
-
-def check_inputs(
-    specs: tuple[IoSpec, ...], given: Mapping[str, ArrayLike]
-) -> dict[str, np.ndarray]:
-    """The tensors as dense float32, all of them right; else E0710 for each that is not."""
-    arrays = {name: np.asarray(value) for name, value in given.items()}
-    known = {spec.name: spec for spec in specs}
-    listed = f"inputs: {', '.join(f'{s.name} f32{list(s.shape)}' for s in specs)}"
-    problems = [
-        Diagnostic("E0710", f"there is no input '{name}'", helps=(*nearest(name, known), listed))
-        for name in arrays
-        if name not in known
-    ]
-    misfits = (_misfit(spec, arrays.get(spec.name)) for spec in specs)
-    problems += [Diagnostic("E0710", text, helps=(listed,)) for text in misfits if text]
-    if problems:
-        raise MbcError(*problems)
-    return {name: np.ascontiguousarray(array, np.float32) for name, array in arrays.items()}
-
-
-def _misfit(spec: IoSpec, array: np.ndarray | None) -> str:
-    """What is wrong with an input; "" if nothing is."""
-    if array is None:
-        return f"input '{spec.name}' is missing"
-    if array.dtype.kind not in "fiu":
-        return f"input '{spec.name}' holds {array.dtype}, expected float32"
-    if array.shape != spec.shape:
-        return f"input '{spec.name}' has shape {list(array.shape)}, expected {list(spec.shape)}"
-    return ""
 
 
 def make_net(

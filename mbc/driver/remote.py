@@ -16,10 +16,11 @@ from mbc.driver.bench import WARM_UP_ROUNDS, Contest
 from mbc.driver.pipeline import Compiled
 from mbc.driver.request import Observer
 from mbc.driver.rounds import Times
-from mbc.driver.tvm import io_of, write_module
+from mbc.driver.tvm import write_module
 from mbc.files import scratch_folder
 from mbc.interp import run as run_oracle
 from mbc.runtime import reference
+from mbc.runtime.abi import interface_of
 from mbc.targets.target import Target
 
 TIMEOUT = 300
@@ -119,7 +120,7 @@ class _Job:
             open_session(loan, remote.timeout, made_for) as session,
             uploaded(session, self.library) as name,
         ):
-            net = RemoteNet(session, name, *io_of(self.compiled.graph), threads)
+            net = RemoteNet(session, name, *interface_of(self.compiled.graph), threads)
             errors = self._errors(net, loan)
             observer.step(f"running {self.contest.rounds} rounds on {loan.key}")
             net.time(WARM_UP_ROUNDS)
@@ -138,7 +139,7 @@ class _Job:
 
 def _job(compiled: Compiled, library: Path, contest: Contest, observer: Observer) -> _Job:
     observer.step("evaluating the reference")
-    specs, _ = io_of(compiled.graph)
+    specs, _ = interface_of(compiled.graph)
     inputs = reference.seeded_inputs(specs, reference.SEED)
     answer = run_oracle(compiled.source.graph, inputs)
     return _Job(compiled, library, contest, inputs, answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mbc.diag import error, nearest
 from mbc.driver.request import Request
 from mbc.driver.source import read_graph
-from mbc.runtime.abi import IoSpec
+from mbc.runtime.abi import IoSpec, interface_of
 from mbc.runtime.manifest import FILE_NAME, read_inputs, read_preprocessing
 from mbc.runtime.preprocessing import Preprocessing
 
@@ -18,7 +18,8 @@ def inputs_of(request: Request) -> tuple[IoSpec, ...]:
         file = file / FILE_NAME
     if file.name == FILE_NAME:
         return read_inputs(file)
-    return tuple(IoSpec(v.name, v.type.shape) for v in read_graph(request).inputs)
+    inputs, _ = interface_of(read_graph(request))
+    return inputs
 
 
 def preprocessing_of(request: Request) -> Preprocessing | None:

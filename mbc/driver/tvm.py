@@ -19,8 +19,7 @@ from mbc.driver.pipeline import Compiled
 from mbc.driver.platforms import link_target
 from mbc.driver.request import Observer
 from mbc.files import scratch_folder
-from mbc.ir.graph import Graph
-from mbc.runtime.abi import IoSpec, NetSpec
+from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.manifest import FILE_NAME, digests
 from mbc.runtime.pool import Team
 
@@ -31,7 +30,7 @@ def tvm_engine(compiled: Compiled, team: Team, observer: Observer) -> TvmNet:
     """The network in TVM's virtual machine in this process."""
     if team.cpus is not None:
         raise error("E0106", "--cpus pins our threads; with --backend tvm they are TVM's")
-    inputs, outputs = io_of(compiled.graph)
+    inputs, outputs = interface_of(compiled.graph)
     with scratch_folder() as folder:
         library = folder / f"{compiled.source.net}.so"
         write_module(compiled, library, choose_toolchain(), observer)
@@ -67,19 +66,9 @@ def module_text(compiled: Compiled) -> str:
 
 def spec_of(compiled: Compiled) -> NetSpec:
     """What the manifest says of the network. TVM owns all memory, so there is no arena."""
-    inputs, outputs = io_of(compiled.graph)
+    inputs, outputs = interface_of(compiled.graph)
     weights = sum(constant.type.bytes for constant in compiled.graph.constants().values())
     return NetSpec(compiled.source.net, inputs, outputs, 0, 0, weights)
-
-
-def io_of(graph: Graph) -> tuple[tuple[IoSpec, ...], tuple[IoSpec, ...]]:
-    """Inputs and outputs of a graph."""
-    inputs = tuple(IoSpec(v.name, v.type.shape, str(v.type.dtype)) for v in graph.inputs)
-    outputs = tuple(
-        IoSpec(name, view.type.shape, str(view.type.dtype))
-        for name, view in zip(graph.output_names, graph.outputs, strict=True)
-    )
-    return inputs, outputs
 
 
 def write_module(compiled: Compiled, out: Path, toolchain: Toolchain, observer: Observer) -> None:

@@ -9,12 +9,14 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import DTypeLike
 
-from mbc.diag import Diagnostic, MbcError, error, nearest
+from mbc.diag import error
 from mbc.interp.strips import compute
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.subnormals import flush, flushed
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.fused import Fused
+from mbc.runtime.abi import interface_of
+from mbc.runtime.tensors import check_inputs
 
 Array: TypeAlias = np.ndarray
 OnNode: TypeAlias = Callable[[Node, tuple[Array, ...]], None]
@@ -38,11 +40,9 @@ def evaluate(
 
     Raises MbcError E0710 where the inputs do not fit, E0711 where a constant has no data.
     """
-    _check_inputs(graph, inputs)
+    given = check_inputs(interface_of(graph)[0], inputs)
     _check_constants(graph)
-    arrays = [
-        flushed(np.asarray(inputs[value.name]).astype(dtype, copy=False)) for value in graph.inputs
-    ]
+    arrays = [flushed(array.astype(dtype, copy=False)) for array in given.values()]
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinities are results like others
         results = _evaluate(graph, arrays, dtype, on_node)
     return tuple(
@@ -106,24 +106,6 @@ def gather(view: ChannelView, known: Mapping[Value, Array]) -> Array:
     parts = [known[s.value][..., s.start : s.start + s.length] for s in view.segments]
     joined = np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
     return joined if view.order.is_identity else joined[..., list(view.order.indices)]
-
-
-def _check_inputs(graph: Graph, inputs: Mapping[str, Array]) -> None:
-    wanted = {value.name: value.type.shape for value in graph.inputs}
-    listed = f"the inputs are {', '.join(f'{v.name}: {v.type}' for v in graph.inputs)}"
-    problems = [(f"input '{name}' is missing", "") for name in wanted if name not in inputs]
-    for name, array in inputs.items():
-        if name not in wanted:
-            problems.append((f"there is no input '{name}'", name))
-        elif np.shape(array) != wanted[name]:
-            found, expected = list(np.shape(array)), list(wanted[name])
-            problems.append((f"input '{name}' has shape {found}, expected {expected}", ""))
-        elif np.asarray(array).dtype.kind not in "fiu":
-            kind = np.asarray(array).dtype
-            problems.append((f"input '{name}' holds {kind}, expected numbers", ""))
-    if problems:
-        helps = {text: (listed, *nearest(name, wanted)) for text, name in problems}
-        raise MbcError(*(Diagnostic("E0710", text, helps=helps[text]) for text in helps))
 
 
 def _check_constants(graph: Graph) -> None:

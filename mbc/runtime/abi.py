@@ -14,6 +14,8 @@ from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
+from mbc.ir.graph import Graph
+from mbc.ir.types import TensorType
 from mbc.runtime.names import member, net_identifier
 
 POOL_H = Path(__file__).parent / "c" / "pool.h"
@@ -70,6 +72,19 @@ class IoSpec:
     def code(self) -> str:
         """Name of the element type among those of abi.h."""
         return f"MBC_{self.dtype.upper()}"
+
+
+def interface_of(graph: Graph) -> tuple[tuple[IoSpec, ...], tuple[IoSpec, ...]]:
+    """The inputs and the outputs of a graph."""
+    outputs = zip(graph.output_names, (view.type for view in graph.outputs), strict=True)
+    return (
+        tuple(_io_spec(value.name, value.type) for value in graph.inputs),
+        tuple(_io_spec(name, type) for name, type in outputs),
+    )
+
+
+def _io_spec(name: str, type: TensorType) -> IoSpec:
+    return IoSpec(name, type.shape, str(type.dtype))
 
 
 @dataclass(frozen=True)

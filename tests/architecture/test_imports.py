@@ -45,6 +45,7 @@ PEERS = {
     ("mbc.extras", "mbc.caches"),
     ("mbc.engines", "mbc.diag"),
     ("mbc.engines", "mbc.extras"),
+    ("mbc.interp", "mbc.runtime"),  # one check of the tensors that a caller hands over
 }
 
 # Names of the top package that carry no dependency on what lies behind the API.

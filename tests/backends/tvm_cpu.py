@@ -10,13 +10,13 @@ from mbc.backends.tvm.build import compile_module, cpu_target, export
 from mbc.backends.tvm.cpu.backend import TvmBackend
 from mbc.backends.tvm.vm import TvmNet
 from mbc.driver.platforms import link_target, resolve
-from mbc.driver.tvm import io_of
 from mbc.ir.graph import Graph
 from mbc.passes.pipelines import O2
 from mbc.passmgr.instruments import Verify
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext
 from mbc.passmgr.pipeline import stop_after
+from mbc.runtime.abi import interface_of
 
 HOST = resolve("native")
 
@@ -35,4 +35,4 @@ def load(module: Any, graph: Graph, folder: Path) -> TvmNet:
     assert not library.exists()
     executable = compile_module(module, cpu_target(HOST))
     export(executable, library, link_target(HOST), choose_toolchain())
-    return TvmNet(library, *io_of(graph))
+    return TvmNet(library, *interface_of(graph))
