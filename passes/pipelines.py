@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from itertools import takewhile
 from typing import Literal, get_args
 
 from mbc.passes.eliminate_concat import EliminateConcat
@@ -20,11 +21,12 @@ from mbc.passes.fuse_inverted_residual import FuseInvertedResidual
 from mbc.passes.fuse_residual_add import FuseResidualAdd
 from mbc.passes.fuse_rows import FuseRows
 from mbc.passes.materialize_views import MaterializeViews
-from mbc.passes.plan_memory import PlanMemory
+from mbc.passes.plan_memory import PlanMemory, Threads
 from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
 from mbc.passes.remap_channel_shuffle import RemapChannelShuffle
 from mbc.passes.use_strassen import UseStrassen
 from mbc.passmgr.passes import Pass, Pipeline, Stage
+from mbc.passmgr.pipeline import single_stage
 
 PASSES: tuple[type[Pass], ...] = (
     FoldConstants,
@@ -46,7 +48,10 @@ PASSES: tuple[type[Pass], ...] = (
 """Every pass, in the order in which `mbc passes` lists them."""
 
 IMPORT = Stage("import", ())
-PLAN = Stage("plan", (MaterializeViews(), PlanMemory()))
+PLANS: tuple[Pass, ...] = (PlanMemory(threads="many"), PlanMemory())
+"""The plan for one thread comes last: it is the one that the text of a graph shows."""
+
+PLAN = Stage("plan", (MaterializeViews(), *PLANS))
 CANONICALIZE = Stage("canonicalize", (FoldConstants(), EliminateDeadNodes(), RaiseChannelShuffle()))
 
 MERGE: tuple[Pass, ...] = (
@@ -121,3 +126,23 @@ def _with_instead(stage: Stage, step: Pass) -> Stage:
     """The stage with this pass in place of all of its kind."""
     same = type(step)
     return replace(stage, passes=tuple(step if isinstance(p, same) else p for p in stage.passes))
+
+
+def with_plans(pipeline: Pipeline, threads: Collection[Threads]) -> Pipeline:
+    """The pipeline whose last stage plans memory for these threads alone; without that stage where
+    nobody reads a plan."""
+    stages = (_planning(stage, threads) for stage in pipeline.stages if stage.name == PLAN.name)
+    others = (stage for stage in pipeline.stages if stage.name != PLAN.name)
+    return Pipeline((*others, *stages) if threads else tuple(others))
+
+
+def _planning(stage: Stage, threads: Collection[Threads]) -> Stage:
+    kept = (p for p in stage.passes if not isinstance(p, PlanMemory) or p.threads in threads)
+    return replace(stage, passes=tuple(kept))
+
+
+def planned(passes: Sequence[Pass]) -> Pipeline:
+    """These passes, then the stage that plans memory; plans with which they end belong to it."""
+    count = sum(1 for _ in takewhile(lambda each: isinstance(each, PlanMemory), reversed(passes)))
+    stage = replace(PLAN, passes=PLANS) if count else PLAN
+    return Pipeline((*single_stage(passes[: len(passes) - count]).stages, stage))

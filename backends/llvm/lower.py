@@ -68,13 +68,13 @@ class WeightsBlob:
         return b"".join(self._parts)
 
 
-def lower(graph: Graph, target: Target, shared: Graph | None = None) -> LoweredNet:
+def lower(graph: Graph, target: Target) -> LoweredNet:
     """Kernels for all nodes of a graph whose memory is planned, and the code that calls them.
 
-    `shared` is a copy of it with a plan for several threads. Without one they follow the graph's
-    own, and where a result lies over what its kernel reads one of them works alone.
+    Without a plan for several threads they follow that for one, and where a result lies over what
+    its kernel reads one of them works alone.
     """
-    alone = Addresses(with_plain_outputs(graph), target)
+    alone, shared = Addresses(with_plain_outputs(graph), target), graph.placed_for_threads()
     return _Lowering(
         alone, Addresses(with_plain_outputs(shared), target) if shared else alone
     ).run()

@@ -65,7 +65,7 @@ class Built:
 def lower_graph(compiled: Compiled, observer: Observer) -> LoweredNet:
     """The stage `lower`."""
     observer.step("lowering to LLVM IR")
-    return lower(compiled.graph, compiled.target, compiled.shared)
+    return lower(compiled.graph, compiled.target)
 
 
 def build(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.tvm import require
 from mbc.diag import error, nearest
 from mbc.driver.backends import backend_of, header_of, target_of, uses_tvm
@@ -18,14 +17,15 @@ from mbc.passes.pipelines import (
     FUSE_MODES,
     GOALS,
     PASSES,
-    PLAN,
+    planned,
     with_fuse_mode,
+    with_plans,
     without_strassen,
 )
-from mbc.passes.plan_memory import PlanMemory
+from mbc.passes.plan_memory import Threads
 from mbc.passmgr.manager import PassRecord, run_pipeline
 from mbc.passmgr.passes import Pass, PassContext, Pipeline
-from mbc.passmgr.pipeline import parse_passes, single_stage, spec_of, stop_after
+from mbc.passmgr.pipeline import parse_passes, spec_of, stop_after
 from mbc.targets.backend import Backend
 from mbc.targets.target import Target
 
@@ -36,15 +36,13 @@ Write = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Compiled:
-    """A graph after the pipeline, with where it came from and what was done to it. `shared` is the
-    same with a plan of memory for several threads, if its memory is planned. `tvm` says that TVM is
-    to run it."""
+    """A graph after the pipeline, with where it came from and what was done to it. `tvm` says that
+    TVM is to run it."""
 
     source: Source
     target: Target
     graph: Graph
     passes: tuple[str, ...]
-    shared: Graph | None = None
     tvm: bool = False
 
 
@@ -55,7 +53,7 @@ def compile_graph(
     `write`."""
     target = target_of(request)
     tvm = uses_tvm(request, target)
-    pipeline = pipeline_of(request, planned=not tvm or target.gpu is not None)
+    pipeline = pipeline_of(request, _plans(target, tvm=tvm))
     if tvm and request.stop_after in (None, *LATER_STAGES):
         require.tvm()
     source = load(request, observer)
@@ -66,22 +64,19 @@ def compile_graph(
     for line in weight_remarks(inspection, graph):
         write(line)
     passes = tuple(spec_of(record.step.instance) for record in records)
-    shared = None if tvm else for_threads(graph, target)
-    return Compiled(source, target, graph, passes, shared, tvm)
+    return Compiled(source, target, graph, passes, tvm)
 
 
-def for_threads(graph: Graph, target: Target) -> Graph | None:
-    """The graph with a plan of memory for several threads; None if its memory is not planned."""
-    if graph.arena_bytes is None:
-        return None
-    shared = graph.clone()
-    PlanMemory(threads="many").run(shared, PassContext(LlvmBackend(target)))
-    return shared
+def _plans(target: Target, *, tvm: bool) -> tuple[Threads, ...]:
+    """The memory plans that are read."""
+    if not tvm:
+        return "many", "one"
+    return () if target.gpu is None else ("one",)
 
 
-def pipeline_of(request: Request, *, planned: bool) -> Pipeline:
+def pipeline_of(request: Request, plans: Collection[Threads]) -> Pipeline:
     """The passes that `-O`, `--optimize`, `--fuse`, `--no-strassen`, `--passes` and `--stop-after`
-    add up to; no memory plan where TVM makes its own (not `planned`). Raises E0106, E051x."""
+    add up to, with these memory plans. Raises E0106, E051x."""
     if request.passes is None:
         pipeline = _fusing(_pipeline_for(request.optimize or "speed", request.level), request)
     elif request.level is not None:
@@ -95,11 +90,10 @@ def pipeline_of(request: Request, *, planned: bool) -> Pipeline:
         helps = ["the pass takes it as an option: 'use-strassen{enabled=false}'"]
         raise error("E0106", "--passes and --no-strassen exclude each other", helps=helps)
     else:
-        pipeline = _with_plan(named_passes(request.passes))
+        pipeline = planned(named_passes(request.passes))
     if not request.strassen:
         pipeline = without_strassen(pipeline)
-    if not planned:
-        pipeline = Pipeline(tuple(stage for stage in pipeline.stages if stage.name != PLAN.name))
+    pipeline = with_plans(pipeline, plans)
     if request.stop_after is None:
         return pipeline
     return stop_after(pipeline, request.stop_after, LATER_STAGES)
@@ -131,13 +125,6 @@ def _fusing(pipeline: Pipeline, request: Request) -> Pipeline:
     if with_fuse_mode(pipeline, "always") == pipeline:
         raise error("E0106", f"--fuse={mode} goes with -O2 and -O3, not with -O{request.level}")
     return with_fuse_mode(pipeline, mode)
-
-
-def _with_plan(passes: Sequence[Pass]) -> Pipeline:
-    """These passes, and the memory plan that lowering needs unless they end with one."""
-    named = single_stage(passes)
-    planned = bool(passes) and isinstance(passes[-1], PlanMemory)
-    return named if planned else Pipeline((*named.stages, PLAN))
 
 
 def named_passes(specs: str) -> tuple[Pass, ...]:

@@ -7,7 +7,7 @@ program order where dependencies allow it. Constants are operands, not nodes of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import networkx as nx
@@ -16,7 +16,7 @@ import numpy as np
 from mbc.diag import Location
 from mbc.ir.op import Op
 from mbc.ir.types import DType, TensorType
-from mbc.ir.views import ChannelView, Value
+from mbc.ir.views import ChannelView, Place, Value
 
 
 @dataclass(eq=False)
@@ -121,8 +121,22 @@ class Node:
         return f"{', '.join(f'%{r.name}' for r in self.results)} = {self.op}"
 
 
+@dataclass(frozen=True)
+class MemoryPlan:
+    """Where in one arena values and the scratch of kernels lie."""
+
+    arena_bytes: int
+    places: Mapping[Value, Place]
+    scratch: Mapping[Node, int] = field(default_factory=dict)
+    """Byte offset by node; a node without one has its scratch beside the arena."""
+
+
 class Graph:
-    """A network, or the body of a fused node."""
+    """A network, or the body of a fused node.
+
+    The places of values, the scratch of nodes and `arena_bytes` are the memory plan for one thread.
+    `threads_plan` is the one for several; it is not printed, and passes that edit the graph drop it.
+    """
 
     def __init__(self, name: str, meta: Mapping[str, str] | None = None) -> None:
         self.name = name
@@ -131,6 +145,7 @@ class Graph:
         self.outputs: tuple[ChannelView, ...] = ()
         self.output_names: tuple[str, ...] = ()
         self.arena_bytes: int | None = None
+        self.threads_plan: MemoryPlan | None = None
         self._graph: nx.MultiDiGraph[Value | Node] = nx.MultiDiGraph()
         self._program: list[Node] = []
         self._order: tuple[Node, ...] | None = None  # of topo(), until the next edit
@@ -318,4 +333,26 @@ class Graph:
                 moved[old] = ChannelView.of(result)
         copy.set_outputs([view.substitute(moved) for view in self.outputs], self.output_names)
         copy.arena_bytes = self.arena_bytes
+        if self.threads_plan is not None:
+            places = self.threads_plan.places.items()
+            moved_places = {moved[value].value: place for value, place in places}
+            copy.threads_plan = replace(self.threads_plan, places=moved_places)
+        return copy
+
+    def place(self, plan: MemoryPlan) -> None:
+        """Lay values and scratch out by a plan."""
+        self.arena_bytes = plan.arena_bytes
+        for value in self.inputs:
+            value.place = None
+        for node in self.topo():
+            node.scratch = plan.scratch.get(node)
+            for value in node.results:
+                value.place = plan.places.get(value)
+
+    def placed_for_threads(self) -> Graph | None:
+        """A copy that is laid out by the plan for several threads; None without such a plan."""
+        copy = self.clone()
+        if copy.threads_plan is None:
+            return None
+        copy.place(copy.threads_plan)
         return copy

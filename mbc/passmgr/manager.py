@@ -99,12 +99,15 @@ def _run(
     for instrument in instruments:
         instrument.before(step, graph)
     plan, arena = _plan(graph), graph.arena_bytes
+    structure, threads_plan = _structure(graph), graph.threads_plan
     start = time.perf_counter()
     result = step.instance.run(graph, context)
     record = PassRecord(step, result, time.perf_counter() - start)
     if result.changed:
         if graph.arena_bytes == arena:
             _drop_stale_plan(graph, plan)
+        if graph.threads_plan is threads_plan and _structure(graph) != structure:
+            graph.threads_plan = None
         renumber(graph)
     for instrument in instruments:
         instrument.after(record, graph)
@@ -117,6 +120,11 @@ def _plan(graph: Graph) -> dict[Value | Node, Place | None]:
     plan: dict[Value | Node, Place | None] = {v: v.place for n in nodes for v in n.results}
     scratch = {n: None if n.scratch is None else Place(n.scratch) for n in nodes}
     return plan | scratch
+
+
+def _structure(graph: Graph) -> tuple[object, ...]:
+    """What reads what: a plan for several threads holds as long as this stays the same."""
+    return [(node, node.operands) for node in graph.topo()], graph.outputs
 
 
 def _drop_stale_plan(graph: Graph, before: dict[Value | Node, Place | None]) -> None:

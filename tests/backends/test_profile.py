@@ -12,7 +12,6 @@ from mbc.backends.llvm.codegen import parse
 from mbc.backends.llvm.lower import LoweredNet, lower
 from mbc.backends.llvm.peak import BLOCK_BYTES
 from mbc.backends.llvm.profile import LEAST_BYTES, ProfiledNet, profile_module
-from mbc.driver.pipeline import for_threads
 from mbc.driver.platforms import resolve
 from mbc.frontends.weights import initialise
 from mbc.passes.pipelines import O2
@@ -30,7 +29,7 @@ def lowered(target: Target) -> LoweredNet:
     graph = Example("shufflenet_v1").graph(resolution="64")
     initialise(graph, seed=0)
     run_pipeline(graph, O2, PassContext(LlvmBackend(target)))
-    return lower(graph, target, for_threads(graph, target))
+    return lower(graph, target)
 
 
 @pytest.fixture(scope="module")

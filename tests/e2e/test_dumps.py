@@ -10,9 +10,12 @@ from mbc.ir.graph import Graph
 from mbc.ir.text import load_module, parse
 from mbc.ops import ChannelShuffle, Conv2d, Reshape, Transpose
 from mbc.passes.pipelines import DEFAULT_LEVEL, LEVELS
+from mbc.passmgr.pipeline import spec_of
 from tests.e2e.support import EXAMPLES, done, mbc, parameters
 
-PASSES = [instance.name for _, instance in LEVELS[DEFAULT_LEVEL].all_passes()]
+STEPS = [instance for _, instance in LEVELS[DEFAULT_LEVEL].all_passes()]
+PASSES = [instance.name for instance in STEPS]
+SPECS = [spec_of(instance) for instance in STEPS]
 
 
 def dump(
@@ -42,7 +45,7 @@ def test_dumps_print_back_and_reproduce_each_other(
     for path in paths:
         assert done("opt", path).out == path.read_text()
     for count, path in enumerate(paths[1:], 1):
-        assert done("opt", paths[0], "-p", ",".join(PASSES[:count])).out == path.read_text()
+        assert done("opt", paths[0], "-p", ",".join(SPECS[:count])).out == path.read_text()
     assert paths[0].read_text() != paths[-1].read_text()
 
 

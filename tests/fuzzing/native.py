@@ -11,7 +11,6 @@ import numpy as np
 from mbc.backends.llvm.backend import LlvmBackend, builder_of
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import LoweredNet, lower
-from mbc.driver.pipeline import for_threads
 from mbc.ir.graph import Graph, Node
 from mbc.ops import Fused
 from mbc.passmgr.instruments import Verify
@@ -40,7 +39,7 @@ def compiled(graph: Graph, how: Configuration) -> Made:
     """From a network whose constants are bound, and which stays as it is."""
     graph, target = graph.clone(), how.resolved()
     run_pipeline(graph, how.pipeline, PassContext(LlvmBackend(target)), [Verify()])
-    lowered = lower(graph, target, for_threads(graph, target))
+    lowered = lower(graph, target)
     kinds = Counter(kind for node in graph.topo() for kind in _kinds(node))
     if "_strassen_" in lowered.ir:
         kinds["strassen"] += 1

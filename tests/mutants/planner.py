@@ -7,6 +7,7 @@ from functools import partial
 from tests.mutants.mutant import Mutant
 
 PLAN = "tests/unit/test_plan_memory.py"
+PIPELINE = "tests/unit/test_pipeline.py"
 BOUND = "tests/unit/test_memory_bound.py"
 ROWS = "tests/unit/test_fuse_rows.py"
 REPORT = "tests/unit/test_report_memory.py"
@@ -22,6 +23,20 @@ _placing = partial(Mutant, file="mbc/memory/allocate.py", tests=PLAN)
 _streaming = partial(Mutant, file="passes/row_streaming.py", tests=ROWS)
 
 MUTANTS = (
+    Mutant(
+        "an edit leaves the plan for several threads",
+        "mbc/passmgr/manager.py",
+        old="            graph.threads_plan = None\n",
+        new="            pass\n",
+        tests=PIPELINE,
+    ),
+    Mutant(
+        "a plan for one thread leaves none for several",
+        "mbc/passmgr/manager.py",
+        old="is threads_plan and _structure(graph) != structure:",
+        new="is threads_plan:",
+        tests=PIPELINE,
+    ),
     _needs(
         "a value's last reader is forgotten",
         old="        value: time\n",

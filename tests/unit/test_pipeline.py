@@ -16,7 +16,7 @@ from mbc.ir.text.printer import print_graph
 from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
 from mbc.passes.fuse_activation import FuseActivation
 from mbc.passes.fuse_depthwise_pointwise import FuseDepthwisePointwise
-from mbc.passes.pipelines import DEFAULT_LEVEL, GOALS, LEVELS, O0, O2, PASSES
+from mbc.passes.pipelines import DEFAULT_LEVEL, GOALS, LEVELS, O0, O2, PASSES, planned, with_plans
 from mbc.passmgr.instruments import (
     CheckPasses,
     DumpEach,
@@ -28,7 +28,7 @@ from mbc.passmgr.instruments import (
     timing_table,
 )
 from mbc.passmgr.manager import Instrument, PassRecord, Step, run_pipeline
-from mbc.passmgr.passes import Pass, PassContext, PassResult
+from mbc.passmgr.passes import Pass, PassContext, PassResult, Pipeline
 from mbc.passmgr.pipeline import options_of, parse_passes, single_stage, spec_of, stop_after
 from tests.fake_backend import FakeBackend
 
@@ -199,7 +199,43 @@ def test_all_levels_have_the_same_stages() -> None:
     assert [instance.name for _, instance in O0.all_passes()] == [
         "materialize-views",
         "plan-memory",
+        "plan-memory",
     ]
+
+
+def planning(pipeline: Pipeline) -> list[str]:
+    return [spec_of(p) for stage, p in pipeline.all_passes() if stage == "plan"]
+
+
+def test_memory_is_planned_for_those_who_read_the_plan() -> None:
+    both = ["plan-memory{threads=many}", "plan-memory"]
+    assert planning(O2) == ["materialize-views", *both]
+    assert with_plans(O2, ("one", "many")) == O2
+    assert planning(with_plans(O2, ("one",))) == ["materialize-views", "plan-memory"]
+    assert [stage.name for stage in with_plans(O2, ()).stages] == ["import", "canonicalize", "fuse"]
+
+
+@pytest.mark.parametrize(
+    ("named", "passes"),
+    [
+        ("", ["materialize-views", "plan-memory{threads=many}", "plan-memory"]),
+        ("plan-memory", ["plan-memory{threads=many}", "plan-memory"]),
+        ("plan-memory{threads=many}", ["plan-memory{threads=many}", "plan-memory"]),
+        ("plan-memory,plan-memory{threads=many}", ["plan-memory{threads=many}", "plan-memory"]),
+    ],
+)
+def test_named_passes_end_with_both_plans(named: str, passes: list[str]) -> None:
+    pipeline = planned(parse_passes(f"fold-constants,{named}".rstrip(","), PASSES))
+    assert planning(pipeline) == passes
+    assert [spec_of(p) for _, p in pipeline.all_passes()] == ["fold-constants", *passes]
+
+
+def test_the_plan_for_several_threads_outlives_that_for_one_but_no_edit() -> None:
+    graph = net()
+    run_pipeline(graph, with_plans(O0, ("many", "one")), CONTEXT)
+    assert graph.threads_plan is not None
+    run_pipeline(graph, single_stage([Scale()]), CONTEXT)
+    assert graph.threads_plan is None
 
 
 def test_stopping_after_a_stage() -> None:

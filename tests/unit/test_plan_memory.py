@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mbc.ir.graph import Constant, Graph, Node
+from mbc.ir.text.printer import print_graph
 from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
 from mbc.ir.views import ChannelView, Place, Value
@@ -147,6 +148,11 @@ def test_a_plan_for_several_threads_overlaps_nothing(
     graph = random_graph(seed, nodes)
     plan(graph, backend, alone=False)
     Arena(graph, backend, alone=False).run()
+    text = print_graph(graph)
+    plan(graph, backend)
+    kept = graph.placed_for_threads()
+    assert kept is not None
+    assert print_graph(kept) == text
 
 
 @settings(deadline=None, max_examples=60)
