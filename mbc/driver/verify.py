@@ -27,7 +27,7 @@ from mbc.files import scratch_folder
 from mbc.runtime import reference, shared_runner
 from mbc.runtime.bundle import Bundle, check_files, read_bundle
 from mbc.runtime.program import main_config
-from mbc.targets.catalogue import ENTRIES
+from mbc.targets.catalogue import recorded_target
 from mbc.targets.conformance import Contract, Kind, problems
 from mbc.targets.cpu_check import cpu_config
 from mbc.targets.target import Target
@@ -76,7 +76,7 @@ def verify(
     bundle = read_bundle(folder)
     observer.step("checking the files")
     check_files(bundle)
-    target = target_of(bundle)
+    target = _recorded(bundle)
     _check_code(bundle, target)
     with scratch_folder() as scratch:
         bench = _Bench(bundle, target, scratch, toolchain, observer, emulate, cpu)
@@ -90,21 +90,13 @@ def verify(
     return Verification(verdicts, bundle.tolerance)
 
 
-def target_of(bundle: Bundle) -> Target:
-    """The target that a manifest describes; E0713 if there is none such."""
-    for entry in ENTRIES:
-        architecture = entry.architecture
-        triple = entry.triple or architecture.triple
-        if triple == bundle.triple:
-            return Target(
-                name=entry.name,
-                triple=triple,
-                cpu=bundle.cpu,
-                isa=architecture.isa,
-                features=bundle.features,
-                link_triple=entry.link_triple or architecture.link_triple,
-            )
-    raise error("E0713", f"{bundle.folder}: the manifest's triple {bundle.triple} is none of ours")
+def _recorded(bundle: Bundle) -> Target:
+    """The target that a manifest records; E0713 for one that mbc does not know."""
+    target = recorded_target(bundle.target, bundle.triple, bundle.cpu, bundle.features)
+    if target is None:
+        message = f"{bundle.folder}: unknown target triple {bundle.triple} in the manifest"
+        raise error("E0713", message)
+    return target
 
 
 def _check_code(bundle: Bundle, target: Target) -> None:

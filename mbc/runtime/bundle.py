@@ -21,6 +21,7 @@ class Bundle:
 
     folder: Path
     spec: NetSpec
+    target: str
     triple: str
     cpu: str
     features: tuple[str, ...]
@@ -70,6 +71,7 @@ def _bundle(folder: Path, manifest: dict[str, Any]) -> Bundle:
     return Bundle(
         folder=folder,
         spec=_spec(manifest),
+        target=str(manifest["target"]),
         triple=str(manifest["triple"]),
         cpu=str(manifest["cpu"]),
         features=tuple(map(str, manifest["features"])),

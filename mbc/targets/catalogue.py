@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from mbc.diag import MbcError, error, nearest
 from mbc.targets.boards import BOARDS, CPU_MODELS, UNKNOWN_CPU, Board
@@ -163,6 +164,20 @@ def entry_target(entry: Entry, mcpu: str | None = None, mattr: str | None = None
         features=(*own, *target.features),
         board=entry.board,
     )
+
+
+def recorded_target(name: str, triple: str, cpu: str, features: Sequence[str]) -> Target | None:
+    """The target of code that was compiled earlier, from what its manifest records; None for a
+    triple that no entry has. What was `native`, or for a GPU, is the first entry with that CPU."""
+    known = [entry for entry in ENTRIES if entry_target(entry).triple == triple]
+    named = (entry for entry in known if entry.name == name)
+    fitting = (entry for entry in known if cpu in entry.architecture.cpus)
+    entry = next(chain(named, fitting, known), None)
+    if entry is None:
+        return None
+    target = _make(entry.name, entry.architecture, cpu, features, entry.description)
+    link = entry_target(entry).link_triple
+    return replace(target, triple=triple, link_triple=link, board=entry.board)
 
 
 def _no_target(name: str) -> MbcError:

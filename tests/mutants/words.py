@@ -68,6 +68,13 @@ MUTANTS = (
         tests="tests/e2e/test_verify.py::test_a_cpu_with_fewer_features",
     ),
     Mutant(
+        "a recorded target has the CPUs of another",
+        "mbc/targets/catalogue.py",
+        old="next(chain(named, fitting, known), None)",
+        new="next(iter(known), None)",
+        tests="tests/unit/test_targets.py",
+    ),
+    Mutant(
         "numbers of another type are taken for floats",
         "mbc/runtime/npy.py",
         old='    if kind and not re.match(r"[\'\\"]<f4[\'\\"]", kind):\n',

@@ -2,12 +2,19 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
 from mbc.diag import MbcError
 from mbc.targets.boards import BOARDS, CPU_MODELS
-from mbc.targets.catalogue import ENTRIES, Host, resolve_target, target_names
+from mbc.targets.catalogue import (
+    ENTRIES,
+    Host,
+    recorded_target,
+    resolve_target,
+    target_names,
+)
 from mbc.targets.cpus import ARCHITECTURES, ARM64, X86_64, Architecture
 from mbc.targets.elsewhere import unsupported
 from mbc.targets.features import features_of
@@ -90,6 +97,35 @@ def test_native_has_avx512_unless_the_machine_hides_it() -> None:
     hidden = frozenset(name for name in wide if not name.startswith("avx512"))
     assert resolve("native", host=Host("x86_64", "znver4", wide)).isa == "avx512"
     assert resolve("native", host=Host("x86_64", "znver4", hidden)).isa == "avx2"
+
+
+@pytest.mark.parametrize(
+    ("name", "mcpu", "mattr"),
+    [
+        *((entry.name, None, None) for entry in ENTRIES),
+        ("x86_64", "skylake-avx512", "-avx512vl"),
+        ("x86_64-v2", "znver4", None),
+        ("rk3588", "cortex-a55", "+crc"),
+    ],
+)
+def test_a_recorded_target_is_the_one_that_was_compiled_for(
+    name: str, mcpu: str | None, mattr: str | None
+) -> None:
+    target = resolve(name, mcpu, mattr)
+    assert recorded_target(name, target.triple, target.cpu, target.features) == target
+
+
+def test_what_was_native_is_recorded_by_its_cpu() -> None:
+    old, wide = Host("x86_64", "nehalem", frozenset({"sse4.1"})), resolve("x86_64", "znver4")
+    native = resolve("native", host=Host("x86_64", "znver4", features_of(wide)))
+    for target in (native, resolve("native", host=old), resolve("native", host=BOARD)):
+        found = recorded_target("native", target.triple, target.cpu, target.features)
+        assert found is not None
+        assert replace(found, name="native", description=target.description) == target
+
+
+def test_a_triple_of_no_entry_is_recorded_for_nothing() -> None:
+    assert recorded_target("arm64", "sparc-unknown-linux-gnu", "generic", ()) is None
 
 
 def test_native_on_a_board() -> None:
