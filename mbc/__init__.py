@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mbc.driver.net import BackendName, Net
+    from mbc.driver.net import Net
+    from mbc.driver.request import BackendName
 
 __version__ = "0.1.0"
 

@@ -17,6 +17,7 @@ import numpy as np
 from mbc.backends.llvm.codegen import parse, target_machine
 from mbc.backends.llvm.lower import LoweredNet
 from mbc.backends.llvm.subnormals import flush_ir, flushing_ir
+from mbc.runtime.engine import Engine
 from mbc.runtime.pool import Pool
 from mbc.runtime.tensors import dense_inputs
 from mbc.targets.target import Target
@@ -60,7 +61,7 @@ class JitModule:
         return int(self._engine.get_function_address(name))
 
 
-class JitNet:
+class JitNet(Engine):
     """A network in this process: weights and an arena are set up once; calls reuse them.
 
     Several Python threads may call at the same time: each call has an arena of its own, kept for
@@ -95,6 +96,11 @@ class JitNet:
         outputs = {spec.name: np.empty(spec.shape, np.float32) for spec in self.spec.outputs}
         self.time_once([*given, *outputs.values()])
         return outputs
+
+    def inference(self, inputs: Mapping[str, np.ndarray]) -> Callable[[], None]:
+        """A function that runs the network on these inputs; see `bound`."""
+        given = dense_inputs(self.spec.inputs, inputs).values()
+        return self.bound([*given, *(np.empty(s.shape, np.float32) for s in self.spec.outputs)])
 
     def time_once(self, tensors: list[np.ndarray]) -> float:
         """Seconds of one inference on prepared tensors (inputs, then outputs)."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
 from time import perf_counter
@@ -13,11 +13,12 @@ import numpy as np
 
 from mbc.backends.tvm.require import tvm
 from mbc.runtime.abi import IoSpec
+from mbc.runtime.engine import Engine
 
 ALL_CORES = 1  # of the pool's modes: the big ones first; -1 are the little ones
 
 
-class TvmNet:
+class TvmNet(Engine):
     """A network that TVM runs on a device of this machine ("cpu", "cuda"). Its virtual machine has
     memory of its own, so calls from several threads wait for one another."""
 
@@ -44,6 +45,11 @@ class TvmNet:
             arrays = [result] if len(self.outputs) == 1 else list(result)
             found = [array.numpy() for array in arrays]
         return {spec.name: array for spec, array in zip(self.outputs, found, strict=True)}
+
+    def inference(self, inputs: Mapping[str, np.ndarray]) -> Callable[[], float]:
+        """A function that runs the network on these inputs, which are on the device already."""
+        tensors = [self.tensor(inputs[spec.name]) for spec in self.inputs]
+        return lambda: self.time_once(tensors)
 
     def tensor(self, array: np.ndarray) -> Any:
         """An array on the device."""

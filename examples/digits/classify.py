@@ -23,7 +23,7 @@ import numpy.typing as npt
 import mbc
 from mbc.cli.console import show_error
 from mbc.diag import MbcError
-from mbc.driver.net import BackendName
+from mbc.driver.request import BackendName
 from mbc.examples.digits.data import FOLDER, NETWORKS, Digits, held_out_digits, weights_file
 
 Floats: TypeAlias = npt.NDArray[np.float32]

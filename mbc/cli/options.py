@@ -7,20 +7,18 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mbc.cli.usage import Parser, UsageError, whole_number
-from mbc.diag import error
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.request import Request
 from mbc.passes.pipelines import FUSE_MODES, GOALS
 from mbc.runtime.cpus import CLUSTERS, check_cpus, choose_cpus, parse_cpus
 from mbc.runtime.pool import Team
 from mbc.targets.gpu import GPU_TARGETS
-from mbc.targets.target import Target
 
 Group: TypeAlias = argparse._ArgumentGroup
 
 
 def add_source(parser: Parser) -> None:
-    """The file and how its network is parametrised."""
+    """Add the file, the parameters of its network, and its weights."""
     parser.add_argument(
         "file", metavar="FILE", type=Path, help="network (.py, which is run) or IR text (.mbc)"
     )
@@ -36,7 +34,7 @@ def add_source(parser: Parser) -> None:
 
 
 def add_parameters(parser: Parser) -> Group:
-    """How the network is parametrised."""
+    """Add the parameters of the network; returns the group, for more."""
     group = parser.add_argument_group("network")
     group.add_argument(
         "-D",
@@ -52,7 +50,7 @@ def add_parameters(parser: Parser) -> Group:
 
 
 def add_target(parser: Parser, *, default: str = "native", title: str = "target") -> None:
-    """The target."""
+    """Add the options of a CPU target."""
     group = parser.add_argument_group(title)
     group.add_argument(
         "--target", metavar="T", help=f"what to compile for (default {default}; see mbc targets)"
@@ -61,30 +59,24 @@ def add_target(parser: Parser, *, default: str = "native", title: str = "target"
     group.add_argument(
         "--mattr", metavar="+A,-B", help="features to add or remove, by LLVM's names"
     )
-    parser.set_defaults(backend=None, arch=None)
+    parser.set_defaults(backend=None, arch=None, nvcc=None)
 
 
 def add_gpu(parser: Parser) -> None:
-    """What GPUs need to be told."""
+    """Add the options of a GPU target."""
     group = parser.add_argument_group("GPU")
     known = "; ".join(f"{gpu.api}: {', '.join(gpu.arches)}" for gpu in GPU_TARGETS)
     group.add_argument("--arch", metavar="A", help=f"which GPU ({known})")
     group.add_argument("--nvcc", metavar="NVCC", help="CUDA's compiler (default: that on PATH)")
 
 
-def refuse_nvcc(args: argparse.Namespace, target: Target) -> None:
-    """E0106 where nothing is compiled by nvcc."""
-    if args.nvcc is not None and (target.gpu is None or target.gpu.api != "cuda"):
-        raise error("E0106", f"--nvcc is for --target cuda, not for {target.name}")
-
-
 def for_this_machine(parser: Parser) -> None:
-    """The command has no target options: it runs what it compiles."""
-    parser.set_defaults(target=None, mcpu=None, mattr=None, backend=None, arch=None)
+    """Set the target's options to their defaults: the command runs what it compiles."""
+    parser.set_defaults(target=None, mcpu=None, mattr=None, backend=None, arch=None, nvcc=None)
 
 
 def add_pipeline(parser: Parser, *, may_stop: bool = True) -> None:
-    """What happens to the graph, and what is shown of it."""
+    """Add the options that choose passes, and those that inspect them."""
     group = parser.add_argument_group("passes")
     for level, text in enumerate(LEVELS):
         group.add_argument(f"-O{level}", dest="level", action="store_const", const=level, help=text)
@@ -126,7 +118,7 @@ LEVELS = (
 
 
 def add_threads(parser: Parser) -> None:
-    """Who computes."""
+    """Add the threading options."""
     group = parser.add_argument_group("threads")
     group.add_argument(
         "--threads", type=whole_number(1), metavar="N", help="compute on N threads (default 1)"
@@ -141,7 +133,8 @@ def add_threads(parser: Parser) -> None:
 
 
 def add_timed_run(parser: Parser) -> argparse._ArgumentGroup:
-    """What is compiled for this machine, and how often it is timed; the group of the latter."""
+    """Add the options of commands that time a network on this machine; returns the group of the
+    timing, for more."""
     add_source(parser)
     for_this_machine(parser)
     add_pipeline(parser, may_stop=False)
@@ -168,6 +161,11 @@ def _cpus(text: str) -> str | tuple[int, ...]:
         ) from None
 
 
+def thread_options(args: argparse.Namespace) -> dict[str, object]:
+    """The threading options with their values, for `refuse_options`."""
+    return {"--threads": args.threads, "--cpus": args.cpus}
+
+
 def team(args: argparse.Namespace) -> Team:
     """The threads that the options ask for; E0606 where this machine has no such CPUs."""
     if args.cpus is None:
@@ -178,7 +176,7 @@ def team(args: argparse.Namespace) -> Team:
 
 
 def add_instruments(parser: Parser) -> None:
-    """What is shown of the passes."""
+    """Add the options that inspect passes."""
     group = parser.add_argument_group("inspection")
     group.add_argument(
         "--dump-ir",
@@ -210,7 +208,7 @@ def add_instruments(parser: Parser) -> None:
 
 
 def request(args: argparse.Namespace) -> Request:
-    """What the shared options ask for; absent groups have their defaults."""
+    """The request that the shared options add up to; absent groups have their defaults."""
     return Request(
         file=args.file,
         params=parameters(args.params),
@@ -223,6 +221,7 @@ def request(args: argparse.Namespace) -> Request:
         mattr=args.mattr,
         backend=args.backend,
         arch=args.arch,
+        nvcc=args.nvcc,
         level=args.level,
         optimize=args.optimize,
         fuse=args.fuse,
@@ -234,7 +233,7 @@ def request(args: argparse.Namespace) -> Request:
 
 
 def inspection(args: argparse.Namespace) -> Inspection:
-    """What the options ask to see of the passes."""
+    """The inspections that the options ask for."""
     return Inspection(
         dump=args.dump_ir,
         print_after=tuple(args.print_ir_after),

@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import argparse
 
-from mbc.backends.tvm.rpc.tracker import parse_address
 from mbc.cli.options import add_target
 from mbc.cli.usage import Parser, whole_number
 from mbc.diag import error
-from mbc.driver.backends import TVM, target_of
-from mbc.driver.remote import TIMEOUT, Remote, check_remote_target
-from mbc.driver.request import Request
+from mbc.driver.remote import TIMEOUT, Remote
+from mbc.driver.request import LLVM, TVM
 
 ONLY_REMOTE = ("key", "timeout", "target", "mcpu", "mattr")
 
 
 def add_remote_options(parser: Parser) -> None:
-    """Who runs the kernels, and where."""
+    """Add the options of TVM's runtime and RPC."""
     add_target(parser, title="target, with --rpc")
     group = parser.add_argument_group("TVM")
     group.add_argument(
         "--backend",
-        choices=("llvm", TVM),
+        choices=(LLVM, TVM),
         help="the kernels by themselves (default llvm), or run by TVM (extra `tvm`)",
     )
     group.add_argument(
@@ -38,19 +36,16 @@ def add_remote_options(parser: Parser) -> None:
     )
 
 
-def remote(args: argparse.Namespace, wish: Request) -> Remote | None:
-    """The device that the options ask for; None for this process. E0106 for options that do not go
-    with the others, E0108 for an address that is none, E0501 to E0507 for the target."""
+def remote(args: argparse.Namespace) -> Remote | None:
+    """The device that the options ask for; None for this process. E0106 for options that exclude
+    each other, E0108 for an address that is none."""
     if args.rpc is None:
         _refuse(args, ONLY_REMOTE, "is for --rpc; without it the network runs on this machine")
         return None
     if args.backend != TVM:
         raise error("E0106", "--rpc is TVM's", helps=[f"--rpc goes with --backend {TVM}"])
     _refuse(args, ("vs",), "times other engines in this process; --rpc times on a device")
-    _refuse(args, ("cpus",), "pins our threads; with --backend tvm they are TVM's")
-    tracker = parse_address(args.rpc)
-    check_remote_target(target_of(wish))
-    return Remote(tracker, args.key, args.timeout or TIMEOUT)
+    return Remote.at(args.rpc, args.key, args.timeout)
 
 
 def _refuse(args: argparse.Namespace, names: tuple[str, ...], why: str) -> None:

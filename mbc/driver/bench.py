@@ -8,25 +8,24 @@ the same neighbours.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.peak import PeakMeter
-from mbc.driver.build import lower_graph
 from mbc.driver.net import ALONE
-from mbc.driver.pipeline import Compiled
+from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Observer
 from mbc.driver.rivals import check_answers, open_rivals
 from mbc.driver.rounds import Run, Times, stdout_on_stderr, take_turns
-from mbc.driver.tvm import tvm_engine
 from mbc.engines.catalogue import version
 from mbc.files import scratch_folder
+from mbc.ir.graph import Graph
 from mbc.runtime import reference
+from mbc.runtime.abi import interface_of
 from mbc.runtime.pool import Team
 
 WARM_UP_ROUNDS = 3
@@ -105,49 +104,18 @@ class Contest:
     engines: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class _Ours:
-    """The network on random inputs, ready to be run; `outputs` runs it too."""
-
-    run: Run
-    inputs: Sequence[np.ndarray]
-    outputs: Callable[[], Sequence[np.ndarray]]
-
-
-def _by_itself(compiled: Compiled, team: Team, observer: Observer) -> _Ours:
-    lowered = lower_graph(compiled, observer)
-    observer.step("generating code")
-    net = JitNet(lowered, team.gather())
-    tensors, count = net.tensors(), len(compiled.graph.inputs)
-
-    run = net.bound(tensors)
-
-    def outputs() -> Sequence[np.ndarray]:
-        run()
-        return tensors[count:]
-
-    return _Ours(run, tensors[:count], outputs)
-
-
-def _by_tvm(compiled: Compiled, team: Team, observer: Observer) -> _Ours:
-    net = tvm_engine(compiled, team, observer)
-    inputs = reference.seeded_inputs(net.inputs, reference.SEED)
-    tensors = [net.tensor(array) for array in inputs.values()]
-    return _Ours(
-        lambda: net.time_once(tensors), [*inputs.values()], lambda: [*net(inputs).values()]
-    )
-
-
 def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResult:
     """Time a network on random input, the peak and other engines in turns with it. Raises E0610 to
     E0613 for engines or TVM that are missing, fail, or give other answers."""
-    ready = (_by_tvm if compiled.tvm else _by_itself)(compiled, contest.team, observer)
-    contestants: dict[str, Run] = {"mbc": ready.run}
+    engine = compiled.producer.engine(compiled, contest.team, observer)
+    inputs = reference.seeded_inputs(interface_of(compiled.graph)[0], reference.SEED)
+    contestants: dict[str, Run] = {"mbc": engine.inference(inputs)}
     meter, peaks = PeakMeter(compiled.target), list[float]()
     with ExitStack() as stack:
         if contest.engines:
             stack.enter_context(stdout_on_stderr())
-            contestants |= _rivals(compiled, contest, ready, stack, observer)
+            task = _Task(compiled.source.graph, [*inputs.values()], [*engine(inputs).values()])
+            contestants |= _rivals(task, contest, stack, observer)
         observer.step(f"running {contest.rounds} rounds")
         for run in contestants.values():
             for _ in range(WARM_UP_ROUNDS):
@@ -159,23 +127,24 @@ def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResu
     for name in sorted(restless):
         observer.note(f"warning: threads of {name} do not sleep between runs, and slow down others")
     ours, macs, threads = times.pop("mbc"), compiled.source.totals.macs, contest.team.threads
-    backend = "tvm" if compiled.tvm else "llvm"
-    return BenchResult(macs, threads, max(peaks), ours, times, backend)
+    return BenchResult(macs, threads, max(peaks), ours, times, compiled.producer.name)
 
 
-def _rivals(
-    compiled: Compiled,
-    contest: Contest,
-    ready: _Ours,
-    stack: ExitStack,
-    observer: Observer,
-) -> dict[str, Run]:
+@dataclass(frozen=True)
+class _Task:
+    """A network as written, its inputs, and what mbc answers."""
+
+    graph: Graph
+    inputs: Sequence[np.ndarray]
+    answers: Sequence[np.ndarray]
+
+
+def _rivals(task: _Task, contest: Contest, stack: ExitStack, observer: Observer) -> dict[str, Run]:
     """The other engines, which give the same answers on the same tensors."""
-    graph, outputs = compiled.source.graph, ready.outputs()
     folder = stack.enter_context(scratch_folder())
     with roaming(contest.team):
         sessions = open_rivals(
-            contest.engines, graph, ready.inputs, contest.team.threads, folder, observer
+            contest.engines, task.graph, task.inputs, contest.team.threads, folder, observer
         )
-    check_answers(sessions, outputs)
+    check_answers(sessions, task.answers)
     return {name: session.run for name, session in sessions.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mbc.driver.backends import backend_of
+from mbc.backends.llvm.backend import LlvmBackend
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import run_passes
 from mbc.driver.platforms import resolve
@@ -27,7 +27,7 @@ TIDY: tuple[Pass, ...] = (
 def tidied(graph: Graph) -> Graph:
     """A copy of a graph as imported, with its batch norms folded and its shuffles recognised."""
     copy = graph.clone()
-    anyone = backend_of(resolve("x86_64"), tvm=False)  # none of these passes asks about kernels
+    anyone = LlvmBackend(resolve("x86_64"))  # none of these passes asks about kernels
     run_passes(copy, single_stage(TIDY), anyone, Inspection(), lambda _: None)
     return copy
 

@@ -1,4 +1,4 @@
-"""The Python API: a request becomes a callable network, and nothing is printed."""
+"""The Python API: from a request to a callable network, without output."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from mbc.diag import error
 from mbc.driver.instrumentation import Inspection
-from mbc.driver.net import BACKENDS, BackendName, Net, make_net
+from mbc.driver.net import Net, make_net
 from mbc.driver.pipeline import compile_graph
-from mbc.driver.request import Request, Silent
+from mbc.driver.request import BACKENDS, BackendName, Request, Silent
 from mbc.passes.pipelines import LEVELS
 
 
@@ -20,8 +20,8 @@ def compile_net(request: Request, backend: BackendName) -> Net:
         listed = " or ".join(f"'{name}'" for name in BACKENDS)
         raise error("E0106", f"backend is {listed}, found {backend!r}")
     compiled = compile_graph(replace(request, backend=backend), Inspection(), Silent(), _discard)
-    return make_net(compiled, backend, Silent())
+    return make_net(compiled, Silent())
 
 
 def _discard(text: str) -> None:
-    """Nothing is inspected, so nothing comes here."""
+    """Discard text of inspections, of which there are none."""

@@ -1,45 +1,21 @@
-"""A network in this process: compiled for this machine, or evaluated by the oracle."""
+"""A compiled network in this process, as a callable."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from mbc.backends.llvm.jit import JitNet
 from mbc.diag import error
-from mbc.driver.build import lower_graph
-from mbc.driver.pipeline import Compiled
+from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Observer
-from mbc.driver.tvm import tvm_engine
-from mbc.interp import run as run_oracle
-from mbc.ir.graph import Graph
 from mbc.runtime.abi import interface_of
+from mbc.runtime.engine import Engine
 from mbc.runtime.pool import Team
 from mbc.runtime.tensors import dense_inputs
 
 ALONE = Team()
-
-BackendName = Literal["llvm", "tvm", "oracle"]
-BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
-
-
-class Engine(Protocol):
-    """Computes outputs by name from inputs by name."""
-
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]: ...
-
-
-class Oracle:
-    """The numpy oracle as an engine."""
-
-    def __init__(self, graph: Graph) -> None:
-        self._graph = graph
-
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return run_oracle(self._graph, inputs)
 
 
 class Net:
@@ -80,15 +56,6 @@ class Net:
         return f"<mbc network {self.name}: {' -> '.join(sides)}>"
 
 
-def make_net(
-    compiled: Compiled, backend: BackendName, observer: Observer, team: Team = ALONE
-) -> Net:
-    """A callable network by the kernels of this machine on so many threads, perhaps run by TVM, or
-    by the oracle."""
-    if backend == "oracle":
-        return Net(compiled, Oracle(compiled.graph))
-    if backend == "tvm":
-        return Net(compiled, tvm_engine(compiled, team, observer))
-    lowered = lower_graph(compiled, observer)
-    observer.step("generating code")
-    return Net(compiled, JitNet(lowered, team.gather()))
+def make_net(compiled: Compiled, observer: Observer, team: Team = ALONE) -> Net:
+    """Lower a network and load it, to compute on these threads."""
+    return Net(compiled, compiled.producer.engine(compiled, team, observer))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mbc.diag import error
-from mbc.driver.backends import backend_from, header_of, target_of
+from mbc.driver.configuration import backend_from, resolve_request
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import named_passes, run_passes
 from mbc.driver.request import Request
@@ -37,9 +37,8 @@ def optimise(
     name, mcpu, mattr = target
     if name or mcpu or mattr:
         name = name or graph.meta.get("target")
-        chosen = target_of(Request(file, target=name, mcpu=mcpu, mattr=mattr))
-        header = header_of(chosen, mattr, tvm=chosen.gpu is not None)
-        graph.meta = _without_target(graph.meta) | header
+        chosen = resolve_request(Request(file, target=name, mcpu=mcpu, mattr=mattr))
+        graph.meta = _without_target(graph.meta) | chosen.header
     pipeline = single_stage(named_passes(passes))
     run_passes(graph, pipeline, backend_from(graph.meta), inspection, write)
     return graph

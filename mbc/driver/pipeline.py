@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
-from mbc.backends.tvm import require
 from mbc.diag import error, nearest
-from mbc.driver.backends import backend_of, header_of, target_of, uses_tvm
+from mbc.driver.configuration import Configuration, resolve_request
 from mbc.driver.instrumentation import Inspection, instruments, summaries, weight_remarks
+from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Observer, Request
-from mbc.driver.source import Source, load
+from mbc.driver.source import load
 from mbc.ir.graph import Graph
 from mbc.passes.pipelines import (
     DEFAULT_LEVEL,
@@ -27,51 +26,36 @@ from mbc.passmgr.manager import PassRecord, run_pipeline
 from mbc.passmgr.passes import Pass, PassContext, Pipeline
 from mbc.passmgr.pipeline import parse_passes, spec_of, stop_after
 from mbc.targets.backend import Backend
-from mbc.targets.target import Target
 
 LATER_STAGES = ("lower", "emit")
 
 Write = Callable[[str], None]
 
 
-@dataclass(frozen=True)
-class Compiled:
-    """A graph after the pipeline, with where it came from and what was done to it. `tvm` says that
-    TVM is to run it."""
-
-    source: Source
-    target: Target
-    graph: Graph
-    passes: tuple[str, ...]
-    tvm: bool = False
-
-
 def compile_graph(
     request: Request, inspection: Inspection, observer: Observer, write: Write
 ) -> Compiled:
-    """Load the request's file and run the passes that it asks for; what is inspected goes to
-    `write`."""
-    target = target_of(request)
-    tvm = uses_tvm(request, target)
-    pipeline = pipeline_of(request, _plans(target, tvm=tvm))
-    if tvm and request.stop_after in (None, *LATER_STAGES):
-        require.tvm()
+    """Resolve a request, and compile it."""
+    return compile_configured(resolve_request(request), inspection, observer, write)
+
+
+def compile_configured(
+    configuration: Configuration, inspection: Inspection, observer: Observer, write: Write
+) -> Compiled:
+    """Load the file and run the passes that are asked for; what is inspected goes to `write`."""
+    request, producer = configuration.request, configuration.producer
+    pipeline = pipeline_of(request, producer.plans)
+    if request.stop_after in (None, *LATER_STAGES):
+        producer.require()
     source = load(request, observer)
     graph = source.graph.clone()
-    graph.meta |= header_of(target, request.mattr, tvm=tvm)
+    graph.meta |= configuration.header
     observer.step("running passes")
-    records = run_passes(graph, pipeline, backend_of(target, tvm=tvm), inspection, write)
+    records = run_passes(graph, pipeline, producer.backend(), inspection, write)
     for line in weight_remarks(inspection, graph):
         write(line)
     passes = tuple(spec_of(record.step.instance) for record in records)
-    return Compiled(source, target, graph, passes, tvm)
-
-
-def _plans(target: Target, *, tvm: bool) -> tuple[Threads, ...]:
-    """The memory plans that are read."""
-    if not tvm:
-        return "many", "one"
-    return () if target.gpu is None else ("one",)
+    return Compiled(source, producer, graph, passes)
 
 
 def pipeline_of(request: Request, plans: Collection[Threads]) -> Pipeline:

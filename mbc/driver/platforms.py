@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mbc.backends.llvm.host import host_cpu, host_features
-from mbc.backends.llvm.link import LinkTarget, choose_toolchain, is_warm, warm_up
+from mbc.backends.llvm.link import LinkTarget, Toolchain, choose_toolchain, is_warm, warm_up
 from mbc.driver.request import Observer
 from mbc.targets.catalogue import ENTRIES, NATIVE, Entry, Host, find_entry, resolve_target
 from mbc.targets.cpus import ARMV7
@@ -62,11 +62,16 @@ def program_target(target: Target) -> Target:
     return target
 
 
+def toolchain(cc: str | None) -> Toolchain:
+    """The tools that link: zig, or a compiler by name; E0601 if it is not there."""
+    return choose_toolchain(cc)
+
+
 def libc_state(target: Target, cc: str | None) -> str:
     """`warm` if executables for the target link at once, `cold` if a libc must be built first."""
-    return "warm" if is_warm(link_target(target), choose_toolchain(cc)) else "cold"
+    return "warm" if is_warm(link_target(target), toolchain(cc)) else "cold"
 
 
 def set_up(target: Target, cc: str | None, observer: Observer) -> None:
     """Build the libc of the target now."""
-    warm_up(link_target(target), choose_toolchain(cc), observer.step)
+    warm_up(link_target(target), toolchain(cc), observer.step)

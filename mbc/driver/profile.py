@@ -13,8 +13,8 @@ from statistics import median
 import numpy as np
 
 from mbc.backends.llvm.profile import ProfiledNet
-from mbc.driver.build import lower_graph
-from mbc.driver.pipeline import Compiled
+from mbc.driver.producers.llvm import lower_graph
+from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Observer
 from mbc.report.profile import Limits, Profile, layer_times
 from mbc.runtime.pool import Team

@@ -10,13 +10,13 @@ from typing import Any
 from mbc.accuracy import Difference, difference
 from mbc.backends.llvm.link import choose_toolchain
 from mbc.backends.tvm.rpc.remote import RemoteNet, open_session, uploaded
-from mbc.backends.tvm.rpc.tracker import Address, Loan, Tracker
+from mbc.backends.tvm.rpc.tracker import Address, Loan, Tracker, parse_address
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.driver.bench import WARM_UP_ROUNDS, Contest
-from mbc.driver.pipeline import Compiled
+from mbc.driver.producers.producer import Compiled
+from mbc.driver.producers.tvm import write_module
 from mbc.driver.request import Observer
 from mbc.driver.rounds import Times
-from mbc.driver.tvm import write_module
 from mbc.files import scratch_folder
 from mbc.interp import run as run_oracle
 from mbc.runtime import reference
@@ -28,12 +28,18 @@ TIMEOUT = 300
 
 @dataclass(frozen=True)
 class Remote:
-    """A device of an RPC tracker: the only one if no `key` names it. `timeout` seconds are waited
-    for it at most, and so long may it be used."""
+    """A device of an RPC tracker."""
 
     tracker: Address
     key: str | None = None
+    """Which device; None: the only one."""
     timeout: int = TIMEOUT
+    """Seconds to wait for the device at most, and to use it then."""
+
+    @staticmethod
+    def at(tracker: str, key: str | None = None, timeout: int | None = None) -> Remote:
+        """The device of a tracker that is named as HOST:PORT; E0108 for anything else."""
+        return Remote(parse_address(tracker), key, timeout or TIMEOUT)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from mbc.backends.llvm.backend import LlvmBackend
 from mbc.diag import error
-from mbc.driver.build import lower_graph
-from mbc.driver.pipeline import Compiled
+from mbc.driver.producers.llvm import lower_graph
+from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Observer
 from mbc.memory.facts import Facts
 from mbc.ops.cost import bytes_moved_by_data_movement, layers
@@ -19,7 +18,7 @@ def make_memory_report(compiled: Compiled, observer: Observer) -> Memory:
     if compiled.graph.arena_bytes is None:
         raise error("E0106", "--memory reports on a memory plan, and here is none", helps=[PLANS])
     spec = lower_graph(compiled, observer).spec
-    facts = Facts(LlvmBackend(compiled.target))
+    facts = Facts(compiled.producer.backend())
     return memory_of(compiled.graph, facts, spec.shared_bytes, spec.scratch_bytes)
 
 
@@ -30,7 +29,7 @@ def make_report(compiled: Compiled, observer: Observer) -> Report:
     """Sizes are those of the artefact; of a graph that was stopped before its memory plan the bytes
     of its constants, and no arena."""
     source, graph, board = compiled.source, compiled.graph, compiled.target.board
-    arena = 0
+    rows, arena = layers(graph), 0
     weights = sum(constant.type.bytes for constant in graph.constants().values())
     if graph.arena_bytes is not None:
         spec = lower_graph(compiled, observer).spec
@@ -44,6 +43,6 @@ def make_report(compiled: Compiled, observer: Observer) -> Report:
         arena_bytes=arena,
         weights_bytes=weights,
         bytes_moved_by_data_movement=bytes_moved_by_data_movement(graph),
-        layers=(rows := layers(graph)),
+        layers=rows,
         roofline=roofline([(row.macs, row.bytes) for row in rows], board) if board else None,
     )

@@ -1,54 +1,78 @@
-"""What a user asks of the compiler, whatever the command."""
+"""The request to the compiler that all commands share, and callbacks for its progress."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol, get_args
+
+BackendName = Literal["llvm", "tvm", "oracle"]
+BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
+LLVM, TVM, ORACLE = BACKENDS
 
 
 @dataclass(frozen=True)
 class Request:
-    """A file, the parameters of its network, a target, and how to get there. None means that the
-    user has not said: the default is filled in where it is needed. `name` is for C and for files.
+    """A network, a target, and the options of the compilation, each as the option of that name has
+    it. None stands for an option that was not given; its default is filled in where it is needed.
     """
 
     file: Path
+    """The network (.py) or IR text (.mbc)."""
     params: Mapping[str, object] = field(default_factory=dict)
+    """Parameters of the network, set by -D."""
     batch: int | None = None
+    """Images at a time."""
     network: str | None = None
+    """Which network of the file."""
     weights: Path | None = None
+    """A .safetensors or .npz file."""
     seed: int | None = None
+    """Of the weights' initialisation."""
     target: str | None = None
+    """Name in the catalogue, of a GPU's API, or `native`."""
     mcpu: str | None = None
+    """CPU, by LLVM's name."""
     mattr: str | None = None
+    """Features to add or remove, by LLVM's names."""
     backend: str | None = None
+    """One of `BACKENDS`."""
     arch: str | None = None
+    """Architecture of the GPU."""
+    nvcc: str | None = None
+    """CUDA's compiler."""
     level: int | None = None
+    """Optimisation level, 0 to 3."""
     optimize: str | None = None
+    """Goal of fusion: speed or memory."""
     fuse: str | None = None
+    """When kernels are fused: auto, always or never."""
     strassen: bool = True
+    """Whether layers may be multiplied by Strassen's method."""
     passes: str | None = None
+    """Passes to run instead of those of the level."""
     stop_after: str | None = None
+    """The last stage to run."""
     name: str | None = None
+    """Prefix of C names and of files."""
 
 
 class Observer(Protocol):
-    """Who is told how the work goes on."""
+    """Progress callbacks."""
 
     def step(self, text: str) -> None:
-        """What begins now."""
+        """Called when a step of the work begins."""
 
     def note(self, text: str) -> None:
-        """What the user should know afterwards."""
+        """Called with text that the user should read afterwards."""
 
 
 class Silent:
-    """Nobody is told."""
+    """Discards progress."""
 
     def step(self, text: str) -> None:
-        """Say nothing."""
+        """Discard the text."""
 
     def note(self, text: str) -> None:
-        """Say nothing."""
+        """Discard the text."""

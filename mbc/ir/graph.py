@@ -135,7 +135,7 @@ class Graph:
     """A network, or the body of a fused node.
 
     The places of values, the scratch of nodes and `arena_bytes` are the memory plan for one thread.
-    `threads_plan` is the one for several; it is not printed, and passes that edit the graph drop it.
+    `threads_plan` is the one for several; it is not printed, and lost when a pass edits the graph.
     """
 
     def __init__(self, name: str, meta: Mapping[str, str] | None = None) -> None:

@@ -13,9 +13,7 @@ from mbc.runtime.abi import IoSpec
 NUMBERS = "fiu"  # kinds of numpy's dtypes: floats and integers, which are converted
 
 
-def check_inputs(
-    specs: Sequence[IoSpec], given: Mapping[str, ArrayLike]
-) -> dict[str, np.ndarray]:
+def check_inputs(specs: Sequence[IoSpec], given: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
     """The given tensors as arrays, in the order of the network's inputs; E0710 for each that is
     missing, unknown, of another shape, or no numbers."""
     arrays = {name: np.asarray(value) for name, value in given.items()}

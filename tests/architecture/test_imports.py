@@ -48,6 +48,12 @@ PEERS = {
     ("mbc.interp", "mbc.runtime"),  # one check of the tensors that a caller hands over
 }
 
+# What lies below and is not imported all the same, as (importer, imported): the driver chooses.
+BARRED = {
+    ("mbc.cli", "mbc.backends"): "mbc.driver chooses backends",
+    ("mbc", "mbc.backends"): "mbc.driver chooses backends",
+}
+
 # Names of the top package that carry no dependency on what lies behind the API.
 API_CONSTANTS = {"mbc.__version__"}
 
@@ -130,6 +136,8 @@ def breach(module: str, target: str) -> str | None:
     if library != "mbc" or target in API_CONSTANTS:
         return None
     here, there = component(module) or "mbc", component(target) or "mbc"
+    if why := BARRED.get((here, there)):
+        return why
     if here == there or RANK[there] < RANK[here] or (here, there) in PEERS:
         return None
     how = "beside" if RANK[here] == RANK[there] else "above"
@@ -186,6 +194,10 @@ def test_the_walk_sees_the_linked_folders() -> None:
         ("mbc.backends.llvm.x", "from mbc.report import x", "mbc.report is beside mbc.backends"),
         ("mbc.passes.fuse", "import_module('mbc.driver')", "mbc.driver is above mbc.passes"),
         ("mbc.driver", "import mbc.cli", "mbc.cli is above mbc.driver"),
+        ("mbc.cli.options", "from mbc.backends.llvm import x", "mbc.driver chooses backends"),
+        ("mbc.cli.options", "import_module('mbc.backends.tvm')", "mbc.driver chooses backends"),
+        ("mbc", "from mbc.backends.llvm import x", "mbc.driver chooses backends"),
+        ("mbc.driver.net", "from mbc.backends.llvm import x", None),
         ("mbc.report.html", "from mbc import compile", "mbc is above mbc.report"),
         ("mbc.report.html", "from mbc import __version__", None),
         ("mbc", "from mbc.driver import compile", None),

@@ -22,8 +22,8 @@ from mbc.driver.emulation import choose_runner
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.platforms import program_target, resolve
+from mbc.driver.producers.llvm_files import EMITTERS
 from mbc.driver.request import Request, Silent
-from mbc.driver.workshop import EMITTERS
 from mbc.targets.boards import BOARDS
 from mbc.targets.catalogue import ENTRIES, NATIVE, find_entry
 from mbc.targets.emulators import emulated_cpu

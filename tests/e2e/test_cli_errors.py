@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from mbc.cli import console, main
-from mbc.driver import build
+from mbc.driver.producers import llvm, llvm_files
 from tests.e2e.support import ROOT, TINY, done, files_of, mbc
 
 WRONG = [
@@ -124,7 +124,7 @@ def test_an_internal_error_is_no_traceback(tiny: Path, monkeypatch: pytest.Monke
     def broken(*_: object) -> None:
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr(build, "lower", broken)
+    monkeypatch.setattr(llvm, "lower", broken)
     outcome = mbc("compile", tiny)
     assert (outcome.status, outcome.code) == (1, "E0901")
     assert "this is a bug in mbc: RuntimeError: out of order" in outcome.err
@@ -187,7 +187,7 @@ def test_a_full_disk_leaves_nothing(tiny: Path, monkeypatch: pytest.MonkeyPatch)
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(build, "_deliver", full)
+    monkeypatch.setattr(llvm_files, "_deliver", full)
     for place in ("out", "new/deep/out"):
         outcome = mbc("compile", tiny, "-o", place, "--emit", "header")
         assert (outcome.status, outcome.code) == (1, "E0703")
@@ -218,7 +218,7 @@ def test_an_interruption_leaves_nothing(tiny: Path, monkeypatch: pytest.MonkeyPa
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(build, "_deliver", interrupted)
+    monkeypatch.setattr(llvm_files, "_deliver", interrupted)
     outcome = mbc("compile", tiny, "-o", "a/out", "--emit", "header")
     assert (outcome.status, outcome.out) == (130, "")
     assert outcome.err.endswith("interrupted\n")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import mbc as api
-from mbc.driver.net import BackendName
+from mbc.driver.request import BackendName
 from mbc.examples.digits import classify
 from mbc.examples.digits.classify import Decisions
 from mbc.examples.digits.data import FOLDER, HELD_OUT, NETWORKS, held_out_digits, weights_file

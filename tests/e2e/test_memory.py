@@ -16,10 +16,11 @@ import pytest
 from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import LoweredNet, lower
-from mbc.driver.build import lower_graph
 from mbc.driver.instrumentation import Inspection
-from mbc.driver.pipeline import Compiled, compile_graph
+from mbc.driver.pipeline import compile_graph
 from mbc.driver.platforms import resolve
+from mbc.driver.producers.llvm import lower_graph
+from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Request, Silent
 from mbc.frontends.dsl import load_network
 from mbc.interp import run as run_oracle

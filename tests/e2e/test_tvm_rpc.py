@@ -19,7 +19,7 @@ from mbc.backends.tvm import require
 from mbc.backends.tvm.rpc.remote import RemoteNet, open_session, uploaded
 from mbc.backends.tvm.rpc.tracker import Address, Tracker
 from mbc.driver.instrumentation import Inspection
-from mbc.driver.pipeline import compile_graph
+from mbc.driver.pipeline import compile_configured, compile_graph
 from mbc.driver.request import Request, Silent
 from tests.e2e.rpc_devices import (
     HOST,
@@ -149,8 +149,8 @@ def test_a_wrong_answer_is_noticed(
     """As if passes had changed the network: the device gets other weights than were written."""
     other = compile_graph(Request(tiny, backend="tvm", seed=1), Inspection(), Silent(), print)
     monkeypatch.setattr(
-        "mbc.cli.commands.bench.compile_graph",
-        lambda *wishes: replace(compile_graph(*wishes), graph=other.graph),
+        "mbc.cli.commands.bench.compile_configured",
+        lambda *wishes: replace(compile_configured(*wishes), graph=other.graph),
     )
     outcome = on_device(tiny, at)
     assert (outcome.status, outcome.code) == (1, "E0635")

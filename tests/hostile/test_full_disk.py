@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbc.driver import build
+from mbc.driver.producers import llvm
 from tests.e2e.support import CAT, Outcome, mbc
 from tests.hostile.sandbox import Sandbox, snapshot
 
@@ -150,7 +150,7 @@ def test_a_bug_that_cannot_be_saved_is_told(
     def broken(*_: object) -> None:
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr(build, "lower", broken)
+    monkeypatch.setattr(llvm, "lower", broken)
     sandbox.temporary.rmdir()
     monkeypatch.setattr("mbc.cli.tempfile.mkstemp", no_room)
     outcome = mbc("compile", "tiny.py")

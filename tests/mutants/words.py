@@ -62,7 +62,7 @@ MUTANTS = (
     ),
     Mutant(
         "a program does not ask the CPU",
-        "mbc/driver/workshop.py",
+        "mbc/driver/producers/llvm_files.py",
         old=" + cpu + timing",
         new=" + timing",
         tests="tests/e2e/test_verify.py::test_a_cpu_with_fewer_features",

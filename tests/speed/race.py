@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import LoweredNet
-from mbc.driver.build import lower_graph
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import compile_graph
+from mbc.driver.producers.llvm import lower_graph
 from mbc.driver.request import Request, Silent
 from mbc.driver.rounds import Run, Times, take_turns
 from mbc.runtime.pool import Team

@@ -22,9 +22,10 @@ from mbc.backends.llvm.jit import JitNet
 from mbc.backends.tvm.cpu.module import cpu_module
 from mbc.backends.tvm.module import NoKernels, relax_module
 from mbc.backends.tvm.vm import TvmNet
-from mbc.driver.build import lower_graph
 from mbc.driver.instrumentation import Inspection
-from mbc.driver.pipeline import Compiled, compile_graph
+from mbc.driver.pipeline import compile_graph
+from mbc.driver.producers.llvm import lower_graph
+from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Request, Silent
 from mbc.driver.rounds import Run, Times, take_turns
 from mbc.interp import run as run_oracle

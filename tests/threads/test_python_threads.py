@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from mbc.driver.instrumentation import Inspection
-from mbc.driver.net import BackendName, Net, make_net
+from mbc.driver.net import Net, make_net
 from mbc.driver.pipeline import compile_graph
-from mbc.driver.request import Request, Silent
+from mbc.driver.request import BackendName, Request, Silent
 from mbc.runtime.pool import Team
 from tests.example_networks import EXAMPLES
 from tests.hammer import CALLERS, hammer
@@ -20,7 +20,7 @@ PARAMS = {"alpha": "0.25", "resolution": str(SIDE)}
 def network(backend: BackendName, threads: int) -> Net:
     request = Request(FILE, PARAMS, backend=backend)
     compiled = compile_graph(request, Inspection(), Silent(), lambda _: None)
-    return make_net(compiled, backend, Silent(), Team(threads))
+    return make_net(compiled, Silent(), Team(threads))
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
 from mbc.passes.fuse_activation import FuseActivation
 from mbc.passes.fuse_depthwise_pointwise import FuseDepthwisePointwise
 from mbc.passes.pipelines import DEFAULT_LEVEL, GOALS, LEVELS, O0, O2, PASSES, planned, with_plans
+from mbc.passes.plan_memory import Threads
 from mbc.passmgr.instruments import (
     CheckPasses,
     DumpEach,
@@ -203,6 +204,9 @@ def test_all_levels_have_the_same_stages() -> None:
     ]
 
 
+ONE: tuple[Threads, ...] = ("one",)
+
+
 def planning(pipeline: Pipeline) -> list[str]:
     return [spec_of(p) for stage, p in pipeline.all_passes() if stage == "plan"]
 
@@ -211,7 +215,7 @@ def test_memory_is_planned_for_those_who_read_the_plan() -> None:
     both = ["plan-memory{threads=many}", "plan-memory"]
     assert planning(O2) == ["materialize-views", *both]
     assert with_plans(O2, ("one", "many")) == O2
-    assert planning(with_plans(O2, ("one",))) == ["materialize-views", "plan-memory"]
+    assert planning(with_plans(O2, ONE)) == ["materialize-views", "plan-memory"]
     assert [stage.name for stage in with_plans(O2, ()).stages] == ["import", "canonicalize", "fuse"]
 
 
@@ -310,11 +314,11 @@ def test_remarks_name_values_as_the_dump_before_them() -> None:
 
 def test_printing_after_passes() -> None:
     written: list[str] = []
-    names = pass_names("fuse-activation, plan-memory", PASSES)
+    names = pass_names("fuse-activation, fold-batch-norm", PASSES)
     run_pipeline(net(), O2, CONTEXT, [PrintAfter(names, written.append)])
     numbers = {instance.name: n for n, (_, instance) in enumerate(O2.all_passes(), 1)}
     assert [text.partition("\n")[0] for text in written] == [
-        f"// after {numbers[name]:02d}-{name}" for name in ("fuse-activation", "plan-memory")
+        f"// after {numbers[name]:02d}-{name}" for name in ("fold-batch-norm", "fuse-activation")
     ]
     parse(written[0])
     assert pass_names("all", PASSES) is None

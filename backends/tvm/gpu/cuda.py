@@ -11,9 +11,10 @@ import numpy as np
 
 from mbc.backends.tvm.gpu.driver import LIBRARY, Driver
 from mbc.backends.tvm.gpu.launch import ALIGNMENT, LaunchPlan
+from mbc.runtime.engine import Engine
 
 
-class CudaNet:
+class CudaNet(Engine):
     """A network on the first GPU. Its launches are recorded once, so a run is one call. `image` is
     the compiled source: cubin, fatbin or PTX.
 

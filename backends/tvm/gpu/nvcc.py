@@ -11,7 +11,7 @@ import shutil
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from mbc.backends.llvm.link import LinkError
 from mbc.backends.llvm.tool import run_tool
@@ -19,6 +19,7 @@ from mbc.diag import error
 from mbc.files import scratch_folder
 
 Form = Literal["ptx", "cubin"]
+FORMS: tuple[Form, ...] = get_args(Form)
 
 HELPS = (
     "--nvcc names one; without it the first on PATH is taken, or that of a pip package",

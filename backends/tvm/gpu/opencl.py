@@ -11,11 +11,12 @@ import numpy as np
 from mbc.backends.tvm.gpu.launch import ALIGNMENT, DeviceBuffer, LaunchPlan
 from mbc.diag import error
 from mbc.extras import optional_module
+from mbc.runtime.engine import Engine
 
 EXTRA = "opencl"
 
 
-class OpenClNet:
+class OpenClNet(Engine):
     """A network on a device of the ICD loader's: the first GPU, or else whatever comes first.
 
     Raises MbcError E0610 without pyopencl, E0620 where there is no device, E0621 where the device

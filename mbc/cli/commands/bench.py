@@ -8,18 +8,15 @@ import json
 
 from mbc.accuracy import worst
 from mbc.cli import console
-from mbc.cli.options import (
-    add_timed_run,
-    inspection,
-    request,
-    team,
-)
+from mbc.cli.options import add_timed_run, inspection, request, team, thread_options
 from mbc.cli.remote import add_remote_options, remote
 from mbc.cli.usage import Parser
 from mbc.diag import nearest
 from mbc.driver.bench import BenchResult, Contest, bench
-from mbc.driver.pipeline import compile_graph
-from mbc.driver.remote import RemoteResult, bench_remote
+from mbc.driver.configuration import refuse_options, resolve_request
+from mbc.driver.pipeline import compile_configured
+from mbc.driver.remote import RemoteResult, bench_remote, check_remote_target
+from mbc.driver.request import TVM
 from mbc.driver.rounds import Times
 from mbc.engines.catalogue import ENGINES, version
 
@@ -31,7 +28,7 @@ NUMBERS = (1, 2, 3, 4, 5)
 
 
 def configure(parser: Parser) -> None:
-    """How often, against whom, and how to print it."""
+    """Declare the command's options."""
     group = add_timed_run(parser)
     group.add_argument(
         "--vs",
@@ -56,12 +53,14 @@ def engine_names(text: str) -> tuple[str, ...]:
 
 def run(args: argparse.Namespace) -> int:
     """Compile, time, print."""
-    wish = request(args)
-    device = remote(args, wish)
+    device, configuration = remote(args), resolve_request(request(args))
+    refuse_options(configuration.producer, thread_options(args))
+    if device is not None:
+        check_remote_target(configuration.target)
     contest = Contest(args.rounds, team(args), args.vs)
     result: BenchResult | RemoteResult
     with console.progress(STEPS + len(args.vs)) as observer:
-        compiled = compile_graph(wish, inspection(args), observer, observer.note)
+        compiled = compile_configured(configuration, inspection(args), observer, observer.note)
         if device is None:
             result = bench(compiled, contest, observer)
         else:
@@ -71,7 +70,7 @@ def run(args: argparse.Namespace) -> int:
     elif isinstance(result, RemoteResult):
         _show_remote(compiled.source.net, result)
     else:
-        under = " under TVM" if compiled.tvm else ""
+        under = " under TVM" if result.backend == TVM else ""
         _show(f"{compiled.source.net}{under}", result)
     return 0
 

@@ -6,8 +6,6 @@ import argparse
 import json
 from pathlib import Path
 
-from mbc.backends.llvm.interface import identified, library_ir
-from mbc.backends.llvm.link import choose_toolchain
 from mbc.cli import console
 from mbc.cli.options import (
     add_gpu,
@@ -15,39 +13,28 @@ from mbc.cli.options import (
     add_source,
     add_target,
     inspection,
-    refuse_nvcc,
     request,
 )
 from mbc.cli.photos import named_preprocessing
 from mbc.cli.usage import Parser, UsageError
 from mbc.diag import error, nearest
-from mbc.driver.backends import target_of, uses_tvm
-from mbc.driver.build import (
-    ANDROID_EMIT,
-    DEFAULT_EMIT,
-    Beside,
-    Built,
-    Wanted,
-    build,
-    default_emit,
-    default_output,
-    lower_graph,
-)
-from mbc.driver.gpu import build_gpu, source_text
+from mbc.driver.build import Built, build, default_output
+from mbc.driver.configuration import refuse_options, resolve_request
 from mbc.driver.output import check_replaceable
-from mbc.driver.pipeline import LATER_STAGES, Compiled, compile_graph
+from mbc.driver.pipeline import LATER_STAGES, compile_configured, compile_graph
+from mbc.driver.platforms import toolchain
+from mbc.driver.producers.llvm_files import ANDROID_EMIT, DEFAULT_EMIT, EMITTERS
+from mbc.driver.producers.producer import Wanted
+from mbc.driver.request import LLVM, TVM
 from mbc.driver.source import check_name, early_name
-from mbc.driver.tvm import build_tvm, module_text
-from mbc.driver.workshop import EMITTERS
 from mbc.ir.text.printer import print_graph
-from mbc.targets.target import Target
 
 HELP = "compile a network for a target"
 STEPS = 8
 
 
 def configure(parser: Parser) -> None:
-    """All there is to say about a compilation."""
+    """Declare the command's options."""
     add_source(parser)
     add_target(parser)
     add_pipeline(parser)
@@ -90,7 +77,7 @@ def configure(parser: Parser) -> None:
     group.add_argument("--json", action="store_true", help="print the manifest on stdout")
     group.add_argument(
         "--backend",
-        choices=("llvm", "tvm"),
+        choices=(LLVM, TVM),
         help="llvm (default): code that needs no runtime; tvm: a module for TVM's (extra `tvm`), "
         "and all that is for GPUs",
     )
@@ -98,7 +85,7 @@ def configure(parser: Parser) -> None:
 
 
 def emit_kinds(text: str) -> tuple[str, ...]:
-    """The argument of --emit; E0107 for a kind that is none, as for any name that mbc knows."""
+    """The argument of --emit; E0107 for an unknown kind."""
     kinds = tuple(word.strip() for word in text.split(",") if word.strip())
     listing = f"kinds are {', '.join(EMITTERS)}"
     for kind in kinds:
@@ -111,38 +98,24 @@ def emit_kinds(text: str) -> tuple[str, ...]:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Compile and say what was made; with --stop-after print the IR instead."""
+    """Compile and print what was made; with --stop-after print the IR instead."""
     if args.stop_after not in (None, "emit"):
         return _stop(args)
-    wish = request(args)
-    target, net = target_of(wish), early_name(wish)
+    configuration = resolve_request(request(args))
+    producer, net = configuration.producer, early_name(configuration.request)
     check_name(args.name)
-    refuse_nvcc(args, target)
-    if uses_tvm(wish, target):
-        _refuse_llvm_options(args)
+    given = {"--emit": args.emit, "--weights-placement": args.weights_placement}
+    refuse_options(producer, given)
     if net is not None or args.output is not None:
-        _check_output(args, _output(args, net or "", target))
-    toolchain = choose_toolchain(args.cc)
+        _check_output(args, args.output or default_output(producer, net or ""))
+    wanted = _wanted(args)
     with console.progress(STEPS) as observer:
-        compiled = compile_graph(wish, inspection(args), observer, observer.note)
-        output = _output(args, compiled.source.net, target)
+        compiled = compile_configured(configuration, inspection(args), observer, observer.note)
+        output = args.output or default_output(producer, compiled.source.net)
         _check_output(args, output)
-        if target.gpu is not None:
-            built = build_gpu(compiled, output, toolchain, args.nvcc, observer, _beside(args))
-        elif compiled.tvm:
-            built = build_tvm(compiled, output, toolchain, observer, _beside(args))
-        else:
-            kinds = default_emit(target) if args.emit is None else args.emit
-            built = build(compiled, output, _wanted(args, kinds), toolchain, observer)
+        built = build(compiled, output, wanted, observer)
     _show(built, as_json=args.json)
     return 0
-
-
-def _output(args: argparse.Namespace, net: str, target: Target) -> Path:
-    """The folder to write."""
-    named: Path | None = args.output
-    under = "-tvm" if uses_tvm(request(args), target) else ""
-    return named or default_output(f"{net}{under}", target.name)
 
 
 def _check_output(args: argparse.Namespace, output: Path) -> None:
@@ -151,47 +124,33 @@ def _check_output(args: argparse.Namespace, output: Path) -> None:
     check_replaceable(output)
 
 
-def _wanted(args: argparse.Namespace, kinds: tuple[str, ...]) -> Wanted:
-    external = args.weights_placement == "external"
-    return Wanted(kinds, external, _beside(args), args.command_line)
-
-
-def _beside(args: argparse.Namespace) -> Beside:
-    return Beside(args.check, args.preprocess)
-
-
-def _refuse_llvm_options(args: argparse.Namespace) -> None:
-    """What goes with a module of TVM is settled."""
-    given = {"--emit": args.emit, "--weights-placement": args.weights_placement}
-    for option, value in given.items():
-        if value is not None:
-            raise error(
-                "E0106", f"{option} is for --backend llvm; TVM's modules have all they need"
-            )
+def _wanted(args: argparse.Namespace) -> Wanted:
+    """The contents that the options ask for; E0601 for a compiler that is not there."""
+    return Wanted(
+        toolchain=toolchain(args.cc),
+        kinds=args.emit,
+        external_weights=args.weights_placement == "external",
+        check=args.check,
+        photos=args.preprocess,
+        command=args.command_line,
+    )
 
 
 def _stop(args: argparse.Namespace) -> int:
-    """Print the IR after a stage on stdout: graph text, or after `lower` LLVM's or TVM's IR or a
-    GPU's source."""
+    """Print the IR after a stage on stdout: the graph's text, or from `lower` on the lowered
+    program's."""
     given = {"-o": args.output, "--json": args.json or None, "--preprocess": args.preprocess}
     for option, value in given.items():
         if value is not None:
-            message = f"--stop-after {args.stop_after} makes no files, so {option} is idle"
+            message = f"--stop-after {args.stop_after} writes no files, so {option} has no effect"
             raise error("E0106", message)
     observer = console.NoProgress()
     compiled = compile_graph(request(args), inspection(args), observer, observer.note)
-    console.result(_text(compiled, lowered=args.stop_after in LATER_STAGES))
+    if args.stop_after in LATER_STAGES:
+        console.result(compiled.producer.text(compiled, observer))
+    else:
+        console.result(print_graph(compiled.graph))
     return 0
-
-
-def _text(compiled: Compiled, *, lowered: bool) -> str:
-    if lowered and compiled.target.gpu is not None:
-        return source_text(compiled, console.NoProgress())
-    if lowered and compiled.tvm:
-        return module_text(compiled)
-    if lowered:
-        return library_ir(identified(lower_graph(compiled, console.NoProgress())))
-    return print_graph(compiled.graph)
 
 
 def _keep_apart(output: Path, dump: Path | None) -> None:

@@ -10,9 +10,10 @@ from mbc.cli import console
 from mbc.cli.options import add_pipeline, add_source, add_target, inspection, request
 from mbc.cli.usage import Parser
 from mbc.diag import error
-from mbc.driver.backends import target_of
+from mbc.driver.configuration import resolve_request
 from mbc.driver.output import write_bytes
-from mbc.driver.pipeline import Compiled, compile_graph
+from mbc.driver.pipeline import compile_configured
+from mbc.driver.producers.producer import Compiled
 from mbc.driver.report import make_memory_report, make_report
 from mbc.report.costs import Report, shares
 from mbc.report.memory import Memory
@@ -27,7 +28,7 @@ MEMORY_HEADERS = ("value", "layers", "bytes", "first", "last", "offset", "peak")
 
 
 def configure(parser: Parser) -> None:
-    """Everything that a compilation takes, but for its output."""
+    """Declare the command's options."""
     add_source(parser)
     add_target(parser)
     add_pipeline(parser)
@@ -44,11 +45,11 @@ def run(args: argparse.Namespace) -> int:
     """Compile as far as asked, and print."""
     if args.plot is not None and not args.memory:
         raise error("E0106", "--plot draws the arena, so it goes with --memory")
-    wish = request(args)
-    if target_of(wish).gpu is not None:
+    configuration = resolve_request(request(args))
+    if configuration.target.gpu is not None:
         raise error("E0106", f"mbc report is about CPUs, and {args.target} means a GPU")
     observer = console.NoProgress()
-    compiled = compile_graph(wish, inspection(args), observer, observer.note)
+    compiled = compile_configured(configuration, inspection(args), observer, observer.note)
     if args.memory:
         return _run_memory(args, compiled)
     report = make_report(compiled, observer)

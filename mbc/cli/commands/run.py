@@ -17,18 +17,18 @@ from mbc.cli.options import (
     add_threads,
     for_this_machine,
     inspection,
-    refuse_nvcc,
     request,
     team,
+    thread_options,
 )
 from mbc.cli.photos import add_photo_options, preprocessing, refuse_without_photo
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.diag import error
-from mbc.driver.gpu import gpu_engine
-from mbc.driver.net import BACKENDS, Net, make_net
+from mbc.driver.configuration import refuse_options, resolve_request
+from mbc.driver.net import Net, make_net
 from mbc.driver.output import write_array
-from mbc.driver.pipeline import Compiled, compile_graph
-from mbc.driver.request import Observer
+from mbc.driver.pipeline import compile_configured
+from mbc.driver.request import BACKENDS, ORACLE
 from mbc.runtime.inputs import check_labels, read_input, read_labels
 from mbc.runtime.preprocessing import Preprocessing
 from mbc.targets.gpu import GPU_TARGETS
@@ -41,7 +41,7 @@ Labels: TypeAlias = Sequence[str] | None
 
 
 def configure(parser: Parser) -> None:
-    """Input, output and who computes."""
+    """Declare the command's options."""
     add_source(parser)
     for_this_machine(parser)
     add_pipeline(parser)
@@ -87,19 +87,19 @@ def configure(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compile, run, show."""
-    if args.stop_after is not None and args.backend != "oracle":
+    if args.stop_after is not None and args.backend != ORACLE:
         raise error(
             "E0106",
             "--stop-after leaves nothing that kernels could run",
             helps=["--backend oracle runs a graph after any stage"],
         )
-    if args.backend == "oracle" and (args.threads or args.cpus):
-        raise error("E0106", "--threads and --cpus are for kernels; the oracle has none")
+    configuration = resolve_request(request(args))
+    refuse_options(configuration.producer, thread_options(args))
     refuse_without_photo(args, args.inputs)
     labels = None if args.labels is None else read_labels(args.labels)
     with console.progress(STEPS) as observer:
-        compiled = compile_graph(request(args), inspection(args), observer, observer.note)
-        net = _net(args, compiled, observer)
+        compiled = compile_configured(configuration, inspection(args), observer, observer.note)
+        net = make_net(compiled, observer, team(args))
         if labels is not None:
             check_labels(labels, [spec.shape for spec in net.outputs], args.labels)
         tensors = _read(net, args.inputs, preprocessing(args))
@@ -109,15 +109,6 @@ def run(args: argparse.Namespace) -> int:
     _write(results, args.outputs)
     _show(results, args.top, labels, quiet=bool(args.outputs))
     return 0
-
-
-def _net(args: argparse.Namespace, compiled: Compiled, observer: Observer) -> Net:
-    refuse_nvcc(args, compiled.target)
-    if compiled.target.gpu is None:
-        return make_net(compiled, args.backend or "llvm", observer, team(args))
-    if args.threads or args.cpus:
-        raise error("E0106", "--threads and --cpus are for CPUs; a GPU has its own")
-    return Net(compiled, gpu_engine(compiled, args.nvcc, observer))
 
 
 def _read(net: Net, paths: list[Path], how: Preprocessing) -> dict[str, np.ndarray]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from mbc.backends.llvm.link import choose_toolchain
 from mbc.cli import console
 from mbc.cli.usage import Parser
-from mbc.driver.verify import Verdict, verify
+from mbc.driver.artifact_runner import Verdict
+from mbc.driver.verify import verify
 
 HELP = "check an output folder: its files, its code, and what it computes"
 STEPS = 5
@@ -30,13 +30,12 @@ def configure(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Verify, print a row an output, and complain of what is too far off."""
-    toolchain = choose_toolchain(args.cc)
     with console.progress(STEPS) as observer:
         found = verify(
             args.folder,
             emulate=args.emulate,
             cpu=args.cpu,
-            toolchain=toolchain,
+            cc=args.cc,
             observer=observer,
         )
     rows = [row for verdict in found.verdicts for row in _rows(verdict)]

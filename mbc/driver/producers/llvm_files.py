@@ -1,7 +1,9 @@
-"""The files of one network: each made once, and checked against its target when it is made."""
+"""The files that LLVM's code of a network is written to: each is made once, and checked against its
+target when it is made."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +14,6 @@ from mbc.backends.llvm.invoke import callees
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.link import (
     MAIN_SOURCES,
-    LinkTarget,
-    Toolchain,
     archive,
     link_executable,
     weights_object,
@@ -23,42 +23,87 @@ from mbc.backends.llvm.peak import peak_flops
 from mbc.backends.llvm.profile import emit_profile_object, meter_stride
 from mbc.backends.llvm.shared import link_shared
 from mbc.diag import Diagnostic, MbcError, error
-from mbc.driver.pipeline import Compiled
-from mbc.driver.platforms import link_target, program_target
-from mbc.driver.request import Observer
+from mbc.driver.platforms import program_target
+from mbc.driver.producers.producer import ArtifactWriter
+from mbc.files import scratch_folder
 from mbc.ir.text.module import write_dump
-from mbc.runtime.abi import weights_file
+from mbc.runtime.abi import NetSpec, weights_file
 from mbc.runtime.header import c_header
-from mbc.runtime.preprocessing import Preprocessing, c_config
+from mbc.runtime.preprocessing import c_config
 from mbc.runtime.program import main_config
 from mbc.runtime.timing import TimedLayer, Timing, timing_config
 from mbc.targets.conformance import Contract, Kind, problems
 from mbc.targets.cpu_check import cpu_config
 from mbc.targets.target import Target
 
+DEFAULT_EMIT = ("exe", "lib", "header")
+ANDROID_EMIT = ("exe", "so", "header")  # an app loads a shared library
+
+
+def default_emit(target: Target) -> tuple[str, ...]:
+    """The kinds that are written unless the user says."""
+    return ANDROID_EMIT if target.system == "android" else DEFAULT_EMIT
+
 
 @dataclass(frozen=True)
-class Workshop:
-    """A scratch folder in which the files of one network are made. `command` is what the user
-    typed, for the report on a fault of ours, `photos` what executables are to know of photos."""
+class LlvmWriter(ArtifactWriter):
+    """Writes files of the wanted kinds, and what they cannot do without."""
 
-    folder: Path
-    compiled: Compiled
     lowered: LoweredNet
-    toolchain: Toolchain
-    observer: Observer
-    command: str
-    photos: Preprocessing | None = None
 
     @property
-    def net(self) -> str:
-        """Name of the artefacts."""
-        return self.lowered.spec.name
+    def spec(self) -> NetSpec:
+        """The network as C callers see it."""
+        return self.lowered.spec
 
     @property
-    def platform(self) -> LinkTarget:
-        """What is linked for."""
-        return link_target(self.lowered.target)
+    def kinds(self) -> tuple[str, ...]:
+        """Each wanted kind once."""
+        wanted = self.wanted.kinds
+        return tuple(dict.fromkeys(default_emit(self.lowered.target) if wanted is None else wanted))
+
+    @property
+    def runnable(self) -> bool:
+        """Whether there is code that is linked."""
+        return not RUNNABLE_KINDS.isdisjoint(self.kinds)
+
+    def write(self, folder: Path) -> None:
+        """Make the files in a scratch folder, and copy the wanted ones."""
+        with scratch_folder() as scratch:
+            files = LlvmFiles(self, scratch)
+            for kind in self.kinds:
+                _deliver(EMITTERS[kind](files), folder)
+            for name, file in files.links().items():
+                _link(folder / name, folder / file)
+            if self.spec.external_weights and not CODE_KINDS.isdisjoint(self.kinds):
+                _deliver(files.weights(), folder)
+
+
+def _deliver(path: Path, folder: Path) -> None:
+    """Copy a file into the output folder, with the constants that IR text needs beside it."""
+    check_made(path)
+    shutil.copy(path, folder / path.name)
+    constants = path.parent / "constants.safetensors"
+    if path.suffix == ".mbc" and constants.exists():
+        shutil.copy(constants, folder / constants.name)
+
+
+def _link(name: Path, file: Path) -> None:
+    """A second name for a file: a copy where the file system knows no links."""
+    try:
+        name.symlink_to(file.name)
+    except OSError:
+        shutil.copy(file, name)
+
+
+class LlvmFiles:
+    """The files of one network in a scratch folder, intermediate ones included."""
+
+    def __init__(self, writer: LlvmWriter, folder: Path) -> None:
+        self.folder, self.writer = folder, writer
+        self.compiled, self.lowered = writer.compiled, writer.lowered
+        self.net, self.platform = writer.net, writer.platform
+        self.toolchain, self.observer = writer.wanted.toolchain, writer.observer
 
     def object(self) -> Path:
         """NET.o: the code, without the weights."""
@@ -76,7 +121,7 @@ class Workshop:
         return path
 
     def shared(self) -> Path:
-        """libNET.so or libNET.dylib: the same as a shared library."""
+        """libNET.so or libNET.dylib: code and weights as a shared library."""
         target = self.lowered.target
         path = self.folder / target.shared_name(self.net)
         objects = [self.object(), self._plain_name(), *self._weights_objects()]
@@ -86,8 +131,8 @@ class Workshop:
         return self._checked(path, "shared", target)
 
     def links(self) -> dict[str, str]:
-        """Second names that files must have: the one that programs linked with a shared library ask
-        the loader for. Links by name, with the files that they lead to."""
+        """Files by their second names: a shared library has the one that programs which were
+        linked with it ask the loader for."""
         target = self.lowered.target
         path = self.folder / target.shared_name(self.net)
         name = Path(target.loader_name(self.net, self.lowered.spec.build)).name
@@ -113,7 +158,7 @@ class Workshop:
         return self._checked(path, "executable", target)
 
     def weights(self) -> Path:
-        """NET.weights, beside what was compiled without them."""
+        """NET.weights, for code that was compiled without them."""
         path = self.folder / f"{self.net}.weights"
         path.write_bytes(weights_file(self.lowered.weights))
         return path
@@ -140,7 +185,7 @@ class Workshop:
         return path
 
     def _profile_object(self, target: Target) -> Path:
-        """What times the kernels, for executables alone."""
+        """An object that times the kernels, for executables alone."""
         path = self.folder / f"{self.net}_profile.o"
         lowered = replace(self.lowered, target=target)
         path.write_bytes(emit_profile_object(lowered))
@@ -152,7 +197,7 @@ class Workshop:
         return (f"{name}{end}" for name in callees(self.lowered.spec, self.lowered.calls))
 
     def _plain_name(self) -> Path:
-        """What makes `NET_abi` known to dlsym, for shared libraries alone."""
+        """An object that makes `NET_abi` known to dlsym, for shared libraries alone."""
         path = self.folder / f"{self.net}_abi.o"
         path.write_bytes(emit_plain_name(self.lowered))
         return path
@@ -161,7 +206,7 @@ class Workshop:
         """mbc_net.h."""
         spec = self.lowered.spec
         cpu, timing = cpu_config(self.lowered.target), timing_config(spec, self._timing())
-        return main_config(spec) + cpu + timing + c_config(self.photos)
+        return main_config(spec) + cpu + timing + c_config(self.writer.wanted.photos)
 
     def _timing(self) -> Timing:
         source, isa = self.compiled.source, isa_of(self.lowered.target)
@@ -180,7 +225,7 @@ class Workshop:
         )
 
     def _weights_objects(self) -> list[Path]:
-        """The weights to be linked in; none if they are a file of their own."""
+        """The weights as an object to link; none if they are a file of their own."""
         if self.lowered.spec.external_weights:
             return []
         path = self.folder / f"{self.net}_weights.o"
@@ -196,8 +241,10 @@ class Workshop:
         return path
 
     def _checked(self, path: Path, kind: Kind, target: Target, beside: Iterable[str] = ()) -> Path:
-        """The file, if it keeps to the target; else E0910, and E0602 where there is none. It may
-        ask for what is defined `beside` it."""
+        """The file, if it keeps to the target; else E0910, and E0602 where there is none.
+
+        `beside`: symbols that a sibling object defines.
+        """
         check_made(path)
         spec = self.lowered.spec
         contract = Contract(target, spec.name, spec.build, spec.external_weights, frozenset(beside))
@@ -207,25 +254,26 @@ class Workshop:
         return path
 
     def _fault(self, message: str) -> Diagnostic:
-        helps = ("this is a bug in mbc; please report it with your network", self.command)
+        command = self.writer.wanted.command
+        helps = ("this is a bug in mbc; please report it with your network", command)
         return Diagnostic("E0910", f"internal error: {message}", helps=helps)
 
 
 def check_made(path: Path) -> None:
-    """E0602 if a tool said that all was well, but made no file."""
+    """E0602 if a tool succeeded but produced no file."""
     if not path.exists():
-        raise error("E0602", f"a tool ended well, but made no {path.name}")
+        raise error("E0602", f"the tool succeeded but produced no {path.name}")
 
 
-EMITTERS: Mapping[str, Callable[[Workshop], Path]] = {
-    "exe": Workshop.executable,
-    "lib": Workshop.library,
-    "so": Workshop.shared,
-    "header": Workshop.header,
-    "obj": Workshop.object,
-    "asm": Workshop.assembly,
-    "llvm": Workshop.llvm,
-    "ir": Workshop.ir,
+EMITTERS: Mapping[str, Callable[[LlvmFiles], Path]] = {
+    "exe": LlvmFiles.executable,
+    "lib": LlvmFiles.library,
+    "so": LlvmFiles.shared,
+    "header": LlvmFiles.header,
+    "obj": LlvmFiles.object,
+    "asm": LlvmFiles.assembly,
+    "llvm": LlvmFiles.llvm,
+    "ir": LlvmFiles.ir,
 }
-CODE_KINDS = frozenset(("exe", "lib", "so", "obj"))  # what cannot do without the weights
+CODE_KINDS = frozenset(("exe", "lib", "so", "obj"))  # they need the weights
 RUNNABLE_KINDS = frozenset(("exe", "lib", "so"))

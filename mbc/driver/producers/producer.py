@@ -1,0 +1,130 @@
+"""The seam behind the passes: what a compiled network can become, and who makes it.
+
+`configuration.py` chooses a producer once, from the target and the request. Commands ask it for
+text, files or an engine, and never which backend it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from mbc.backends.llvm.link import LinkTarget, Toolchain
+from mbc.driver.platforms import link_target
+from mbc.driver.request import Observer
+from mbc.driver.source import Source
+from mbc.ir.graph import Graph
+from mbc.passes.plan_memory import Threads
+from mbc.runtime.abi import NetSpec
+from mbc.runtime.engine import Engine
+from mbc.runtime.pool import Team
+from mbc.runtime.preprocessing import Preprocessing
+from mbc.targets.backend import Backend
+from mbc.targets.target import Target
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A network after the passes."""
+
+    source: Source
+    """The network as written."""
+    producer: Producer
+    """What lowers it."""
+    graph: Graph
+    passes: tuple[str, ...]
+    """Specs of the passes that ran."""
+
+    @property
+    def target(self) -> Target:
+        """What it is compiled for."""
+        return self.producer.target
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The contents of an output folder."""
+
+    toolchain: Toolchain
+    kinds: tuple[str, ...] | None = None
+    """Names of `EMITTERS`; None: the target's default."""
+    external_weights: bool = False
+    """Whether the weights are a file of their own."""
+    check: bool = True
+    """Whether to write the reference for `mbc verify`."""
+    photos: Preprocessing | None = None
+    """How photos are prepared for the network, to be recorded."""
+    command: str = ""
+    """The command line, for reports of internal errors."""
+
+
+@dataclass(frozen=True)
+class Producer(ABC):
+    """Lowers networks for one target."""
+
+    name: ClassVar[str]
+    """As in `--backend`, manifests and dumps."""
+    plans: ClassVar[tuple[Threads, ...]]
+    """The memory plans that lowering reads."""
+    libraries: ClassVar[tuple[str, ...]] = ("llvmlite", "numpy")
+    """Packages whose versions decide about the bytes of artefacts."""
+    refused: ClassVar[Mapping[str, str]] = {}
+    """Options without effect here, with what E0106 says of them."""
+
+    target: Target
+
+    @abstractmethod
+    def backend(self) -> Backend:
+        """Answers the questions of passes."""
+
+    @abstractmethod
+    def require(self) -> None:
+        """Raise E0610 or E0613 if a package is missing that lowering needs."""
+
+    @abstractmethod
+    def text(self, compiled: Compiled, observer: Observer) -> str:
+        """The lowered program as text: LLVM IR, TVM's script, or the source of a GPU's kernels."""
+
+    @abstractmethod
+    def writer(self, compiled: Compiled, wanted: Wanted, observer: Observer) -> ArtifactWriter:
+        """Lower the network, to be written."""
+
+    @abstractmethod
+    def engine(self, compiled: Compiled, team: Team, observer: Observer) -> Engine:
+        """Lower the network, and load it into this process."""
+
+
+@dataclass(frozen=True)
+class ArtifactWriter(ABC):
+    """Writes the files of one lowered network."""
+
+    compiled: Compiled
+    wanted: Wanted
+    observer: Observer
+
+    @property
+    @abstractmethod
+    def spec(self) -> NetSpec:
+        """The network as callers see it."""
+
+    @property
+    def runnable(self) -> bool:
+        """Whether there are files that `mbc verify` can run."""
+        return True
+
+    @abstractmethod
+    def write(self, folder: Path) -> None:
+        """Write them."""
+
+    @property
+    def net(self) -> str:
+        """What names of files begin with."""
+        return self.spec.name
+
+    @property
+    def platform(self) -> LinkTarget:
+        """The platform to link for."""
+        return link_target(self.compiled.target)

@@ -1,0 +1,21 @@
+"""Networks that compute in this process, whoever runs their kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import numpy as np
+
+
+class Engine(Protocol):
+    """Computes outputs from inputs, dense float32 tensors by name."""
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The outputs by name."""
+        ...
+
+    def inference(self, inputs: Mapping[str, np.ndarray]) -> Callable[[], object]:
+        """A function that runs the network on these inputs, to be timed. Engines whose calls take
+        time beside the network's prepare it."""
+        return lambda: self(inputs)
