@@ -61,13 +61,13 @@ def _dispatch(argv: Sequence[str]) -> int:
 
 
 def _abandon_stdout() -> None:
-    """Whoever read our stdout has gone; keep Python from complaining at exit."""
+    """Keep Python from writing to a closed stdout at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _refused(problem: OSError) -> MbcError:
-    """E0703 where the disk is full, a file too large or stdout closed, whoever wrote to it; all
-    else that the system refuses has its message where it happens, or is a bug."""
+    """E0703 for a full disk, a file that is too large or a closed stdout, wherever it is noticed;
+    every other error of the system is handled where it happens, or is a bug."""
     if problem.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS):
         return _internal_error(problem)
     if problem.filename is None:

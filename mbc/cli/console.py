@@ -1,4 +1,4 @@
-"""What the user sees: results on stdout, everything else on stderr.
+"""Output for the user: results on stdout, everything else on stderr.
 
 On a terminal tables and progress are drawn by rich; into a pipe or a file goes plain text.
 """
@@ -23,24 +23,29 @@ def wants_color(stream: TextIO) -> bool:
 
 
 def show_error(problem: MbcError) -> None:
-    """Every diagnostic of an error, on stderr."""
+    """Print every diagnostic of an error on stderr."""
     color = wants_color(sys.stderr)
     for diagnostic in problem.diagnostics:
         print(render(diagnostic, color=color), file=sys.stderr)
 
 
 def result(text: str) -> None:
-    """A line or more of the command's product."""
+    """Print a line or more of the command's product on stdout."""
     print(text.rstrip("\n"))
 
 
 def note(text: str) -> None:
-    """A line that is no product."""
+    """Print a line on stderr."""
     print(text, file=sys.stderr)
 
 
+def counted(number: int, noun: str) -> str:
+    """1 thread, 2 threads."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def table(headers: Row, rows: Sequence[Row], *, right: Sequence[int] = ()) -> None:
-    """A table on stdout; `right` are the columns that hold numbers."""
+    """Print a table on stdout, with the columns `right` aligned to the right."""
     if sys.stdout.isatty():
         _rich_table(headers, rows, right)
     else:
@@ -83,7 +88,7 @@ class PlainProgress:
 
 
 class NoProgress:
-    """For commands that are done at once: notes, but no steps."""
+    """Notes without steps, for commands that are done at once."""
 
     def step(self, text: str) -> None:
         pass
@@ -110,7 +115,7 @@ Progress = PlainProgress | NoProgress | BarProgress
 
 @contextmanager
 def progress(steps: int) -> Iterator[Progress]:
-    """Show a long work of about so many steps while it lasts."""
+    """Show the progress of work of about so many steps."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield PlainProgress()
         return

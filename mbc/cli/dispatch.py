@@ -31,7 +31,7 @@ from mbc.diag import nearest
 
 
 class Command(Protocol):
-    """What a command's module offers."""
+    """The interface of a command's module."""
 
     @property
     def HELP(self) -> str:  # noqa: N802  a constant of the module
@@ -41,7 +41,7 @@ class Command(Protocol):
         """Declare the command's options."""
 
     def run(self, args: argparse.Namespace) -> int:
-        """Do it; returns the exit status."""
+        """Run the command; returns the exit status."""
 
 
 COMMANDS: Mapping[str, Command] = {
@@ -80,7 +80,7 @@ def run_command(argv: Sequence[str]) -> int:
 
 
 def make_parsers() -> tuple[Parser, dict[str, Parser]]:
-    """The parser of the whole, and those of the commands."""
+    """Make the parser of the program and those of its commands."""
     parser = Parser(prog="mbc", description="A compiler for mobile CNNs.")
     parser.add_argument("--version", action="version", version=f"mbc {__version__}")
     group = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)

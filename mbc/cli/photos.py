@@ -1,4 +1,4 @@
-"""The options that say how a photo becomes a tensor."""
+"""The options of preprocessing: from a photo to a tensor."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mbc.runtime.preprocessing import MAX_SIDE, PRESETS, Preprocessing, parse
 
 
 def add_photo_options(parser: Parser) -> None:
-    """How to scale, crop and normalise."""
+    """Add the options that scale, crop and normalise."""
     group = parser.add_argument_group("photos", "cut, scaled, and each channel normalised")
     group.add_argument(
         "--preprocess",
@@ -55,7 +55,7 @@ def numbers(text: str) -> tuple[float, ...]:
 
 
 def deviations(text: str) -> tuple[float, ...]:
-    """The argument of --std: likewise, above zero."""
+    """The argument of --std: one number above zero, or three."""
     found = numbers(text)
     if min(found) <= 0:
         raise argparse.ArgumentTypeError(f"takes numbers above zero, found '{text}'")
@@ -71,7 +71,7 @@ def _resize(text: str) -> int | str:
 
 
 def preprocessing(args: argparse.Namespace, default: Preprocessing | None = None) -> Preprocessing:
-    """What the options add up to."""
+    """The preprocessing that the options add up to."""
     how: Preprocessing = args.preprocess or default or PRESETS["plain"]
     how = how.with_numbers(args.mean, args.std)
     if args.resize is None:

@@ -1,1 +1,1 @@
-"""What the commands do, without the command line: files in, artefacts or networks out."""
+"""The work of the commands without the command line: from files to artefacts or networks."""

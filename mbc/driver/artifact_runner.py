@@ -1,4 +1,4 @@
-"""Running what an output folder holds, and comparing with its reference."""
+"""Runs the artefacts of an output folder, and compares with its reference."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from mbc.targets.target import Target
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an artefact computes."""
+    """The result of running an artefact."""
 
     artefact: str
     ran_by: str
@@ -58,7 +58,7 @@ class ArtifactRunner:
     """CPU to emulate, if the user names one."""
 
     def verdicts(self) -> Iterator[Verdict]:
-        """In the order executable, static library, shared library, module of TVM, kernels."""
+        """Run executable, static and shared library, module of TVM and kernels, in this order."""
         net = self.bundle.spec.name
         runs: dict[str, Callable[[Path], Verdict]] = {
             net: self._executable,
@@ -86,7 +86,7 @@ class ArtifactRunner:
         return self._run(path.name, [program, *self._weights()])
 
     def _library(self, path: Path) -> Verdict:
-        """The library, linked into the program that `--emit exe` makes."""
+        """Run the library, linked into the program that `--emit exe` makes."""
         self.observer.step(f"linking a program with {path.name}")
         spec, program = self.bundle.spec, self.scratch / f"{path.stem}_program"
         config = main_config(spec) + cpu_config(self.target)
@@ -102,7 +102,7 @@ class ArtifactRunner:
         return self._run(path.name, [program, *self._weights()])
 
     def _shared(self, path: Path) -> Verdict:
-        """By a program in Python on this machine; nothing here loads libraries for others."""
+        """Run it by a program in Python, on this machine alone: no loader is emulated."""
         if self.target.system == "android" or not self._runner().native:
             return Verdict(path.name, "", {})
         spec = self.bundle.spec
@@ -112,7 +112,7 @@ class ArtifactRunner:
         return self._run(path.name, command, shapes)
 
     def _module(self, path: Path) -> Verdict:
-        """By the program beside it, with TVM's runtime, on this machine."""
+        """Run it by the program beside it, with TVM's runtime, on this machine."""
         program = self.bundle.path(RUN)
         if program is None or self.bundle.gpu or not self._runner().native:
             return Verdict(path.name, "", {})
@@ -120,7 +120,7 @@ class ArtifactRunner:
         return self._run(path.name, [sys.executable, "-P", program.absolute()])
 
     def _kernels(self, path: Path) -> Verdict:
-        """On a GPU of this machine, by mbc's launchers."""
+        """Run them on a GPU of this machine, by mbc's launchers."""
         self.observer.step(f"running the kernels for {self.bundle.gpu}")
         seed = self.bundle.seed or 0
         inputs = reference.seeded_inputs(self.bundle.spec.inputs, seed)
@@ -133,12 +133,12 @@ class ArtifactRunner:
         return choose_runner(self.target, emulate=self.emulate, cpu=self.cpu)
 
     def _weights(self) -> list[str | Path]:
-        """The option that names weights which are a file of their own."""
+        """The option for weights in a file of their own."""
         path = self.bundle.path(f"{self.bundle.spec.name}.weights")
         return [] if path is None else ["--weights", path.absolute()]
 
     def _run(self, name: str, command: Sequence[str | Path], shapes: Sequence[str] = ()) -> Verdict:
-        """Run on the seeded inputs and compare. `shapes` go behind the outputs' files."""
+        """Run on the seeded inputs and compare. `shapes` follow the names of output files."""
         spec, runner = self.bundle.spec, self._runner()
         self.observer.step(f"running {name} on {runner}")
         words = list(command)

@@ -18,7 +18,7 @@ import numpy as np
 from mbc.backends.llvm.peak import PeakMeter
 from mbc.driver.net import ALONE
 from mbc.driver.producers.producer import Compiled
-from mbc.driver.request import Observer
+from mbc.driver.request import LLVM, Observer
 from mbc.driver.rivals import check_answers, open_rivals
 from mbc.driver.rounds import Run, Times, stdout_on_stderr, take_turns
 from mbc.engines.catalogue import version
@@ -47,16 +47,17 @@ def roaming(team: Team) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class BenchResult:
-    """Times of mbc and of other engines in the same rounds; `peak_gflops` is the highest peak of
-    one core that was measured between them. `macs` are of the network as written, `backend` is who
-    runs our kernels."""
+    """Times of mbc and of other engines in the same rounds."""
 
     macs: int
+    """Multiply-adds of the network as written."""
     threads: int
     peak_gflops: float
+    """The highest FMA peak of one core that was measured between the rounds."""
     ours: Times
     engines: Mapping[str, Times]
-    backend: str = "llvm"
+    backend: str = LLVM
+    """As in `--backend`."""
 
     def gflops(self, times: Times) -> float:
         """Two operations a multiply-add of conv and dense layers, over the fastest round."""
@@ -72,7 +73,7 @@ class BenchResult:
         return {name: times.ratio(self.ours) for name, times in self.engines.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """As `mbc bench --json` prints it (docs/cli.md)."""
+        """The output of `mbc bench --json` (docs/cli.md)."""
         engines = self.engines.items()
         return {
             "backend": self.backend,
@@ -97,11 +98,12 @@ class BenchResult:
 
 @dataclass(frozen=True)
 class Contest:
-    """How a network is to be timed: `engines` are names of `ENGINES`."""
+    """How to time a network."""
 
     rounds: int
     team: Team = ALONE
     engines: tuple[str, ...] = ()
+    """Names of `ENGINES`, to be timed in turns with it."""
 
 
 def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResult:
@@ -132,7 +134,7 @@ def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResu
 
 @dataclass(frozen=True)
 class _Task:
-    """A network as written, its inputs, and what mbc answers."""
+    """A network as written, its inputs, and the answers of mbc."""
 
     graph: Graph
     inputs: Sequence[np.ndarray]
@@ -140,7 +142,7 @@ class _Task:
 
 
 def _rivals(task: _Task, contest: Contest, stack: ExitStack, observer: Observer) -> dict[str, Run]:
-    """The other engines, which give the same answers on the same tensors."""
+    """Open the other engines, and compare their answers on the same tensors."""
     folder = stack.enter_context(scratch_folder())
     with roaming(contest.team):
         sessions = open_rivals(

@@ -38,8 +38,8 @@ def build(compiled: Compiled, output: Path, wanted: Wanted, observer: Observer) 
 
 
 def _write_check(writer: ArtifactWriter, folder: Path) -> dict[str, Any]:
-    """Write the oracle's answer of the network as written to seeded inputs; E0902 if there is not
-    the memory to evaluate it."""
+    """Write the oracle's outputs for seeded inputs; E0902 if memory does not suffice to evaluate
+    the network as written."""
     writer.observer.step("evaluating the reference")
     name = reference.file_name(writer.net)
     try:
@@ -90,7 +90,7 @@ def _describe(writer: ArtifactWriter, check: dict[str, Any] | None, folder: Path
 
 
 def _versions(writer: ArtifactWriter) -> dict[str, str]:
-    """Of everything that decides about the bytes of an artefact."""
+    """Versions of everything that decides about the bytes of an artefact."""
     return {
         "mbc": __version__,
         **{name: metadata.version(name) for name in writer.compiled.producer.libraries},

@@ -21,7 +21,7 @@ from mbc.targets.target import Target
 
 @dataclass(frozen=True)
 class Configuration:
-    """What the stages of a compilation need to know."""
+    """A request, and the producer for its target."""
 
     request: Request
     producer: Producer

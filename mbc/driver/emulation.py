@@ -23,11 +23,12 @@ from mbc.targets.target import Target
 
 @dataclass(frozen=True)
 class Runner:
-    """How programs for a target are run: `prefix` goes before the command, empty on this machine.
-    `cpu` is that of the emulator."""
+    """How programs for a target are run."""
 
     prefix: tuple[str, ...] = ()
+    """The emulator's command, which goes before the program's; empty on this machine."""
     cpu: str = ""
+    """CPU of the emulator."""
 
     @property
     def native(self) -> bool:
@@ -65,7 +66,7 @@ def _runs_here(target: Target) -> bool:
 
 
 def _told_apart(target: Target) -> frozenset[str]:
-    """What the target needs, but for the names that stand for several features."""
+    """The features that the target needs, without names that stand for several."""
     return frozenset(f for f in features_of(target) if not f.startswith(("x86-64-", "v8.", "v9")))
 
 
@@ -100,7 +101,7 @@ def _named_cpu(name: str, target: Target, program: str) -> str:
 
 
 def _listed_cpus(program: str) -> frozenset[str]:
-    """What `qemu -cpu help` names: first or second words of indented lines."""
+    """CPUs that `qemu -cpu help` lists: first or second words of indented lines."""
     text = subprocess.run([program, "-cpu", "help"], capture_output=True, text=True).stdout
     return frozenset(word for line in text.splitlines() for word in line.split()[:2])
 

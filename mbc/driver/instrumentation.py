@@ -1,4 +1,4 @@
-"""What the user wants to see of a pipeline, as instruments around its passes."""
+"""Instruments around passes, for what the user asks to see of a pipeline."""
 
 from __future__ import annotations
 
@@ -28,12 +28,15 @@ Write = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Inspection:
-    """`print_after` holds names of passes or "all"; `dump` is a folder."""
+    """What to show of the passes."""
 
     dump: Path | None = None
+    """Folder for the IR after each pass."""
     print_after: tuple[str, ...] = ()
+    """Names of passes, or "all"."""
     print_changed: bool = False
     check: bool = False
+    """Whether to compare the oracle's answers before and after each pass."""
     time: bool = False
     remarks: bool = False
 
@@ -59,7 +62,7 @@ def instruments(wanted: Inspection, write: Write) -> Iterator[tuple[Instrument, 
 
 
 def summaries(wanted: Inspection, records: Sequence[PassRecord]) -> Iterator[str]:
-    """What there is to say after the last pass: remarks, times."""
+    """Remarks and times, after the last pass."""
     if wanted.remarks:
         yield from remark_lines(records)
     if wanted.time:
@@ -67,7 +70,7 @@ def summaries(wanted: Inspection, records: Sequence[PassRecord]) -> Iterator[str
 
 
 def weight_remarks(wanted: Inspection, graph: Graph) -> Iterator[str]:
-    """What packing will change in the weights: a line a layer, or one for all."""
+    """Lines on the weights that packing changes: one a layer, or one for all."""
     found = subnormal_weights(graph)
     if wanted.remarks:
         yield from map(str, found)

@@ -63,7 +63,7 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_product(path: Path, data: bytes) -> None:
-    """The same, with the folders above the file."""
+    """Write a file in one step, and make the folders above it; E0703 where the system refuses."""
     with _explained(path), parents_of(path):
         write_whole(path, data)
 

@@ -15,7 +15,7 @@ from mbc.targets.target import Target
 
 
 def this_host() -> Host:
-    """The machine that we run on."""
+    """The machine that mbc runs on."""
     return Host(platform.machine(), host_cpu(), host_features())
 
 
@@ -25,7 +25,7 @@ def resolve(name: str | None, mcpu: str | None = None, mattr: str | None = None)
 
 
 def to_header(target: Target, mattr: str | None) -> dict[str, str]:
-    """What a dump says about its target; `native` is written as what it was."""
+    """The target as lines of a dump's header; `native` is written as the target that it was."""
     entry = find_entry(target.name) or _entry_like(target)
     known = target.cpu in entry.architecture.cpus
     header = {"target": entry.name, "mcpu": target.cpu if known else entry.cpu}
@@ -43,7 +43,7 @@ def from_header(meta: Mapping[str, str]) -> Target:
 
 
 def link_target(target: Target) -> LinkTarget:
-    """The same platform as the linker knows it."""
+    """The platform of a target, as the linker knows it."""
     return LinkTarget(
         target.link_triple,
         object_format=target.object_format,
@@ -55,7 +55,7 @@ def link_target(target: Target) -> LinkTarget:
 
 
 def program_target(target: Target) -> Target:
-    """What executables for the target are compiled for. Android's are plain static Linux programs
+    """The target of executables. Android's are plain static Linux programs
     for `adb shell`, and those of 32-bit Arm pass floats in registers, as their libc does."""
     if target.system == "android" and target.family == "arm":
         return replace(target, triple=ARMV7.triple)

@@ -50,14 +50,18 @@ def profile(compiled: Compiled, rounds: int, team: Team, observer: Observer) -> 
 
 @dataclass(frozen=True)
 class _Found:
-    """Milliseconds of each kernel, median and least, and of the whole in each round; the highest
-    GFLOP/s and GB/s of all threads together."""
+    """Times in milliseconds, and the limits of all threads together."""
 
     medians: list[float]
+    """Of each kernel."""
     least: list[float]
+    """Of each kernel."""
     whole: list[float]
+    """Of the network in each round."""
     peak: float
+    """The highest GFLOP/s."""
     memory: float
+    """The highest GB/s."""
 
 
 def _measure(net: ProfiledNet, rounds: int) -> _Found:

@@ -44,10 +44,10 @@ class Remote:
 
 @dataclass(frozen=True)
 class RemoteResult:
-    """Times on a device, and the relative error of each output. `macs` are of the network as
-    written."""
+    """Times on a device, and the relative error of each output."""
 
     macs: int
+    """Multiply-adds of the network as written."""
     threads: int
     target: Target
     tracker: Address
@@ -61,7 +61,7 @@ class RemoteResult:
         return self.times.gflops(self.macs)
 
     def to_json(self) -> dict[str, Any]:
-        """As `mbc bench --rpc --json` prints it (docs/cli.md)."""
+        """The output of `mbc bench --rpc --json` (docs/cli.md)."""
         target, times = self.target, self.times
         return {
             "backend": "tvm",
@@ -110,7 +110,7 @@ def bench_remote(
 
 @dataclass(frozen=True)
 class _Job:
-    """What a device is lent for: the shorter, the better for those who wait for it."""
+    """The work on a device, prepared before it is borrowed: others may wait for it."""
 
     compiled: Compiled
     library: Path

@@ -14,7 +14,7 @@ from mbc.report.roofline import roofline
 
 
 def make_memory_report(compiled: Compiled, observer: Observer) -> Memory:
-    """What lies in the arena. Raises E0106 if the memory of the graph is not planned."""
+    """Report what lies in the arena. Raises E0106 if the memory of the graph is not planned."""
     if compiled.graph.arena_bytes is None:
         raise error("E0106", "--memory reports on a memory plan, and here is none", helps=[PLANS])
     spec = lower_graph(compiled, observer).spec
@@ -26,8 +26,8 @@ PLANS = "the stage plan makes it: --stop-after plan, or a later one"
 
 
 def make_report(compiled: Compiled, observer: Observer) -> Report:
-    """Sizes are those of the artefact; of a graph that was stopped before its memory plan the bytes
-    of its constants, and no arena."""
+    """Report costs and sizes. The sizes are those of the artefact; before the memory plan there is
+    no arena, and constants count as they are."""
     source, graph, board = compiled.source, compiled.graph, compiled.target.board
     rows, arena = layers(graph), 0
     weights = sum(constant.type.bytes for constant in graph.constants().values())

@@ -43,7 +43,7 @@ class Times:
         return median(self.seconds) * 1e3
 
     def gflops(self, macs: int) -> float:
-        """Of the fastest round, two operations a multiply-add."""
+        """GFLOP/s of the fastest round, two operations a multiply-add."""
         return 2 * macs / min(self.seconds) / 1e9
 
     def ratio(self, ours: Times) -> float:

@@ -1,4 +1,4 @@
-"""What a network takes, found without compiling it."""
+"""The inputs of a network, found without compiling it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def inputs_of(request: Request) -> tuple[IoSpec, ...]:
 
 
 def preprocessing_of(request: Request) -> Preprocessing | None:
-    """How photos are prepared for what `mbc compile` made, where it was told; E0701, E0713."""
+    """The preprocessing that `mbc compile` recorded, if any; E0701, E0713."""
     file = request.file / FILE_NAME if request.file.is_dir() else request.file
     return read_preprocessing(file) if file.name == FILE_NAME else None
 

@@ -24,16 +24,18 @@ MAX_WEIGHTS = 2**28  # a gigabyte
 
 @dataclass(frozen=True)
 class Source:
-    """A network as written. `net` names the artefacts; `weights` says where the data is from."""
+    """A network as written."""
 
     net: str
+    """Prefix of the artefacts' names."""
     graph: Graph
     totals: Totals
     weights: str
+    """Where the data is from, in words."""
 
     @property
     def network(self) -> str:
-        """What the network is called in its file."""
+        """The name of the network in its file."""
         return self.graph.meta.get("network", self.graph.name)
 
     @property
@@ -56,7 +58,7 @@ def load(request: Request, observer: Observer) -> Source:
 
 
 def check_name(name: str | None) -> None:
-    """E0109 for a --name that C, or a file of the system, has no room for."""
+    """E0109 for a --name that is no identifier of C, or no name of a file."""
     if name is None or net_identifier(name) == name:
         return
     helps = [f"call it {net_identifier(name)}, or anything else that no header is called"]
@@ -96,7 +98,7 @@ def read_graph(request: Request) -> Graph:
 
 
 def _refuse_huge(graph: Graph) -> None:
-    """E0206 before memory is taken for more weights than any network for a board has."""
+    """E0206 for more weights than any network for a board has, before memory is allocated."""
     weights = sum(constant.type.elements for constant in graph.constants().values())
     if weights > MAX_WEIGHTS:
         raise error("E0206", f"the network has {weights:,} weights, mbc takes {MAX_WEIGHTS:,}")

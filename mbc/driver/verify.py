@@ -1,6 +1,5 @@
-"""Does an output folder compute what the network computes? Its files against the manifest, the code
-against the target, then every artefact that can run against the oracle's answer.
-"""
+"""Verification of an output folder: its files against the manifest, the code against the target,
+then every artefact that can run against the oracle's answer."""
 
 from __future__ import annotations
 
@@ -21,10 +20,11 @@ from mbc.targets.target import Target
 
 @dataclass(frozen=True)
 class Verification:
-    """What was found; `tolerance` is the largest error that is none."""
+    """The verdicts on a folder."""
 
     verdicts: tuple[Verdict, ...]
     tolerance: float
+    """The largest relative error that is accepted."""
 
     def complain(self) -> None:
         """E0721 for every output that is too far off."""

@@ -86,11 +86,11 @@ def _show_remote(net: str, result: RemoteResult) -> None:
 
 
 def _rounds(times: Times, threads: int) -> str:
-    return f"({len(times.seconds)} rounds, {threads} thread{'s' * (threads > 1)})"
+    return f"({len(times.seconds)} rounds, {console.counted(threads, 'thread')})"
 
 
 def _show(net: str, result: BenchResult) -> None:
-    ours, threads = result.ours, f"{result.threads} thread{'s' * (result.threads > 1)}"
+    ours, threads = result.ours, console.counted(result.threads, "thread")
     rounds = _rounds(ours, result.threads)
     if result.engines:
         console.result(f"{net} {rounds}")

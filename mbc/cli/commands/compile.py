@@ -119,13 +119,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _check_output(args: argparse.Namespace, output: Path) -> None:
-    """Errors if the folder cannot be written, as soon as its name is known."""
+    """Raise E0101, E0702 or E0703 if the folder cannot be written."""
     _keep_apart(output, args.dump_ir)
     check_replaceable(output)
 
 
 def _wanted(args: argparse.Namespace) -> Wanted:
-    """The contents that the options ask for; E0601 for a compiler that is not there."""
+    """Collect the contents of the folder; E0601 for a compiler that is not there."""
     return Wanted(
         toolchain=toolchain(args.cc),
         kinds=args.emit,
@@ -154,7 +154,7 @@ def _stop(args: argparse.Namespace) -> int:
 
 
 def _keep_apart(output: Path, dump: Path | None) -> None:
-    """The output folder is replaced as a whole, so dumps cannot go there."""
+    """Raise E0101 for dumps in the output folder, which is replaced as a whole."""
     if dump is not None and dump.resolve().is_relative_to(output.resolve()):
         raise UsageError(
             f"--dump-ir={dump} lies in the output folder {output}",

@@ -15,7 +15,7 @@ HELP = "explain an error code"
 
 
 def configure(parser: Parser) -> None:
-    """One code, or none for the list."""
+    """Declare the command's options."""
     parser.add_argument("code", nargs="?", metavar="CODE", help="such as E0203; all if left out")
 
 

@@ -18,7 +18,7 @@ STEPS = 3
 
 
 def configure(parser: Parser) -> None:
-    """What to write, and where."""
+    """Declare the command's options."""
     add_source(parser)
     group = parser.add_argument_group("output")
     group.add_argument(

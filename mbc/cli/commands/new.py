@@ -15,7 +15,7 @@ HELP = "copy an example network, to begin with"
 
 
 def configure(parser: Parser) -> None:
-    """The example and where to put it."""
+    """Declare the command's options."""
     parser.add_argument(
         "example", nargs="?", metavar="EXAMPLE", help="such as mobilenet_v1.py; all if left out"
     )

@@ -15,11 +15,11 @@ HELP = "list the ops of the IR"
 
 
 def configure(parser: Parser) -> None:
-    """No options."""
+    """Declare no options."""
 
 
 def run(args: argparse.Namespace) -> int:
-    """A row an op: operands, attributes with their defaults, meaning."""
+    """Print a row an op: operands, attributes with their defaults, meaning."""
     console.table(("op", "operands", "attributes", "meaning"), [_row(op) for op in OPS])
     return 0
 

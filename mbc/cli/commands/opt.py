@@ -14,7 +14,7 @@ HELP = "run passes on IR text"
 
 
 def configure(parser: Parser) -> None:
-    """The file, the passes, where the result goes."""
+    """Declare the command's options."""
     parser.add_argument("file", metavar="FILE.mbc", type=Path, help="IR text")
     parser.add_argument(
         "-p",

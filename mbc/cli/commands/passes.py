@@ -14,11 +14,11 @@ HELP = "list the passes, and the stages of each level"
 
 
 def configure(parser: Parser) -> None:
-    """No options."""
+    """Declare no options."""
 
 
 def run(args: argparse.Namespace) -> int:
-    """A table of passes, then one line a level."""
+    """Print a table of passes, then one line a level."""
     console.table(("pass", "options", "meaning"), [_row(p) for p in PASSES])
     console.result("")
     for goal, levels in GOALS.items():

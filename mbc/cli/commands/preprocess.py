@@ -18,7 +18,7 @@ HELP = "turn a photo into the tensor that a network's executable reads"
 
 
 def configure(parser: Parser) -> None:
-    """The photo, the shape, the file."""
+    """Declare the command's options."""
     parser.add_argument("image", metavar="IMAGE", type=Path, help="the photo")
     parser.add_argument(
         "-o", dest="output", type=Path, metavar="FILE.npy", required=True, help="the tensor"

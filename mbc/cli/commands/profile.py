@@ -28,7 +28,7 @@ NUMBERS = (2, 3, 4, 5, 6, 7, 8, 10)
 
 
 def configure(parser: Parser) -> None:
-    """How often, and how to show it."""
+    """Declare the command's options."""
     group = add_timed_run(parser)
     group.add_argument("--json", action="store_true", help="print the profile as JSON")
     group.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the roofline too")
@@ -67,7 +67,7 @@ def _show(found: Profile) -> None:
     ]
     console.table(HEADERS, rows, right=NUMBERS)
     limits = found.limits
-    threads = f"{limits.threads} thread{'s' * (limits.threads > 1)}"
+    threads = console.counted(limits.threads, "thread")
     console.result(
         f"\n{found.network}: min {found.ms_min:.3f} ms, median {found.ms_median:.3f} ms "
         f"({found.rounds} rounds, {threads}); the kernels' medians add up to "

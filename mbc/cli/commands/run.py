@@ -134,8 +134,8 @@ def _write(results: Mapping[str, np.ndarray], paths: list[Path]) -> None:
 def _show(
     results: Mapping[str, np.ndarray], top: int | None, labels: Labels, *, quiet: bool
 ) -> None:
-    """The ranking if asked for; without a request and without files a summary, as the executable
-    prints them."""
+    """Print the ranking if it is asked for; without a request and without files a summary, as the
+    executable does."""
     several = len(results) > 1
     for name, array in results.items():
         if top is not None:

@@ -12,7 +12,7 @@ HELP = "build the C library of a target now, so that its first executable links 
 
 
 def configure(parser: Parser) -> None:
-    """The targets and the compiler."""
+    """Declare the command's options."""
     parser.add_argument("targets", nargs="+", metavar="TARGET", help="as mbc targets lists them")
     parser.add_argument("--cc", metavar="CC", help="a compiler instead of zig (also MBC_CC)")
 

@@ -20,13 +20,13 @@ HELP = "list the targets, or what is known of one"
 
 
 def configure(parser: Parser) -> None:
-    """A target, and the compiler for whose libc is it that is cold or warm."""
+    """Declare the command's options."""
     parser.add_argument("target", nargs="?", metavar="TARGET", help="one of them, in detail")
     parser.add_argument("--cc", metavar="CC", help="a compiler instead of zig (also MBC_CC)")
 
 
 def run(args: argparse.Namespace) -> int:
-    """A row each; a machine that cannot be a target is no error here."""
+    """Print a row each; a machine that cannot be a target is no error here."""
     if (gpu := find_gpu(args.target)) is not None:
         console.table(("of the target", gpu.api), [*_gpu_details(gpu)])
         return 0

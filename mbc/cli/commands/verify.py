@@ -15,7 +15,7 @@ STEPS = 5
 
 
 def configure(parser: Parser) -> None:
-    """The folder, and where to run what is in it."""
+    """Declare the command's options."""
     parser.add_argument("folder", type=Path, metavar="DIR", help="what mbc compile made")
     parser.add_argument(
         "--emulate", action="store_true", help="run under qemu even what this machine can run"
@@ -29,7 +29,7 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Verify, print a row an output, and complain of what is too far off."""
+    """Verify, print a row an output, and raise E0721 if one is too far off."""
     with console.progress(STEPS) as observer:
         found = verify(
             args.folder,
