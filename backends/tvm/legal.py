@@ -98,6 +98,11 @@ def _constant(array: np.ndarray) -> Expr:
     return tvm().relax.const(flushed(array))
 
 
+def _array(constant: Expr) -> np.ndarray:
+    array: np.ndarray = constant.value.numpy()
+    return array
+
+
 def _body(emit: Emit, body: Graph, inputs: Sequence[Expr | None]) -> tuple[Expr, ...]:
     known: dict[Value, Expr] = dict(zip(body.inputs, inputs, strict=True))
     for node in body.topo():
@@ -158,11 +163,13 @@ def _dense(
     return (_activated(emit, result, op.act),)
 
 
-def _batch_norm(emit: Emit, op: BatchNorm, x: Expr, *constants: Expr) -> tuple[Expr, ...]:
-    gamma, beta, mean, variance = (constant.value.numpy() for constant in constants)
-    scale = gamma / np.sqrt(variance + np.float32(op.epsilon))
+def _batch_norm(
+    emit: Emit, op: BatchNorm, x: Expr, gamma: Expr, beta: Expr, mean: Expr, variance: Expr
+) -> tuple[Expr, ...]:
+    scale = _array(gamma) / np.sqrt(_array(variance) + np.float32(op.epsilon))
     scaled = emit(tvm().relax.op.multiply(x, _constant(scale)))
-    return (emit(tvm().relax.op.add(scaled, _constant(beta - mean * scale))),)
+    shift = _array(beta) - _array(mean) * scale
+    return (emit(tvm().relax.op.add(scaled, _constant(shift))),)
 
 
 def _add(emit: Emit, op: Add, a: Expr, b: Expr) -> tuple[Expr, ...]:

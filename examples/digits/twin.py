@@ -51,9 +51,11 @@ class Twin:
     def bind_weights(self) -> None:
         """Give the graph's constants what the layers have learned."""
         for node, compute in self.layers:
-            constants = [o for o in node.operands if isinstance(o, Constant)]
-            for constant, tensor in zip(constants, learned_by(compute), strict=True):
-                constant.data = np.ascontiguousarray(tensor.detach().numpy(), np.float32)
+            learned = learned_by(compute)
+            for role, constant in node.items():
+                if isinstance(constant, Constant):
+                    data = learned[role].detach().numpy()
+                    constant.data = np.ascontiguousarray(data, np.float32)
 
 
 def layer(node: Node) -> Layer:
@@ -115,19 +117,15 @@ def _symmetric(pad: Pad) -> tuple[int, int]:
     return top, left
 
 
-def learned_by(compute: Layer) -> list[Tensor]:
-    """What a layer has learned, in the order and layout of its node's constants."""
-    return [tensor for tensor in _learned(compute) if tensor is not None]
-
-
-def _learned(compute: Layer) -> list[Tensor | None]:
+def learned_by(compute: Layer) -> dict[str, Tensor]:
+    """What a layer has learned, laid out as its node's constants, by their roles."""
     match compute:
         case nn.Sequential():
-            return _learned(compute[1])
+            return learned_by(compute[1])
         case nn.Conv2d(weight=weight, bias=bias):
-            return [weight.permute(2, 3, 1, 0), bias]
+            return {"weight": weight.permute(2, 3, 1, 0), "bias": bias}
         case nn.Linear(weight=weight, bias=bias):
-            return [weight.t(), bias]
+            return {"weight": weight.t(), "bias": bias}
         case nn.BatchNorm2d(weight=weight, bias=bias, running_mean=mean, running_var=variance):
-            return [weight, bias, mean, variance]
-    return []
+            return {"gamma": weight, "beta": bias, "mean": mean, "variance": variance}
+    return {}

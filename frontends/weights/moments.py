@@ -99,30 +99,34 @@ def concatenate(parts: Sequence[Moments]) -> Moments:
 
 
 def _after(node: Node, operands: Inputs, visit: Visit) -> list[Moments]:
-    given = [moments for moments in operands if moments is not None]
+    named = node.op.by_role(operands)
+    given = {role: moments for role, moments in named.items() if moments is not None}
     match node.op:
         case Fused(body=body):
-            return propagate(body, given, visit)
+            return propagate(body, [*given.values()], visit)
         case Reshape(shape=shape):
-            return [given[0].moved(node.view("x").type.shape, lambda part: part.reshape(shape))]
+            return [given["x"].moved(node.view("x").type.shape, lambda part: part.reshape(shape))]
         case Transpose(perm=perm):
-            return [given[0].moved(node.view("x").type.shape, lambda part: part.transpose(perm))]
+            return [given["x"].moved(node.view("x").type.shape, lambda part: part.transpose(perm))]
         case Concat():
-            return [concatenate(given)]
+            return [concatenate([*given.values()])]
         case Split(sizes=sizes):
             starts = [sum(sizes[:i]) for i in range(len(sizes))]
-            return [given[0].at(range(s, s + n)) for s, n in zip(starts, sizes, strict=True)]
+            return [given["x"].at(range(s, s + n)) for s, n in zip(starts, sizes, strict=True)]
         case ChannelShuffle(groups=groups):
-            order = np.arange(given[0].channels.mean.size).reshape(groups, -1).T.ravel()
-            return [given[0].at(order.tolist())]
-    return [_computed(node, [moments.channels for moments in given])]
+            order = np.arange(given["x"].channels.mean.size).reshape(groups, -1).T.ravel()
+            return [given["x"].at(order.tolist())]
+    return [_computed(node, {role: moments.channels for role, moments in given.items()})]
 
 
-def _computed(node: Node, given: Sequence[Moments]) -> Moments:
-    x = given[0]
+def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:
+    if isinstance(node.op, Add):
+        return activated(_plus(*given.values()), node.op.act)
+    x = given["x"]
     match node.op:
         case Conv2d() as op:
-            return activated(_plus(_conv(node, op, x), given[1:]), op.act)
+            added = [moments for role, moments in given.items() if role != "x"]
+            return activated(_plus(_conv(node, op, x), *added), op.act)
         case Dense(act=act):
             return activated(_dense(node, x), act)
         case BatchNorm(epsilon=epsilon):
@@ -133,8 +137,6 @@ def _computed(node: Node, given: Sequence[Moments]) -> Moments:
             return activated(x, Act.RELU)
         case Relu6():
             return activated(x, Act.RELU6)
-        case Add(act=act):
-            return activated(_plus(x, given[1:]), act)
         case MaxPool(kernel=kernel):
             return _maximum(x, prod(kernel))
         case AvgPool(kernel=kernel):
@@ -147,7 +149,7 @@ def _computed(node: Node, given: Sequence[Moments]) -> Moments:
     raise NotImplementedError(f"no moments for {node.op.mnemonic}")
 
 
-def _plus(x: Moments, others: Sequence[Moments]) -> Moments:
+def _plus(x: Moments, *others: Moments) -> Moments:
     for other in others:
         x = Moments(x.mean + other.mean, x.variance + other.variance)
     return x

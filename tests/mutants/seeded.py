@@ -13,6 +13,7 @@ from tests.mutants.paddings import MUTANTS as PADDINGS
 from tests.mutants.passes import MUTANTS as PASSES
 from tests.mutants.photos import MUTANTS as PHOTOS
 from tests.mutants.planner import MUTANTS as PLANNER
+from tests.mutants.roles import MUTANTS as ROLES
 from tests.mutants.threads import MUTANTS as THREADS
 from tests.mutants.views import MUTANTS as VIEWS
 from tests.mutants.words import MUTANTS as WORDS
@@ -32,4 +33,5 @@ MUTANTS = (
     *APART,
     *PHOTOS,
     *INTERFACE,
+    *ROLES,
 )

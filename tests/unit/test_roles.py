@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from inspect import signature
 
 import pytest
 
+from mbc.backends.tvm.legal import EMITTERS
+from mbc.interp.kernels import KERNELS
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Op, OperandSpec
 from mbc.ir.types import TensorType
@@ -80,6 +83,16 @@ def test_roles_of_an_op_differ(op: type[Op]) -> None:
     names = [spec.name for spec in op.operands]
     assert len({*names}) == len(names)
     assert not any(spec.variadic for spec in op.operands[:-1])
+
+
+@pytest.mark.parametrize("op", OPS, ids=lambda op: op.mnemonic)
+def test_functions_of_an_op_take_its_operands_in_order(op: type[Op]) -> None:
+    """They are called with operands by position, so what they call them has to be their roles."""
+    if op.operands[-1].variadic:
+        return
+    roles = [spec.name for spec in op.operands]
+    assert [*signature(KERNELS[op]).parameters] == ["op", *roles]
+    assert [*signature(EMITTERS[op]).parameters] == ["emit", "op", *roles]
 
 
 def test_specs_say_what_constants_are_along() -> None:
