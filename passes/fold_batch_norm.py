@@ -59,6 +59,8 @@ def _visit(graph: Graph, norm: Node, constants: ConstantMaker, result: PassResul
 
 def _refusal(graph: Graph, layer: Node) -> str:
     assert isinstance(layer.op, Conv2d | Dense)
+    if not layer.view("x").type.element.is_float:
+        return "multiplies integers"
     if layer.op.act is not Act.NONE:
         return f"has act={layer.op.act}"
     if layer["residual"] is not None:

@@ -122,7 +122,8 @@ def _is_identity(node: Node) -> bool:
         case Split(sizes=sizes):
             return len(sizes) == 1
         case MaxPool(kernel=(1, 1), stride=(1, 1)) | AvgPool(kernel=(1, 1), stride=(1, 1)):
-            return True  # a pad must be smaller than the kernel, so there is none
+            # a pad must be smaller than the kernel, so there is none; codes may get another scale
+            return node.result.type == node.view("x").type
         case BatchNorm():
             return _scales_nothing(node)
     return False

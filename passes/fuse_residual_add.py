@@ -66,6 +66,8 @@ def _try(
     """Fuse the add into a convolution that makes one of its operands, or say why not."""
     assert isinstance(conv.op, Conv2d)
     assert isinstance(add.op, Add)
+    if not conv.result.type.element.is_float:
+        return f"{name_of(conv)} is quantised: fused, one of two roundings would be left out"
     if conv.op.act is not Act.NONE:
         return f"{name_of(conv)} has act={conv.op.act}"
     if conv["residual"] is not None:

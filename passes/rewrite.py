@@ -27,13 +27,14 @@ class ConstantMaker:
         inputs: Sequence[Constant],
         function: Callable[..., np.ndarray],
     ) -> Constant:
-        """`function` of the inputs' arrays, rounded to f32; unbound if one of the inputs is.
+        """`function` of the inputs' arrays, in the element of `type`; unbound if an input is.
 
         Raises ValueError if the result does not have the shape of `type`."""
         fresh = self._fresh(name)
         if any(constant.data is None for constant in inputs):
             return Constant(fresh, type)
-        derived = Constant.of(fresh, function(*(constant.array for constant in inputs)))
+        data = function(*(constant.array for constant in inputs))
+        derived = Constant.of(fresh, data, type.element)
         if derived.type != type:
             raise ValueError(f"@{fresh} should be {type}, not {derived.type}")
         return derived

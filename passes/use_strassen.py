@@ -62,6 +62,9 @@ def _visit(graph: Graph, context: PassContext, node: Node, result: PassResult) -
     assert isinstance(node.op, Conv2d)
     if node.op.strassen:
         return
+    if not node.view("x").type.element.is_float:
+        result.note(f"multiplied directly: {name_of(node)}: it multiplies integers", node)
+        return
     op = replace(node.op, strassen=True)
     before = context.backend.predict(node).cycles
     saved = 1 - context.backend.predict(candidate(op, node.operands)).cycles / before

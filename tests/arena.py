@@ -80,8 +80,8 @@ class Arena:
     def bytes_of(self, value: Value) -> np.ndarray:
         """The places of a value's bytes, ascending."""
         assert value.place is not None
-        pixel = value.type.dtype.bytes * value.type.channels
-        pitch = value.type.dtype.bytes * (value.place.pitch or value.type.channels)
+        pixel = value.type.element.bytes * value.type.channels
+        pitch = value.type.element.bytes * (value.place.pitch or value.type.channels)
         pixels = pitch * np.arange(value.type.elements // value.type.channels)
         bytes = (value.place.offset + pixels[:, None] + np.arange(pixel)).ravel()
         assert bytes[0] >= 0

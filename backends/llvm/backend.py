@@ -53,6 +53,7 @@ from mbc.ops import (
 )
 from mbc.ops.linear import is_depthwise, present
 from mbc.targets.backend import Prediction, Support
+from mbc.targets.elements import WITHOUT_KERNELS, element_refusal
 from mbc.targets.target import Target
 
 Builder = Callable[[Site], Kernel]
@@ -125,6 +126,8 @@ class LlvmBackend:
         """All but what 1x1 convolutions, dense layers, windows and channel copies read first."""
         if isinstance(node.op, Concat | Split | ChannelShuffle):
             return False
+        if isinstance(node.op, WITHOUT_KERNELS):
+            return True
         return role != "x" or not (is_gemm_rows(node) or builder_of(node) in GATHERING)
 
     def _assumed(self, node: Node) -> Node:
@@ -132,7 +135,7 @@ class LlvmBackend:
         return as_one_buffer(node, self.reads_one_buffer)
 
     def _supports_fused(self, node: Node) -> Support:
-        if refusal := chain_refusal(node):
+        if refusal := element_refusal(node) or chain_refusal(node):
             return Support(False, refusal)
         if not all(map(is_concatenation, node.views)):
             return Support(False, "a fused kernel reads its operands only as they are stored")
@@ -141,6 +144,8 @@ class LlvmBackend:
 
     def schedule(self, node: Node) -> object:
         """The GEMM, window or fused plan of a node; None for ops that have no choices."""
+        if isinstance(node.op, WITHOUT_KERNELS):
+            return None
         node = self._assumed(node)
         buffers = self._buffers(node)
         out = Buffer.in_arena(node.results[0].type, self.isa)

@@ -1,7 +1,7 @@
 """Schedules of the GEMM core: rows of A times packed panels of weights, with an epilogue.
 
 Every convolution but the depthwise one is this core over another A-source. A row of A is a pixel;
-its k elements lie in runs of consecutive floats at fixed offsets from the pixel's address, and the
+its k elements lie in runs of consecutive ones at fixed offsets from the pixel's address, and the
 pixels at a fixed pitch. Plain rows have one run, a channel view has the view's runs, a patch of a
 KxK convolution one run a kernel row. A may lie in several sources, tensors of the same pixels.
 Weights are packed per group and panel as [bias][k][panel columns], k in the order of the runs.
@@ -21,7 +21,7 @@ from mbc.ir.types import Act
 
 
 class Run(NamedTuple):
-    """Consecutive elements of A: byte offset from the pixel, number of floats, and which of A's
+    """Consecutive elements of A: byte offset from the pixel, number of elements, and which of A's
     sources they lie in."""
 
     offset: int
@@ -33,14 +33,14 @@ class Run(NamedTuple):
         return self._replace(offset=self.offset + bytes)
 
 
-def split_runs(runs: Sequence[Run], steps: int) -> tuple[list[Run], list[Run]]:
+def split_runs(runs: Sequence[Run], steps: int, element_bytes: int) -> tuple[list[Run], list[Run]]:
     """All elements but the last `steps`, and those."""
     before, after = list(runs), list[Run]()
     while steps and before:
         last = before.pop()
         taken = min(steps, last.length)
         kept = last.length - taken
-        after.insert(0, Run(last.offset + 4 * kept, taken, last.source))
+        after.insert(0, Run(last.offset + element_bytes * kept, taken, last.source))
         if kept:
             before.append(last._replace(length=kept))
         steps -= taken
@@ -145,9 +145,9 @@ class Gemm:
 
     `groups` has the runs of A of each group; each group makes `columns` columns, stored one group
     after the other. Pitches are in bytes from row to row. A group's last vector is stored whole
-    where the row has `room` (in floats): it may spill into columns that the next group of the same
-    task overwrites, or into padding; else it is stored narrow. `panels` prescribes the panel widths
-    where the weights were packed for a GEMM with other rows. The sums go to all `sinks`.
+    where the row has `room` (in elements): it may spill into columns that the next group of the
+    same task overwrites, or into padding; else it is stored narrow. `panels` prescribes the panel
+    widths where the weights were packed for a GEMM with other rows. The sums go to all `sinks`.
     """
 
     isa: Isa
@@ -167,6 +167,11 @@ class Gemm:
     def is_part(self) -> bool:
         """Whether others add to the same output."""
         return self.sinks != (Sink(),)
+
+    @property
+    def element_bytes(self) -> int:
+        """Size of an element of A, and of the output."""
+        return self.isa.element.bytes
 
     @property
     def depth(self) -> int:
@@ -249,8 +254,9 @@ class Gemm:
     def overlaps(self) -> bool:
         """Whether neighbouring rows of A share memory; LLVM would then merge their loads."""
         runs = self.groups[0]
-        extent = max(run.offset + 4 * run.length for run in runs) - min(run.offset for run in runs)
-        return len(self.a_pitches) == 1 and self.a_pitches[0] < extent
+        start = min(run.offset for run in runs)
+        end = max(run.offset + self.element_bytes * run.length for run in runs)
+        return len(self.a_pitches) == 1 and self.a_pitches[0] < end - start
 
     @property
     def whole_groups(self) -> int:
@@ -286,4 +292,5 @@ def pack(gemm: Gemm, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     rows = np.pad(rows, ((0, 0), (0, 0), (0, padding)))
     edges = np.cumsum([w * lanes for w in gemm.widths])[:-1]
     parts = [np.split(group, edges, axis=1) for group in rows]
-    return np.concatenate([panel.ravel() for group in parts for panel in group]).astype(np.float32)
+    panels = np.concatenate([panel.ravel() for group in parts for panel in group])
+    return panels.astype(gemm.isa.element.numpy)

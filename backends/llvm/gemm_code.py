@@ -13,6 +13,7 @@ from mbc.backends.llvm.vectors import (
     arithmetic,
     fma,
     load,
+    load_scalar,
     load_vectors,
     prefetch,
     splat,
@@ -138,7 +139,7 @@ def emit_gemm(f: Function, gemm: Gemm, at: Pointers, share: Share) -> None:
 
 
 def _emit_groups(f: Function, gemm: Gemm, at: Pointers, share: Share) -> None:
-    column_bytes, start = 4 * gemm.columns, 0
+    column_bytes, start = gemm.element_bytes * gemm.columns, 0
     if gemm.group_shift is not None:
         shift, start = gemm.group_shift, gemm.whole_groups
 
@@ -258,7 +259,7 @@ def _emit_tile(f: Function, tile: Tile, at: Pointers, top: Pointers, height: int
     bias = [load(f, at.weights, j * step) for j in range(tile.width)]
     acc = [list(bias) for _ in range(height)]
     here = replace(at, weights=f.offset(at.weights, tile.width * step))
-    together, by_row = split_runs(tile.runs, f.isa.row_steps)
+    together, by_row = split_runs(tile.runs, f.isa.row_steps, tile.gemm.element_bytes)
     for run in together:
         acc, here = _emit_run(f, tile, run, here, acc)
     for row, sums in enumerate(_finished(f, acc)):
@@ -285,7 +286,7 @@ def _emit_row_steps(
     for run in runs:
         pixel = f.offset(at.a[run.source], row * tile.gemm.a_pitches[run.source] + run.offset)
         for k in range(run.length):
-            pointer = f.offset(pixel, 4 * k)
+            pointer = f.offset(pixel, tile.gemm.element_bytes * k)
             weights = _emit_step_group(f, tile, [pointer], weights, acc, 1)
     return _finished(f, acc)[0]
 
@@ -311,7 +312,7 @@ def _emit_run(
                 prefetch(f, f.offset(line, at))
         inner, weights = _emit_steps(f, tile, run, a, weights, _by_row(flat, tile.width), unroll)
         sums, nearer = [v for row in inner for v in row], [f.offset(p, stride) for p in nearer]
-        return [f.offset(a, 4 * unroll), weights, *sums, *nearer]
+        return [f.offset(a, tile.gemm.element_bytes * unroll), weights, *sums, *nearer]
 
     carried = [("ptr", a), ("ptr", at.weights), *((f.isa.vector, v) for row in acc for v in row)]
     carried += [] if ahead is None else [("ptr", ahead)]
@@ -332,7 +333,8 @@ def _emit_steps(
     k = 0
     while k < count:
         group = quad if count - k >= quad else 1
-        row_pointers = [f.offset(a, row * pitch + 4 * k) for row in range(len(acc))]
+        along = tile.gemm.element_bytes * k
+        row_pointers = [f.offset(a, row * pitch + along) for row in range(len(acc))]
         weights = _emit_step_group(f, tile, row_pointers, weights, acc, group)
         if tile.gemm.overlaps or count > tile.gemm.unroll:
             acc = _finished(f, acc)
@@ -353,7 +355,8 @@ def _emit_step_group(
             if quads:
                 element = splat_lane(f, quads[row], k)
             else:
-                element = _spread(f, tile.gemm, f.offset(pointer, 4 * k))
+                at = f.offset(pointer, tile.gemm.element_bytes * k)
+                element = _spread(f, tile.gemm, at)
             for j, column in enumerate(columns):
                 sums[j] = fma(f, element, column, sums[j])
         flat = [value for sums in acc for value in sums]
@@ -364,12 +367,12 @@ def _emit_step_group(
 
 def _spread(f: Function, gemm: Gemm, address: str) -> str:
     """The element of A at an address in all lanes."""
-    element = splat(f, f.op(f"load float, ptr {address}, align 4"))
+    element = splat(f, load_scalar(f, address))
     if gemm.addend is None:
         return element
     other = f.offset(address, gemm.addend.offset)
     operation = "fadd" if gemm.addend.sign > 0 else "fsub"
-    added = splat(f, f.op(f"load float, ptr {other}, align 4"))
+    added = splat(f, load_scalar(f, other))
     return arithmetic(f, operation, f.opaque(element), added)
 
 

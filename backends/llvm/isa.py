@@ -9,13 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from mbc.ir.elements import F16, F32, S8, S32, U8, Scalar
 from mbc.targets.target import Target
+
+LLVM_TYPES = {F32: "float", F16: "half", S8: "i8", U8: "i8", S32: "i32"}
 
 
 @dataclass(frozen=True)
 class Isa:
-    """`broadcast` says how an element of A reaches all lanes: "memory" loads and splats it,
-    "lane" multiplies by a lane of a vector loaded along k."""
+    """`element` is what a vector has `lanes` of, and kernels compute with. `broadcast` says how an
+    element of A reaches all lanes: "memory" loads and splats it, "lane" multiplies by a lane of a
+    vector loaded along k."""
 
     name: str
     lanes: int
@@ -32,16 +36,22 @@ class Isa:
     row_steps: int = 0  # last k-steps of a GEMM that are done row by row, each stored when finished
     splat_adds: bool = False  # a scalar in memory is added to all lanes by one instruction
     register: str = "w"  # LLVM's constraint for a vector register in assembly
+    element: Scalar = F32
 
     @property
     def vector_bytes(self) -> int:
         """Bytes of one vector register."""
-        return 4 * self.lanes
+        return self.element.bytes * self.lanes
+
+    @property
+    def scalar(self) -> str:
+        """LLVM's type of one lane."""
+        return LLVM_TYPES[self.element]
 
     @property
     def vector(self) -> str:
         """LLVM's type of a vector register."""
-        return f"<{self.lanes} x float>"
+        return f"<{self.lanes} x {self.scalar}>"
 
     @property
     def widest(self) -> Isa:

@@ -26,6 +26,7 @@ from mbc.ops.cost import Layer, layers
 from mbc.ops.outputs import with_plain_outputs
 from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.names import net_identifier
+from mbc.targets.elements import refuse_elements
 from mbc.targets.target import Target
 
 
@@ -55,7 +56,7 @@ class WeightsBlob:
 
     def add(self, weights: np.ndarray) -> int:
         """Byte offset of the weights."""
-        data = flushed(np.ascontiguousarray(weights, np.float32)).tobytes()
+        data = flushed(np.ascontiguousarray(weights)).tobytes()
         if data not in self._offsets:
             self._offsets[data] = self._size
             padding = -len(data) % ALIGNMENT
@@ -72,8 +73,9 @@ def lower(graph: Graph, target: Target) -> LoweredNet:
     """Kernels for all nodes of a graph whose memory is planned, and the code that calls them.
 
     Without a plan for several threads they follow that for one, and where a result lies over what
-    its kernel reads one of them works alone.
+    its kernel reads one of them works alone. Raises E0509 for element types that no kernel knows.
     """
+    refuse_elements(graph, f"LLVM for {target.name}")
     alone, shared = Addresses(with_plain_outputs(graph), target), graph.placed_for_threads()
     return _Lowering(
         alone, Addresses(with_plain_outputs(shared), target) if shared else alone

@@ -72,6 +72,6 @@ def _neighbours(values: Sequence[Value]) -> Iterator[list[Value]]:
 def _follows(before: Value, after: Value) -> bool:
     if before.place is None or after.place is None or before.place.pitch is None:
         return False
-    end = before.place.offset + before.type.dtype.bytes * before.type.channels
+    end = before.place.offset + before.type.element.bytes * before.type.channels
     same = before.type.shape[:-1] == after.type.shape[:-1]
     return same and before.place.pitch == after.place.pitch and end == after.place.offset

@@ -12,7 +12,7 @@ from mbc.ir.types import Act
 
 def splat_literal(f: Function, value: float) -> str:
     """A constant in all lanes."""
-    lane = f"float {float_literal(value)}"
+    lane = f"{f.isa.scalar} {float_literal(value)}"
     return f"<{', '.join([lane] * f.isa.lanes)}>"
 
 
@@ -22,15 +22,15 @@ def load(
     """A vector; with fewer `lanes` only these are read, the others are `fill`."""
     address = f.offset(pointer, bytes)
     if lanes is None or lanes == f.isa.lanes:
-        return f.op(f"load {f.isa.vector}, ptr {address}, align 4")
+        return f.op(f"load {f.isa.vector}, ptr {address}, {alignment(f)}")
     vector, lane = splat_literal(f, fill), 0
     if lanes >= 4:
         vector, lane = _load_piece(f, vector, address, 0, 4), 4
     if lanes - lane >= 2:
         vector, lane = _load_piece(f, vector, address, lane, 2), lane + 2
     if lanes - lane:
-        element = f.op(f"load float, ptr {f.offset(address, 4 * lane)}, align 4")
-        vector = f.op(f"insertelement {f.isa.vector} {vector}, float {element}, i32 {lane}")
+        element = load_scalar(f, f.offset(address, f.isa.element.bytes * lane))
+        vector = _inserted(f, vector, element, lane)
     return vector
 
 
@@ -53,11 +53,12 @@ def load_vectors(f: Function, pointer: str, bytes: int, count: int) -> list[str]
 def _load_piece(f: Function, vector: str, address: str, lane: int, count: int) -> str:
     """`count` lanes from `lane` on replaced by loaded ones. Loaded together: LLVM's ARM backend
     merges three single loads and a pointer step into one that steps too little."""
-    piece = f"<{count} x float>"
-    loaded = f.op(f"load {piece}, ptr {f.offset(address, 4 * lane)}, align 4")
+    piece = f"<{count} x {f.isa.scalar}>"
+    start = f.offset(address, f.isa.element.bytes * lane)
+    loaded = f.op(f"load {piece}, ptr {start}, {alignment(f)}")
     for i in range(count):
         element = f.op(f"extractelement {piece} {loaded}, i32 {i}")
-        vector = f.op(f"insertelement {f.isa.vector} {vector}, float {element}, i32 {lane + i}")
+        vector = _inserted(f, vector, element, lane + i)
     return vector
 
 
@@ -65,11 +66,30 @@ def store(f: Function, vector: str, pointer: str, bytes: int = 0, lanes: int | N
     """Write a vector, or only its first lanes."""
     address = f.offset(pointer, bytes)
     if lanes is None or lanes == f.isa.lanes:
-        f.emit(f"store {f.isa.vector} {vector}, ptr {address}, align 4")
+        f.emit(f"store {f.isa.vector} {vector}, ptr {address}, {alignment(f)}")
         return
     for lane in range(lanes):
         element = f.op(f"extractelement {f.isa.vector} {vector}, i32 {lane}")
-        f.emit(f"store float {element}, ptr {f.offset(address, 4 * lane)}, align 4")
+        store_scalar(f, element, f.offset(address, f.isa.element.bytes * lane))
+
+
+def alignment(f: Function) -> str:
+    """That of one element, in an instruction: more is not known of an address."""
+    return f"align {f.isa.element.bytes}"
+
+
+def load_scalar(f: Function, address: str) -> str:
+    """One element."""
+    return f.op(f"load {f.isa.scalar}, ptr {address}, {alignment(f)}")
+
+
+def store_scalar(f: Function, element: str, address: str) -> None:
+    """Write one element."""
+    f.emit(f"store {f.isa.scalar} {element}, ptr {address}, {alignment(f)}")
+
+
+def _inserted(f: Function, vector: str, element: str, lane: int) -> str:
+    return f.op(f"insertelement {f.isa.vector} {vector}, {f.isa.scalar} {element}, i32 {lane}")
 
 
 def prefetch(f: Function, pointer: str) -> None:
@@ -78,9 +98,8 @@ def prefetch(f: Function, pointer: str) -> None:
 
 
 def splat(f: Function, scalar: str) -> str:
-    """A float in all lanes."""
-    first = f.op(f"insertelement {f.isa.vector} poison, float {scalar}, i32 0")
-    return splat_lane(f, first, 0)
+    """An element in all lanes."""
+    return splat_lane(f, _inserted(f, "poison", scalar, 0), 0)
 
 
 def splat_lane(f: Function, vector: str, lane: int) -> str:
@@ -180,14 +199,14 @@ def activate(f: Function, vector: str, act: Act) -> str:
 
 def reduce_lanes(f: Function, vector: str, combine: str) -> str:
     """Sum ("add") or maximum ("max") of all lanes as a scalar."""
-    scalar = f.op(f"extractelement {f.isa.vector} {vector}, i32 0")
+    kind, scalar = f.isa.scalar, f.op(f"extractelement {f.isa.vector} {vector}, i32 0")
     for lane in range(1, f.isa.lanes):
         element = f.op(f"extractelement {f.isa.vector} {vector}, i32 {lane}")
         if combine == "add":
-            scalar = f.op(f"fadd float {scalar}, {element}")
+            scalar = f.op(f"fadd {kind} {scalar}, {element}")
         else:
-            test = f.op(f"fcmp ogt float {scalar}, {element}")
-            scalar = f.op(f"select i1 {test}, float {scalar}, float {element}")
+            test = f.op(f"fcmp ogt {kind} {scalar}, {element}")
+            scalar = f.op(f"select i1 {test}, {kind} {scalar}, {kind} {element}")
     return scalar
 
 

@@ -25,7 +25,7 @@ from mbc.ir.types import Act
 @dataclass(frozen=True)
 class Part:
     """`channels` consecutive channels of a tensor whose pixels are `pixel` bytes apart; `room`
-    floats of a pixel may be read from the first of them on."""
+    elements of a pixel may be read from the first of them on."""
 
     channels: int
     pixel: int
@@ -35,7 +35,7 @@ class Part:
 @dataclass(frozen=True)
 class Window:
     """A window op on one image. Pitches are in bytes from pixel to pixel. A part's last vector is
-    read and written whole where the pixel has room (`out_room` floats of an output pixel), else
+    read and written whole where the pixel has room (`out_room` elements of an output pixel), else
     narrow; what it writes too far, the next part overwrites."""
 
     isa: Isa
@@ -141,7 +141,7 @@ def pack_depthwise(window: Window, weight: np.ndarray, bias: np.ndarray) -> np.n
     """[strip][bias, taps][vectors of the strip][lanes] from weight [kh,kw,1,c] and bias [c]; each
     part is padded to whole vectors."""
     isa, taps = window.isa, weight.reshape(-1, weight.shape[-1])
-    rows = np.concatenate([bias[None], taps]).astype(np.float32)
+    rows = np.concatenate([bias[None], taps]).astype(isa.element.numpy)
     packed, start = [], 0
     for index, part in enumerate(window.parts):
         own = rows[:, start : start + part.channels]
@@ -188,7 +188,7 @@ def _emit_tile(
     for index, part in enumerate(window.parts):
         across = f.binary("mul", first, part.pixel)
         pixels = tuple(f.offset(f"%x{index}_{ky}", across) for ky in rows)
-        at = Cursor(pixels, weights, f.offset(out, 4 * done))
+        at = Cursor(pixels, weights, f.offset(out, f.isa.element.bytes * done))
         for strip, same in groupby(strips(window, index)):
             at = _emit_strips(f, Tile(window, part, rows, run, strip), len(list(same)), at)
         weights = at.weights

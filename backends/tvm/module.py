@@ -15,6 +15,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import Value
 from mbc.runtime.names import c_identifier
+from mbc.targets.elements import refuse_elements
 
 
 class Caller(Protocol):
@@ -37,7 +38,8 @@ class NoKernels:
 
 
 def relax_module(graph: Graph, caller: Caller) -> Any:
-    """An IRModule with `main` and the functions that the caller adds."""
+    """An IRModule with `main` and the functions that the caller adds; E0509."""
+    refuse_elements(graph, "TVM")
     builder = tvm().relax.BlockBuilder()
     known = {value: _parameter(value) for value in graph.inputs}
     with builder.function("main", params=list(known.values())):

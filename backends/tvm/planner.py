@@ -29,11 +29,13 @@ from mbc.ir.views import Value
 from mbc.ops.outputs import with_plain_outputs
 from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.names import c_identifier, net_identifier
+from mbc.targets.elements import refuse_elements
 from mbc.targets.gpu import Gpu
 
 
 def plan_launches(graph: Graph, gpu: Gpu) -> LaunchPlan:
-    """The kernels of a graph whose memory is planned, and how to launch them."""
+    """The kernels of a graph whose memory is planned, and how to launch them; E0509."""
+    refuse_elements(graph, f"TVM for {gpu}")
     graph = with_plain_outputs(graph)
     functions, memory = Functions(), _Memory(graph)
     calls = [

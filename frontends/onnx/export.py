@@ -14,6 +14,7 @@ from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Segment, Value
 from mbc.ops.fused import Fused
+from mbc.targets.elements import refuse_elements
 
 OPSET, IR_VERSION = 17, 8
 """Of 2022, which every engine of today reads."""
@@ -37,8 +38,10 @@ def export_onnx(graph: Graph) -> OnnxModel:
     """The model of a graph whose constants have data: any op, fused bodies written out, channel
     views as the nodes that move channels.
 
-    Raises E0610 without the package `onnx`, E0712 where the weights are too large for the format.
+    Raises E0610 without the package `onnx`, E0712 where the weights are too large for the format,
+    E0509 for element types other than f32.
     """
+    refuse_elements(graph, "the export to ONNX")
     if sum(constant.type.bytes for constant in graph.constants().values()) > MAX_BYTES:
         raise error("E0712", "the weights take more than 2 GB, and an ONNX file cannot")
     known: Known = {value: value.name for value in graph.inputs}

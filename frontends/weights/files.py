@@ -1,14 +1,14 @@
 """Bind a graph's constants to the tensors of a file, and write them to one.
 
 The file must hold exactly the graph's constants, by name and shape (filters HWIO, dense weights
-IO). float32 is taken as it is, float16 widened, float64 rounded; nothing else is converted.
+IO). Floating-point numbers are taken as they are, widened or rounded to the constant's element;
+integers have to be of its type.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,10 +18,11 @@ from mbc.diag import Diagnostic, MbcError, error
 from mbc.files import write_whole
 from mbc.frontends.weights.names import SHOWN, hints
 from mbc.frontends.weights.stored import Stored, reading, stored_tensors
+from mbc.ir.elements import S8, S32, U8, Element
 from mbc.ir.graph import Constant, Graph
 
-Floats: TypeAlias = npt.NDArray[np.float32]
 CONVERTED = ("f32", "f16", "f64")
+INTEGERS = {S8: "i8", U8: "u8", S32: "i32"}
 
 
 def load_weights(graph: Graph, path: Path) -> None:
@@ -34,7 +35,7 @@ def load_weights(graph: Graph, path: Path) -> None:
     constants, stored = graph.constants(), stored_tensors(path)
     _refuse([*_name_problems(constants, stored, path), *_type_problems(constants, stored)])
     with reading(path):
-        arrays = {name: _float32(stored[name].read()) for name in constants}
+        arrays = {n: _as_element(stored[n].read(), c.type.element) for n, c in constants.items()}
     _refuse(_value_problems(graph, arrays))
     for name, constant in constants.items():
         constant.data = arrays[name]
@@ -78,19 +79,27 @@ def _type_problems(
 ) -> Iterator[Diagnostic]:
     both = [(constants[name], stored[name]) for name in constants if name in stored]
     shapes = [(c, s) for c, s in both if s.shape != c.type.shape]
-    types = [s for _, s in both if s.dtype not in CONVERTED]
+    floats = [s for c, s in both if c.type.element.is_float and s.dtype not in CONVERTED]
+    integers = [(c, s) for c, s in both if s.dtype != INTEGERS.get(c.type.element.stored, s.dtype)]
     if shapes:
         wrong = [f"{s.name} is {extents(s.shape)}, not {extents(c.type.shape)}" for c, s in shapes]
         yield Diagnostic(
             "E0406", f"{count(wrong)} of another shape", label=listing(wrong), helps=_order(shapes)
         )
-    if types:
-        wrong = [f"{s.name} is {s.dtype}" for s in types]
+    if floats:
+        wrong = [f"{s.name} is {s.dtype}" for s in floats]
         yield Diagnostic(
             "E0407",
             f"{count(wrong)} of a type that mbc does not read",
             label=listing(wrong),
             helps=("store float32; float16 and float64 are converted to it",),
+        )
+    if integers:
+        wrong = [
+            f"{s.name} is {s.dtype}, not {INTEGERS[c.type.element.stored]}" for c, s in integers
+        ]
+        yield Diagnostic(
+            "E0407", f"{count(wrong)} of another type than its constant", label=listing(wrong)
         )
 
 
@@ -105,7 +114,7 @@ def _order(shapes: Sequence[tuple[Constant, Stored]]) -> tuple[str, ...]:
     return ()
 
 
-def _value_problems(graph: Graph, arrays: Mapping[str, Floats]) -> Iterator[Diagnostic]:
+def _value_problems(graph: Graph, arrays: Mapping[str, np.ndarray]) -> Iterator[Diagnostic]:
     infinite = [f"{name}{place}" for name, array in arrays.items() if (place := _infinite(array))]
     negative = [name for name in _variances(graph) if (arrays[name] < 0).any()]
     if infinite:
@@ -116,7 +125,7 @@ def _value_problems(graph: Graph, arrays: Mapping[str, Floats]) -> Iterator[Diag
         yield Diagnostic("E0409", message, label=listing(negative))
 
 
-def _infinite(array: Floats) -> str:
+def _infinite(array: np.ndarray) -> str:
     """Where the first element is that is not finite; "" if there is none."""
     found = np.isfinite(array)
     if found.all():
@@ -128,9 +137,9 @@ def _variances(graph: Graph) -> list[str]:
     return [variance.name for node in graph.topo() if (variance := node.constant("variance"))]
 
 
-def _float32(array: npt.NDArray[np.generic]) -> Floats:
+def _as_element(array: npt.NDArray[np.generic], element: Element) -> np.ndarray:
     with np.errstate(over="ignore"):  # an infinity is reported by name
-        result = np.array(array, dtype=np.float32, order="C")
+        result = np.array(array, dtype=element.numpy, order="C")
     result.setflags(write=False)
     return result
 

@@ -16,7 +16,9 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from mbc.diag import error
 from mbc.frontends.weights.moments import Inputs, Moments, propagate, standard_normal
+from mbc.ir.elements import Element
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ops.elementwise import Add
@@ -50,11 +52,13 @@ Draw: TypeAlias = Callable[[np.random.Generator, Place], Sample]
 
 
 def initialise(graph: Graph, seed: int = 0) -> None:
-    """Give data to every constant that has none.
+    """Give data to every constant that has none. Raises E0410 where one is of integers: with what
+    scales they would go, only a quantiser knows.
 
     On standard normal input the outputs of all convolutions, dense layers, batch norms, adds and
     pools of the example networks have standard deviations between 0.3 and 3.
     """
+    _refuse_integers(graph)
 
     def bind(home: Graph, node: Node, operands: Inputs) -> None:
         for i, operand in enumerate(node.operands):
@@ -63,7 +67,8 @@ def initialise(graph: Graph, seed: int = 0) -> None:
                 fan_in = spec.fan_in(operand.type)
                 place = Place(operand.type, fan_in, x, _is_added(home, node))
                 draw = DRAWS.get(spec.name, _standard)
-                operand.data = _frozen(draw(_generator(seed, operand.name), place))
+                sample = draw(_generator(seed, operand.name), place)
+                operand.data = _frozen(sample, operand.type.element)
 
     propagate(graph, [standard_normal(value.type) for value in graph.inputs], bind)
 
@@ -82,8 +87,19 @@ def _generator(seed: int, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
 
 
-def _frozen(sample: Sample) -> npt.NDArray[np.float32]:
-    array = np.ascontiguousarray(sample, dtype=np.float32)
+def _refuse_integers(graph: Graph) -> None:
+    unbound = [c for c in graph.constants().values() if c.data is None]
+    integers = [constant for constant in unbound if not constant.type.element.is_float]
+    if integers:
+        raise error(
+            "E0410",
+            f"quantised weights are not drawn: {integers[0]} has no data",
+            helps=["--weights FILE.safetensors has data for all constants"],
+        )
+
+
+def _frozen(sample: Sample, element: Element) -> np.ndarray:
+    array = np.ascontiguousarray(sample, dtype=element.numpy)
     array.setflags(write=False)
     return array
 

@@ -49,4 +49,12 @@ CODES = {
         example="nn.pointwise(x, 10**7)",
         cure="Correct the size at the line shown.",
     ),
+    "E0207": Code(
+        title="element types do not fit an op",
+        cause="Operands of an op are floating-point numbers of one element type, or quantised: "
+        "weights are s8, biases s32, multipliers f32, and `to` says the element of the result. "
+        "Ops that only move data and max_pool take any element type.",
+        example="%0 = add(%a, %b) : q8(0.5,0)[1,4,4,8]   // of q8 operands, without to=q8(0.5,0)",
+        cure="Write what the message names; docs/ir.md has the arithmetic of quantised ops.",
+    ),
 }

@@ -66,4 +66,11 @@ CODES = {
         example="mean and variance exchanged in net.npz",
         cure="Check that the batch norm's tensors carry the right names.",
     ),
+    "E0410": Code(
+        title="quantised weights are not drawn",
+        cause="Without --weights the constants of a network are drawn from a seed. Integers cannot "
+        "be: they belong to scales that only the quantiser of a trained network knows.",
+        example="mbc run quantised.mbc --backend oracle --input x.npy",
+        cure="Give the data with --weights, or keep the constants.safetensors beside the text.",
+    ),
 }

@@ -1,5 +1,6 @@
-"""Evaluate a graph node by node; views gather channels, fused bodies are evaluated in turn.
-Subnormal numbers count as zero, whether constants, inputs or results."""
+"""Evaluate a graph node by node; views gather channels, fused bodies are evaluated in turn. Each
+value has its own element; f16 is computed in f32 and rounded when a node's result is finished.
+Subnormal f32 numbers count as zero, whether constants, inputs or results."""
 
 from __future__ import annotations
 
@@ -10,7 +11,9 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mbc.diag import error
+from mbc.interp.quantized import compute_integers, computes_integers
 from mbc.interp.strips import compute
+from mbc.ir.elements import F32, Element
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.subnormals import flush, flushed
 from mbc.ir.views import ChannelView, Value
@@ -25,7 +28,8 @@ OnNode: TypeAlias = Callable[[Node, tuple[Array, ...]], None]
 def run(
     graph: Graph, inputs: Mapping[str, Array], *, dtype: DTypeLike = np.float32
 ) -> dict[str, Array]:
-    """The outputs by name, for inputs by name; computed in `dtype` (float64 for references)."""
+    """The outputs by name, for inputs by name; `dtype` is what f32 is computed in (float64 for
+    references)."""
     return dict(zip(graph.output_names, evaluate(graph, inputs, dtype=dtype), strict=True))
 
 
@@ -42,7 +46,11 @@ def evaluate(
     """
     given = check_inputs(interface_of(graph)[0], inputs)
     _check_constants(graph)
-    arrays = [flushed(array.astype(dtype, copy=False)) for array in given.values()]
+    with np.errstate(over="ignore"):
+        arrays = [
+            flushed(given[value.name].astype(_held(value.type.element, dtype), copy=False))
+            for value in graph.inputs
+        ]
     with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinities are results like others
         results = _evaluate(graph, arrays, dtype, on_node)
     return tuple(
@@ -81,14 +89,29 @@ def _done_after(graph: Graph, order: Sequence[Node]) -> list[set[Value]]:
 
 
 def _apply(node: Node, known: Mapping[Value, Array], dtype: DTypeLike) -> tuple[Array, ...]:
-    operands = [_read(operand, known, dtype) for operand in node.operands]
     if isinstance(node.op, Fused):
-        present = [operand for operand in operands if operand is not None]
-        return _evaluate(node.op.body, present, dtype)
-    results = compute(node.op, operands)
+        return _evaluate(node.op.body, [gather(view, known) for view in node.views], dtype)
+    operands = tuple(_read(operand, known, dtype) for operand in node.operands)
+    if computes_integers(node):
+        results = compute_integers(node, operands)
+    else:
+        results = compute(node.op, operands)
     for result in results:
         flush(result)
-    return results
+    return tuple(
+        result.astype(_held(value.type.element, dtype), copy=False)
+        for result, value in zip(results, node.results, strict=True)
+    )
+
+
+def _held(element: Element, dtype: DTypeLike) -> DTypeLike:
+    """The numpy type of the arrays that hold an element."""
+    return dtype if element is F32 else element.numpy
+
+
+def _widened(array: Array) -> Array:
+    """As ops compute with it."""
+    return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
 def _read(operand: Operand | None, known: Mapping[Value, Array], dtype: DTypeLike) -> Array | None:
@@ -96,9 +119,10 @@ def _read(operand: Operand | None, known: Mapping[Value, Array], dtype: DTypeLik
         case None:
             return None
         case Constant():
-            return flushed(operand.array).astype(dtype, copy=False)
+            held = _held(operand.type.element, dtype)
+            return _widened(flushed(operand.array).astype(held, copy=False))
         case ChannelView():
-            return gather(operand, known)
+            return _widened(gather(operand, known))
 
 
 def gather(view: ChannelView, known: Mapping[Value, Array]) -> Array:

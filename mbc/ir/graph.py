@@ -14,8 +14,9 @@ import networkx as nx
 import numpy as np
 
 from mbc.diag import Location
+from mbc.ir.elements import F32, Element
 from mbc.ir.op import Op
-from mbc.ir.types import DType, TensorType
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Place, Value
 
 
@@ -28,12 +29,15 @@ class Constant:
     data: np.ndarray | None = None
 
     @staticmethod
-    def of(name: str, data: np.ndarray) -> Constant:
-        """A bound f32 constant; what no f32 holds becomes infinite, as it would in kernels."""
-        with np.errstate(over="ignore"):
-            array = np.ascontiguousarray(data, dtype=np.float32)
+    def of(name: str, data: np.ndarray, element: Element = F32) -> Constant:
+        """A bound constant. What no f32 holds becomes infinite, as it would in kernels; what no
+        integer of the element's type holds is a ValueError."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            array = np.ascontiguousarray(data, dtype=element.numpy)
+        if not element.is_float and not np.array_equal(array, data):
+            raise ValueError(f"@{name} has elements that are no {element}")
         array.setflags(write=False)
-        return Constant(name, TensorType(tuple(array.shape), DType.F32), array)
+        return Constant(name, TensorType(tuple(array.shape), element), array)
 
     @property
     def array(self) -> np.ndarray:

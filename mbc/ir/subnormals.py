@@ -16,9 +16,11 @@ PIECE = 1 << 20  # elements that are looked at together: what that takes of memo
 
 
 def is_subnormal(array: np.ndarray) -> np.ndarray:
-    """Where a float array holds numbers that no normal f32 is as small as."""
+    """Where an array holds floats that no normal f32 is as small as."""
     where: np.ndarray
-    if array.dtype == np.float32:  # as integers, since to compare subnormal floats takes long
+    if array.dtype.kind != "f":
+        where = np.zeros(array.shape, np.bool_)
+    elif array.dtype == np.float32:  # as integers, since to compare subnormal floats takes long
         bits = array.view(np.uint32) & ~SIGN
         where = (bits != 0) & (bits < LEAST_BITS)
     else:

@@ -6,20 +6,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import prod
 
+from mbc.ir.elements import F32, Element
+
 MAX_RANK = 8
 MAX_ELEMENTS = 2**29  # of a tensor, so that offsets in bytes have 31 bits
 MAX_CHANNELS = 2**17  # of a value; views hold a number per channel
-
-
-class DType(StrEnum):
-    """Element types."""
-
-    F32 = "f32"
-
-    @property
-    def bytes(self) -> int:
-        """Size of one element in bytes."""
-        return 4
 
 
 class Act(StrEnum):
@@ -32,13 +23,13 @@ class Act(StrEnum):
 
 @dataclass(frozen=True)
 class TensorType:
-    """Shape and element type, printed as `f32[1,224,224,3]`."""
+    """Shape and element, printed as `f32[1,224,224,3]`."""
 
     shape: tuple[int, ...]
-    dtype: DType = DType.F32
+    element: Element = F32
 
     def __str__(self) -> str:
-        return f"{self.dtype}[{','.join(map(str, self.shape))}]"
+        return f"{self.element}[{','.join(map(str, self.shape))}]"
 
     @property
     def rank(self) -> int:
@@ -58,8 +49,8 @@ class TensorType:
     @property
     def bytes(self) -> int:
         """Bytes of the dense tensor, without padding."""
-        return self.elements * self.dtype.bytes
+        return self.elements * self.element.bytes
 
     def with_channels(self, channels: int) -> TensorType:
         """The same type with another channel count."""
-        return TensorType((*self.shape[:-1], channels), self.dtype)
+        return TensorType((*self.shape[:-1], channels), self.element)

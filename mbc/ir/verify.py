@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
+import numpy as np
+
 from mbc.diag import Diagnostic, MbcError
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op, OpError
@@ -60,7 +62,7 @@ def view_problems(view: ChannelView) -> Iterator[str]:
         return
     shapes = {value.type.with_channels(1) for value in view.values}
     if len(shapes) > 1:
-        yield f"a view joins values of different shapes: {', '.join(map(repr, view.values))}"
+        yield f"a view joins values of different types: {', '.join(map(repr, view.values))}"
     elif not _is_normal(view, length):
         yield "a view is not in normal form; build it with ChannelView.of and its methods"
 
@@ -161,7 +163,8 @@ def _placed_bytes(value: Value) -> int:
     """From the first to the last element, without padding after it."""
     pitch = value.place.pitch if value.place else None
     channels = value.type.channels
-    return 4 * ((value.type.elements // channels - 1) * (pitch or channels) + channels)
+    pixels = value.type.elements // channels
+    return value.type.element.bytes * ((pixels - 1) * (pitch or channels) + channels)
 
 
 def _constant_problems(graph: Graph) -> Iterator[Diagnostic]:
@@ -169,11 +172,15 @@ def _constant_problems(graph: Graph) -> Iterator[Diagnostic]:
     for name in _repeated(constant.name for constant in constants):
         yield Diagnostic("E0311", f"two constants are named @{name}")
     for constant in constants:
-        if constant.data is not None and constant.data.shape != constant.type.shape:
-            found = list(constant.data.shape)
+        if constant.data is not None and not _is_of(constant.data, constant.type):
+            found = f"{constant.data.dtype}{list(constant.data.shape)}"
             yield Diagnostic(
                 "E0307", f"@{constant.name} has type {constant.type}, its data {found}"
             )
+
+
+def _is_of(data: np.ndarray, type: TensorType) -> bool:
+    return data.shape == type.shape and data.dtype == type.element.numpy
 
 
 def _all_constants(graph: Graph) -> Iterator[Constant]:

@@ -20,8 +20,8 @@ from mbc.ir.types import TensorType
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value lies in the arena: byte offset, and floats from pixel to pixel where it shares
-    its pixels with other values (None: as the backend pads it)."""
+    """Where a value lies in the arena: byte offset, and elements from pixel to pixel where it
+    shares its pixels with other values (None: as the backend pads it)."""
 
     offset: int
     pitch: int | None = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mbc.ir.elements import Scalar
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
@@ -38,10 +39,15 @@ class Facts:
             self._sizes[type] = aligned(self.backend.buffer_bytes(type))
         return self._sizes[type]
 
+    def form(self, type: TensorType) -> Scalar:
+        """What lies in memory for an element of a value: what its type says. All values that views
+        join have one element, and so one form."""
+        return type.element.stored
+
     def pitch(self, type: TensorType) -> int:
-        """Floats from pixel to pixel of a buffer."""
+        """Elements from pixel to pixel of a buffer."""
         pixels = type.elements // type.channels
-        return self.backend.buffer_bytes(type) // (type.dtype.bytes * pixels)
+        return self.backend.buffer_bytes(type) // (self.form(type).bytes * pixels)
 
     def scratch(self, node: Node) -> int:
         """Scratch in the arena."""

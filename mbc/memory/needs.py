@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mbc.diag import error
+from mbc.ir.elements import Scalar
 from mbc.ir.graph import Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Place, Value
@@ -23,14 +24,16 @@ from mbc.memory.neighbours import Apart, Run, first_channels, runs
 @dataclass(eq=False)
 class Buffer:
     """Memory that is held from node `first` to node `last` of the order: by one value, by several
-    one after the other in place, or by several side by side. `places` are from its start. The
-    scratch of a node holds no value, and `user` is that node."""
+    one after the other in place, or by several side by side. `places` are from its start, `form` is
+    that of their elements in memory. The scratch of a node holds no value, and `user` is that node.
+    """
 
     places: dict[Value, Place]
     first: int
     last: int
     bytes: int
     user: Node | None = None
+    form: Scalar | None = None
 
     def meets(self, other: Buffer) -> bool:
         """Whether both are alive at one time."""
@@ -101,24 +104,25 @@ class _Needs:
             return
         run = self.runs[value]
         whole = _whole_type(run)
-        pitch, size = self.facts.pitch(whole), value.type.dtype.bytes
+        pitch, form = self.facts.pitch(whole), self.facts.form(whole)
         starts = zip(run, first_channels(run), strict=True)
-        places = {part: Place(size * start, pitch) for part, start in starts}
+        places = {part: Place(form.bytes * start, pitch) for part, start in starts}
         last = max(self.last_use.get(part, time) for part in run)
-        buffer = Buffer(places, time, last, self.facts.bytes(whole))
+        buffer = Buffer(places, time, last, self.facts.bytes(whole), form=form)
         self.holder |= dict.fromkeys(run, buffer)
 
     def _hold(self, value: Value, node: Node, time: int) -> None:
         """Room for a value: in place of an operand, or over it, or anywhere."""
         size, last = self.facts.bytes(value.type), self.last_use.get(value, time)
+        form = self.facts.form(value.type)
         dying = self._dying(node, time) if len(node.results) == 1 else {}
         for buffer, roles in dying.items():
-            if self._in_place(node, roles, buffer.bytes, size):
+            if buffer.form is form and self._in_place(node, roles, buffer.bytes, size):
                 buffer.places[value] = Place(0)
                 buffer.last = last
                 self.holder[value] = buffer
                 return
-        buffer = Buffer({value: Place(0)}, time, last, size)
+        buffer = Buffer({value: Place(0)}, time, last, size, form=form)
         self.holder[value] = buffer
         for operand, roles in dying.items():
             distances = [self.facts.distance(node, role) for role in roles]

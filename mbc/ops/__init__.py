@@ -8,6 +8,7 @@ from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from mbc.ops.quantized import Dequantize, Quantize
 
 __all__ = [
     "OPS",
@@ -18,9 +19,11 @@ __all__ = [
     "Concat",
     "Conv2d",
     "Dense",
+    "Dequantize",
     "Fused",
     "GlobalAvgPool",
     "MaxPool",
+    "Quantize",
     "Relu",
     "Relu6",
     "Reshape",
@@ -40,6 +43,8 @@ OPS: tuple[type[Op], ...] = (
     AvgPool,
     GlobalAvgPool,
     Softmax,
+    Quantize,
+    Dequantize,
     Concat,
     Split,
     ChannelShuffle,

@@ -6,31 +6,45 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mbc.ir.elements import Q8
 from mbc.ir.op import Op, OperandSpec, OpError, require
 from mbc.ir.types import Act, TensorType
 from mbc.ops.linear import check_vectors, present
+from mbc.ops.quantized import check_float, quantised_element, unquantised
 
 
 @dataclass(frozen=True)
 class SameShape(Op):
-    """An op whose result has the type of its operand."""
+    """An op on floating-point numbers whose result has the type of its operand."""
 
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """The type of x."""
-        return (present(self.by_role(types)["x"]),)
+        x = present(self.by_role(types)["x"])
+        check_float(self.mnemonic, x)
+        return (x,)
 
 
 @dataclass(frozen=True)
-class Relu(SameShape):
+class Activation(SameShape):
+    """The same, on codes too."""
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """The type of x."""
+        x = present(self.by_role(types)["x"])
+        return (x,) if isinstance(x.element, Q8) else super().infer(types)
+
+
+@dataclass(frozen=True)
+class Relu(Activation):
     """max(x, 0)."""
 
     mnemonic: ClassVar[str] = "relu"
 
 
 @dataclass(frozen=True)
-class Relu6(SameShape):
+class Relu6(Activation):
     """min(max(x, 0), 6) (MobileNetV2, arXiv 1801.04381)."""
 
     mnemonic: ClassVar[str] = "relu6"
@@ -64,6 +78,7 @@ class BatchNorm(Op):
         x = present(named["x"])
         require(self.epsilon >= 0, f"epsilon must not be negative, found {self.epsilon}")
         check_vectors(self, named, x.channels)
+        check_float(self.mnemonic, *types)
         return (x,)
 
 
@@ -73,7 +88,7 @@ NORM = tuple(spec.name for spec in BatchNorm.operands if spec.constant)
 
 @dataclass(frozen=True)
 class Add(Op):
-    """a + b of equal shapes, then the activation."""
+    """a + b of equal shapes, then the activation. A quantised sum has the element `to`."""
 
     mnemonic: ClassVar[str] = "add"
     operands: ClassVar[tuple[OperandSpec, ...]] = (
@@ -82,11 +97,16 @@ class Add(Op):
     )
 
     act: Act = Act.NONE
+    to: Q8 | None = None
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """The common type."""
+        """The common type; of quantised operands the common shape, with `to`."""
         named = self.by_role(types)
         a, b = present(named["a"]), present(named["b"])
-        if a != b:
+        if a.shape != b.shape:
             raise OpError("add needs equal shapes", f"a is {a}, b is {b}", code="E0202")
+        if isinstance(a.element, Q8) and isinstance(b.element, Q8):
+            return (TensorType(a.shape, quantised_element(self.mnemonic, self.to)),)
+        unquantised(self.mnemonic, self.to)
+        check_float(self.mnemonic, a, b)
         return (a,)

@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mbc.ir.elements import Q8
 from mbc.ir.op import Op, OperandSpec, OpError, require
 from mbc.ir.types import Act, TensorType
+from mbc.ops.quantized import MULTIPLIER, layer_element
 from mbc.ops.window import Pad, Pair, window_output
 
 WEIGHTED = (
@@ -40,13 +42,15 @@ def check_vectors(op: Op, types: Mapping[str, TensorType | None], channels: int)
 @dataclass(frozen=True)
 class Conv2d(Op):
     """2-D convolution: x NHWC, weight HWIO (I = input channels / groups), optional bias [O] and
-    residual (shape of the result, added before the activation). `strassen` allows kernels to
+    residual (shape of the result, added before the activation). With x q8, weight s8 and bias s32,
+    the sums times the multiplier f32 [O] give `to`, or f32 without it. `strassen` allows kernels to
     multiply by Strassen's method, which takes fewer multiplications and rounds otherwise."""
 
     mnemonic: ClassVar[str] = "conv2d"
     operands: ClassVar[tuple[OperandSpec, ...]] = (
         *WEIGHTED,
         OperandSpec("residual", optional=True, along="out"),
+        MULTIPLIER,
     )
 
     stride: Pair = (1, 1)
@@ -55,6 +59,7 @@ class Conv2d(Op):
     groups: int = 1
     act: Act = Act.NONE
     strassen: bool = False
+    to: Q8 | None = None
 
     @property
     def channel_groups(self) -> int:
@@ -69,12 +74,10 @@ class Conv2d(Op):
         kernel = (weight.shape[0], weight.shape[1])
         height, width = window_output(x, kernel, self.stride, self.pad, self.dilation)
         _check_channels(x, weight, self.groups)
-        result = TensorType((x.shape[0], height, width, weight.channels), x.dtype)
         check_vectors(self, named, weight.channels)
-        if residual is not None and residual != result:
-            raise OpError(
-                "residual does not match the result", f"residual is {residual}, result {result}"
-            )
+        element = layer_element(self, self.to, named)
+        result = TensorType((x.shape[0], height, width, weight.channels), element)
+        _check_residual(residual, result)
         return (result,)
 
     def macs(self, types: Sequence[TensorType | None]) -> int:
@@ -82,6 +85,17 @@ class Conv2d(Op):
         (result,) = self.infer(types)
         kh, kw, ic, _ = present(self.by_role(types)["weight"]).shape
         return result.elements * kh * kw * ic
+
+
+def _check_residual(residual: TensorType | None, result: TensorType) -> None:
+    """It has the type of the result; if that is quantised, any scale and zero point."""
+    if residual is None or residual == result:
+        return
+    quantised = isinstance(residual.element, Q8) and isinstance(result.element, Q8)
+    if not quantised or residual.shape != result.shape:
+        raise OpError(
+            "residual does not match the result", f"residual is {residual}, result {result}"
+        )
 
 
 def _check_channels(x: TensorType, weight: TensorType, groups: int) -> None:
@@ -117,12 +131,13 @@ def is_pointwise(op: Conv2d, weight: TensorType) -> bool:
 
 @dataclass(frozen=True)
 class Dense(Op):
-    """Fully connected layer: x [n,i], weight [i,o], optional bias [o]."""
+    """Fully connected layer: x [n,i], weight [i,o], optional bias [o]. Quantised as conv2d is."""
 
     mnemonic: ClassVar[str] = "dense"
-    operands: ClassVar[tuple[OperandSpec, ...]] = WEIGHTED
+    operands: ClassVar[tuple[OperandSpec, ...]] = (*WEIGHTED, MULTIPLIER)
 
     act: Act = Act.NONE
+    to: Q8 | None = None
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """[n,i] and [i,o] give [n,o]."""
@@ -137,7 +152,7 @@ class Dense(Op):
                 code="E0203",
             )
         check_vectors(self, named, weight.channels)
-        return (x.with_channels(weight.channels),)
+        return (TensorType((x.shape[0], weight.channels), layer_element(self, self.to, named)),)
 
     def macs(self, types: Sequence[TensorType | None]) -> int:
         """Batch times inputs times outputs."""

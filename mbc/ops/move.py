@@ -33,7 +33,7 @@ class Concat(Move):
         require(bool(types), "concat needs an operand")
         parts = [present(type) for type in types]
         for part in parts[1:]:
-            if part.shape[:-1] != parts[0].shape[:-1] or part.dtype != parts[0].dtype:
+            if part.shape[:-1] != parts[0].shape[:-1] or part.element != parts[0].element:
                 raise OpError(
                     "concat needs equal shapes but for the channels",
                     f"found {parts[0]} and {part}",
@@ -108,7 +108,7 @@ class Reshape(Move):
                 f"x has {x.elements}, {self.shape} has {prod(self.shape)}",
                 code="E0202",
             )
-        return (TensorType(self.shape, x.dtype),)
+        return (TensorType(self.shape, x.element),)
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Transpose(Move):
             raise OpError(
                 "perm must name each axis once", f"x is {x}, perm is {self.perm}", code="E0202"
             )
-        return (TensorType(tuple(x.shape[axis] for axis in self.perm), x.dtype),)
+        return (TensorType(tuple(x.shape[axis] for axis in self.perm), x.element),)
 
 
 def moved_views(op: Op, operands: Sequence[ChannelView]) -> tuple[ChannelView, ...]:

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mbc.ir.elements import Q8, Element
 from mbc.ir.op import Op, OperandSpec, require
 from mbc.ir.types import Act, TensorType
 from mbc.ops.linear import present
+from mbc.ops.quantized import mean_element
 from mbc.ops.window import Pad, Pair, window_output
 
 
@@ -30,12 +32,16 @@ class Pool(Op):
             max(self.pad[:2]) < self.kernel[0] and max(self.pad[2:]) < self.kernel[1],
             f"padding {self.pad} must be smaller than the kernel {self.kernel}",
         )
-        return (TensorType((x.shape[0], height, width, x.channels), x.dtype),)
+        return (TensorType((x.shape[0], height, width, x.channels), self.element(x)),)
+
+    def element(self, x: TensorType) -> Element:
+        """The element of the result."""
+        return x.element
 
 
 @dataclass(frozen=True)
 class MaxPool(Pool):
-    """Maximum over each window; padding never wins."""
+    """Maximum over each window, of any elements; padding never wins."""
 
     mnemonic: ClassVar[str] = "max_pool"
 
@@ -43,23 +49,31 @@ class MaxPool(Pool):
 @dataclass(frozen=True)
 class AvgPool(Pool):
     """Mean over each window, then the activation. With `count_pad` padding counts as zeros, else it
-    is left out."""
+    is left out. A quantised mean has the element `to`."""
 
     mnemonic: ClassVar[str] = "avg_pool"
 
     count_pad: bool = False
     act: Act = Act.NONE
+    to: Q8 | None = None
+
+    def element(self, x: TensorType) -> Element:
+        """The element of the result."""
+        return mean_element(self.mnemonic, self.to, x, self.kernel[0] * self.kernel[1])
 
 
 @dataclass(frozen=True)
 class GlobalAvgPool(Op):
-    """Mean over height and width: [n,h,w,c] gives [n,c]."""
+    """Mean over height and width: [n,h,w,c] gives [n,c]. A quantised mean has the element `to`."""
 
     mnemonic: ClassVar[str] = "global_avg_pool"
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
+
+    to: Q8 | None = None
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """[n,h,w,c] gives [n,c]."""
         x = present(self.by_role(types)["x"])
         require(x.rank == 4, f"a pool needs an NHWC tensor, not {x}", f"x is {x}")
-        return (TensorType((x.shape[0], x.channels), x.dtype),)
+        element = mean_element(self.mnemonic, self.to, x, x.shape[1] * x.shape[2])
+        return (TensorType((x.shape[0], x.channels), element),)

@@ -14,6 +14,7 @@ from mbc.interp.run import run
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import DumpFolder
 from mbc.ir.text.printer import print_graph
+from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
 from mbc.passmgr.manager import Instrument, PassFault, PassRecord
 from mbc.passmgr.passes import Pass
@@ -131,7 +132,7 @@ class CheckPasses(Instrument):
     def _run(self, graph: Graph) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(self._seed)
         try:
-            return run(graph, {v.name: _drawn(rng, v.type.shape) for v in graph.inputs})
+            return run(graph, {v.name: _drawn(rng, v.type) for v in graph.inputs})
         except MemoryError:
             raise error(
                 "E0902",
@@ -139,10 +140,12 @@ class CheckPasses(Instrument):
             ) from None
 
 
-def _drawn(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """A tensor whose images and pixels are of different sizes."""
-    tensor = rng.standard_normal(shape, np.float32)
-    tensor *= (10 ** rng.uniform(-3, 0, (*shape[:-1], 1))).astype(np.float32)
+def _drawn(rng: np.random.Generator, type: TensorType) -> np.ndarray:
+    """A tensor whose images and pixels are of different sizes; of integers, any of 8 bits."""
+    if not type.element.is_float:
+        return rng.integers(0, 128, type.shape).astype(type.element.numpy)
+    tensor = rng.standard_normal(type.shape, np.float32)
+    tensor *= (10 ** rng.uniform(-3, 0, (*type.shape[:-1], 1))).astype(np.float32)
     return tensor
 
 

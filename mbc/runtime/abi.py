@@ -14,6 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
+from mbc.ir.elements import Q8, Scalar
 from mbc.ir.graph import Graph
 from mbc.ir.types import TensorType
 from mbc.runtime.names import member, net_identifier
@@ -25,19 +26,19 @@ ALIGNMENT = 64  # of the arena: a cache line, and the widest vector
 DIGEST_DIGITS = 12
 
 
-class Element(NamedTuple):
+class CType(NamedTuple):
     """An element type in C, and its number among the MBC_… of abi.h."""
 
     ctype: str
     code: int
 
 
-ELEMENTS: Mapping[str, Element] = {
-    "f32": Element("float", 1),
-    "f16": Element("uint16_t", 2),  # the bits
-    "u8": Element("uint8_t", 3),
-    "s8": Element("int8_t", 4),
-    "s32": Element("int32_t", 5),
+ELEMENTS: Mapping[str, CType] = {
+    "f32": CType("float", 1),
+    "f16": CType("uint16_t", 2),  # the bits
+    "u8": CType("uint8_t", 3),
+    "s8": CType("int8_t", 4),
+    "s32": CType("int32_t", 5),
 }
 
 
@@ -58,10 +59,22 @@ class IoSpec:
         if self.zero_point and self.scale is None:
             raise ValueError(f"{self.name}: a zero point needs a scale")
 
+    @staticmethod
+    def of(name: str, type: TensorType) -> IoSpec:
+        """An input or output of that type, as callers have it."""
+        element = type.element
+        scale = (element.scale, element.zero) if isinstance(element, Q8) else ()
+        return IoSpec(name, type.shape, str(element.stored), *scale)
+
     @property
     def count(self) -> int:
         """Number of elements."""
         return prod(self.shape)
+
+    @property
+    def element(self) -> Scalar:
+        """The element type, as callers have it."""
+        return Scalar(self.dtype)
 
     @property
     def ctype(self) -> str:
@@ -78,13 +91,9 @@ def interface_of(graph: Graph) -> tuple[tuple[IoSpec, ...], tuple[IoSpec, ...]]:
     """The inputs and the outputs of a graph."""
     outputs = zip(graph.output_names, (view.type for view in graph.outputs), strict=True)
     return (
-        tuple(_io_spec(value.name, value.type) for value in graph.inputs),
-        tuple(_io_spec(name, type) for name, type in outputs),
+        tuple(IoSpec.of(value.name, value.type) for value in graph.inputs),
+        tuple(IoSpec.of(name, type) for name, type in outputs),
     )
-
-
-def _io_spec(name: str, type: TensorType) -> IoSpec:
-    return IoSpec(name, type.shape, str(type.dtype))
 
 
 @dataclass(frozen=True)

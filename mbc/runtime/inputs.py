@@ -8,18 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from mbc.diag import error
+from mbc.ir.elements import F32, Scalar
 from mbc.runtime.images import MODES, read_image, unreadable
 from mbc.runtime.npy import is_npy, read_tensor
 from mbc.runtime.preprocessing import Preprocessing
 
 
 def read_input(
-    path: Path, shape: Sequence[int], how: Preprocessing, name: str = "input"
+    path: Path,
+    shape: Sequence[int],
+    how: Preprocessing,
+    name: str = "input",
+    element: Scalar = F32,
 ) -> np.ndarray:
-    """The tensor for an input of that name and shape: .npy raw, all else as a photo (E0706 if the
-    input takes none)."""
+    """The tensor for an input of that name, shape and element: .npy raw, all else as a photo (E0706
+    if the input takes none)."""
     if path.suffix == ".npy" or is_npy(path):
-        return read_tensor(path, tuple(shape), name)
+        return read_tensor(path, tuple(shape), name, element)
     return read_photo(path, shape, how)
 
 

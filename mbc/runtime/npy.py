@@ -11,12 +11,12 @@ from typing import IO
 import numpy as np
 
 from mbc.diag import MbcError, error
+from mbc.ir.elements import F32, Scalar
 from mbc.runtime.images import unreadable
 
 MAGIC = b"\x93NUMPY"
 MAX_HEADER, MAX_RANK, MAX_EXTENT = 65535, 8, 2**64 - 1
 KINDS = r"['\"<>=|\[(abcfimuMOSUV0-9]*"
-WANTED = "the network needs '<f4' (little-endian float32)"
 
 
 def is_npy(path: Path) -> bool:
@@ -28,18 +28,21 @@ def is_npy(path: Path) -> bool:
         return False  # who reads it says why
 
 
-def read_tensor(path: Path, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """The float32 tensor for the input `name`; E0701, E0704 for a damaged file, E0710 for one of
-    another type, order or shape."""
+def read_tensor(path: Path, shape: tuple[int, ...], name: str, element: Scalar = F32) -> np.ndarray:
+    """The tensor for the input `name`; E0701, E0704 for a damaged file, E0710 for one of another
+    type, order or shape."""
+    stored = element.numpy.newbyteorder("<")
     try:
         with path.open("rb") as file:
-            _check(path, _header(path, file), shape, name)
-            data = _read(path, file, 4 * math.prod(shape), "the tensor")
+            header = _header(path, file)
+            _check_type(path, header, element)
+            _check_shape(path, header, shape, name)
+            data = _read(path, file, element.bytes * math.prod(shape), "the tensor")
             if file.read(1):
                 raise _damaged(path, "oversize: more data follows the tensor")
     except OSError as problem:
         raise unreadable(path, problem) from None
-    return np.frombuffer(data, "<f4").reshape(shape)
+    return np.frombuffer(data, stored).reshape(shape)
 
 
 def _header(path: Path, file: IO[bytes]) -> str:
@@ -65,13 +68,18 @@ def _value(header: str, key: str) -> str:
     return behind[found.end() :] if found else ""
 
 
-def _check(path: Path, header: str, shape: tuple[int, ...], name: str) -> None:
-    kind, order, extents = (_value(header, key) for key in ("descr", "fortran_order", "shape"))
-    if kind and not re.match(r"['\"]<f4['\"]", kind):
+def _check_type(path: Path, header: str, element: Scalar) -> None:
+    kind, wanted = _value(header, "descr"), element.numpy.newbyteorder("<").str
+    if kind and not re.match(rf"['\"]{re.escape(wanted)}['\"]", kind):
         known = re.match(KINDS, kind)
         shown = known[0] if known else ""
-        message = f"{path}: dtype {shown}, {WANTED}: numpy.save(path, x.astype('<f4')) converts"
-        raise error("E0710", message)
+        needed = f"the network needs '{wanted}'" + " (little-endian float32)" * (element is F32)
+        message = f"{path}: dtype {shown}, {needed}: numpy.save(path, x.astype('{wanted}'))"
+        raise error("E0710", f"{message} converts")
+
+
+def _check_shape(path: Path, header: str, shape: tuple[int, ...], name: str) -> None:
+    kind, order, extents = (_value(header, key) for key in ("descr", "fortran_order", "shape"))
     if not (kind and order and extents):
         raise _damaged(path, "the .npy header cannot be understood")
     if not order.startswith("False"):

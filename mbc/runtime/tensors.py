@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbc.diag import Diagnostic, MbcError, nearest
+from mbc.ir.elements import Scalar
 from mbc.runtime.abi import IoSpec
 
 NUMBERS = "fiu"  # kinds of numpy's dtypes: floats and integers, which are converted
@@ -15,7 +16,7 @@ NUMBERS = "fiu"  # kinds of numpy's dtypes: floats and integers, which are conve
 
 def check_inputs(specs: Sequence[IoSpec], given: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
     """The given tensors as arrays, in the order of the network's inputs; E0710 for each that is
-    missing, unknown, of another shape, or no numbers."""
+    missing, unknown, of another shape, or no numbers of its element type; floats round."""
     arrays = {name: np.asarray(value) for name, value in given.items()}
     known = {spec.name: spec for spec in specs}
     listed = f"the inputs are {', '.join(map(_typed, specs))}"
@@ -32,9 +33,11 @@ def check_inputs(specs: Sequence[IoSpec], given: Mapping[str, ArrayLike]) -> dic
 
 
 def dense_inputs(specs: Sequence[IoSpec], given: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-    """The checked tensors as kernels read them: contiguous float32."""
+    """The checked tensors as networks read them: contiguous, of their element types."""
     checked = check_inputs(specs, given)
-    return {name: np.ascontiguousarray(array, np.float32) for name, array in checked.items()}
+    return {
+        spec.name: np.ascontiguousarray(checked[spec.name], spec.element.numpy) for spec in specs
+    }
 
 
 def _misfit(spec: IoSpec, array: np.ndarray | None) -> str:
@@ -45,7 +48,17 @@ def _misfit(spec: IoSpec, array: np.ndarray | None) -> str:
         return f"input '{spec.name}' holds {array.dtype}, expected numbers"
     if array.shape != spec.shape:
         return f"input '{spec.name}' has shape {list(array.shape)}, expected {list(spec.shape)}"
+    if not _holds(spec.element, array):
+        return f"input '{spec.name}' has elements that are no {spec.dtype}"
     return ""
+
+
+def _holds(element: Scalar, array: np.ndarray) -> bool:
+    """Whether an element can be each of the numbers; floating-point ones round."""
+    if element.is_float or array.dtype == element.numpy:
+        return True
+    with np.errstate(invalid="ignore", over="ignore"):
+        return np.array_equal(array.astype(element.numpy), array)
 
 
 def _typed(spec: IoSpec) -> str:

@@ -14,8 +14,9 @@ from mbc.ir.views import ChannelMap, ChannelView
 from mbc.ops.elementwise import BatchNorm, Relu, Relu6
 from mbc.ops.move import Reshape, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from mbc.ops.quantized import Dequantize, Quantize
 
-PER_CHANNEL = BatchNorm | Relu | Relu6 | MaxPool | AvgPool | GlobalAvgPool
+PER_CHANNEL = BatchNorm | Relu | Relu6 | MaxPool | AvgPool | GlobalAvgPool | Quantize | Dequantize
 """Ops of which channel c of the result depends on channel c of the operand alone."""
 
 

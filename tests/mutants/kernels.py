@@ -23,8 +23,8 @@ MUTANTS = (
     _subnormal(
         "subnormal weights are packed as they are",
         "backends/llvm/lower.py",
-        old="data = flushed(np.ascontiguousarray(weights, np.float32)).tobytes()",
-        new="data = np.ascontiguousarray(weights, np.float32).tobytes()",
+        old="data = flushed(np.ascontiguousarray(weights)).tobytes()",
+        new="data = np.ascontiguousarray(weights).tobytes()",
     ),
     _subnormal(
         "TVM's calls of our kernels have subnormal weights",
@@ -137,8 +137,8 @@ MUTANTS = (
     _gemm(
         "the last steps begin a step early",
         "backends/llvm/gemm.py",
-        old="Run(last.offset + 4 * kept, taken, last.source)",
-        new="Run(last.offset + 4 * kept - 4, taken, last.source)",
+        old="Run(last.offset + element_bytes * kept, taken, last.source)",
+        new="Run(last.offset + element_bytes * (kept - 1), taken, last.source)",
     ),
     _gemm(
         "pixels are added that are to be subtracted",

@@ -80,7 +80,7 @@ MUTANTS = (
     ),
     _needs(
         "neighbours begin where the one before them does",
-        old="Place(size * start, pitch)",
+        old="Place(form.bytes * start, pitch)",
         new="Place(0, pitch)",
     ),
     _needs(

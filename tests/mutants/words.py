@@ -77,7 +77,7 @@ MUTANTS = (
     Mutant(
         "numbers of another type are taken for floats",
         "mbc/runtime/npy.py",
-        old='    if kind and not re.match(r"[\'\\"]<f4[\'\\"]", kind):\n',
+        old='    if kind and not re.match(rf"[\'\\"]{re.escape(wanted)}[\'\\"]", kind):\n',
         new="    if not kind:\n",
         tests="tests/e2e/test_tensor_files.py",
     ),

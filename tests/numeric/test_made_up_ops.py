@@ -32,12 +32,12 @@ BARE = FakeBackend(views=False)
 
 @dataclass(frozen=True)
 class Requantised(Conv2d):
-    """(conv2d(x) + bias) * multiplier + offset, times a scale of the whole, then the residual."""
+    """(conv2d(x) + bias) * factor + offset, times a scale of the whole, then the residual."""
 
     mnemonic: ClassVar[str] = "requantised"
     operands: ClassVar[tuple[OperandSpec, ...]] = (
-        *Conv2d.operands,
-        OperandSpec("multiplier", constant=True, along="out"),
+        *(spec for spec in Conv2d.operands if spec.name != "multiplier"),
+        OperandSpec("factor", constant=True, along="out"),
         OperandSpec("offset", optional=True, constant=True, along="out"),
         OperandSpec("scale", optional=True, constant=True),
     )
@@ -65,12 +65,12 @@ def requantised(
     weight: np.ndarray,
     bias: np.ndarray | None,
     residual: np.ndarray | None,
-    multiplier: np.ndarray,
+    factor: np.ndarray,
     offset: np.ndarray | float = 0.0,
     scale: np.ndarray | float = 1.0,
 ) -> Results:
     plain = Conv2d(op.stride, op.pad, op.dilation, op.groups)
-    y = conv2d(plain, x, weight, bias)[0] * multiplier + offset
+    y = conv2d(plain, x, weight, bias)[0] * factor + offset
     y = y * (np.float32(1) if isinstance(scale, float) else scale[0])
     return (activate(y if residual is None else y + residual, op.act),)
 
@@ -108,7 +108,7 @@ class Net:
     ) -> Value:
         each = x.type.channels // groups
         held = None if residual is None else ChannelView.of(residual)
-        vectors = [self.constant(name, outputs) for name in ("bias", "multiplier", "offset")]
+        vectors = [self.constant(name, outputs) for name in ("bias", "factor", "offset")]
         bias, *more = vectors
         weight = self.constant("weight", 1, 1, each, outputs)
         op = Requantised(groups=groups, act=Act.RELU)
@@ -141,7 +141,7 @@ def changed(constants: dict[str, Constant], suffix: str) -> set[str]:
     return {name.rpartition("_")[0] for name in constants if suffix in name}
 
 
-VECTORS = {"bias", "multiplier", "offset"}
+VECTORS = {"bias", "factor", "offset"}
 """Of a requantised layer."""
 
 
@@ -212,13 +212,13 @@ def test_layers_read_the_parts_of_a_split() -> None:
 
 def test_a_residual_is_added_beside_the_other_operands() -> None:
     net = Net()
-    x, multiplier = net.input(6), net.constant("multiplier", 6)
+    x, factor = net.input(6), net.constant("factor", 6)
     weight, bias = net.constant("weight", 1, 1, 6, 6), net.constant("bias", 6)
-    y = net.add(Requantised(), x, weight, bias, None, multiplier)
+    y = net.add(Requantised(), x, weight, bias, None, factor)
     graph = net.done(net.add(Add(), y, x))
     checked(graph, FuseResidualAdd(), FakeBackend())
     (node,) = graph.topo()
-    assert node["multiplier"] is multiplier
+    assert node["factor"] is factor
     assert node["residual"] == ChannelView.of(x)
 
 
@@ -232,4 +232,4 @@ def test_a_batch_norm_stays_behind_an_operand_that_it_does_not_know() -> None:
     result = FoldBatchNorm().run(graph, PassContext(FakeBackend()))
     assert not result.changed
     (remark,) = result.remarks
-    assert remark.message.endswith("which has an operand 'multiplier'")
+    assert remark.message.endswith("which has an operand 'factor'")

@@ -12,6 +12,7 @@ import pytest
 from mbc.diag import MbcError
 from mbc.interp import evaluate, run
 from mbc.interp.kernels import KERNELS
+from mbc.interp.quantized import INTEGER
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op
 from mbc.ir.types import Act, TensorType
@@ -240,7 +241,7 @@ def test_shuffle_written_by_hand_is_the_op() -> None:
 
 
 def test_every_op_has_its_function() -> None:
-    assert set(KERNELS) | {Fused} == set(OPS)
+    assert set(KERNELS) | set(INTEGER) | {Fused} == set(OPS)
 
 
 # graphs

@@ -103,6 +103,7 @@ def test_specs_say_what_constants_are_along() -> None:
         "weight": ("in", "out"),
         "bias": ("out",),
         "residual": ("out",),
+        "multiplier": ("out",),
         **dict.fromkeys(NORM, ("out",)),
     }
     assert [name for name, spec in specs.items() if spec.statistic] == ["mean", "variance"]

@@ -42,13 +42,13 @@ def test_panels_of_one_width_cost_hardly_more(target: str) -> None:
 
 def test_the_last_steps_are_split_off_runs() -> None:
     runs = (Run(0, 8), Run(64, 1, 1), Run(80, 2))
-    assert split_runs(runs, 0) == (list(runs), [])
-    assert split_runs(runs, 2) == (list(runs[:2]), [Run(80, 2)])
-    assert split_runs(runs, 4) == ([Run(0, 7)], [Run(28, 1), Run(64, 1, 1), Run(80, 2)])
-    assert split_runs(runs, 12) == ([], list(runs))
+    assert split_runs(runs, 0, 4) == (list(runs), [])
+    assert split_runs(runs, 2, 4) == (list(runs[:2]), [Run(80, 2)])
+    assert split_runs(runs, 4, 4) == ([Run(0, 7)], [Run(28, 1), Run(64, 1, 1), Run(80, 2)])
+    assert split_runs(runs, 12, 4) == ([], list(runs))
 
 
 def test_runs_of_channels_are_maximal() -> None:
     runs = (Run(8, 3, 1), Run(8, 1, 1), Run(4, 2, 1), Run(36, 1, 1))
-    assert contiguous([2, 3, 4, 2, 1, 2, 9], source=1) == runs
-    assert contiguous([]) == ()
+    assert contiguous([2, 3, 4, 2, 1, 2, 9], 4, source=1) == runs
+    assert contiguous([], 4) == ()

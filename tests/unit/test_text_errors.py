@@ -138,11 +138,25 @@ NODES = [
         "f32[2147483647,2147483647]",
     ),
     node(
-        "const @u : f16[8]",
+        "const @u : f64[8]",
         "E0302",
-        "unknown element type 'f16'",
-        "f16",
-        help="the element types are f32",
+        "unknown element type 'f64'",
+        "f64",
+        help="the element types are f32, f16, s8, u8, s32 and q8(scale,zero)",
+    ),
+    node(
+        "const @u : q8(0,3)[8]",
+        "E0306",
+        "a scale is a positive normal float32, found 0.0",
+        "q8(0,3)",
+    ),
+    node("const @u : q8[8]", "E0302", "expected '(', found '['", "["),
+    node("const @u : q8(1.0,0.5)[8]", "E0302", "expected an integer, found '0.5'", "0.5"),
+    node(
+        "const @u : q8(1.0,256)[8]",
+        "E0306",
+        "a zero point is 0 to 255, found 256",
+        "q8(1.0,256)",
     ),
     node(f"arena {'9' * 50}", "E0306", "the number is too long", "9" * 50),
     node("arena 1.5", "E0302", "expected an integer, found '1.5'", "1.5"),
@@ -283,7 +297,7 @@ def errors(text: str) -> str:
 def test_independent_errors_come_together_and_no_echo_of_them() -> None:
     text = """\
         graph @g(%x: f32[1,4,4,8]) {
-          const @w : f16[1,1,8,8]
+          const @w : f64[1,1,8,8]
           %0 = rlu(%x) : f32[1,4,4,8]
           %1 = relu(%0) : f32[1,4,4,8]
           %2 = fused f(%a = %x) {
@@ -297,12 +311,12 @@ def test_independent_errors_come_together_and_no_echo_of_them() -> None:
           return %2, %4, %9 }
         """
     assert errors(text) == textwrap.dedent("""\
-        error[E0302]: unknown element type 'f16'
+        error[E0302]: unknown element type 'f64'
          --> net.mbc:2:14
           |
-        2 |   const @w : f16[1,1,8,8]
+        2 |   const @w : f64[1,1,8,8]
           |              ^^^
-          = help: the element types are f32
+          = help: the element types are f32, f16, s8, u8, s32 and q8(scale,zero)
         error[E0303]: there is no op 'rlu'
          --> net.mbc:3:8
           |
@@ -348,7 +362,7 @@ def test_views_join_equal_shapes_only() -> None:
           return %1
         }
         """
-    assert "E0309]: a view joins values of different shapes: %0: f32[1,2,2,8], %x" in errors(text)
+    assert "E0309]: a view joins values of different types: %0: f32[1,2,2,8], %x" in errors(text)
 
 
 def test_the_number_of_errors_has_an_end() -> None:

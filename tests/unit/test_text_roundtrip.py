@@ -62,7 +62,9 @@ graph @unit(%x: f32[1,28,28,240]) {
   %16 = global_avg_pool(%12) : f32[1,64]
   %17 = dense(%16, @fc.weight) : f32[1,10]
   %18 = softmax(%17) : f32[1,10]
-  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %18 as y
+  %19 = quantize(%18) {to=q8(0.00390625,0)} : q8(0.00390625,0)[1,10]
+  %20 = dequantize(%19) : f32[1,10]
+  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %20 as y
 }
 """
 

@@ -95,7 +95,7 @@ def test_roles_of_operands() -> None:
         (plain, None): ["operand 'weight' is missing"],
         (plain, plain): ["operand 'weight' must be a constant, found a value"],
         (plain, weight, None, weight): ["operand 'residual' must be a value, found constant @w"],
-        (plain, weight, None, None, None): ["takes at most 4 operands, found 5"],
+        (plain, weight, None, None, None, None): ["takes at most 5 operands, found 6"],
         (weight, plain): [
             "operand 'x' must be a value, found constant @w",
             "operand 'weight' must be a constant, found a value",
@@ -140,9 +140,7 @@ def test_a_view_of_different_shapes() -> None:
     graph, (first, _) = chain()
     other = graph.add_input("z", TensorType((1, 2, 2, 8)))
     first.operands = (ChannelView.concat([ChannelView.of(graph.inputs[0]), ChannelView.of(other)]),)
-    assert problems(graph)[0].startswith(
-        "E0309: %0 = relu: a view joins values of different shapes"
-    )
+    assert problems(graph)[0].startswith("E0309: %0 = relu: a view joins values of different types")
 
 
 def test_outputs() -> None:
@@ -183,7 +181,14 @@ def test_data_of_another_shape() -> None:
     graph = Graph("g")
     weight = Constant("w", TensorType((1, 1, 8, 8)), np.zeros((8, 8), np.float32))
     graph.set_outputs([graph.add(Conv2d(), [graph.add_input("x", IMAGE), weight]).result])
-    assert problems(graph) == ["E0307: @w has type f32[1,1,8,8], its data [8, 8]"]
+    assert problems(graph) == ["E0307: @w has type f32[1,1,8,8], its data float32[8, 8]"]
+
+
+def test_data_of_another_element() -> None:
+    graph = Graph("g")
+    weight = Constant("w", TensorType((1, 1, 8, 8)), np.zeros((1, 1, 8, 8), np.int8))
+    graph.set_outputs([graph.add(Conv2d(), [graph.add_input("x", IMAGE), weight]).result])
+    assert problems(graph) == ["E0307: @w has type f32[1,1,8,8], its data int8[1, 1, 8, 8]"]
 
 
 def test_bodies_are_verified() -> None:

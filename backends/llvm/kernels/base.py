@@ -17,16 +17,16 @@ from mbc.backends.llvm.isa import Isa
 from mbc.ir.graph import Constant, Node
 from mbc.ir.types import TensorType
 
-LINE_FLOATS = 16
-CROWDED_FLOATS = 512  # a pitch whose multiples share two of the 64 sets of a first cache
+LINE_BYTES = 64
+CROWDED_BYTES = 2048  # a pitch whose multiples share two of the 64 sets of a first cache
 
 
 @dataclass(frozen=True)
 class Buffer:
-    """A tensor in memory: `pitch` floats from pixel to pixel, the first `room` of which are its own
-    to overwrite. The caller's tensors are dense, those in the arena are padded to whole vectors,
-    and by a line of the cache where pixels would push each other out of it, unless they share their
-    pixels with others."""
+    """A tensor in memory: `pitch` elements from pixel to pixel, the first `room` of which are its
+    own to overwrite. The caller's tensors are dense, those in the arena are padded to whole
+    vectors, and by a line of the cache where pixels would push each other out of it, unless they
+    share their pixels with others."""
 
     type: TensorType
     pitch: int
@@ -40,13 +40,13 @@ class Buffer:
     @staticmethod
     def in_arena(type: TensorType, isa: Isa) -> Buffer:
         """With every pixel padded."""
-        room = isa.padded(type.channels)
-        crowded = room % CROWDED_FLOATS == 0 and type.rank == 4 and type.shape[2] > 1
-        return Buffer(type, room + LINE_FLOATS * crowded, room)
+        room, size = isa.padded(type.channels), type.element.bytes
+        crowded = size * room % CROWDED_BYTES == 0 and type.rank == 4 and type.shape[2] > 1
+        return Buffer(type, room + (LINE_BYTES // size if crowded else 0), room)
 
     @staticmethod
     def shared(type: TensorType, pitch: int) -> Buffer:
-        """Among other tensors in pixels of `pitch` floats."""
+        """Among other tensors in pixels of `pitch` elements."""
         return Buffer(type, pitch, type.channels)
 
     @property
@@ -55,9 +55,14 @@ class Buffer:
         return prod(self.type.shape[:-1])
 
     @property
+    def element_bytes(self) -> int:
+        """Size of an element."""
+        return self.type.element.bytes
+
+    @property
     def pixel_bytes(self) -> int:
         """Bytes from pixel to pixel."""
-        return 4 * self.pitch
+        return self.element_bytes * self.pitch
 
     @property
     def row_bytes(self) -> int:
@@ -72,7 +77,7 @@ class Buffer:
     @property
     def extent(self) -> int:
         """Bytes from the first pixel to the end of the room that the last one has."""
-        return self.bytes - self.pixel_bytes + 4 * self.room
+        return self.bytes - self.pixel_bytes + self.element_bytes * self.room
 
     def is_padded(self, isa: Isa) -> bool:
         """Whether each pixel has room for whole vectors."""

@@ -49,7 +49,7 @@ def pack_batch_norm(isa: Isa, node: Node) -> np.ndarray:
         constant_array(node[role], ()).astype(np.float64) for role in NORM
     )
     scale = gamma / np.sqrt(variance + node.op.epsilon)
-    rows = np.stack([scale, beta - mean * scale]).astype(np.float32)
+    rows = np.stack([scale, beta - mean * scale]).astype(isa.element.numpy)
     rows = np.pad(rows, ((0, 0), (0, isa.padded(rows.shape[1]) - rows.shape[1])))
     return np.ascontiguousarray(rows.reshape(2, -1, isa.lanes).transpose(1, 0, 2)).ravel()
 

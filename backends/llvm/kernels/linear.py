@@ -39,24 +39,24 @@ def group_order(view: ChannelView, groups: int) -> GroupOrder:
         own = stored[group * each : (group + 1) * each]
         order = tuple(sorted(range(each), key=own.__getitem__))
         orders.append(order)
-        runs.append(source_runs([own[c] for c in order]))
+        runs.append(source_runs([own[c] for c in order], view.type.element.bytes))
     return GroupOrder(tuple(runs), tuple(orders))
 
 
-def source_runs(channels: Sequence[tuple[int, int]]) -> tuple[Run, ...]:
+def source_runs(channels: Sequence[tuple[int, int]], element_bytes: int) -> tuple[Run, ...]:
     """Runs of (source, channel) pairs that are in order."""
     return tuple(
         run
         for source, group in groupby(channels, key=itemgetter(0))
-        for run in contiguous([channel for _, channel in group], source)
+        for run in contiguous([channel for _, channel in group], element_bytes, source)
     )
 
 
-def contiguous(channels: Sequence[int], source: int = 0) -> tuple[Run, ...]:
+def contiguous(channels: Sequence[int], element_bytes: int, source: int = 0) -> tuple[Run, ...]:
     """Maximal runs of ascending channels."""
     breaks = (i for i in range(1, len(channels)) if channels[i] != channels[i - 1] + 1)
     ends = [0, *breaks, len(channels)] if channels else []
-    return tuple(Run(4 * channels[i], end - i, source) for i, end in pairwise(ends))
+    return tuple(Run(element_bytes * channels[i], end - i, source) for i, end in pairwise(ends))
 
 
 def pointwise_gemm(

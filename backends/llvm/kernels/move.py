@@ -8,7 +8,7 @@ from math import prod
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
-from mbc.backends.llvm.vectors import load, store
+from mbc.backends.llvm.vectors import load, load_scalar, store, store_scalar
 from mbc.ir.graph import Node
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import ChannelShuffle, Concat, Reshape, Split, Transpose
@@ -66,9 +66,10 @@ def build_channel_copy(site: Site) -> Kernel:
 
 
 def _copy_pixel(f: Function, view: ChannelView, sources: dict[Value, str], target: str) -> None:
-    done = 0
+    done, size = 0, view.type.element.bytes
     for value, start, length in channel_runs(view):
-        _copy(f, f.offset(sources[value], 4 * start), f.offset(target, 4 * done), length)
+        source = f.offset(sources[value], size * start)
+        _copy(f, source, f.offset(target, size * done), length)
         done += length
 
 
@@ -107,9 +108,8 @@ def build_element_copy(site: Site) -> Kernel:
 
         def element(column: Count, at: list[str]) -> Sequence[str]:
             source = _source(f, node, x, out, index, column)
-            held = f.op(f"load float, ptr {source}, align 4")
-            f.emit(f"store float {held}, ptr {at[0]}, align 4")
-            return [f.offset(at[0], 4)]
+            store_scalar(f, load_scalar(f, source), at[0])
+            return [f.offset(at[0], out.element_bytes)]
 
         f.loop(0, last, [("ptr", target)], element)
         return []
@@ -130,7 +130,7 @@ def _source(f: Function, node: Node, x: Buffer, out: Buffer, row: Count, column:
             where = _transposed(f, perm, x, out, row, column)
         case _:
             raise TypeError(f"{node.op.mnemonic} does not move elements")
-    return f.offset("%x0", f.binary("mul", where, 4))
+    return f.offset("%x0", f.binary("mul", where, x.element_bytes))
 
 
 def _transposed(

@@ -118,14 +118,17 @@ class Patches:
         op, each = self.op, self.x.type.channels // self.op.groups
         down = columns.width * self.x.pitch
         if columns.offset is None:
-            down = op.dilation[0] * self.x.row_bytes // 4
+            down = op.dilation[0] * self.x.row_bytes // self.x.element_bytes
         taps = [
             ky * down + kx * op.dilation[1] * self.x.pitch
             for ky in range(self.kernel[0])
             for kx in range(self.kernel[1])
         ]
         return tuple(
-            contiguous([tap + group * each + c for tap in taps for c in range(each)])
+            contiguous(
+                [tap + group * each + c for tap in taps for c in range(each)],
+                self.x.element_bytes,
+            )
             for group in range(op.groups)
         )
 

@@ -34,7 +34,8 @@ def build_global_pool(site: Site) -> Kernel:
         starts = part_pointers(f, view, image_pointers(f, site, index))
         target, done = f.offset("%y0", f.binary("mul", index, out.pixel_bytes)), 0
         for part, start in zip(parts, starts, strict=True):
-            _emit_part(f, part, start, f.offset(target, 4 * done), pixels, out.room - done)
+            place = f.offset(target, out.element_bytes * done)
+            _emit_part(f, part, start, place, pixels, out.room - done)
             done += part.channels
         return []
 

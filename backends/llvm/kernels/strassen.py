@@ -153,23 +153,29 @@ class Strassen:
         return -(-self.image_tasks // -(-self.half.rows // CHUNK_PAIRS))
 
     @property
+    def half_row_bytes(self) -> int:
+        """Half of a pixel's elements, dense."""
+        return self.half.element_bytes * self.half.depth
+
+    @property
     def sum_bytes(self) -> int:
         """A sum of A for the pairs of a chunk, if it is kept."""
         if not self.keeps_sums:
             return 0
         blocks = -(-self.chunk * self.blocks.count // self.image_tasks)
-        return blocks * self.blocks.tall * 4 * self.half.depth
+        return blocks * self.blocks.tall * self.half_row_bytes
 
     @property
     def scratch_bytes(self) -> int:
         """With the dump after it, which is as wide as the output."""
-        return self.sum_bytes + self.overlaps * 4 * self.gemm.columns
+        dump = self.gemm.element_bytes * self.gemm.columns
+        return self.sum_bytes + (dump if self.overlaps else 0)
 
     def a_offset(self, quadrant: Quadrant) -> int:
         """Bytes to a quadrant of A."""
         (run,), (pitch,) = self.gemm.groups[0], self.gemm.a_pitches
         row, column = quadrant
-        return run.offset + row * self.below * pitch + column * 4 * self.half.depth
+        return run.offset + row * self.below * pitch + column * self.half_row_bytes
 
     def sinks(self, number: int) -> tuple[Sink, ...]:
         """Where a product goes: it is the first, one more or the last in a quadrant."""
@@ -178,7 +184,8 @@ class Strassen:
     def _sink(self, number: int, quadrant: Quadrant, sign: int) -> Sink:
         users = [i for i, product in enumerate(PRODUCTS) if quadrant in dict(product.signs)]
         row, column = quadrant
-        offset = row * self.below * self.half.out_pitch + column * 4 * self.half.columns
+        across = self.half.element_bytes * self.half.columns
+        offset = row * self.below * self.half.out_pitch + column * across
         adds, final = number != users[0], number == users[-1]
         return Sink(offset, sign, adds, final, dumps=self.overlaps and row == 1)
 
@@ -263,7 +270,7 @@ def _emit_sums(
 ) -> tuple[str, int]:
     """Add or subtract the share's pixels of two quadrants of A, in scratch; where the sum of the
     first pair of all would lie, and the pitch."""
-    (pitch,), bytes = plan.half.a_pitches, 4 * plan.half.depth
+    (pitch,), bytes = plan.half.a_pitches, plan.half_row_bytes
     count = plan.blocks.count
     blocks = (0, count) if share.by_panels else share.blocks(f, count, 0)
     first, last = (_first_row(f, plan.blocks, block) for block in blocks)

@@ -42,7 +42,7 @@ def build_stream(site: Site) -> Kernel:
     residual = None if ends.residual is None else site.input(ends.residual)
     chain = plan_chain(site.isa, site.node, x, out, residual)
     weights = [_pack(stage) for stage in chain.stages]
-    starts = np.cumsum([0, *(4 * w.size for w in weights)])
+    starts = np.cumsum([0, *(w.nbytes for w in weights)])
     rows = [_row_functions(site, stage) for stage in chain.stages]
     f = site.kernel_function()
     held = None if ends.residual is None else site.pointers(ends.residual)[0]

@@ -64,7 +64,8 @@ def view_parts(view: ChannelView, sources: Sequence[Buffer]) -> tuple[Part, ...]
 def part_pointers(f: Function, view: ChannelView, pointers: Sequence[str]) -> list[str]:
     """Addresses of the segments' first channels from those of the values."""
     at = dict(zip(view.values, pointers, strict=True))
-    return [f.offset(at[s.value], 4 * s.start) for s in view.segments]
+    size = view.type.element.bytes
+    return [f.offset(at[s.value], size * s.start) for s in view.segments]
 
 
 def pack_window(window: Window, node: Node) -> np.ndarray:
@@ -104,7 +105,8 @@ def channel_blocks(window: Window) -> int:
     if len(window.parts) > 1 or window.channels % strip:
         return 1
     most = max(window.channels // FEW_CHANNELS, 1)
-    rows = 4 * window.kernel[0] * window.width * window.channels
+    pixel = window.isa.element.bytes * window.channels
+    rows = window.kernel[0] * window.width * pixel
     even = (n for n in range(1, most + 1) if window.channels % (n * strip) == 0)
     return next((n for n in even if rows // n <= NEAR_BYTES), 1)
 
@@ -126,7 +128,7 @@ def build_window(site: Site) -> Kernel:
     block = _block(window, blocks)
     rows = define_rows(site.library, block)
     f = site.kernel_function()
-    across = 4 * block.channels
+    across = out.element_bytes * block.channels
     weights = (1 + window.taps) * across if window.kind == "depthwise" else 0
 
     def row(index: Count, _: list[str]) -> Sequence[str]:

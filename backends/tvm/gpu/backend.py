@@ -15,6 +15,7 @@ from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops import AvgPool, Conv2d, Fused, MaxPool
 from mbc.targets.backend import Prediction, Support
+from mbc.targets.elements import element_refusal
 from mbc.targets.gpu import Gpu
 
 SLIDING = MaxPool | AvgPool | Conv2d
@@ -30,7 +31,9 @@ class GpuBackend:
     def supports(self, node: Node) -> Support:
         """Every op, and every view of its operands: kernels gather. Of fused nodes only depthwise
         with pointwise convolutions, since blocks of a GPU share no rows with each other."""
-        refusal = fused_refusal(node) if isinstance(node.op, Fused) else ""
+        if not isinstance(node.op, Fused):
+            return Support(True)
+        refusal = element_refusal(node) or fused_refusal(node)
         return Support(not refusal, refusal)
 
     def schedule(self, node: Node) -> object:

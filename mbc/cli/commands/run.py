@@ -119,7 +119,10 @@ def _read(net: Net, paths: list[Path], how: Preprocessing) -> dict[str, np.ndarr
             [f"give it once for each input, in this order: {listed}"],
         )
     pairs = zip(net.inputs, paths, strict=True)
-    return {spec.name: read_input(path, spec.shape, how, spec.name) for spec, path in pairs}
+    return {
+        spec.name: read_input(path, spec.shape, how, spec.name, spec.element)
+        for spec, path in pairs
+    }
 
 
 def _write(results: Mapping[str, np.ndarray], paths: list[Path]) -> None:
@@ -153,7 +156,7 @@ def ranking(
     for number, row in enumerate(rows):
         if several or len(rows) > 1:
             yield f"# {name} row {number}"
-        for rank, index in enumerate(np.argsort(-row, kind="stable")[:top], 1):
+        for rank, index in enumerate(np.argsort(-row.astype(np.float64), kind="stable")[:top], 1):
             label = f" {labels[index]}" if labels else ""
             yield f"{rank} {index} {row[index]:.6g}{label}"
 

@@ -7,6 +7,7 @@ from enum import StrEnum
 from math import isfinite
 from typing import Any, TypeAlias, get_args, get_type_hints
 
+from mbc.ir.elements import Q8
 from mbc.ir.op import Op
 
 MAX_INT = 2**31
@@ -18,7 +19,7 @@ class Word(str):
     __slots__ = ()
 
 
-Raw: TypeAlias = "int | float | str | tuple[Raw, ...]"
+Raw: TypeAlias = "int | float | str | Q8 | tuple[Raw, ...]"
 
 
 def attribute_types(op: type[Op]) -> dict[str, Any]:
@@ -28,7 +29,7 @@ def attribute_types(op: type[Op]) -> dict[str, Any]:
 
 
 def convert(raw: Raw, wanted: Any) -> Any:
-    """A value of the wanted type (int, float, bool, str, an enum, or a tuple of these).
+    """A value of the wanted type: int, float, bool, str, an enum, a tuple of these, or a q8.
 
     Raises ValueError that says what was expected.
     """
@@ -39,6 +40,8 @@ def convert(raw: Raw, wanted: Any) -> Any:
 
 
 def _convert(raw: Raw, wanted: Any) -> Any:
+    if wanted == Q8 | None:
+        return raw if isinstance(raw, Q8) else None
     if parts := get_args(wanted):
         return _convert_tuple(raw, parts)
     if issubclass(wanted, StrEnum):
@@ -64,6 +67,8 @@ def _convert_tuple(raw: Raw, parts: tuple[Any, ...]) -> tuple[Any, ...] | None:
 
 def describe(wanted: Any) -> str:
     """The type in words, for messages."""
+    if wanted == Q8 | None:
+        return "q8(scale,zero)"
     if parts := get_args(wanted):
         count = "" if parts[-1] is Ellipsis else f"{len(parts)} "
         return f"{count}integers in parentheses"

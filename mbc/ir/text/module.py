@@ -31,8 +31,14 @@ HASH_IN_TEXT = re.compile(r"#([0-9a-f]{16})\b")
 def content_hash(constant: Constant) -> str:
     """16 hex digits that depend on type and bytes; the constant must have data."""
     digest = hashlib.sha256(str(constant.type).encode())
-    digest.update(np.ascontiguousarray(constant.array, dtype="<f4").data)
+    digest.update(_stored(constant).data)
     return digest.hexdigest()[:16]
+
+
+def _stored(constant: Constant) -> np.ndarray:
+    """The array as the side-car holds it: little-endian."""
+    element = constant.type.element.numpy.newbyteorder("<")
+    return np.ascontiguousarray(constant.array, dtype=element)
 
 
 class DumpFolder:
@@ -99,7 +105,7 @@ class DumpFolder:
     def _add(self, constant: Constant) -> str:
         if constant not in self._hashes:
             name = self._hashes[constant] = content_hash(constant)
-            self._arrays[name] = np.ascontiguousarray(constant.array, dtype="<f4")
+            self._arrays[name] = _stored(constant)
         return self._hashes[constant]
 
     def _texts(self) -> Iterator[tuple[Path, str]]:
@@ -154,10 +160,11 @@ def _bind_one(constant: Constant, content: str, arrays: Mapping[str, np.ndarray]
     data = arrays.get(content)
     if data is None:
         return f"there is no data #{content}"
+    element = constant.type.element
     found = f"{data.dtype}{list(data.shape)}"
-    if data.dtype != np.float32 or data.shape != constant.type.shape:
+    if data.dtype != element.numpy or data.shape != constant.type.shape:
         return f"the data #{content} is {found}, expected {constant.type}"
-    bound = Constant.of(constant.name, data)
+    bound = Constant.of(constant.name, data, element)
     if content_hash(bound) != content:
         return f"the data #{content} is damaged: its hash is #{content_hash(bound)}"
     constant.data = bound.data

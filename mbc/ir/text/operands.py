@@ -7,15 +7,17 @@ from dataclasses import dataclass, field
 from math import prod
 
 from mbc.diag import nearest
+from mbc.ir.elements import Q8, Element, Scalar
 from mbc.ir.graph import Constant, Graph, Operand
 from mbc.ir.text.attributes import MAX_INT, Raw, Word
 from mbc.ir.text.cursor import Cursor
 from mbc.ir.text.lexer import Kind, Token
 from mbc.ir.text.printer import symbol
-from mbc.ir.types import MAX_CHANNELS, MAX_ELEMENTS, MAX_RANK, DType, TensorType
+from mbc.ir.types import MAX_CHANNELS, MAX_ELEMENTS, MAX_RANK, TensorType
 from mbc.ir.verify import view_problems
 from mbc.ir.views import ChannelMap, ChannelView, Place, Segment, Value
 
+QUANTIZED = "q8"
 MAX_ALL_CHANNELS = 2**22  # of all values and views of a file together
 
 
@@ -49,16 +51,36 @@ class OperandParser:
 
     def type(self) -> TensorType:
         """`f32[1,28,28,240]`."""
-        word = self.cursor.expect_kind(Kind.WORD)
-        if word.text not in list(DType):
-            helps = (f"the element types are {', '.join(DType)}",)
-            raise self.cursor.fail("E0302", f"unknown element type {word}", word, helps=helps)
+        word = self.cursor.token
+        element = self._element()
         self.cursor.expect("[")
         shape = tuple(self.cursor.items(self._extent, "]"))
         if not 1 <= len(shape) <= MAX_RANK or prod(shape) > MAX_ELEMENTS:
             limits = f"a type has 1 to {MAX_RANK} axes and at most {MAX_ELEMENTS} elements"
             raise self.cursor.fail("E0306", limits, word, self.cursor.previous)
-        return TensorType(shape, DType(word.text))
+        return TensorType(shape, element)
+
+    def _element(self) -> Element:
+        """`f32`, or `q8(0.05,128)`."""
+        word = self.cursor.expect_kind(Kind.WORD)
+        if word.text == QUANTIZED:
+            return self._q8(word)
+        if word.text not in list(Scalar):
+            helps = (f"the element types are {', '.join(Scalar)} and {QUANTIZED}(scale,zero)",)
+            raise self.cursor.fail("E0302", f"unknown element type {word}", word, helps=helps)
+        return Scalar(word.text)
+
+    def _q8(self, word: Token) -> Q8:
+        """`(0.05,128)`, after the word."""
+        self.cursor.expect("(")
+        scale = float(self.cursor.expect_kind(Kind.NUMBER).text)
+        self.cursor.expect(",")
+        zero = self.cursor.integer(least=-MAX_INT, most=MAX_INT)
+        self.cursor.expect(")")
+        try:
+            return Q8.of(scale, zero)
+        except ValueError as problem:
+            raise self.cursor.fail("E0306", str(problem), word, self.cursor.previous) from None
 
     def _extent(self) -> int:
         token = self.cursor.token
@@ -69,7 +91,7 @@ class OperandParser:
         return self.cursor.integer(least=1, most=MAX_INT)
 
     def placed_type(self) -> tuple[TensorType, Place | None]:
-        """The type of a value, with `at OFFSET` (and `pitch FLOATS`) where it lies in the arena."""
+        """The type of a value, with `at OFFSET` (and `pitch ELEMENTS`) if it lies in the arena."""
         start = self.cursor.token
         type = self.type()
         if type.channels > MAX_CHANNELS:
@@ -222,6 +244,8 @@ class OperandParser:
         match token.kind:
             case Kind.STRING:
                 return self.cursor.string()
+            case Kind.WORD if self.cursor.ahead().text == "(" and token.text == QUANTIZED:
+                return self._q8(self.cursor.take())
             case Kind.WORD:
                 return Word(self.cursor.take().text)
             case Kind.NUMBER:

@@ -16,6 +16,7 @@ from mbc.ir.text.attributes import attribute_types, convert
 from mbc.ir.text.cursor import Cursor
 from mbc.ir.text.lexer import Kind, Source, Token
 from mbc.ir.text.operands import OperandParser, PoisonedError, Scope
+from mbc.ir.text.printer import is_named
 from mbc.ir.types import MAX_RANK, TensorType
 from mbc.ir.verify import listed, role_problems
 from mbc.ir.views import ChannelView, Place
@@ -273,7 +274,7 @@ class _Parser(OperandParser):
     def _call(self, scope: Scope, op: type[Op], call: Token) -> tuple[Op, list[Operand | None]]:
         """`(%0, @w) {groups=3, residual=%x}`."""
         self.cursor.expect("(")
-        operands: list[Operand | None] = [*self.cursor.items(lambda: self.operand(scope), ")")]
+        operands = _in_slots(op, self.cursor.items(lambda: self.operand(scope), ")"))
         attributes: dict[str, Any] = {}
         slots = {spec.name: i for i, spec in enumerate(op.operands) if spec.optional}
         self.braces(lambda: self._item(scope, op, operands, slots, attributes))
@@ -345,3 +346,13 @@ class _Parser(OperandParser):
         operand = self.view(scope)
         body.define(name, body.graph.add_input(name, operand.type))
         return operand
+
+
+def _in_slots(op: type[Op], given: list[Operand]) -> list[Operand | None]:
+    """Operands given by position, in their slots; those that text gives by name are left out."""
+    slots = [i for i, spec in enumerate(op.operands) if not is_named(spec)]
+    count = min(len(given), len(slots))
+    operands: list[Operand | None] = [None] * (slots[count - 1] + 1 if count else 0)
+    for slot, operand in zip(slots, given, strict=False):
+        operands[slot] = operand
+    return [*operands, *given[count:]]

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from mbc.diag import error
+from mbc.ir.elements import Q8
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op, OperandSpec
 from mbc.ir.views import ChannelView, Segment, Value
@@ -23,7 +24,7 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 Names: TypeAlias = dict[Value, str]
-AttrValue: TypeAlias = "int | float | bool | str | tuple[AttrValue, ...]"
+AttrValue: TypeAlias = "int | float | bool | str | Q8 | tuple[AttrValue, ...]"
 
 
 def print_graph(
@@ -158,15 +159,16 @@ def is_named(spec: OperandSpec) -> bool:
 
 
 def split_operands(node: Node) -> tuple[list[Operand], list[tuple[str, Operand]]]:
-    """The operands printed by position, and those printed by name: optional tensors, and all that
-    come after an absent one."""
+    """The operands printed by position, and those printed by name: optional tensors, and constants
+    that come after an absent one."""
     positional: list[Operand] = []
     named: list[tuple[str, Operand]] = []
+    hole = False
     for i, operand in enumerate(node.operands):
         spec = node.op.spec(i)
         if operand is None:
-            continue
-        if is_named(spec) or None in node.operands[:i]:
+            hole |= not is_named(spec)
+        elif hole or is_named(spec):
             named.append((spec.name, operand))
         else:
             positional.append(operand)
@@ -177,7 +179,8 @@ def attributes_text(op: Op, operands: Sequence[str] = ()) -> str:
     """`{stride=(2,2), residual=%x, act=relu}`: non-default attributes in the order of the
     fields, operands before the activation, as the op applies them; "" if there are none."""
     items = [f"{field.name}={attr_text(v)}" for field, v in _non_default(op)]
-    place = len(items) - any(item.startswith("act=") for item in items)
+    before_act = (place for place, item in enumerate(items) if item.startswith("act="))
+    place = next(before_act, len(items))
     items[place:place] = operands
     return f"{{{', '.join(items)}}}" if items else ""
 
@@ -190,7 +193,7 @@ def _non_default(op: Op) -> Iterator[tuple[Field[AttrValue], AttrValue]]:
 
 
 def attr_text(value: AttrValue) -> str:
-    """An attribute value: 3, 0.001, true, relu, (1,1), "text"."""
+    """An attribute value: 3, 0.001, true, relu, (1,1), "text", q8(0.05,128)."""
     match value:
         case bool():
             return str(value).lower()
@@ -202,6 +205,8 @@ def attr_text(value: AttrValue) -> str:
             return f"({','.join(map(attr_text, value))})"
         case float():
             return repr(float(value))
+        case Q8():
+            return str(value)
         case _:
             return str(int(value))
 

@@ -1,0 +1,200 @@
+"""One numpy function per op on integers: the definition of quantised arithmetic, bit for bit.
+
+Sums run in float64, which holds them exactly, and wrap as s32 does. What is rounded is rounded to
+f32 by one operation at a time (mbc/ops/quantized.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from mbc.interp.kernels import activate, grouped_product, taps, window_sum
+from mbc.ir.elements import Q8
+from mbc.ir.graph import Node
+from mbc.ir.op import Op
+from mbc.ir.types import Act
+from mbc.ops.elementwise import Add, Relu, Relu6
+from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from mbc.ops.quantized import Dequantize, Quantize, code_range, ratio
+
+Array: TypeAlias = np.ndarray
+Results: TypeAlias = tuple[Array, ...]
+
+
+def computes_integers(node: Node) -> bool:
+    """Whether a node computes with elements that are no floating-point numbers."""
+    types = [type for type in (*node.operand_types, node.results[0].type) if type is not None]
+    return not node.op.moves_data_only and not all(type.element.is_float for type in types)
+
+
+def compute_integers(node: Node, operands: tuple[Array | None, ...]) -> Results:
+    """The results of a node that computes with integers."""
+    return (INTEGER[type(node.op)](node, *operands),)
+
+
+def codes_of(steps: Array, element: Q8, act: Act = Act.NONE) -> Array:
+    """The codes that lie so many steps, in f32, from the zero point: rounded half to even, then
+    kept within the bounds of the activation."""
+    low, high = code_range(element, act)
+    codes: Array = np.clip(np.rint(steps).astype(np.float64) + element.zero, low, high)
+    return codes.astype(np.uint8)
+
+
+def wrapped(sums: Array) -> Array:
+    """Exact sums as s32 has them, in f32."""
+    return sums.astype(np.int64).astype(np.int32).astype(np.float32)
+
+
+def centred(node: Node, role: str, codes: Array) -> Array:
+    """code - zero of an operand, in float64."""
+    return codes.astype(np.float64) - _element(node, role).zero
+
+
+def _element(node: Node, role: str) -> Q8:
+    type = node.type_of(role)
+    assert type is not None
+    assert isinstance(type.element, Q8)
+    return type.element
+
+
+def _result(node: Node) -> Q8:
+    element = node.results[0].type.element
+    assert isinstance(element, Q8)
+    return element
+
+
+def _scaled(node: Node, role: str, codes: Array) -> Array:
+    """(code - zero) * multiplier of an operand that is added, in steps of the result."""
+    steps: Array = wrapped(centred(node, role, codes))
+    return steps * ratio(_element(node, role), _result(node))
+
+
+def conv2d(
+    node: Node,
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    residual: Array | None = None,
+    multiplier: Array | None = None,
+) -> Array:
+    """Sums over the taps, of which padding adds nothing; the step that makes codes of them."""
+    op = node.op
+    assert isinstance(op, Conv2d)
+    kernel, filters = (weight.shape[0], weight.shape[1]), weight.astype(np.float64)
+    total: Any = 0.0
+    for i, j, window in taps(centred(node, "x", x), kernel, op.stride, op.pad, op.dilation):
+        total = total + grouped_product(window, filters[i, j], op.groups)
+    return _finished(node, total, bias, multiplier, op.act, residual)
+
+
+def dense(
+    node: Node, x: Array, weight: Array, bias: Array | None = None, multiplier: Array | None = None
+) -> Array:
+    """x @ weight, and the step that makes codes of sums."""
+    assert isinstance(node.op, Dense)
+    product = centred(node, "x", x) @ weight.astype(np.float64)
+    return _finished(node, product, bias, multiplier, node.op.act)
+
+
+def _finished(
+    node: Node,
+    total: Array,
+    bias: Array | None,
+    multiplier: Array | None,
+    act: Act,
+    residual: Array | None = None,
+) -> Array:
+    assert multiplier is not None
+    sums = total if bias is None else total + bias
+    steps: Array = wrapped(sums) * multiplier.astype(np.float32)
+    if not isinstance(node.results[0].type.element, Q8):
+        return activate(steps, act)
+    if residual is not None:
+        steps = steps + _scaled(node, "residual", residual)
+    return codes_of(steps, _result(node), act)
+
+
+def add(node: Node, a: Array, b: Array) -> Array:
+    """Both in steps of the result, added, rounded once."""
+    assert isinstance(node.op, Add)
+    return codes_of(_scaled(node, "a", a) + _scaled(node, "b", b), _result(node), node.op.act)
+
+
+def relu(node: Node, x: Array) -> Array:
+    """Codes not below that of 0."""
+    low, high = code_range(_result(node), Act.RELU)
+    codes: Array = np.clip(x, low, high).astype(np.uint8)
+    return codes
+
+
+def relu6(node: Node, x: Array) -> Array:
+    """Codes between those of 0 and of 6."""
+    low, high = code_range(_result(node), Act.RELU6)
+    codes: Array = np.clip(x, low, high).astype(np.uint8)
+    return codes
+
+
+def max_pool(node: Node, x: Array) -> Array:
+    """Maximum over the taps; padding is the least integer."""
+    op = node.op
+    assert isinstance(op, MaxPool)
+    windows = taps(x, op.kernel, op.stride, op.pad, fill=np.iinfo(x.dtype).min)
+    found: Array = np.max([window for _, _, window in windows], axis=0)
+    return found
+
+
+def avg_pool(node: Node, x: Array) -> Array:
+    """Sums over the taps, times a multiplier for each number of taps that count."""
+    op = node.op
+    assert isinstance(op, AvgPool)
+    count = window_sum(op, np.ones_like(x[:1, :, :, :1], np.float64))
+    if op.count_pad:
+        count = np.full_like(count, op.kernel[0] * op.kernel[1])
+    total = window_sum(op, centred(node, "x", x))
+    return codes_of(wrapped(total) * _mean_multipliers(node, count), _result(node), op.act)
+
+
+def global_avg_pool(node: Node, x: Array) -> Array:
+    """The sum over height and width, times one multiplier."""
+    total = centred(node, "x", x).sum(axis=(1, 2))
+    multiplier = ratio(_element(node, "x"), _result(node), x.shape[1] * x.shape[2])
+    return codes_of(wrapped(total) * multiplier, _result(node))
+
+
+def _mean_multipliers(node: Node, counts: Array) -> Array:
+    source, to = _element(node, "x"), _result(node)
+    step = np.vectorize(lambda count: ratio(source, to, int(count)), otypes=[np.float32])
+    multipliers: Array = step(counts)
+    return multipliers
+
+
+def quantize(node: Node, x: Array) -> Array:
+    """x * f32(1 / scale), as codes; NaN is as far from the zero point as 0."""
+    to = _result(node)
+    steps = x.astype(np.float32) * np.float32(1 / to.scale)
+    return codes_of(np.where(np.isnan(steps), np.float32(0), steps), to)
+
+
+def dequantize(node: Node, x: Array) -> Array:
+    """f32(code - zero) * scale."""
+    numbers: Array = wrapped(centred(node, "x", x)) * np.float32(_element(node, "x").scale)
+    return numbers
+
+
+INTEGER: dict[type[Op], Callable[..., Array]] = {
+    Conv2d: conv2d,
+    Dense: dense,
+    Add: add,
+    Relu: relu,
+    Relu6: relu6,
+    MaxPool: max_pool,
+    AvgPool: avg_pool,
+    GlobalAvgPool: global_avg_pool,
+    Quantize: quantize,
+    Dequantize: dequantize,
+}
+"""The function of each op that takes integers; moves are those of mbc/interp/kernels.py."""

@@ -1,0 +1,106 @@
+"""Element types: numbers as they are, and `q8(scale, zero)`, codes that stand for real numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from math import isfinite
+from typing import TypeAlias
+
+import numpy as np
+
+SMALLEST_SCALE = float(np.finfo(np.float32).smallest_normal)
+
+
+class Scalar(StrEnum):
+    """Elements that stand for themselves."""
+
+    F32 = "f32"
+    F16 = "f16"
+    S8 = "s8"
+    U8 = "u8"
+    S32 = "s32"
+
+    @property
+    def bytes(self) -> int:
+        """Size of one element in bytes."""
+        return self.numpy.itemsize
+
+    @property
+    def numpy(self) -> np.dtype[np.generic]:
+        """The element in numpy arrays."""
+        return DTYPES[self]
+
+    @property
+    def is_float(self) -> bool:
+        """Whether the elements are floating-point numbers."""
+        return self.numpy.kind == "f"
+
+    @property
+    def stored(self) -> Scalar:
+        """What lies in memory for an element."""
+        return self
+
+
+DTYPES: dict[Scalar, np.dtype[np.generic]] = {
+    Scalar.F32: np.dtype(np.float32),
+    Scalar.F16: np.dtype(np.float16),
+    Scalar.S8: np.dtype(np.int8),
+    Scalar.U8: np.dtype(np.uint8),
+    Scalar.S32: np.dtype(np.int32),
+}
+
+
+@dataclass(frozen=True)
+class Q8:
+    """Quantised elements: code c, 0 to 255, stands for scale * (c - zero). The scale is a normal
+    float32, held in a Python float without loss; `Q8.of` rounds to one."""
+
+    scale: float
+    zero: int
+
+    def __post_init__(self) -> None:
+        if self.scale != float(np.float32(self.scale)):
+            raise ValueError(f"the scale {self.scale!r} is no float32")
+        if not (isfinite(self.scale) and self.scale >= SMALLEST_SCALE):
+            raise ValueError(f"a scale is a positive normal float32, found {self.scale!r}")
+        if not 0 <= self.zero <= 255:
+            raise ValueError(f"a zero point is 0 to 255, found {self.zero}")
+
+    @staticmethod
+    def of(scale: float, zero: int) -> Q8:
+        """With the scale rounded to float32. Raises ValueError for what no q8 can have."""
+        with np.errstate(over="ignore"):
+            return Q8(float(np.float32(scale)), zero)
+
+    def code(self, value: float) -> int:
+        """The code nearest to a real number, computed in double precision."""
+        return min(max(round(value / self.scale) + self.zero, 0), 255)
+
+    def __str__(self) -> str:
+        return f"q8({np.float32(self.scale)!s},{self.zero})"
+
+    @property
+    def bytes(self) -> int:
+        """Size of one element in bytes."""
+        return self.stored.bytes
+
+    @property
+    def numpy(self) -> np.dtype[np.generic]:
+        """The codes in numpy arrays."""
+        return self.stored.numpy
+
+    @property
+    def is_float(self) -> bool:
+        """False: codes are integers."""
+        return False
+
+    @property
+    def stored(self) -> Scalar:
+        """What lies in memory for an element, in files and with callers."""
+        return Scalar.U8
+
+
+Element: TypeAlias = Scalar | Q8
+
+F32, F16, S8, U8, S32 = Scalar

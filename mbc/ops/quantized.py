@@ -1,0 +1,145 @@
+"""Quantised arithmetic: what element types ops take, and the ops between f32 and q8.
+
+A quantised tensor has 8-bit codes c that stand for scale * (c - zero). Sums are exact in s32. One
+step in f32 makes a code of a sum: with each operation rounded to f32, in this order,
+
+    code = clamp(round_half_even(f32(sum) * multiplier) + zero, lowest, highest)
+
+where the bounds are 0 and 255, or nearer for an activation. Multipliers are data, or computed from
+scales in double precision and rounded to f32 once. So every target has the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from mbc.ir.elements import F32, Q8, S8, S32, Element
+from mbc.ir.op import Op, OperandSpec, OpError
+from mbc.ir.types import Act, TensorType
+
+MULTIPLIER = OperandSpec("multiplier", optional=True, constant=True, along="out")
+LAYER_ELEMENTS = {"weight": S8, "bias": S32, "multiplier": F32}
+"""Of the constants of a quantised layer, by role."""
+
+MAX_SUM = 2**31 - 1
+LARGEST_CODE, LARGEST_WEIGHT = 255, 128
+
+
+def check_float(op: str, *types: TensorType | None) -> Element:
+    """The one floating-point element of all operands."""
+    present = [type for type in types if type is not None]
+    element = present[0].element
+    if not element.is_float or any(type.element != element for type in present):
+        found = " and ".join(dict.fromkeys(map(str, present)))
+        message = f"{op} takes tensors of one floating-point element"
+        raise OpError(message, f"found {found}", code="E0207")
+    return element
+
+
+def quantised_element(op: str, to: Q8 | None) -> Q8:
+    """The element of a quantised result, which the attribute `to` has to say."""
+    if to is None:
+        message = f"{op} of quantised operands needs the element of its result"
+        raise OpError(message, "there is no `to`", "to=q8(scale,zero)", code="E0207")
+    return to
+
+
+def unquantised(op: str, to: Q8 | None) -> None:
+    """Refuse `to` where operands are floating-point numbers."""
+    if to is not None:
+        message = f"{op} of floating-point operands has no quantised result"
+        raise OpError(message, f"to={to}", "quantize its result", code="E0207")
+
+
+def layer_element(op: Op, to: Q8 | None, types: Mapping[str, TensorType | None]) -> Element:
+    """The element of a layer's result: that of its operands if these are floating-point numbers.
+    With x q8, weight s8, bias s32 and multiplier f32 it is `to`, or f32 without it."""
+    x, weight, name = types["x"], types["weight"], op.mnemonic
+    assert x is not None
+    assert weight is not None
+    multiplier = types.get("multiplier")
+    if not isinstance(x.element, Q8):
+        unquantised(name, to)
+        if multiplier is not None:
+            message = f"{name} of floating-point operands has no multiplier"
+            raise OpError(message, f"x is {x}", code="E0207")
+        return check_float(name, x, weight, types["bias"])
+    for role, wanted in LAYER_ELEMENTS.items():
+        type = types[role]
+        if type is not None and type.element != wanted:
+            message = f"{name} of quantised operands has a {role} of {wanted}"
+            raise OpError(message, f"{role} is {type}", code="E0207")
+    if multiplier is None:
+        message = f"{name} of quantised operands needs a multiplier for each output channel"
+        raise OpError(message, f"x is {x}", code="E0207")
+    check_sum(name, weight.elements // weight.channels, LARGEST_CODE * LARGEST_WEIGHT)
+    return F32 if to is None else to
+
+
+def check_sum(op: str, terms: int, largest: int) -> None:
+    """Refuse sums of so many terms that s32 cannot hold them."""
+    if terms * largest > MAX_SUM:
+        message = f"{op} adds {terms:,} quantised terms, at most {MAX_SUM // largest:,} fit s32"
+        raise OpError(message, code="E0206")
+
+
+def mean_element(op: str, to: Q8 | None, x: TensorType, terms: int) -> Element:
+    """The element of a mean of so many elements of x."""
+    if not isinstance(x.element, Q8):
+        unquantised(op, to)
+        return check_float(op, x)
+    check_sum(op, terms, LARGEST_CODE)
+    return quantised_element(op, to)
+
+
+def ratio(source: Q8, to: Q8, terms: int = 1) -> np.float32:
+    """The multiplier that makes steps of `to` of a sum of codes divided by `terms`."""
+    return np.float32(source.scale / (terms * to.scale))
+
+
+def code_range(element: Q8, act: Act) -> tuple[int, int]:
+    """The lowest and the highest code of a result with an activation."""
+    match act:
+        case Act.NONE:
+            return 0, LARGEST_CODE
+        case Act.RELU:
+            return element.zero, LARGEST_CODE
+        case Act.RELU6:
+            return element.zero, element.code(6.0)
+
+
+@dataclass(frozen=True)
+class Quantize(Op):
+    """The codes of real numbers: clamp(round_half_even(x * f32(1 / scale)) + zero, 0, 255); NaN
+    gives the zero point."""
+
+    mnemonic: ClassVar[str] = "quantize"
+    operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
+
+    to: Q8 | None = None
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """The shape of x, f32, with the element `to`."""
+        (x,) = types
+        if x is None or x.element != F32:
+            raise OpError("quantize takes f32", f"x is {x}", code="E0207")
+        return (TensorType(x.shape, quantised_element("quantize", self.to)),)
+
+
+@dataclass(frozen=True)
+class Dequantize(Op):
+    """The real numbers that codes stand for: f32(code - zero) * scale."""
+
+    mnemonic: ClassVar[str] = "dequantize"
+    operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """The shape of x, in f32."""
+        (x,) = types
+        if x is None or not isinstance(x.element, Q8):
+            raise OpError("dequantize takes a quantised tensor", f"x is {x}", code="E0207")
+        return (TensorType(x.shape, F32),)
