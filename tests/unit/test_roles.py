@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from inspect import signature
 
@@ -9,6 +10,7 @@ import pytest
 
 from mbc.backends.tvm.legal import EMITTERS
 from mbc.interp.kernels import KERNELS
+from mbc.interp.quantized import INTEGER
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Op, OperandSpec
 from mbc.ir.types import TensorType
@@ -85,14 +87,27 @@ def test_roles_of_an_op_differ(op: type[Op]) -> None:
     assert not any(spec.variadic for spec in op.operands[:-1])
 
 
-@pytest.mark.parametrize("op", OPS, ids=lambda op: op.mnemonic)
-def test_functions_of_an_op_take_its_operands_in_order(op: type[Op]) -> None:
-    """They are called with operands by position, so what they call them has to be their roles."""
-    if op.operands[-1].variadic:
-        return
-    roles = [spec.name for spec in op.operands]
-    assert [*signature(KERNELS[op]).parameters] == ["op", *roles]
-    assert [*signature(EMITTERS[op]).parameters] == ["emit", "op", *roles]
+TABLES: dict[str, tuple[Mapping[type[Op], Callable[..., object]], list[str]]] = {
+    "oracle": (KERNELS, ["op"]),
+    "oracle on integers": (INTEGER, ["node"]),
+    "relax": (EMITTERS, ["emit", "op"]),
+}
+"""Functions that take the operands of an op by position, and what they take before them."""
+
+
+@pytest.mark.parametrize(
+    ("table", "op"), [(name, op) for name, (table, _) in TABLES.items() for op in table]
+)
+def test_functions_of_an_op_take_its_operands_in_order(table: str, op: type[Op]) -> None:
+    """What they call them has to be their roles, then. Only optional ones at the end may be left to
+    another function."""
+    functions, before = TABLES[table]
+    names = [*signature(functions[op]).parameters]
+    assert names[: len(before)] == before
+    taken = len(names) - len(before)
+    if not op.operands[-1].variadic:
+        assert names[len(before) :] == [spec.name for spec in op.operands[:taken]]
+        assert all(spec.optional for spec in op.operands[taken:])
 
 
 def test_specs_say_what_constants_are_along() -> None:
