@@ -14,15 +14,15 @@ from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops import Conv2d
 from mbc.ops.linear import is_depthwise, present
+from mbc.targets.architecture import Core
 from mbc.targets.backend import Prediction
 from mbc.targets.target import Target
 
-FMA_UNITS = 2
 GEMM_SHARE, DEPTHWISE_SHARE = 0.93, 0.6
 ADD_CYCLES = 1.7  # to load two vectors, add and store, not all of it in the nearest cache
 LOADS_PER_FMA = 0.83  # that multiply-adds do not wait for
-L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, FAR_BYTES_PER_CYCLE = 64.0, 28.0, 10.0
-DRAM_BYTES_PER_CYCLE = 4.0  # instead of that on boards, which have no third cache
+RATES = L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, L3_BYTES_PER_CYCLE = 64.0, 28.0, 10.0
+KIB = 1024
 RANGE_CYCLES = 3000.0  # that a range of tasks takes at least: it costs a thread some hundreds
 
 
@@ -31,10 +31,10 @@ def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
     nodes = chain_nodes(node)
     if not nodes:
         return _predict_plain(node, isa, target)
-    compute = sum(_compute(inner, isa) for inner in nodes)
+    compute = sum(_compute(inner, isa, target.core) for inner in nodes)
     traffic = sum(_stream(view.type, isa, target) for view in node.views)
     traffic += _stream(node.result.type, isa, target)
-    return _sum(compute, traffic + sum(_reread(inner, isa, target) for inner in nodes))
+    return _sum(compute, traffic + sum(_reread(inner, target.core) for inner in nodes))
 
 
 def fewest_tasks(tasks: int, cycles: float) -> int:
@@ -42,36 +42,36 @@ def fewest_tasks(tasks: int, cycles: float) -> int:
     return min(tasks, max(1, round(tasks * RANGE_CYCLES / max(cycles, 1.0))))
 
 
-def _reread(node: Node, isa: Isa, target: Target) -> float:
+def _reread(node: Node, core: Core) -> float:
     """Cycles to bring in the weights of one op of a chain again for every turn but the first."""
     weights = node.type_of("weight")
     if weights is None:
         return 0.0
     images, height = node.result.type.shape[:2]
     rows = turn_rows(height)[0]
-    return (images * height / rows - 1) * weights.bytes / _bandwidth(weights.bytes, isa, target)
+    return (images * height / rows - 1) * weights.bytes / _bandwidth(weights.bytes, core)
 
 
 def _predict_plain(node: Node, isa: Isa, target: Target) -> Prediction:
     traffic = sum(_stream(view.type, isa, target) for view in node.views)
     traffic += sum(_stream(result.type, isa, target) for result in node.results)
-    return _sum(_compute(node, isa), traffic)
+    return _sum(_compute(node, isa, target.core), traffic)
 
 
 def _sum(compute: float, traffic: float) -> Prediction:
     return Prediction(compute + traffic, "compute" if compute > traffic else "memory")
 
 
-def _compute(node: Node, isa: Isa) -> float:
+def _compute(node: Node, isa: Isa, core: Core) -> float:
     share = GEMM_SHARE
     if isinstance(node.op, Conv2d) and is_depthwise(node.op, present(node.type_of("weight"))):
         share = DEPTHWISE_SHARE
-    cycles = node.op.macs(node.operand_types) / (FMA_UNITS * isa.lanes * share)
+    rate = core.units * min(core.lanes, isa.lanes)
+    cycles = node.op.macs(node.operand_types) / (rate * share)
     if plan := plan_strassen(isa, node):  # seven products of eight, of quarters that are four
         times = plan.product_share * 2 * plan.images  # that weights are read, as large as written
         more = (times - 1) * present(node.type_of("weight")).bytes
-        rate = L2_BYTES_PER_CYCLE if isa.prefetch else DRAM_BYTES_PER_CYCLE
-        added = plan.added / plan.gemm.isa.lanes * ADD_CYCLES + more / rate
+        added = plan.added / plan.gemm.isa.lanes * ADD_CYCLES + more / _weights_rate(isa, core)
         stalled = max(1.0, plan.loads_per_fma / LOADS_PER_FMA)
         return cycles * plan.product_share * stalled + added
     return cycles
@@ -80,15 +80,18 @@ def _compute(node: Node, isa: Isa) -> float:
 def _stream(type: TensorType, isa: Isa, target: Target) -> float:
     """Cycles to bring a tensor in, or out, once."""
     bytes = Buffer.in_arena(type, isa).bytes
-    return bytes / _bandwidth(bytes, isa, target)
+    return bytes / _bandwidth(bytes, target.core)
 
 
-def _bandwidth(bytes: int, isa: Isa, target: Target) -> float:
-    if bytes <= target.l1_bytes // 2:
-        return L1_BYTES_PER_CYCLE
-    return L2_BYTES_PER_CYCLE if bytes <= target.l2_bytes // 2 else _far(isa)
+def _weights_rate(isa: Isa, core: Core) -> float:
+    """Bytes a cycle at which weights are read that a network does not keep in the second cache:
+    prefetched from the third one, they come at the second's rate."""
+    if core.l3:
+        return L2_BYTES_PER_CYCLE if isa.prefetch else L3_BYTES_PER_CYCLE
+    return core.memory
 
 
-def _far(isa: Isa) -> float:
-    """Bytes a cycle from beyond the second cache."""
-    return FAR_BYTES_PER_CYCLE if isa.prefetch else DRAM_BYTES_PER_CYCLE
+def _bandwidth(bytes: int, core: Core) -> float:
+    """Bytes a cycle of a tensor that size, from the nearest cache that it half fills at most."""
+    rates = zip((core.l1, core.l2, core.l3), RATES, strict=True)
+    return next((rate for kib, rate in rates if bytes <= kib * KIB // 2), core.memory)

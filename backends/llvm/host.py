@@ -5,11 +5,6 @@ from __future__ import annotations
 import llvmlite.binding as llvm
 
 
-def host_triple() -> str:
-    """Triple of this process."""
-    return str(llvm.get_process_triple())
-
-
 def host_cpu() -> str:
     """LLVM's name of this CPU."""
     return str(llvm.get_host_cpu_name())

@@ -26,6 +26,7 @@ from mbc.backends.llvm.tool import run_tool
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.files import scratch_folder
 from mbc.runtime import abi
+from mbc.targets.architectures import find_architecture
 
 MAIN_C = Path(abi.__file__).parent / "c" / "main.c"  # includes the text of abi.main_config()
 MAIN_SOURCES = (MAIN_C, MAIN_C.with_name("pool.c"))
@@ -271,8 +272,10 @@ class UserCompiler:
 def _arch(machine: str) -> str:
     """Family of a triple or its first component: armv7l and arm are one."""
     name = machine.split("-", 1)[0]
-    arch = {"arm64": "aarch64", "amd64": "x86_64"}.get(name, name)
-    return "arm" if arch.startswith(("arm", "thumb")) else arch
+    known = find_architecture(name)
+    if known is None and name.startswith(("arm", "thumb")):
+        known = find_architecture("arm")  # of whose versions there are many
+    return known.name if known else name
 
 
 def choose_toolchain(cc: str | None = None, environ: Mapping[str, str] = os.environ) -> Toolchain:

@@ -16,7 +16,7 @@ from mbc.backends.llvm.tool import run_tool
 from mbc.diag import MbcError, error, nearest
 from mbc.driver.platforms import this_host
 from mbc.targets.catalogue import find_entry, host_family
-from mbc.targets.emulators import CPUS, PACKAGE, PROGRAMS, emulated_cpu
+from mbc.targets.emulators import PACKAGE, emulated_cpu
 from mbc.targets.features import features_of
 from mbc.targets.target import Target
 
@@ -71,7 +71,7 @@ def _told_apart(target: Target) -> frozenset[str]:
 
 
 def _program(target: Target) -> str:
-    name = PROGRAMS[target.family]
+    name = target.architecture.qemu
     for candidate in (f"{name}-static", name):
         if found := shutil.which(candidate):
             return found
@@ -85,8 +85,10 @@ def _program(target: Target) -> str:
 def _named_cpu(name: str, target: Target, program: str) -> str:
     """qemu's CPU by its own name, by LLVM's or by a board's."""
     entry = find_entry(name)
-    known = CPUS[target.family]
-    if entry is not None and entry.architecture.name == target.family:
+    architecture = target.architecture
+    cpus = ((cpu.name, cpu.qemu) for cpu in architecture.cpus.values())
+    known = {llvms: qemus for llvms, qemus in cpus if qemus != architecture.emulated}
+    if entry is not None and entry.baseline.name == target.family:
         name = entry.cpu
     if name in known:
         return known[name]

@@ -9,8 +9,8 @@ from dataclasses import replace
 from mbc.backends.llvm.host import host_cpu, host_features
 from mbc.backends.llvm.link import LinkTarget, Toolchain, choose_toolchain, is_warm, warm_up
 from mbc.driver.request import Observer
+from mbc.targets.architectures.arm import ARM
 from mbc.targets.catalogue import ENTRIES, NATIVE, Entry, Host, find_entry, resolve_target
-from mbc.targets.cpus import ARMV7
 from mbc.targets.target import Target
 
 
@@ -27,14 +27,14 @@ def resolve(name: str | None, mcpu: str | None = None, mattr: str | None = None)
 def to_header(target: Target, mattr: str | None) -> dict[str, str]:
     """The target as lines of a dump's header; `native` is written as the target that it was."""
     entry = find_entry(target.name) or _entry_like(target)
-    known = target.cpu in entry.architecture.cpus
+    known = target.cpu in entry.baseline.cpus
     header = {"target": entry.name, "mcpu": target.cpu if known else entry.cpu}
     return header | ({"mattr": mattr} if mattr else {})
 
 
 def _entry_like(native: Target) -> Entry:
-    known = (e for e in ENTRIES if e.architecture.triple == native.triple)
-    return next(e for e in known if native.isa in (e.architecture.isa, e.architecture.better))
+    known = (e for e in ENTRIES if e.baseline.architecture.triple == native.triple)
+    return next(e for e in known if native.isa in (e.baseline.isa, e.baseline.better))
 
 
 def from_header(meta: Mapping[str, str]) -> Target:
@@ -58,7 +58,7 @@ def program_target(target: Target) -> Target:
     """The target of executables. Android's are plain static Linux programs
     for `adb shell`, and those of 32-bit Arm pass floats in registers, as their libc does."""
     if target.system == "android" and target.family == "arm":
-        return replace(target, triple=ARMV7.triple)
+        return replace(target, triple=ARM.triple)
     return target
 
 

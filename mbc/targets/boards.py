@@ -7,52 +7,10 @@ the bytes a second of the memory.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-
-@dataclass(frozen=True)
-class CpuModel:
-    """One core. Caches are in KiB, the second level is this core's own or, without one, that of
-    the cluster; `fma` counts single-precision fused multiply-adds a cycle (vectors times lanes)."""
-
-    l1: int
-    l2: int
-    fma: int
-
-
-# Where a CPU is not listed: 32 KiB, 512 KiB, two vector units of four lanes. Caches from Arm's
-# technical reference manuals and the makers' data sheets, `fma` from Arm's software optimisation
-# guides and instruction tables (throughput of FMLA on 128-bit vectors, of VFMADD on 256-bit ones).
-CPU_MODELS: Mapping[str, CpuModel] = {
-    "cortex-a7": CpuModel(32, 512, 2),
-    "cortex-a53": CpuModel(32, 512, 4),
-    "cortex-a55": CpuModel(32, 128, 4),
-    "cortex-a57": CpuModel(32, 2048, 4),
-    "cortex-a72": CpuModel(32, 1024, 4),
-    "cortex-a73": CpuModel(32, 1024, 4),
-    "cortex-a75": CpuModel(64, 256, 8),
-    "cortex-a76": CpuModel(64, 512, 8),
-    "cortex-a78": CpuModel(64, 512, 8),
-    "cortex-a78ae": CpuModel(64, 256, 8),
-    "cortex-x1": CpuModel(64, 1024, 16),
-    "neoverse-n1": CpuModel(64, 1024, 8),
-    "neoverse-v1": CpuModel(64, 1024, 16),
-    "neoverse-n2": CpuModel(64, 1024, 8),
-    "neoverse-v2": CpuModel(64, 2048, 16),
-    "apple-m1": CpuModel(128, 12288, 16),
-    "x86-64-v2": CpuModel(32, 256, 4),
-    "haswell": CpuModel(32, 256, 16),
-    "broadwell": CpuModel(32, 256, 16),
-    "skylake": CpuModel(32, 256, 16),
-    "skylake-avx512": CpuModel(32, 1024, 16),
-    "cascadelake": CpuModel(32, 1024, 16),
-    "icelake-server": CpuModel(48, 1280, 16),
-    "sapphirerapids": CpuModel(48, 2048, 16),
-    "znver4": CpuModel(32, 1024, 16),
-    "znver5": CpuModel(48, 1024, 16),
-}
-
-UNKNOWN_CPU = CpuModel(32, 512, 8)
+from mbc.targets.architecture import Core
+from mbc.targets.architectures import core_of
 
 
 @dataclass(frozen=True)
@@ -83,8 +41,13 @@ class Board:
     @property
     def gmacs(self) -> float:
         """Multiply-adds of one fast core, in 10^9 a second."""
-        fast = self.cores[0]
-        return CPU_MODELS[fast.cpu].fma * fast.mhz / 1000
+        return self.core.fma * self.cores[0].mhz / 1000
+
+    @property
+    def core(self) -> Core:
+        """A fast core beside this memory, from which none gets more than it can transfer."""
+        core = core_of(self.cores[0].cpu)
+        return replace(core, memory=min(core.memory, self.memory_gbs * 1000 / self.cores[0].mhz))
 
 
 _PI_PAGES = "Raspberry Pi Ltd: processor documentation and product briefs"

@@ -10,16 +10,12 @@ from dataclasses import dataclass, replace
 from itertools import chain
 
 from mbc.diag import MbcError, error, nearest
-from mbc.targets.boards import BOARDS, CPU_MODELS, UNKNOWN_CPU, Board
-from mbc.targets.cpus import (
-    ARCHITECTURES,
-    ARM64,
-    ARMV7,
-    ARMV7_VFP3,
-    X86_64,
-    X86_64_V2,
-    Architecture,
-)
+from mbc.targets.architecture import Architecture, Baseline, Core
+from mbc.targets.architectures import BASELINES, find_architecture
+from mbc.targets.architectures.aarch64 import ARM64
+from mbc.targets.architectures.arm import ARMV7, ARMV7_VFP3
+from mbc.targets.architectures.x86_64 import X86_64, X86_64_V2
+from mbc.targets.boards import BOARDS, Board
 from mbc.targets.elsewhere import supported_as, unsupported
 from mbc.targets.features import features_of
 from mbc.targets.gpu import GPU_TARGETS
@@ -28,18 +24,40 @@ from mbc.targets.target import Target
 
 @dataclass(frozen=True)
 class Entry:
-    """A named target. `triple` and `link_triple` are the architecture's unless given; `features`
-    go before those of `--mattr`, and only with the entry's own CPU."""
+    """A named target."""
 
     name: str
-    architecture: Architecture
+    baseline: Baseline
     cpu: str
+    """For which code is scheduled."""
     description: str
     aliases: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
-    triple: str = ""
-    link_triple: str = ""
+    """Go before those of `--mattr`, and only with the entry's own CPU."""
+    own_triple: str = ""
+    """If not the architecture's."""
+    own_link_triple: str = ""
+    """If not the architecture's."""
     board: Board | None = None
+    model: str = ""
+    """The CPU that costs are predicted for, where the entry stands for more CPUs than its own."""
+
+    @property
+    def triple(self) -> str:
+        """LLVM's triple."""
+        return self.own_triple or self.baseline.architecture.triple
+
+    @property
+    def link_triple(self) -> str:
+        """zig's name for the platform of executables."""
+        return self.own_link_triple or self.baseline.architecture.link_triple
+
+    @property
+    def core(self) -> Core:
+        """The core that costs are predicted for."""
+        if self.board is not None:
+            return self.board.core
+        return self.baseline.architecture.core_of(self.model or self.cpu)
 
 
 def _board(name: str, *features: str) -> Entry:
@@ -64,6 +82,7 @@ ENTRIES: tuple[Entry, ...] = (
         "cortex-a7",
         "Arm, 32 bit, hard float, with NEON and VFPv4",
         ("armhf", "armv7l", "arm-linux-gnueabihf"),
+        model="generic",
     ),
     Entry(
         "x86_64",
@@ -100,7 +119,7 @@ ENTRIES: tuple[Entry, ...] = (
         "generic",
         "Android, 64 bit: library for the app, executable for adb shell",
         ("android", "aarch64-linux-android"),
-        triple="aarch64-unknown-linux-android24",
+        own_triple="aarch64-unknown-linux-android24",
     ),
     Entry(
         "armeabi-v7a",
@@ -109,7 +128,7 @@ ENTRIES: tuple[Entry, ...] = (
         "Android, 32 bit, with NEON: library for the app, executable for adb shell",
         ("armv7a-linux-androideabi",),
         features=("+neon",),
-        triple="armv7a-unknown-linux-androideabi24",
+        own_triple="armv7a-unknown-linux-androideabi24",
     ),
     Entry(
         "macos-arm64",
@@ -117,8 +136,8 @@ ENTRIES: tuple[Entry, ...] = (
         "apple-m1",
         "macOS 11 and later on Apple silicon",
         ("arm64-apple-macos", "aarch64-macos"),
-        triple="arm64-apple-macosx11.0.0",
-        link_triple="aarch64-macos.11.0",
+        own_triple="arm64-apple-macosx11.0.0",
+        own_link_triple="aarch64-macos.11.0",
     ),
 )
 
@@ -155,13 +174,14 @@ def resolve_target(
 
 def entry_target(entry: Entry, mcpu: str | None = None, mattr: str | None = None) -> Target:
     """The target of an entry, perhaps with another CPU and features."""
-    target = _target(entry.name, entry.architecture, mcpu or entry.cpu, mattr, entry.description)
-    own = entry.features if target.cpu == entry.cpu else ()
+    target = _target(entry.name, entry.baseline, mcpu or entry.cpu, mattr, entry.description)
+    own = target.cpu == entry.cpu
     return replace(
         target,
-        triple=entry.triple or target.triple,
-        link_triple=entry.link_triple or target.link_triple,
-        features=(*own, *target.features),
+        triple=entry.triple,
+        link_triple=entry.link_triple,
+        features=(*(entry.features if own else ()), *target.features),
+        model=entry.core if own else target.model,
         board=entry.board,
     )
 
@@ -169,14 +189,14 @@ def entry_target(entry: Entry, mcpu: str | None = None, mattr: str | None = None
 def recorded_target(name: str, triple: str, cpu: str, features: Sequence[str]) -> Target | None:
     """The target of code that was compiled earlier, from what its manifest records; None for a
     triple that no entry has. What was `native`, or for a GPU, is the first entry with that CPU."""
-    known = [entry for entry in ENTRIES if entry_target(entry).triple == triple]
+    known = [entry for entry in ENTRIES if entry.triple == triple]
     named = (entry for entry in known if entry.name == name)
-    fitting = (entry for entry in known if cpu in entry.architecture.cpus)
+    fitting = (entry for entry in known if cpu in entry.baseline.cpus)
     entry = next(chain(named, fitting, known), None)
     if entry is None:
         return None
-    target = _make(entry.name, entry.architecture, cpu, features, entry.description)
-    link = entry_target(entry).link_triple
+    target = _make(entry.name, entry.baseline, cpu, features, entry.description)
+    link = entry.link_triple
     return replace(target, triple=triple, link_triple=link, board=entry.board)
 
 
@@ -189,7 +209,7 @@ def _no_target(name: str) -> MbcError:
     hints: Sequence[str] = nearest(name, (*target_names(), *gpus))
     if known := supported_as(name):
         hints = [f"write --target {known}"]
-    elif cpu := next((e.name for e in ENTRIES if name in e.architecture.cpus), None):
+    elif cpu := next((e.name for e in ENTRIES if name in e.baseline.cpus), None):
         hints = [f"it is a CPU: --target {cpu} --mcpu {name}"]
     return error("E0501", f"unknown target '{name}'", helps=[*hints, listed])
 
@@ -202,10 +222,10 @@ def find_entry(name: str) -> Entry | None:
 def _native(host: Host, mcpu: str | None, mattr: str | None) -> Target:
     description = "this machine"
     if mcpu and mcpu != host.cpu:
-        return _target(NATIVE, _host_architectures(host)[0], mcpu, mattr, description)
-    architecture = host_architecture(host)
-    features = (*_present(architecture, host), *_features(architecture, mattr))
-    return _make(NATIVE, architecture, host.cpu, features, description)
+        return _target(NATIVE, _host_baselines(host)[0], mcpu, mattr, description)
+    baseline = host_baseline(host)
+    features = (*_present(baseline.architecture, host), *_features(baseline, mattr))
+    return _make(NATIVE, baseline, host.cpu, features, description)
 
 
 def _present(architecture: Architecture, host: Host) -> Iterator[str]:
@@ -217,12 +237,12 @@ def _present(architecture: Architecture, host: Host) -> Iterator[str]:
             yield f"-{name}"
 
 
-def host_architecture(host: Host) -> Architecture:
-    """The first architecture whose kernels run on the host; E0504 if there is none."""
-    known = _host_architectures(host)
-    for architecture in known:
-        if host.features.issuperset(architecture.needs):
-            return architecture
+def host_baseline(host: Host) -> Baseline:
+    """The first baseline whose kernels run on the host; E0504 if there is none."""
+    known = _host_baselines(host)
+    for baseline in known:
+        if host.features.issuperset(baseline.needs):
+            return baseline
     missing = [need for need in known[-1].needs if need not in host.features]
     raise error(
         "E0504",
@@ -231,10 +251,10 @@ def host_architecture(host: Host) -> Architecture:
     )
 
 
-def _host_architectures(host: Host) -> tuple[Architecture, ...]:
+def _host_baselines(host: Host) -> tuple[Baseline, ...]:
     """All for that kind of machine."""
-    known = tuple(a for a in ARCHITECTURES if a.name == host_family(host.machine))
-    if known:
+    family = host_family(host.machine)
+    if known := tuple(baseline for baseline in BASELINES if baseline.name == family):
         return known
     raise error(
         "E0504",
@@ -245,45 +265,38 @@ def _host_architectures(host: Host) -> tuple[Architecture, ...]:
 
 def host_family(machine: str) -> str:
     """What uname says, as `Target.family` has it."""
-    machine = machine.lower()
-    return {"amd64": "x86_64", "arm64": "aarch64", "armv7l": "arm", "armv8l": "arm"}.get(
-        machine, machine
-    )
+    known = find_architecture(machine)
+    return known.name if known else machine.lower()
 
 
-def _target(
-    name: str, architecture: Architecture, cpu: str, mattr: str | None, description: str
-) -> Target:
-    if cpu not in architecture.cpus:
-        raise error(
-            "E0502",
-            f"unknown CPU '{cpu}' for {architecture.name}",
-            helps=_cpu_hints(cpu, architecture),
-        )
-    return _make(name, architecture, cpu, _features(architecture, mattr), description)
+def _target(name: str, baseline: Baseline, cpu: str, mattr: str | None, description: str) -> Target:
+    if cpu not in baseline.cpus:
+        message = f"unknown CPU '{cpu}' for {baseline.name}"
+        raise error("E0502", message, helps=_cpu_hints(cpu, baseline))
+    return _make(name, baseline, cpu, _features(baseline, mattr), description)
 
 
-def _cpu_hints(cpu: str, architecture: Architecture) -> Sequence[str]:
+def _cpu_hints(cpu: str, baseline: Baseline) -> Sequence[str]:
     """Another target that has the CPU, or else the nearest name, or a few names."""
-    having = [entry for entry in ENTRIES if cpu in entry.architecture.cpus]
+    having = [entry for entry in ENTRIES if cpu in entry.baseline.cpus]
     for entry in having:
-        if entry.architecture.name == architecture.name:
+        if entry.baseline.name == baseline.name:
             return [f"--target {entry.name} has kernels that run on it"]
     if having:
         return [f"it is a CPU of --target {having[0].name}"]
     if cpu in (entry.name for entry in ENTRIES):
         return [f"it is a target: --target {cpu}"]
-    return nearest(cpu, architecture.cpus) or [f"such as {_some(architecture.cpus)}"]
+    return nearest(cpu, baseline.cpus) or [f"such as {_some(baseline.cpus)}"]
 
 
-def _features(architecture: Architecture, mattr: str | None) -> tuple[str, ...]:
+def _features(baseline: Baseline, mattr: str | None) -> tuple[str, ...]:
     words = [word.strip() for word in (mattr or "").split(",") if word.strip()]
     for word in words:
-        _check_feature(architecture, word)
+        _check_feature(baseline, word)
     return tuple(words)
 
 
-def _check_feature(architecture: Architecture, word: str) -> None:
+def _check_feature(baseline: Baseline, word: str) -> None:
     sign, name = word[0], word[1:]
     if sign not in "+-":
         raise error(
@@ -291,18 +304,18 @@ def _check_feature(architecture: Architecture, word: str) -> None:
             f"the feature '{word}' has no sign",
             helps=[f"write +{word} to switch it on, -{word} to switch it off"],
         )
-    if name not in architecture.features:
-        known = architecture.features
+    known = baseline.architecture.features
+    if name not in known:
         raise error(
             "E0503",
-            f"unknown feature '{name}' for {architecture.name}",
+            f"unknown feature '{name}' for {baseline.name}",
             helps=nearest(name, known) or [f"such as {_some(known)}"],
         )
-    removed = dict(architecture.implied_by).get(name, name)
-    if sign == "-" and removed in architecture.needs:
+    removed = dict(baseline.implied_by).get(name, name)
+    if sign == "-" and removed in baseline.needs:
         raise error(
             "E0505",
-            f"the kernels for {architecture.name} need {removed}; '{word}' switches it off",
+            f"the kernels for {baseline.name} need {removed}; '{word}' switches it off",
         )
 
 
@@ -311,25 +324,24 @@ def _some(names: Sequence[str]) -> str:
 
 
 def _make(
-    name: str, architecture: Architecture, cpu: str, features: Iterable[str], description: str
+    name: str, baseline: Baseline, cpu: str, features: Iterable[str], description: str
 ) -> Target:
-    model = CPU_MODELS.get(cpu, UNKNOWN_CPU)
+    architecture = baseline.architecture
     target = Target(
         name=name,
         triple=architecture.triple,
         cpu=cpu,
-        isa=architecture.isa,
+        isa=baseline.isa,
         features=tuple(features),
         link_triple=architecture.link_triple,
-        l1_bytes=model.l1 * 1024,
-        l2_bytes=model.l2 * 1024,
+        model=architecture.core_of(cpu),
         description=description,
     )
-    return replace(target, isa=architecture.better) if _is_better(target, architecture) else target
+    return replace(target, isa=baseline.better) if _is_better(target, baseline) else target
 
 
-def _is_better(target: Target, architecture: Architecture) -> bool:
-    """Whether the CPU has a better vector unit than the architecture's CPUs all have."""
+def _is_better(target: Target, baseline: Baseline) -> bool:
+    """Whether the CPU has a better vector unit than the baseline's CPUs all have."""
     present = features_of(target)
-    wanted = present.issuperset(architecture.better_needs)
-    return bool(architecture.better) and wanted and present.isdisjoint(architecture.better_not)
+    wanted = present.issuperset(baseline.better_needs)
+    return bool(baseline.better) and wanted and present.isdisjoint(baseline.better_not)

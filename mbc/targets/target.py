@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mbc.targets.architecture import Architecture, Core
+from mbc.targets.architectures import find_architecture
 from mbc.targets.boards import Board
 from mbc.targets.gpu import Gpu
 
 ObjectFormat = Literal["elf", "macho"]
 System = Literal["linux", "android", "macos"]
-
-FAMILIES = {"arm64": "aarch64", "armv7a": "arm"}  # where the triple's first word says otherwise
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,7 @@ class Target:
     isa: str
     features: tuple[str, ...] = ()
     link_triple: str = ""  # what zig calls the platform of executables, "aarch64-linux-musl"
-    abi: str = ""
-    l1_bytes: int = 32 * 1024
-    l2_bytes: int = 512 * 1024
+    model: Core | None = None  # what costs are predicted for, if not the architecture's
     description: str = ""
     board: Board | None = None
     gpu: Gpu | None = None  # where the network runs, if not on the CPU
@@ -38,9 +36,27 @@ class Target:
         return self.triple.split("-", 1)[0]
 
     @property
+    def architecture(self) -> Architecture:
+        """What is known of the instruction set; ValueError for a triple of none that we have."""
+        found = find_architecture(self.arch)
+        if found is None:
+            raise ValueError(f"no architecture is called {self.arch}")
+        return found
+
+    @property
     def family(self) -> str:
-        """Architecture without its version, as uname has it: "aarch64", "arm" or "x86_64"."""
-        return FAMILIES.get(self.arch, self.arch)
+        """Name of the architecture, without its version: "aarch64", "arm" or "x86_64"."""
+        return self.architecture.name
+
+    @property
+    def core(self) -> Core:
+        """The core that costs are predicted for."""
+        return self.model or self.architecture.core
+
+    @property
+    def abi(self) -> str:
+        """LLVM's name of the ABI, where its default is another."""
+        return self.architecture.abi
 
     @property
     def system(self) -> System:
@@ -61,16 +77,14 @@ class Target:
 
     @property
     def page_bytes(self) -> int:
-        """Largest pages of the system's kernels, which segments must not share: on Arm, Linux may
-        be built for 4, 16 (as for Raspberry Pi 5) or 64 KB, Android for 4 or 16."""
-        if self.system == "linux":
-            return 4096 if self.family == "x86_64" else 65536
-        return 16384
+        """Largest pages of the system's kernels, which segments must not share; Android is built
+        for pages of 4 or 16 KB."""
+        return self.architecture.page_bytes if self.system == "linux" else 16384
 
     @property
     def reserves_x18(self) -> bool:
         """Whether the system keeps that register for itself (Arm's "platform register")."""
-        return self.family == "aarch64" and self.system != "linux"
+        return self.architecture.platform_register == "x18" and self.system != "linux"
 
     @property
     def hard_float(self) -> bool:
@@ -82,9 +96,8 @@ class Target:
         """What compiled code may call, by the names that LLVM has for it on this system."""
         if self.system == "macos":
             return ("bzero", "memcpy", "memset")
-        if self.system == "android" and self.family == "arm":
-            return tuple(f"__aeabi_mem{op}{n}" for op in ("clr", "cpy", "set") for n in ("", 4, 8))
-        return ("memcpy", "memset")
+        plain = ("memcpy", "memset")
+        return (self.system == "android" and self.architecture.android_functions) or plain
 
     def shared_name(self, net: str) -> str:
         """The file of a network's shared library."""

@@ -8,7 +8,6 @@ from unittest.mock import patch
 
 import numpy as np
 
-from mbc.backends.llvm.host import host_cpu, host_triple
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.jit import JitNet, aligned_bytes
 from mbc.backends.llvm.kernels.base import Buffer
@@ -24,9 +23,10 @@ from mbc.targets.target import Target
 
 def host_target() -> Target:
     """A CPU that this machine can stand for; on x86-64 any with AVX2."""
-    if host_triple().startswith(("aarch64", "arm64")):
-        return Target("native", host_triple(), host_cpu(), "neon")
-    return Target("native", host_triple(), "haswell", "avx2")
+    native = resolve("native")
+    if native.family == "aarch64":
+        return Target("native", native.triple, native.cpu, "neon")
+    return Target("native", native.triple, "haswell", "avx2")
 
 
 def host_targets() -> dict[str, Target]:

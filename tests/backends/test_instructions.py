@@ -12,9 +12,12 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from mbc.driver.platforms import resolve
+from mbc.targets.architecture import Architecture
+from mbc.targets.architectures import ARCHITECTURES
+from mbc.targets.architectures.aarch64 import AARCH64
 from mbc.targets.conformance import Contract, problems
 from mbc.targets.conformance.extensions import disassembler, extensions
-from mbc.targets.features import CPU_FEATURES, closure, features_of
+from mbc.targets.features import features_of
 from tests.backends.wrong_code import assembled, found
 
 FORBIDDEN = [
@@ -161,13 +164,10 @@ def test_every_instruction_of_the_base_is_let_through(tmp_path: Path) -> None:
 
 # ---- the tables ------------------------------------------------------------------------------
 
-LLVM_NAMES = {"aarch64": "aarch64-linux-musl", "arm": "arm-linux-musleabihf"}
-
 
 @cache
-def llvm_features(family: str, cpu: str) -> frozenset[str]:
+def llvm_features(triple: str, cpu: str) -> frozenset[str]:
     """The features of a CPU as zig has them from the same LLVM, by LLVM's names."""
-    triple = LLVM_NAMES.get(family, "x86_64-linux-musl")
     options = ("-target", triple, f"-mcpu={cpu.replace('-', '_')}")
     command = (sys.executable, "-P", "-m", "ziglang", "build-obj", "--show-builtin", *options)
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -176,14 +176,14 @@ def llvm_features(family: str, cpu: str) -> frozenset[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", CPU_FEATURES)
-def test_the_tables_are_llvms(family: str) -> None:
-    names = {name for table in CPU_FEATURES[family].values() for name in table}
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+def test_the_tables_are_llvms(architecture: Architecture) -> None:
+    names = {name for cpu in architecture.cpus.values() for name in cpu.features}
     names = {name for name in names if not name.startswith("x86-64-v")}
-    for cpu, ours in CPU_FEATURES[family].items():
-        if (family, cpu) != ("arm", "generic"):
-            theirs = llvm_features(family, cpu)
-            assert ours & names == {n for n in names if n.replace(".", "-") in theirs}, cpu
+    for name, cpu in architecture.cpus.items():
+        if (architecture.name, name) != ("arm", "generic"):
+            theirs = llvm_features(architecture.link_triple, name)
+            assert cpu.features & names == {n for n in names if n.replace(".", "-") in theirs}, name
 
 
 def test_features_added_and_removed() -> None:
@@ -192,4 +192,4 @@ def test_features_added_and_removed() -> None:
     without = features_of(resolve("x86_64", "skylake-avx512", "-avx512f"))
     assert not any(name.startswith("avx512") for name in without)
     assert "avx2" in without
-    assert closure(["v8.4a"], "aarch64") >= {"dotprod", "rcpc", "lse", "crc"}
+    assert AARCH64.closure(["v8.4a"]) >= {"dotprod", "rcpc", "lse", "crc"}

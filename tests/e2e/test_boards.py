@@ -24,10 +24,11 @@ from mbc.driver.pipeline import compile_graph
 from mbc.driver.platforms import program_target, resolve
 from mbc.driver.producers.llvm_files import EMITTERS
 from mbc.driver.request import Request, Silent
+from mbc.targets.architectures.aarch64 import AARCH64
 from mbc.targets.boards import BOARDS
 from mbc.targets.catalogue import ENTRIES, NATIVE, find_entry
 from mbc.targets.emulators import emulated_cpu
-from mbc.targets.features import CPU_FEATURES, features_of
+from mbc.targets.features import features_of
 from mbc.targets.target import Target
 from tests.e2e.support import EXAMPLES, ROOT, done, files_of, mbc
 from tests.everyday import part_of
@@ -227,7 +228,7 @@ def test_big_and_little_cores_run_the_same_code() -> None:
     """The code of a board uses nothing that one of its cores lacks."""
     for name, board in BOARDS.items():
         used = features_of(resolve(name))
-        assert all(used <= CPU_FEATURES["aarch64"][cores.cpu] for cores in board.cores), name
+        assert all(used <= AARCH64.features_of(cores.cpu) for cores in board.cores), name
 
 
 def test_all_targets_are_documented() -> None:

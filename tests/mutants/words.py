@@ -57,8 +57,12 @@ MUTANTS = (
         old="if set(needs(other)) < set(asked)",
         new="if set(needs(other)) <= set(asked)",
     ),
-    _asked(
-        "fused multiplication is not asked for", old='    "fma": (1, _ECX, 12, _YMM),\n', new=""
+    Mutant(
+        "fused multiplication is not asked for",
+        "mbc/targets/architectures/x86_64.py",
+        old='    "fma": (1, _ECX, 12, _YMM),\n',
+        new="",
+        tests="tests/unit/test_cpu_check.py",
     ),
     Mutant(
         "a program does not ask the CPU",

@@ -7,11 +7,10 @@ import re
 import pytest
 
 from mbc.driver.platforms import this_host
+from mbc.targets.architecture import Architecture
+from mbc.targets.architectures import ARCHITECTURES, BASELINES
 from mbc.targets.catalogue import resolve_target, target_names
-from mbc.targets.conformance.extensions import FAMILIES
-from mbc.targets.cpu_check import _WORDS, cpu_config, needs
-from mbc.targets.cpus import ARCHITECTURES
-from mbc.targets.features import closure
+from mbc.targets.cpu_check import cpu_config, needs
 from mbc.targets.target import Target
 
 CRYPTOGRAPHY = {"aes", "sha", "sha2", "sm4", "pclmul", "crc", "adx", "crypto"}
@@ -51,27 +50,28 @@ def test_all_that_kernels_are_written_for_is_asked(name: str) -> None:
     made_for = target(name)
     if made_for.system == "macos":
         return  # every CPU for Macs has it
-    for architecture in ARCHITECTURES:
-        if architecture.isa == made_for.isa and architecture.name != "aarch64":
-            assert set(architecture.needs) <= set(needs(made_for))
+    for baseline in BASELINES:
+        if baseline.isa == made_for.isa and baseline.name != "aarch64":
+            assert set(baseline.needs) <= set(needs(made_for))
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_all_that_is_told_apart_in_code_is_asked_but_cryptography(family: str) -> None:
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+def test_all_that_is_told_apart_in_code_is_asked_but_cryptography(
+    architecture: Architecture,
+) -> None:
     """And scalable matrices, which nothing uses unless it begins by switching them on."""
-    told_apart = {name for _, name in FAMILIES[family].patterns} | set(
-        FAMILIES[family].groups.values()
-    )
-    known = {name for a in ARCHITECTURES if a.name == family for name in a.features}
+    instructions = architecture.instructions
+    told_apart = {name for _, name in instructions.patterns} | set(instructions.groups.values())
+    known = set(architecture.features) - instructions.base
     wanted = (told_apart & known) - CRYPTOGRAPHY - {"mte", "pauth"}
-    assert wanted <= set(_WORDS[family]), wanted - set(_WORDS[family])
+    assert wanted <= set(architecture.asked), wanted - set(architecture.asked)
 
 
-def test_what_a_feature_implies_is_asked_too() -> None:
-    for family, words in _WORDS.items():
-        for name in words:
-            implied = closure([name], family) - CRYPTOGRAPHY - {"fp-armv8"}
-            assert implied <= set(words), (name, implied - set(words))
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+def test_what_a_feature_implies_is_asked_too(architecture: Architecture) -> None:
+    for name in architecture.asked:
+        implied = architecture.closure([name]) - CRYPTOGRAPHY - {"fp-armv8"}
+        assert implied <= set(architecture.asked), (name, implied - set(architecture.asked))
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,10 @@ from mbc.diag import closest, count_slips, nearest
 from mbc.frontends.dsl.elsewhere import argument_hints, layer_hints
 from mbc.frontends.dsl.explain import LAYERS
 from mbc.passes.pipelines import PASSES
+from mbc.targets.architectures.aarch64 import AARCH64, ARM64
+from mbc.targets.architectures.arm import ARMV7
+from mbc.targets.architectures.x86_64 import X86_64
 from mbc.targets.catalogue import target_names
-from mbc.targets.cpus import ARM64, ARMV7, X86_64
 
 
 @pytest.mark.parametrize(
@@ -135,8 +137,8 @@ def test_arguments_elsewhere_are_named_only_where_the_layer_takes_ours() -> None
         ARM64.cpus,
         X86_64.cpus,
         ARMV7.cpus,
-        ARM64.features,
-        X86_64.features,
+        AARCH64.features,
+        X86_64.architecture.features,
         tuple(CODES),
         tuple(p.name for p in PASSES),
     ],

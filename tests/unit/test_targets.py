@@ -1,21 +1,27 @@
 """The catalogue: names, CPUs and features, and what LLVM makes of them."""
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
+from mbc.backends.llvm.isa import ISAS
 from mbc.diag import MbcError
-from mbc.targets.boards import BOARDS, CPU_MODELS
+from mbc.targets.architecture import Architecture, Baseline, closure, cpu_table
+from mbc.targets.architectures import ARCHITECTURES, BASELINES, core_of
+from mbc.targets.architectures.aarch64 import AARCH64, ARM64
+from mbc.targets.architectures.x86_64 import X86_64
+from mbc.targets.boards import BOARDS
 from mbc.targets.catalogue import (
     ENTRIES,
+    Entry,
     Host,
     recorded_target,
     resolve_target,
     target_names,
 )
-from mbc.targets.cpus import ARCHITECTURES, ARM64, X86_64, Architecture
 from mbc.targets.elsewhere import unsupported
 from mbc.targets.features import features_of
 from mbc.targets.target import Target
@@ -64,7 +70,8 @@ def test_names_are_unique() -> None:
 def test_mcpu_and_its_caches() -> None:
     target = resolve("arm64", "cortex-a72", "+crc, -sve")
     assert (target.cpu, target.isa, target.features) == ("cortex-a72", "neon", ("+crc", "-sve"))
-    assert (target.l1_bytes, target.l2_bytes) == (32 * 1024, 1024 * 1024)
+    core = target.core
+    assert (core.l1, core.l2, core.l3, core.units, core.lanes) == (32, 1024, 0, 1, 4)
 
 
 def test_native_is_the_host() -> None:
@@ -260,10 +267,70 @@ def test_a_host_without_the_vector_unit(host: Host) -> None:
     assert code_of("native", host=host) == "E0504"
 
 
-def test_models_and_boards_are_of_known_cpus() -> None:
-    known = {cpu for architecture in ARCHITECTURES for cpu in architecture.cpus}
-    assert set(CPU_MODELS) <= known
-    assert {cores.cpu for board in BOARDS.values() for cores in board.cores} <= set(CPU_MODELS)
+@pytest.mark.parametrize("name", BOARDS)
+def test_cores_of_boards_have_facts_of_their_own(name: str) -> None:
+    for cores in BOARDS[name].cores:
+        assert core_of(cores.cpu) is not AARCH64.core, f"{cores.cpu} has no facts in its row"
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_targets_are_of_cpus_that_have_a_row(entry: Entry) -> None:
+    cpus = entry.baseline.architecture.cpus
+    assert {entry.cpu, entry.model or entry.cpu} <= set(cpus)
+    assert entry.cpu in entry.baseline.cpus, "its kernels do not run on it"
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+def test_rows_of_architectures_are_whole(architecture: Architecture) -> None:
+    """Every feature that is implied, asked for, told apart or had by a CPU is one that we name."""
+    told_apart = {name for _, name in architecture.instructions.patterns}
+    named = {*architecture.features, *architecture.implied, *told_apart}
+    implied = {name for names in architecture.implied.values() for name in names}
+    had = {name for cpu in architecture.cpus.values() for name in cpu.features}
+    asked, masked = set(architecture.asked), set(architecture.maskable)
+    assert (implied | had | asked | masked | architecture.not_emulated) - named == set()
+    assert all(cpu.qemu for cpu in architecture.cpus.values())
+    sizes = [cpu.core for cpu in architecture.cpus.values()]
+    assert all(0 < core.l1 < core.l2 and core.l3 >= 0 and core.fma > 0 for core in sizes)
+
+
+def test_names_of_architectures_differ() -> None:
+    names = [name for architecture in ARCHITECTURES for name in architecture.names]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("baseline", BASELINES, ids=lambda b: b.isa)
+def test_baselines_have_a_vector_unit_and_cpus(baseline: Baseline) -> None:
+    assert {baseline.isa, *filter(None, [baseline.better])} <= set(ISAS)
+    assert baseline.cpus
+    assert set(baseline.needs) <= set(baseline.architecture.features)
+
+
+@pytest.mark.parametrize(
+    ("row", "problem"),
+    [
+        ("a | 32 512 | 2x4 | max | crc", "not a row of CPUs: a | 32 512 | 2x4"),
+        ("a | - | - | max", "not a row of CPUs: a | - | - | max"),
+        ("a | = | = | max | crc", "not a row of CPUs: a | ="),
+        ("a | - | - | max | =b", "not a row of CPUs: a | - "),
+        ("a | - | - | max | crc\na | - | - | max | crc", "two rows of a"),
+    ],
+)
+def test_a_wrong_row_of_a_cpu(row: str, problem: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(problem)):
+        cpu_table(row, AARCH64.core, AARCH64.implied, {})
+
+
+def test_rows_of_cpus() -> None:
+    text = """
+        one   | 16 64 0 | 1x2 | max     | sha3
+        other | -       | -   | its-own | =one crc
+    """
+    one, other = cpu_table(text, AARCH64.core, AARCH64.implied, {"one": "sha3"}).values()
+    assert (one.core.l2, one.core.fma, one.qemu) == (64, 2, "max")
+    assert (other.core, other.qemu) == (AARCH64.core, "its-own")
+    assert other.features == one.features | {"crc"} == {"sha2", "sha3", "crc"}
+    assert closure(["sve2"], AARCH64.implied) == {"sve2", "sve", "fullfp16"}
 
 
 def llvm_complaints(architecture: Architecture, cpu: str, features: str) -> str:
@@ -283,10 +350,11 @@ def llvm_complaints(architecture: Architecture, cpu: str, features: str) -> str:
 def test_llvm_knows_every_cpu_and_feature(architecture: Architecture) -> None:
     assert llvm_complaints(architecture, " ".join(architecture.cpus), "") == ""
     features = ",".join(f"+{name}" for name in architecture.features)
-    assert llvm_complaints(architecture, architecture.cpus[0], features) == ""
+    assert llvm_complaints(architecture, next(iter(architecture.cpus)), features) == ""
 
 
-@pytest.mark.parametrize("architecture", [ARM64, X86_64], ids=lambda a: a.name)
-def test_llvm_would_merely_warn(architecture: Architecture) -> None:
+@pytest.mark.parametrize("baseline", [ARM64, X86_64], ids=lambda b: b.name)
+def test_llvm_would_merely_warn(baseline: Baseline) -> None:
+    architecture = baseline.architecture
     assert "not a recognized processor" in llvm_complaints(architecture, "cortex-a54", "")
     assert "not a recognized feature" in llvm_complaints(architecture, "generic", "+nonsense")

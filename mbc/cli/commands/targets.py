@@ -9,9 +9,11 @@ from mbc.cli import console
 from mbc.cli.usage import Parser
 from mbc.diag import MbcError
 from mbc.driver.platforms import libc_state, resolve
-from mbc.targets.boards import CPU_MODELS, Board
+from mbc.targets.architecture import Core
+from mbc.targets.architectures import core_of
+from mbc.targets.boards import Board
 from mbc.targets.catalogue import ENTRIES, NATIVE, find_entry
-from mbc.targets.emulators import PROGRAMS, emulated_cpu
+from mbc.targets.emulators import emulated_cpu
 from mbc.targets.features import features_of
 from mbc.targets.gpu import BOARD_GPUS, GPU_TARGETS, GpuTarget, find_gpu
 from mbc.targets.target import Target
@@ -70,18 +72,23 @@ def _details(target: Target, cc: str | None) -> Iterator[tuple[str, str]]:
     levels = ("x86-64-", "v8.", "v9")  # names of many features at once
     features = (name for name in features_of(target) if not name.startswith(levels))
     yield "beyond that", ", ".join(sorted(features))
-    yield "caches", f"{target.l1_bytes >> 10} KiB and {target.l2_bytes >> 10} KiB"
+    yield "caches", _caches(target.core)
     if target.board is not None:
         yield from _board(target.board)
     qemu = emulated_cpu(target)
     if target.object_format == "elf":
-        yield "emulator", f"{PROGRAMS[target.family]} -cpu {qemu}" if qemu else "none: AVX-512"
+        yield "emulator", f"{target.architecture.qemu} -cpu {qemu}" if qemu else "none: AVX-512"
     yield "libc", f"{target.link_triple}, {libc_state(target, cc)}"
+
+
+def _caches(core: Core) -> str:
+    sizes = [f"{size} KiB" for size in (core.l1, core.l2, core.l3) if size]
+    return f"{', '.join(sizes[:-1])} and {sizes[-1]}"
 
 
 def _board(board: Board) -> Iterator[tuple[str, str]]:
     for cores in board.cores:
-        yield "cores", f"{cores}, {CPU_MODELS[cores.cpu].fma} FMA a cycle each"
+        yield "cores", f"{cores}, {core_of(cores.cpu).fma} FMA a cycle each"
     yield "peak", f"{2 * board.gmacs:.1f} GFLOP/s of a fast core"
     yield "memory", f"{board.memory_gbs:g} GB/s: {board.memory}"
     yield "source", board.source

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -17,15 +17,11 @@ from mbc.targets.conformance.contract import Contract, FormatError
 from mbc.targets.features import features_of
 from mbc.targets.target import Target
 
-MACHINES = {"aarch64": "EM_AARCH64", "arm": "EM_ARM", "x86_64": "EM_X86_64"}
 CODE_SECTION, THREAD_LOCAL = 0x4, 0x400  # sh_flags
 EXECUTABLE, WRITABLE = 1, 2  # p_flags
 TEXT_RELOCATIONS = 4  # DF_TEXTREL
-EABI5, HARD_FLOAT_FLAG = 5 << 24, 0x400  # e_flags of 32-bit Arm
+HARD_FLOAT_FLAG = 0x400  # of e_flags of 32-bit Arm
 HARD_FLOAT = 1  # Tag_ABI_VFP_args
-
-# The most that Tag_CPU_arch and Tag_FP_arch may say, by the first of these that the target has.
-ARM_LIMITS = {"fp-armv8": (14, 8), "vfp4": (10, 6), "vfp3": (10, 4)}
 
 
 def object_problems(data: bytes, contract: Contract) -> Iterator[str]:
@@ -34,7 +30,7 @@ def object_problems(data: bytes, contract: Contract) -> Iterator[str]:
     if foreign := [*_machine(elf, contract.target)]:
         yield from foreign
         return
-    yield from _arm(elf, contract.target)
+    yield from _abi(elf, contract.target)
     yield from _kind(elf, "ET_REL")
     yield from _strangers(_undefined(elf, ".symtab"), contract.imports)
     for section in elf.iter_sections():
@@ -51,7 +47,7 @@ def shared_problems(data: bytes, contract: Contract) -> Iterator[str]:
     if foreign := [*_machine(elf, contract.target)]:
         yield from foreign
         return
-    yield from _arm(elf, contract.target)
+    yield from _abi(elf, contract.target)
     yield from _kind(elf, "ET_DYN")
     yield from _layout(elf, contract.target)
     yield from _strangers(_undefined(elf, ".dynsym"), contract.libc)
@@ -76,7 +72,7 @@ def executable_problems(data: bytes, contract: Contract) -> Iterator[str]:
     if foreign := [*_machine(elf, contract.target)]:
         yield from foreign
         return
-    yield from _arm(elf, contract.target)
+    yield from _abi(elf, contract.target)
     yield from _kind(elf, "ET_EXEC", "ET_DYN")
     yield from _layout(elf, contract.target)
     if any(segment["p_type"] == "PT_INTERP" for segment in elf.iter_segments()):
@@ -96,19 +92,26 @@ def _kind(elf: ELFFile, *wanted: str) -> Iterator[str]:
 
 
 def _machine(elf: ELFFile, target: Target) -> Iterator[str]:
-    wanted, bits = MACHINES[target.family], 32 if target.family == "arm" else 64
+    wanted, bits = target.architecture.elf_machine, target.architecture.bits
     found = f"{elf['e_machine']}, {elf.elfclass} bit"
     if found != f"{wanted}, {bits} bit" or not elf.little_endian:
         order = "little" if elf.little_endian else "big"
         yield f"is for {found}, {order}-endian, not for {wanted}, {bits} bit, little-endian"
 
 
-def _arm(elf: ELFFile, target: Target) -> Iterator[str]:
-    """Of 32-bit Arm: version 5 of the EABI, and what the build attributes say."""
-    if target.family != "arm":
-        return
-    if elf["e_flags"] & 0xFF000000 != EABI5:
-        yield f"is not of EABI version 5 (flags {elf['e_flags']:#x})"
+def _abi(elf: ELFFile, target: Target) -> Iterator[str]:
+    """What flags and build attributes say of the ABI."""
+    mask, wanted, name = target.architecture.elf_flags or (0, 0, "")
+    if elf["e_flags"] & mask != wanted:
+        yield f"is not of {name} (flags {elf['e_flags']:#x})"
+    if target.architecture.elf_limits:
+        yield from _attribute_problems(elf, target, target.architecture.elf_limits)
+
+
+def _attribute_problems(
+    elf: ELFFile, target: Target, known: Mapping[str, tuple[int, int]]
+) -> Iterator[str]:
+    """Of 32-bit Arm: how floats are passed, and for which CPUs the code is."""
     tags = _attributes(elf)
     if elf["e_type"] == "ET_REL":
         hard = tags.get("TAG_ABI_VFP_ARGS", 0) == HARD_FLOAT
@@ -118,7 +121,7 @@ def _arm(elf: ELFFile, target: Target) -> Iterator[str]:
         kinds = {True: "in vector registers", False: "in core registers"}
         yield f"passes floats {kinds[hard]}, the target {kinds[target.hard_float]}"
     features = features_of(target)
-    limits = next(limits for name, limits in ARM_LIMITS.items() if name in features)
+    limits = next(limits for name, limits in known.items() if name in features)
     for tag, limit in zip(("TAG_CPU_ARCH", "TAG_FP_ARCH"), limits, strict=True):
         if tags.get(tag, 0) > limit:
             yield f"{tag} is {tags[tag]}, more than the target's {limit}"
