@@ -47,6 +47,12 @@ def object_code(ir: str, target: Target) -> bytes:
     return data
 
 
+def assembly_text(ir: str, target: Target) -> str:
+    """The assembly of a module."""
+    text: str = target_machine(target).emit_assembly(parse(ir, target))
+    return text
+
+
 def emit_object(lowered: LoweredNet) -> bytes:
     """The library's object file, without weights."""
     return object_code(library_ir(lowered), lowered.target)
@@ -59,6 +65,4 @@ def emit_plain_name(lowered: LoweredNet) -> bytes:
 
 def emit_assembly(lowered: LoweredNet) -> str:
     """The library's assembly text, without weights."""
-    target = lowered.target
-    text: str = target_machine(target).emit_assembly(parse(library_ir(lowered), target))
-    return text
+    return assembly_text(library_ir(lowered), lowered.target)

@@ -114,8 +114,12 @@ class Function:
 
     def finished(self, values: Sequence[str]) -> list[str]:
         """The vectors, all computed before anything that follows. LLVM would put off what belongs
-        to the last ones, and then lack registers for what it depends on."""
-        return self._tied([self._register(value) for value in values])
+        to the last ones, and then lack registers for what it depends on. Where assembly takes no
+        vectors, only what follows in memory is kept behind."""
+        if self.isa.register:
+            return self._tied([self._register(value) for value in values])
+        self.emit('call void asm sideeffect "", "~{memory}"()')
+        return list(values)
 
     def forgotten(self, pointers: Sequence[str]) -> list[str]:
         """The pointers, of which LLVM no longer knows how they came about. It would count along in

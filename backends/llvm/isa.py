@@ -35,7 +35,7 @@ class Isa:
     doubles: bool = False  # there are vectors of twice the lanes, for channels that fill them
     row_steps: int = 0  # last k-steps of a GEMM that are done row by row, each stored when finished
     splat_adds: bool = False  # a scalar in memory is added to all lanes by one instruction
-    register: str = "w"  # LLVM's constraint for a vector register in assembly
+    register: str = "w"  # LLVM's constraint for a vector register in assembly, "" if none
     element: Scalar = F32
 
     @property

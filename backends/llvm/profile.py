@@ -12,7 +12,6 @@ from time import CLOCK_MONOTONIC, perf_counter
 
 import numpy as np
 
-from mbc.backends.llvm.codegen import parse, target_machine
 from mbc.backends.llvm.interface import stamped
 from mbc.backends.llvm.invoke import TASK_PARAMETERS, callees, profile_ir
 from mbc.backends.llvm.isa import Isa, isa_of
@@ -91,13 +90,6 @@ def profile_module(lowered: LoweredNet) -> str:
     declared = (f"declare hidden void @{name}({types})" for name, types in functions)
     parts = (profile_ir(isa, spec, calls), meters_ir(isa, spec.name))
     return stamped("\n".join([*declarations(isa), *declared, "", *parts]), spec)
-
-
-def emit_profile_object(lowered: LoweredNet) -> bytes:
-    """The same as an object."""
-    target = lowered.target
-    data: bytes = target_machine(target).emit_object(parse(profile_module(lowered), target))
-    return data
 
 
 class ProfiledNet(JitNet):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mbc.backends.llvm.codegen import emit_assembly, emit_object, emit_plain_name
+from mbc.backends.llvm.codegen import assembly_text, emit_assembly, emit_plain_name, object_code
 from mbc.backends.llvm.interface import library_ir
 from mbc.backends.llvm.invoke import callees
 from mbc.backends.llvm.isa import isa_of
@@ -20,7 +20,7 @@ from mbc.backends.llvm.link import (
 )
 from mbc.backends.llvm.lower import LoweredNet
 from mbc.backends.llvm.peak import peak_flops
-from mbc.backends.llvm.profile import emit_profile_object, meter_stride
+from mbc.backends.llvm.profile import meter_stride, profile_module
 from mbc.backends.llvm.shared import link_shared
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.driver.platforms import program_target
@@ -180,16 +180,24 @@ class LlvmFiles:
         path = self.folder / name
         if not path.exists():
             self.observer.step("generating code")
-            path.write_bytes(emit_object(replace(self.lowered, target=target)))
-            self._checked(path, "object", target)
+            self._generated(path, library_ir(replace(self.lowered, target=target)), target)
         return path
 
     def _profile_object(self, target: Target) -> Path:
         """An object that times the kernels, for executables alone."""
         path = self.folder / f"{self.net}_profile.o"
         lowered = replace(self.lowered, target=target)
-        path.write_bytes(emit_profile_object(lowered))
-        return self._checked(path, "object", target, beside=self._callees())
+        return self._generated(path, profile_module(lowered), target, beside=self._callees())
+
+    def _generated(
+        self, path: Path, module: str, target: Target, beside: Iterable[str] = ()
+    ) -> Path:
+        """The object of a module, checked. `beside`: symbols that a sibling object defines."""
+        path.write_bytes(object_code(module, target))
+        contract = self._contract(target, frozenset(beside))
+        if target.architecture.instructions.capstone is None:
+            contract = replace(contract, assembly=assembly_text(module, target))
+        return self._kept(path, "object", contract)
 
     def _callees(self) -> Iterable[str]:
         """The kernels' symbols."""
@@ -240,14 +248,17 @@ class LlvmFiles:
         path.write_text(text, "utf-8")
         return path
 
-    def _checked(self, path: Path, kind: Kind, target: Target, beside: Iterable[str] = ()) -> Path:
-        """The file, if it keeps to the target; else E0910, and E0602 where there is none.
-
-        `beside`: symbols that a sibling object defines.
-        """
-        check_made(path)
+    def _contract(self, target: Target, beside: frozenset[str] = frozenset()) -> Contract:
         spec = self.lowered.spec
-        contract = Contract(target, spec.name, spec.build, spec.external_weights, frozenset(beside))
+        return Contract(target, spec.name, spec.build, spec.external_weights, beside)
+
+    def _checked(self, path: Path, kind: Kind, target: Target) -> Path:
+        """The file that a tool made, checked; E0602 where there is none."""
+        check_made(path)
+        return self._kept(path, kind, self._contract(target))
+
+    def _kept(self, path: Path, kind: Kind, contract: Contract) -> Path:
+        """The file, if it keeps to the contract; else E0910."""
         found = tuple(problems(path, kind, contract))
         if found:
             raise MbcError(*(self._fault(f"{path.name} {problem}") for problem in found[:8]))

@@ -8,9 +8,11 @@ import re
 from collections.abc import Iterator
 
 from mbc.targets.conformance.contract import Contract
-from mbc.targets.conformance.extensions import disassembler, extensions
+from mbc.targets.conformance.extensions import disassembler, extensions, text_extensions
 from mbc.targets.features import features_of
+from mbc.targets.target import Target
 
+_INSTRUCTION = re.compile(r"\t([a-z][^#\n]*)")
 EVEX = 0x62  # first byte of the AVX-512 encodings
 _NO_DIGITS = str.maketrans("", "", "0123456789")
 _X18 = re.compile(r"\b[wx]18\b")
@@ -32,10 +34,25 @@ def code_problems(code: bytes, address: int, contract: Contract) -> Iterator[str
         seen.add(form)
         missing = extensions(target, detailed, code[at - address :][:size], at) - allowed
         if missing:
-            wanted = " and ".join(sorted(missing))
-            yield (
-                f"'{mnemonic} {operands}' at {at:#x} needs {wanted}, "
-                f"which {target.cpu} is not known to have"
-            )
+            yield _lacking(f"'{mnemonic} {operands}' at {at:#x}", missing, target)
     if end != address + len(code):
         yield f"the bytes at {end:#x} are no instruction"
+
+
+def assembly_problems(assembly: str, contract: Contract) -> Iterator[str]:
+    """What is wrong with the instructions of LLVM's assembly text: one a line, after a tab."""
+    target, allowed, seen = contract.target, features_of(contract.target), set[str]()
+    for line in assembly.splitlines():
+        found = _INSTRUCTION.match(line)
+        if found is None or (form := found[1].translate(_NO_DIGITS)) in seen:
+            continue
+        seen.add(form)
+        if missing := text_extensions(target, found[1].replace("\t", " ").strip()) - allowed:
+            yield _lacking(f"'{' '.join(found[1].split())}'", missing, target)
+    if not seen:
+        yield "comes without the text of its instructions"
+
+
+def _lacking(instruction: str, missing: frozenset[str], target: Target) -> str:
+    wanted = " and ".join(sorted(missing))
+    return f"{instruction} needs {wanted}, which {target.cpu} is not known to have"

@@ -13,14 +13,16 @@ class FormatError(Exception):
 
 @dataclass(frozen=True)
 class Contract:
-    """A target, and the C symbols that code for a build of network `net` defines and may ask for;
-    `beside` are those of another object that it is always linked with."""
+    """A target, and the C symbols that code for a build of `net` defines and may ask for."""
 
     target: Target
     net: str
     build: str = ""
     external_weights: bool = False
     beside: frozenset[str] = frozenset()
+    """Symbols of another object that it is always linked with."""
+    assembly: str | None = None
+    """LLVM's text of an object's code, where nothing here disassembles it."""
 
     @property
     def exports(self) -> frozenset[str]:

@@ -12,7 +12,7 @@ from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import ARMAttributesSection, Section, SymbolTableSection
 
-from mbc.targets.conformance.code import code_problems
+from mbc.targets.conformance.code import assembly_problems, code_problems
 from mbc.targets.conformance.contract import Contract, FormatError
 from mbc.targets.features import features_of
 from mbc.targets.target import Target
@@ -33,12 +33,15 @@ def object_problems(data: bytes, contract: Contract) -> Iterator[str]:
     yield from _abi(elf, contract.target)
     yield from _kind(elf, "ET_REL")
     yield from _strangers(_undefined(elf, ".symtab"), contract.imports)
+    decoded = contract.target.architecture.instructions.capstone is not None
     for section in elf.iter_sections():
         if section["sh_flags"] & THREAD_LOCAL:
             yield f"section {section.name} is thread-local"
-        if section["sh_flags"] & CODE_SECTION:
+        if section["sh_flags"] & CODE_SECTION and decoded:
             for start, code in _stretches(elf, section):
                 yield from code_problems(code, start, contract)
+    if not decoded:
+        yield from assembly_problems(contract.assembly or "", contract)
 
 
 def shared_problems(data: bytes, contract: Contract) -> Iterator[str]:

@@ -42,6 +42,13 @@ def extensions(target: Target, engine: capstone.Cs, code: bytes, address: int) -
     return frozenset(names)
 
 
+def text_extensions(target: Target, text: str) -> frozenset[str]:
+    """The extensions that an instruction of LLVM's assembly belongs to, by its text alone."""
+    instructions = target.architecture.instructions
+    names = {name for pattern, name in instructions.patterns if pattern.match(text)}
+    return frozenset(names - instructions.base if names else {UNKNOWN})
+
+
 def _by_group(instructions: Instructions, groups: Iterable[str]) -> Iterator[str]:
     for group in groups:
         if group not in instructions.base:
