@@ -19,7 +19,7 @@ from mbc.targets.backend import Prediction
 from mbc.targets.target import Target
 
 GEMM_SHARE, DEPTHWISE_SHARE = 0.93, 0.6
-ADD_CYCLES = 1.7  # to load two vectors, add and store, not all of it in the nearest cache
+ADD_CYCLES, ADD_ACCESSES = 1.7, 3  # least to load two vectors, add and store, not all of it near
 LOADS_PER_FMA = 0.83  # that multiply-adds do not wait for
 RATES = L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, L3_BYTES_PER_CYCLE = 64.0, 28.0, 10.0
 KIB = 1024
@@ -71,7 +71,8 @@ def _compute(node: Node, isa: Isa, core: Core) -> float:
     if plan := plan_strassen(isa, node):  # seven products of eight, of quarters that are four
         times = plan.product_share * 2 * plan.images  # that weights are read, as large as written
         more = (times - 1) * present(node.type_of("weight")).bytes
-        added = plan.added / plan.gemm.isa.lanes * ADD_CYCLES + more / _weights_rate(isa, core)
+        each = max(ADD_CYCLES, ADD_ACCESSES / core.accesses)
+        added = plan.added / plan.gemm.isa.lanes * each + more / _weights_rate(isa, core)
         stalled = max(1.0, plan.loads_per_fma / LOADS_PER_FMA)
         return cycles * plan.product_share * stalled + added
     return cycles

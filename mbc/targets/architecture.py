@@ -26,6 +26,8 @@ class Core:
     """Vector units that multiply and add."""
     lanes: int
     """Single-precision elements that one of them takes a cycle."""
+    accesses: int = 2
+    """Vectors that it loads or stores a cycle."""
     memory: float = 4.0
     """Bytes a cycle that one core gets from the memory."""
 
@@ -211,7 +213,7 @@ def cpu_table(
     sets: Mapping[str, str],
     others: Mapping[str, Cpu] | None = None,
 ) -> dict[str, Cpu]:
-    """CPUs from lines "name | L1 L2 L3 | units x lanes | qemu's name | features".
+    """CPUs from lines "name | L1 L2 L3 | units x lanes, accesses | qemu's name | features".
 
     "-" in the second column stands for `core`, "=" for the core of that name in `others`. "=NAME"
     among the features are those of `sets`. ValueError names a line that is not such a row.
@@ -233,8 +235,8 @@ def cpu_table(
 
 def _core(caches: str, units: str, like: Core) -> Core:
     l1, l2, l3 = map(int, caches.split())
-    count, lanes = map(int, units.split("x"))
-    return Core(l1, l2, l3, count, lanes, like.memory)
+    count, lanes, accesses = map(int, units.replace("x", " ").split())
+    return Core(l1, l2, l3, count, lanes, accesses, like.memory)
 
 
 def _features(words: Iterable[str], sets: Mapping[str, str]) -> Iterator[str]:

@@ -10,6 +10,7 @@ HINTS = "tests/unit/test_hints.py"
 DSL = "tests/unit/test_dsl.py"
 
 _slips = partial(Mutant, file="mbc/diag.py", tests=HINTS)
+_cost = partial(Mutant, file="backends/llvm/cost.py", tests="tests/unit/test_cost.py")
 _asked = partial(Mutant, file="mbc/targets/cpu_check.py", tests="tests/unit/test_cpu_check.py")
 _numbers = partial(Mutant, file="frontends/dsl/numbers.py", tests=DSL)
 
@@ -56,6 +57,28 @@ MUTANTS = (
         "targets that need as much are hinted at",
         old="if set(needs(other)) < set(asked)",
         new="if set(needs(other)) <= set(asked)",
+    ),
+    _cost("cores have two vector units", old="core.units * min", new="2 * min"),
+    _cost("vectors are as wide as units", old="min(core.lanes, isa.lanes)", new="core.lanes"),
+    _cost("every core has a third cache", old="    if core.l3:\n", new="    if isa.lanes:\n"),
+    _cost(
+        "every core loads two vectors a cycle",
+        old="ADD_ACCESSES / core.accesses",
+        new="ADD_ACCESSES / 2",
+    ),
+    Mutant(
+        "a row gets facts of the architecture's core",
+        "mbc/targets/architecture.py",
+        old="facts = known.get(caches) or _core(caches, units, core)",
+        new="facts = known.get(caches) or core",
+        tests="tests/unit/test_targets.py",
+    ),
+    Mutant(
+        "a CPU without a row is let through",
+        "mbc/targets/catalogue.py",
+        old="    if cpu not in baseline.cpus:\n",
+        new="    if cpu in ENTRIES:\n",
+        tests="tests/unit/test_targets.py",
     ),
     Mutant(
         "fused multiplication is not asked for",

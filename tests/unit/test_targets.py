@@ -309,7 +309,7 @@ def test_baselines_have_a_vector_unit_and_cpus(baseline: Baseline) -> None:
 @pytest.mark.parametrize(
     ("row", "problem"),
     [
-        ("a | 32 512 | 2x4 | max | crc", "not a row of CPUs: a | 32 512 | 2x4"),
+        ("a | 32 512 | 2x4 2 | max | crc", "not a row of CPUs: a | 32 512 | 2x4 2"),
         ("a | - | - | max", "not a row of CPUs: a | - | - | max"),
         ("a | = | = | max | crc", "not a row of CPUs: a | ="),
         ("a | - | - | max | =b", "not a row of CPUs: a | - "),
@@ -323,11 +323,11 @@ def test_a_wrong_row_of_a_cpu(row: str, problem: str) -> None:
 
 def test_rows_of_cpus() -> None:
     text = """
-        one   | 16 64 0 | 1x2 | max     | sha3
-        other | -       | -   | its-own | =one crc
+        one   | 16 64 0 | 1x2 1 | max     | sha3
+        other | -       | -     | its-own | =one crc
     """
     one, other = cpu_table(text, AARCH64.core, AARCH64.implied, {"one": "sha3"}).values()
-    assert (one.core.l2, one.core.fma, one.qemu) == (64, 2, "max")
+    assert (one.core.l2, one.core.fma, one.core.accesses, one.qemu) == (64, 2, 1, "max")
     assert (other.core, other.qemu) == (AARCH64.core, "its-own")
     assert other.features == one.features | {"crc"} == {"sha2", "sha3", "crc"}
     assert closure(["sve2"], AARCH64.implied) == {"sve2", "sve", "fullfp16"}

@@ -32,29 +32,29 @@ ANY_CORE = Core(l1=32, l2=512, l3=0, units=2, lanes=4)
 
 SETS = {"v7": "neon vfp4 hwdiv-arm", "v8": "neon fp-armv8 hwdiv-arm crc aes sha2"}
 
-#   name             | L1 L2 L3, KiB  | FMA  | qemu's CPU     | features
+#   name             | L1 L2 L3, KiB  | units  | qemu's CPU     | features
 CPUS = """
-    generic          | -              | -    | cortex-a9      |
-    cortex-a8        | -              | -    | cortex-a8      | neon vfp3
-    cortex-a9        | -              | -    | cortex-a9      | neon vfp3
-    cortex-a5        | -              | -    | cortex-a7      | neon vfp4
-    cortex-a7        | 32 512 0       | 1x2  | cortex-a7      | =v7
-    cortex-a12       | -              | -    | cortex-a7      | =v7
-    cortex-a15       | -              | -    | cortex-a15     | =v7
-    cortex-a17       | -              | -    | cortex-a15     | =v7
-    cortex-a32       | -              | -    | max            | =v8
-    cortex-a35       | =              | =    | max            | =v8
-    cortex-a53       | =              | =    | max            | =v8
-    cortex-a55       | =              | =    | max            | =v8
-    cortex-a57       | =              | =    | max            | =v8
-    cortex-a72       | =              | =    | max            | =v8
-    cortex-a73       | =              | =    | max            | =v8
-    cortex-a75       | =              | =    | max            | =v8
-    cortex-a76       | =              | =    | max            | =v8
-    cortex-a77       | =              | =    | max            | =v8
-    cortex-a78       | =              | =    | max            | =v8
-    cortex-x1        | =              | =    | max            | =v8
-    krait            | -              | -    | cortex-a15     | =v7
+    generic          | -              | -      | cortex-a9      |
+    cortex-a8        | -              | -      | cortex-a8      | neon vfp3
+    cortex-a9        | -              | -      | cortex-a9      | neon vfp3
+    cortex-a5        | -              | -      | cortex-a7      | neon vfp4
+    cortex-a7        | 32 512 0       | 1x2 1  | cortex-a7      | =v7
+    cortex-a12       | -              | -      | cortex-a7      | =v7
+    cortex-a15       | -              | -      | cortex-a15     | =v7
+    cortex-a17       | -              | -      | cortex-a15     | =v7
+    cortex-a32       | -              | -      | max            | =v8
+    cortex-a35       | =              | =      | max            | =v8
+    cortex-a53       | =              | =      | max            | =v8
+    cortex-a55       | =              | =      | max            | =v8
+    cortex-a57       | =              | =      | max            | =v8
+    cortex-a72       | =              | =      | max            | =v8
+    cortex-a73       | =              | =      | max            | =v8
+    cortex-a75       | =              | =      | max            | =v8
+    cortex-a76       | =              | =      | max            | =v8
+    cortex-a77       | =              | =      | max            | =v8
+    cortex-a78       | =              | =      | max            | =v8
+    cortex-x1        | =              | =      | max            | =v8
+    krait            | -              | -      | cortex-a15     | =v7
 """
 
 _HWCAP, _HWCAP2 = 16, 26

@@ -51,57 +51,57 @@ ANY_CORE = Core(l1=32, l2=512, l3=32768, units=2, lanes=8, memory=6.0)
 
 SETS = {"bdver": "x86-64-v2 pclmul avx sse4a aes lzcnt"}
 
-#   name             | L1 L2 L3, KiB  | FMA  | qemu's CPU     | features
+#   name             | L1 L2 L3, KiB  | units  | qemu's CPU     | features
 CPUS = """
-    x86-64-v2        | 32 256 8192    | 2x4  | Nehalem        | x86-64-v2
-    nehalem          | -              | -    | Nehalem        | x86-64-v2
-    westmere         | -              | -    | Westmere       | x86-64-v2 pclmul
-    sandybridge      | -              | -    | SandyBridge    | x86-64-v2 pclmul avx
-    ivybridge        | -              | -    | IvyBridge      | x86-64-v2 pclmul avx f16c
-    silvermont       | -              | -    | Denverton      | x86-64-v2 pclmul movbe
-    goldmont         | -              | -    | Denverton      | x86-64-v2 pclmul movbe aes sha
-    goldmont-plus    | -              | -    | Denverton      | x86-64-v2 pclmul movbe aes sha
-    tremont          | -              | -    | Denverton      | x86-64-v2 pclmul movbe aes sha
-    bdver1           | -              | -    | max            | =bdver
-    bdver2           | -              | -    | max            | =bdver f16c bmi fma
-    bdver3           | -              | -    | max            | =bdver f16c bmi fma
-    btver2           | -              | -    | max            | =bdver f16c bmi movbe
-    x86-64-v3        | -              | -    | Haswell        | x86-64-v3
-    x86-64-v4        | -              | -    | max            | x86-64-v4
-    haswell          | 32 256 8192    | 2x8  | Haswell        | x86-64-v3 pclmul
-    broadwell        | 32 256 8192    | 2x8  | Broadwell      | x86-64-v3 pclmul adx
-    skylake          | 32 256 8192    | 2x8  | Skylake-Client | x86-64-v3 pclmul adx aes
-    skylake-avx512   | 32 1024 24576  | 2x16 | max            | x86-64-v4 pclmul adx aes
-    skx              | -              | -    | max            | x86-64-v4 pclmul adx aes
-    cascadelake      | 32 1024 32768  | 2x16 | max            | x86-64-v4 pclmul adx aes
-    cooperlake       | -              | -    | max            | x86-64-v4 pclmul adx aes
-    cannonlake       | -              | -    | max            | x86-64-v4 pclmul adx aes sha
-    icelake-client   | -              | -    | max            | x86-64-v4 pclmul adx aes sha
-    icelake-server   | 48 1280 32768  | 2x16 | max            | x86-64-v4 pclmul adx aes sha
-    tigerlake        | -              | -    | max            | x86-64-v4 pclmul adx aes sha
-    rocketlake       | -              | -    | max            | x86-64-v4 pclmul adx aes sha
-    alderlake        | -              | -    | max            | x86-64-v3 pclmul adx aes sha
-    raptorlake       | -              | -    | max            | x86-64-v3 pclmul adx aes sha
-    gracemont        | -              | -    | max            | x86-64-v3 pclmul adx aes sha
-    sapphirerapids   | 48 2048 65536  | 2x16 | max            | x86-64-v4 pclmul adx aes sha
-    emeraldrapids    | -              | -    | max            | x86-64-v4 pclmul adx aes sha
-    graniterapids    | -              | -    | max            | x86-64-v4 pclmul adx aes sha
-    graniterapids-d  | -              | -    | max            | x86-64-v4 pclmul adx aes sha
-    sierraforest     | -              | -    | max            | x86-64-v3 pclmul adx aes sha
-    grandridge       | -              | -    | max            | x86-64-v3 pclmul adx aes sha
-    meteorlake       | -              | -    | max            | x86-64-v3 pclmul adx aes sha
-    arrowlake        | -              | -    | max            | x86-64-v3 pclmul adx aes sha
-    arrowlake-s      | -              | -    | max            | x86-64-v3 pclmul adx aes sha
-    lunarlake        | -              | -    | max            | x86-64-v3 pclmul adx aes sha
-    pantherlake      | -              | -    | max            | x86-64-v3 pclmul adx aes sha
-    clearwaterforest | -              | -    | max            | x86-64-v3 pclmul adx aes sha
-    diamondrapids    | -              | -    | max            | x86-64-v4 pclmul adx aes sha
-    bdver4           | -              | -    | max            | x86-64-v3 pclmul sse4a aes
-    znver1           | -              | -    | EPYC           | x86-64-v3 pclmul sse4a aes adx sha
-    znver2           | -              | -    | EPYC-Rome      | x86-64-v3 pclmul sse4a aes adx sha
-    znver3           | -              | -    | EPYC-Milan     | x86-64-v3 pclmul sse4a aes adx sha
-    znver4           | 32 1024 32768  | 2x8  | max            | x86-64-v4 pclmul adx aes sha sse4a
-    znver5           | 48 1024 32768  | 2x16 | max            | x86-64-v4 pclmul adx aes sha sse4a
+    x86-64-v2        | 32 256 8192    | 2x4 2  | Nehalem        | x86-64-v2
+    nehalem          | -              | -      | Nehalem        | x86-64-v2
+    westmere         | -              | -      | Westmere       | x86-64-v2 pclmul
+    sandybridge      | -              | -      | SandyBridge    | x86-64-v2 pclmul avx
+    ivybridge        | -              | -      | IvyBridge      | x86-64-v2 pclmul avx f16c
+    silvermont       | -              | -      | Denverton      | x86-64-v2 pclmul movbe
+    goldmont         | -              | -      | Denverton      | x86-64-v2 pclmul movbe aes sha
+    goldmont-plus    | -              | -      | Denverton      | x86-64-v2 pclmul movbe aes sha
+    tremont          | -              | -      | Denverton      | x86-64-v2 pclmul movbe aes sha
+    bdver1           | -              | -      | max            | =bdver
+    bdver2           | -              | -      | max            | =bdver f16c bmi fma
+    bdver3           | -              | -      | max            | =bdver f16c bmi fma
+    btver2           | -              | -      | max            | =bdver f16c bmi movbe
+    x86-64-v3        | -              | -      | Haswell        | x86-64-v3
+    x86-64-v4        | -              | -      | max            | x86-64-v4
+    haswell          | 32 256 8192    | 2x8 2  | Haswell        | x86-64-v3 pclmul
+    broadwell        | 32 256 8192    | 2x8 2  | Broadwell      | x86-64-v3 pclmul adx
+    skylake          | 32 256 8192    | 2x8 2  | Skylake-Client | x86-64-v3 pclmul adx aes
+    skylake-avx512   | 32 1024 24576  | 2x16 2 | max            | x86-64-v4 pclmul adx aes
+    skx              | -              | -      | max            | x86-64-v4 pclmul adx aes
+    cascadelake      | 32 1024 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes
+    cooperlake       | -              | -      | max            | x86-64-v4 pclmul adx aes
+    cannonlake       | -              | -      | max            | x86-64-v4 pclmul adx aes sha
+    icelake-client   | -              | -      | max            | x86-64-v4 pclmul adx aes sha
+    icelake-server   | 48 1280 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha
+    tigerlake        | -              | -      | max            | x86-64-v4 pclmul adx aes sha
+    rocketlake       | -              | -      | max            | x86-64-v4 pclmul adx aes sha
+    alderlake        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
+    raptorlake       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
+    gracemont        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
+    sapphirerapids   | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha
+    emeraldrapids    | -              | -      | max            | x86-64-v4 pclmul adx aes sha
+    graniterapids    | -              | -      | max            | x86-64-v4 pclmul adx aes sha
+    graniterapids-d  | -              | -      | max            | x86-64-v4 pclmul adx aes sha
+    sierraforest     | -              | -      | max            | x86-64-v3 pclmul adx aes sha
+    grandridge       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
+    meteorlake       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
+    arrowlake        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
+    arrowlake-s      | -              | -      | max            | x86-64-v3 pclmul adx aes sha
+    lunarlake        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
+    pantherlake      | -              | -      | max            | x86-64-v3 pclmul adx aes sha
+    clearwaterforest | -              | -      | max            | x86-64-v3 pclmul adx aes sha
+    diamondrapids    | -              | -      | max            | x86-64-v4 pclmul adx aes sha
+    bdver4           | -              | -      | max            | x86-64-v3 pclmul sse4a aes
+    znver1           | -              | -      | EPYC           | x86-64-v3 pclmul sse4a aes adx sha
+    znver2           | -              | -      | EPYC-Rome      | x86-64-v3 pclmul sse4a aes adx sha
+    znver3           | -              | -      | EPYC-Milan     | x86-64-v3 pclmul sse4a aes adx sha
+    znver4           | 32 1024 32768  | 2x8 2  | max            | x86-64-v4 pclmul adx aes sha sse4a
+    znver5           | 48 1024 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha sse4a
 """
 
 _EBX, _ECX, _EDX = 1, 2, 3

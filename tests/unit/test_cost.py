@@ -1,0 +1,77 @@
+"""The cost model reckons with the facts of the target's core, each of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from mbc.backends.llvm.backend import LlvmBackend
+from mbc.ir.graph import Node
+from mbc.ir.text.parser import parse
+from mbc.targets.architectures.aarch64 import AARCH64
+from mbc.targets.architectures.x86_64 import X86_64
+from mbc.targets.target import Target
+
+NET = """
+graph @g(%x: f32[1,112,112,64]) {{
+  const @w : f32[1,1,64,128]
+  %0 = conv2d(%x, @w) {{{attributes}}} : f32[1,112,112,128]
+  return %0
+}}
+"""
+CORE = replace(AARCH64.core, l3=16384)
+
+
+def layer(attributes: str = "") -> Node:
+    (node,) = parse(NET.format(attributes=attributes)).topo()
+    return node
+
+
+def cycles(node: Node, isa: str = "neon", /, **facts: Any) -> float:
+    triple = (AARCH64 if isa == "neon" else X86_64.architecture).triple
+    target = Target("t", triple, "generic", isa, model=replace(CORE, **facts))
+    return LlvmBackend(target).predict(node).cycles
+
+
+@pytest.mark.parametrize(
+    ("attributes", "slower"),
+    [
+        ("", {"units": 1}),
+        ("", {"lanes": 2}),
+        ("", {"l2": 8 * 1024}),  # of which the second cache cannot hold half
+        ("", {"l3": 0}),
+        ("", {"l3": 4 * 1024}),
+        ("strassen=true", {"accesses": 1}),
+        ("strassen=true", {"units": 1}),
+        ("strassen=true", {"l3": 0}),
+    ],
+)
+def test_a_smaller_core_takes_longer(attributes: str, slower: dict[str, int]) -> None:
+    node = layer(attributes)
+    assert cycles(node, **slower) > cycles(node, **({"l2": 32 * 1024} if "l2" in slower else {}))
+
+
+def test_memory_counts_where_no_cache_holds_a_tensor() -> None:
+    node = layer()
+    assert cycles(node, memory=2.0) == cycles(node)
+    assert cycles(node, l3=0, memory=2.0) > cycles(node, l3=0)
+
+
+def test_accesses_cost_sums_alone() -> None:
+    assert cycles(layer(), accesses=1) == cycles(layer())
+
+
+def test_wider_units_than_vectors_gain_nothing() -> None:
+    node = layer()
+    assert cycles(node, lanes=16) == cycles(node)
+    assert cycles(node, "avx2", lanes=16) == cycles(node, "avx2", lanes=8)
+    assert cycles(node, "avx2", lanes=8) < cycles(node, "avx2", lanes=4)
+
+
+def test_without_facts_an_architectures_own_core_counts() -> None:
+    node = layer()
+    plain = Target("t", AARCH64.triple, "cortex-a53", "neon")
+    given = replace(plain, model=AARCH64.core)
+    assert LlvmBackend(plain).predict(node) == LlvmBackend(given).predict(node)
