@@ -52,12 +52,13 @@ class Entry:
         """zig's name for the platform of executables."""
         return self.own_link_triple or self.baseline.architecture.link_triple
 
-    @property
-    def core(self) -> Core:
-        """The core that costs are predicted for."""
+    def core_of(self, cpu: str) -> Core:
+        """The core that costs are predicted for, with a CPU that may be another than its own."""
+        if cpu != self.cpu:
+            return self.baseline.architecture.core_of(cpu)
         if self.board is not None:
             return self.board.core
-        return self.baseline.architecture.core_of(self.model or self.cpu)
+        return self.baseline.architecture.core_of(self.model or cpu)
 
 
 def _board(name: str, *features: str) -> Entry:
@@ -181,7 +182,7 @@ def entry_target(entry: Entry, mcpu: str | None = None, mattr: str | None = None
         triple=entry.triple,
         link_triple=entry.link_triple,
         features=(*(entry.features if own else ()), *target.features),
-        model=entry.core if own else target.model,
+        model=entry.core_of(target.cpu),
         board=entry.board,
     )
 
@@ -196,8 +197,8 @@ def recorded_target(name: str, triple: str, cpu: str, features: Sequence[str]) -
     if entry is None:
         return None
     target = _make(entry.name, entry.baseline, cpu, features, entry.description)
-    link = entry.link_triple
-    return replace(target, triple=triple, link_triple=link, board=entry.board)
+    core, link = entry.core_of(cpu), entry.link_triple
+    return replace(target, triple=triple, link_triple=link, model=core, board=entry.board)
 
 
 def _no_target(name: str) -> MbcError:
