@@ -95,6 +95,20 @@ MUTANTS = (
         tests="tests/e2e/test_verify.py::test_a_cpu_with_fewer_features",
     ),
     Mutant(
+        "options without effect are ignored",
+        "mbc/driver/configuration.py",
+        old="if value is not None and option in producer.refused:",
+        new="if value is None and option in producer.refused:",
+        tests="tests/unit/test_configuration.py",
+    ),
+    Mutant(
+        "truth values are numbers",
+        "mbc/runtime/tensors.py",
+        old='NUMBERS = "fiu"',
+        new='NUMBERS = "fiub"',
+        tests="tests/unit/test_tensors.py",
+    ),
+    Mutant(
         "a recorded target has the CPUs of another",
         "mbc/targets/catalogue.py",
         old="next(chain(named, fitting, known), None)",

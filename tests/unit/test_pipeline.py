@@ -235,8 +235,9 @@ def test_named_passes_end_with_both_plans(named: str, passes: list[str]) -> None
 
 
 def test_the_plan_for_several_threads_outlives_that_for_one_but_no_edit() -> None:
-    graph = net()
-    run_pipeline(graph, with_plans(O0, ("many", "one")), CONTEXT)
+    graph, named = net(), parse_passes("fuse-depthwise-pointwise{mode=always}", PASSES)
+    *_, last = run_pipeline(graph, planned(named), PassContext(FakeBackend(scratch=200)))
+    assert last.result.changed, "the plan for one thread has scratch too"
     assert graph.threads_plan is not None
     run_pipeline(graph, single_stage([Scale()]), CONTEXT)
     assert graph.threads_plan is None
