@@ -95,7 +95,7 @@ class Node:
 
     def items(self) -> tuple[tuple[str, Operand | None], ...]:
         """The operands with their roles, in order."""
-        return tuple((self.op.role(i), operand) for i, operand in enumerate(self.operands))
+        return tuple(zip(self.op.roles(len(self.operands)), self.operands, strict=False))
 
     def view(self, role: str) -> ChannelView:
         """The operand in a role, which must be a view."""

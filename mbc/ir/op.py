@@ -108,15 +108,18 @@ class Op:
         """The spec of the operand at a position, variadic ones included."""
         return self.operands[min(index, len(self.operands) - 1)]
 
-    def role(self, index: int) -> str:
-        """The role of the operand at a position; variadic ones are x, x2, x3."""
-        spec, number = self.spec(index), index - len(self.operands) + 2
-        return f"{spec.name}{number}" if spec.variadic and number > 1 else spec.name
+    def roles(self, count: int) -> tuple[str, ...]:
+        """The roles of so many operands, and of absent ones; variadic ones are x, x2, x3."""
+        (*_, last), names = self.operands, [spec.name for spec in self.operands]
+        if last.variadic:
+            names += [f"{last.name}{number}" for number in range(2, count - len(names) + 2)]
+        return tuple(names)
 
     def by_role(self, items: Sequence[T]) -> Mapping[str, T | None]:
         """What belongs to the operands, such as their types, by role; None for absent ones."""
-        absent = len(self.operands) - len(items)
-        return {self.role(i): item for i, item in enumerate([*items, *[None] * absent])}
+        roles = self.roles(len(items))
+        absent = [None] * (len(roles) - len(items))
+        return dict(zip(roles, [*items, *absent], strict=False))
 
 
 def require(condition: bool, message: str, label: str = "", help: str = "") -> None:

@@ -22,10 +22,9 @@ class Fused(Op):
     kind: str
     body: Graph
 
-    def role(self, index: int) -> str:
-        """The name of the body's input."""
-        inputs = self.body.inputs
-        return inputs[index].name if index < len(inputs) else super().role(index)
+    def roles(self, count: int) -> tuple[str, ...]:
+        """The names of the body's inputs."""
+        return tuple(value.name for value in self.body.inputs)
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """The types that the body returns."""

@@ -69,7 +69,7 @@ class _Edit:
     def apply(self, gone: list[Node]) -> None:
         """Let every node go its way; then nobody reads the moves that go."""
         for node, way in self.plan.ways.items():
-            moves = [way.constants.get(node.op.role(i)) for i in range(len(way.operands))]
+            moves = map(way.constants.get, node.op.roles(len(way.operands)))
             operands = map(self._operand, way.operands, moves)
             self.graph.set_operands(node, [*operands])
         self.graph.set_outputs(self.plan.outputs)

@@ -16,8 +16,8 @@ _concat = partial(Mutant, file="passes/eliminate_concat.py", tests=MADE_UP)
 MUTANTS = (
     _op(
         "all variadic operands have one role",
-        old="if spec.variadic and number > 1 else spec.name",
-        new="if False else spec.name",
+        old="        if last.variadic:\n",
+        new="        if False:\n",
     ),
     _op(
         "a weight has as many inputs as elements",
@@ -49,8 +49,8 @@ MUTANTS = (
     Mutant(
         "operands of a fused node have no names",
         "mbc/ops/fused.py",
-        old="return inputs[index].name if index < len(inputs) else super().role(index)",
-        new="return super().role(index)",
+        old="return tuple(value.name for value in self.body.inputs)",
+        new="return super().roles(count)",
         tests=ROLES,
     ),
     Mutant(
