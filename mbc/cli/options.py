@@ -162,12 +162,12 @@ def _cpus(text: str) -> str | tuple[int, ...]:
 
 
 def thread_options(args: argparse.Namespace) -> dict[str, object]:
-    """The threading options with their values, for `refuse_options`."""
+    """Return the threading options with their values, for `refuse_options`."""
     return {"--threads": args.threads, "--cpus": args.cpus}
 
 
 def team(args: argparse.Namespace) -> Team:
-    """The threads that the options ask for; E0606 where this machine has no such CPUs."""
+    """Return the threads that the options ask for; E0606 where this machine has no such CPUs."""
     if args.cpus is None:
         return Team(args.threads or 1)
     cpus = choose_cpus(args.cpus, args.threads)
@@ -208,7 +208,7 @@ def add_instruments(parser: Parser) -> None:
 
 
 def request(args: argparse.Namespace) -> Request:
-    """The request that the shared options add up to; absent groups have their defaults."""
+    """Make the request that the shared options add up to; absent groups have their defaults."""
     return Request(
         file=args.file,
         params=parameters(args.params),
@@ -233,7 +233,7 @@ def request(args: argparse.Namespace) -> Request:
 
 
 def inspection(args: argparse.Namespace) -> Inspection:
-    """The inspections that the options ask for."""
+    """Return the inspections that the options ask for."""
     return Inspection(
         dump=args.dump_ir,
         print_after=tuple(args.print_ir_after),

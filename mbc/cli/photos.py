@@ -36,7 +36,7 @@ def add_photo_options(parser: Parser) -> None:
 
 
 def named_preprocessing(text: str) -> Preprocessing:
-    """The argument of --preprocess."""
+    """Parse the argument of --preprocess."""
     try:
         return parse(text)
     except ValueError as problem:
@@ -44,7 +44,7 @@ def named_preprocessing(text: str) -> Preprocessing:
 
 
 def numbers(text: str) -> tuple[float, ...]:
-    """The argument of --mean: one finite number, or three."""
+    """Parse the argument of --mean: one finite number, or three."""
     try:
         found = tuple(float(word) for word in text.split(","))
     except ValueError:
@@ -55,7 +55,7 @@ def numbers(text: str) -> tuple[float, ...]:
 
 
 def deviations(text: str) -> tuple[float, ...]:
-    """The argument of --std: one number above zero, or three."""
+    """Parse the argument of --std: one number above zero, or three."""
     found = numbers(text)
     if min(found) <= 0:
         raise argparse.ArgumentTypeError(f"takes numbers above zero, found '{text}'")
@@ -71,7 +71,7 @@ def _resize(text: str) -> int | str:
 
 
 def preprocessing(args: argparse.Namespace, default: Preprocessing | None = None) -> Preprocessing:
-    """The preprocessing that the options add up to."""
+    """Return the preprocessing that the options add up to."""
     how: Preprocessing = args.preprocess or default or PRESETS["plain"]
     how = how.with_numbers(args.mean, args.std)
     if args.resize is None:

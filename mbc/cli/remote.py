@@ -37,8 +37,8 @@ def add_remote_options(parser: Parser) -> None:
 
 
 def remote(args: argparse.Namespace) -> Remote | None:
-    """The device that the options ask for; None for this process. E0106 for options that exclude
-    each other, E0108 for an address that is none."""
+    """Return the device that the options ask for; None for this process. E0106 for options that
+    exclude each other, E0108 for an address that is none."""
     if args.rpc is None:
         _refuse(args, ONLY_REMOTE, "is for --rpc; without it the network runs on this machine")
         return None

@@ -40,7 +40,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def whole_number(least: int) -> Callable[[str], int]:
-    """An argument type: an integer of at least `least`."""
+    """Return an argument type: an integer of at least `least`."""
 
     def convert(text: str) -> int:
         try:

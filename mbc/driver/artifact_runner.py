@@ -133,7 +133,7 @@ class ArtifactRunner:
         return choose_runner(self.target, emulate=self.emulate, cpu=self.cpu)
 
     def _weights(self) -> list[str | Path]:
-        """The option for weights in a file of their own."""
+        """Return the option for weights in a file of their own."""
         path = self.bundle.path(f"{self.bundle.spec.name}.weights")
         return [] if path is None else ["--weights", path.absolute()]
 
@@ -172,8 +172,8 @@ class ArtifactRunner:
 
 
 def run_bundle(bundle: Bundle, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The outputs of a folder's kernels on a GPU of this machine. Raises E0713 for a launch.json
-    that mbc did not write, E0724 without machine code, and what launchers raise."""
+    """Compute the outputs of a folder's kernels on a GPU of this machine. Raises E0713 for a
+    launch.json that mbc did not write, E0724 without machine code, and what launchers raise."""
     plan = _read_plan(bundle)
     if plan.gpu.api == "opencl":
         return OpenClNet(plan)(inputs)

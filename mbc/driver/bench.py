@@ -73,7 +73,7 @@ class BenchResult:
         return {name: times.ratio(self.ours) for name, times in self.engines.items()}
 
     def to_json(self) -> dict[str, Any]:
-        """The output of `mbc bench --json` (docs/cli.md)."""
+        """Return the output of `mbc bench --json` (docs/cli.md)."""
         engines = self.engines.items()
         return {
             "backend": self.backend,

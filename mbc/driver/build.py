@@ -56,7 +56,7 @@ def _write_check(writer: ArtifactWriter, folder: Path) -> dict[str, Any]:
 
 
 def _describe(writer: ArtifactWriter, check: dict[str, Any] | None, folder: Path) -> Manifest:
-    """The manifest of a folder that is otherwise complete."""
+    """Describe a folder that is otherwise complete."""
     compiled, spec, photos = writer.compiled, writer.spec, writer.wanted.photos
     source, target = compiled.source, compiled.target
     inputs, outputs = tensors(spec)

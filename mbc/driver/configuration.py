@@ -47,8 +47,8 @@ def resolve_request(request: Request) -> Configuration:
 
 
 def _target(request: Request) -> Target:
-    """The target; with `--backend tvm` a board's name means its GPU, if it has one that TVM makes
-    code for."""
+    """Resolve the target; with `--backend tvm` a board's name means its GPU, if it has one that TVM
+    makes code for."""
     gpu = find_gpu(request.target)
     if gpu is not None:
         _refuse_cpu_options(request)
@@ -98,8 +98,8 @@ def refuse_options(producer: Producer, given: Mapping[str, object]) -> None:
 
 
 def backend_from(meta: Mapping[str, str]) -> Backend:
-    """The backend that answers passes on a dump: kernels of this machine where the text names none.
-    Raises E0501 to E0507 for a header that names nothing known."""
+    """Return the backend that answers passes on a dump: kernels of this machine where the text
+    names none. Raises E0501 to E0507 for a header that names nothing known."""
     target = from_header(meta)
     api, _, arch = meta.get("gpu", "").partition(" ")
     gpu = find_gpu(api or None)

@@ -40,8 +40,8 @@ class Runner:
 
 
 def choose_runner(target: Target, *, emulate: bool = False, cpu: str | None = None) -> Runner:
-    """This machine if it can run code for the target, else qemu; with `emulate` or a CPU (of qemu,
-    of LLVM or a board) qemu in any case. E0723 without qemu, E0724 if neither can."""
+    """Choose this machine if it can run code for the target, else qemu; with `emulate` or a CPU (of
+    qemu, of LLVM or a board) qemu in any case. E0723 without qemu, E0724 if neither can."""
     if not emulate and cpu is None and _runs_here(target):
         return Runner()
     if target.object_format == "macho":
@@ -66,7 +66,7 @@ def _runs_here(target: Target) -> bool:
 
 
 def _told_apart(target: Target) -> frozenset[str]:
-    """The features that the target needs, without names that stand for several."""
+    """Return the features that the target needs, without names that stand for several."""
     return frozenset(f for f in features_of(target) if not f.startswith(("x86-64-", "v8.", "v9")))
 
 

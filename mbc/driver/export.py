@@ -25,7 +25,8 @@ TIDY: tuple[Pass, ...] = (
 
 
 def tidied(graph: Graph) -> Graph:
-    """A copy of a graph as imported, with its batch norms folded and its shuffles recognised."""
+    """Return a copy of a graph as imported, with its batch norms folded and its shuffles
+    recognised."""
     copy = graph.clone()
     anyone = LlvmBackend(resolve("x86_64"))  # none of these passes asks about kernels
     run_passes(copy, single_stage(TIDY), anyone, Inspection(), lambda _: None)
@@ -33,5 +34,5 @@ def tidied(graph: Graph) -> Graph:
 
 
 def onnx_model(graph: Graph, *, as_written: bool = False) -> OnnxModel:
-    """The ONNX model of a graph as imported."""
+    """Return the ONNX model of a graph as imported."""
     return export_onnx(graph if as_written else tidied(graph))

@@ -43,8 +43,8 @@ class Inspection:
 
 @contextmanager
 def instruments(wanted: Inspection, write: Write) -> Iterator[tuple[Instrument, ...]]:
-    """The instruments, the verifier always first; dumps are complete when the context ends, by an
-    error too. Prints go to `write`. Raises E0510 for a pass that does not exist."""
+    """Yield the instruments, the verifier always first; dumps are complete when the context ends,
+    by an error too. Prints go to `write`. Raises E0510 for a pass that does not exist."""
     checker = CheckPasses() if wanted.check else None
     chosen: list[Instrument] = [Verify(), *([checker] if checker else [])]
     chosen += [PrintAfter(pass_names(names, PASSES), write) for names in wanted.print_after]

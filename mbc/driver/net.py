@@ -36,8 +36,8 @@ class Net:
     def __call__(
         self, *inputs: ArrayLike, **named: ArrayLike
     ) -> np.ndarray | dict[str, np.ndarray]:
-        """The output, or a dict of them if there are several. Inputs in order, or by name; each of
-        exactly the declared shape (MbcError E0710)."""
+        """Compute the output, or a dict of them if there are several. Inputs in order, or by name;
+        each of exactly the declared shape (MbcError E0710)."""
         names = [spec.name for spec in self.inputs]
         if len(inputs) > len(names):
             raise error("E0710", f"the network has {len(names)} inputs, not {len(inputs)}")
@@ -45,7 +45,7 @@ class Net:
         return next(iter(results.values())) if len(results) == 1 else results
 
     def run(self, inputs: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-        """The outputs by name, for inputs by name."""
+        """Compute the outputs by name, for inputs by name."""
         return self._engine(dense_inputs(self.inputs, inputs))
 
     def __repr__(self) -> str:

@@ -24,8 +24,8 @@ def optimise(
     inspection: Inspection,
     write: Callable[[str], None],
 ) -> Graph:
-    """The graph of a `.mbc` file after the named passes. `target` is name, CPU and features where
-    the user overrides what the file's header says."""
+    """Return the graph of a `.mbc` file after the named passes. `target` is name, CPU and features
+    where the user overrides what the file's header says."""
     if file.suffix != ".mbc":
         raise error(
             "E0102",
@@ -52,7 +52,7 @@ def _without_target(meta: dict[str, str]) -> dict[str, str]:
 
 
 def text_of(graph: Graph) -> str:
-    """The graph as dumps hold it, with the hashes of the constants that have data."""
+    """Return the graph as dumps hold it, with the hashes of the constants that have data."""
     bound = (c for c in graph.constants().values() if c.data is not None)
     return print_graph(graph, hashes={constant.name: content_hash(constant) for constant in bound})
 

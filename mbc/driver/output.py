@@ -17,7 +17,8 @@ from mbc.runtime.manifest import known_files
 
 @contextmanager
 def output_folder(path: Path) -> Iterator[Path]:
-    """An empty folder to write into; it becomes `path` if nothing is raised, else it vanishes.
+    """Yield an empty folder to write into; it becomes `path` if nothing is raised, else it
+    vanishes.
 
     A folder that is there already is replaced if mbc made all that it holds; E0702 otherwise, E0703
     where the system refuses.

@@ -59,8 +59,8 @@ def compile_configured(
 
 
 def pipeline_of(request: Request, plans: Collection[Threads]) -> Pipeline:
-    """The passes that `-O`, `--optimize`, `--fuse`, `--no-strassen`, `--passes` and `--stop-after`
-    add up to, with these memory plans. Raises E0106, E051x."""
+    """Return the passes that `-O`, `--optimize`, `--fuse`, `--no-strassen`, `--passes` and
+    `--stop-after` add up to, with these memory plans. Raises E0106, E051x."""
     if request.passes is None:
         pipeline = _fusing(_pipeline_for(request.optimize or "speed", request.level), request)
     elif request.level is not None:
@@ -96,7 +96,7 @@ def _pipeline_for(goal: str, level: int | None) -> Pipeline:
 
 
 def _fusing(pipeline: Pipeline, request: Request) -> Pipeline:
-    """The pipeline with its passes that make one kernel of several in the mode asked for."""
+    """Return the pipeline with its passes that make one kernel of several in the mode asked for."""
     mode = next((mode for mode in FUSE_MODES if mode == request.fuse), None)
     if request.fuse is None:
         return pipeline
@@ -112,7 +112,7 @@ def _fusing(pipeline: Pipeline, request: Request) -> Pipeline:
 
 
 def named_passes(specs: str) -> tuple[Pass, ...]:
-    """The passes of a `-p` or `--passes` list."""
+    """Return the passes of a `-p` or `--passes` list."""
     return parse_passes(specs, PASSES)
 
 

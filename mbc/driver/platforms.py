@@ -15,17 +15,18 @@ from mbc.targets.target import Target
 
 
 def this_host() -> Host:
-    """The machine that mbc runs on."""
+    """Return the machine that mbc runs on."""
     return Host(platform.machine(), host_cpu(), host_features())
 
 
 def resolve(name: str | None, mcpu: str | None = None, mattr: str | None = None) -> Target:
-    """The target of that name, `native` if there is none; raises E0501 to E0505."""
+    """Resolve the target of that name, `native` if there is none; raises E0501 to E0505."""
     return resolve_target(name or NATIVE, mcpu, mattr, host=this_host())
 
 
 def to_header(target: Target, mattr: str | None) -> dict[str, str]:
-    """The target as lines of a dump's header; `native` is written as the target that it was."""
+    """Return the target as lines of a dump's header; `native` is written as the target that it
+    was."""
     entry = find_entry(target.name) or _entry_like(target)
     known = target.cpu in entry.baseline.cpus
     header = {"target": entry.name, "mcpu": target.cpu if known else entry.cpu}
@@ -38,12 +39,12 @@ def _entry_like(native: Target) -> Entry:
 
 
 def from_header(meta: Mapping[str, str]) -> Target:
-    """The target that a dump was made for; this machine where the text does not say."""
+    """Return the target that a dump was made for; this machine where the text does not say."""
     return resolve(meta.get("target"), meta.get("mcpu"), meta.get("mattr"))
 
 
 def link_target(target: Target) -> LinkTarget:
-    """The platform of a target, as the linker knows it."""
+    """Return the platform of a target, as the linker knows it."""
     return LinkTarget(
         target.link_triple,
         object_format=target.object_format,
@@ -55,15 +56,15 @@ def link_target(target: Target) -> LinkTarget:
 
 
 def program_target(target: Target) -> Target:
-    """The target of executables. Android's are plain static Linux programs
-    for `adb shell`, and those of 32-bit Arm pass floats in registers, as their libc does."""
+    """Return the target of executables. Android's are plain static Linux programs for `adb shell`,
+    and those of 32-bit Arm pass floats in registers, as their libc does."""
     if target.system == "android" and target.family == "arm":
         return replace(target, triple=ARM.triple)
     return target
 
 
 def toolchain(cc: str | None) -> Toolchain:
-    """The tools that link: zig, or a compiler by name; E0601 if it is not there."""
+    """Find the tools that link: zig, or a compiler by name; E0601 if it is not there."""
     return choose_toolchain(cc)
 
 

@@ -38,7 +38,7 @@ class Remote:
 
     @staticmethod
     def at(tracker: str, key: str | None = None, timeout: int | None = None) -> Remote:
-        """The device of a tracker that is named as HOST:PORT; E0108 for anything else."""
+        """Name the device of a tracker at HOST:PORT; E0108 for anything else."""
         return Remote(parse_address(tracker), key, timeout or TIMEOUT)
 
 
@@ -61,7 +61,7 @@ class RemoteResult:
         return self.times.gflops(self.macs)
 
     def to_json(self) -> dict[str, Any]:
-        """The output of `mbc bench --rpc --json` (docs/cli.md)."""
+        """Return the output of `mbc bench --rpc --json` (docs/cli.md)."""
         target, times = self.target, self.times
         return {
             "backend": "tvm",

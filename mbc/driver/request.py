@@ -62,10 +62,10 @@ class Observer(Protocol):
     """Progress callbacks."""
 
     def step(self, text: str) -> None:
-        """Called when a step of the work begins."""
+        """Note that a step of the work begins."""
 
     def note(self, text: str) -> None:
-        """Called with text that the user should read afterwards."""
+        """Take text that the user should read afterwards."""
 
 
 class Silent:

@@ -26,8 +26,8 @@ def open_rivals(
     folder: Path,
     observer: Observer,
 ) -> dict[str, Session]:
-    """The named engines with the imported graph loaded and its inputs (NHWC) in place. Raises E0610
-    where one is not installed, E0611 where one cannot run the network."""
+    """Open the named engines, with the imported graph loaded and its inputs (NHWC) in place. Raises
+    E0610 where one is not installed, E0611 where one cannot run the network."""
     observer.step("exporting to ONNX")
     model = onnx_model(graph)
     path = folder / "net.onnx"
@@ -75,5 +75,5 @@ def relative_difference(theirs: np.ndarray, ours: np.ndarray) -> float:
 
 
 def nchw(array: np.ndarray) -> np.ndarray:
-    """An image as ONNX has it; all else as it is."""
+    """Return an image as ONNX has it; all else as it is."""
     return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array

@@ -99,7 +99,7 @@ def _runs(task: Path) -> bool:
 
 @contextmanager
 def stdout_on_stderr() -> Iterator[None]:
-    """What C libraries print goes to stderr in the block, for stdout is the command's product."""
+    """Send what C libraries print to stderr in the block, for stdout is the command's product."""
     sys.stdout.flush()
     flush = ctypes.CDLL(None).fflush
     kept = os.dup(1)

@@ -11,8 +11,8 @@ from mbc.runtime.preprocessing import Preprocessing
 
 
 def inputs_of(request: Request) -> tuple[IoSpec, ...]:
-    """The inputs of a network (.py or .mbc), or of what `mbc compile` made of one (its folder or
-    manifest.json). Raises E0102, E0103, E0713, and what reading a network raises."""
+    """Return the inputs of a network (.py or .mbc), or of what `mbc compile` made of one (its
+    folder or manifest.json). Raises E0102, E0103, E0713, and what reading a network raises."""
     file = request.file
     if file.is_dir():
         file = file / FILE_NAME
@@ -23,13 +23,13 @@ def inputs_of(request: Request) -> tuple[IoSpec, ...]:
 
 
 def preprocessing_of(request: Request) -> Preprocessing | None:
-    """The preprocessing that `mbc compile` recorded, if any; E0701, E0713."""
+    """Return the preprocessing that `mbc compile` recorded, if any; E0701, E0713."""
     file = request.file / FILE_NAME if request.file.is_dir() else request.file
     return read_preprocessing(file) if file.name == FILE_NAME else None
 
 
 def choose_input(inputs: tuple[IoSpec, ...], name: str | None) -> IoSpec:
-    """The input of that name, or the only one; E0710 else."""
+    """Find the input of that name, or the only one; E0710 else."""
     known = {spec.name: spec for spec in inputs}
     if name is None and len(inputs) == 1:
         return inputs[0]

@@ -73,7 +73,7 @@ def early_name(request: Request) -> str | None:
 
 
 def read_graph(request: Request) -> Graph:
-    """The graph of the file, called NET, as yet without weights where it is Python. NET is the
+    """Read the graph of the file, called NET, as yet without weights where it is Python. NET is the
     file's stem, with the network's name behind it if the file has several."""
     stem = request.file.stem
     match request.file.suffix:
@@ -141,7 +141,7 @@ def _bind(graph: Graph, request: Request, observer: Observer) -> str:
 
 
 def parameters_of(meta: Mapping[str, str]) -> dict[str, Any]:
-    """The parameters in a graph's header, as typed values, with the batch."""
+    """Return the parameters in a graph's header, as typed values, with the batch."""
     words = shlex.split(meta.get("parameters", ""))
     pairs = (word.partition("=") for word in words)
     batch = {"batch": int(meta["batch"])} if meta.get("batch", "").isdigit() else {}

@@ -69,7 +69,7 @@ def verify(
 
 
 def _recorded(bundle: Bundle) -> Target:
-    """The target that a manifest records; E0713 for one that mbc does not know."""
+    """Find the target that a manifest records; E0713 for one that mbc does not know."""
     target = recorded_target(bundle.target, bundle.triple, bundle.cpu, bundle.features)
     if target is None:
         message = f"{bundle.folder}: unknown target triple {bundle.triple} in the manifest"

@@ -12,10 +12,10 @@ class Engine(Protocol):
     """Computes outputs from inputs, dense float32 tensors by name."""
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The outputs by name."""
+        """Compute the outputs by name."""
         ...
 
     def inference(self, inputs: Mapping[str, np.ndarray]) -> Callable[[], object]:
-        """A function that runs the network on these inputs, to be timed. Engines whose calls take
-        time beside the network's prepare it."""
+        """Return a function that runs the network on these inputs, to be timed. Engines whose calls
+        take time beside the network's prepare it."""
         return lambda: self(inputs)

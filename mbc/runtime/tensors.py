@@ -15,8 +15,8 @@ NUMBERS = "fiu"  # kinds of numpy's dtypes: floats and integers, which are conve
 
 
 def check_inputs(specs: Sequence[IoSpec], given: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-    """The given tensors as arrays, in the order of the network's inputs; E0710 for each that is
-    missing, unknown, of another shape, or no numbers of its element type; floats round."""
+    """Return the given tensors as arrays, in the order of the network's inputs; E0710 for each that
+    is missing, unknown, of another shape, or no numbers of its element type; floats round."""
     arrays = {name: np.asarray(value) for name, value in given.items()}
     known = {spec.name: spec for spec in specs}
     listed = f"the inputs are {', '.join(map(_typed, specs))}"
@@ -33,7 +33,7 @@ def check_inputs(specs: Sequence[IoSpec], given: Mapping[str, ArrayLike]) -> dic
 
 
 def dense_inputs(specs: Sequence[IoSpec], given: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-    """The checked tensors as networks read them: contiguous, of their element types."""
+    """Return the checked tensors as networks read them: contiguous, of their element types."""
     checked = check_inputs(specs, given)
     return {
         spec.name: np.ascontiguousarray(checked[spec.name], spec.element.numpy) for spec in specs
@@ -41,7 +41,7 @@ def dense_inputs(specs: Sequence[IoSpec], given: Mapping[str, ArrayLike]) -> dic
 
 
 def _misfit(spec: IoSpec, array: np.ndarray | None) -> str:
-    """What is wrong with an input; "" if nothing is."""
+    """Say what is wrong with an input; "" if nothing is."""
     if array is None:
         return f"input '{spec.name}' is missing"
     if array.dtype.kind not in NUMBERS:

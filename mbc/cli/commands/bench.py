@@ -42,7 +42,7 @@ def configure(parser: Parser) -> None:
 
 
 def engine_names(text: str) -> tuple[str, ...]:
-    """The argument of --vs."""
+    """Parse the argument of --vs."""
     names = tuple(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
     for name in names:
         if name not in ENGINES:

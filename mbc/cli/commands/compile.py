@@ -85,7 +85,7 @@ def configure(parser: Parser) -> None:
 
 
 def emit_kinds(text: str) -> tuple[str, ...]:
-    """The argument of --emit; E0107 for an unknown kind."""
+    """Parse the argument of --emit; E0107 for an unknown kind."""
     kinds = tuple(word.strip() for word in text.split(",") if word.strip())
     listing = f"kinds are {', '.join(EMITTERS)}"
     for kind in kinds:

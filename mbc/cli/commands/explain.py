@@ -32,7 +32,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def page(name: str, code: Code) -> Iterator[str]:
-    """The paragraphs about a code."""
+    """Return the paragraphs about a code."""
     yield f"{name}: {code.title}"
     yield code.cause
     yield f"Example: {code.example}"

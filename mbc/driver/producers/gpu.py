@@ -51,7 +51,7 @@ class GpuProducer(Producer):
     """CUDA's compiler, if the user names one."""
 
     def backend(self) -> Backend:
-        """The kernels for this GPU."""
+        """Return the kernels for this GPU."""
         from mbc.backends.tvm.gpu.backend import GpuBackend  # takes time to import
 
         return GpuBackend(self.gpu)
@@ -61,7 +61,7 @@ class GpuProducer(Producer):
         tvm()
 
     def text(self, compiled: Compiled, observer: Observer) -> str:
-        """The kernels in the GPU's language."""
+        """Return the kernels in the GPU's language."""
         return self._plan(compiled, observer).source
 
     def writer(self, compiled: Compiled, wanted: Wanted, observer: Observer) -> ArtifactWriter:
@@ -70,7 +70,7 @@ class GpuProducer(Producer):
         return GpuWriter(compiled, wanted, observer, self._plan(compiled, observer), compiler)
 
     def engine(self, compiled: Compiled, team: Team, observer: Observer) -> Engine:
-        """The network on a GPU of this machine. For CUDA it is PTX that the driver compiles
+        """Load the network on a GPU of this machine. For CUDA it is PTX that the driver compiles
         further, so that it runs on whatever GPU there is."""
         if self.gpu.api == "opencl":
             plan = self._plan(compiled, observer)

@@ -27,7 +27,7 @@ class LlvmProducer(Producer):
     plans: ClassVar[tuple[Threads, ...]] = ("many", "one")
 
     def backend(self) -> Backend:
-        """The kernels themselves."""
+        """Return the kernels themselves."""
         return LlvmBackend(self.target)
 
     def require(self) -> None:
@@ -52,7 +52,7 @@ class LlvmProducer(Producer):
 
 
 def lower_graph(compiled: Compiled, observer: Observer) -> LoweredNet:
-    """The stage `lower`."""
+    """Run the stage `lower`."""
     observer.step("lowering to LLVM IR")
     return lower(compiled.graph, compiled.target)
 

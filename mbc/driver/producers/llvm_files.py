@@ -41,7 +41,7 @@ ANDROID_EMIT = ("exe", "so", "header")  # an app loads a shared library
 
 
 def default_emit(target: Target) -> tuple[str, ...]:
-    """The kinds that are written unless the user says."""
+    """Return the kinds that are written unless the user says."""
     return ANDROID_EMIT if target.system == "android" else DEFAULT_EMIT
 
 
@@ -89,7 +89,7 @@ def _deliver(path: Path, folder: Path) -> None:
 
 
 def _link(name: Path, file: Path) -> None:
-    """A second name for a file: a copy where the file system knows no links."""
+    """Give a file a second name: a copy where the file system knows no links."""
     try:
         name.symlink_to(file.name)
     except OSError:
@@ -184,7 +184,7 @@ class LlvmFiles:
         return path
 
     def _profile_object(self, target: Target) -> Path:
-        """An object that times the kernels, for executables alone."""
+        """Make an object that times the kernels, for executables alone."""
         path = self.folder / f"{self.net}_profile.o"
         lowered = replace(self.lowered, target=target)
         return self._generated(path, profile_module(lowered), target, beside=self._callees())
@@ -192,7 +192,8 @@ class LlvmFiles:
     def _generated(
         self, path: Path, module: str, target: Target, beside: Iterable[str] = ()
     ) -> Path:
-        """The object of a module, checked. `beside`: symbols that a sibling object defines."""
+        """Make the object of a module, and check it. `beside`: symbols that a sibling object
+        defines."""
         path.write_bytes(object_code(module, target))
         contract = self._contract(target, frozenset(beside))
         if target.architecture.instructions.capstone is None:
@@ -200,12 +201,12 @@ class LlvmFiles:
         return self._kept(path, "object", contract)
 
     def _callees(self) -> Iterable[str]:
-        """The kernels' symbols."""
+        """Return the kernels' symbols."""
         end = f"_{self.lowered.spec.build}"
         return (f"{name}{end}" for name in callees(self.lowered.spec, self.lowered.calls))
 
     def _plain_name(self) -> Path:
-        """An object that makes `NET_abi` known to dlsym, for shared libraries alone."""
+        """Make an object that makes `NET_abi` known to dlsym, for shared libraries alone."""
         path = self.folder / f"{self.net}_abi.o"
         path.write_bytes(emit_plain_name(self.lowered))
         return path
@@ -233,7 +234,7 @@ class LlvmFiles:
         )
 
     def _weights_objects(self) -> list[Path]:
-        """The weights as an object to link; none if they are a file of their own."""
+        """Make the weights an object to link; none if they are a file of their own."""
         if self.lowered.spec.external_weights:
             return []
         path = self.folder / f"{self.net}_weights.o"
@@ -253,12 +254,12 @@ class LlvmFiles:
         return Contract(target, spec.name, spec.build, spec.external_weights, beside)
 
     def _checked(self, path: Path, kind: Kind, target: Target) -> Path:
-        """The file that a tool made, checked; E0602 where there is none."""
+        """Check the file that a tool made; E0602 where there is none."""
         check_made(path)
         return self._kept(path, kind, self._contract(target))
 
     def _kept(self, path: Path, kind: Kind, contract: Contract) -> Path:
-        """The file, if it keeps to the contract; else E0910."""
+        """Return the file, if it keeps to the contract; else E0910."""
         found = tuple(problems(path, kind, contract))
         if found:
             raise MbcError(*(self._fault(f"{path.name} {problem}") for problem in found[:8]))

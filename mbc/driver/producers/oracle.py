@@ -26,7 +26,7 @@ class OracleProducer(LlvmProducer):
     refused: ClassVar[Mapping[str, str]] = {"--threads": NO_KERNELS, "--cpus": NO_KERNELS}
 
     def engine(self, compiled: Compiled, team: Team, observer: Observer) -> Engine:
-        """The oracle."""
+        """Return the oracle."""
         return Oracle(compiled.graph)
 
 
@@ -37,5 +37,5 @@ class Oracle(Engine):
         self._graph = graph
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The outputs by name, for inputs by name."""
+        """Compute the outputs by name, for inputs by name."""
         return run_oracle(self._graph, inputs)

@@ -86,7 +86,8 @@ class Producer(ABC):
 
     @abstractmethod
     def text(self, compiled: Compiled, observer: Observer) -> str:
-        """The lowered program as text: LLVM IR, TVM's script, or the source of a GPU's kernels."""
+        """Return the lowered program as text: LLVM IR, TVM's script, or the source of a GPU's
+        kernels."""
 
     @abstractmethod
     def writer(self, compiled: Compiled, wanted: Wanted, observer: Observer) -> ArtifactWriter:

@@ -59,7 +59,7 @@ class TvmProducer(Producer):
         tvm()
 
     def text(self, compiled: Compiled, observer: Observer) -> str:
-        """The module as TVM's script."""
+        """Return the module as TVM's script."""
         text: str = cpu_module(compiled.graph, self.target).script()
         return text
 
