@@ -22,7 +22,10 @@ from mbc.passes.eliminate_concat import EliminateConcat
 from mbc.passes.eliminate_split import EliminateSplit
 from mbc.passes.fold_batch_norm import FoldBatchNorm
 from mbc.passes.fuse_residual_add import FuseResidualAdd
+from mbc.passes.pipelines import O2
 from mbc.passes.remap_channel_shuffle import RemapChannelShuffle
+from mbc.passmgr.instruments import Verify
+from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import Pass, PassContext
 from tests.exact import exact_inputs
 from tests.fake_backend import FakeBackend
@@ -233,3 +236,21 @@ def test_a_batch_norm_stays_behind_an_operand_that_it_does_not_know() -> None:
     assert not result.changed
     (remark,) = result.remarks
     assert remark.message.endswith("which has an operand 'factor'")
+
+
+def test_a_unit_of_such_layers_loses_its_moves() -> None:
+    """ShuffleNetV2's unit, through all passes of -O2."""
+    net = Net()
+    split = net.graph.add(Split((6, 6)), [net.input(12)])
+    kept, x = split.results
+    x = net.requantised(net.requantised(x, 6), 6, groups=6)
+    joined = net.add(Concat(), kept, net.requantised(net.piecewise(x), 6))
+    mixed = net.requantised(net.add(ChannelShuffle(2), joined), 12, groups=12)
+    pooled = net.add(GlobalAvgPool(), mixed)
+    graph = net.done(net.add(Dense(), pooled, net.constant("w", 12, 3)))
+    inputs = exact_inputs(graph)
+    before = run(graph, inputs)
+    run_pipeline(graph, O2, PassContext(FakeBackend()), [Verify()])
+    assert not any(node.op.moves_data_only for node in graph.topo())
+    for name, y in run(graph, inputs).items():
+        np.testing.assert_array_equal(y, before[name])
