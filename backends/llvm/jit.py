@@ -93,14 +93,14 @@ class JitNet(Engine):
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs by name, for NHWC tensors by input name (E0710 if they do not fit)."""
         given = dense_inputs(self.spec.inputs, inputs).values()
-        outputs = {spec.name: np.empty(spec.shape, np.float32) for spec in self.spec.outputs}
+        outputs = dict(zip([spec.name for spec in self.spec.outputs], self._outputs(), strict=True))
         self.time_once([*given, *outputs.values()])
         return outputs
 
     def inference(self, inputs: Mapping[str, np.ndarray]) -> Callable[[], None]:
         """A function that runs the network on these inputs; see `bound`."""
         given = dense_inputs(self.spec.inputs, inputs).values()
-        return self.bound([*given, *(np.empty(s.shape, np.float32) for s in self.spec.outputs)])
+        return self.bound([*given, *self._outputs()])
 
     def time_once(self, tensors: list[np.ndarray]) -> float:
         """Seconds of one inference on prepared tensors (inputs, then outputs)."""
@@ -147,4 +147,7 @@ class JitNet(Engine):
         rng = np.random.default_rng(seed)
         shapes = [spec.shape for spec in self.spec.inputs]
         inputs = [rng.standard_normal(shape, np.float32) for shape in shapes]
-        return [*inputs, *(np.empty(spec.shape, np.float32) for spec in self.spec.outputs)]
+        return [*inputs, *self._outputs()]
+
+    def _outputs(self) -> list[np.ndarray]:
+        return [np.empty(spec.shape, spec.element.numpy) for spec in self.spec.outputs]

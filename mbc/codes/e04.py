@@ -48,9 +48,10 @@ CODES = {
     "E0407": Code(
         title="weights of an unreadable type",
         cause="Tensors must be float32. float16 is widened and float64 rounded to it; integers "
-        "and bfloat16 are not converted.",
+        "and bfloat16 are not converted. The integer constants of quantised layers in IR text must "
+        "be of exactly their type.",
         example="a tensor of bfloat16 in net.safetensors",
-        cure="Convert the tensors to float32 before saving.",
+        cure="Convert tensors to float32 before saving, s8 weights to int8, s32 biases to int32.",
     ),
     "E0408": Code(
         title="weights that are not finite",

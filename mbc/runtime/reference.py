@@ -68,6 +68,6 @@ def read(path: Path, specs: Sequence[IoSpec]) -> dict[str, np.ndarray]:
         outputs = {spec.name: file[f"arr_{number}"] for number, spec in enumerate(specs)}
     for spec in specs:
         found = outputs[spec.name]
-        if found.shape != spec.shape or found.dtype != np.float32:
+        if found.shape != spec.shape or found.dtype != spec.element.numpy:
             raise ValueError(f"{spec.name} is {found.dtype}{list(found.shape)}")
     return outputs

@@ -1,4 +1,4 @@
-"""Which element types backends have kernels for."""
+"""Which element types backends and exporters can compute with."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ WITHOUT_KERNELS: tuple[type[Op], ...] = (Quantize, Dequantize)
 
 def refuse_elements(graph: Graph, who: str) -> None:
     """Raise MbcError E0509, at the first node in question, for tensors whose element has no
-    kernels. `who` would have to have them: "LLVM for arm64"."""
+    kernels. `who` would have to know it: "LLVM for arm64"."""
     for type, where in _types(graph):
         if type.element not in KERNELS:
             raise error(
                 "E0509",
-                f"{who} has no kernels for {type.element}",
+                f"{who} takes f32 tensors only, found {type.element}",
                 at=where,
                 label=f"this has a tensor {type}",
                 helps=["mbc run --backend oracle evaluates it"],

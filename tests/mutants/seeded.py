@@ -13,6 +13,7 @@ from tests.mutants.paddings import MUTANTS as PADDINGS
 from tests.mutants.passes import MUTANTS as PASSES
 from tests.mutants.photos import MUTANTS as PHOTOS
 from tests.mutants.planner import MUTANTS as PLANNER
+from tests.mutants.quantised import MUTANTS as QUANTISED
 from tests.mutants.roles import MUTANTS as ROLES
 from tests.mutants.threads import MUTANTS as THREADS
 from tests.mutants.views import MUTANTS as VIEWS
@@ -34,4 +35,5 @@ MUTANTS = (
     *PHOTOS,
     *INTERFACE,
     *ROLES,
+    *QUANTISED,
 )

@@ -21,7 +21,7 @@ from mbc.ir.types import Act, TensorType
 from mbc.ir.verify import verify
 from mbc.ops import OPS, Add, AvgPool, Conv2d, Dense, Fused, GlobalAvgPool, MaxPool, Relu, Relu6
 from mbc.ops.move import Concat, Move
-from mbc.ops.quantized import Dequantize, Quantize
+from mbc.ops.quantized import Dequantize, Quantize, ratio
 from tests.quantised_graphs import codes, drawn, random_graph
 
 RANDOM = np.random.default_rng(5)
@@ -29,16 +29,22 @@ X, TO, OTHER = Q8.of(0.03, 121), Q8.of(0.047, 7), Q8.of(0.2, 200)
 f32 = np.float32
 
 
-def result_of(op: Op, operands: list[tuple[TensorType, np.ndarray]], constants: int = 0) -> object:
-    """One op on inputs, of which the last few are constants."""
+def result_of(
+    op: Op,
+    operands: list[tuple[TensorType, np.ndarray]],
+    constants: int = 0,
+    roles: tuple[str, ...] = ("weight", "bias", "multiplier"),
+) -> object:
+    """One op on inputs, of which the last few are constants in these roles."""
     graph = Graph("g")
     values = operands[: len(operands) - constants]
     given = [graph.add_input(f"x{i}", type) for i, (type, _) in enumerate(values)]
-    bound = [
-        Constant.of(f"c{i}", array, type.element)
-        for i, (type, array) in enumerate(operands[len(values) :])
-    ]
-    graph.set_outputs([graph.add(op, [*given, *bound]).result])
+    bound = {
+        role: Constant.of(role, array, type.element)
+        for role, (type, array) in zip(roles, operands[len(values) :], strict=False)
+    }
+    named = [bound.get(spec.name) for spec in op.operands if spec.constant]
+    graph.set_outputs([graph.add(op, [*given, *named]).result])
     verify(graph)
     return run(graph, {f"x{i}": array for i, (_, array) in enumerate(values)})["y"]
 
@@ -130,6 +136,29 @@ def test_sums_that_f32_rounds_and_s32_wraps() -> None:
         constants=3,
     )
     np.testing.assert_array_equal(found, [[2.0**24, 2.0**24 + 4, -(2.0**31)]])
+
+
+def test_products_are_rounded_before_they_are_codes() -> None:
+    """3 * f32(1/6) is a half in f32, and more in double precision; halves go to even codes."""
+    types = TensorType((1, 1), Q8.of(1.0, 0)), TensorType((1, 3), S8), TensorType((3,))
+    found = result_of(
+        Dense(to=Q8.of(1.0, 10)),
+        [
+            (types[0], np.array([[3]], np.uint8)),
+            (types[1], np.array([[1, 3, 5]], np.int8)),
+            (types[2], np.full(3, 1 / 6, f32)),
+        ],
+        constants=2,
+        roles=("weight", "multiplier"),
+    )
+    np.testing.assert_array_equal(found, [[10, 12, 12]])
+
+
+def test_quotients_of_scales_are_rounded_once() -> None:
+    counts = range(2, 200)
+    found = [ratio(X, TO, count) for count in counts]
+    assert found == [f32(X.scale / (count * TO.scale)) for count in counts]
+    assert found != [f32(X.scale) / (f32(count) * f32(TO.scale)) for count in counts]
 
 
 @pytest.mark.parametrize("act", list(Act))

@@ -179,8 +179,8 @@ def attributes_text(op: Op, operands: Sequence[str] = ()) -> str:
     """`{stride=(2,2), residual=%x, act=relu}`: non-default attributes in the order of the
     fields, operands before the activation, as the op applies them; "" if there are none."""
     items = [f"{field.name}={attr_text(v)}" for field, v in _non_default(op)]
-    before_act = (place for place, item in enumerate(items) if item.startswith("act="))
-    place = next(before_act, len(items))
+    before = (place for place, item in enumerate(items) if item.startswith(("act=", "to=")))
+    place = next(before, len(items))
     items[place:place] = operands
     return f"{{{', '.join(items)}}}" if items else ""
 
