@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mbc.driver.net import Net
+    from mbc.driver.net import CompiledNet
     from mbc.driver.request import BackendName
 
 __version__ = "0.1.0"
@@ -30,7 +30,7 @@ def compile(
     strassen: bool = True,
     passes: str | None = None,
     backend: BackendName = "llvm",
-) -> Net:
+) -> CompiledNet:
     """Compile a network (.py, which is run, or .mbc) for this machine; returns it as a callable.
 
     `params` are what `-D` sets, `weights` a .safetensors or .npz file (without it they are drawn

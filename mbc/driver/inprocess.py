@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from mbc.diag import error
 from mbc.driver.instrumentation import Inspection
-from mbc.driver.net import Net, make_net
+from mbc.driver.net import CompiledNet, make_net
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.request import BACKENDS, BackendName, Request, Silent
 from mbc.passes.pipelines import LEVELS
 
 
-def compile_net(request: Request, backend: BackendName) -> Net:
+def compile_net(request: Request, backend: BackendName) -> CompiledNet:
     """Compile for this machine; E0106 for a level or a backend that does not exist."""
     if request.level is not None and request.level not in range(len(LEVELS)):
         raise error("E0106", f"level is 0 to {len(LEVELS) - 1}, found {request.level!r}")

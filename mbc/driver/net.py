@@ -18,7 +18,7 @@ from mbc.runtime.tensors import dense_inputs
 ALONE = Team()
 
 
-class Net:
+class CompiledNet:
     """A compiled network: `y = net(x)`.
 
     Weights and working memory are set up once. Several Python threads may call at the same time:
@@ -56,6 +56,6 @@ class Net:
         return f"<mbc network {self.name}: {' -> '.join(sides)}>"
 
 
-def make_net(compiled: Compiled, observer: Observer, team: Team = ALONE) -> Net:
+def make_net(compiled: Compiled, observer: Observer, team: Team = ALONE) -> CompiledNet:
     """Lower a network and load it, to compute on these threads."""
-    return Net(compiled, compiled.producer.engine(compiled, team, observer))
+    return CompiledNet(compiled, compiled.producer.engine(compiled, team, observer))

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from mbc.cli import main
-from mbc.driver.net import Net
+from mbc.driver.net import CompiledNet
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
@@ -85,7 +85,7 @@ def run_executable(program: Path, target: str, *options: str | Path) -> bytes:
     return ended.stdout
 
 
-def single(net: Net, x: np.ndarray) -> np.ndarray:
+def single(net: CompiledNet, x: np.ndarray) -> np.ndarray:
     """The output of a network that has one."""
     y = net(x)
     assert isinstance(y, np.ndarray)

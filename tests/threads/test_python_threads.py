@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mbc.driver.instrumentation import Inspection
-from mbc.driver.net import Net, make_net
+from mbc.driver.net import CompiledNet, make_net
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.request import BackendName, Request, Silent
 from mbc.runtime.pool import Team
@@ -17,7 +17,7 @@ FILE, SIDE = EXAMPLES / "mobilenet_v1.py", 32
 PARAMS = {"alpha": "0.25", "resolution": str(SIDE)}
 
 
-def network(backend: BackendName, threads: int) -> Net:
+def network(backend: BackendName, threads: int) -> CompiledNet:
     request = Request(FILE, PARAMS, backend=backend)
     compiled = compile_graph(request, Inspection(), Silent(), lambda _: None)
     return make_net(compiled, Silent(), Team(threads))

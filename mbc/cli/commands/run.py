@@ -25,7 +25,7 @@ from mbc.cli.photos import add_photo_options, preprocessing, refuse_without_phot
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.diag import error
 from mbc.driver.configuration import refuse_options, resolve_request
-from mbc.driver.net import Net, make_net
+from mbc.driver.net import CompiledNet, make_net
 from mbc.driver.output import write_array
 from mbc.driver.pipeline import compile_configured
 from mbc.driver.request import BACKENDS, ORACLE
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _read(net: Net, paths: list[Path], how: Preprocessing) -> dict[str, np.ndarray]:
+def _read(net: CompiledNet, paths: list[Path], how: Preprocessing) -> dict[str, np.ndarray]:
     if len(paths) != len(net.inputs):
         listed = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in net.inputs)
         raise UsageError(
