@@ -8,8 +8,9 @@ from mbc.ir.text.parser import parse
 from mbc.memory.facts import Facts
 from mbc.passes.plan_memory import PlanMemory
 from mbc.passmgr.passes import PassContext
+from mbc.report.arena_plot import draw_arena
+from mbc.report.chart import HEIGHT, RED, WIDTH
 from mbc.report.memory import Memory, memory_of
-from mbc.report.plot import HEIGHT, PEAK, WIDTH, draw_arena
 from tests.fake_backend import FakeBackend
 
 TEXT = """
@@ -88,7 +89,7 @@ def test_the_picture() -> None:
     image = Image.open(BytesIO(draw_arena(memory(), "g")))
     assert image.size == (WIDTH, HEIGHT)
     colours = {colour for _, colour in image.getcolors(WIDTH * HEIGHT) or ()}
-    assert PEAK[:3] in colours
+    assert RED in colours
     assert len(colours) > 6
     left = image.getpixel((120, 500))
     right = image.getpixel((WIDTH - 60, 120))

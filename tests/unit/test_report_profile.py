@@ -6,8 +6,9 @@ import pytest
 from PIL import Image
 
 from mbc.ops.cost import Layer
+from mbc.report.chart import HEIGHT, RED, WIDTH
 from mbc.report.profile import LayerTime, Limits, Profile, layer_times
-from mbc.report.roofline_plot import COLOURS, HEIGHT, ROOF, WIDTH, draw_roofline
+from mbc.report.roofline_plot import COLOURS, draw_roofline
 
 LIMITS = Limits(threads=2, peak_gflops=50.0, memory_gbs=20.0)
 
@@ -67,7 +68,7 @@ def test_the_picture() -> None:
     found = image.getcolors(maxcolors=1 << 16)
     assert found is not None
     colours = {colour: count for count, colour in found}
-    assert colours[ROOF] > 500, "the lines"
+    assert colours[RED] > 500, "the lines"
     discs = (
         sum(count for colour, count in colours.items() if near(colour, COLOURS[bound]))
         for bound in ("compute", "memory")

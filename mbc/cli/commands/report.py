@@ -15,9 +15,9 @@ from mbc.driver.output import write_bytes
 from mbc.driver.pipeline import compile_configured
 from mbc.driver.producers.producer import Compiled
 from mbc.driver.report import make_memory_report, make_report
+from mbc.report.arena_plot import draw_arena
 from mbc.report.costs import Report, shares
 from mbc.report.memory import Memory
-from mbc.report.plot import draw_arena
 
 HELP = "list multiply-adds, parameters and bytes of a network, layer by layer"
 
