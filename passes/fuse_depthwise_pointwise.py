@@ -7,15 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from mbc.ir.graph import Graph, Node
-from mbc.passes.fusion import (
-    cycles,
-    follower,
-    fused_chain,
-    is_depthwise_node,
-    is_pointwise_node,
-    judge,
-)
-from mbc.passes.rewrite import merge, name_of
+from mbc.passes.fusion import cycles, follower, fuse_around_depthwise, is_pointwise_node
 from mbc.passmgr.passes import PassContext, PassResult
 
 
@@ -31,28 +23,10 @@ class FuseDepthwisePointwise:
 
     def run(self, graph: Graph, context: PassContext) -> PassResult:
         """Fuse every pair that qualifies."""
-        result = PassResult()
-        gone: set[Node] = set()
-        for node in graph.topo():
-            if node not in gone and is_depthwise_node(node):
-                gone.update(self._visit(graph, context, node, result))
-        return result
+        return fuse_around_depthwise(graph, context, "dw_pw", self.mode, _pair, cycles)
 
-    def _visit(
-        self, graph: Graph, context: PassContext, depthwise: Node, result: PassResult
-    ) -> list[Node]:
-        """The nodes that became one."""
-        pointwise, refusal = follower(graph, depthwise, "pointwise", is_pointwise_node)
-        if pointwise is None:
-            result.note(f"not fused: {refusal}", depthwise)
-            return []
-        pair = [depthwise, pointwise]
-        fused = fused_chain("dw_pw", pair)
-        gain, refusal = judge(graph, context, self.mode, cycles(context, pair), pair, fused)
-        if refusal:
-            result.note(f"not fused: {name_of(depthwise)}: {refusal}", depthwise)
-            return []
-        names = f"{name_of(depthwise)} and {name_of(pointwise)}"
-        merge(graph, pair, fused.op, fused.operands)
-        result.did(f"fused: {names}, predicted {gain}", depthwise)
-        return pair
+
+def _pair(graph: Graph, depthwise: Node) -> tuple[list[Node], str]:
+    """Return a depthwise convolution with the pointwise one after it, or why there is none."""
+    pointwise, refusal = follower(graph, depthwise, "pointwise", is_pointwise_node)
+    return ([], refusal) if pointwise is None else ([depthwise, pointwise], "")

@@ -6,6 +6,7 @@ of MobileNetV2 (arXiv 1801.04381 §3.3), and ShuffleNet's units, which are made 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -13,12 +14,12 @@ from mbc.ir.graph import Graph, Node
 from mbc.passes.fusion import (
     cycles,
     follower,
+    fuse_around_depthwise,
     fused_chain,
     is_depthwise_node,
     is_pointwise_node,
-    judge,
 )
-from mbc.passes.rewrite import merge, name_of
+from mbc.passes.rewrite import name_of
 from mbc.passmgr.passes import PassContext, PassResult
 
 
@@ -34,30 +35,7 @@ class FuseInvertedResidual:
 
     def run(self, graph: Graph, context: PassContext) -> PassResult:
         """Fuse every block that qualifies."""
-        result = PassResult()
-        gone: set[Node] = set()
-        for node in graph.topo():
-            if node not in gone and is_depthwise_node(node):
-                gone.update(self._visit(graph, context, node, result))
-        return result
-
-    def _visit(
-        self, graph: Graph, context: PassContext, depthwise: Node, result: PassResult
-    ) -> list[Node]:
-        """The nodes that became one."""
-        block, refusal = _block(graph, depthwise)
-        if refusal:
-            result.note(f"not fused: {refusal}", depthwise)
-            return []
-        fused = fused_chain("inverted_residual", block)
-        gain, refusal = judge(graph, context, self.mode, _apart(context, block), block, fused)
-        if refusal:
-            result.note(f"not fused: {name_of(depthwise)}: {refusal}", depthwise)
-            return []
-        expand, middle, project = map(name_of, block)
-        merge(graph, block, fused.op, fused.operands)
-        result.did(f"fused: {expand}, {middle} and {project}, predicted {gain}", depthwise)
-        return block
+        return fuse_around_depthwise(graph, context, "inverted_residual", self.mode, _block, _apart)
 
 
 def _block(graph: Graph, depthwise: Node) -> tuple[list[Node], str]:
@@ -87,8 +65,8 @@ def _projects(graph: Graph, expand: Node) -> str:
     return f"{name_of(expand)} goes with {name_of(maker)}, a depthwise conv2d" if reader else ""
 
 
-def _apart(context: PassContext, block: list[Node]) -> float:
-    """The predicted time without this fusion, at its best."""
+def _apart(context: PassContext, block: Sequence[Node]) -> float:
+    """Return the predicted cycles without this fusion; the last two nodes may be fused."""
     expand, *pair = block
     apart, fused = cycles(context, pair), fused_chain("dw_pw", pair)
     if context.backend.supports(fused):

@@ -1,7 +1,7 @@
-"""Chains: nodes that each work on the result of the one before, and become one fused node.
+"""Fusion of chains: nodes that each read the result of the one before become one fused node.
 
-Several passes fuse chains of different lengths. What they share is here: who may follow whom, the
-body made of the nodes, and whether the backend and its cost model agree.
+Passes that fuse chains of different lengths share the conditions on a node's user, the construction
+of the fused body, and the questions to the backend and its cost model.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from mbc.ir.graph import Graph, Node, Operand
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, is_depthwise, is_pointwise
-from mbc.passes.rewrite import candidate, name_of, why_shared
+from mbc.passes.rewrite import candidate, merge, name_of, why_shared
 from mbc.passes.views.colocation import SharedPixels
-from mbc.passmgr.passes import PassContext
+from mbc.passmgr.passes import PassContext, PassResult
 
 Mode = Literal["auto", "always", "never"]
 
@@ -36,8 +36,8 @@ def is_pointwise_node(node: Node) -> bool:
 def follower(
     graph: Graph, node: Node, kind: str, fits: Callable[[Node], bool]
 ) -> tuple[Node | None, str]:
-    """The node of a kind that works on a node's whole result and alone reads it; or None, and why
-    there is none."""
+    """Return the only user of a node if it is of a kind and reads the whole result; otherwise None
+    and the reason."""
     name = name_of(node)
     if node["residual"] is not None:
         return None, f"{name} adds a residual"
@@ -53,7 +53,7 @@ def follower(
 
 
 def _misread(node: Node, reader: Node) -> str:
-    """Why a reader does not work on a node's whole result, and on nothing else."""
+    """Return why a user does not read exactly a node's whole result; "" if it does."""
     view = reader["x"]
     if not isinstance(view, ChannelView) or node.result not in view.values:
         return f"{name_of(node)} is the residual of {name_of(reader)}"
@@ -63,8 +63,8 @@ def _misread(node: Node, reader: Node) -> str:
 
 
 def fused_chain(kind: str, nodes: Sequence[Node]) -> Node:
-    """A fused node, in no graph yet, that does what the nodes do one after the other; fused ones
-    among them give their bodies. Its operands are what the nodes read of others."""
+    """Return a fused node, in no graph yet, that computes a chain of nodes; the bodies of fused
+    nodes are inlined. Its operands are the values that the chain reads from outside."""
     body = _Body(kind)
     for node in nodes:
         body.append(node)
@@ -72,7 +72,7 @@ def fused_chain(kind: str, nodes: Sequence[Node]) -> Node:
 
 
 class _Body:
-    """A fused body under construction; `_inner` says where it has what the graph calls a value."""
+    """Builds a fused body; `_inner` maps values of the graph to views of values in the body."""
 
     def __init__(self, kind: str) -> None:
         self._graph = Graph(kind)
@@ -80,7 +80,7 @@ class _Body:
         self._inner: dict[Value, ChannelView] = {}
 
     def append(self, node: Node) -> None:
-        """The node, or the nodes of its body."""
+        """Add a node, or the nodes of its body."""
         if not isinstance(node.op, Fused):
             names = [node.op.spec(i).name for i in range(len(node.operands))]
             self._add(node, map(self._read, node.operands, names))
@@ -93,7 +93,7 @@ class _Body:
         self._inner[node.result] = result.substitute(self._inner)
 
     def finish(self, result: Value) -> Node:
-        """The fused node."""
+        """Return the fused node."""
         self._graph.set_outputs([self._inner[result]])
         return candidate(Fused(self._graph.name, self._graph), self._operands)
 
@@ -108,7 +108,7 @@ class _Body:
         return self._bound(operand, name) if isinstance(operand, ChannelView) else operand
 
     def _bound(self, view: ChannelView, name: str) -> ChannelView:
-        """The view inside the body; what comes from outside becomes an input."""
+        """Translate a view into the body; values from outside become inputs."""
         if all(value in self._inner for value in view.values):
             return view.substitute(self._inner)
         taken = {value.name for value in self._graph.inputs}
@@ -118,11 +118,44 @@ class _Body:
         return ChannelView.of(self._graph.add_input(fresh, view.type))
 
 
+def fuse_around_depthwise(
+    graph: Graph,
+    context: PassContext,
+    kind: str,
+    mode: Mode,
+    find: Callable[[Graph, Node], tuple[list[Node], str]],
+    apart: Callable[[PassContext, Sequence[Node]], float],
+) -> PassResult:
+    """Fuse the chain around each depthwise convolution.
+
+    `find` returns the nodes of the chain, or none and the reason; `apart` predicts the cycles that
+    they take without this fusion."""
+    result = PassResult()
+    gone: set[Node] = set()
+    for node in graph.topo():
+        if node in gone or not is_depthwise_node(node):
+            continue
+        chain, refusal = find(graph, node)
+        if refusal:
+            result.note(f"not fused: {refusal}", node)
+            continue
+        fused = fused_chain(kind, chain)
+        gain, refusal = judge(graph, context, mode, apart(context, chain), chain, fused)
+        if refusal:
+            result.note(f"not fused: {name_of(node)}: {refusal}", node)
+            continue
+        *first, last = map(name_of, chain)
+        merge(graph, chain, fused.op, fused.operands)
+        result.did(f"fused: {', '.join(first)} and {last}, predicted {gain}", node)
+        gone.update(chain)
+    return result
+
+
 def judge(
     graph: Graph, context: PassContext, mode: Mode, apart: float, nodes: Sequence[Node], fused: Node
 ) -> tuple[str, str]:
-    """The predicted change of time, "-7.0 %", where `nodes` that take `apart` cycles become one,
-    and the reason not to fuse, if there is one."""
+    """Return the predicted change of time ("-7.0 %") if `nodes`, which take `apart` cycles, become
+    `fused`, and the reason not to fuse them, "" if there is none."""
     if mode == "never":
         return "", "mode=never"
     if not (support := context.backend.supports(fused)):
@@ -138,5 +171,5 @@ def judge(
 
 
 def cycles(context: PassContext, nodes: Iterable[Node]) -> float:
-    """The predicted time of nodes that run one after the other."""
+    """Return the predicted time of nodes that run one after the other."""
     return sum(context.backend.predict(node).cycles for node in nodes)
