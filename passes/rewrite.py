@@ -1,4 +1,4 @@
-"""Edits and questions that several passes share."""
+"""Edits and queries that several passes share."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from mbc.ir.views import Value
 
 
 class ConstantMaker:
-    """Derives constants from others, under names that are new to the graph. A constant that other
-    nodes share is never changed: the derived one stands beside it."""
+    """Derives constants from others, under names that are new to the graph.
+
+    The originals are not modified, since other nodes may share them."""
 
     def __init__(self, graph: Graph) -> None:
         self._taken = set(graph.constants())
@@ -27,7 +28,8 @@ class ConstantMaker:
         inputs: Sequence[Constant],
         function: Callable[..., np.ndarray],
     ) -> Constant:
-        """`function` of the inputs' arrays, in the element of `type`; unbound if an input is.
+        """Apply `function` to the inputs' arrays and convert to the element of `type`; unbound if an
+        input is.
 
         Raises ValueError if the result does not have the shape of `type`."""
         fresh = self._fresh(name)
@@ -49,14 +51,14 @@ class ConstantMaker:
 
 
 def candidate(op: Op, operands: Sequence[Operand | None]) -> Node:
-    """A node that belongs to no graph, to ask a backend about."""
+    """Return a node that belongs to no graph, as a question to a backend."""
     types = op.infer([None if o is None else o.type for o in operands])
     return Node(op, tuple(operands), tuple(Value("candidate", type) for type in types))
 
 
 def merge(graph: Graph, nodes: Sequence[Node], op: Op, operands: Sequence[Operand | None]) -> Node:
-    """Put one node in place of several, the last of which makes the results that survive. It
-    stands where the last stood, keeps its result names, and the locations of all."""
+    """Replace several nodes by one, in the place of the last, whose result names it keeps, with the
+    source locations of all."""
     *absorbed, last = nodes
     names = [result.name for result in last.results]
     new = graph.replace(last, op, without_trailing_none(operands), locations=locations(nodes))
@@ -68,18 +70,18 @@ def merge(graph: Graph, nodes: Sequence[Node], op: Op, operands: Sequence[Operan
 
 
 def locations(nodes: Sequence[Node]) -> tuple[Location, ...]:
-    """The source locations of all nodes, each once."""
+    """Return the source locations of all nodes, without duplicates."""
     return tuple(dict.fromkeys(at for node in nodes for at in node.locations))
 
 
 def name_of(item: Node | Value) -> str:
-    """How remarks name a node or value: `%3`."""
+    """Return the name of a node or value in remarks: `%3`."""
     value = item.results[0] if isinstance(item, Node) else item
     return f"%{value.name}"
 
 
 def why_shared(graph: Graph, value: Value) -> str:
-    """Why a value cannot vanish into its reader: "is an output", "has 2 users"; "" if it can."""
+    """Return why a value cannot be fused into its user ("is an output", "has 2 users"), or ""."""
     if graph.is_output(value):
         return "is an output"
     users = len(graph.users(value))

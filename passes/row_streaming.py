@@ -1,10 +1,10 @@
-"""Which runs of nodes to stream by rows so that a network needs less memory: the search.
+"""The search of `fuse-rows`: which chains of nodes to stream by rows to lower peak memory.
 
-The values between nodes that are streamed together are never whole. We look at the step at which
-most is alive, and at all runs of steps around it that the backend can stream. Of those that lower
-the peak most we take the one that the cost model likes best, and look again, until nothing helps.
-Runs may hold blocks that are fused already, and a run of one node may pay as well: streamed by
-rows, its result may lie over what it reads.
+Values between nodes that are streamed together are never stored whole. A greedy search: take the
+step at which most bytes are alive and all chains of steps around it that the backend can stream;
+of those that lower the peak most, fuse the one with the least predicted time; repeat until no chain
+lowers the peak. A chain may contain nodes that are fused already. A chain of one node can help too:
+streamed by rows, its result may overlap its operand.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ Peak = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Step:
-    """A node that runs, and the nodes of the graph that it stands for."""
+class StreamStep:
+    """A step of the schedule."""
 
     node: Node
     parts: tuple[Node, ...]
+    """The nodes of the graph that it replaces."""
 
     @property
     def is_new(self) -> bool:
@@ -42,25 +43,30 @@ class Step:
         return self.parts != (self.node,)
 
 
-Steps = tuple[Step, ...]
+Steps = tuple[StreamStep, ...]
 
 
 @dataclass(frozen=True)
 class State:
-    """A way to run a graph, the bytes of its arena and the predicted cycles that it takes;
-    `newest` is the step by which it differs from the state before."""
+    """A state of the search."""
 
     steps: Steps
+    """The schedule."""
     bytes: int
+    """Size of the arena."""
     cycles: float
-    newest: Step | None
+    """Predicted time."""
+    newest: StreamStep | None
+    """The step that the previous state does not have."""
 
 
 def descend(graph: Graph, backend: Backend) -> Iterator[State]:
-    """The graph as it is, and then with ever lower peaks; raises `Apart`."""
+    """Yield the state of the graph as it is, then states with lower and lower peaks.
+
+    Raises Apart if the memory of the graph cannot be planned."""
     search = _Search(graph, backend)
-    steps: Steps = tuple(Step(node, (node,)) for node in graph.topo())
-    newest: Step | None = None
+    steps: Steps = tuple(StreamStep(node, (node,)) for node in graph.topo())
+    newest: StreamStep | None = None
     while True:
         yield search.state(steps, newest)
         newest = search.best(steps)
@@ -69,8 +75,8 @@ def descend(graph: Graph, backend: Backend) -> Iterator[State]:
         steps = joined(steps, newest)
 
 
-def joined(steps: Steps, new: Step) -> Steps:
-    """The steps with a new one where the last of those that it replaces stood."""
+def joined(steps: Steps, new: StreamStep) -> Steps:
+    """Replace steps by a new one, in the place of the last of them."""
     last = new.parts[-1]
     return tuple(
         new if step.parts[-1] is last else step
@@ -84,18 +90,18 @@ class _Search:
         self._graph, self._backend = graph, backend
         self._facts = Facts(backend)
         self._outputs = {value for view in graph.outputs for value in view.values}
-        self._streamed: dict[tuple[Node, ...], Step | None] = {}
+        self._streamed: dict[tuple[Node, ...], StreamStep | None] = {}
         self._times: dict[Node, float] = {}
 
-    def state(self, steps: Steps, newest: Step | None) -> State:
-        """The memory of the steps, planned."""
+    def state(self, steps: Steps, newest: StreamStep | None) -> State:
+        """Plan the memory of a schedule."""
         bytes = place(self._needs(steps))[1]
         return State(steps, bytes, sum(self._time(step) for step in steps), newest)
 
-    def best(self, steps: Steps) -> Step | None:
-        """The step to join that lowers the peak most; of equals that which costs least time."""
+    def best(self, steps: Steps) -> StreamStep | None:
+        """Return the new step that lowers the peak most; of equal ones that with the least time."""
         needed = live_bytes(self._needs(steps))
-        found: list[tuple[Peak, float, Step | None]] = []
+        found: list[tuple[Peak, float, StreamStep | None]] = []
         for run in self._runs(steps, needed.index(max(needed)) if needed else 0):
             step = self._stream(run)
             peak = self._peak_with(steps, step) if step else None
@@ -104,8 +110,8 @@ class _Search:
         peak, _, step = min(found, key=lambda f: f[:2], default=(_peak(needed), 0.0, None))
         return step if peak < _peak(needed) else None
 
-    def _peak_with(self, steps: Steps, new: Step) -> Peak | None:
-        """None if values that the new step must find side by side have other neighbours."""
+    def _peak_with(self, steps: Steps, new: StreamStep) -> Peak | None:
+        """Return the peak with a new step; None if the values that it reads cannot be colocated."""
         try:
             return _peak(live_bytes(self._needs(joined(steps, new))))
         except MbcError:
@@ -114,13 +120,13 @@ class _Search:
     def _needs(self, steps: Steps) -> Needs:
         return needs([step.node for step in steps], self._graph, self._facts)
 
-    def _time(self, step: Step) -> float:
+    def _time(self, step: StreamStep) -> float:
         if step.node not in self._times:
             self._times[step.node] = self._backend.predict(step.node).cycles
         return self._times[step.node]
 
     def _runs(self, steps: Steps, time: int) -> Iterator[Steps]:
-        """Steps that each alone read the one before, from at most `time` on to at least there."""
+        """Yield the chains of steps across `time`; each step is the only user of the one before."""
         readers = self._readers(steps)
         for start in steps[: time + 1]:
             run = [start]
@@ -130,9 +136,9 @@ class _Search:
                 if steps.index(run[end - 1]) >= time:
                     yield tuple(run[:end])
 
-    def _readers(self, steps: Steps) -> dict[Step, Step]:
-        """For each step the one that works on its whole result and alone reads it."""
-        readers: dict[Value, list[Step | None]] = {}
+    def _readers(self, steps: Steps) -> dict[StreamStep, StreamStep]:
+        """Map each step to the only user of its result, if that reads all of it."""
+        readers: dict[Value, list[StreamStep | None]] = {}
         for step in steps:
             for view in step.node.views:
                 for value in view.values:
@@ -140,12 +146,12 @@ class _Search:
         found = {}
         for step in steps:
             match [readers.get(result, []) for result in step.node.results]:
-                case [[Step() as reader]] if step.node.result not in self._outputs:
+                case [[StreamStep() as reader]] if step.node.result not in self._outputs:
                     found[step] = reader
         return found
 
-    def _stream(self, run: Steps) -> Step | None:
-        """The run as one streamed step; None if the backend cannot, or it is one already."""
+    def _stream(self, run: Steps) -> StreamStep | None:
+        """Fuse a chain; None if the backend has no kernel for it, or if it is one fused node."""
         parts = tuple(part for step in run for part in step.parts)
         streamed = len(run) == 1 and isinstance(run[0].node.op, Fused)
         if streamed or any(len(part.results) > 1 for part in parts):
@@ -153,7 +159,9 @@ class _Search:
         if parts not in self._streamed:
             fused = fused_chain("rows", parts)
             node = replace(fused, results=parts[-1].results)
-            self._streamed[parts] = Step(node, parts) if self._backend.supports(node) else None
+            self._streamed[parts] = (
+                StreamStep(node, parts) if self._backend.supports(node) else None
+            )
         return self._streamed[parts]
 
 

@@ -1,11 +1,11 @@
-"""Places buffers in one arena.
+"""Allocates buffers in one arena.
 
-Placing lifetimes in the least memory is NP-hard (dynamic storage allocation). We place greedily,
-one buffer after the other, in several orders; then the best order is varied at random, from a fixed
-seed, and kept where that is no worse. We stop where the arena is no larger than the lower bound.
+Dynamic storage allocation is NP-hard. Buffers are placed greedily, one after the other, in several
+orders; then the best order is varied at random from a fixed seed, and a variation is kept if it is
+no worse. The search ends when the arena is as small as the lower bound.
 
-Of two buffers that are alive at one time, the one above begins at least `gap` bytes after the one
-below: its size, or less where the lower one is a result that may lie over the upper one.
+Of two buffers with overlapping lifetimes, the upper one starts at least `gap` bytes after the lower
+one: the size of the lower one, or less if that is a result that may overlap its operand.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ ORDERS: tuple[Order, ...] = (
 
 
 def place(needs: Needs) -> tuple[Placement, int]:
-    """Offsets for all buffers, and the bytes that they need."""
+    """Return offsets of all buffers, and the size of the arena."""
     if not needs.buffers:
         return {}, 0
     bound, placer = lower_bound(needs), _Placer(needs)
@@ -56,11 +56,12 @@ def place(needs: Needs) -> tuple[Placement, int]:
 
 @dataclass(frozen=True)
 class _Recipe:
-    """In which order to place buffers, by their numbers, and for each number where: in the lowest
-    gap, in the tightest, or, for a result, just before an operand that it may lie over."""
+    """How to place buffers, which are identified by their numbers."""
 
     order: tuple[int, ...]
     where: tuple[Where, ...]
+    """For each buffer its gap: the lowest, the tightest, or (for a result) the one just before an
+    operand that it may overlap."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,13 @@ class _Plan:
 
 @dataclass(frozen=True)
 class _Near:
-    """Another buffer that is alive at the same time: `below` is the gap that a buffer needs to it
-    if it lies below the other, `above` if it lies above."""
+    """A buffer whose lifetime overlaps that of a given one."""
 
     number: int
     below: int
+    """Least distance between the starts if the given buffer lies below."""
     above: int
+    """Least distance between the starts if the given buffer lies above."""
 
 
 class _Placer:
@@ -102,7 +104,7 @@ class _Placer:
         ]
 
     def recipes(self) -> Iterator[_Recipe]:
-        """The same rule for all buffers, in every order."""
+        """Yield each order with each rule, the same for all buffers."""
         numbers = range(len(self._buffers))
         for order, where in product(ORDERS, RULES if self._distances else RULES[:2]):
             ordered = sorted(numbers, key=lambda number: order(self._buffers[number]))
@@ -133,7 +135,7 @@ class _Placer:
         return _free(barred, tight=False)
 
     def vary(self, plan: _Plan, bound: int) -> _Plan:
-        """The best of many plans, each a small change of the best so far."""
+        """Try random variations of the best plan so far and return the best."""
         random = Random(0)
         for _ in range(VARIATIONS):
             if plan.bytes <= bound:
@@ -144,8 +146,8 @@ class _Placer:
         return plan
 
     def _variation(self, plan: _Plan, bound: int, random: Random) -> _Recipe:
-        """Place a buffer earlier, mostly one that ends above the bound, and perhaps by another
-        rule."""
+        """Move a buffer, mostly one that ends above the bound, forward in the order, and perhaps
+        change its rule."""
         ends = [at + b.bytes for at, b in zip(plan.offsets, self._buffers, strict=True)]
         high = [number for number, end in enumerate(ends) if end > bound]
         number = random.choice(high if random.random() < 0.7 else range(len(ends)))
@@ -157,7 +159,7 @@ class _Placer:
 
 
 def _free(barred: Sequence[tuple[int, int]], tight: bool) -> int:
-    """The lowest offset that no range bars; or that in the smallest gap between ranges."""
+    """Return the lowest offset outside all ranges; if `tight`, that in the smallest gap."""
     gaps: list[tuple[int, int]] = []
     start = 0
     for low, high in barred:

@@ -14,7 +14,7 @@ from mbc.memory.needs import Needs, Overlap
 
 
 def live_bytes(needs: Needs) -> list[int]:
-    """The bytes alive at each node."""
+    """Return the bytes alive at each node."""
     live = [0] * needs.steps
     for buffer in needs.buffers:
         for time in range(buffer.first, min(buffer.last + 1, len(live))):
@@ -25,14 +25,14 @@ def live_bytes(needs: Needs) -> list[int]:
 
 
 def _saved(overlaps: Sequence[Overlap]) -> int:
-    """How much less than the sum of their bytes the buffers of one node's overlaps need."""
+    """Return the bytes that the overlaps of one node save."""
     result = overlaps[0].result.bytes
     spans = (_span(result, order) for order in permutations(overlaps))
     return result + sum(o.operand.bytes for o in overlaps) - min(spans)
 
 
 def _span(result: int, order: Iterable[Overlap]) -> int:
-    """From the result's start to the last end, operands over and above it in this order."""
+    """Return the bytes that a result and the operands above it span, in this order."""
     end = 0
     for overlap in order:
         end = max(end, overlap.distance) + overlap.operand.bytes
@@ -40,5 +40,5 @@ def _span(result: int, order: Iterable[Overlap]) -> int:
 
 
 def lower_bound(needs: Needs) -> int:
-    """The most bytes alive at one node."""
+    """Return the most bytes alive at one node."""
     return max(live_bytes(needs), default=0)

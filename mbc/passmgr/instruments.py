@@ -1,4 +1,4 @@
-"""What can be watched while a pipeline runs: validity, dumps, prints, and the oracle's answer."""
+"""Instruments: verify, dump, print or check the graph around each pass."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Write = Callable[[str], None]
 
 
 class Verify(Instrument):
-    """Verifies the graph before the first pass (a breach is the user's) and after each."""
+    """Verifies the graph before the first pass, where faults are the user's, and after each."""
 
     def start(self, graph: Graph) -> None:
         verify(graph)
@@ -62,7 +62,8 @@ class PrintAfter(Instrument):
 
 
 def pass_names(text: str, known: Sequence[type[Pass]]) -> frozenset[str] | None:
-    """The argument of `--print-ir-after`: "all" or names with commas. MbcError E0510 for others."""
+    """Parse the argument of `--print-ir-after`: names with commas, or "all" (None). Raises MbcError
+    E0510 for other names."""
     if text == "all":
         return None
     names = [name.strip() for name in text.split(",")]
@@ -106,9 +107,10 @@ class Check:
 
 
 class CheckPasses(Instrument):
-    """Runs the oracle on one seeded random input after each pass that changed the graph, and
-    compares with its answer before. `checks` is what was found. Constants must have data. Pixels
-    are up to a thousand times as large as others, to show if they get into each other's way."""
+    """Runs the oracle on one seeded random input after each pass that changed the graph and
+    compares the outputs with those before it; `checks` has the results. Constants must have data.
+
+    The magnitudes of pixels differ by up to a factor of 1000, so that errors in small ones show."""
 
     def __init__(self, seed: int = 0) -> None:
         self._seed = seed
@@ -141,7 +143,7 @@ class CheckPasses(Instrument):
 
 
 def _drawn(rng: np.random.Generator, type: TensorType) -> np.ndarray:
-    """A tensor whose images and pixels are of different sizes; of integers, any of 8 bits."""
+    """Draw a tensor whose pixels have different magnitudes; integers from 0 to 127."""
     if not type.element.is_float:
         return rng.integers(0, 128, type.shape).astype(type.element.numpy)
     tensor = rng.standard_normal(type.shape, np.float32)
@@ -150,7 +152,7 @@ def _drawn(rng: np.random.Generator, type: TensorType) -> np.ndarray:
 
 
 def timing_table(records: Sequence[PassRecord]) -> str:
-    """Milliseconds of each pass and their share, as text."""
+    """Format the milliseconds of each pass and their shares."""
     total = sum(record.seconds for record in records) or 1.0
     lines = [f"{'ms':>9}  {'share':>6}  pass"]
     for record in records:
@@ -160,7 +162,7 @@ def timing_table(records: Sequence[PassRecord]) -> str:
 
 
 def remark_lines(records: Sequence[PassRecord]) -> list[str]:
-    """All remarks: `net.py:41:9: fuse-activation: not fused: …`."""
+    """Format all remarks: `net.py:41:9: fuse-activation: not fused: …`."""
     return [
         f"{f'{remark.subject}: ' * bool(remark.subject)}{record.step.name}: {remark.message}"
         for record in records

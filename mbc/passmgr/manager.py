@@ -1,5 +1,4 @@
-"""Runs pipelines. What happens around a pass (verifying, dumping, printing) is done by instruments;
-what a pass did is in its record."""
+"""Runs pipelines. Instruments verify, dump and print around passes; records say what passes did."""
 
 from __future__ import annotations
 
@@ -21,9 +20,10 @@ from mbc.passmgr.pipeline import spec_of
 
 @dataclass(frozen=True)
 class Step:
-    """One pass of a pipeline; `index` counts from 1, for 0 is the graph as imported."""
+    """One pass of a pipeline."""
 
     index: int
+    """From 1; 0 is the graph as imported."""
     stage: str
     instance: Pass
 
@@ -43,20 +43,20 @@ class PassRecord:
 
 
 class Instrument:
-    """Callbacks around passes; those that a subclass does not need do nothing."""
+    """Callbacks around passes, by default without effect."""
 
     def start(self, graph: Graph) -> None:
-        """Before the first pass."""
+        """Run before the first pass."""
 
     def before(self, step: Step, graph: Graph) -> None:
-        """Before a pass."""
+        """Run before a pass."""
 
     def after(self, record: PassRecord, graph: Graph) -> None:
-        """After a pass. Raise `PassFault` if the pass did wrong."""
+        """Run after a pass. Raise PassFault if its result is wrong."""
 
 
 class PassFault(Exception):
-    """A pass left a graph that is not right: a bug of mbc."""
+    """A pass produced a wrong graph: a bug of mbc."""
 
 
 def run_pipeline(
@@ -88,7 +88,7 @@ def run_pipeline(
 
 
 def steps(pipeline: Pipeline) -> Iterable[Step]:
-    """The passes of a pipeline, numbered."""
+    """Number the passes of a pipeline."""
     for index, (stage, instance) in enumerate(pipeline.all_passes(), 1):
         yield Step(index, stage, instance)
 
@@ -115,7 +115,7 @@ def _run(
 
 
 def _plan(graph: Graph) -> dict[Value | Node, Place | None]:
-    """The memory plan: where values and scratch lie in the arena, if they do."""
+    """Return the memory plan: the places of values and scratch in the arena, if any."""
     nodes = graph.topo()
     plan: dict[Value | Node, Place | None] = {v: v.place for n in nodes for v in n.results}
     scratch = {n: None if n.scratch is None else Place(n.scratch) for n in nodes}
@@ -128,7 +128,7 @@ def _structure(graph: Graph) -> tuple[object, ...]:
 
 
 def _drop_stale_plan(graph: Graph, before: dict[Value | Node, Place | None]) -> None:
-    """A memory plan does not outlive an edit: forget it unless the pass has made a new one."""
+    """Drop the memory plan after an edit, unless the pass has made a new one."""
     now = _plan(graph)
     if not any(before.values()) or any(before.get(item) != place for item, place in now.items()):
         return
@@ -143,7 +143,7 @@ def _drop_stale_plan(graph: Graph, before: dict[Value | Node, Place | None]) -> 
 
 @dataclass(frozen=True)
 class _Snapshot:
-    """The graph before a pass: cheaper than a copy, and all that it takes to write a dump."""
+    """The graph before a pass, as far as a dump needs it; cheaper than a copy."""
 
     text: str
     constants: dict[str, Constant]

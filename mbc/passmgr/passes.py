@@ -1,4 +1,4 @@
-"""What a pass is, and what it gives back."""
+"""The interface of passes, and pipelines of them."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from mbc.targets.backend import Backend
 
 @dataclass(frozen=True)
 class Remark:
-    """What a pass did, or why it did not: "fused: …", "not fused: %3 has 2 users"."""
+    """A remark of a pass: what it did, or why it did not ("not fused: %3 has 2 users")."""
 
     message: str
     subject: str = ""
+    """The user's line."""
 
 
 @dataclass
 class PassResult:
-    """Whether the graph changed, and remarks."""
+    """The result of a pass: whether the graph changed, and remarks."""
 
     changed: bool = False
     remarks: list[Remark] = field(default_factory=list)
@@ -38,16 +39,17 @@ class PassResult:
 
 @dataclass(frozen=True)
 class PassContext:
-    """What passes may ask: the backend that will run the graph."""
+    """What passes may query."""
 
     backend: Backend
+    """The backend that will run the graph."""
 
 
 class Pass(Protocol):
     """A frozen dataclass whose fields are its options; edits the graph in place, prints nothing.
 
-    `tolerance` is the largest relative error by which the oracle's answer may change, 0 where the
-    pass must keep it bit for bit."""
+    `tolerance` is the largest relative change of the oracle's outputs that the pass may cause; 0 if
+    it must keep them bit for bit."""
 
     name: ClassVar[str]
     tolerance: ClassVar[float]
@@ -58,7 +60,7 @@ class Pass(Protocol):
 
 @dataclass(frozen=True)
 class Stage:
-    """A named run of passes."""
+    """A named sequence of passes."""
 
     name: str
     passes: tuple[Pass, ...]
@@ -71,5 +73,5 @@ class Pipeline:
     stages: tuple[Stage, ...]
 
     def all_passes(self) -> Iterable[tuple[str, Pass]]:
-        """(stage name, pass) in order."""
+        """Yield (stage name, pass) in order."""
         return ((stage.name, p) for stage in self.stages for p in stage.passes)

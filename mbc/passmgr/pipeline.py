@@ -1,4 +1,4 @@
-"""Pass specs as text, and the cutting of pipelines.
+"""Pass specs as text, and pipelines up to a stage.
 
     specs := spec { "," spec }
     spec  := NAME [ "{" OPTION "=" VALUE { "," OPTION "=" VALUE } "}" ]
@@ -23,12 +23,13 @@ SPEC = re.compile(r"\s*(?P<name>[^\s{},]+)\s*(?:\{(?P<options>[^{}]*)\})?\s*(?:,
 
 @dataclass(frozen=True)
 class Option:
-    """An option of a pass: `choices` lists the allowed values where they are few."""
+    """An option of a pass."""
 
     name: str
     type: type
     default: OptionValue
     choices: tuple[str, ...] = ()
+    """The allowed values of a Literal."""
 
     def __str__(self) -> str:
         values = "|".join(self.choices) or self.type.__name__
@@ -36,7 +37,7 @@ class Option:
 
 
 def options_of(pass_class: type[Pass]) -> tuple[Option, ...]:
-    """The options of a pass, from its dataclass fields."""
+    """Return the options of a pass, from its dataclass fields."""
     return tuple(_options(pass_class))
 
 
@@ -51,9 +52,9 @@ def _options(pass_class: Any) -> Iterator[Option]:
 
 
 def parse_passes(text: str, known: Sequence[type[Pass]]) -> tuple[Pass, ...]:
-    """The passes that a list of specs names, "fold-batch-norm,fuse-activation".
+    """Parse a list of specs ("fold-batch-norm,fuse-activation").
 
-    Raises MbcError E0510 to E0513 for text that is no such list, or names what does not exist."""
+    Raises MbcError E0510 to E0513 for malformed text, and for unknown passes, options or values."""
     passes, position = [], 0
     while position < len(text.rstrip()):
         match = SPEC.match(text, position)
@@ -86,7 +87,7 @@ def _make(name: str, options: str, known: Sequence[type[Pass]]) -> Pass:
 
 
 def find_pass(name: str, known: Sequence[type[Pass]]) -> type[Pass]:
-    """The pass of that name; MbcError E0510 if there is none."""
+    """Find a pass by name. Raises MbcError E0510 if there is none."""
     for pass_class in known:
         if pass_class.name == name:
             return pass_class
@@ -118,8 +119,7 @@ def _convert(option: Option, text: str) -> OptionValue:
 
 
 def spec_of(instance: Pass) -> str:
-    """The spec that `parse_passes` reads back: the name, and the options that differ from the
-    defaults."""
+    """Format a pass for `parse_passes`: its name and the options that differ from defaults."""
     changed = [
         f"{option.name}={_text(getattr(instance, option.name))}"
         for option in options_of(type(instance))
@@ -133,15 +133,15 @@ def _text(value: OptionValue) -> str:
 
 
 def single_stage(passes: Sequence[Pass], name: str = "passes") -> Pipeline:
-    """A pipeline of exactly these passes, as `--passes` asks for."""
+    """Return a pipeline of exactly these passes, as for `--passes`."""
     return Pipeline((Stage("import", ()), Stage(name, tuple(passes))))
 
 
 def stop_after(
     pipeline: Pipeline, stage: str, later: Sequence[str] = ("lower", "emit")
 ) -> Pipeline:
-    """The pipeline up to and including a stage; all of it for one of the `later` stages, which
-    belong to the driver. Raises MbcError E0514 for a name that is neither."""
+    """Cut a pipeline after a stage; for a `later` stage, which the driver runs, return all of it.
+    Raises MbcError E0514 for an unknown stage."""
     names = [s.name for s in pipeline.stages]
     if stage in names:
         return Pipeline(pipeline.stages[: names.index(stage) + 1])

@@ -1,4 +1,4 @@
-"""What lies in the arena, from when to when, and what decides its size."""
+"""The report on memory: the buffers of the arena, their lifetimes, and the lower bound."""
 
 from __future__ import annotations
 
@@ -15,22 +15,28 @@ from mbc.ops.cost import layer_name, op_name
 
 @dataclass(frozen=True)
 class Holding:
-    """Memory that is held from one step to another, both included: by values that take each other's
-    place or lie side by side, or as scratch. `at_peak`: it is alive at the step that needs most."""
+    """A buffer of the arena."""
 
     kind: str
+    """ "value", or "scratch"."""
     values: tuple[str, ...]
+    """The values that it holds; for scratch the results of its node."""
     layers: tuple[str, ...]
+    """The layers that compute the values."""
     bytes: int
     first: int
+    """The first step at which it is alive."""
     last: int
+    """The last step at which it is alive."""
     offset: int
     pitch: int | None
+    """Floats from pixel to pixel, if values are colocated."""
     at_peak: bool
+    """Whether it is alive at the step at which most bytes are alive."""
 
     @property
     def end(self) -> int:
-        """The first byte after it."""
+        """The offset of its end."""
         return self.offset + self.bytes
 
     @property
@@ -42,18 +48,18 @@ class Holding:
 
 @dataclass(frozen=True)
 class Overlap:
-    """At `step` the result may lie over an operand that it reads for the last time, if it begins at
-    least `distance` bytes before."""
+    """A result that may overlap an operand."""
 
     step: int
     result: str
     operand: str
     distance: int
+    """Bytes by which the result must start before the operand, at least."""
 
 
 @dataclass(frozen=True)
-class Step:
-    """A node as it runs: what it makes, and the bytes alive meanwhile."""
+class StepMemory:
+    """A step of the run, and the bytes alive at it."""
 
     value: str
     layer: str
@@ -63,25 +69,28 @@ class Step:
 
 @dataclass(frozen=True)
 class Memory:
-    """The arena of one thread. No plan needs less than `bound_bytes`, what is alive at step `peak`.
-    Several threads need `shared_bytes` and `scratch_bytes` for each."""
+    """The memory of a network."""
 
     arena_bytes: int
+    """The arena of one thread."""
     bound_bytes: int
+    """Lower bound of the arena: the bytes alive at step `peak`."""
     shared_bytes: int
+    """The arena of several threads, without their scratch."""
     scratch_bytes: int
+    """The scratch of each of several threads."""
     peak: int
-    steps: tuple[Step, ...]
+    steps: tuple[StepMemory, ...]
     holdings: tuple[Holding, ...]
     overlaps: tuple[Overlap, ...]
 
     def to_json(self) -> dict[str, Any]:
-        """As `mbc report --memory --json` prints it (docs/cli.md)."""
+        """Return the object that `mbc report --memory --json` prints (docs/cli.md)."""
         return asdict(self)
 
 
 def memory_of(graph: Graph, facts: Facts, shared_bytes: int, scratch_bytes: int) -> Memory:
-    """The memory of a graph that is planned for one thread."""
+    """Report on the memory of a graph that is planned for one thread."""
     wanted, order = needs_of(graph, facts), graph.topo()
     live = live_bytes(wanted)
     bound = max(live, default=0)
@@ -98,8 +107,8 @@ def memory_of(graph: Graph, facts: Facts, shared_bytes: int, scratch_bytes: int)
     )
 
 
-def _step(node: Node, live: int) -> Step:
-    return Step(f"%{node.results[0].name}", layer_name(node), op_name(node), live)
+def _step(node: Node, live: int) -> StepMemory:
+    return StepMemory(f"%{node.results[0].name}", layer_name(node), op_name(node), live)
 
 
 def _holding(graph: Graph, buffer: Buffer, peak: int) -> Holding:

@@ -1,8 +1,8 @@
-"""Where the time of a network goes, layer by layer, beside what the machine could do at most.
+"""The profile of a network: the time of each layer, beside the limits of the machine.
 
-Of two limits that were measured along with the kernels the higher time is a layer's roof: that of
-its multiply-adds at the FMA peak, and that of its bytes at the rate at which memory is read
-(Williams, Waterman, Patterson: "Roofline", 2009).
+A layer is bound by compute or by memory (Williams, Waterman, Patterson: "Roofline", 2009): by the
+longer of the times that its multiply-adds take at peak FMA rate and its bytes at peak read rate.
+Both rates are measured along with the kernels.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from mbc.ops.cost import Layer
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that so many threads reached: GFLOP/s of one core, two operations a multiply-add,
-    and GB/s at which all of them together read memory."""
+    """The measured limits of the machine."""
 
     threads: int
     peak_gflops: float
+    """Of one core; a multiply-add is two operations."""
     memory_gbs: float
+    """GB/s at which all threads together read memory."""
 
     @property
     def gflops(self) -> float:
@@ -30,32 +31,36 @@ class Limits:
 
     @property
     def ridge(self) -> float:
-        """FLOP per byte from which on multiply-adds take longer than memory."""
+        """FLOP per byte above which a layer is bound by compute."""
         return self.gflops / self.memory_gbs
 
 
 @dataclass(frozen=True)
 class LayerTime:
-    """A layer as it runs. `ms` is the median over the rounds; `peak_fraction` the share of the FMA
-    peak, `roof_fraction` that of what its bound allows: "compute" or "memory"."""
+    """The time of a layer."""
 
     name: str
     op: str
     shape: tuple[int, ...]
     ms: float
+    """Median over the rounds."""
     ms_min: float
     macs: int
     gflops: float
     peak_fraction: float
+    """Share of the FMA peak."""
     bytes: int
     gbs: float
     intensity: float
+    """FLOP per byte."""
     bound: str
+    """ "compute" or "memory"."""
     roof_fraction: float
+    """Share of the limit that bounds it."""
 
     @staticmethod
     def of(layer: Layer, ms: float, ms_min: float, limits: Limits) -> LayerTime:
-        """Rates and shares, from the median and the least time of a layer."""
+        """Compute rates and shares from the median and the least time of a layer."""
         gflops, gbs = 2 * layer.macs / ms / 1e6, layer.bytes / ms / 1e6
         peak, memory = gflops / limits.gflops, gbs / limits.memory_gbs
         return LayerTime(
@@ -77,33 +82,35 @@ class LayerTime:
 
 @dataclass(frozen=True)
 class Profile:
-    """Times of a network: `ms_min` and `ms_median` of inferences without clocks between the
-    kernels, and `ms_kernels`, the sum of the layers' medians in the same rounds. `macs` are of the
-    network as written."""
+    """The times of a network."""
 
     network: str
     parameters: Mapping[str, Any]
     target: str
     macs: int
+    """Of the network as written."""
     rounds: int
     ms_min: float
+    """Of an inference without clocks between the kernels."""
     ms_median: float
+    """Of an inference without clocks between the kernels."""
     ms_kernels: float
+    """The sum of the layers' medians in the same rounds."""
     limits: Limits
     layers: tuple[LayerTime, ...]
 
     @property
     def gflops(self) -> float:
-        """Of the whole network, over the fastest round."""
+        """The rate of the whole network in the fastest round."""
         return 2 * self.macs / self.ms_min / 1e6
 
     @property
     def peak_fraction(self) -> float:
-        """The same as a share of the FMA peak, 0 to 1."""
+        """`gflops` as a share of the FMA peak, 0 to 1."""
         return self.gflops / self.limits.gflops
 
     def to_json(self) -> dict[str, Any]:
-        """As `mbc profile --json` prints it (docs/cli.md)."""
+        """Return the object that `mbc profile --json` prints (docs/cli.md)."""
         return {
             "network": self.network,
             "parameters": self.parameters,
@@ -125,6 +132,6 @@ class Profile:
 def layer_times(
     layers: Sequence[Layer], medians: Sequence[float], least: Sequence[float], limits: Limits
 ) -> tuple[LayerTime, ...]:
-    """A row for each layer; times are in milliseconds."""
+    """Combine layers with their times in milliseconds."""
     rows = zip(layers, medians, least, strict=True)
     return tuple(LayerTime.of(layer, ms, ms_min, limits) for layer, ms, ms_min in rows)

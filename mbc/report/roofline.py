@@ -1,8 +1,8 @@
-"""How fast a layer could be on a board: as fast as one core multiplies and adds, or as the memory
-delivers, whichever is slower (Williams, Waterman, Patterson: "Roofline", 2009).
+"""The roofline of a board: the least time of each layer, by the multiply-adds of one core or by the
+memory bandwidth, whichever takes longer (Williams, Waterman, Patterson: "Roofline", 2009).
 
-Every operand and result counts as traffic of the memory once, as if no cache held anything: small
-tensors may beat their memory bound. Nothing beats the compute bound.
+Every operand and result counts as memory traffic once, as if there were no cache: small tensors may
+be faster than the memory bound. Nothing is faster than the compute bound.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ class LayerRoof:
 
 @dataclass(frozen=True)
 class Roofline:
-    """A board's limits (GFLOP/s of one fast core, GB/s of the memory), and what they make of each
-    layer."""
+    """A board's limits, and the least time of each layer."""
 
     board: str
     gflops: float
+    """Of one fast core."""
     memory_gbs: float
     ms: float
+    """The sum over the layers."""
     layers: tuple[LayerRoof, ...]
 
 
 def roofline(costs: Sequence[tuple[int, int]], board: Board) -> Roofline:
-    """The roofs of layers, given their multiply-adds and bytes, and the sum."""
+    """Compute the roofline of layers from their multiply-adds and bytes."""
     roofs = tuple(_roof(macs, traffic, board) for macs, traffic in costs)
     return Roofline(
         board=board.title,

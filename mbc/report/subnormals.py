@@ -1,4 +1,4 @@
-"""Which layers have weights that are subnormal, and so are packed as zeros."""
+"""The layers with subnormal weights, which are packed as zeros."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from mbc.ops.fused import Fused
 
 @dataclass(frozen=True)
 class SubnormalWeights:
-    """A layer, how many of its weights are subnormal, how many it has, and its line."""
+    """The subnormal weights of a layer."""
 
     layer: str
     count: int
     total: int
+    """Number of all weights."""
     location: str
+    """The user's line."""
 
     def __str__(self) -> str:
         where = f"{self.location}: " if self.location else ""
@@ -27,7 +29,8 @@ class SubnormalWeights:
 
 
 def subnormal_weights(graph: Graph) -> tuple[SubnormalWeights, ...]:
-    """Those of each layer of a graph after its passes, where there are any."""
+    """Count the subnormal weights of each layer of a graph after its passes; layers without any are
+    left out."""
     found = (_of(node) for node in graph.topo())
     return tuple(layer for layer in found if layer.count)
 

@@ -1,4 +1,4 @@
-"""Removes ops that only move channels: their readers read through views instead."""
+"""Removes ops that only move channels: their users read through channel views instead."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from mbc.ir.permute import Reindex
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.move import Concat
 from mbc.passes.rewrite import ConstantMaker, name_of
-from mbc.passes.views.plan import Plan, Planner
+from mbc.passes.views.plan import Planner, ViewPlan
 from mbc.passmgr.passes import PassContext, PassResult
 
 SHOWN = 8  # of the nodes that change on a move's account
@@ -19,10 +19,11 @@ SHOWN = 8  # of the nodes that change on a move's account
 def remove_moves(
     graph: Graph, context: PassContext, kind: type[Op], result: PassResult
 ) -> PassResult:
-    """Remove the nodes of a kind of move, as far as their readers can do without, and say what was
-    done. Returns remarks on those that stay: how many bytes each copies, and why."""
+    """Remove the nodes of one kind of move that the backend's kernels do not need, and note in
+    `result` what was done. Returns remarks on the remaining ones: the bytes that each copies, and
+    why it is needed."""
     constants = ConstantMaker(graph)
-    while True:  # a move that goes may make way for one that stayed
+    while True:  # removing one move may make another removable
         moves = [node for node in graph.topo() if isinstance(node.op, kind)]
         plan = Planner(graph, context.backend, frozenset(moves)).plan()
         gone = [node for node in moves if not all(value in plan.kept for value in node.results)]
@@ -46,9 +47,9 @@ def _copy(*values: Value) -> str:
     return f"a copy of {sum(value.type.bytes for value in values)} bytes"
 
 
-def _story(move: Node, plan: Plan) -> str:
-    """What becomes of the nodes around a move that goes, and which of its results are copied."""
-    effects = [how for node, how in plan.hows.items() if move in plan.causes[node]]
+def _story(move: Node, plan: ViewPlan) -> str:
+    """Describe how the nodes around a removed move change, and which results are still copied."""
+    effects = [how for node, how in plan.notes.items() if move in plan.causes[node]]
     more = len(effects) - SHOWN
     if more > 0:
         effects[SHOWN:] = [f"and {more} more"]
@@ -63,12 +64,12 @@ def _story(move: Node, plan: Plan) -> str:
 @dataclass(frozen=True)
 class _Edit:
     graph: Graph
-    plan: Plan
+    plan: ViewPlan
     constants: ConstantMaker
 
     def apply(self, gone: list[Node]) -> None:
-        """Let every node go its way; then nobody reads the moves that go."""
-        for node, way in self.plan.ways.items():
+        """Apply the rewrites; the removed moves then have no users."""
+        for node, way in self.plan.rewrites.items():
             moves = map(way.constants.get, node.op.roles(len(way.operands)))
             operands = map(self._operand, way.operands, moves)
             self.graph.set_operands(node, [*operands])
@@ -90,7 +91,7 @@ class _Edit:
         return self.constants.derive(f"{constant.name}.permuted", constant.type, [constant], new)
 
     def _copy(self, split: Node, part: Value, copies: dict[Value, ChannelView]) -> ChannelView:
-        """The one part of a split that has to be a value."""
+        """Copy the one result of a split that must remain a value."""
         view = self.plan.parts[part].substitute(copies)
         new = self.graph.add(Concat(), [view], locations=split.locations, before=split)
         self.graph.replace_uses(part, new.result)

@@ -1,13 +1,13 @@
-"""Plans how a graph can do without some of the ops that only move channels.
+"""Plans the removal of moves: ops that only move channels (concat, split, channel_shuffle).
 
-What concat, split or channel_shuffle give is a view of what they read. One sweep in the order of
-the graph says anew what every node reads, and lets it choose a way of doing so (orders.py) for
-which the backend has a kernel. Its result may come in another order, which its readers undo in the
-same manner. Nothing is changed before a sweep has reached the end.
+The results of a move are views of its operands. One sweep over the graph in topological order
+substitutes these views in the operands of each node and chooses a rewrite of the node (reorder.py)
+for which the backend has a kernel. A rewrite may store the node's result in another channel order;
+its users then read it through the inverse order. The graph is not edited during a sweep.
 
-Where a node has no way, the sweep begins again with one more demand on the values that the node
-reads: first that they are stored in the order in which it wants them, if what makes them can do
-that; else that they are what they were. A move of which a result must be what it was is kept.
+If a node has no valid rewrite, the sweep restarts with one more demand on the values that the node
+reads: first that their producers store them in the order that the node needs; if that fails, that
+they stay unchanged. A move is kept if all of its results must stay unchanged.
 """
 
 from __future__ import annotations
@@ -29,40 +29,47 @@ Nodes = frozenset[Node]
 
 
 @dataclass
-class Plan:
-    """`reads`: what old values are in terms of those that will be; `parts`: the same of results
-    that are kept of a move that goes; `ways` and `hows`: what becomes of nodes, and in words;
-    `causes`: the moves on whose account a node or value changes; `kept`: values that must be what
-    they were, and why."""
+class ViewPlan:
+    """The edits that remove moves from a graph."""
 
     outputs: tuple[ChannelView, ...] = ()
+    """The new outputs of the graph."""
     reads: dict[Value, ChannelView] = field(default_factory=dict)
+    """The replacement view of each changed value."""
     parts: dict[Value, ChannelView] = field(default_factory=dict)
-    ways: dict[Node, Way] = field(default_factory=dict)
-    hows: dict[Node, str] = field(default_factory=dict)
+    """Replacement views of results of removed moves that must still be copied."""
+    rewrites: dict[Node, Way] = field(default_factory=dict)
+    """The rewrite of each changed node."""
+    notes: dict[Node, str] = field(default_factory=dict)
+    """What each rewrite does, for remarks."""
     causes: dict[Node | Value, Nodes] = field(default_factory=dict)
+    """The moves that cause a node or value to change."""
     kept: dict[Value, str] = field(default_factory=dict)
+    """Values that must stay unchanged, with the reason."""
 
     def view(self, view: ChannelView) -> ChannelView:
-        """The view that reads the same when the plan is carried out."""
+        """Translate a view of old values into a view of new ones."""
         return view.substitute(self.reads)
 
     def causes_of(self, values: Iterable[Value]) -> Nodes:
-        """The moves on whose account any of the values changes."""
+        """Return the moves that cause any of the values to change."""
         return frozenset().union(*(self.causes.get(value, frozenset()) for value in values))
 
 
 @dataclass
 class _Demands:
-    """`orders` in which values are to be stored, prescribed to what makes them. Some are `wishes`
-    of a reader, with its reason, which can be given up; a value is wished for once, then it is in
-    `tried`. Values in `kept` must be what they were."""
+    """Constraints on how values are stored; they grow from sweep to sweep."""
 
     orders: Orders = field(default_factory=dict)
+    """The channel order in which the producer of a value must store it."""
     wishes: dict[Value, str] = field(default_factory=dict)
+    """Orders that a user prefers and that may be withdrawn, with the reason."""
     causes: dict[Value, Nodes] = field(default_factory=dict)
+    """The moves that cause each wish."""
     kept: dict[Value, str] = field(default_factory=dict)
+    """Values that must stay unchanged, with the reason."""
     tried: set[Value] = field(default_factory=set)
+    """Values that have been wished for once; no second wish is made."""
 
     def wish(self, orders: Orders, why: str, causes: Nodes) -> None:
         self.orders |= orders
@@ -81,8 +88,9 @@ class _Demands:
 
 
 class _Conflict(Exception):
-    """A node, or an output where there is none, cannot read what it would have to: the views that
-    it reads now, and those of each way that it would have."""
+    """A node (an output of the graph if it is None) cannot read the replacement views.
+
+    `old` are the values that it reads now, `options` the views that each rejected rewrite reads."""
 
     def __init__(self, why: str, old: Iterable[ChannelView], node: Node | None = None) -> None:
         self.why, self.node = why, node
@@ -92,15 +100,15 @@ class _Conflict(Exception):
 
 @dataclass(frozen=True)
 class Planner:
-    """Plans for a graph without some moves."""
+    """Plans the removal of some moves from a graph."""
 
     graph: Graph
     backend: Backend
     moves: Nodes
     _demands: _Demands = field(default_factory=_Demands)
 
-    def plan(self) -> Plan:
-        """A plan that all nodes can follow; in the worst case all moves are kept."""
+    def plan(self) -> ViewPlan:
+        """Return a plan that is valid for all nodes; in the worst case it keeps all moves."""
         while True:
             sweep = _Sweep(self.graph, self.backend, self.moves, self._demands)
             try:
@@ -108,8 +116,10 @@ class Planner:
             except _Conflict as conflict:
                 self._settle(conflict, sweep.plan)
 
-    def _settle(self, conflict: _Conflict, plan: Plan) -> None:
-        """One wish less, one more, or values kept: so it ends."""
+    def _settle(self, conflict: _Conflict, plan: ViewPlan) -> None:
+        """Resolve a conflict by a new wish, a withdrawn wish or kept values.
+
+        Each value is wished for at most once and never un-kept, so the search terminates."""
         demands = self._demands
         results = conflict.node.results if conflict.node else ()
         own = [value for value in results if value in demands.wishes]
@@ -126,8 +136,8 @@ class Planner:
             root = next((demands.kept[value] for value in results if value in demands.kept), "")
             demands.keep(moved or changed, root or conflict.why)
 
-    def _wishes(self, conflict: _Conflict, plan: Plan) -> Orders:
-        """Orders for values that would let the node go one of its ways; none if it cannot be."""
+    def _wishes(self, conflict: _Conflict, plan: ViewPlan) -> Orders:
+        """Return orders of values that would make one of the node's rewrites valid, if any."""
         for views in conflict.options:
             wanted = [view for view in views if not view.is_concatenation]
             found = [orders_for_plain(view) for view in wanted]
@@ -141,24 +151,24 @@ class Planner:
         movable = producer is not None and not isinstance(producer.op, Move)
         return movable and value not in demands.tried and value not in demands.kept
 
-    def _total(self, value: Value, order: ChannelMap, plan: Plan) -> ChannelMap:
-        """The order over and above that in which the plan has the value stored already."""
+    def _total(self, value: Value, order: ChannelMap, plan: ViewPlan) -> ChannelMap:
+        """Compose an order with the one in which the plan already stores the value."""
         producer = self.graph.producer(value)
         assert producer is not None
-        way = plan.ways.get(producer)
-        return order if way is None else order.after(way.order)
+        rewrite = plan.rewrites.get(producer)
+        return order if rewrite is None else order.after(rewrite.order)
 
 
 class _Sweep:
-    """One try to find a way for every node."""
+    """One attempt to choose a rewrite for every node."""
 
     def __init__(self, graph: Graph, backend: Backend, moves: Nodes, demands: _Demands) -> None:
         self._graph, self._backend, self._moves, self._demands = graph, backend, moves, demands
         self._shared = SharedPixels(graph, backend)
-        self.plan = Plan(kept=demands.kept)
+        self.plan = ViewPlan(kept=demands.kept)
 
-    def run(self) -> Plan:
-        """The plan; raises _Conflict."""
+    def run(self) -> ViewPlan:
+        """Return the plan. Raises _Conflict if a node has no valid rewrite."""
         for node in self._graph.topo():
             self._visit(node)
         self.plan.outputs = tuple(map(self.plan.view, self._graph.outputs))
@@ -190,26 +200,26 @@ class _Sweep:
                 self.plan.causes[value] = causes | {move}
 
     def _leave(self, node: Node) -> None:
-        """A node that reads what it read; those before must have left its neighbours in peace."""
+        """Check an unchanged node: earlier rewrites must not have broken its buffer adjacency."""
         if why := self._shared.refusal(node):
             values = {value for view in self._shared.wanted(node) for value in view.values}
-            for other, way in reversed(self.plan.ways.items()):
-                joined = {v for view in way.views if len(view.values) > 1 for v in view.values}
+            for other, rewrite in reversed(self.plan.rewrites.items()):
+                joined = {v for view in rewrite.views if len(view.values) > 1 for v in view.values}
                 if joined & values:
                     raise _Conflict(f"{name_of(other)}: {why}", other.views, other)
         self._shared.add(node)
 
     def _change(self, node: Node, operands: Operands, causes: Nodes) -> None:
-        way = self._choose(node, operands)
-        self.plan.ways[node] = way
+        rewrite = self._choose(node, operands)
+        self.plan.rewrites[node] = rewrite
         self.plan.causes[node] = causes
-        self.plan.hows[node] = self._how(node, way)
-        if not way.order.is_identity:
-            self.plan.reads[node.result] = ChannelView.of(node.result).through(way.order)
+        self.plan.notes[node] = self._note(node, rewrite)
+        if not rewrite.order.is_identity:
+            self.plan.reads[node.result] = ChannelView.of(node.result).through(rewrite.order)
             self.plan.causes[node.result] = causes
 
     def _choose(self, node: Node, operands: Operands) -> Way:
-        """The best way that the backend can go."""
+        """Return the best rewrite for which the backend has a kernel. Raises _Conflict."""
         refused: dict[Way, str] = {}
         for way in self._ways(node, operands):
             if not (why := self._refusal(node, way)):
@@ -231,7 +241,7 @@ class _Sweep:
         return self._shared.refusal(new) if support else f"the backend refuses: {support.reason}"
 
     def _culprits(self, node: Node, operands: Operands) -> tuple[ChannelView, ...]:
-        """The operand that would have to be what it is for the node to have a way; or all."""
+        """Return the one operand that rules out all rewrites if there is one, else all views."""
         for i, old in reversed(list(enumerate(node.operands))):
             if not isinstance(old, ChannelView) or old == operands[i]:
                 continue
@@ -240,21 +250,21 @@ class _Sweep:
                 return (old,)
         return node.views
 
-    def _how(self, node: Node, way: Way) -> str:
-        """In words."""
-        hows = []
+    def _note(self, node: Node, way: Way) -> str:
+        """Describe a rewrite for remarks."""
+        notes = []
         if node.results[0] in self._demands.wishes and not way.order.is_identity:
-            hows.append(f"stores shuffled channels ({self._demands.wishes[node.results[0]]})")
+            notes.append(f"stores shuffled channels ({self._demands.wishes[node.results[0]]})")
         elif not way.order.is_identity:
-            hows.append("permuted")
+            notes.append("permuted")
         if way.absorbs:
-            hows.append("absorbs the order in its weight")
+            notes.append("absorbs the order in its weight")
         if not all(view.is_plain for view in way.views):
-            hows.append("reads a channel view")
-        return f"{name_of(node)} {' and '.join(hows) or 'reads it as it is stored'}"
+            notes.append("reads a channel view")
+        return f"{name_of(node)} {' and '.join(notes) or 'reads it as it is stored'}"
 
     def _check_output(self, old: ChannelView, number: int) -> None:
-        """An output must be a value of its own, in memory of the caller."""
+        """Check that an output is a whole value that nothing else places: the caller owns it."""
         new = self.plan.outputs[number]
         others = [*self.plan.outputs[:number], *self._shared.views]
         taken = {*self._graph.inputs, *(value for view in others for value in view.values)}

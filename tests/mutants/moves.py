@@ -31,23 +31,23 @@ MUTANTS = (
     # the sweep
     _sweep(
         "a permuted result is read through the order's inverse",
-        old="ChannelView.of(node.result).through(way.order)",
-        new="ChannelView.of(node.result).through(way.order.inverse())",
+        old="ChannelView.of(node.result).through(rewrite.order)",
+        new="ChannelView.of(node.result).through(rewrite.order.inverse())",
     ),
     _sweep(
         "readers do not learn that a result is permuted",
-        old="        if not way.order.is_identity:\n            self.plan.reads",
+        old="        if not rewrite.order.is_identity:\n            self.plan.reads",
         new="        if False:\n            self.plan.reads",
     ),
     _sweep(
         "an order is wished over another the wrong way round",
-        old="else order.after(way.order)",
-        new="else way.order.after(order)",
+        old="else order.after(rewrite.order)",
+        new="else rewrite.order.after(order)",
         tests=GOLDEN,
     ),
     _sweep(
         "a wish forgets the order that a result has already",
-        old="return order if way is None else order.after(way.order)",
+        old="return order if rewrite is None else order.after(rewrite.order)",
         new="return order",
         tests=GOLDEN,
     ),

@@ -51,7 +51,7 @@ def test_what_is_noticed() -> None:
 def test_a_copy_is_judged_and_mended(tmp_path: Path) -> None:
     tree = copied(tmp_path)
     mutant = next(mutant for mutant in MUTANTS if mutant.file == "mbc/memory/bound.py")
-    harmless = replace(mutant, old="The bytes alive at each", new="The bytes that live at each")
+    harmless = replace(mutant, old="Return the bytes alive at", new="Return the bytes that live at")
     broken = replace(mutant, old="def live_bytes(", new="def dead_bytes(")
     before = (tree / mutant.file).read_text()
     found = [caught(tree, each) for each in (mutant, harmless, broken)]

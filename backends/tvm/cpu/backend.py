@@ -25,11 +25,11 @@ class TvmBackend:
 
     @property
     def kernels(self) -> LlvmBackend:
-        """Whose kernels they are."""
+        """The backend that has the kernels."""
         return LlvmBackend(self.target)
 
     def supports(self, node: Node) -> Support:
-        """What the LLVM backend has a kernel for, unless it wants values side by side."""
+        """Ask the LLVM backend; a kernel that needs colocated values is not supported."""
         for i, (role, operand) in enumerate(node.items()):
             through = isinstance(operand, ChannelView) and not operand.is_plain
             if through and self.kernels.reads_one_buffer(node, role):
@@ -38,19 +38,19 @@ class TvmBackend:
         return self.kernels.supports(node)
 
     def schedule(self, node: Node) -> object:
-        """The LLVM backend's."""
+        """Return the LLVM backend's schedule."""
         return self.kernels.schedule(node)
 
     def scratch_bytes(self, node: Node) -> int:
-        """Scratch of one thread, which TVM's runtime lends."""
+        """Return the scratch of one thread, which TVM's runtime provides."""
         return self.kernels.scratch_bytes(node)
 
     def predict(self, node: Node) -> Prediction:
-        """Cycles of one core, and what bounds them."""
+        """Return the LLVM backend's prediction."""
         return self.kernels.predict(node)
 
     def buffer_bytes(self, type: TensorType) -> int:
-        """Bytes of the dense tensor."""
+        """Return the size of the dense tensor."""
         return type.bytes
 
     def reads_one_buffer(self, node: Node, role: str) -> bool:

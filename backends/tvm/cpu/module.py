@@ -17,7 +17,7 @@ from mbc.targets.target import Target
 
 
 def cpu_module(graph: Graph, target: Target) -> Any:
-    """The graph as an IRModule, our kernels attached to it as an object file."""
+    """Return the graph as an IRModule with the kernels attached as an object file."""
     caller = KernelCaller(target)
     module = relax_module(graph, caller)
     with scratch_folder() as scratch:
@@ -38,7 +38,7 @@ class KernelCaller:
     def emit(
         self, builder: Any, node: Node, known: Mapping[Value, Expr]
     ) -> tuple[Expr, ...] | None:
-        """A call of a kernel; None where there is none for the node."""
+        """Emit a call of a node's kernel; None if it has none."""
         if not self._backend.supports(node):
             return None
         call = self.kernels.call(node)

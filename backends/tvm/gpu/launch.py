@@ -103,15 +103,14 @@ class LaunchPlan:
     launches: tuple[Launch, ...]
 
     def identified(self) -> LaunchPlan:
-        """The plan with the digest of its build: all but the weights, which are a file."""
+        """Add the digest of the build: of everything but the weights, which are a file."""
         plain = replace(self.spec, build="")
         parts = (json.dumps(asdict(plain) | {"weights_sha256": ""}), self.to_json(), self.source)
         build = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:DIGEST_DIGITS]
         return replace(self, spec=replace(plain, build=build))
 
     def to_json(self) -> str:
-        """The text of launch.json, which names neither source nor weights: they are files beside
-        it (docs/tvm.md)."""
+        """Return the text of launch.json. Source and weights are files beside it (docs/tvm.md)."""
         listed = {
             "name": self.spec.name,
             "api": self.gpu.api,
@@ -125,7 +124,7 @@ class LaunchPlan:
 
 
 def read_plan(spec: NetSpec, listed: Mapping[str, Any], source: str, weights: bytes) -> LaunchPlan:
-    """The plan that `to_json` wrote; KeyError, TypeError or ValueError for anything else."""
+    """Read a plan that `to_json` wrote. Raises KeyError, TypeError or ValueError if it did not."""
     gpu = Gpu(listed["api"], listed["arch"])
     buffers = tuple(DeviceBuffer(**buffer) for buffer in listed["buffers"])
     launches = tuple(_launch(launch) for launch in listed["launches"])

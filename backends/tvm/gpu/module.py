@@ -23,13 +23,15 @@ LOWERING = "mbc"  # by this name TVM finds our passes
 
 
 def gpu_module(graph: Graph, gpu: Gpu) -> Any:
-    """The graph as an IRModule whose functions are kernels for the GPU."""
+    """Return the graph as an IRModule whose functions are kernels for the GPU."""
     return relax_module(with_plain_outputs(graph), LaunchCaller(gpu))
 
 
 def compile_gpu_module(module: Any, target: Target, gpu: Gpu) -> Any:
-    """An executable of TVM's virtual machine. Nothing is left to legalise, to fuse or to schedule,
-    so of TVM's pipeline only the passes are run that make code for the virtual machine."""
+    """Compile a module to an executable of TVM's virtual machine.
+
+    Kernels are scheduled already, so of TVM's pipeline only the passes that generate code for the
+    virtual machine are run."""
     kind = {"kind": gpu.api} | ({"arch": gpu.arch} if gpu.api == "cuda" else {})
     chosen = tvm().target.Target(kind, host=tvm().target.Target(cpu_target(target)))
     tvm().tirx.register_tir_pipeline(LOWERING, _lowering)
@@ -37,7 +39,7 @@ def compile_gpu_module(module: Any, target: Target, gpu: Gpu) -> Any:
 
 
 def _lowering() -> tuple[Any, Any, Any]:
-    """How functions become kernels: as for other launchers, so that the kernels are the same."""
+    """Return TVM's lowering passes; those of kernels are the ones that other launchers use."""
     from tvm.tirx.compilation_pipeline import finalize_device_passes, finalize_host_passes
 
     return lowering(), finalize_host_passes, finalize_device_passes
@@ -70,7 +72,7 @@ class LaunchCaller:
         self._added: dict[str, Any] = {}
 
     def emit(self, builder: Any, node: Node, known: Mapping[Value, Expr]) -> tuple[Expr, ...]:
-        """A call for each kernel; every one writes one value."""
+        """Emit a call for each kernel of a node; every kernel writes one value."""
         made = dict(known)
         for kernel in kernels_of(node, self._gpu):
             arguments, outputs = [], []

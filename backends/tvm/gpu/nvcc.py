@@ -28,8 +28,8 @@ HELPS = (
 
 
 def find_nvcc(named: str | None, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """The compiler of that name (--nvcc; E0601 if there is none), or else the one on PATH, or else
-    that of a pip package."""
+    """Find the compiler that --nvcc names (E0601 if there is none), else the one on PATH, else that
+    of a pip package."""
     if named is not None:
         found = shutil.which(named, path=environ.get("PATH"))
         if found is None:
@@ -40,7 +40,7 @@ def find_nvcc(named: str | None, environ: Mapping[str, str] = os.environ) -> Pat
 
 
 def need_nvcc(named: str | None) -> Path:
-    """The same; E0601 if there is none at all."""
+    """Find the compiler. Raises E0601 if there is none at all."""
     found = find_nvcc(named)
     if found is None:
         raise error("E0601", "CUDA kernels are compiled by nvcc, and there is none", helps=HELPS)
@@ -59,7 +59,8 @@ def knows(nvcc: Path, arch: str) -> bool:
 
 
 def compile_cuda(nvcc: Path, source: str, arch: str, form: Form) -> bytes:
-    """Machine code for an architecture, or PTX for it and all later ones; E0602 if nvcc fails."""
+    """Compile to machine code for an architecture, or to PTX for it and later ones. Raises E0602 if
+    nvcc fails."""
     with scratch_folder() as scratch:
         text, out = scratch / "kernels.cu", scratch / f"kernels.{form}"
         text.write_text(source)

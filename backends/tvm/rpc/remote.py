@@ -1,7 +1,7 @@
-"""NET.so on a device of an RPC tracker: uploaded, loaded, run and timed there.
+"""Sessions on a device of an RPC tracker: upload, load, run and time NET.so.
 
-Nothing in TVM's client ends a wait for a device that is gone without a word. So a watchdog shuts
-the connection down when the session's time is over, and whatever waits on it fails.
+TVM's client waits without end for a device that has silently gone. So a watchdog shuts the
+connection down when the session's time is over, which ends every wait on it.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from mbc.diag import MbcError, error
 from mbc.runtime.abi import IoSpec
 
 GRACE = 5.0
-"""Seconds beyond its session in which a device should have ended that by itself."""
+"""Seconds after the end of a session that a device has to close it by itself."""
 
 CALL = 1.0
-"""Seconds that a call is to last. Ctrl-C waits for its end, for TVM's server in Python does not
-survive a connection that ends in the middle of one."""
+"""Longest seconds of a call. Ctrl-C waits for its end, since TVM's server in Python does not
+survive a connection that ends during a call."""
 
 
 class RemoteNet:
@@ -50,7 +50,7 @@ class RemoteNet:
         self._machine = tvm().relax.VirtualMachine(module, self._device)
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The outputs by name, for dense float32 tensors by input name."""
+        """Run the network on dense float32 tensors by input name; returns the outputs by name."""
         arrays = (np.ascontiguousarray(inputs[spec.name], np.float32) for spec in self._inputs)
         given = [tvm().runtime.tensor(array, self._device) for array in arrays]
         self._machine.set_input("main", *given)
@@ -60,7 +60,7 @@ class RemoteNet:
         return {spec.name: array.numpy() for spec, array in zip(self._outputs, found, strict=True)}
 
     def time(self, rounds: int) -> tuple[float, ...]:
-        """Seconds of each round on the inputs of the last call, by the device's own clock."""
+        """Time rounds on the inputs of the last call; returns seconds by the device's own clock."""
         seconds, fitting = list[float](), 1
         while len(seconds) < rounds:
             latest = self._timed(min(fitting, rounds - len(seconds)))
@@ -69,14 +69,14 @@ class RemoteNet:
         return tuple(seconds)
 
     def _timed(self, rounds: int) -> tuple[float, ...]:
-        """Rounds of one call, and one before them that is not timed."""
+        """Time rounds in one call, after one that is not timed."""
         machine, device = self._machine, self._device
         evaluator = machine.time_evaluator("invoke_stateful", device, number=1, repeat=rounds)
         return tuple(evaluator("main").results)
 
 
 def _check_threads(granted: int, wanted: int) -> None:
-    """TVM on the device has made its threads already, and may have fewer."""
+    """Raise E0606 if TVM on the device, whose threads exist already, has fewer than wanted."""
     if granted < wanted:
         helps = [f"start its rpc_server with TVM_NUM_THREADS={wanted}"]
         message = f"TVM on the device computes on {granted} at most, not on {wanted} threads"
@@ -85,9 +85,10 @@ def _check_threads(granted: int, wanted: int) -> None:
 
 @contextmanager
 def open_session(loan: Loan, seconds: int, made_for: str) -> Iterator[Any]:
-    """A session of so many seconds on a device. E0633 for what the device refuses in the block, and
-    E0634 when it cannot be reached, is gone, or the time is over; `made_for` says what for the code
-    is."""
+    """Open a session of so many seconds on a device.
+
+    Raises E0633 if the device refuses something in the block, and E0634 if it cannot be reached, is
+    gone, or the time is over. `made_for` names the code's target."""
     start, address = monotonic(), loan.address
     watchdog = Timer(seconds + GRACE, cut, (address,))
     watchdog.daemon = True
@@ -119,7 +120,7 @@ def _connect(loan: Loan, seconds: int) -> Any:
 
 @contextmanager
 def uploaded(session: Any, library: Path) -> Iterator[str]:
-    """The name of a file on the device, where it is for as long as the block runs."""
+    """Upload a file for the duration of the block; yields its name on the device."""
     try:
         session.upload(bytearray(library.read_bytes()), library.name)
         yield library.name
@@ -129,7 +130,7 @@ def uploaded(session: Any, library: Path) -> Iterator[str]:
 
 
 def cut(address: Address) -> None:
-    """Shut down this process's connections to an address: what waits on them fails."""
+    """Shut down this process's connections to an address, which ends every wait on them."""
     with suppress(OSError):
         found = socket.getaddrinfo(address.host, address.port, proto=socket.IPPROTO_TCP)
         ends = {entry[4][:2] for entry in found}
@@ -149,7 +150,7 @@ def _too_late(loan: Loan, seconds: int) -> MbcError:
 
 
 def _failed(loan: Loan, made_for: str, problem: RuntimeError) -> MbcError:
-    """An RPCError is what the device has told, all else what happens to the connection."""
+    """Return E0633 for an RPCError, which the device reports; E0634 for a failed connection."""
     helps = [f"the code is for {made_for}; --target and --mcpu name the device's CPU"]
     if not isinstance(problem, tvm().error.RPCError):
         return error("E0634", f"{_who(loan)} has died, or its network", helps=helps)

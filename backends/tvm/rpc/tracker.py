@@ -1,8 +1,7 @@
-"""TVM's RPC tracker: which devices it knows, and the loan of one.
+"""A client of TVM's RPC tracker: lists devices and requests one.
 
-TVM's own client tries for a minute to reach a tracker, and waits for a device for ever, even for
-one that does not exist. This one speaks the same protocol (tvm/rpc/tracker.py), and every wait has
-an end.
+TVM's own client retries for a minute to reach a tracker, and waits for a device without end, even
+for one that does not exist. This one has the same protocol (tvm/rpc/tracker.py) with time limits.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ PATIENCE = 10.0
 
 @dataclass(frozen=True)
 class Address:
-    """Of a tracker or a device."""
+    """The address of a tracker or a device."""
 
     host: str
     port: int
@@ -36,15 +35,16 @@ class Address:
 
 @dataclass(frozen=True)
 class Loan:
-    """A device of a tracker that is ours until its session ends; `ticket` lets us in."""
+    """A device that a tracker has assigned to this process until its session ends."""
 
     key: str
     address: Address
     ticket: str
+    """The password of the session."""
 
 
 def parse_address(text: str) -> Address:
-    """HOST:PORT, with an IPv6 address in brackets; E0108 for anything else."""
+    """Parse HOST:PORT, with an IPv6 address in brackets. Raises E0108 for anything else."""
     found = re.fullmatch(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\s:\[\]/]+)):([0-9]{1,5})", text)
     if found is None or not 0 < int(found[3]) < 1 << 16:
         helps = ["such as 192.168.0.10:9190, or [::1]:9190"]
@@ -74,11 +74,11 @@ class Tracker:
         self.close()
 
     def close(self) -> None:
-        """A request that is still open is taken back by that."""
+        """Close the connection, which cancels a pending request."""
         self._socket.close()
 
     def choose(self, key: str | None) -> str:
-        """The key if there is a device of it, or else the only one that there is; E0631."""
+        """Return the key if a device has it; without one, that of the only device. Raises E0631."""
         known = self._keys()
         if key in known:
             return key
@@ -94,7 +94,7 @@ class Tracker:
         raise error("E0631", f"the RPC tracker has no device '{key}'", helps=helps)
 
     def borrow(self, key: str, seconds: float) -> Loan:
-        """A device of that key as soon as one is free; E0632 if none is in so many seconds."""
+        """Wait for a free device with a key. Raises E0632 after so many seconds."""
         try:
             with self._listening(waiting=True):
                 self._socket.settimeout(seconds)
@@ -110,8 +110,10 @@ class Tracker:
             self._socket.settimeout(PATIENCE)
 
     def _keys(self) -> list[str]:
-        """Of all devices, busy or free. A proxy has several: `server:proxy[a,b]`. The queues that
-        the tracker lists too are no source: asking for a key makes one."""
+        """List the keys of all devices, busy or free.
+
+        A proxy has several: `server:proxy[a,b]`. The tracker's queues do not count: a request for
+        any key creates one."""
         with self._listening():
             summary: Mapping[str, Any] = self._ask([self._base.TrackerCode.SUMMARY])
             names = [entry["key"].removeprefix("server:") for entry in summary["server_info"]]
@@ -135,7 +137,7 @@ class Tracker:
 
     @contextmanager
     def _listening(self, *, waiting: bool = False) -> Iterator[None]:
-        """E0630 for what goes wrong, but for a time-out while `waiting`."""
+        """Turn failures into E0630, except a time-out while `waiting`."""
         try:
             yield
         except (OSError, ValueError, TypeError, KeyError) as problem:
