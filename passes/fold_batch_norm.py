@@ -16,6 +16,7 @@ from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import Act, TensorType
 from mbc.ops.elementwise import NORM, BatchNorm
 from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.normalisation import scale_and_shift, scale_of
 from mbc.passes.rewrite import ConstantMaker, merge, name_of, why_shared
 from mbc.passmgr.passes import PassContext, PassResult
 
@@ -80,47 +81,41 @@ def _fold(graph: Graph, layer: Node, norm: Node, constants: ConstantMaker) -> No
     assert isinstance(norm.op, BatchNorm)
     gamma, beta, mean, variance = (_constant(norm, role) for role in NORM)
     weight, bias = _constant(layer, "weight"), layer.constant("bias")
-    epsilon = norm.op.epsilon
     folded = constants.derive(
         f"{weight.name}.folded",
         weight.type,
         [weight, gamma, variance],
-        partial(_scaled_weight, epsilon),
+        partial(_scaled_weight, norm.op),
     )
     folded_bias = constants.derive(
         f"{bias.name if bias else weight.name.partition('.weight')[0] + '.bias'}.folded",
         TensorType((weight.type.channels,)),
         [gamma, beta, mean, variance, *([bias] if bias else [])],
-        partial(_shifted_bias, epsilon),
+        partial(_shifted_bias, norm.op),
     )
     operands = layer.operands_with({"weight": folded, "bias": folded_bias})
     merge(graph, [layer, norm], layer.op, operands)
 
 
-def _scale(epsilon: float, gamma: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    scale: np.ndarray = gamma / np.sqrt(variance.astype(np.float64) + epsilon)
-    return scale
-
-
 def _scaled_weight(
-    epsilon: float, weight: np.ndarray, gamma: np.ndarray, variance: np.ndarray
+    norm: BatchNorm, weight: np.ndarray, gamma: np.ndarray, variance: np.ndarray
 ) -> np.ndarray:
     """The output channels, which are the last axis of every weight, each times its scale."""
-    scaled: np.ndarray = weight * _scale(epsilon, gamma, variance)
+    scaled: np.ndarray = weight * scale_of(norm, gamma, variance)
     return scaled
 
 
 def _shifted_bias(
-    epsilon: float,
+    norm: BatchNorm,
     gamma: np.ndarray,
     beta: np.ndarray,
     mean: np.ndarray,
     variance: np.ndarray,
     bias: np.ndarray | float = 0.0,
 ) -> np.ndarray:
-    centred: np.ndarray = bias - mean.astype(np.float64)
-    shifted: np.ndarray = centred * _scale(epsilon, gamma, variance) + beta
-    return shifted
+    """The shift of a layer whose bias is part of what batch norm reads."""
+    _, shift = scale_and_shift(norm, gamma, beta, mean.astype(np.float64) - bias, variance)
+    return shift
 
 
 def _constant(node: Node, role: str) -> Constant:

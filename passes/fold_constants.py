@@ -26,6 +26,7 @@ from mbc.ir.views import ChannelMap, ChannelView
 from mbc.ops.elementwise import NORM, Add, BatchNorm, Relu, Relu6
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
+from mbc.ops.normalisation import scale_of
 from mbc.ops.pool import AvgPool, MaxPool
 from mbc.passes.rewrite import merge, name_of
 from mbc.passmgr.passes import PassContext, PassResult
@@ -165,9 +166,8 @@ def _scales_nothing(node: Node) -> bool:
     if len(arrays) < len(NORM):
         return False
     gamma, beta, mean, variance = arrays
-    scale = (gamma / np.sqrt(variance + node.op.epsilon)).astype(np.float32)
-    shift = (beta - mean * scale).astype(np.float32)
-    return bool(np.all(scale == 1) and np.all(shift == 0))
+    scale = scale_of(node.op, gamma, variance).astype(np.float32)
+    return bool(np.all(scale == 1) and np.all((beta - mean).astype(np.float32) == 0))
 
 
 def _producer(graph: Graph, node: Node) -> Node | None:

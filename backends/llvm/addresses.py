@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mbc.alignment import round_up
 from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.base import Buffer, Kernel
@@ -9,13 +10,6 @@ from mbc.backends.llvm.storage import stored
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView, Value
 from mbc.targets.target import Target
-
-ALIGNMENT = 64
-
-
-def aligned(size: int) -> int:
-    """The size in whole cache lines."""
-    return -(-size // ALIGNMENT) * ALIGNMENT
 
 
 class Addresses:
@@ -25,7 +19,7 @@ class Addresses:
         self.graph, self.target = graph, target
         self.isa: Isa = isa_of(target)
         self.nodes = [stored(node) for node in graph.topo()]
-        self.arena_bytes = aligned(max(graph.arena_bytes or 0, 1))
+        self.arena_bytes = round_up(max(graph.arena_bytes or 0, 1))
         outputs = [view.value for view in graph.outputs]
         self._external = {value: i for i, value in enumerate([*graph.inputs, *outputs])}
 

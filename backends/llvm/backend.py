@@ -28,7 +28,7 @@ from mbc.backends.llvm.kernels.patches import build_patch_conv, patches_of
 from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
 from mbc.backends.llvm.kernels.stream import build_stream
 from mbc.backends.llvm.kernels.windows import build_window, window_of
-from mbc.backends.llvm.storage import as_one_buffer, is_concatenation
+from mbc.backends.llvm.storage import as_one_buffer
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
@@ -114,7 +114,7 @@ class LlvmBackend:
             if not isinstance(operand, ChannelView) or operand.is_plain:
                 continue
             if self.reads_one_buffer(node, role):
-                fits = is_concatenation(operand)
+                fits = operand.is_concatenation
             else:
                 fits = is_gemm_rows(node) or operand.order.is_identity
             if not fits:
@@ -137,7 +137,7 @@ class LlvmBackend:
     def _supports_fused(self, node: Node) -> Support:
         if refusal := element_refusal(node) or chain_refusal(node):
             return Support(False, refusal)
-        if not all(map(is_concatenation, node.views)):
+        if not all(view.is_concatenation for view in node.views):
             return Support(False, "a fused kernel reads its operands only as they are stored")
         refusals = (support for inner in chain_nodes(node) if not (support := self.supports(inner)))
         return next(refusals, Support(True))

@@ -56,11 +56,11 @@ class Function:
 
     # plumbing
 
-    def text(self, name: str, attributes: str) -> str:
-        """The finished definition under a name."""
+    def text(self, name: str, attributes: str, linkage: str = "internal ") -> str:
+        """Return the finished definition under a name; `linkage` ends in a space unless empty."""
         parameters = ", ".join(f"{p.type} {p.name}" for p in self.parameters)
         body = "\n".join(self._lines)
-        head = f"define internal void @{name}({parameters}) {attributes}"
+        head = f"define {linkage}void @{name}({parameters}) {attributes}"
         return f"{head} {{\nentry:\n{body}\n  ret void\n}}\n"
 
     def body_key(self) -> str:

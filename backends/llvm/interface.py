@@ -15,7 +15,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
-from mbc.backends.llvm.addresses import ALIGNMENT
+from mbc.alignment import ALIGNMENT
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.lower import LoweredNet
 from mbc.backends.llvm.subnormals import flush_ir
@@ -80,9 +80,8 @@ def library_ir(lowered: LoweredNet) -> str:
     """The module of the C library: the network plus the functions of its header. The weights are
     the external symbol `NET_weights`, or a parameter of `NET_run`."""
     spec = lowered.spec
-    invoke = f"define void @{spec.name}_invoke("
     parts = [
-        lowered.ir.replace(invoke, invoke.replace("define", "define hidden")),
+        lowered.module(linkage="hidden "),
         flush_ir(lowered.target, spec.name),
         _functions(lowered),
         *_description(spec, isa_of(lowered.target).word),

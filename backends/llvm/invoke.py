@@ -94,20 +94,21 @@ WRAPPER_PARAMETERS = f"{KERNEL_ARGUMENTS}, i32 %begin, i32 %end"
 CLOCK_PARAMETERS = ", ptr %tick, ptr %clock"
 
 
-def invoke_ir(isa: Isa, spec: NetSpec, calls: Sequence[Call]) -> str:
+def invoke_ir(isa: Isa, spec: NetSpec, calls: Sequence[Call], linkage: str = "") -> str:
     """`NET_invoke(io, weights, arena, pool)`, and what pools call for kernels of several tasks."""
     tasks = (
         _pool_task(isa, spec, number, call.shared)
         for number, call in enumerate(calls)
         if call.info.is_dealt
     )
-    return "\n".join([*tasks, _function(isa, spec, calls, f"{spec.name}_invoke", clock=False)])
+    invoke = _function(isa, spec, calls, f"{spec.name}_invoke", linkage, clock=False)
+    return "\n".join([*tasks, invoke])
 
 
 def profile_ir(isa: Isa, spec: NetSpec, calls: Sequence[Call]) -> str:
     """`NET_profile(io, weights, arena, pool, tick, clock)`: the same, with `tick(clock, i)` before
     kernel i, and once more after the last."""
-    return _function(isa, spec, calls, f"{spec.name}_profile", clock=True)
+    return _function(isa, spec, calls, f"{spec.name}_profile", "hidden ", clock=True)
 
 
 def callees(spec: NetSpec, calls: Sequence[Call]) -> dict[str, str]:
@@ -118,11 +119,13 @@ def callees(spec: NetSpec, calls: Sequence[Call]) -> dict[str, str]:
     return wrappers | {_task_name(spec, number): task for number in numbers}
 
 
-def _function(isa: Isa, spec: NetSpec, calls: Sequence[Call], name: str, *, clock: bool) -> str:
+def _function(
+    isa: Isa, spec: NetSpec, calls: Sequence[Call], name: str, linkage: str, *, clock: bool
+) -> str:
     alone = (_alone(isa, number, call) for number, call in enumerate(calls))
     shared = (_shared(spec, number, call) for number, call in enumerate(calls))
     return FUNCTION.format(
-        linkage="hidden " if clock else "",
+        linkage=linkage,
         name=name,
         more=CLOCK_PARAMETERS if clock else "",
         word=isa.word,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import mmap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from copy import copy
 from ctypes import Array, c_void_p
@@ -14,6 +14,7 @@ from typing import Self
 import llvmlite.binding as llvm
 import numpy as np
 
+from mbc.alignment import ALIGNMENT, round_up
 from mbc.backends.llvm.codegen import parse, target_machine
 from mbc.backends.llvm.lower import LoweredNet
 from mbc.backends.llvm.subnormals import flush_ir, flushing_ir
@@ -22,7 +23,7 @@ from mbc.runtime.pool import Pool
 from mbc.runtime.tensors import dense_inputs
 from mbc.targets.target import Target
 
-ALIGNMENT, HUGE_PAGE = 64, 2 << 20
+HUGE_PAGE = 2 << 20
 PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
@@ -31,7 +32,7 @@ def aligned_bytes(size: int) -> np.ndarray:
     (madvise(2)): a network's weights are more pages of 4 KB than a CPU knows the places of."""
     if size < HUGE_PAGE // 2:
         return _aligned(np.zeros(size + ALIGNMENT, np.uint8), size, ALIGNMENT)
-    pages = mmap.mmap(-1, (-(-size // HUGE_PAGE) + 1) * HUGE_PAGE, flags=PRIVATE)
+    pages = mmap.mmap(-1, round_up(size, HUGE_PAGE) + HUGE_PAGE, flags=PRIVATE)
     with suppress(AttributeError, OSError):  # not on every system, not in every kernel
         pages.madvise(mmap.MADV_HUGEPAGE)
     return _aligned(np.frombuffer(pages, np.uint8), size, HUGE_PAGE)
@@ -68,10 +69,13 @@ class JitNet(Engine):
     later ones. On a pool one call waits for the other, since a pool serves one caller at a time.
     """
 
-    def __init__(self, lowered: LoweredNet, pool: Pool | None = None) -> None:
+    def __init__(
+        self, lowered: LoweredNet, pool: Pool | None = None, more: Sequence[str] = ()
+    ) -> None:
+        """Compile the network, together with `more` LLVM IR, to run it on a pool."""
         self.spec = lowered.spec
         net = self.spec.name
-        ir = (lowered.ir, flush_ir(lowered.target, net), flushing_ir(net, "invoke", 4))
+        ir = (lowered.ir, *more, flush_ir(lowered.target, net), flushing_ir(net, "invoke", 4))
         self._module = JitModule("\n".join(ir), lowered.target)
         self._invoke = self._module.function(f"{net}_invoke_flushing", pointers=4)
         self._weights = aligned_bytes(len(lowered.weights))

@@ -11,16 +11,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from mbc.backends.llvm.addresses import ALIGNMENT, Addresses, aligned
+from mbc.alignment import round_up
+from mbc.backends.llvm.addresses import Addresses
 from mbc.backends.llvm.backend import LlvmBackend, builder_of
 from mbc.backends.llvm.cost import fewest_tasks
 from mbc.backends.llvm.invoke import WRAPPER_PARAMETERS, Call, KernelInfo, invoke_ir
-from mbc.backends.llvm.isa import Isa
+from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.base import Kernel, Library, Site
+from mbc.backends.weights import WeightsBlob, packed_array
 from mbc.ir.graph import Graph, Node
-from mbc.ir.subnormals import flushed
 from mbc.ir.views import ChannelView
 from mbc.ops.cost import Layer, layers
 from mbc.ops.outputs import with_plain_outputs
@@ -36,37 +35,25 @@ class LoweredNet:
 
     spec: NetSpec
     target: Target
-    ir: str
+    kernel_ir: str
+    """The kernels, and a wrapper for each node."""
     weights: bytes
     calls: tuple[Call, ...]
+
+    @property
+    def ir(self) -> str:
+        """The module that defines `NET_invoke` and what it calls."""
+        return self.module()
+
+    def module(self, linkage: str = "") -> str:
+        """Return the module with `NET_invoke` of a linkage ("hidden ")."""
+        invoke = invoke_ir(isa_of(self.target), self.spec, self.calls, linkage)
+        return f"{self.kernel_ir}\n{invoke}"
 
     @property
     def kernels(self) -> tuple[KernelInfo, ...]:
         """What is called, in order."""
         return tuple(call.info for call in self.calls)
-
-
-class WeightsBlob:
-    """Packed weights one after the other, equal ones once, none of them subnormal."""
-
-    def __init__(self) -> None:
-        self._parts: list[bytes] = []
-        self._offsets: dict[bytes, int] = {}
-        self._size = 0
-
-    def add(self, weights: np.ndarray) -> int:
-        """Byte offset of the weights."""
-        data = flushed(np.ascontiguousarray(weights)).tobytes()
-        if data not in self._offsets:
-            self._offsets[data] = self._size
-            padding = -len(data) % ALIGNMENT
-            self._parts.append(data + bytes(padding))
-            self._size += len(data) + padding
-        return self._offsets[data]
-
-    def data(self) -> bytes:
-        """The whole blob."""
-        return b"".join(self._parts)
 
 
 def lower(graph: Graph, target: Target) -> LoweredNet:
@@ -99,15 +86,14 @@ class _Lowering:
         weights = self.blob.data()
         spec = self._spec(len(weights))
         parts = [*declarations(self.isa), self.library.text(), *self.wrappers]
-        ir = "\n".join([*parts, invoke_ir(self.isa, spec, calls)])
-        return LoweredNet(spec, self.target, ir, weights, calls)
+        return LoweredNet(spec, self.target, "\n".join(parts), weights, calls)
 
     def _call(self, number: int, node: Node, twin: Node, layer: Layer) -> Call:
         kernel = self._build(node)
         grain = fewest_tasks(kernel.tasks, LlvmBackend(self.target).predict(node).cycles)
         ordered = self.shared.is_ordered(twin)
         info = KernelInfo(kernel.function, layer, kernel.tasks, grain, ordered)
-        weights = self.blob.add(kernel.weights) if kernel.weights.size else 0
+        weights = self.blob.add(packed_array(kernel.weights)) if kernel.weights.size else 0
         alone = self.alone.wrapper(node, kernel, weights)
         shared = self.shared.wrapper(twin, kernel, weights)
         own = self._wrap(f"{self.name}_k{number:03d}", alone)
@@ -124,11 +110,11 @@ class _Lowering:
         kernel needs more than the plan knew of."""
         self.scratch = max(self.scratch, kernel.scratch_bytes)
         planned = node.scratch is not None
-        if planned and kernel.scratch_bytes <= aligned(
+        if planned and kernel.scratch_bytes <= round_up(
             LlvmBackend(self.target).scratch_bytes(node)
         ):
             return node.scratch or 0
-        self.arena = max(self.arena, self.alone.arena_bytes + aligned(kernel.scratch_bytes))
+        self.arena = max(self.arena, self.alone.arena_bytes + round_up(kernel.scratch_bytes))
         return self.alone.arena_bytes
 
     def _build(self, node: Node) -> Kernel:
@@ -140,7 +126,7 @@ class _Lowering:
         return builder_of(node)(Site(node, inputs, outputs, self.library))
 
     def _spec(self, weights: int) -> NetSpec:
-        shared, scratch = self.shared.arena_bytes, aligned(self.scratch)
+        shared, scratch = self.shared.arena_bytes, round_up(self.scratch)
         sizes = (self.arena, scratch, weights)
         return NetSpec(self.name, *interface_of(self.graph), *sizes, shared_bytes=shared)
 

@@ -78,7 +78,7 @@ class PeakMeter:
 
     def __init__(self, target: Target) -> None:
         self.isa = isa_of(target)
-        text = chains(self.isa).text("peak", "nounwind").replace("define internal", "define")
+        text = chains(self.isa).text("peak", "nounwind", linkage="")
         self._module = JitModule("\n".join([*declarations(self.isa), text]), target)
         self._run = self._module.function("peak", pointers=1)
         self._data = aligned_bytes(peak_bytes(self.isa))

@@ -7,11 +7,11 @@ that the limits are those of as many threads.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from time import CLOCK_MONOTONIC, perf_counter
 
 import numpy as np
 
+from mbc.alignment import ALIGNMENT, round_up
 from mbc.backends.llvm.interface import stamped
 from mbc.backends.llvm.invoke import TASK_PARAMETERS, callees, profile_ir
 from mbc.backends.llvm.isa import Isa, isa_of
@@ -21,7 +21,6 @@ from mbc.backends.llvm.peak import BLOCK_BYTES, chains, peak_bytes, peak_flops, 
 from mbc.backends.llvm.subnormals import flushing_ir
 from mbc.runtime.pool import Pool, deal
 
-LINE_BYTES = 64
 LEAST_BYTES = 1 << 20  # less is read before one can look at the clock twice
 
 METERS = """\
@@ -64,7 +63,7 @@ define void @mbc_tick(ptr %clock, i32 %step) nounwind {{
 
 def meter_stride(isa: Isa) -> int:
     """Bytes of memory that each thread has in `NET_peak`: whole cache lines."""
-    return -(-peak_bytes(isa) // LINE_BYTES) * LINE_BYTES
+    return round_up(peak_bytes(isa))
 
 
 def meters_ir(isa: Isa, net: str) -> str:
@@ -75,7 +74,7 @@ def meters_ir(isa: Isa, net: str) -> str:
         net=net,
         parameters=TASK_PARAMETERS,
         stride=meter_stride(isa),
-        line=LINE_BYTES,
+        line=ALIGNMENT,
         word=isa.word,
         widen="bitcast" if isa.word == "i32" else "zext",
     )
@@ -100,13 +99,13 @@ class ProfiledNet(JitNet):
         clock = CLOCK.format(word=isa.word, clock=CLOCK_MONOTONIC)
         timed = (profile_ir(isa, spec, lowered.calls), flushing_ir(spec.name, "profile", 6))
         parts = (*timed, meters_ir(isa, spec.name), clock)
-        super().__init__(replace(lowered, ir="\n".join([lowered.ir, *parts])), pool)
+        super().__init__(lowered, pool, parts)
         self._isa, self._threads = isa, pool.threads if pool else 1
         self._profile = self._module.function(f"{spec.name}_profile_flushing", pointers=6)
         self._tick = self._module.address("mbc_tick")
         self._ticks = np.zeros((len(lowered.calls) + 1, 2), np.intp)
         self._registers = aligned_bytes(self._threads * meter_stride(isa))
-        self._sinks = aligned_bytes((self._threads + 1) * LINE_BYTES)
+        self._sinks = aligned_bytes((self._threads + 1) * ALIGNMENT)
         self._stretch = self._weights
         if len(self._stretch) < LEAST_BYTES:
             self._stretch = aligned_bytes(LEAST_BYTES)

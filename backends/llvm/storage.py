@@ -13,11 +13,6 @@ from mbc.ir.graph import Node, Operand
 from mbc.ir.views import ChannelView, Value
 
 
-def is_concatenation(view: ChannelView) -> bool:
-    """Whether a view reads whole values one after the other."""
-    return view.order.is_identity and all(segment.is_whole for segment in view.segments)
-
-
 def as_one_buffer(node: Node, reads_one_buffer: Callable[[Node, str], bool]) -> Node:
     """The node as it will be when concatenations that it must find in one buffer share one."""
 

@@ -190,13 +190,13 @@ def _emit_tile(
         pixels = tuple(f.offset(f"%x{index}_{ky}", across) for ky in rows)
         at = Cursor(pixels, weights, f.offset(out, f.isa.element.bytes * done))
         for strip, same in groupby(strips(window, index)):
-            at = _emit_strips(f, Tile(window, part, rows, run, strip), len(list(same)), at)
+            at = _emit_strips(f, WindowTile(window, part, rows, run, strip), len(list(same)), at)
         weights = at.weights
         done += part.channels
 
 
 @dataclass(frozen=True)
-class Tile:
+class WindowTile:
     """A register tile: output columns of a run by the channels of a strip."""
 
     window: Window
@@ -215,7 +215,7 @@ class Cursor:
     out: str
 
 
-def _emit_strips(f: Function, tile: Tile, count: int, at: Cursor) -> Cursor:
+def _emit_strips(f: Function, tile: WindowTile, count: int, at: Cursor) -> Cursor:
     """`count` equal strips; where the next one begins."""
     step = tile.strip.vectors * f.isa.vector_bytes
     weight_step = (1 + tile.window.taps) * step if tile.window.kind == "depthwise" else 0
@@ -231,7 +231,7 @@ def _emit_strips(f: Function, tile: Tile, count: int, at: Cursor) -> Cursor:
     return Cursor(tuple(pixels), weights, out)
 
 
-def _emit_strip(f: Function, tile: Tile, at: Cursor) -> None:
+def _emit_strip(f: Function, tile: WindowTile, at: Cursor) -> None:
     pixel, window = _pixels(f, tile, at), tile.window
     match window.kind:
         case "depthwise":
@@ -251,7 +251,7 @@ Pixel = Callable[[int, int], Vectors]
 """The vectors in window row ky, so many columns from the tile's first."""
 
 
-def _pixels(f: Function, tile: Tile, at: Cursor) -> Pixel:
+def _pixels(f: Function, tile: WindowTile, at: Cursor) -> Pixel:
     """Loader of pixels, each loaded once."""
     rows = dict(zip(tile.rows, at.pixels, strict=True))
 
@@ -264,7 +264,7 @@ def _pixels(f: Function, tile: Tile, at: Cursor) -> Pixel:
     return pixel
 
 
-def _depthwise(f: Function, tile: Tile, pixel: Pixel, weights: str) -> list[Vectors]:
+def _depthwise(f: Function, tile: WindowTile, pixel: Pixel, weights: str) -> list[Vectors]:
     vectors, across = range(tile.strip.vectors), tile.window.kernel[1]
     stride, dilation = tile.window.stride[1], tile.window.dilation[1]
 
@@ -282,7 +282,7 @@ def _depthwise(f: Function, tile: Tile, pixel: Pixel, weights: str) -> list[Vect
     return [flat[c * len(vectors) : (c + 1) * len(vectors)] for c in range(len(acc))]
 
 
-def _products(tile: Tile) -> list[tuple[int, int]]:
+def _products(tile: WindowTile) -> list[tuple[int, int]]:
     """The products of a window row as (position in the window, output column): weight by weight;
     pixel by pixel where the stride is larger, since too many pixels would be held in registers."""
     columns = tile.run.columns
@@ -294,7 +294,7 @@ def _products(tile: Tile) -> list[tuple[int, int]]:
     return found
 
 
-def _largest(f: Function, tile: Tile, pixel: Pixel) -> list[Vectors]:
+def _largest(f: Function, tile: WindowTile, pixel: Pixel) -> list[Vectors]:
     """The maximum of each input column, once, and of those under each output column."""
 
     @cache
@@ -313,7 +313,7 @@ def _sums(f: Function, values: Sequence[Vectors]) -> Vectors:
     return [reduce(lambda a, b: arithmetic(f, "fadd", a, b), lane) for lane in lanes]
 
 
-def _under(tile: Tile) -> list[list[int]]:
+def _under(tile: WindowTile) -> list[list[int]]:
     """For each output column the input columns under its window, counted from the tile's first."""
     stride, dilation = tile.window.stride[1], tile.window.dilation[1]
     return [
@@ -322,7 +322,7 @@ def _under(tile: Tile) -> list[list[int]]:
     ]
 
 
-def _mean(f: Function, tile: Tile, pixel: Pixel) -> list[Vectors]:
+def _mean(f: Function, tile: WindowTile, pixel: Pixel) -> list[Vectors]:
     results = []
     for inside, under in zip(tile.run.columns, _under(tile), strict=True):
         vectors = _sums(f, [pixel(ky, across) for ky in tile.rows for across in under])

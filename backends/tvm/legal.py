@@ -37,6 +37,7 @@ from mbc.ops import (
     Split,
     Transpose,
 )
+from mbc.ops.normalisation import scale_and_shift
 from mbc.ops.window import Pad
 
 Expr = Any  # relax.Expr: TVM ships no types
@@ -166,10 +167,9 @@ def _dense(
 def _batch_norm(
     emit: Emit, op: BatchNorm, x: Expr, gamma: Expr, beta: Expr, mean: Expr, variance: Expr
 ) -> tuple[Expr, ...]:
-    scale = _array(gamma) / np.sqrt(_array(variance) + np.float32(op.epsilon))
-    scaled = emit(tvm().relax.op.multiply(x, _constant(scale)))
-    shift = _array(beta) - _array(mean) * scale
-    return (emit(tvm().relax.op.add(scaled, _constant(shift))),)
+    vectors = scale_and_shift(op, *map(_array, (gamma, beta, mean, variance)))
+    scale, shift = (_constant(vector.astype(np.float32)) for vector in vectors)
+    return (emit(tvm().relax.op.add(emit(tvm().relax.op.multiply(x, scale)), shift)),)
 
 
 def _add(emit: Emit, op: Add, a: Expr, b: Expr) -> tuple[Expr, ...]:

@@ -27,16 +27,6 @@ class Caller(Protocol):
         """The results of calls that run the node; None if TVM's ops are to run it."""
 
 
-class NoKernels:
-    """TVM's ops run all nodes."""
-
-    def emit(
-        self, builder: Any, node: Node, known: Mapping[Value, Expr]
-    ) -> tuple[Expr, ...] | None:
-        """No calls."""
-        return None
-
-
 def relax_module(graph: Graph, caller: Caller) -> Any:
     """An IRModule with `main` and the functions that the caller adds; E0509."""
     refuse_elements(graph, "TVM")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mbc.alignment import round_up
 from mbc.backends.tvm.gpu.device import device_code
 from mbc.backends.tvm.gpu.kernels import kernels_of
 from mbc.backends.tvm.gpu.launch import (
@@ -24,6 +25,7 @@ from mbc.backends.tvm.gpu.launch import (
     Write,
 )
 from mbc.backends.tvm.require import ffi
+from mbc.backends.weights import WeightsBlob
 from mbc.ir.graph import Graph
 from mbc.ir.views import Value
 from mbc.ops.outputs import with_plain_outputs
@@ -86,8 +88,7 @@ class _Memory:
         self._graph = graph
         self._list: list[DeviceBuffer] = []
         self._numbers: dict[DeviceBuffer, int] = {}
-        self._weights: dict[bytes, int] = {}
-        self._weights_end = 0
+        self._weights = WeightsBlob(ALIGNMENT)
         self._external = {
             value: DeviceBuffer(c_identifier(name), role, value.type.bytes)
             for role, name, value in _io(graph)
@@ -102,14 +103,12 @@ class _Memory:
 
     def weights(self) -> bytes:
         """All packed weights."""
-        blob = bytearray(self._weights_end)
-        for data, offset in self._weights.items():
-            blob[offset : offset + len(data)] = data
-        return bytes(blob)
+        return self._weights.data()
 
     def spec(self, weights: int) -> NetSpec:
         """What a caller must know."""
-        name, arena = net_identifier(self._graph.name), _aligned(self._graph.arena_bytes or 0)
+        name = net_identifier(self._graph.name)
+        arena = round_up(self._graph.arena_bytes or 0, ALIGNMENT)
         return NetSpec(name, *interface_of(self._graph), arena, 0, weights)
 
     def arguments(self, kernel: NodeKernel) -> tuple[int, ...]:
@@ -130,12 +129,8 @@ class _Memory:
                 return self._packed(array)
 
     def _packed(self, array: np.ndarray) -> DeviceBuffer:
-        data = np.ascontiguousarray(array).tobytes()
-        if data not in self._weights:
-            self._weights[data] = self._weights_end
-            self._weights_end += _aligned(len(data))
-        offset = self._weights[data]
-        return DeviceBuffer(f"weights_{offset}", "weights", len(data), offset)
+        offset = self._weights.add(array)
+        return DeviceBuffer(f"weights_{offset}", "weights", array.nbytes, offset)
 
 
 def _io(graph: Graph) -> Iterator[tuple[Any, str, Value]]:
@@ -149,7 +144,3 @@ def _region(value: Value) -> DeviceBuffer:
     if value.offset is None or value.offset % ALIGNMENT:
         raise ValueError(f"%{value.name} has no aligned place in the arena: run plan-memory")
     return DeviceBuffer(c_identifier(value.name), "arena", value.type.bytes, value.offset)
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT

@@ -19,6 +19,7 @@ from mbc.ir.views import ChannelMap
 from mbc.ops.elementwise import NORM, Add, BatchNorm, Relu, Relu6, Softmax
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
+from mbc.ops.normalisation import scale_and_shift
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 from mbc.ops.window import Pad
 
@@ -144,10 +145,10 @@ def batch_norm(w: Writer, op: BatchNorm, at: Site) -> str:
     if at.x_type.rank in (2, 4):
         inputs = [at.x, *(at.stored(w, role) for role in NORM)]
         return w.node("BatchNormalization", inputs, at.name, epsilon=op.epsilon)
-    gamma, beta, mean, variance = map(at.array, NORM)
-    scale = gamma / np.sqrt(variance + np.float32(op.epsilon))
+    vectors = scale_and_shift(op, *map(at.array, NORM))
+    scale, shift = (vector.astype(np.float32) for vector in vectors)
     product = w.node("Mul", [at.x, at.stored(w, "gamma", scale)], f"{at.name}.scale")
-    return w.node("Add", [product, at.stored(w, "beta", beta - mean * scale)], at.name)
+    return w.node("Add", [product, at.stored(w, "beta", shift)], at.name)
 
 
 def relu(w: Writer, op: Relu, at: Site) -> str:

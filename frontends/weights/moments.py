@@ -23,6 +23,7 @@ from mbc.ops.elementwise import NORM, Add, BatchNorm, Relu, Relu6, Softmax
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
+from mbc.ops.normalisation import scale_of
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.window import window_extent
 
@@ -129,9 +130,9 @@ def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:
             return activated(_plus(_conv(node, op, x), *added), op.act)
         case Dense(act=act):
             return activated(_dense(node, x), act)
-        case BatchNorm(epsilon=epsilon):
+        case BatchNorm() as op:
             gamma, beta, mean, variance = (_data(node, role) for role in NORM)
-            scale = gamma / np.sqrt(variance + epsilon)
+            scale = scale_of(op, gamma, variance)
             return Moments((x.mean - mean) * scale + beta, x.variance * scale**2)
         case Relu():
             return activated(x, Act.RELU)

@@ -30,7 +30,7 @@ BRANCH = 0.6  # scale of the branch of a residual add: a chain of them must not 
 
 
 @dataclass(frozen=True)
-class Place:
+class ParameterUse:
     """Where a parameter stands."""
 
     type: TensorType
@@ -48,7 +48,7 @@ class Place:
         return BRANCH if self.residual else 1.0
 
 
-Draw: TypeAlias = Callable[[np.random.Generator, Place], Sample]
+Draw: TypeAlias = Callable[[np.random.Generator, ParameterUse], Sample]
 
 
 def initialise(graph: Graph, seed: int = 0) -> None:
@@ -65,9 +65,9 @@ def initialise(graph: Graph, seed: int = 0) -> None:
             if isinstance(operand, Constant) and operand.data is None:
                 spec, x = node.op.spec(i), _first(operands, operand.type)
                 fan_in = spec.fan_in(operand.type)
-                place = Place(operand.type, fan_in, x, _is_added(home, node))
+                use = ParameterUse(operand.type, fan_in, x, _is_added(home, node))
                 draw = DRAWS.get(spec.name, _standard)
-                sample = draw(_generator(seed, operand.name), place)
+                sample = draw(_generator(seed, operand.name), use)
                 operand.data = _frozen(sample, operand.type.element)
 
     propagate(graph, [standard_normal(value.type) for value in graph.inputs], bind)
@@ -104,47 +104,47 @@ def _frozen(sample: Sample, element: Element) -> np.ndarray:
     return array
 
 
-def _standard(random: np.random.Generator, place: Place) -> Sample:
-    return random.standard_normal(place.type.shape, dtype=np.float32)
+def _standard(random: np.random.Generator, use: ParameterUse) -> Sample:
+    return random.standard_normal(use.type.shape, dtype=np.float32)
 
 
-def _filter(random: np.random.Generator, place: Place) -> Sample:
+def _filter(random: np.random.Generator, use: ParameterUse) -> Sample:
     """Gain 2 for the ReLU that follows a convolution, 1 for a dense layer; scaled to be met
     exactly, for layers of a few weights stray far."""
-    sample = _standard(random, place)
-    gain = 2 if place.type.rank == 4 else 1
+    sample = _standard(random, use)
+    gain = 2 if use.type.rank == 4 else 1
     power = np.mean(np.square(sample), dtype=np.float64)
-    sample *= np.float32(np.sqrt(gain / (power * place.fan_in)))
+    sample *= np.float32(np.sqrt(gain / (power * use.fan_in)))
     return sample
 
 
-def _bias(random: np.random.Generator, place: Place) -> Sample:
-    return random.normal(0, 0.1, place.type.shape)
+def _bias(random: np.random.Generator, use: ParameterUse) -> Sample:
+    return random.normal(0, 0.1, use.type.shape)
 
 
-def _gamma(random: np.random.Generator, place: Place) -> Sample:
-    return random.uniform(0.8, 1.2, place.type.shape) * place.scale
+def _gamma(random: np.random.Generator, use: ParameterUse) -> Sample:
+    return random.uniform(0.8, 1.2, use.type.shape) * use.scale
 
 
-def _beta(random: np.random.Generator, place: Place) -> Sample:
+def _beta(random: np.random.Generator, use: ParameterUse) -> Sample:
     """The quantiles of a normal distribution in random order, so that also a layer of a dozen
     channels has its share of negative ones."""
-    count = place.type.elements
+    count = use.type.elements
     quantiles = [NormalDist().inv_cdf((i + 0.5) / count) for i in range(count)]
-    return random.permutation(quantiles).reshape(place.type.shape) * BETA * place.scale
+    return random.permutation(quantiles).reshape(use.type.shape) * BETA * use.scale
 
 
-def _mean(random: np.random.Generator, place: Place) -> Sample:
-    offset = random.normal(0, 0.1, place.type.shape)
-    return place.x.mean + offset * np.sqrt(place.x.variance)
+def _mean(random: np.random.Generator, use: ParameterUse) -> Sample:
+    offset = random.normal(0, 0.1, use.type.shape)
+    return use.x.mean + offset * np.sqrt(use.x.variance)
 
 
-def _variance(random: np.random.Generator, place: Place) -> Sample:
+def _variance(random: np.random.Generator, use: ParameterUse) -> Sample:
     """About zero, not about the mean: the excess damps what the estimate gets wrong. Normalised
     by the variance alone, errors would grow by pi/(pi-1) with each ReLU, as batch norm makes
     gradients grow (arXiv 1902.08129)."""
-    expected = place.x.variance + np.mean(place.x.mean**2)
-    return np.maximum(expected, 1e-3) * random.uniform(0.8, 1.25, place.type.shape)
+    expected = use.x.variance + np.mean(use.x.mean**2)
+    return np.maximum(expected, 1e-3) * random.uniform(0.8, 1.25, use.type.shape)
 
 
 DRAWS: dict[str, Draw] = {

@@ -72,7 +72,8 @@ CODES = {
         title="two constants have the same name",
         cause="A pass made a constant under a name that is taken.",
         example="two convolutions folded to weights named @conv.weight",
-        cure="In a pass: ask `graph.fresh_constant_name` for the name.",
+        cure="In a pass: derive constants by `ConstantMaker` (mbc/passes/rewrite.py), which gives "
+        "them new names.",
     ),
     "E0312": Code(
         title="a name is not an identifier",

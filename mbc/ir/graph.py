@@ -307,18 +307,8 @@ class Graph:
     def _walk_constants(self) -> Iterator[Constant]:
         for node in self.topo():
             yield from (o for o in node.operands if isinstance(o, Constant))
-            body = getattr(node.op, "body", None)
-            if isinstance(body, Graph):
+            for body in node.op.bodies:
                 yield from body._walk_constants()
-
-    def fresh_constant_name(self, wanted: str) -> str:
-        """`wanted`, or with a number if another constant already has that name."""
-        taken = self.constants()
-        name, number = wanted, 1
-        while name in taken:
-            number += 1
-            name = f"{wanted}.{number}"
-        return name
 
     def clone(self) -> Graph:
         """A copy with nodes and values of its own; constants and ops are shared."""

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from mbc.ir.types import TensorType
+
+if TYPE_CHECKING:
+    from mbc.ir.graph import Graph
 
 T = TypeVar("T")
 
@@ -90,6 +93,11 @@ class Op:
     mnemonic: ClassVar[str]
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x"),)
     moves_data_only: ClassVar[bool] = False
+
+    @property
+    def bodies(self) -> tuple[Graph, ...]:
+        """The graphs that the op runs; none unless it is a fused op."""
+        return ()
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """Result types for operand types; raises OpError where they do not fit."""

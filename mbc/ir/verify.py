@@ -95,8 +95,7 @@ def _node_problems(node: Node, defined: set[Value]) -> Iterator[Diagnostic]:
         broken += _type_problems(node)
     for code, problem in broken:
         yield _at(node, code, problem)
-    body = getattr(node.op, "body", None)
-    if isinstance(body, Graph):
+    for body in node.op.bodies:
         yield from _graph_problems(body)
 
 
@@ -186,8 +185,7 @@ def _is_of(data: np.ndarray, type: TensorType) -> bool:
 def _all_constants(graph: Graph) -> Iterator[Constant]:
     for node in graph.topo() if graph.is_acyclic() else ():
         yield from (operand for operand in node.operands if isinstance(operand, Constant))
-        body = getattr(node.op, "body", None)
-        if isinstance(body, Graph):
+        for body in node.op.bodies:
             yield from _all_constants(body)
 
 

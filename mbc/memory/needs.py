@@ -1,10 +1,10 @@
-"""What an arena must hold: buffers with their lifetimes, and which of them may overlap.
+"""The buffers of an arena: their lifetimes, and which of them may overlap.
 
-A value lives from the node that makes it to its last reader, both included, so a node's result lies
-apart from what the node reads, with two exceptions for operands that die there. The backend may
-allow the result in place of the operand, at the same address: they are one buffer. Or it makes the
-result row by row and needs no row of the operand again: then the result may begin some distance
-before the operand and lie over it. Inputs and outputs are the caller's memory.
+A value lives from its producer to its last user, both included, so a node's result and operands are
+apart, with two exceptions for operands that the node reads last. The backend may allow in-place
+execution: result and operand are one buffer. Or the kernel computes the result row by row and never
+reads an operand row again: then the result may start some distance before the operand and overlap
+it. Inputs and outputs are the caller's memory.
 """
 
 from __future__ import annotations
@@ -17,23 +17,26 @@ from mbc.ir.elements import Scalar
 from mbc.ir.graph import Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Place, Value
-from mbc.memory.facts import Facts, is_concatenation
-from mbc.memory.neighbours import Apart, Run, first_channels, runs
+from mbc.memory.facts import Facts
+from mbc.memory.neighbours import Apart, Neighbours, colocated_views, first_channels, runs
 
 
 @dataclass(eq=False)
 class Buffer:
-    """Memory that is held from node `first` to node `last` of the order: by one value, by several
-    one after the other in place, or by several side by side. `places` are from its start, `form` is
-    that of their elements in memory. The scratch of a node holds no value, and `user` is that node.
-    """
+    """Memory of one value, of several by in-place execution, of several colocated ones, or of a
+    kernel's scratch."""
 
     places: dict[Value, Place]
+    """The places of its values, relative to its start; empty for scratch."""
     first: int
+    """The first step at which it is alive."""
     last: int
+    """The last step at which it is alive."""
     bytes: int
     user: Node | None = None
+    """The node whose scratch it is."""
     form: Scalar | None = None
+    """What is stored for an element of its values; None for scratch."""
 
     def meets(self, other: Buffer) -> bool:
         """Whether both are alive at one time."""
@@ -42,32 +45,35 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Overlap:
-    """At node `time`, where `result` begins and `operand` ends, they may lie over each other if the
-    result begins at least `distance` bytes before the operand."""
+    """A result that may overlap an operand."""
 
     time: int
+    """The step at which the result's lifetime starts and the operand's ends."""
     result: Buffer
     operand: Buffer
     distance: int
+    """Bytes by which the result must start before the operand, at least."""
 
 
 @dataclass(frozen=True)
 class Needs:
-    """Buffers in order of definition, scratch last; `steps` is the number of nodes that run."""
+    """All buffers of an arena."""
 
     buffers: tuple[Buffer, ...]
+    """In order of definition, scratch last."""
     overlaps: tuple[Overlap, ...]
     steps: int
+    """Number of nodes that run."""
 
 
 def needs_of(graph: Graph, facts: Facts) -> Needs:
-    """What the arena of a graph must hold. Raises MbcError E0515 where values cannot lie side by
-    side as the nodes read them."""
+    """Return the buffers of a graph. Raises MbcError E0515 if values cannot be colocated as the
+    nodes need them."""
     return needs(graph.topo(), graph, facts)
 
 
 def needs(order: Sequence[Node], graph: Graph, facts: Facts) -> Needs:
-    """The same if these nodes, in this order, took the place of the graph's own."""
+    """Return the buffers of a graph as if these nodes, in this order, were its own."""
     return _Needs(order, graph, facts).run()
 
 
@@ -98,7 +104,7 @@ class _Needs:
                 yield Buffer({}, time, time, size, node)
 
     def _beside(self, value: Value, time: int) -> None:
-        """Room for a value and its neighbours, from the first of them that is made."""
+        """Hold a value and its neighbours in one buffer, from the first definition on."""
         if value in self.holder:
             self.holder[value].last = max(self.holder[value].last, time)
             return
@@ -112,7 +118,7 @@ class _Needs:
         self.holder |= dict.fromkeys(run, buffer)
 
     def _hold(self, value: Value, node: Node, time: int) -> None:
-        """Room for a value: in place of an operand, or over it, or anywhere."""
+        """Hold a value: in place of an operand, or in a buffer that may overlap operands."""
         size, last = self.facts.bytes(value.type), self.last_use.get(value, time)
         form = self.facts.form(value.type)
         dying = self._dying(node, time) if len(node.results) == 1 else {}
@@ -134,7 +140,7 @@ class _Needs:
         return len(roles) == 1 and room >= size and self.facts.backend.may_alias(node, roles[0])
 
     def _dying(self, node: Node, time: int) -> dict[Buffer, list[str]]:
-        """Buffers that are read for the last time, and as a whole, with the roles that do."""
+        """Return the buffers whose last use is a read of the whole, with the roles that do it."""
         roles: dict[Buffer, list[str]] = {}
         partly: set[Buffer] = set()
         for role, operand in node.items():
@@ -152,11 +158,11 @@ class _Needs:
     def _reads_all(self, view: ChannelView, value: Value) -> bool:
         """Whether a view reads what a value's buffer holds as it is stored."""
         whole = self.runs.get(value, (value,))
-        return view.values == whole and is_concatenation(view)
+        return view.values == whole and view.is_concatenation
 
 
 def _last_uses(graph: Graph, order: Sequence[Node]) -> dict[Value, int]:
-    """When each value is read last; what an output reads lives to the end."""
+    """Return the step of each value's last use; outputs live to the end."""
     uses = {
         value: time
         for time, node in enumerate(order)
@@ -166,14 +172,14 @@ def _last_uses(graph: Graph, order: Sequence[Node]) -> dict[Value, int]:
     return uses | {value: len(order) for view in graph.outputs for value in view.values}
 
 
-def _runs_of(order: Iterable[Node], graph: Graph, facts: Facts) -> dict[Value, Run]:
-    """The run that each value with neighbours belongs to."""
-    views = [view for node in order for view in facts.in_one_buffer(node)]
+def _runs_of(order: Iterable[Node], graph: Graph, facts: Facts) -> dict[Value, Neighbours]:
+    """Map each value that must be colocated to its run."""
+    views = [view for node in order for view in colocated_views(node, facts.backend)]
     try:
         return {value: run for run in runs(views, graph.inputs) for value in run}
     except Apart as conflict:
         raise error("E0515", f"no memory plan: {conflict}") from None
 
 
-def _whole_type(run: Run) -> TensorType:
+def _whole_type(run: Neighbours) -> TensorType:
     return run[0].type.with_channels(sum(value.type.channels for value in run))

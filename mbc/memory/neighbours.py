@@ -1,8 +1,8 @@
-"""Values that must lie side by side in the pixels of one buffer, since a kernel reads their
-concatenation there.
+"""Colocation: values that must be stored side by side in the pixels of one buffer, since a kernel
+reads their concatenation there.
 
-[a, b] asks that b follow a. Runs join: [a, b] and [b, c] make the run a b c, in which both are
-found. What cannot be is a value with two neighbours on one side, or a ring.
+A concatenation [a, b] requires that b follow a. Requirements join to runs: [a, b] and [b, c] give
+the run a b c. They conflict if a value would have two neighbours on one side, or in a ring.
 """
 
 from __future__ import annotations
@@ -10,18 +10,29 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import pairwise
 
+from mbc.ir.graph import Node
 from mbc.ir.views import ChannelView, Value
+from mbc.targets.backend import Backend
 
-Run = tuple[Value, ...]
+Neighbours = tuple[Value, ...]
 
 
 class Apart(Exception):
-    """Why values cannot all lie beside those that they should."""
+    """Requirements conflict: some values cannot be colocated."""
 
 
-def runs(views: Iterable[ChannelView], elsewhere: Container[Value] = ()) -> list[Run]:
-    """The longest runs that concatenations of whole values add up to, none of which may lie
-    `elsewhere`; raises `Apart`."""
+def colocated_views(node: Node, backend: Backend) -> Iterator[ChannelView]:
+    """Yield the concatenations that a node must find in one buffer."""
+    for role, operand in node.items():
+        if not isinstance(operand, ChannelView) or len(operand.values) < 2:
+            continue
+        if operand.is_concatenation and backend.reads_one_buffer(node, role):
+            yield operand
+
+
+def runs(views: Iterable[ChannelView], elsewhere: Container[Value] = ()) -> list[Neighbours]:
+    """Join the requirements of concatenations to runs. Raises Apart if they conflict, or if a value
+    is in the caller's memory (`elsewhere`)."""
     follower: dict[Value, Value] = {}
     leader: dict[Value, Value] = {}
     for view in views:
@@ -43,7 +54,7 @@ def _beside(value: Value, where: str, wanted: Value, there: Value) -> str:
     return f"%{value.name} cannot lie {where} %{wanted.name}: it lies {where} %{there.name}"
 
 
-def _run(value: Value, follower: dict[Value, Value]) -> Run:
+def _run(value: Value, follower: dict[Value, Value]) -> Neighbours:
     return tuple(_walk(value, follower))
 
 
@@ -55,7 +66,7 @@ def _walk(value: Value, follower: dict[Value, Value]) -> Iterator[Value]:
 
 
 def first_channels(run: Sequence[Value]) -> list[int]:
-    """The channel of the run at which each value begins."""
+    """Return the channel of the run at which each value begins."""
     starts, channels = [], 0
     for value in run:
         starts.append(channels)

@@ -22,6 +22,11 @@ class Fused(Op):
     kind: str
     body: Graph
 
+    @property
+    def bodies(self) -> tuple[Graph, ...]:
+        """The body."""
+        return (self.body,)
+
     def roles(self, count: int) -> tuple[str, ...]:
         """The names of the body's inputs."""
         return tuple(value.name for value in self.body.inputs)

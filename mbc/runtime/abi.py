@@ -14,6 +14,7 @@ from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
+from mbc.alignment import ALIGNMENT
 from mbc.ir.elements import Q8, Scalar
 from mbc.ir.graph import Graph
 from mbc.ir.types import TensorType
@@ -22,7 +23,6 @@ from mbc.runtime.names import member, net_identifier
 POOL_H = Path(__file__).parent / "c" / "pool.h"
 ABI_H = POOL_H.with_name("abi.h")
 ABI_VERSION = 1  # MBC_ABI_VERSION in abi.h
-ALIGNMENT = 64  # of the arena: a cache line, and the widest vector
 DIGEST_DIGITS = 12
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mbc.runtime.abi import ABI_H, ALIGNMENT, POOL_H, IoSpec, NetSpec, tensors_of
+from mbc.alignment import ALIGNMENT
+from mbc.runtime.abi import ABI_H, POOL_H, IoSpec, NetSpec, tensors_of
 
 _HEADER = """\
 /* {name}: a compiled network, for programs that link its library.{build_note}

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mbc.alignment import ALIGNMENT
 from mbc.diag import error
-from mbc.runtime.abi import ALIGNMENT, NetSpec, tensors_of
+from mbc.runtime.abi import NetSpec, tensors_of
 from mbc.runtime.header import braces, c_header
 
 _CONFIG = """\

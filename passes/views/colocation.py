@@ -1,5 +1,5 @@
-"""Which concatenations can be read without a copy by kernels that must find their parts side by
-side in one buffer (`Backend.reads_one_buffer`)."""
+"""Colocation: concatenations that a kernel reads without a copy if the memory plan stores their
+parts side by side in one buffer (`Backend.reads_one_buffer`)."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from collections.abc import Iterable, Iterator
 
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView
-from mbc.memory.neighbours import Apart, runs
+from mbc.memory.neighbours import Apart, colocated_views, runs
 from mbc.passes.rewrite import name_of
 from mbc.targets.backend import Backend
 
 
 class SharedPixels:
-    """The concatenations that the memory plan is to keep in one buffer each: `views`, of a graph or
-    of a graph as it will be."""
+    """The concatenations (`views`) that the memory plan must store in one buffer each."""
 
     def __init__(self, graph: Graph, backend: Backend) -> None:
         outputs = {value for view in graph.outputs for value in view.values}
@@ -24,7 +23,7 @@ class SharedPixels:
 
     @staticmethod
     def of(graph: Graph, backend: Backend, besides: Iterable[Node] = ()) -> SharedPixels:
-        """What the nodes of a graph ask for, but for some."""
+        """Collect the requirements of all nodes of a graph except some."""
         shared, others = SharedPixels(graph, backend), set(besides)
         for node in graph.topo():
             if node not in others:
@@ -32,7 +31,7 @@ class SharedPixels:
         return shared
 
     def refusal(self, node: Node) -> str:
-        """Why a node cannot find what it reads in one buffer; "" if it can."""
+        """Return why a node's requirements conflict with those collected; "" if they do not."""
         wanted = list(self.wanted(node))
         for value in (value for view in wanted for value in view.values):
             if value in self._callers:
@@ -44,13 +43,9 @@ class SharedPixels:
         return ""
 
     def add(self, node: Node) -> None:
-        """Record what a node asks for."""
+        """Collect the requirements of a node."""
         self.views += self.wanted(node)
 
     def wanted(self, node: Node) -> Iterator[ChannelView]:
-        """What a node must find in one buffer."""
-        for role, operand in node.items():
-            if not isinstance(operand, ChannelView) or len(operand.values) < 2:
-                continue
-            if operand.is_concatenation and self._backend.reads_one_buffer(node, role):
-                yield operand
+        """Yield the concatenations that a node must find in one buffer."""
+        return colocated_views(node, self._backend)

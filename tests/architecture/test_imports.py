@@ -17,6 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAYERS = (
     (
         "mbc.accuracy",
+        "mbc.alignment",
         "mbc.diag",
         "mbc.codes",
         "mbc.files",

@@ -16,7 +16,7 @@ from mbc.backends.tvm.cpu.kernels import CpuKernels
 from mbc.backends.tvm.gpu.backend import GpuBackend
 from mbc.backends.tvm.gpu.kernels import kernels_of
 from mbc.backends.tvm.gpu.launch import Weights
-from mbc.backends.tvm.module import NoKernels, relax_module
+from mbc.backends.tvm.module import relax_module
 from mbc.backends.tvm.require import tvm
 from mbc.driver.platforms import resolve
 from mbc.interp import run
@@ -32,6 +32,7 @@ from tests.backends.kernel_check import (
     place_without_overlap,
     relative_error,
 )
+from tests.backends.tvm_cpu import NoKernels
 
 CASES = dict(arithmetic_cases())
 HOST = host_target()

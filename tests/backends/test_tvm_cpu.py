@@ -16,7 +16,7 @@ from hypothesis import given, note, settings
 from mbc.backends.tvm.cpu.backend import TvmBackend
 from mbc.backends.tvm.cpu.module import KernelCaller, cpu_module
 from mbc.backends.tvm.legal import EMITTERS
-from mbc.backends.tvm.module import NoKernels, relax_module
+from mbc.backends.tvm.module import relax_module
 from mbc.frontends.weights import initialise
 from mbc.interp import run
 from mbc.ir.graph import Graph
@@ -29,7 +29,7 @@ from mbc.runtime.reference import seeded_inputs
 from mbc.targets.elements import WITHOUT_KERNELS
 from tests.backends.kernel_check import Net, equal
 from tests.backends.special_values import Layers, differences, special_inputs
-from tests.backends.tvm_cpu import HOST, fuse, load
+from tests.backends.tvm_cpu import HOST, NoKernels, fuse, load
 from tests.e2e.support import ROOT, relative_error
 from tests.everyday import part_of
 from tests.exact import exact_inputs

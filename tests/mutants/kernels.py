@@ -22,14 +22,14 @@ _subnormal = partial(Mutant, tests="tests/backends/test_subnormal_weights.py")
 MUTANTS = (
     _subnormal(
         "subnormal weights are packed as they are",
-        "backends/llvm/lower.py",
-        old="data = flushed(np.ascontiguousarray(weights)).tobytes()",
-        new="data = np.ascontiguousarray(weights).tobytes()",
+        "backends/weights.py",
+        old="return flushed(np.ascontiguousarray(weights))",
+        new="return np.ascontiguousarray(weights)",
     ),
     _subnormal(
         "TVM's calls of our kernels have subnormal weights",
         "backends/tvm/cpu/kernels.py",
-        old="flat = flushed(np.ascontiguousarray(weights, np.float32)).reshape(-1)",
+        old="flat = packed_array(weights).reshape(-1)",
         new="flat = np.ascontiguousarray(weights, np.float32).reshape(-1)",
     ),
     _subnormal(

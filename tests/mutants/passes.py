@@ -65,8 +65,9 @@ MUTANTS = (
     ),
     _norm(
         "a bias is scaled twice",
-        old="centred * _scale(epsilon, gamma, variance) + beta",
-        new="(centred + beta) * _scale(epsilon, gamma, variance)",
+        file="mbc/ops/normalisation.py",
+        old="return scale, beta - mean * scale",
+        new="return scale, (beta - mean) * scale",
     ),
     _norm(
         "a batch norm is folded into a layer with an activation",

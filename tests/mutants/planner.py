@@ -93,14 +93,16 @@ MUTANTS = (
         old="view.values == whole and",
         new="bool(whole) and",
     ),
-    _facts(
+    Mutant(
         "buffers end anywhere",
-        old="return -(-size // ALIGNMENT) * ALIGNMENT",
+        "mbc/alignment.py",
+        tests=PLAN,
+        old="return -(-size // multiple) * multiple",
         new="return size",
     ),
     _facts(
         "results begin anywhere before their operands",
-        old="None if found is None else aligned(found)",
+        old="None if found is None else round_up(found)",
         new="found",
     ),
     _facts(

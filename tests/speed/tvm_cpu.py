@@ -20,7 +20,7 @@ import numpy as np
 from mbc.accuracy import difference
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.tvm.cpu.module import cpu_module
-from mbc.backends.tvm.module import NoKernels, relax_module
+from mbc.backends.tvm.module import relax_module
 from mbc.backends.tvm.vm import TvmNet
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import compile_graph
@@ -30,7 +30,7 @@ from mbc.driver.request import Request, Silent
 from mbc.driver.rounds import Run, Times, take_turns
 from mbc.interp import run as run_oracle
 from mbc.runtime.reference import SEED, TOLERANCE, seeded_inputs
-from tests.backends.tvm_cpu import load
+from tests.backends.tvm_cpu import NoKernels, load
 from tests.example_networks import EXAMPLES
 
 WARM_UP = 3

@@ -5,8 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from mbc.alignment import ALIGNMENT
 from mbc.diag import MbcError
-from mbc.runtime.abi import ABI_H, ABI_VERSION, ALIGNMENT, ELEMENTS, IoSpec, NetSpec
+from mbc.runtime.abi import ABI_H, ABI_VERSION, ELEMENTS, IoSpec, NetSpec
 from mbc.runtime.header import c_header
 from mbc.runtime.manifest import io_specs
 from mbc.runtime.manifest import tensors as tensors_of_manifest

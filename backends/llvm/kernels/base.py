@@ -12,12 +12,12 @@ from math import prod
 
 import numpy as np
 
+from mbc.alignment import ALIGNMENT
 from mbc.backends.llvm.emitter import Function, Parameter
 from mbc.backends.llvm.isa import Isa
 from mbc.ir.graph import Constant, Node
 from mbc.ir.types import TensorType
 
-LINE_BYTES = 64
 CROWDED_BYTES = 2048  # a pitch whose multiples share two of the 64 sets of a first cache
 
 
@@ -42,7 +42,7 @@ class Buffer:
         """With every pixel padded."""
         room, size = isa.padded(type.channels), type.element.bytes
         crowded = size * room % CROWDED_BYTES == 0 and type.rank == 4 and type.shape[2] > 1
-        return Buffer(type, room + (LINE_BYTES // size if crowded else 0), room)
+        return Buffer(type, room + (ALIGNMENT // size if crowded else 0), room)
 
     @staticmethod
     def shared(type: TensorType, pitch: int) -> Buffer:

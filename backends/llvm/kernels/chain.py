@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mbc.alignment import round_up
 from mbc.backends.llvm.gemm import Gemm
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer
@@ -136,24 +137,20 @@ def _plan(
     nodes = chain_nodes(node)
     chunks = _chunks(nodes, turn)
     buffers = [Buffer.in_arena(n.result.type, isa) for n in nodes[:-1]] + [out]
-    stages, offset, source = [], _aligned(COUNTER_BYTES * len(nodes)), x
+    stages, offset, source = [], round_up(COUNTER_BYTES * len(nodes)), x
     for i, (step, chunk, target) in enumerate(zip(nodes, chunks, buffers, strict=True)):
         held = residual if i == len(nodes) - 1 else None
         plan = _stage_plan(isa, step, chunk, source, target, held)
         capacity = _capacity(step, nodes[i + 1], chunk) if i + 1 < len(nodes) else 0
         patch_offset = offset
         if isinstance(plan, Patches):
-            offset += _aligned(plan.scratch_bytes)
+            offset += round_up(plan.scratch_bytes)
         height = step.result.type.shape[1]
         memory = (capacity, offset, patch_offset)
         stages.append(Stage(step, chunk, height, target, *memory, plan))
-        offset += _aligned(capacity * target.row_bytes)
+        offset += round_up(capacity * target.row_bytes)
         source = target
     return Chain(tuple(stages), offset)
-
-
-def _aligned(bytes: int) -> int:
-    return -(-bytes // 64) * 64
 
 
 def _chunks(nodes: tuple[Node, ...], turn: int) -> list[int]:

@@ -14,6 +14,7 @@ from mbc.ir.graph import Node
 from mbc.ir.types import Act
 from mbc.ops import Add, BatchNorm, Relu, Relu6
 from mbc.ops.elementwise import NORM
+from mbc.ops.normalisation import scale_and_shift
 
 Vector = Callable[[Function, list[str], int | None], str]
 """From the addresses of a channel vector in each operand (and the weights) to the result."""
@@ -45,11 +46,8 @@ def _scale_shift(f: Function, at: list[str], lanes: int | None) -> str:
 def pack_batch_norm(isa: Isa, node: Node) -> np.ndarray:
     """[channel vector][scale, shift][lanes], computed in double precision."""
     assert isinstance(node.op, BatchNorm)
-    gamma, beta, mean, variance = (
-        constant_array(node[role], ()).astype(np.float64) for role in NORM
-    )
-    scale = gamma / np.sqrt(variance + node.op.epsilon)
-    rows = np.stack([scale, beta - mean * scale]).astype(isa.element.numpy)
+    constants = (constant_array(node[role], ()) for role in NORM)
+    rows = np.stack(scale_and_shift(node.op, *constants)).astype(isa.element.numpy)
     rows = np.pad(rows, ((0, 0), (0, isa.padded(rows.shape[1]) - rows.shape[1])))
     return np.ascontiguousarray(rows.reshape(2, -1, isa.lanes).transpose(1, 0, 2)).ravel()
 

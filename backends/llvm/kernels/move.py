@@ -3,30 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 from math import prod
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
 from mbc.backends.llvm.vectors import load, load_scalar, store, store_scalar
 from mbc.ir.graph import Node
-from mbc.ir.views import ChannelMap, ChannelView, Value
-from mbc.ops import ChannelShuffle, Concat, Reshape, Split, Transpose
-
-
-def moved_views(node: Node) -> list[ChannelView]:
-    """What each result of a channel-moving op reads."""
-    match node.op:
-        case Concat():
-            return [ChannelView.concat(node.views)]
-        case ChannelShuffle(groups=groups):
-            view = node.view("x")
-            return [view.through(ChannelMap.shuffle(groups, view.type.channels))]
-        case Split(sizes=sizes):
-            starts = accumulate(sizes, initial=0)
-            return [node.view("x").slice(s, size) for s, size in zip(starts, sizes, strict=False)]
-        case _:
-            raise TypeError(f"{node.op.mnemonic} does not move channels")
+from mbc.ir.views import ChannelView, Value
+from mbc.ops import Reshape, Transpose
+from mbc.ops.move import moved_views
 
 
 def build_channel_copy(site: Site) -> Kernel:
@@ -37,7 +22,7 @@ def build_channel_copy(site: Site) -> Kernel:
     names = {value: f"%x{i}" for i, value in reversed(list(enumerate(values)))}
     distinct = list(names)
     f = site.kernel_function()
-    views = moved_views(node)
+    views = moved_views(node.op, node.views)
     row_pixels = views[0].type.shape[-2]
     starts = [*(names[v] for v in distinct), *(f"%y{i}" for i in range(len(views)))]
     pitches = [

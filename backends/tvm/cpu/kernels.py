@@ -12,31 +12,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mbc.alignment import ALIGNMENT
 from mbc.backends.llvm.backend import builder_of
 from mbc.backends.llvm.codegen import object_code
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site
 from mbc.backends.llvm.lower import declarations
 from mbc.backends.llvm.subnormals import flush_ir
+from mbc.backends.weights import packed_array
 from mbc.ir.graph import Node
-from mbc.ir.subnormals import flushed
 from mbc.ir.views import ChannelView
 from mbc.targets.target import Target
-
-LINE = 16  # floats of a cache line, to which packed weights are padded
 
 Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class Signature:
-    """What tells the functions of two nodes apart: the kernel, how it is dealt out, and the shapes
-    of its values, weights and results."""
+    """The key by which nodes share a function."""
 
     kernel: str
     tasks: int
     scratch_bytes: int
     shapes: tuple[Shape, ...]
+    """Of values, weights and results."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,7 +58,7 @@ class CpuKernels:
         self._functions: list[str] = []
 
     def call(self, node: Node) -> Call:
-        """The function that runs a node on dense tensors."""
+        """Return the call of the function that runs a node on dense tensors."""
         kernel = self._build(node)
         weights = _padded(kernel.weights) if kernel.weights.size else None
         values = [value.type.shape for view in node.views for value in view.values]
@@ -71,13 +70,13 @@ class CpuKernels:
         return Call(self._names[signature], weights, shapes)
 
     def ir(self) -> str:
-        """All functions as LLVM IR."""
+        """Return all functions as LLVM IR."""
         flush = flush_ir(self.target, "mbc", "internal ")
         parts = [*declarations(self._isa), RUNTIME, flush, self._library.text(), *self._functions]
         return "\n".join(parts)
 
     def object(self) -> bytes:
-        """The same as an object file."""
+        """Compile all functions to an object file."""
         return object_code(self.ir(), self.target)
 
     def _build(self, node: Node) -> Kernel:
@@ -103,14 +102,14 @@ class CpuKernels:
 
 
 def symbol(name: str) -> str:
-    """The C function of that name."""
+    """Return the name of the C function for a kernel's name."""
     return f"mbc_{name}"
 
 
 def _padded(weights: np.ndarray) -> np.ndarray:
-    """Flat, in whole cache lines, for kernels may read vectors past the end; none is subnormal."""
-    flat = flushed(np.ascontiguousarray(weights, np.float32)).reshape(-1)
-    return np.pad(flat, (0, -flat.size % LINE))
+    """Flatten weights and pad them to whole cache lines: kernels may load vectors past the end."""
+    flat = packed_array(weights).reshape(-1)
+    return np.pad(flat, (0, -flat.size % (ALIGNMENT // flat.itemsize)))
 
 
 # The loader of TVM's runtime looks for symbols of these names in each library and sets them.
@@ -178,7 +177,8 @@ run:
 
 
 def _function(name: str, signature: Signature, pointers: list[str], word: str) -> str:
-    """The C function and what TVM's threads call; `pointers` without %w pass null for it."""
+    """Return the C function and the function that TVM's threads call. Without %w among `pointers`
+    the kernel gets null for its weights."""
     fields = {
         "symbol": symbol(name),
         "word": word,
@@ -211,7 +211,7 @@ def _field(pointer: str, number: int, word: str, access: str) -> str:
 
 
 def _kernel_arguments(pointers: list[str]) -> list[str]:
-    """Kernels take values, results, weights (which may be absent), in this order."""
+    """Put the arguments in the order of a kernel's parameters: values, results, weights."""
     values = [p for p in pointers if p.startswith("%x")]
     results = [p for p in pointers if p.startswith("%y")]
     return [*values, *results, "%w" if "%w" in pointers else "null"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mbc.alignment import round_up
 from mbc.backends.tvm.gpu.cost import predict_cycles
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.kernels import is_product
@@ -56,7 +57,7 @@ class GpuBackend:
 
     def buffer_bytes(self, type: TensorType) -> int:
         """The dense tensor in whole multiples of what devices ask of regions."""
-        return ceildiv(type.bytes, ALIGNMENT) * ALIGNMENT
+        return round_up(type.bytes, ALIGNMENT)
 
     def reads_one_buffer(self, node: Node, role: str) -> bool:
         """Never: kernels read the parts of a view where they are."""

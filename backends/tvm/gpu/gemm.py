@@ -16,12 +16,12 @@ from typing import Protocol
 
 from mbc.backends.tvm.gpu.epilogue import activated
 from mbc.backends.tvm.gpu.reader import Reader
-from mbc.backends.tvm.gpu.schedule import LANES, Product, Tile, ceildiv
+from mbc.backends.tvm.gpu.schedule import LANES, Product, ThreadTile, ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr, Memory, lane, language, spread, zero
 from mbc.ir.types import Act
 
 
-class Source(Protocol):
+class SourceA(Protocol):
     """Where A comes from."""
 
     @property
@@ -52,8 +52,8 @@ class Gemm:
     """One product: its sizes, tile, source of A, number of the packed weights, and epilogue."""
 
     product: Product
-    tile: Tile
-    source: Source
+    tile: ThreadTile
+    source: SourceA
     weight: int
     epilogue: Epilogue
 

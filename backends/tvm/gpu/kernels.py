@@ -22,7 +22,7 @@ from mbc.backends.tvm.gpu.linear import (
 )
 from mbc.backends.tvm.gpu.maps import Compute, Map, map_kernel, transposed
 from mbc.backends.tvm.gpu.reader import Reader, reader_of
-from mbc.backends.tvm.gpu.reductions import Mean, Softmax, mean_kernel, softmax_kernel
+from mbc.backends.tvm.gpu.reductions import Mean, SoftmaxRows, mean_kernel, softmax_kernel
 from mbc.backends.tvm.gpu.schedule import flat_threads, row_threads, strip_for, team_for
 from mbc.backends.tvm.gpu.sources import Window
 from mbc.backends.tvm.gpu.tir import Code, Expr
@@ -34,6 +34,7 @@ from mbc.ir.views import ChannelView, Value
 from mbc.ops import elementwise, linear, move, pool
 from mbc.ops.fused import Fused
 from mbc.ops.move import moved_views
+from mbc.ops.normalisation import scale_and_shift
 from mbc.targets.gpu import Gpu
 
 Builder: TypeAlias = Callable[[Node, Gpu], tuple[NodeKernel, ...]]
@@ -103,7 +104,7 @@ def _softmax(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     draft, shape = Draft(node.op.mnemonic), node.result.type.shape
     reader = reader_of(draft, node.view("x"), unit=1)
     threads = row_threads(shape[-1], gpu)
-    layer = Softmax(prod(shape[:-1]), reader, threads, draft.write(node.result))
+    layer = SoftmaxRows(prod(shape[:-1]), reader, threads, draft.write(node.result))
     return (softmax_kernel(draft, layer),)
 
 
@@ -135,12 +136,8 @@ def _batch_norm(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     draft, op = Draft(node.op.mnemonic), node.op
     assert isinstance(op, elementwise.BatchNorm)
     reader = reader_of(draft, node.view("x"))
-    gamma, beta, mean, variance = (
-        _present(node, role).astype(np.float64) for role in elementwise.NORM
-    )
-    factor = gamma / np.sqrt(variance + op.epsilon)
-    scale = draft.weights(factor.astype(np.float32))
-    shift = draft.weights((beta - mean * factor).astype(np.float32))
+    vectors = scale_and_shift(op, *(_present(node, role) for role in elementwise.NORM))
+    scale, shift = (draft.weights(vector.astype(np.float32)) for vector in vectors)
 
     def compute(code: Code, pixel: Expr, channel: Expr) -> Expr:
         factors = code.parameters[scale].load(channel, reader.lanes)

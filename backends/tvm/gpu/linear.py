@@ -8,7 +8,7 @@ from math import prod
 import numpy as np
 
 from mbc.backends.tvm.gpu.draft import Draft
-from mbc.backends.tvm.gpu.gemm import Epilogue, Gemm, Source
+from mbc.backends.tvm.gpu.gemm import Epilogue, Gemm, SourceA
 from mbc.backends.tvm.gpu.gemm_kernels import gemm_kernel
 from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.pack import packed_bias, packed_weight
@@ -27,7 +27,7 @@ MOST_TAPS = 49  # that are unrolled where a product fetches its rows
 
 
 @dataclass(frozen=True)
-class Layer:
+class WeightedLayer:
     """A layer that multiplies by weights, whatever the op: `weight` is [taps, depth of a group,
     channels], its rows in the order in which `x` is read."""
 
@@ -55,7 +55,7 @@ class Layer:
         return prod(self.out.type.shape[:-1])
 
 
-def layer_of(node: Node) -> Layer:
+def layer_of(node: Node) -> WeightedLayer:
     """A convolution or dense layer, its input read as it lies in memory as far as the groups
     allow: the weights' rows make up for that."""
     op, weight = node.op, weight_of(node)
@@ -64,7 +64,8 @@ def layer_of(node: Node) -> Layer:
     x, rows = absorbed(node.view("x"), groups)
     taps = weight.array.reshape(-1, *weight.type.shape[-2:])
     array = Reindex(ChannelMap.identity(weight.type.channels), rows)(taps)
-    return Layer(x, array, vector(node, "bias"), residual_of(node), groups, op.act, node.result)
+    bias, residual = vector(node, "bias"), residual_of(node)
+    return WeightedLayer(x, array, bias, residual, groups, op.act, node.result)
 
 
 def residual_of(node: Node) -> ChannelView | None:
@@ -129,7 +130,7 @@ def fused_refusal(node: Node) -> str:
     return "" if len(first.views) == 1 else "the depthwise convolution adds a residual"
 
 
-def fused_layer(node: Node) -> tuple[Layer, Depth]:
+def fused_layer(node: Node) -> tuple[WeightedLayer, Depth]:
     """A fused node's product, whose x is what the depthwise convolution reads, and the rest."""
     assert isinstance(node.op, Fused)
     outside = dict(zip(node.op.body.inputs, node.views, strict=True))
@@ -142,7 +143,9 @@ def fused_layer(node: Node) -> tuple[Layer, Depth]:
     array = Reindex(ChannelMap.identity(weight.type.channels), rows)(weight.array[0])
     residual = residual_of(second)
     residual = None if residual is None else residual.substitute(outside)
-    layer = Layer(x, array, vector(second, "bias"), residual, groups, after.act, node.result)
+    layer = WeightedLayer(
+        x, array, vector(second, "bias"), residual, groups, after.act, node.result
+    )
     bias, taps = vector(first, "bias"), weight_of(first).array
     return layer, Depth(
         before,
@@ -167,7 +170,7 @@ def product_of(node: Node) -> Product:
     return Product(layer.rows, depth, layer.columns, layer.groups, _loads(layer))
 
 
-def _loads(layer: Layer) -> int:
+def _loads(layer: WeightedLayer) -> int:
     """Loads for a vector of x."""
     reader = reader_of(Draft(""), layer.x, layer.depth)
     return max(LANES) // reader.lanes * (1 if reader.table is None else 2)
@@ -206,7 +209,9 @@ def fused_kernel(node: Node, gpu: Gpu) -> NodeKernel:
     return _kernel(draft, layer, source, node, gpu)
 
 
-def _kernel(draft: Draft, layer: Layer, source: Source, node: Node, gpu: Gpu) -> NodeKernel:
+def _kernel(
+    draft: Draft, layer: WeightedLayer, source: SourceA, node: Node, gpu: Gpu
+) -> NodeKernel:
     product = product_of(node)
     tile = tile_for(product, gpu)
     matrix = layer.weight.reshape(product.depth, -1)

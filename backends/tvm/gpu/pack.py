@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mbc.backends.tvm.gpu.schedule import Product, Tile, ceildiv
+from mbc.backends.tvm.gpu.schedule import Product, ThreadTile, ceildiv
 
 
-def packed_weight(weight: np.ndarray, product: Product, tile: Tile) -> np.ndarray:
+def packed_weight(weight: np.ndarray, product: Product, tile: ThreadTile) -> np.ndarray:
     """W [depth, groups*columns] as [groups, depth, columns], with zeros up to whole tiles."""
     depth = tile.steps(product) * tile.slices * tile.depth
     columns = ceildiv(product.columns, tile.block_columns) * tile.block_columns
@@ -17,7 +17,7 @@ def packed_weight(weight: np.ndarray, product: Product, tile: Tile) -> np.ndarra
     return packed
 
 
-def packed_bias(bias: np.ndarray, product: Product, tile: Tile) -> np.ndarray:
+def packed_bias(bias: np.ndarray, product: Product, tile: ThreadTile) -> np.ndarray:
     """A bias per column in the same way: [groups, columns]."""
     columns = ceildiv(product.columns, tile.block_columns) * tile.block_columns
     packed = np.zeros((product.groups, columns), np.float32)

@@ -23,7 +23,7 @@ LANES = (4, 2, 1)
 
 
 @dataclass(frozen=True)
-class Run:
+class ChannelRun:
     """From channel `first` of the view on, up to the next run, channel c is channel c + `shift` of
     the value with that parameter's number."""
 
@@ -39,7 +39,7 @@ class Reader:
 
     channels: int
     lanes: int
-    runs: tuple[Run, ...]
+    runs: tuple[ChannelRun, ...]
     pitches: dict[int, int]
     table: int | None = None
 
@@ -97,10 +97,10 @@ def _fits(channels: list[tuple[int, int]], lanes: int) -> bool:
     )
 
 
-def _runs(channels: list[tuple[int, int]]) -> tuple[Run, ...]:
-    runs: list[Run] = []
+def _runs(channels: list[tuple[int, int]]) -> tuple[ChannelRun, ...]:
+    runs: list[ChannelRun] = []
     for i, (parameter, channel) in enumerate(channels):
         shift = channel - i
         if not runs or (runs[-1].parameter, runs[-1].shift) != (parameter, shift):
-            runs.append(Run(i, parameter, shift))
+            runs.append(ChannelRun(i, parameter, shift))
     return tuple(runs)

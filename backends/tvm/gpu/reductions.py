@@ -14,7 +14,7 @@ from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.epilogue import larger
 from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.reader import Reader
-from mbc.backends.tvm.gpu.schedule import Team, ceildiv
+from mbc.backends.tvm.gpu.schedule import PoolBlock, ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr, language, spread, zero
 
 Combine: TypeAlias = Callable[[Expr, Expr], Expr]
@@ -27,7 +27,7 @@ class Mean:
     images: int
     pixels: int
     reader: Reader
-    team: Team
+    team: PoolBlock
     out: int
 
 
@@ -64,7 +64,7 @@ def _mean(code: Code, layer: Mean, vectors: int) -> None:
 
 
 @dataclass(frozen=True)
-class Softmax:
+class SoftmaxRows:
     """A softmax of so many rows, read one element at a time by a power of two of `threads`; `out`
     is the result's number."""
 
@@ -74,7 +74,7 @@ class Softmax:
     out: int
 
 
-def softmax_kernel(draft: Draft, layer: Softmax) -> NodeKernel:
+def softmax_kernel(draft: Draft, layer: SoftmaxRows) -> NodeKernel:
     """One block a row: its threads find the largest element, then the sum, then divide. The largest
     may miss a NaN: its exponential makes the sum NaN, and so all results."""
     grid, block = (layer.rows, 1, 1), (layer.threads, 1, 1)
@@ -84,7 +84,7 @@ def softmax_kernel(draft: Draft, layer: Softmax) -> NodeKernel:
 class _Softmax:
     """The code of one thread."""
 
-    def __init__(self, code: Code, layer: Softmax) -> None:
+    def __init__(self, code: Code, layer: SoftmaxRows) -> None:
         self.code, self.layer = code, layer
         self.row, self.me = code.block[0], code.thread[0]
         self.result = code.registers(1)

@@ -22,7 +22,7 @@ WARP = 32  # threads that run together, busy or not
 
 
 @dataclass(frozen=True)
-class Limits:
+class GpuFacts:
     """What a GPU offers: compute units, multiply-adds a cycle of one, threads that one holds and
     a block may have, shared memory of a block, bytes a cycle from memory, and the cycles that a
     load and the start of a kernel take. `staged`: shared memory is faster than the cache."""
@@ -39,24 +39,24 @@ class Limits:
 
 
 CUDA = {
-    "sm_53": Limits(1, 128, 2048, 256, 49152, 25.0, 500, 8000, True),
-    "sm_72": Limits(6, 64, 2048, 256, 49152, 50.0, 600, 6000, True),
-    "sm_75": Limits(40, 64, 1024, 256, 32768, 200.0, 500, 4000, True),
-    "sm_80": Limits(108, 64, 2048, 256, 49152, 1100.0, 500, 4000, True),
-    "sm_86": Limits(48, 128, 1536, 256, 49152, 350.0, 500, 4000, True),
-    "sm_87": Limits(16, 128, 1536, 256, 49152, 150.0, 600, 6000, True),
-    "sm_89": Limits(58, 128, 1536, 256, 49152, 200.0, 500, 4000, True),
-    "sm_90": Limits(132, 128, 2048, 256, 49152, 2000.0, 600, 5000, True),
+    "sm_53": GpuFacts(1, 128, 2048, 256, 49152, 25.0, 500, 8000, True),
+    "sm_72": GpuFacts(6, 64, 2048, 256, 49152, 50.0, 600, 6000, True),
+    "sm_75": GpuFacts(40, 64, 1024, 256, 32768, 200.0, 500, 4000, True),
+    "sm_80": GpuFacts(108, 64, 2048, 256, 49152, 1100.0, 500, 4000, True),
+    "sm_86": GpuFacts(48, 128, 1536, 256, 49152, 350.0, 500, 4000, True),
+    "sm_87": GpuFacts(16, 128, 1536, 256, 49152, 150.0, 600, 6000, True),
+    "sm_89": GpuFacts(58, 128, 1536, 256, 49152, 200.0, 500, 4000, True),
+    "sm_90": GpuFacts(132, 128, 2048, 256, 49152, 2000.0, 600, 5000, True),
 }
 OPENCL = {
-    "mali": Limits(10, 32, 384, 128, 32768, 32.0, 300, 20000, False),
-    "adreno": Limits(4, 128, 1024, 128, 32768, 40.0, 300, 20000, True),
-    "": Limits(16, 64, 1024, 128, 16384, 100.0, 400, 10000, True),
+    "mali": GpuFacts(10, 32, 384, 128, 32768, 32.0, 300, 20000, False),
+    "adreno": GpuFacts(4, 128, 1024, 128, 32768, 40.0, 300, 20000, True),
+    "": GpuFacts(16, 64, 1024, 128, 16384, 100.0, 400, 10000, True),
 }
 NEWEST = "sm_90"
 
 
-def limits(gpu: Gpu) -> Limits:
+def limits(gpu: Gpu) -> GpuFacts:
     """The facts of a GPU; those of the newest known for a CUDA architecture that is not listed."""
     if gpu.api == "cuda":
         return CUDA.get(gpu.arch, CUDA[NEWEST])
@@ -82,7 +82,7 @@ class Product:
 
 
 @dataclass(frozen=True)
-class Tile:
+class ThreadTile:
     """A thread makes `rows` times 4·`vectors` results; a block has `across` times `down` threads,
     `slices` times over, each of which sums a part of the depth; `depth` is what they take at once.
     Blocks keep the tile of A, or of both matrices, in shared memory if staged."""
@@ -135,18 +135,18 @@ class Tile:
 
 
 @cache
-def tile_for(product: Product, gpu: Gpu) -> Tile:
+def tile_for(product: Product, gpu: Gpu) -> ThreadTile:
     """The tile that the model finds fastest."""
     facts = limits(gpu)
     return min(_tiles(product, facts), key=lambda tile: product_cycles(product, tile, facts))
 
 
-def _tiles(product_: Product, facts: Limits) -> Iterator[Tile]:
+def _tiles(product_: Product, facts: GpuFacts) -> Iterator[ThreadTile]:
     staged = facts.staged and product_.rows > 1
     depths = (8, 16, 32) if staged or product_.computed else (4,)
     for (rows, vectors), team in product(REGISTERS, _teams(product_, facts)):
         for depth in depths:
-            tile = Tile(rows, vectors, *team, depth, staged or product_.computed, staged)
+            tile = ThreadTile(rows, vectors, *team, depth, staged or product_.computed, staged)
             if _is_sensible(tile, product_, facts):
                 yield tile
 
@@ -155,7 +155,7 @@ REGISTERS = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1))
 """Rows and vectors of a thread; more sums than these leave few registers for threads at once."""
 
 
-def _teams(product_: Product, facts: Limits) -> list[tuple[int, int, int]]:
+def _teams(product_: Product, facts: GpuFacts) -> list[tuple[int, int, int]]:
     """Threads across, down and in slices of the depth, none of which only pads."""
     powers = (1, 2, 4, 8, 16)
     return [
@@ -167,7 +167,7 @@ def _teams(product_: Product, facts: Limits) -> list[tuple[int, int, int]]:
     ]
 
 
-def _is_sensible(tile: Tile, product_: Product, facts: Limits) -> bool:
+def _is_sensible(tile: ThreadTile, product_: Product, facts: GpuFacts) -> bool:
     return (
         4 * tile.shared_floats <= facts.shared_bytes
         and (tile.slices == 1 or tile.depth * tile.slices <= product_.depth)
@@ -176,7 +176,7 @@ def _is_sensible(tile: Tile, product_: Product, facts: Limits) -> bool:
     )
 
 
-def product_cycles(product_: Product, tile: Tile, facts: Limits) -> float:
+def product_cycles(product_: Product, tile: ThreadTile, facts: GpuFacts) -> float:
     """Predicted cycles of a product: the larger of throughput and latency."""
     blocks = product_blocks(product_, tile)
     steps = tile.steps(product_)
@@ -191,20 +191,20 @@ def product_cycles(product_: Product, tile: Tile, facts: Limits) -> float:
     return max(busy, waves * alone, _traffic(product_, tile, blocks) / (L2 * facts.bytes_per_cycle))
 
 
-def _traffic(product_: Product, tile: Tile, blocks: int) -> float:
+def _traffic(product_: Product, tile: ThreadTile, blocks: int) -> float:
     """Bytes that blocks fetch from the cache that they share; lines that a block uses in part
     count as a whole."""
     columns = max(tile.block_columns, LINE)
     return 4 * blocks * product_.depth * (tile.block_rows + columns)
 
 
-def product_blocks(product_: Product, tile: Tile) -> int:
+def product_blocks(product_: Product, tile: ThreadTile) -> int:
     """Blocks of a product."""
     columns = ceildiv(product_.columns, tile.block_columns)
     return ceildiv(product_.rows, tile.block_rows) * columns * product_.groups
 
 
-def _thread_cycles(product_: Product, tile: Tile) -> float:
+def _thread_cycles(product_: Product, tile: ThreadTile) -> float:
     """Instructions of a thread for one part of the depth."""
     results = tile.rows * tile.vectors * LANES
     arithmetic = tile.depth * results
@@ -247,7 +247,7 @@ def _power_below(number: int) -> int:
 
 
 @dataclass(frozen=True)
-class Team:
+class PoolBlock:
     """A block of a global pool: `across` threads along the channels' vectors, `down` for pixels."""
 
     across: int
@@ -255,11 +255,11 @@ class Team:
 
 
 @cache
-def team_for(vectors: int, pixels: int, gpu: Gpu) -> Team:
+def team_for(vectors: int, pixels: int, gpu: Gpu) -> PoolBlock:
     """A quarter of a warp along the channels is enough for whole lines of memory."""
     across = min(_power_below(vectors), 8)
     most = min(limits(gpu).threads // across, 16)
-    return Team(across, max(1, min(_power_below(pixels), most)))
+    return PoolBlock(across, max(1, min(_power_below(pixels), most)))
 
 
 @cache

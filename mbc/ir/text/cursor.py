@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from mbc.diag import Diagnostic, MbcError
-from mbc.ir.text.lexer import Kind, Source, Token, tokenize
+from mbc.ir.text.lexer import Kind, SourceText, Token, tokenize
 
 MAX_PROBLEMS = 20
 STATEMENT_WORDS = ("const", "arena", "return")
@@ -18,7 +18,7 @@ T = TypeVar("T")
 class Cursor:
     """Reads tokens; a rule that fails raises MbcError, a statement catches it and goes on."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: SourceText) -> None:
         self.source = source
         self.problems: list[Diagnostic] = []
         self._tokens = tokenize(source.text)

@@ -63,7 +63,7 @@ class Token:
 
 
 @dataclass(frozen=True)
-class Source:
+class SourceText:
     """A text with the name under which errors show it."""
 
     text: str

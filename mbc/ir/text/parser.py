@@ -14,7 +14,7 @@ from mbc.ir.graph import Constant, Graph, Operand, without_trailing_none
 from mbc.ir.op import Op, OpError
 from mbc.ir.text.attributes import attribute_types, convert
 from mbc.ir.text.cursor import Cursor
-from mbc.ir.text.lexer import Kind, Source, Token
+from mbc.ir.text.lexer import Kind, SourceText, Token
 from mbc.ir.text.operands import OperandParser, PoisonedError, Scope
 from mbc.ir.text.printer import is_named
 from mbc.ir.types import MAX_RANK, TensorType
@@ -45,7 +45,7 @@ def parse(text: str, filename: str = "<text>") -> Graph:
 
 def parse_module(text: str, filename: str = "<text>") -> Module:
     """As `parse`, with the hashes that tell which data the constants have."""
-    cursor = Cursor(Source(text, filename))
+    cursor = Cursor(SourceText(text, filename))
     try:
         module = _Parser(cursor).module()
     except MbcError as problem:
