@@ -11,6 +11,7 @@ PIPELINE = "tests/unit/test_pipeline.py"
 BOUND = "tests/unit/test_memory_bound.py"
 ROWS = "tests/unit/test_fuse_rows.py"
 REPORT = "tests/unit/test_report_memory.py"
+OUTPUTS = "tests/unit/test_report.py"
 GOLDEN = "tests/golden/test_golden.py"
 RUNS = "tests/e2e/test_memory.py::test_networks_run_in_exactly_their_memory[mobilenet_v2-speed]"
 THREADS = "tests/e2e/test_memory.py::test_threads_do_not_meet"
@@ -168,6 +169,34 @@ MUTANTS = (
         "return max(one.place.offset, other.place.offset) < min(ends)",
         "return False",
         THREADS,
+    ),
+    Mutant(
+        "an output that is returned twice is written in place twice",
+        "mbc/ops/outputs.py",
+        " and view.value not in written",
+        "",
+        OUTPUTS,
+    ),
+    Mutant(
+        "an output in the arena is written in the caller's memory",
+        "mbc/ops/outputs.py",
+        "and view.value.place is None",
+        "",
+        OUTPUTS,
+    ),
+    Mutant(
+        "equal weights are stored again",
+        "backends/weights.py",
+        "if data not in self._offsets:",
+        "if True:",
+        "tests/unit/test_weights_blob.py",
+    ),
+    Mutant(
+        "weights follow each other unaligned",
+        "backends/weights.py",
+        "self._size += round_up(len(data), self._alignment)",
+        "self._size += len(data)",
+        "tests/unit/test_weights_blob.py",
     ),
     Mutant(
         "the report's peak is the first step",
