@@ -28,8 +28,7 @@ class ConstantMaker:
         inputs: Sequence[Constant],
         function: Callable[..., np.ndarray],
     ) -> Constant:
-        """Apply `function` to the inputs' arrays and convert to the element of `type`; unbound if an
-        input is.
+        """Apply `function` to the inputs' arrays, in the element of `type`; unbound if an input is.
 
         Raises ValueError if the result does not have the shape of `type`."""
         fresh = self._fresh(name)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mbc.backends.weights import WeightsBlob, packed
+from mbc.backends.weights import WeightsBlob, packed_array
 
 
 def test_arrays_are_aligned_and_equal_ones_stored_once() -> None:
@@ -18,8 +18,7 @@ def test_an_empty_blob_has_no_bytes() -> None:
 
 
 def test_packed_weights_are_dense_and_not_subnormal() -> None:
-    weights = packed(np.array([[1e-40, 1.0], [2.0, -1e-40]]).T)
-    assert weights.dtype == np.float32
+    weights = packed_array(np.array([[1e-40, 1.0], [2.0, -1e-40]], np.float32).T)
     assert weights.flags.c_contiguous
     np.testing.assert_array_equal(weights, [[0, 2], [1, 0]])
     assert np.signbit(weights[1, 1])
