@@ -12,6 +12,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from mbc.ir.elements import F32
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import Act, TensorType
 from mbc.ops.elementwise import NORM, BatchNorm
@@ -60,8 +61,8 @@ def _visit(graph: Graph, norm: Node, constants: ConstantMaker, result: PassResul
 
 def _refusal(graph: Graph, layer: Node) -> str:
     assert isinstance(layer.op, Conv2d | Dense)
-    if not layer.view("x").type.element.is_float:
-        return "multiplies integers"
+    if (element := layer.view("x").type.element) is not F32:
+        return f"multiplies {element}"
     if layer.op.act is not Act.NONE:
         return f"has act={layer.op.act}"
     if layer["residual"] is not None:

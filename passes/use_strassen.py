@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from math import isinf
 from typing import ClassVar
 
+from mbc.ir.elements import F32
 from mbc.ir.graph import Graph, Node
 from mbc.ops.linear import Conv2d
 from mbc.passes.fusion import is_pointwise_node
@@ -62,8 +63,8 @@ def _visit(graph: Graph, context: PassContext, node: Node, result: PassResult) -
     assert isinstance(node.op, Conv2d)
     if node.op.strassen:
         return
-    if not node.view("x").type.element.is_float:
-        result.note(f"multiplied directly: {name_of(node)}: it multiplies integers", node)
+    if (element := node.view("x").type.element) is not F32:
+        result.note(f"multiplied directly: {name_of(node)}: it multiplies {element}", node)
         return
     op = replace(node.op, strassen=True)
     before = context.backend.predict(node).cycles

@@ -28,6 +28,7 @@ from mbc.ops import (
     Reshape,
     Split,
 )
+from mbc.ops.quantized import LAYER_ELEMENTS
 
 T = TypeVar("T")
 
@@ -38,10 +39,9 @@ def bind(graph: Graph, seed: int = 0) -> Graph:
     for node in graph.topo():
         for role, operand in node.items():
             if isinstance(operand, Constant) and operand.data is None:
-                weight = node.constant("weight")
+                weight = node.constant("weight") if role in LAYER_ELEMENTS else operand
                 assert weight is not None
-                data = drawn(random, role, operand.type, weight.type)
-                operand.data = data
+                operand.data = drawn(random, role, operand.type, weight.type)
     return graph
 
 

@@ -52,13 +52,13 @@ Draw: TypeAlias = Callable[[np.random.Generator, ParameterUse], Sample]
 
 
 def initialise(graph: Graph, seed: int = 0) -> None:
-    """Give data to every constant that has none. Raises E0410 where one is of integers: with what
-    scales they would go, only a quantiser knows.
+    """Give data to every constant that has none. Raises E0410 for a quantised network: what goes
+    with its scales, only a quantiser knows.
 
     On standard normal input the outputs of all convolutions, dense layers, batch norms, adds and
     pools of the example networks have standard deviations between 0.3 and 3.
     """
-    _refuse_integers(graph)
+    _refuse_quantised(graph)
 
     def bind(home: Graph, node: Node, operands: Inputs) -> None:
         for i, operand in enumerate(node.operands):
@@ -87,13 +87,14 @@ def _generator(seed: int, name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(int.from_bytes(digest[:16], "little")))
 
 
-def _refuse_integers(graph: Graph) -> None:
+def _refuse_quantised(graph: Graph) -> None:
     unbound = [c for c in graph.constants().values() if c.data is None]
-    integers = [constant for constant in unbound if not constant.type.element.is_float]
-    if integers:
+    types = [result.type for node in graph.topo() for result in node.results]
+    types += [value.type for value in graph.inputs]
+    if unbound and not all(type.element.is_float for type in types):
         raise error(
             "E0410",
-            f"quantised weights are not drawn: {integers[0]} has no data",
+            f"weights of quantised networks are not drawn: {unbound[0]} has no data",
             helps=["--weights FILE.safetensors has data for all constants"],
         )
 

@@ -68,9 +68,9 @@ CODES = {
         cure="Check that the batch norm's tensors carry the right names.",
     ),
     "E0410": Code(
-        title="quantised weights are not drawn",
-        cause="Without --weights the constants of a network are drawn from a seed. Integers cannot "
-        "be: they belong to scales that only the quantiser of a trained network knows.",
+        title="weights of quantised networks are not drawn",
+        cause="Without --weights the constants of a network are drawn from a seed. Those of a "
+        "quantised one cannot be: they belong to scales that only a quantiser knows.",
         example="mbc run quantised.mbc --backend oracle --input x.npy",
         cure="Give the data with --weights, or keep the constants.safetensors beside the text.",
     ),

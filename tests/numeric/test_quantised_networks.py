@@ -13,11 +13,15 @@ from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.tvm.gpu.backend import GpuBackend
 from mbc.driver.platforms import resolve
 from mbc.interp import run
-from mbc.ir.graph import Graph
+from mbc.ir.elements import F16
+from mbc.ir.graph import Constant, Graph
 from mbc.ir.text import parse, print_graph
+from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
+from mbc.ops import BatchNorm, ChannelShuffle, Conv2d, Relu
 from mbc.passes.eliminate_concat import EliminateConcat
 from mbc.passes.eliminate_split import EliminateSplit
+from mbc.passes.fold_batch_norm import FoldBatchNorm
 from mbc.passes.fold_constants import FoldConstants
 from mbc.passes.fuse_activation import FuseActivation
 from mbc.passes.fuse_residual_add import FuseResidualAdd
@@ -200,7 +204,35 @@ def test_an_addition_is_not_fused() -> None:
 
 def test_integers_are_multiplied_directly() -> None:
     (remark,) = refusals(built(f"{CONV}  return %0\n"), UseStrassen())
-    assert remark == "multiplied directly: %0: it multiplies integers"
+    assert remark == "multiplied directly: %0: it multiplies q8(0.5,3)"
+
+
+def test_a_batch_norm_behind_integers_stays() -> None:
+    norm = "  const @n : f32[8]\n  %0 = conv2d(%x, @w, @b, @m) : f32[1,4,4,8]\n"
+    norm += "  %1 = batch_norm(%0, @n, @n, @n, @n) : f32[1,4,4,8]\n  return %1\n"
+    (remark,) = refusals(built(norm), FoldBatchNorm())
+    assert remark == "not folded: %1 into %0, which multiplies q8(0.5,3)"
+
+
+def test_passes_work_on_f16() -> None:
+    """Results are rounded to f16 anyway, so that sums in another order may differ by a step."""
+    type = TensorType((1, 4, 4, 8), F16)
+    random, graph = np.random.default_rng(0), Graph("g")
+    weights = [Constant.of(f"w{i}", random.normal(0, 0.5, (1, 1, 8, 8)), F16) for i in range(2)]
+    norm = [Constant.of(f"n{i}", random.uniform(0.5, 1, 8), F16) for i in range(4)]
+    y = graph.add(Conv2d(), [graph.add_input("x", type), weights[0]]).result
+    y = graph.add(Relu(), [graph.add(BatchNorm(), [y, *norm]).result]).result
+    y = graph.add(ChannelShuffle(groups=2), [y]).result
+    graph.set_outputs([graph.add(Conv2d(), [y, weights[1]]).result])
+    expected = run(graph, {"x": np.ones(type.shape)})["y"]
+    for backend in BACKENDS.values():
+        found = graph.clone()
+        check = CheckPasses()
+        run_pipeline(found, LEVELS[2], PassContext(backend), [Verify(), check])
+        assert {done.tolerance for done in check.checks} <= {2**-10, 2**-10 + 1e-4}
+        assert "channel_shuffle" not in ops(found)
+        assert "batch_norm" in ops(found)
+        np.testing.assert_allclose(run(found, {"x": np.ones(type.shape)})["y"], expected, 2e-3)
 
 
 def test_a_pool_that_changes_the_scale_is_no_copy() -> None:

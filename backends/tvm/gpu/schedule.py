@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import product
 
+from mbc.ir.elements import F32
 from mbc.targets.gpu import Gpu
 
 LANES = 4  # floats of the vectors that kernels work on
@@ -169,7 +170,7 @@ def _teams(product_: Product, facts: GpuFacts) -> list[tuple[int, int, int]]:
 
 def _is_sensible(tile: ThreadTile, product_: Product, facts: GpuFacts) -> bool:
     return (
-        4 * tile.shared_floats <= facts.shared_bytes
+        F32.bytes * tile.shared_floats <= facts.shared_bytes
         and (tile.slices == 1 or tile.depth * tile.slices <= product_.depth)
         and tile.block_rows < 2 * product_.rows + tile.rows
         and tile.block_columns < 2 * product_.columns + LANES
@@ -183,7 +184,7 @@ def product_cycles(product_: Product, tile: ThreadTile, facts: GpuFacts) -> floa
     work = _thread_cycles(product_, tile) * steps
     warps = WARP * ceildiv(tile.threads, WARP)
     busy = blocks * warps * work / (facts.units * facts.lanes)
-    shared = max(4 * tile.shared_floats, 1)
+    shared = max(F32.bytes * tile.shared_floats, 1)
     at_once = max(1, min(facts.resident // tile.threads, 4 * facts.shared_bytes // shared, 16))
     waves = ceildiv(blocks, facts.units * at_once)
     waits = steps if tile.stage_a else ceildiv(steps, IN_FLIGHT)
@@ -195,7 +196,7 @@ def _traffic(product_: Product, tile: ThreadTile, blocks: int) -> float:
     """Bytes that blocks fetch from the cache that they share; lines that a block uses in part
     count as a whole."""
     columns = max(tile.block_columns, LINE)
-    return 4 * blocks * product_.depth * (tile.block_rows + columns)
+    return F32.bytes * blocks * product_.depth * (tile.block_rows + columns)
 
 
 def product_blocks(product_: Product, tile: ThreadTile) -> int:
