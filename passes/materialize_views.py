@@ -59,7 +59,7 @@ class _Visit:
         return self.shared.refusal(new) if support else f"the backend refuses: {support.reason}"
 
     def _unreadable(self, node: Node, roles: list[str]) -> list[str]:
-        """The one operand that, copied, makes the node fit; or all of them."""
+        """Find the one operand that, copied, makes the node fit; else return all of them."""
         for role in roles:
             copy = ChannelView.of(Value("copy", node.view(role).type))
             if not self._refusal(node, node.operands_with({role: copy})):

@@ -14,7 +14,7 @@ from mbc.ir.views import ChannelView, Value
 
 
 def as_one_buffer(node: Node, reads_one_buffer: Callable[[Node, str], bool]) -> Node:
-    """The node as it will be when concatenations that it must find in one buffer share one."""
+    """Return the node as it will be when concatenations that it reads from one buffer share one."""
 
     def merged(role: str, operand: Operand | None) -> Operand | None:
         if not isinstance(operand, ChannelView) or operand.is_plain:
@@ -27,7 +27,7 @@ def as_one_buffer(node: Node, reads_one_buffer: Callable[[Node, str], bool]) -> 
 
 
 def stored(node: Node) -> Node:
-    """The node with neighbours in memory read as one value each, as the plan has placed them."""
+    """Read values that the plan has placed side by side as one value each."""
     operands = tuple(_stored(o) if isinstance(o, ChannelView) else o for o in node.operands)
     return node if operands == node.operands else replace(node, operands=operands)
 
@@ -53,7 +53,7 @@ def _stored(view: ChannelView) -> ChannelView:
 
 
 def _neighbours(values: Sequence[Value]) -> Iterator[list[Value]]:
-    """The values in chains of neighbours, each beginning where the one read before it ends."""
+    """Split values into chains of neighbours: each begins where the one before it ends."""
     chain: list[Value] = []
     for value in values:
         if chain and not _follows(chain[-1], value):

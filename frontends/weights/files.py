@@ -104,7 +104,7 @@ def _type_problems(
 
 
 def _order(shapes: Sequence[tuple[Constant, Stored]]) -> tuple[str, ...]:
-    """A hint where the axes are in PyTorch's order."""
+    """Return a hint where the axes are in PyTorch's order."""
     for constant, stored in shapes:
         axes = (2, 3, 1, 0) if len(stored.shape) == 4 else (1, 0)
         if len(stored.shape) != len(axes):
@@ -150,11 +150,11 @@ def count(names: Sequence[str]) -> str:
 
 
 def listing(names: Sequence[str]) -> str:
-    """The first few, and how many more."""
+    """List the first few, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
 
 def extents(shape: Iterable[int]) -> str:
-    """A shape as types print it, or a place."""
+    """Format a shape as types print it, or a place."""
     return f"[{','.join(map(str, shape))}]"

@@ -128,7 +128,7 @@ def _gamma(random: np.random.Generator, use: ParameterUse) -> Sample:
 
 
 def _beta(random: np.random.Generator, use: ParameterUse) -> Sample:
-    """The quantiles of a normal distribution in random order, so that also a layer of a dozen
+    """Draw the quantiles of a normal distribution in random order, so that also a layer of a dozen
     channels has its share of negative ones."""
     count = use.type.elements
     quantiles = [NormalDist().inv_cdf((i + 0.5) / count) for i in range(count)]

@@ -39,7 +39,7 @@ class Reindex:
         return self.columns.is_identity and all(rows.is_identity for rows in self.rows)
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
-        """The new constant's elements."""
+        """Return the new constant's elements."""
         taken: np.ndarray = np.take(array, self.columns.indices, axis=-1)
         if not self.rows:
             return taken
@@ -49,13 +49,13 @@ class Reindex:
 
 
 def into_order(order: ChannelMap, rows: tuple[ChannelMap, ...] = ()) -> Reindex:
-    """Of a constant along the channels of a result that is kept in an order: w'[F(c)] = w[c]; with
-    the rows of its groups, if it has input channels as well."""
+    """Move a constant along the channels of a result that is kept in an order: w'[F(c)] = w[c];
+    `rows` are those of its groups, if it runs along input channels as well."""
     return Reindex(order.inverse(), rows)
 
 
 def on_blocks(order: ChannelMap, size: int) -> ChannelMap:
-    """The map that moves blocks of `size` channels as another moves single ones."""
+    """Return the map that moves blocks of `size` channels as another moves single ones."""
     return ChannelMap(tuple(block * size + i for block in order.indices for i in range(size)))
 
 
@@ -73,8 +73,8 @@ def on_groups(order: ChannelMap, groups: int) -> ChannelMap | None:
 
 
 def absorbed(view: ChannelView, groups: int) -> tuple[ChannelView, tuple[ChannelMap, ...]]:
-    """A view whose groups read their channels as they lie in storage, and for each group the rows
-    of the weight that make up for it: row i of the new weight is row rows(i) of the old one."""
+    """Sort what each group reads as it lies in storage. Returns the view, and for each group the
+    rows of the weight that make up for it: row i of the new weight is row rows(i) of the old."""
     size = len(view.order) // groups
     rows, order = [], []
     for start in range(0, len(view.order), size):
@@ -86,7 +86,7 @@ def absorbed(view: ChannelView, groups: int) -> tuple[ChannelView, tuple[Channel
 
 
 def orders_for_plain(view: ChannelView) -> dict[Value, ChannelMap]:
-    """The orders F in which the values read by a view must be kept so that it reads them whole, one
+    """Find the orders F in which the values of a view must be kept so that it reads them whole, one
     after the other, as they are stored. Only values that are in the wrong order are listed; there
     are none if no such orders exist."""
     orders: dict[Value, ChannelMap] = {}

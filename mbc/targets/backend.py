@@ -39,7 +39,7 @@ class Backend(Protocol):
         """Whether the backend has a kernel for the node with these operands, views included."""
 
     def schedule(self, node: Node) -> object:
-        """The frozen schedule chosen for a node, a pure function of op, types and target."""
+        """Return the frozen schedule chosen for a node, a function of op, types and target."""
 
     def scratch_bytes(self, node: Node) -> int:
         """Scratch of one thread that the node's kernel needs."""

@@ -121,7 +121,7 @@ class Kernel:
 
 @dataclass(frozen=True)
 class Site:
-    """A node on its way to a kernel."""
+    """A node to lower, with its buffers."""
 
     node: Node
     inputs: tuple[tuple[Buffer, ...], ...]
@@ -129,7 +129,7 @@ class Site:
     outputs: tuple[Buffer, ...]
     """The buffers of the results."""
     library: Library
-    """Where its functions go."""
+    """The functions of the module."""
 
     @property
     def isa(self) -> Isa:
@@ -137,20 +137,20 @@ class Site:
         return self.library.isa
 
     def buffers(self, role: str) -> tuple[Buffer, ...]:
-        """The buffers of an operand; none if it is absent."""
+        """Return the buffers of an operand; none if it is absent."""
         return self.node.op.by_role(self.inputs).get(role) or ()
 
     def input(self, role: str) -> Buffer:
-        """The buffer of an operand that reads one value."""
+        """Return the buffer of an operand that reads one value."""
         (buffer,) = self.buffers(role)
         return buffer
 
     def optional(self, role: str) -> Buffer | None:
-        """The buffer of an operand that may be absent."""
+        """Return the buffer of an operand that may be absent."""
         return self.input(role) if self.buffers(role) else None
 
     def pointers(self, role: str) -> tuple[str, ...]:
-        """The kernel's parameters that hold the addresses of an operand's values."""
+        """Name the kernel's parameters that hold the addresses of an operand's values."""
         index = list(self.node.op.by_role(self.inputs)).index(role)
         start = sum(len(buffers) for buffers in self.inputs[:index])
         return tuple(f"%x{start + i}" for i in range(len(self.inputs[index])))
@@ -162,7 +162,7 @@ class Site:
         return buffer
 
     def kernel_function(self) -> Function:
-        """A function with the parameters that the node's kernel must have."""
+        """Begin a function with the parameters of the node's kernel."""
         values = sum(len(buffers) for buffers in self.inputs)
         return kernel_function(self.isa, values, len(self.outputs))
 
@@ -175,5 +175,5 @@ def kernel_function(isa: Isa, values: int, results: int) -> Function:
 
 
 def constant_array(operand: object, default: Sequence[int]) -> np.ndarray:
-    """A constant operand's data, zeros where it is absent."""
+    """Return a constant operand's data, zeros where it is absent."""
     return operand.array if isinstance(operand, Constant) else np.zeros(default, np.float32)

@@ -36,7 +36,7 @@ from mbc.ops import Fused
 
 
 def build_stream(site: Site) -> Kernel:
-    """A fused body; one task is one turn of its last op."""
+    """Build the kernel of a fused body; one task is one turn of its last op."""
     ends, out = ends_of(site.node), site.output
     x = site.input(ends.x)
     residual = None if ends.residual is None else site.input(ends.residual)
@@ -152,7 +152,7 @@ class Stream:
         f.start_block(go)
 
     def _first_row(self, number: int, reader_row: Count) -> Count:
-        """The first row of a ring that its reader's row needs, down to a whole chunk."""
+        """Return the first row of a ring that its reader's row needs, down to a whole chunk."""
         f, stage = self.f, self.chain.stages[number]
         stride, pad, _ = row_window(self.chain.stages[number + 1].node)
         wanted = f.clamp("max", f.binary("mul", reader_row, stride), pad)
