@@ -31,8 +31,9 @@ class Difference:
 
 
 def difference(found: np.ndarray, reference: np.ndarray) -> Difference:
-    """Of tensors whose axes are images, pixels in any number of axes, and channels; infinite if the
-    shapes differ, or if something is not finite where the other one is otherwise."""
+    """Compare tensors whose axes are images, pixels in any number of axes, and channels.
+
+    The error is infinite if the shapes differ, or if an element that is not finite differs."""
     if found.shape != reference.shape:
         return Difference(inf)
     shape = reference.shape if reference.ndim > 1 else (*reference.shape, 1)
@@ -46,12 +47,12 @@ def difference(found: np.ndarray, reference: np.ndarray) -> Difference:
 
 
 def worst(differences: Mapping[str, Difference]) -> tuple[str, Difference]:
-    """The largest of several, with its name."""
+    """Return the largest of several, with its name."""
     return max(differences.items(), key=lambda item: item[1].error)
 
 
 def _by_strips(measure: Callable[..., np.ndarray], *tensors: np.ndarray) -> np.ndarray:
-    """A measure of each pixel of [pixels, channels], a few at a time in float64."""
+    """Apply a measure to each pixel of [pixels, channels], a few at a time in float64."""
     pixels, channels = tensors[0].shape
     step = max(STRIP // channels, 1)
     strips = (slice(start, start + step) for start in range(0, pixels, step))
@@ -59,7 +60,7 @@ def _by_strips(measure: Callable[..., np.ndarray], *tensors: np.ndarray) -> np.n
 
 
 def _errors(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """The largest difference of each pixel."""
+    """Return the largest difference of each pixel."""
     finite = np.isfinite(found) & np.isfinite(wanted)
     same = (found == wanted) | (np.isnan(found) & np.isnan(wanted))
     apart = np.abs(np.where(finite, found, 0) - np.where(finite, wanted, 0))
@@ -68,13 +69,13 @@ def _errors(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def _sizes(wanted: np.ndarray) -> np.ndarray:
-    """The largest finite magnitude of each pixel."""
+    """Return the largest finite magnitude of each pixel."""
     sizes: np.ndarray = np.where(np.isfinite(wanted), np.abs(wanted), 0).max(axis=-1)
     return sizes
 
 
 def _scales(sizes: np.ndarray) -> np.ndarray:
-    """What each pixel's error is measured by, from their sizes as [images, pixels]."""
+    """Return the scale of each pixel's error, from the sizes of pixels as [images, pixels]."""
     typical = np.array([_median(image[image > 0]) for image in sizes])
     typical[typical == 0] = typical.max() or 1.0
     scales: np.ndarray = np.maximum(sizes, typical[:, np.newaxis])

@@ -39,7 +39,7 @@ class FuseInvertedResidual:
 
 
 def _block(graph: Graph, depthwise: Node) -> tuple[list[Node], str]:
-    """The block around a depthwise convolution, or why there is none."""
+    """Return the block around a depthwise convolution, or why there is none."""
     view = depthwise.view("x")
     expand = graph.producer(view.values[0])
     if expand is None or not is_pointwise_node(expand):

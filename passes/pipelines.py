@@ -92,8 +92,8 @@ can, or nowhere."""
 
 
 def with_fuse_mode(pipeline: Pipeline, mode: FuseMode) -> Pipeline:
-    """The pipeline with this mode in all passes that decide by the cost model; stages without any
-    stay the objects that they are."""
+    """Set the mode of all passes that decide by the cost model; stages without any stay the same
+    objects."""
     return Pipeline(tuple(_in_mode(stage, mode) for stage in pipeline.stages))
 
 
@@ -108,8 +108,8 @@ FUSING = (FuseInvertedResidual, FuseDepthwisePointwise)
 
 
 def without_strassen(pipeline: Pipeline) -> Pipeline:
-    """The pipeline with Strassen's method switched off, also in networks that come with it: by the
-    pass that decides on it, or else by one at the end of the first stage that makes a choice."""
+    """Switch Strassen's method off, also in networks that come with it: in the pass that decides on
+    it, or else by one at the end of the first stage that makes a choice."""
     off = UseStrassen(enabled=False)
     stages = tuple(_with_instead(stage, off) for stage in pipeline.stages)
     if any(off in stage.passes for stage in stages):
@@ -123,14 +123,13 @@ def without_strassen(pipeline: Pipeline) -> Pipeline:
 
 
 def _with_instead(stage: Stage, step: Pass) -> Stage:
-    """The stage with this pass in place of all of its kind."""
+    """Replace all passes of a kind in a stage."""
     same = type(step)
     return replace(stage, passes=tuple(step if isinstance(p, same) else p for p in stage.passes))
 
 
 def with_plans(pipeline: Pipeline, threads: Collection[Threads]) -> Pipeline:
-    """The pipeline whose last stage plans memory for these threads alone; without that stage where
-    nobody reads a plan."""
+    """Make the last stage plan memory for these threads alone; drop it if nobody reads a plan."""
     stages = (_planning(stage, threads) for stage in pipeline.stages if stage.name == PLAN.name)
     others = (stage for stage in pipeline.stages if stage.name != PLAN.name)
     return Pipeline((*others, *stages) if threads else tuple(others))
@@ -142,7 +141,7 @@ def _planning(stage: Stage, threads: Collection[Threads]) -> Stage:
 
 
 def planned(passes: Sequence[Pass]) -> Pipeline:
-    """These passes, then the stage that plans memory; plans with which they end belong to it."""
+    """Return a pipeline of passes and the stage of memory plans, which takes those at their end."""
     count = sum(1 for _ in takewhile(lambda each: isinstance(each, PlanMemory), reversed(passes)))
     stage = replace(PLAN, passes=PLANS) if count else PLAN
     return Pipeline((*single_stage(passes[: len(passes) - count]).stages, stage))

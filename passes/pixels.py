@@ -68,7 +68,7 @@ class Form(IntEnum):
 
 
 def output_with_pixels(graph: Graph, value: Value) -> str | None:
-    """The name of an output that tells the pixels of a value apart; None if there is none."""
+    """Return the name of an output that tells the pixels of a value apart, if there is one."""
     if _pixels(value.type) == 1:
         return None
     forms = {value: Form.MAP}
@@ -87,7 +87,7 @@ def _follow(graph: Graph, forms: dict[Value, Form]) -> None:
 
 
 def _through_body(body: Graph, node: Node, forms: Mapping[Value, Form]) -> dict[Value, Form]:
-    """The forms of a fused node's results."""
+    """Return the forms of a fused node's results."""
     read = zip(body.inputs, (_read(view, forms) for view in node.views), strict=True)
     inner = {value: form for value, form in read if form is not None}
     _follow(body, inner)
@@ -96,7 +96,7 @@ def _through_body(body: Graph, node: Node, forms: Mapping[Value, Form]) -> dict[
 
 
 def _read(view: ChannelView, forms: Mapping[Value, Form]) -> Form | None:
-    """The form of what a view reads."""
+    """Return the form of what a view reads."""
     return _joined(
         Form.PART if form is Form.WHOLE and not segment.is_whole else form
         for segment in view.segments
@@ -105,13 +105,13 @@ def _read(view: ChannelView, forms: Mapping[Value, Form]) -> Form | None:
 
 
 def _joined(forms: Iterable[Form]) -> Form | None:
-    """The form of values side by side, or one added to the other."""
+    """Return the form of values side by side, or of their sum."""
     found = set(forms)
     return None if not found else found.pop() if len(found) == 1 else Form.PART
 
 
 def _after(node: Node, forms: Mapping[Value, Form]) -> Form | None:
-    """The form of a node's results; None where it sums up all pixels, or reads none."""
+    """Return the form of a node's results; None if it sums up all pixels, or reads none."""
     read = [(role, view) for role, view in node.items() if isinstance(view, ChannelView)]
     found = ((role, form) for role, view in read if (form := _read(view, forms)) is not None)
     passed = (_form_after(node, role, form) for role, form in found)
@@ -176,8 +176,8 @@ def _pixels(type: TensorType) -> int:
 
 
 def error_by_strassen(graph: Graph, node: Node) -> float:
-    """The bound on a pixel's error by Strassen's method as a multiple of the direct method's, for a
-    pointwise convolution; infinite where nothing bounds how far pixels differ."""
+    """Bound a pixel's error by Strassen's method in a pointwise convolution, as a multiple of the
+    direct method's; infinite if nothing bounds how far pixels differ."""
     view = node.view("x")
     least, most = _size(graph, view)
     half = view.type.channels / 2

@@ -61,7 +61,7 @@ def _plan(placement: Placement, arena: int) -> MemoryPlan:
 
 
 def _written(graph: Graph) -> tuple[object, ...]:
-    """The plan in a graph."""
+    """Return the plan that is written in a graph."""
     values = [*graph.inputs, *(value for node in graph.topo() for value in node.results)]
     scratch = [node.scratch for node in graph.topo()]
     return graph.arena_bytes, scratch, [value.place for value in values]

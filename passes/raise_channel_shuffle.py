@@ -38,7 +38,7 @@ class RaiseChannelShuffle:
 
 
 def _chain(graph: Graph, last: Node) -> list[Node] | None:
-    """The nodes reshape, transpose, reshape that end in `last`."""
+    """Return the nodes reshape, transpose, reshape that end in `last`."""
     nodes = [last]
     for wanted in (Reshape, Transpose, Reshape):
         node = nodes[0]

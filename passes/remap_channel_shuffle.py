@@ -8,7 +8,7 @@ Let s = channel_shuffle(x), that is s(c) = x(f(c)). Each reader of s reads x ins
   - an addition lets through an order that both operands have;
   - what else has a kernel that reads a channel view reads it.
 Where a reader can do none of these, what makes x may store its channels in the shuffled order,
-w'[i, c] = w[i, f(c)], and its other readers read it through f^-1. How one way is chosen:
+w'[i, c] = w[i, f(c)], and its other readers read it through f^-1. How rewrites are chosen:
 passes/views/plan.py.
 """
 

@@ -17,7 +17,7 @@ from mbc.targets.target import Target
 
 
 def cpu_target(target: Target) -> dict[str, Any]:
-    """A CPU as TVM names it, in LLVM's words."""
+    """Return TVM's description of a CPU."""
     named: dict[str, Any] = {"kind": "llvm", "mtriple": target.triple, "mcpu": target.cpu}
     if target.features:
         named["mattr"] = list(target.features)
@@ -27,7 +27,7 @@ def cpu_target(target: Target) -> dict[str, Any]:
 
 
 def compile_module(module: Any, target: dict[str, Any]) -> Any:
-    """An executable of TVM's virtual machine, by TVM's default pipeline."""
+    """Compile a module to an executable of TVM's virtual machine by TVM's default pipeline."""
     chosen = tvm().target.Target(target)
     pipeline = tvm().relax.get_default_pipeline(chosen)
     return tvm().compile(module, target=chosen, relax_pipeline=pipeline)
@@ -39,7 +39,7 @@ def export(executable: Any, out: Path, platform: LinkTarget, toolchain: Toolchai
 
 
 class _Linker:
-    """How TVM has its objects linked."""
+    """The linker that TVM calls."""
 
     object_format = "o"
     output_format = "so"

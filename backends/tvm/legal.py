@@ -45,7 +45,7 @@ Emit = Callable[[Expr], Expr]  # binds an expression to a variable, whose type T
 
 
 def emit_node(emit: Emit, node: Node, known: Mapping[Value, Expr]) -> tuple[Expr, ...]:
-    """The results of a node by TVM's own ops."""
+    """Emit a node by TVM's own ops; returns its results."""
     operands = [_read(emit, operand, known) for operand in node.operands]
     if isinstance(node.op, Fused):
         return _body(emit, node.op.body, operands)
@@ -53,7 +53,7 @@ def emit_node(emit: Emit, node: Node, known: Mapping[Value, Expr]) -> tuple[Expr
 
 
 def gather(emit: Emit, view: ChannelView, known: Mapping[Value, Expr]) -> Expr:
-    """What a view reads: its segments one after the other, then its order."""
+    """Emit the read of a view: its segments one after the other, then its order."""
     if view.is_plain:
         return known[view.value]
     op, axis = tvm().relax.op, view.type.rank - 1
@@ -78,7 +78,7 @@ def _ordered(emit: Emit, x: Expr, order: ChannelMap, shape: Sequence[int]) -> Ex
 
 
 def _shuffled(emit: Emit, x: Expr, groups: int, shape: Sequence[int]) -> Expr:
-    """The channels as a [g, C/g] matrix, transposed."""
+    """Emit a shuffle: the channels as a [g, C/g] matrix, transposed."""
     op, rank = tvm().relax.op, len(shape)
     matrix = emit(op.reshape(x, (*shape[:-1], groups, shape[-1] // groups)))
     axes = [*range(rank - 1), rank, rank - 1]

@@ -24,11 +24,11 @@ class Caller(Protocol):
     def emit(
         self, builder: Any, node: Node, known: Mapping[Value, Expr]
     ) -> tuple[Expr, ...] | None:
-        """The results of calls that run the node; None if TVM's ops are to run it."""
+        """Emit calls that run a node and return its results; None leaves it to TVM's ops."""
 
 
 def relax_module(graph: Graph, caller: Caller) -> Any:
-    """An IRModule with `main` and the functions that the caller adds; E0509."""
+    """Build an IRModule of `main` and the functions that the caller adds. Raises E0509."""
     refuse_elements(graph, "TVM")
     builder = tvm().relax.BlockBuilder()
     known = {value: _parameter(value) for value in graph.inputs}
@@ -55,5 +55,5 @@ def _parameter(value: Value) -> Expr:
 
 
 def tensor_type(type: TensorType) -> Any:
-    """A type as relax has it."""
+    """Return the type of relax."""
     return tvm().relax.TensorType(type.shape, "float32")

@@ -36,7 +36,7 @@ from mbc.targets.gpu import Gpu
 
 
 def plan_launches(graph: Graph, gpu: Gpu) -> LaunchPlan:
-    """The kernels of a graph whose memory is planned, and how to launch them; E0509."""
+    """Plan the launches of a graph whose memory is planned. Raises E0509."""
     refuse_elements(graph, f"TVM for {gpu}")
     graph = with_plain_outputs(graph)
     functions, memory = Functions(), _Memory(graph)
@@ -70,7 +70,7 @@ class Functions:
         self._by_hash: dict[int, list[str]] = {}
 
     def name(self, function: Any) -> str:
-        """What a function is called."""
+        """Return the name of a function."""
         alike = self._by_hash.setdefault(ffi().structural_hash(function), [])
         for name in alike:
             if ffi().structural_equal(self.named[name], function):
@@ -102,17 +102,17 @@ class _Memory:
         return tuple(self._list)
 
     def weights(self) -> bytes:
-        """All packed weights."""
+        """Return all packed weights."""
         return self._weights.data()
 
     def spec(self, weights: int) -> NetSpec:
-        """What a caller must know."""
+        """Return the interface of the network."""
         name = net_identifier(self._graph.name)
         arena = round_up(self._graph.arena_bytes or 0, ALIGNMENT)
         return NetSpec(name, *interface_of(self._graph), arena, 0, weights)
 
     def arguments(self, kernel: NodeKernel) -> tuple[int, ...]:
-        """The buffer of each of a kernel's arguments, by number."""
+        """Return the number of each argument's buffer."""
         return tuple(self._number(self._buffer(each)) for each in kernel.arguments)
 
     def _number(self, buffer: DeviceBuffer) -> int:

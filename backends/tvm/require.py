@@ -32,7 +32,7 @@ PAIR = f"apache-tvm=={TVM}", f"apache-tvm-ffi>={FFI}.post0,<0.1.15"
 
 @cache
 def tvm() -> Any:
-    """The module tvm with its subpackages relax, s_tir and tirx; E0610 without the extra, E0613
+    """Import tvm with its subpackages relax, s_tir and tirx. Raises E0610 without the extra, E0613
     for versions that do not go together."""
     check_pair(_version("apache-tvm"), _version("apache-tvm-ffi"))
     for name, value in THREADS.items():
@@ -45,7 +45,7 @@ def tvm() -> Any:
 
 @cache
 def rpc() -> Any:
-    """TVM's RPC client, tvm.rpc; E0610 without the packages that it imports."""
+    """Import TVM's RPC client, tvm.rpc. Raises E0610 without the packages that it imports."""
     tvm()
     for name in RPC_NEEDS:
         optional_module(name, EXTRA)
@@ -53,12 +53,12 @@ def rpc() -> Any:
 
 
 def psutil() -> Any:
-    """The module psutil, which TVM's RPC client needs as well."""
+    """Import psutil, which TVM's RPC client needs as well."""
     return optional_module("psutil", EXTRA)
 
 
 def ffi() -> Any:
-    """The module tvm_ffi, checked alike."""
+    """Import tvm_ffi after the same check."""
     tvm()
     return optional_module("tvm_ffi", EXTRA)
 

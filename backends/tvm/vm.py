@@ -38,7 +38,7 @@ class TvmNet(Engine):
         self._main = tvm().relax.VirtualMachine(module, self.device)["main"]
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The outputs by name, for dense float32 tensors by input name."""
+        """Run the network on dense float32 tensors by input name; returns the outputs by name."""
         given = [self.tensor(inputs[spec.name]) for spec in self.inputs]
         with self._turn:
             result = self._main(*given)
@@ -47,16 +47,16 @@ class TvmNet(Engine):
         return {spec.name: array for spec, array in zip(self.outputs, found, strict=True)}
 
     def inference(self, inputs: Mapping[str, np.ndarray]) -> Callable[[], float]:
-        """A function that runs the network on these inputs, which are on the device already."""
+        """Return a function that runs the network on inputs that are on the device already."""
         tensors = [self.tensor(inputs[spec.name]) for spec in self.inputs]
         return lambda: self.time_once(tensors)
 
     def tensor(self, array: np.ndarray) -> Any:
-        """An array on the device."""
+        """Copy an array to the device."""
         return tvm().runtime.tensor(np.ascontiguousarray(array, np.float32), self.device)
 
     def time_once(self, tensors: list[Any]) -> float:
-        """Seconds of one inference on tensors of the device, one an input."""
+        """Return the seconds of one inference on tensors of the device, one for each input."""
         with self._turn:
             start = perf_counter()
             self._main(*tensors)

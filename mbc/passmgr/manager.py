@@ -88,7 +88,7 @@ def run_pipeline(
 
 
 def steps(pipeline: Pipeline) -> Iterable[Step]:
-    """Number the passes of a pipeline."""
+    """Yield the passes of a pipeline with their numbers."""
     for index, (stage, instance) in enumerate(pipeline.all_passes(), 1):
         yield Step(index, stage, instance)
 
@@ -123,7 +123,7 @@ def _plan(graph: Graph) -> dict[Value | Node, Place | None]:
 
 
 def _structure(graph: Graph) -> tuple[object, ...]:
-    """What reads what: a plan for several threads holds as long as this stays the same."""
+    """Return what nodes and outputs read. A plan for several threads holds as long as this does."""
     return [(node, node.operands) for node in graph.topo()], graph.outputs
 
 

@@ -69,9 +69,9 @@ class _Edit:
 
     def apply(self, gone: list[Node]) -> None:
         """Apply the rewrites; the removed moves then have no users."""
-        for node, way in self.plan.rewrites.items():
-            moves = map(way.constants.get, node.op.roles(len(way.operands)))
-            operands = map(self._operand, way.operands, moves)
+        for node, rewrite in self.plan.rewrites.items():
+            moves = map(rewrite.constants.get, node.op.roles(len(rewrite.operands)))
+            operands = map(self._operand, rewrite.operands, moves)
             self.graph.set_operands(node, [*operands])
         self.graph.set_outputs(self.plan.outputs)
         copies: dict[Value, ChannelView] = {}  # a part of a split may be split again

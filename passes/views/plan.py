@@ -21,7 +21,7 @@ from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops.move import Move, moved_views
 from mbc.passes.rewrite import candidate, name_of
 from mbc.passes.views.colocation import SharedPixels
-from mbc.passes.views.reorder import Way, ways
+from mbc.passes.views.reorder import Rewrite, rewrites
 from mbc.targets.backend import Backend
 
 Orders = dict[Value, ChannelMap]
@@ -38,7 +38,7 @@ class ViewPlan:
     """The replacement view of each changed value."""
     parts: dict[Value, ChannelView] = field(default_factory=dict)
     """Replacement views of results of removed moves that must still be copied."""
-    rewrites: dict[Node, Way] = field(default_factory=dict)
+    rewrites: dict[Node, Rewrite] = field(default_factory=dict)
     """The rewrite of each changed node."""
     notes: dict[Node, str] = field(default_factory=dict)
     """What each rewrite does, for remarks."""
@@ -218,25 +218,25 @@ class _Sweep:
             self.plan.reads[node.result] = ChannelView.of(node.result).through(rewrite.order)
             self.plan.causes[node.result] = causes
 
-    def _choose(self, node: Node, operands: Operands) -> Way:
+    def _choose(self, node: Node, operands: Operands) -> Rewrite:
         """Return the best rewrite for which the backend has a kernel. Raises _Conflict."""
-        refused: dict[Way, str] = {}
-        for way in self._ways(node, operands):
-            if not (why := self._refusal(node, way)):
-                self._shared.add(candidate(node.op, way.operands))
-                return way
-            refused[way] = why
+        refused: dict[Rewrite, str] = {}
+        for rewrite in self._rewrites(node, operands):
+            if not (why := self._refusal(node, rewrite)):
+                self._shared.add(candidate(node.op, rewrite.operands))
+                return rewrite
+            refused[rewrite] = why
         why = next(iter(refused.values()), f"{node.op.mnemonic} keeps its order")
         conflict = _Conflict(f"{name_of(node)}: {why}", self._culprits(node, operands), node)
-        conflict.options += [way.views for way in refused]
+        conflict.options += [rewrite.views for rewrite in refused]
         raise conflict
 
-    def _ways(self, node: Node, operands: Operands) -> Iterator[Way]:
+    def _rewrites(self, node: Node, operands: Operands) -> Iterator[Rewrite]:
         order = self._demands.orders.get(node.results[0]) if len(node.results) == 1 else None
-        return ways(node, operands, order)
+        return rewrites(node, operands, order)
 
-    def _refusal(self, node: Node, way: Way) -> str:
-        new = candidate(node.op, way.operands)
+    def _refusal(self, node: Node, rewrite: Rewrite) -> str:
+        new = candidate(node.op, rewrite.operands)
         support = self._backend.supports(new)
         return self._shared.refusal(new) if support else f"the backend refuses: {support.reason}"
 
@@ -246,20 +246,20 @@ class _Sweep:
             if not isinstance(old, ChannelView) or old == operands[i]:
                 continue
             mixed = (*operands[:i], old, *operands[i + 1 :])
-            if any(not self._refusal(node, way) for way in self._ways(node, mixed)):
+            if any(not self._refusal(node, rewrite) for rewrite in self._rewrites(node, mixed)):
                 return (old,)
         return node.views
 
-    def _note(self, node: Node, way: Way) -> str:
+    def _note(self, node: Node, rewrite: Rewrite) -> str:
         """Describe a rewrite for remarks."""
         notes = []
-        if node.results[0] in self._demands.wishes and not way.order.is_identity:
+        if node.results[0] in self._demands.wishes and not rewrite.order.is_identity:
             notes.append(f"stores shuffled channels ({self._demands.wishes[node.results[0]]})")
-        elif not way.order.is_identity:
+        elif not rewrite.order.is_identity:
             notes.append("permuted")
-        if way.absorbs:
+        if rewrite.absorbs:
             notes.append("absorbs the order in its weight")
-        if not all(view.is_plain for view in way.views):
+        if not all(view.is_plain for view in rewrite.views):
             notes.append("reads a channel view")
         return f"{name_of(node)} {' and '.join(notes) or 'reads it as it is stored'}"
 

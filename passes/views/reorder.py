@@ -1,5 +1,5 @@
-"""The ways in which a node can read other views: which order its result takes, and what becomes of
-its constants (the laws: mbc/ir/permute.py). What an operand has to do with channels says its spec.
+"""Candidate rewrites of a node for new operand views: the channel order of its result, and how its
+constants are permuted (the laws: mbc/ir/permute.py). Operand specs say which axes are channels.
 """
 
 from __future__ import annotations
@@ -21,17 +21,19 @@ PER_CHANNEL = BatchNorm | Relu | Relu6 | MaxPool | AvgPool | GlobalAvgPool | Qua
 
 
 @dataclass(frozen=True, eq=False)
-class Way:
-    """Operands for a node whose result is then kept in `order`; the constants among them are still
-    the old ones, to be replaced by what `constants` makes of them, by role."""
+class Rewrite:
+    """New operands of a node."""
 
     operands: Operands
+    """The operands; constants among them are not permuted yet."""
     order: ChannelMap
+    """The order in which the result is stored."""
     constants: dict[str, Reindex] = field(default_factory=dict)
+    """The permutation of each constant, by role."""
 
     @property
     def absorbs(self) -> bool:
-        """Whether a weight takes in the order of the channels that are read."""
+        """Whether a weight absorbs the order of the input channels."""
         return any(not rows.is_identity for new in self.constants.values() for rows in new.rows)
 
     @property
@@ -40,26 +42,26 @@ class Way:
         return tuple(o for o in self.operands if isinstance(o, ChannelView))
 
 
-def ways(node: Node, operands: Operands, order: ChannelMap | None = None) -> Iterator[Way]:
-    """How the node, with views that say anew what it reads, can do what it does now: best first,
-    whether or not a backend can read the views that it ends with. `order` is that of the result,
-    if it is prescribed."""
+def rewrites(node: Node, operands: Operands, order: ChannelMap | None = None) -> Iterator[Rewrite]:
+    """Yield candidate rewrites of a node for new operand views, best first.
+
+    A backend need not have a kernel for them. `order` prescribes the order of the result."""
     specs = _specs(node, len(operands))
     axes = {spec.axes for spec in specs if not spec.constant}
     if ("in",) in axes:
         yield from _of_layer(node, specs, operands, order)
     elif axes == {("out",)}:
         for each in _orders(order, operands):
-            yield _way(specs, operands, each)
+            yield _rewrite(specs, operands, each)
     elif order is None or order.is_identity:
-        yield Way(operands, ChannelMap.identity(node.results[0].type.channels))
+        yield Rewrite(operands, ChannelMap.identity(node.results[0].type.channels))
 
 
 Specs = Sequence[OperandSpec]
 
 
 def _specs(node: Node, count: int) -> Specs:
-    """The specs of the operands, as the attributes of the node have it."""
+    """Return the specs of the operands; those of a reshape depend on its attributes."""
     specs = [node.op.spec(i) for i in range(count)]
     return [replace(spec, along="out") for spec in specs] if _keeps_channels(node) else specs
 
@@ -80,7 +82,7 @@ def _views_along(axis: str, specs: Specs, operands: Operands) -> list[ChannelVie
 
 
 def _orders(prescribed: ChannelMap | None, operands: Operands) -> Iterable[ChannelMap]:
-    """The orders that a result may well take: those in which its operands are stored."""
+    """Return useful orders of the result: those in which operands are stored."""
     if prescribed is not None:
         return [prescribed]
     views = [o for o in operands if isinstance(o, ChannelView)]
@@ -89,15 +91,17 @@ def _orders(prescribed: ChannelMap | None, operands: Operands) -> Iterable[Chann
     return dict.fromkeys([*orders, identity])
 
 
-def _way(
+def _rewrite(
     specs: Specs,
     operands: Operands,
     order: ChannelMap,
     x: ChannelView | None = None,
     rows: tuple[ChannelMap, ...] = (),
-) -> Way:
-    """The way to a result in an order. What lies along its channels changes its order with it; what
-    lies along input channels is read as `x`, by groups with these rows of their weights."""
+) -> Rewrite:
+    """Return the rewrite that stores the result in an order.
+
+    Operands along output channels follow that order. The operand along input channels is replaced
+    by `x`; `rows` reorder the weight rows of each group."""
     back, new = order.inverse(), list(operands)
     constants: dict[str, Reindex] = {}
     for i, (spec, operand) in enumerate(zip(specs, operands, strict=True)):
@@ -107,13 +111,13 @@ def _way(
             new[i] = operand.through(back)
         elif isinstance(operand, ChannelView) and "in" in spec.axes:
             new[i] = x
-    return Way(tuple(new), order, constants)
+    return Rewrite(tuple(new), order, constants)
 
 
 def _of_layer(
     node: Node, specs: Specs, operands: Operands, prescribed: ChannelMap | None
-) -> Iterator[Way]:
-    """The ways of an op that sums over the channels of one operand, in groups."""
+) -> Iterator[Rewrite]:
+    """Yield the rewrites of an op that sums over the channels of one operand, in groups."""
     groups = node.op.channel_groups
     (x,) = _views_along("in", specs, operands)
     if prescribed is None:
@@ -125,17 +129,17 @@ def _of_layer(
         if moved is None:
             continue
         shifted = x.through(on_blocks(moved.inverse(), len(x.order) // groups))
-        as_it_is = _way(specs, operands, order, shifted)
-        if not shifted.order.is_permutation:  # it reads a channel twice, so no order is better
+        as_it_is = _rewrite(specs, operands, order, shifted)
+        if not shifted.order.is_permutation:  # a channel is read twice, so no order is better
             yield as_it_is
             continue
-        sorted_way = _way(specs, operands, order, *absorbed(shifted, groups))
-        yield from (sorted_way,) if groups == 1 else (as_it_is, sorted_way)
+        sorted_rewrite = _rewrite(specs, operands, order, *absorbed(shifted, groups))
+        yield from (sorted_rewrite,) if groups == 1 else (as_it_is, sorted_rewrite)
 
 
 def _layer_orders(node: Node, x: ChannelView, added: Sequence[ChannelView]) -> Iterable[ChannelMap]:
-    """The order of what is added, so that it is read as it is stored; for groups that are moved as
-    a whole, as all of a depthwise convolution are, the order of the input; and the old one."""
+    """Return useful orders of the result: those in which addends are stored; the order of the input
+    if it moves whole groups, as any order does in a depthwise convolution; and the old order."""
     groups, channels = node.op.channel_groups, node.results[0].type.channels
     orders = [ChannelMap.identity(channels)]
     if x.order.is_permutation and (moved := on_groups(x.order, groups)) is not None:

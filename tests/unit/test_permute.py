@@ -19,7 +19,7 @@ from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import Reshape, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.passes.rewrite import candidate
-from mbc.passes.views.reorder import ways
+from mbc.passes.views.reorder import rewrites
 
 VALUES = tuple(
     Value(name, TensorType((1, 4, 4, n))) for name, n in zip("abc", (4, 6, 8), strict=True)
@@ -108,12 +108,12 @@ def value_of(node: Node, constants: dict[str, Reindex]) -> np.ndarray:
 def check_ways(node: Node, order: ChannelMap | None = None) -> int:
     """Whatever a node is told to do, its result read through its order is what it was."""
     old = value_of(node, {})
-    found = list(ways(node, node.operands, order))
-    for way in found:
-        new = candidate(node.op, way.operands)
-        assert order is None or way.order == order
-        result = value_of(new, way.constants)
-        np.testing.assert_array_equal(result[..., list(way.order.indices)], old)
+    found = list(rewrites(node, node.operands, order))
+    for rewrite in found:
+        new = candidate(node.op, rewrite.operands)
+        assert order is None or rewrite.order == order
+        result = value_of(new, rewrite.constants)
+        np.testing.assert_array_equal(result[..., list(rewrite.order.indices)], old)
     return len(found)
 
 
@@ -156,12 +156,12 @@ def test_a_dense_layer_reads_storage_in_order(view: ChannelView) -> None:
     rank2 = {value: Value(value.name, TensorType((1, value.type.channels))) for value in VALUES}
     x = ChannelView.from_channels([(rank2[value], c) for value, c in view.channels])
     weight = Constant.of("w", np.arange(24).reshape(8, 3))
-    (way,) = ways(candidate(Dense(), [x, weight]), (x, weight))
-    assert way.views[0].order.is_identity
+    (rewrite,) = rewrites(candidate(Dense(), [x, weight]), (x, weight))
+    assert rewrite.views[0].order.is_identity
     flat = {rank2[value]: array[:, 0, 0] for value, array in ARRAYS.items()}
-    moved = way.constants["weight"](weight.array)
+    moved = rewrite.constants["weight"](weight.array)
     np.testing.assert_array_equal(
-        gather(way.views[0], flat) @ moved, gather(x, flat) @ weight.array
+        gather(rewrite.views[0], flat) @ moved, gather(x, flat) @ weight.array
     )
 
 
