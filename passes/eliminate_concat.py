@@ -20,13 +20,11 @@ from mbc.ir.graph import Graph, Node, Operand
 from mbc.ir.op import Op, OperandSpec
 from mbc.ir.permute import Reindex
 from mbc.ir.views import ChannelMap, ChannelView
-from mbc.ops.elementwise import BatchNorm, Relu, Relu6
 from mbc.ops.linear import Conv2d
 from mbc.ops.move import ChannelShuffle, Concat
 from mbc.passes.fusion import is_depthwise_node
 from mbc.passes.rewrite import ConstantMaker, candidate, name_of, why_shared
 from mbc.passes.views.eliminate_moves import remove_moves
-from mbc.passes.views.reorder import PER_CHANNEL
 from mbc.passmgr.passes import PassContext, PassResult
 
 New = tuple[Op, list[Operand | None]]
@@ -69,7 +67,7 @@ def _move_some(
             continue
         if _is_gathered(context, node, chain[0]):
             continue
-        pair = f"{node.op.mnemonic} {name_of(node)} before {name_of(chain[0])}"
+        pair = f"{node.op.label} {name_of(node)} before {name_of(chain[0])}"
         new = list(_parts(node, chain, constants))
         if refusal := _refusal(graph, context, chain, new):
             refusals.note(f"not moved: {pair}: {refusal}", node)
@@ -109,13 +107,13 @@ def _moves_before(graph: Graph, node: Node) -> list[Node]:
 
 
 def _treats_channels_alone(node: Node) -> bool:
-    alone = is_depthwise_node(node) or isinstance(node.op, PER_CHANNEL)
+    alone = is_depthwise_node(node) or node.op.per_channel
     return alone and len(node.views) == 1
 
 
 def _is_gathered(context: PassContext, node: Node, concat: Node) -> bool:
     """Whether a pool or depthwise convolution may as well stay: its kernel reads the parts."""
-    if isinstance(node.op, Relu | Relu6 | BatchNorm):
+    if node.op.elementwise:
         return False
     whole = ChannelView.concat(concat.views)
     operands = [whole if isinstance(o, ChannelView) else o for o in node.operands]

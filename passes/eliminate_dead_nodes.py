@@ -23,13 +23,12 @@ class EliminateDeadNodes:
         for node in reversed(graph.topo()):
             dead = [value for value in node.results if not graph.use_count(value)]
             if len(dead) == len(node.results):
-                result.did(f"removed: {name_of(node)} = {node.op.mnemonic} is never read", node)
+                result.did(f"removed: {name_of(node)} = {node.op.label} is never read", node)
                 graph.erase(node)
             elif dead:
                 unread = ", ".join(map(name_of, dead))
                 result.note(
-                    f"not removed: of the results of {node.op.mnemonic} only {unread} "
-                    "is never read",
+                    f"not removed: of the results of {node.op.label} only {unread} is never read",
                     node,
                 )
         return result

@@ -14,7 +14,7 @@ import numpy as np
 
 from mbc.ir.elements import F32
 from mbc.ir.graph import Constant, Graph, Node
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import TensorType
 from mbc.ops.elementwise import NORM, BatchNorm
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.normalisation import scale_and_shift, scale_of
@@ -46,7 +46,7 @@ def _visit(graph: Graph, norm: Node, constants: ConstantMaker, result: PassResul
         return
     layer = graph.producer(view.value)
     if layer is None or not isinstance(layer.op, Conv2d | Dense):
-        source = "a graph input" if layer is None else f"the result of {layer.op.mnemonic}"
+        source = "a graph input" if layer is None else f"the result of {layer.op.label}"
         result.note(
             f"not folded: {name_of(norm)} reads {name_of(view.value)}, {source}, "
             "not of a conv2d or dense",
@@ -63,7 +63,7 @@ def _refusal(graph: Graph, layer: Node) -> str:
     assert isinstance(layer.op, Conv2d | Dense)
     if (element := layer.view("x").type.element) is not F32:
         return f"multiplies {element}"
-    if layer.op.act is not Act.NONE:
+    if layer.op.act is not None:
         return f"has act={layer.op.act}"
     if layer["residual"] is not None:
         return "adds a residual"

@@ -19,12 +19,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from mbc.ir.activations import Activation, changes_nothing, replaces
 from mbc.ir.graph import Graph, Node
-from mbc.ir.op import Op
-from mbc.ir.types import Act
+from mbc.ir.op import Activated, Op
 from mbc.ir.views import ChannelMap, ChannelView
-from mbc.ops.elementwise import NORM, Add, BatchNorm, Relu, Relu6
-from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.elementwise import NORM, Activate, BatchNorm
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.normalisation import scale_of
 from mbc.ops.pool import AvgPool, MaxPool
@@ -50,15 +49,15 @@ class FoldConstants:
 def _visit(graph: Graph, node: Node, result: PassResult) -> None:
     while simpler := _combined(graph, node):
         op, view = simpler
-        does = f"is {op.mnemonic} of {_text(view)}"
-        result.did(f"folded: {name_of(node)} = {node.op.mnemonic} {does}", node)
+        does = f"is {op.label} of {_text(view)}"
+        result.did(f"folded: {name_of(node)} = {node.op.label} {does}", node)
         node = merge(graph, [node], op, [view])
     if (same := _unchanged(graph, node)) is None:
         return
     if refusal := _refusal(graph, node, same):
-        result.note(f"not folded: {name_of(node)} = {node.op.mnemonic}: {refusal}", node)
+        result.note(f"not folded: {name_of(node)} = {node.op.label}: {refusal}", node)
         return
-    result.did(f"folded: {name_of(node)} = {node.op.mnemonic} is {_text(same)}", node)
+    result.did(f"folded: {name_of(node)} = {node.op.label} is {_text(same)}", node)
     graph.replace_uses(node.result, same)
     graph.erase(node)
 
@@ -86,7 +85,9 @@ def _combined(graph: Graph, node: Node) -> tuple[Op, ChannelView] | None:
     if first is None:
         return None
     match first.op, node.op:
-        case (Reshape(), Reshape()) | (Relu(), Relu6()):
+        case Reshape(), Reshape():
+            return node.op, first.view("x")
+        case Activate(act=before), Activate(act=act) if before != act and replaces(act, before):
             return node.op, first.view("x")
         case Transpose(perm=inner), Transpose(perm=outer):
             return Transpose(tuple(inner[axis] for axis in outer)), first.view("x")
@@ -104,8 +105,8 @@ def _keeps_order(node: Node) -> bool:
 def _unchanged(graph: Graph, node: Node) -> ChannelView | None:
     """What the node's only result is equal to, if that exists already."""
     match node.op:
-        case Relu() | Relu6():
-            return node.view("x") if _is_activated(graph, node) else None
+        case Activate(act=act):
+            return node.view("x") if _is_in_range(graph, node, act) else None
         case Concat() if len(node.views) == 1:
             return node.view("x")
         case ChannelShuffle():
@@ -130,17 +131,12 @@ def _is_identity(node: Node) -> bool:
     return False
 
 
-def _is_activated(graph: Graph, node: Node) -> bool:
-    """Whether the operand of a relu or relu6 already lies in the range of its results."""
+def _is_in_range(graph: Graph, node: Node, act: Activation) -> bool:
+    """Whether the activation of what the node reads leaves the node nothing to do."""
     producer = _producer(graph, node)
-    match producer.op if producer else None:
-        case Relu():
-            return isinstance(node.op, Relu)
-        case Relu6():
-            return True
-        case Conv2d(act=act) | Dense(act=act) | Add(act=act) | AvgPool(act=act):
-            return act is Act.RELU6 or (act is Act.RELU and isinstance(node.op, Relu))
-    return False
+    if producer is None or not isinstance(producer.op, Activate | Activated):
+        return False
+    return producer.op.act is not None and changes_nothing(act, producer.op.act)
 
 
 def _unshuffled(graph: Graph, node: Node) -> ChannelView | None:

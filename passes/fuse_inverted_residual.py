@@ -43,7 +43,7 @@ def _block(graph: Graph, depthwise: Node) -> tuple[list[Node], str]:
     view = depthwise.view("x")
     expand = graph.producer(view.values[0])
     if expand is None or not is_pointwise_node(expand):
-        source = "a graph input" if expand is None else f"the result of {expand.op.mnemonic}"
+        source = "a graph input" if expand is None else f"the result of {expand.op.label}"
         name = name_of(view.values[0])
         return [], f"{name_of(depthwise)} reads {name}, {source}, not of a pointwise conv2d"
     if separable := _projects(graph, expand):

@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from mbc.ir.graph import Graph, Node
-from mbc.ir.types import Act
 from mbc.ir.views import ChannelView
 from mbc.ops.elementwise import Add
 from mbc.ops.linear import Conv2d
@@ -68,7 +67,7 @@ def _try(
     assert isinstance(add.op, Add)
     if not conv.result.type.element.is_float:
         return f"{name_of(conv)} is quantised: fused, one of two roundings would be left out"
-    if conv.op.act is not Act.NONE:
+    if conv.op.act is not None:
         return f"{name_of(conv)} has act={conv.op.act}"
     if conv["residual"] is not None:
         return f"{name_of(conv)} adds a residual already"

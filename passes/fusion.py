@@ -48,7 +48,7 @@ def follower(
         return None, f"{name} is never read"
     if not fits(reader):
         but = f", which is not {kind}" if isinstance(reader.op, Conv2d) else ""
-        return None, f"{name} is read by {reader.op.mnemonic} {name_of(reader)}{but}"
+        return None, f"{name} is read by {reader.op.label} {name_of(reader)}{but}"
     return (None, refusal) if (refusal := _misread(node, reader)) else (reader, "")
 
 

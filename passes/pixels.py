@@ -39,9 +39,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Value
 from mbc.ops import (
-    Add,
     AvgPool,
-    BatchNorm,
     ChannelShuffle,
     Concat,
     Conv2d,
@@ -49,8 +47,6 @@ from mbc.ops import (
     Fused,
     GlobalAvgPool,
     MaxPool,
-    Relu,
-    Relu6,
     Reshape,
     Softmax,
     Split,
@@ -121,10 +117,10 @@ def _after(node: Node, forms: Mapping[Value, Form]) -> Form | None:
 def _form_after(node: Node, role: str, form: Form) -> Form | None:
     x, result = present(node.type_of(role)), node.results[0].type
     match node.op:
-        case Relu() | Relu6() | BatchNorm() | Add() | Softmax() | Concat() | ChannelShuffle():
-            return form
         case Split():
             return form if form is Form.MAP else Form.PART
+        case op if op.per_pixel:
+            return form
         case Reshape(shape=shape):
             return _moved(form, keeps_images=shape[0] == x.shape[0])
         case Transpose(perm=perm):

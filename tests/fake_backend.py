@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mbc.ir.graph import Node, Operand
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6
+from mbc.ops.elementwise import Activate, Add, BatchNorm
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Split
@@ -80,7 +80,7 @@ class FakeBackend:
 
     def may_alias(self, node: Node, role: str) -> bool:
         """Elementwise ops may write over what they read, convolutions over their residual."""
-        elementwise = isinstance(node.op, Relu | Relu6 | Add | BatchNorm)
+        elementwise = isinstance(node.op, Activate | Add | BatchNorm)
         return self.alias and (elementwise or (isinstance(node.op, Conv2d) and role == "residual"))
 
     def overlap_bytes(self, node: Node, role: str) -> int | None:

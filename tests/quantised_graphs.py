@@ -8,9 +8,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from mbc.ir.activations import RELU, RELU6, Activation, Clip
 from mbc.ir.elements import F32, Q8, S8, S32, Element
 from mbc.ir.graph import Constant, Graph, Node
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import (
     Add,
@@ -23,12 +24,12 @@ from mbc.ops import (
     GlobalAvgPool,
     MaxPool,
     Quantize,
-    Relu,
-    Relu6,
     Reshape,
     Split,
 )
 from mbc.ops.quantized import LAYER_ELEMENTS
+from mbc.ops.elementwise import Activate
+from tests.activations import ACTS
 
 T = TypeVar("T")
 
@@ -99,8 +100,8 @@ class _Builder:
     def element(self) -> Q8:
         return Q8.of(float(10 ** self.random.uniform(-2, 0)), self.number(0, 255))
 
-    def act(self) -> Act:
-        return self.any_of(list(Act))
+    def act(self) -> Activation | None:
+        return self.any_of(list(ACTS))
 
     def node(self, graph: Graph, x: Value, images: list[Value]) -> Node:
         makers: list[Callable[[Graph, Value], Node]] = [
@@ -131,7 +132,7 @@ class _Builder:
         self, graph: Graph, x: Value, op: Conv2d, kernel: tuple[int, int], outputs: int
     ) -> Node:
         weight = TensorType((*kernel, x.type.channels // op.groups, outputs), S8)
-        op = Conv2d(pad=op.pad, groups=op.groups, to=self.element(), act=self.any_of(list(Act)))
+        op = Conv2d(pad=op.pad, groups=op.groups, to=self.element(), act=self.any_of(list(ACTS)))
         bias = None
         if self.number(0, 3):
             bias = self.constant("bias", (outputs,), S32, weight)
@@ -186,7 +187,7 @@ class _Builder:
         return graph.add(op, [x])
 
     def activation(self, graph: Graph, x: Value) -> Node:
-        return graph.add(self.any_of([Relu(), Relu6()]), [x])
+        return graph.add(Activate(self.any_of([RELU, RELU6, Clip(-0.5, 1.0)])), [x])
 
     def add(self, graph: Graph, x: Value, images: list[Value]) -> Node:
         other = self.any_of([v for v in images if v.type.shape == x.type.shape])

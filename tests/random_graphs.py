@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 import numpy as np
 from hypothesis import strategies as st
 
+from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Constant, Graph, Node
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Place, Value
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.elementwise import Activate, Add, BatchNorm, Softmax
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from tests.activations import ACTS
 
-ACTS = st.sampled_from(list(Act))
+ACTIVATIONS = st.sampled_from(ACTS)
 
 
 @st.composite
@@ -106,14 +108,14 @@ class _Builder:
         channels = x.type.channels
         match self.draw(st.integers(0, 4)):
             case 0:
-                return graph.add(Relu(), [x])
+                return graph.add(Activate(RELU), [x])
             case 1:
-                return graph.add(Relu6(), [x])
+                return graph.add(Activate(RELU6), [x])
             case 2:
                 return graph.add(Softmax(), [x])
             case 3:
                 return graph.add(
-                    Add(act=self.draw(ACTS)), [x, x.through(ChannelMap.identity(channels))]
+                    Add(act=self.draw(ACTIVATIONS)), [x, x.through(ChannelMap.identity(channels))]
                 )
         epsilon = self.draw(st.sampled_from([1e-5, 1e-3, 1.0]))
         variance = Constant.of(f"var{len(self.constants)}", np.full(channels, 2.0))
@@ -148,7 +150,7 @@ class _Builder:
         kernel = self.draw(st.sampled_from([1, 2, 3]))
         pad = (kernel - 1, kernel // 2, kernel // 2, kernel - 1)
         stride = (self.draw(st.integers(1, 2)), self.draw(st.integers(1, 2)))
-        op = Conv2d(stride=stride, pad=pad, groups=groups, act=self.draw(ACTS))
+        op = Conv2d(stride=stride, pad=pad, groups=groups, act=self.draw(ACTIVATIONS))
         weight = self.constant(kernel, kernel, channels // groups, outputs)
         bias = self.constant(outputs) if self.draw(st.booleans()) else None
         node = graph.add(op, [x, weight, bias])
@@ -172,14 +174,14 @@ class _Builder:
 
     def join(self, graph: Graph, x: ChannelView) -> Node:
         """A view that joins two values."""
-        other = graph.add(Relu(), [x]).result
+        other = graph.add(Activate(RELU), [x]).result
         joined = ChannelView.concat([ChannelView.of(other), x])
-        return graph.add(Relu6(), [joined.through(self.draw(orders(len(joined.order))))])
+        return graph.add(Activate(RELU6), [joined.through(self.draw(orders(len(joined.order))))])
 
     def dense(self, graph: Graph, x: ChannelView) -> Node:
         outputs = self.draw(st.integers(1, 4))
         weight = self.constant(x.type.channels, outputs)
-        return graph.add(Dense(act=self.draw(ACTS)), [x, weight])
+        return graph.add(Dense(act=self.draw(ACTIVATIONS)), [x, weight])
 
     def fused(self, graph: Graph, x: ChannelView) -> Node:
         body = Graph("body")

@@ -9,14 +9,16 @@ from functools import partial
 
 from hypothesis import strategies as st
 
+from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.op import Op
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import TensorType
 from mbc.ir.views import Value
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6
+from mbc.ops.elementwise import Activate, Add, BatchNorm
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from tests.activations import ACTS
 from tests.exact import bind_exact
 
 SIDE = 8  # of the input; halved by each stage, so that all means divide by powers of 2
@@ -42,7 +44,7 @@ def networks(draw: st.DrawFn, max_stages: int = 3, max_units: int = 4) -> Graph:
         outputs.append(draw(st.sampled_from(builder.earlier)))
     graph.set_outputs(dict.fromkeys(value for value in outputs if value not in graph.inputs))
     if not graph.outputs:
-        graph.set_outputs([builder.put(Relu(), x)])
+        graph.set_outputs([builder.put(Activate(RELU), x)])
     bind_exact(graph, draw(st.integers(0, 3)))
     return graph
 
@@ -96,7 +98,7 @@ class _Builder:
 
     def conv2d(self, x: Value, kernel: int, groups: int, outputs: int, stride: int = 1) -> Value:
         pad = (kernel // 2,) * 4
-        op = Conv2d((stride, stride), pad, groups=groups, act=self.draw(st.sampled_from([*Act])))
+        op = Conv2d((stride, stride), pad, groups=groups, act=self.draw(st.sampled_from(ACTS)))
         weight = self.constant(kernel, kernel, x.type.channels // groups, outputs)
         bias = self.constant(outputs) if self.draw(st.booleans()) else None
         return self.put(op, x, weight, bias)
@@ -111,7 +113,7 @@ class _Builder:
         return self.conv2d(x, 3, groups, x.type.channels)
 
     def activation(self, x: Value) -> Value:
-        return self.put(self.draw(st.sampled_from([Relu(), Relu6()])), x)
+        return self.put(self.draw(st.sampled_from([Activate(RELU), Activate(RELU6)])), x)
 
     def batch_norm(self, x: Value) -> Value:
         return self.put(BatchNorm(), x, *(self.constant(x.type.channels) for _ in range(4)))
@@ -130,7 +132,7 @@ class _Builder:
         """A window that keeps the size; means are over 1, 2 or 4."""
         if self.draw(st.booleans()):
             return self.put(MaxPool((3, 3), (1, 1), (1, 1, 1, 1)), x)
-        act, count_pad = self.draw(st.sampled_from([*Act])), self.draw(st.booleans())
+        act, count_pad = self.draw(st.sampled_from(ACTS)), self.draw(st.booleans())
         return self.put(AvgPool((2, 2), (1, 1), (1, 0, 0, 1), count_pad, act), x)
 
     def like(self, x: Value) -> list[Value]:
@@ -145,7 +147,7 @@ class _Builder:
 
     def add_earlier(self, x: Value) -> Value:
         same = [v for v in self.like(x) if v.type == x.type] or [x]
-        act = self.draw(st.sampled_from([*Act]))
+        act = self.draw(st.sampled_from(ACTS))
         return self.put(
             Add(act), *self.draw(st.permutations([x, self.draw(st.sampled_from(same))]))
         )
@@ -174,7 +176,7 @@ class _Builder:
             y = self.pointwise(y, x.type.channels)
         y = self.shuffle(y) if self.draw(st.booleans()) else y
         operands = self.draw(st.permutations([x, y]))
-        return self.put(Add(self.draw(st.sampled_from([*Act]))), *operands)
+        return self.put(Add(self.draw(st.sampled_from(ACTS))), *operands)
 
     def two_branches(self, x: Value, depth: int) -> Value:
         """Figure 3d: both are joined."""

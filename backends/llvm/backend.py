@@ -44,13 +44,12 @@ from mbc.ops import (
     Fused,
     GlobalAvgPool,
     MaxPool,
-    Relu,
-    Relu6,
     Reshape,
     Softmax,
     Split,
     Transpose,
 )
+from mbc.ops.elementwise import Activate
 from mbc.ops.linear import is_depthwise, present
 from mbc.targets.backend import Prediction, Support
 from mbc.targets.elements import WITHOUT_KERNELS, element_refusal
@@ -65,8 +64,7 @@ BUILDERS: dict[type[Op], Builder] = {
     AvgPool: build_window,
     GlobalAvgPool: build_global_pool,
     Softmax: build_softmax,
-    Relu: build_elementwise,
-    Relu6: build_elementwise,
+    Activate: build_elementwise,
     Add: build_elementwise,
     BatchNorm: build_elementwise,
     Concat: build_channel_copy,
@@ -118,7 +116,7 @@ class LlvmBackend:
             else:
                 fits = is_gemm_rows(node) or operand.order.is_identity
             if not fits:
-                reason = f"{node.op.mnemonic} reads operand {i} only as it is stored"
+                reason = f"{node.op.label} reads operand {i} only as it is stored"
                 return Support(False, reason)
         return Support(True)
 
@@ -195,7 +193,7 @@ class LlvmBackend:
         """A result may lie over an operand that is read at the same position only, before the
         store: elementwise operands, and residuals of GEMMs whose stores do not spill."""
         match node.op:
-            case Add() | Relu() | Relu6() | BatchNorm():
+            case op if op.elementwise:
                 return True
             case Conv2d():
                 return role == "residual" and self._stores_exactly(node)

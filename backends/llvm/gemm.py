@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mbc.backends.llvm.isa import Isa
-from mbc.ir.types import Act
+from mbc.ir.activations import Activation
 
 
 class Run(NamedTuple):
@@ -157,7 +157,7 @@ class Gemm:
     columns: int
     out_pitch: int
     room: int
-    act: Act = Act.NONE
+    act: Activation | None = None
     residual_pitch: int | None = None
     panels: tuple[int, ...] = ()
     sinks: tuple[Sink, ...] = (Sink(),)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from math import inf
+from typing import assert_never
 
 from mbc.backends.llvm.emitter import Function, float_literal
-from mbc.ir.types import Act
+from mbc.ir.activations import Activation, Clip
 
 
 def splat_literal(f: Function, value: float) -> str:
@@ -189,12 +190,15 @@ def select(f: Function, bits: str, a: str, b: str) -> str:
     return f.op(f"select <{f.isa.lanes} x i1> {bits}, {v} {a}, {v} {b}")
 
 
-def activate(f: Function, vector: str, act: Act) -> str:
+def activate(f: Function, vector: str, act: Activation | None) -> str:
     """The activation of each lane."""
-    if act is Act.NONE:
-        return vector
-    vector = at_least(f, vector, 0.0)
-    return at_most(f, vector, 6.0) if act is Act.RELU6 else vector
+    match act:
+        case None:
+            return vector
+        case Clip(lo=lo, hi=hi):
+            above = vector if lo == -inf else at_least(f, vector, lo)
+            return above if hi == inf else at_most(f, above, hi)
+    assert_never(act)
 
 
 def reduce_lanes(f: Function, vector: str, combine: str) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 from mbc.backends.llvm.emitter import Count, Function, Parameter
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.vectors import activate, arithmetic, fma, load, maximum, splat_literal, store
-from mbc.ir.types import Act
+from mbc.ir.activations import Activation
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Window:
     dilation: tuple[int, int]
     out_pixel: int
     out_room: int
-    act: Act = Act.NONE
+    act: Activation | None = None
     count_pad: bool = False
 
     @property

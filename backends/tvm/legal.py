@@ -8,18 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, reduce
+from math import inf
 from operator import add
-from typing import Any
+from typing import Any, assert_never
 
 import numpy as np
 
 from mbc.backends.tvm.require import tvm
+from mbc.ir.activations import Activation, Clip
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op
 from mbc.ir.subnormals import flushed
-from mbc.ir.types import Act
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import (
+    Activate,
     Add,
     AvgPool,
     BatchNorm,
@@ -30,8 +32,6 @@ from mbc.ops import (
     Fused,
     GlobalAvgPool,
     MaxPool,
-    Relu,
-    Relu6,
     Reshape,
     Softmax,
     Split,
@@ -111,16 +111,25 @@ def _body(emit: Emit, body: Graph, inputs: Sequence[Expr | None]) -> tuple[Expr,
     return tuple(gather(emit, view, known) for view in body.outputs)
 
 
-def _activated(emit: Emit, x: Expr, act: Act) -> Expr:
+def _activated(emit: Emit, x: Expr, act: Activation | None) -> Expr:
+    match act:
+        case None:
+            return x
+        case Clip():
+            return _clipped(emit, x, act)
+    assert_never(act)
+
+
+def _clipped(emit: Emit, x: Expr, act: Clip) -> Expr:
     """By comparisons, since TVM's relu and clip lose a NaN."""
-    relax = tvm().relax
-    if act is Act.NONE:
-        return x
-    zero, six = relax.const(0.0, "float32"), relax.const(6.0, "float32")
-    positive = emit(relax.op.where(emit(relax.op.less(x, zero)), zero, x))
-    if act is Act.RELU:
-        return positive
-    return emit(relax.op.where(emit(relax.op.greater(positive, six)), six, positive))
+    op, const = tvm().relax.op, tvm().relax.const
+    if act.lo > -inf:
+        least = const(act.lo, "float32")
+        x = emit(op.where(emit(op.less(x, least)), least, x))
+    if act.hi < inf:
+        most = const(act.hi, "float32")
+        x = emit(op.where(emit(op.greater(x, most)), most, x))
+    return x
 
 
 def _padding(pad: Pad) -> tuple[int, int, int, int]:
@@ -223,8 +232,7 @@ EMITTERS: Mapping[type[Op], Callable[..., tuple[Expr, ...]]] = {
     Conv2d: _conv2d,
     Dense: _dense,
     BatchNorm: _batch_norm,
-    Relu: lambda emit, op, x: (_activated(emit, x, Act.RELU),),
-    Relu6: lambda emit, op, x: (_activated(emit, x, Act.RELU6),),
+    Activate: lambda emit, op, x: (_activated(emit, x, op.act),),
     Add: _add,
     MaxPool: _max_pool,
     AvgPool: _avg_pool,

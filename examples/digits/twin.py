@@ -12,10 +12,11 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
+from mbc.ir.activations import Clip
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ops import (
+    Activate,
     Add,
     AvgPool,
     BatchNorm,
@@ -25,8 +26,6 @@ from mbc.ops import (
     Dense,
     GlobalAvgPool,
     MaxPool,
-    Relu,
-    Relu6,
 )
 from mbc.ops.window import Pad
 
@@ -68,10 +67,8 @@ def layer(node: Node) -> Layer:
             return nn.Linear(inputs, outputs, bias=node["bias"] is not None)
         case BatchNorm(epsilon=epsilon):
             return nn.BatchNorm2d(node.result.type.channels, eps=epsilon)
-        case Relu():
-            return functional.relu
-        case Relu6():
-            return functional.relu6
+        case Activate(act=Clip(lo=lo, hi=hi)):
+            return lambda x: torch.clamp(x, lo, hi)
         case MaxPool(kernel=kernel, stride=stride, pad=pad):
             return nn.MaxPool2d(kernel, stride, _symmetric(pad))
         case AvgPool(kernel=kernel, stride=stride, pad=pad, count_pad=count_pad):

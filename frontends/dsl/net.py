@@ -14,8 +14,9 @@ from mbc.frontends.dsl.builder import IDENTIFIER, Builder, Tensor, check_name, r
 from mbc.frontends.dsl.location import here
 from mbc.frontends.dsl.mistakes import describe, misuse
 from mbc.frontends.dsl.window import Extent, Padding, flag, listed, number, pair, sides, whole
+from mbc.ir.activations import RELU, RELU6
 from mbc.ir.types import TensorType
-from mbc.ops.elementwise import NORM, Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.elementwise import NORM, Activate, Add, BatchNorm, Softmax
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -148,12 +149,12 @@ class Net(Builder):
 
     def relu(self, x: Tensor) -> Tensor:
         """max(x, 0)."""
-        (result,) = self.emit(Relu(), [self.read(x)])
+        (result,) = self.emit(Activate(RELU), [self.read(x)])
         return result
 
     def relu6(self, x: Tensor) -> Tensor:
         """min(max(x, 0), 6)."""
-        (result,) = self.emit(Relu6(), [self.read(x)])
+        (result,) = self.emit(Activate(RELU6), [self.read(x)])
         return result
 
     def softmax(self, x: Tensor) -> Tensor:

@@ -74,7 +74,7 @@ def _write_body(w: Writer, body: Graph, operands: Sequence[str]) -> tuple[str, .
 def _name_of(node: Node) -> str:
     """What the weights are called but for their last word, else the mnemonic."""
     weight = next((o.name for o in node.operands if isinstance(o, Constant)), "")
-    return weight.rpartition(".weight")[0] or weight.rpartition(".")[0] or node.op.mnemonic
+    return weight.rpartition(".weight")[0] or weight.rpartition(".")[0] or node.op.label
 
 
 def _operand(w: Writer, operand: object, known: Mapping[Value, str], name: str) -> str:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 import numpy as np
 
 from mbc.frontends.onnx.writer import Writer
+from mbc.ir.activations import RELU, Activation, Clip, short_name
 from mbc.ir.graph import Constant, Node
 from mbc.ir.op import Op
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap
-from mbc.ops.elementwise import NORM, Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.elementwise import NORM, Activate, Add, BatchNorm, Softmax
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.normalisation import scale_and_shift
@@ -24,7 +26,6 @@ from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 from mbc.ops.window import Pad
 
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
-ZERO, SIX = np.array(0, np.float32), np.array(6, np.float32)
 
 
 @dataclass(frozen=True)
@@ -92,16 +93,19 @@ def reshaped(w: Writer, x: str, shape: Sequence[int], name: str) -> str:
     return w.node("Reshape", [x, w.integers("shape", shape)], f"{name}.reshape")
 
 
-def activated(w: Writer, x: str, act: Act, name: str) -> str:
+def activated(w: Writer, x: str, act: Activation | None, name: str) -> str:
     """The activation of x."""
     match act:
-        case Act.NONE:
+        case None:
             return x
-        case Act.RELU:
+        case Clip() if act == RELU:
             return w.node("Relu", [x], f"{name}.relu")
-        case Act.RELU6:
-            bounds = [w.constant("zero", ZERO), w.constant("six", SIX)]
-            return w.node("Clip", [x, *bounds], f"{name}.relu6")
+        case Clip():
+            bounds = (
+                w.constant(f"bound_{bound:g}", np.array(bound, np.float32)) for bound in act.range
+            )
+            return w.node("Clip", [x, *bounds], f"{name}.{short_name(act)}")
+    assert_never(act)
 
 
 def onnx_pads(pad: Pad) -> list[int]:
@@ -151,14 +155,9 @@ def batch_norm(w: Writer, op: BatchNorm, at: Site) -> str:
     return w.node("Add", [product, at.stored(w, "beta", shift)], at.name)
 
 
-def relu(w: Writer, op: Relu, at: Site) -> str:
-    """Relu."""
-    return activated(w, at.x, Act.RELU, at.name)
-
-
-def relu6(w: Writer, op: Relu6, at: Site) -> str:
-    """Clip to 0 … 6."""
-    return activated(w, at.x, Act.RELU6, at.name)
+def activation(w: Writer, op: Activate, at: Site) -> str:
+    """The activation by itself."""
+    return activated(w, at.x, op.act, at.name)
 
 
 def add(w: Writer, op: Add, at: Site) -> str:
@@ -262,8 +261,7 @@ EMITTERS: dict[type[Op], Callable[..., str | tuple[str, ...]]] = {
     Conv2d: conv2d,
     Dense: dense,
     BatchNorm: batch_norm,
-    Relu: relu,
-    Relu6: relu6,
+    Activate: activation,
     Add: add,
     MaxPool: max_pool,
     AvgPool: avg_pool,

@@ -9,17 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from statistics import NormalDist
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 import numpy as np
 import numpy.typing as npt
 
+from mbc.ir.activations import Activation, Clip
 from mbc.ir.graph import Graph, Node
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Value
-from mbc.ops.elementwise import NORM, Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.elementwise import NORM, Activate, Add, BatchNorm, Softmax
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
@@ -134,10 +135,8 @@ def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:
             gamma, beta, mean, variance = (_data(node, role) for role in NORM)
             scale = scale_of(op, gamma, variance)
             return Moments((x.mean - mean) * scale + beta, x.variance * scale**2)
-        case Relu():
-            return activated(x, Act.RELU)
-        case Relu6():
-            return activated(x, Act.RELU6)
+        case Activate(act=act):
+            return activated(x, act)
         case MaxPool(kernel=kernel):
             return _maximum(x, prod(kernel))
         case AvgPool(kernel=kernel):
@@ -200,15 +199,26 @@ def _data(node: Node, role: str) -> Array:
     return constant.array.astype(np.float64)
 
 
-def activated(x: Moments, act: Act) -> Moments:
-    """Of normal values after an activation; relu6(x) = relu(x) - relu(x - 6)."""
-    if act is Act.NONE:
-        return x
-    mean, second = _rectified(x.mean, x.variance)
-    if act is Act.RELU6:
-        above, above_second = _rectified(x.mean - 6, x.variance)
-        mean, second = mean - above, second - above_second - 12 * above
-    return Moments(mean, np.maximum(second - mean**2, 0))
+def activated(x: Moments, act: Activation | None) -> Moments:
+    """Of normal values after an activation."""
+    match act:
+        case None:
+            return x
+        case Clip(lo=lo, hi=hi) if lo > -inf:
+            return _clipped(x, lo, hi)
+        case Clip(hi=hi):
+            below = _clipped(Moments(-x.mean, x.variance), -hi, inf)
+            return Moments(-below.mean, below.variance)
+    assert_never(act)
+
+
+def _clipped(x: Moments, lo: float, hi: float) -> Moments:
+    """clip(x, lo, hi) - lo = relu(x - lo) - relu(x - hi)."""
+    mean, second = _rectified(x.mean - lo, x.variance)
+    if hi < inf:
+        above, above_second = _rectified(x.mean - hi, x.variance)
+        mean, second = mean - above, second - above_second - 2 * (hi - lo) * above
+    return Moments(mean + lo, np.maximum(second - mean**2, 0))
 
 
 def _rectified(mean: Array, variance: Array) -> tuple[Array, Array]:

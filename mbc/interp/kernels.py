@@ -11,9 +11,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mbc.ir.activations import Activation
 from mbc.ir.op import Op
-from mbc.ir.types import Act
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.elementwise import Activate, Add, BatchNorm, Softmax
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
@@ -23,10 +23,9 @@ Array: TypeAlias = np.ndarray
 Results: TypeAlias = tuple[Array, ...]
 
 
-def activate(x: Array, act: Act) -> Array:
+def activate(x: Array, act: Activation | None) -> Array:
     """The activation of an epilogue."""
-    top = {Act.NONE: None, Act.RELU: np.inf, Act.RELU6: 6.0}[act]
-    return x if top is None else np.clip(x, 0, top)
+    return x if act is None else act.reference(x)
 
 
 def taps(
@@ -94,14 +93,9 @@ def batch_norm(
     return ((x - mean) / np.sqrt(variance + epsilon) * gamma + beta,)
 
 
-def relu(op: Relu, x: Array) -> Results:
-    """max(x, 0)."""
-    return (activate(x, Act.RELU),)
-
-
-def relu6(op: Relu6, x: Array) -> Results:
-    """min(max(x, 0), 6)."""
-    return (activate(x, Act.RELU6),)
+def activation(op: Activate, x: Array) -> Results:
+    """The activation's own formula."""
+    return (op.act.reference(x),)
 
 
 def add(op: Add, a: Array, b: Array) -> Results:
@@ -172,8 +166,7 @@ KERNELS: dict[type[Op], Callable[..., Results]] = {
     Conv2d: conv2d,
     Dense: dense,
     BatchNorm: batch_norm,
-    Relu: relu,
-    Relu6: relu6,
+    Activate: activation,
     Add: add,
     MaxPool: max_pool,
     AvgPool: avg_pool,

@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mbc.interp.kernels import activate, grouped_product, taps, window_sum
+from mbc.ir.activations import Activation
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
-from mbc.ir.types import Act
-from mbc.ops.elementwise import Add, Relu, Relu6
+from mbc.ops.elementwise import Activate, Add
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.quantized import Dequantize, Quantize, code_range, ratio
@@ -36,7 +36,7 @@ def compute_integers(node: Node, operands: tuple[Array | None, ...]) -> Results:
     return (INTEGER[type(node.op)](node, *operands),)
 
 
-def codes_of(steps: Array, element: Q8, act: Act = Act.NONE) -> Array:
+def codes_of(steps: Array, element: Q8, act: Activation | None = None) -> Array:
     """The codes that lie so many steps, in f32, from the zero point: rounded half to even, then
     kept within the bounds of the activation."""
     low, high = code_range(element, act)
@@ -105,7 +105,7 @@ def _finished(
     total: Array,
     bias: Array | None,
     multiplier: Array | None,
-    act: Act,
+    act: Activation | None,
     residual: Array | None = None,
 ) -> Array:
     assert multiplier is not None
@@ -124,16 +124,10 @@ def add(node: Node, a: Array, b: Array) -> Array:
     return codes_of(_scaled(node, "a", a) + _scaled(node, "b", b), _result(node), node.op.act)
 
 
-def relu(node: Node, x: Array) -> Array:
-    """Codes not below that of 0."""
-    low, high = code_range(_result(node), Act.RELU)
-    codes: Array = np.clip(x, low, high).astype(np.uint8)
-    return codes
-
-
-def relu6(node: Node, x: Array) -> Array:
-    """Codes between those of 0 and of 6."""
-    low, high = code_range(_result(node), Act.RELU6)
+def activation(node: Node, x: Array) -> Array:
+    """Codes between those of the activation's bounds."""
+    assert isinstance(node.op, Activate)
+    low, high = code_range(_result(node), node.op.act)
     codes: Array = np.clip(x, low, high).astype(np.uint8)
     return codes
 
@@ -189,8 +183,7 @@ INTEGER: dict[type[Op], Callable[..., Array]] = {
     Conv2d: conv2d,
     Dense: dense,
     Add: add,
-    Relu: relu,
-    Relu6: relu6,
+    Activate: activation,
     MaxPool: max_pool,
     AvgPool: avg_pool,
     GlobalAvgPool: global_avg_pool,

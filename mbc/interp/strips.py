@@ -16,7 +16,6 @@ import numpy as np
 
 from mbc.interp.kernels import KERNELS, Results
 from mbc.ir.op import Op
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
 from mbc.ops.linear import Conv2d
 from mbc.ops.pool import AvgPool, MaxPool
 from mbc.ops.window import Pad, Pair, window_extent
@@ -26,14 +25,13 @@ Windowed: TypeAlias = Conv2d | MaxPool | AvgPool
 
 STRIP_BYTES = 4 * 2**20  # of one temporary: enough to do for BLAS, little enough for caches
 BLOCK = 48  # pixels in a strip are a multiple: BLAS sums in another order in blocks that are cut
-ELEMENTWISE = (Add, BatchNorm, Relu, Relu6, Softmax)
 
 
 def compute(op: Op, operands: Sequence[Array | None]) -> Results:
     """What the op's function makes of the operands."""
     x, *others = operands
-    if x is not None and isinstance(op, ELEMENTWISE) and x.ndim > 1:
-        return (_elementwise(op, x, others),)
+    if x is not None and op.per_pixel and not op.moves_data_only and x.ndim > 1:
+        return (_by_pixel(op, x, others),)
     if x is not None and isinstance(op, Conv2d | MaxPool | AvgPool):
         return (_windowed(op, x, others),)
     return _call(op, operands)
@@ -50,7 +48,7 @@ def _spans(rows: int, row_bytes: int, multiple: int = 1) -> list[slice]:
     return [slice(first, min(rows, first + step)) for first in range(0, rows, step)]
 
 
-def _elementwise(op: Op, x: Array, others: Sequence[Array | None]) -> Array:
+def _by_pixel(op: Op, x: Array, others: Sequence[Array | None]) -> Array:
     """Strips along the longest axis but the last, over which softmax sums."""
     axis = int(np.argmax(x.shape[:-1]))
     spans = _spans(x.shape[axis], x.nbytes // x.shape[axis])

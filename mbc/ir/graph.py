@@ -101,7 +101,7 @@ class Node:
         """The operand in a role, which must be a view."""
         operand = self[role]
         if not isinstance(operand, ChannelView):
-            raise TypeError(f"operand '{role}' of {self.op.mnemonic} is not a view")
+            raise TypeError(f"operand '{role}' of {self.op.label} is not a view")
         return operand
 
     def constant(self, role: str) -> Constant | None:
@@ -118,7 +118,7 @@ class Node:
         """The operands with others in some roles, and without absent ones at the end."""
         named = self.op.by_role(self.operands)
         if unknown := set(changes) - set(named):
-            raise ValueError(f"{self.op.mnemonic} has no operand {', '.join(sorted(unknown))}")
+            raise ValueError(f"{self.op.label} has no operand {', '.join(sorted(unknown))}")
         return without_trailing_none([*{**named, **changes}.values()])
 
     def __repr__(self) -> str:

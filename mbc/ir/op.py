@@ -7,9 +7,10 @@ inference and cost. The ops themselves live in mbc/ops.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
 
+from mbc.ir.activations import Activation
 from mbc.ir.types import TensorType
 
 if TYPE_CHECKING:
@@ -93,6 +94,12 @@ class Op:
     mnemonic: ClassVar[str]
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x"),)
     moves_data_only: ClassVar[bool] = False
+    elementwise: ClassVar[bool] = False
+    """Whether an element of the result depends on those at its place alone."""
+    per_channel: ClassVar[bool] = False
+    """Whether channel c of the result depends on channel c of each operand alone."""
+    per_pixel: ClassVar[bool] = False
+    """Whether a pixel of the result depends on that pixel of each operand alone."""
 
     @property
     def bodies(self) -> tuple[Graph, ...]:
@@ -102,6 +109,11 @@ class Op:
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """Result types for operand types; raises OpError where they do not fit."""
         raise NotImplementedError
+
+    @property
+    def label(self) -> str:
+        """What text calls it: the mnemonic, or the name of an activation."""
+        return self.mnemonic
 
     def macs(self, types: Sequence[TensorType | None]) -> int:
         """Multiply-adds, counted as the papers do."""
@@ -128,6 +140,17 @@ class Op:
         roles = self.roles(len(items))
         absent = [None] * (len(roles) - len(items))
         return dict(zip(roles, [*items, *absent], strict=False))
+
+
+class Activated(Op):
+    """An op whose results go through an activation before they are stored: its field `act`."""
+
+    act: Activation | None
+
+    def with_act(self, act: Activation | None) -> Self:
+        """The same op with another activation."""
+        changes: dict[str, Any] = {"act": act}
+        return replace(self, **changes)
 
 
 def require(condition: bool, message: str, label: str = "", help: str = "") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from math import prod
 
 from mbc.ir.elements import F32, Element
@@ -11,14 +10,6 @@ from mbc.ir.elements import F32, Element
 MAX_RANK = 8
 MAX_ELEMENTS = 2**29  # of a tensor, so that offsets in bytes have 31 bits
 MAX_CHANNELS = 2**17  # of a value; views hold a number per channel
-
-
-class Act(StrEnum):
-    """Activations that can ride in an epilogue."""
-
-    NONE = "none"
-    RELU = "relu"
-    RELU6 = "relu6"
 
 
 @dataclass(frozen=True)

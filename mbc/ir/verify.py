@@ -102,7 +102,7 @@ def _node_problems(node: Node, defined: set[Value]) -> Iterator[Diagnostic]:
 def _at(node: Node, code: str, problem: str) -> Diagnostic:
     results = ", ".join(f"%{result.name}" for result in node.results)
     where = node.locations[0] if node.locations else None
-    return Diagnostic(code, f"{results} = {node.op.mnemonic}: {problem}", where)
+    return Diagnostic(code, f"{results} = {node.op.label}: {problem}", where)
 
 
 def _read_problems(view: ChannelView, defined: set[Value]) -> Iterator[tuple[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mbc.ir.op import Op
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.elementwise import Activate, Add, BatchNorm, Softmax
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
@@ -12,6 +12,7 @@ from mbc.ops.quantized import Dequantize, Quantize
 
 __all__ = [
     "OPS",
+    "Activate",
     "Add",
     "AvgPool",
     "BatchNorm",
@@ -24,8 +25,6 @@ __all__ = [
     "GlobalAvgPool",
     "MaxPool",
     "Quantize",
-    "Relu",
-    "Relu6",
     "Reshape",
     "Softmax",
     "Split",
@@ -36,8 +35,7 @@ OPS: tuple[type[Op], ...] = (
     Conv2d,
     Dense,
     BatchNorm,
-    Relu,
-    Relu6,
+    Activate,
     Add,
     MaxPool,
     AvgPool,

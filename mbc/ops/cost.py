@@ -103,7 +103,7 @@ def _layer(node: Node) -> Layer:
 
 def op_name(node: Node) -> str:
     """Return the mnemonic of a node; the kind of a fused one."""
-    return f"fused {node.op.kind}" if isinstance(node.op, Fused) else node.op.mnemonic
+    return f"fused {node.op.kind}" if isinstance(node.op, Fused) else node.op.label
 
 
 def layer_name(node: Node) -> str:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mbc.ir.activations import RELU, Activation, short_name
 from mbc.ir.elements import Q8
-from mbc.ir.op import Op, OperandSpec, OpError, require
-from mbc.ir.types import Act, TensorType
+from mbc.ir.op import Activated, Op, OperandSpec, OpError, require
+from mbc.ir.types import TensorType
 from mbc.ops.linear import check_vectors, present
 from mbc.ops.quantized import check_float, quantised_element, unquantised
 
@@ -27,8 +28,20 @@ class SameShape(Op):
 
 
 @dataclass(frozen=True)
-class Activation(SameShape):
-    """The same, on codes too."""
+class Activate(SameShape):
+    """An activation of each element, of codes too."""
+
+    mnemonic: ClassVar[str] = "activation"
+    elementwise: ClassVar[bool] = True
+    per_channel: ClassVar[bool] = True
+    per_pixel: ClassVar[bool] = True
+
+    act: Activation = RELU
+
+    @property
+    def label(self) -> str:
+        """The activation's name."""
+        return short_name(self.act)
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """The type of x."""
@@ -37,24 +50,11 @@ class Activation(SameShape):
 
 
 @dataclass(frozen=True)
-class Relu(Activation):
-    """max(x, 0)."""
-
-    mnemonic: ClassVar[str] = "relu"
-
-
-@dataclass(frozen=True)
-class Relu6(Activation):
-    """min(max(x, 0), 6) (MobileNetV2, arXiv 1801.04381)."""
-
-    mnemonic: ClassVar[str] = "relu6"
-
-
-@dataclass(frozen=True)
 class Softmax(SameShape):
     """exp(x - max) / sum over the last axis."""
 
     mnemonic: ClassVar[str] = "softmax"
+    per_pixel: ClassVar[bool] = True
 
 
 @dataclass(frozen=True)
@@ -62,6 +62,9 @@ class BatchNorm(Op):
     """Inference-time batch normalisation: (x - mean) / sqrt(variance + epsilon) * gamma + beta."""
 
     mnemonic: ClassVar[str] = "batch_norm"
+    elementwise: ClassVar[bool] = True
+    per_channel: ClassVar[bool] = True
+    per_pixel: ClassVar[bool] = True
     operands: ClassVar[tuple[OperandSpec, ...]] = (
         OperandSpec("x", along="out"),
         OperandSpec("gamma", constant=True, along="out"),
@@ -87,16 +90,19 @@ NORM = tuple(spec.name for spec in BatchNorm.operands if spec.constant)
 
 
 @dataclass(frozen=True)
-class Add(Op):
+class Add(Activated):
     """a + b of equal shapes, then the activation. A quantised sum has the element `to`."""
 
     mnemonic: ClassVar[str] = "add"
+    elementwise: ClassVar[bool] = True
+    per_channel: ClassVar[bool] = True
+    per_pixel: ClassVar[bool] = True
     operands: ClassVar[tuple[OperandSpec, ...]] = (
         OperandSpec("a", along="out"),
         OperandSpec("b", along="out"),
     )
 
-    act: Act = Act.NONE
+    act: Activation | None = None
     to: Q8 | None = None
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mbc.ir.activations import Activation
 from mbc.ir.elements import Q8
-from mbc.ir.op import Op, OperandSpec, OpError, require
-from mbc.ir.types import Act, TensorType
+from mbc.ir.op import Activated, Op, OperandSpec, OpError, require
+from mbc.ir.types import TensorType
 from mbc.ops.quantized import MULTIPLIER, layer_element
 from mbc.ops.window import Pad, Pair, window_output
 
@@ -40,7 +41,7 @@ def check_vectors(op: Op, types: Mapping[str, TensorType | None], channels: int)
 
 
 @dataclass(frozen=True)
-class Conv2d(Op):
+class Conv2d(Activated):
     """2-D convolution: x NHWC, weight HWIO (I = input channels / groups), optional bias [O] and
     residual (shape of the result, added before the activation). With x q8, weight s8 and bias s32,
     the sums times the multiplier f32 [O] give `to`, or f32 without it. `strassen` allows kernels to
@@ -57,7 +58,7 @@ class Conv2d(Op):
     pad: Pad = (0, 0, 0, 0)
     dilation: Pair = (1, 1)
     groups: int = 1
-    act: Act = Act.NONE
+    act: Activation | None = None
     strassen: bool = False
     to: Q8 | None = None
 
@@ -130,13 +131,13 @@ def is_pointwise(op: Conv2d, weight: TensorType) -> bool:
 
 
 @dataclass(frozen=True)
-class Dense(Op):
+class Dense(Activated):
     """Fully connected layer: x [n,i], weight [i,o], optional bias [o]. Quantised as conv2d is."""
 
     mnemonic: ClassVar[str] = "dense"
     operands: ClassVar[tuple[OperandSpec, ...]] = (*WEIGHTED, MULTIPLIER)
 
-    act: Act = Act.NONE
+    act: Activation | None = None
     to: Q8 | None = None
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:

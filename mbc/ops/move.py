@@ -26,6 +26,7 @@ class Concat(Move):
     """Concatenation along the channel axis."""
 
     mnemonic: ClassVar[str] = "concat"
+    per_pixel: ClassVar[bool] = True
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", variadic=True),)
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
@@ -47,6 +48,7 @@ class Split(Move):
     """Split along the channel axis into parts of the given sizes."""
 
     mnemonic: ClassVar[str] = "split"
+    per_pixel: ClassVar[bool] = True
 
     sizes: tuple[int, ...] = ()
 
@@ -71,6 +73,7 @@ class ChannelShuffle(Move):
     """Channel c of the result is channel (c mod g)*(C/g) + c floordiv g of x (1707.01083 §3.1)."""
 
     mnemonic: ClassVar[str] = "channel_shuffle"
+    per_pixel: ClassVar[bool] = True
 
     groups: int = 1
 

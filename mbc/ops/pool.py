@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from mbc.ir.activations import Activation
 from mbc.ir.elements import Q8, Element
-from mbc.ir.op import Op, OperandSpec, require
-from mbc.ir.types import Act, TensorType
+from mbc.ir.op import Activated, Op, OperandSpec, require
+from mbc.ir.types import TensorType
 from mbc.ops.linear import present
 from mbc.ops.quantized import mean_element
 from mbc.ops.window import Pad, Pair, window_output
@@ -17,6 +18,8 @@ from mbc.ops.window import Pad, Pair, window_output
 @dataclass(frozen=True)
 class Pool(Op):
     """Common attributes of window pools."""
+
+    per_channel: ClassVar[bool] = True
 
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
 
@@ -47,14 +50,14 @@ class MaxPool(Pool):
 
 
 @dataclass(frozen=True)
-class AvgPool(Pool):
+class AvgPool(Pool, Activated):
     """Mean over each window, then the activation. With `count_pad` padding counts as zeros, else it
     is left out. A quantised mean has the element `to`."""
 
     mnemonic: ClassVar[str] = "avg_pool"
 
     count_pad: bool = False
-    act: Act = Act.NONE
+    act: Activation | None = None
     to: Q8 | None = None
 
     def element(self, x: TensorType) -> Element:
@@ -67,6 +70,7 @@ class GlobalAvgPool(Op):
     """Mean over height and width: [n,h,w,c] gives [n,c]. A quantised mean has the element `to`."""
 
     mnemonic: ClassVar[str] = "global_avg_pool"
+    per_channel: ClassVar[bool] = True
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
 
     to: Q8 | None = None

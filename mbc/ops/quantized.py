@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from math import inf
+from typing import ClassVar, assert_never
 
 import numpy as np
 
+from mbc.ir.activations import Activation, Clip
 from mbc.ir.elements import F32, Q8, S8, S32, Element
 from mbc.ir.op import Op, OperandSpec, OpError
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import TensorType
 
 MULTIPLIER = OperandSpec("multiplier", optional=True, constant=True, along="out")
 LAYER_ELEMENTS = {"weight": S8, "bias": S32, "multiplier": F32}
@@ -101,15 +103,15 @@ def ratio(source: Q8, to: Q8, terms: int = 1) -> np.float32:
     return np.float32(source.scale / (terms * to.scale))
 
 
-def code_range(element: Q8, act: Act) -> tuple[int, int]:
+def code_range(element: Q8, act: Activation | None) -> tuple[int, int]:
     """The lowest and the highest code of a result with an activation."""
     match act:
-        case Act.NONE:
+        case None:
             return 0, LARGEST_CODE
-        case Act.RELU:
-            return element.zero, LARGEST_CODE
-        case Act.RELU6:
-            return element.zero, element.code(6.0)
+        case Clip(lo=lo, hi=hi):
+            low = 0 if lo == -inf else element.code(lo)
+            return low, LARGEST_CODE if hi == inf else element.code(hi)
+    assert_never(act)
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,8 @@ class Quantize(Op):
 
     mnemonic: ClassVar[str] = "quantize"
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
+    per_channel: ClassVar[bool] = True
+    per_pixel: ClassVar[bool] = True
 
     to: Q8 | None = None
 
@@ -136,6 +140,8 @@ class Dequantize(Op):
 
     mnemonic: ClassVar[str] = "dequantize"
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
+    per_channel: ClassVar[bool] = True
+    per_pixel: ClassVar[bool] = True
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """The shape of x, in f32."""

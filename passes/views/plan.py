@@ -226,7 +226,7 @@ class _Sweep:
                 self._shared.add(candidate(node.op, rewrite.operands))
                 return rewrite
             refused[rewrite] = why
-        why = next(iter(refused.values()), f"{node.op.mnemonic} keeps its order")
+        why = next(iter(refused.values()), f"{node.op.label} keeps its order")
         conflict = _Conflict(f"{name_of(node)}: {why}", self._culprits(node, operands), node)
         conflict.options += [rewrite.views for rewrite in refused]
         raise conflict

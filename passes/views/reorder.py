@@ -11,13 +11,7 @@ from mbc.ir.graph import Constant, Node, Operands
 from mbc.ir.op import OperandSpec
 from mbc.ir.permute import Reindex, absorbed, into_order, on_blocks, on_groups
 from mbc.ir.views import ChannelMap, ChannelView
-from mbc.ops.elementwise import BatchNorm, Relu, Relu6
 from mbc.ops.move import Reshape, Transpose
-from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
-from mbc.ops.quantized import Dequantize, Quantize
-
-PER_CHANNEL = BatchNorm | Relu | Relu6 | MaxPool | AvgPool | GlobalAvgPool | Quantize | Dequantize
-"""Ops of which channel c of the result depends on channel c of the operand alone."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from mbc.ir.activations import RELU
 from mbc.ir.graph import Graph
 from mbc.ir.views import Value
-from mbc.ops import Add, Relu
+from mbc.ops import Add
+from mbc.ops.elementwise import Activate
 from tests.backends.kernel_check import Net
 
 Case = tuple[str, Callable[[], Graph]]
@@ -23,7 +25,7 @@ def both(name: str, shape: tuple[int, ...], layer: Layer) -> Iterator[Case]:
 
     def padded() -> Graph:
         net = Net()
-        inside = net.graph.add(Relu(), [net.input(*shape)]).result
+        inside = net.graph.add(Activate(RELU), [net.input(*shape)]).result
         result = layer(net, inside)
         return net.outputs(net.graph.add(Add(), [result, result]).result)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Graph, Operand
-from mbc.ir.types import Act
 from mbc.ir.views import Value
 from mbc.ops import Conv2d, Fused, MaxPool
 from tests.backends.cases import ONE, Case, both
@@ -24,10 +24,10 @@ def chain(
         k = x.type.channels
         match kind:
             case "pw":
-                op = Conv2d(act=Act.RELU6)
+                op = Conv2d(act=RELU6)
                 return body.add(op, [x, net.constant(1, 1, k, n), net.constant(n)]).result
             case "dw":
-                op = Conv2d((s, s), ONE, groups=k, act=Act.RELU)
+                op = Conv2d((s, s), ONE, groups=k, act=RELU)
                 return body.add(op, [x, net.constant(3, 3, 1, k), net.constant(k)]).result
             case "conv":
                 op = Conv2d((s, s), (0, 1, 0, 1))

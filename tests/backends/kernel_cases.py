@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mbc.ir.activations import RELU, RELU6, Activation
 from mbc.ir.graph import Graph, Operand
-from mbc.ir.types import Act
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import (
     Add,
@@ -21,13 +21,12 @@ from mbc.ops import (
     Fused,
     GlobalAvgPool,
     MaxPool,
-    Relu,
-    Relu6,
     Reshape,
     Softmax,
     Split,
     Transpose,
 )
+from mbc.ops.elementwise import Activate
 from tests.backends.cases import ONE, Case, Layer, both
 from tests.backends.chain_cases import chain_cases, padding_cases
 from tests.backends.kernel_check import Net
@@ -47,7 +46,7 @@ def pointwise(
         operands.append(net.constant(n))
         if residual:
             operands.append(net.input(1, rows, 1, n, name="r"))
-        return net.graph.add(Conv2d(groups=groups, act=Act.RELU6), operands).result
+        return net.graph.add(Conv2d(groups=groups, act=RELU6), operands).result
 
     name = f"pw-m{rows}-{k}x{n}-g{groups}-shuffle{shuffle}" + ("-add" if residual else "")
     yield from both(name, (1, rows, 1, k), layer)
@@ -57,7 +56,7 @@ def strassen(
     shape: tuple[int, int, int],
     k: int,
     n: int,
-    act: Act = Act.RELU6,
+    act: Activation | None = RELU6,
     *,
     bias: bool = True,
     residual: bool = False,
@@ -81,7 +80,7 @@ def spaced(c: int) -> Iterator[Case]:
     def layer(net: Net, x: Value) -> Value:
         product = net.graph.add(Conv2d(), [x, net.constant(1, 1, c, c)]).result
         grouped = net.graph.add(Conv2d(groups=2), [product, net.constant(1, 1, c // 2, c)]).result
-        total = net.graph.add(Add(act=Act.RELU), [product, grouped]).result
+        total = net.graph.add(Add(act=RELU), [product, grouped]).result
         pool = net.graph.add(MaxPool((2, 2), (1, 1), (0, 0, 0, 0)), [total]).result
         order = ChannelMap.shuffle(4, c)
         shuffled = net.graph.add(ChannelShuffle(4), [pool]).result
@@ -97,19 +96,19 @@ def strassen_cases() -> Iterator[Case]:
     not halve, images of one pixel."""
     yield from strassen((1, 2, 1), 16, 16)
     yield from strassen((1, 6, 5), 16, 16)
-    yield from strassen((1, 4, 4), 16, 48, Act.NONE)
+    yield from strassen((1, 4, 4), 16, 48, None)
     yield from strassen((2, 6, 6), 48, 32, bias=False)
     yield from strassen((2, 3, 4), 48, 32, residual=True)
     yield from strassen((1, 14, 14), 32, 80, residual=True)
-    yield from strassen((1, 20, 29), 80, 16, Act.RELU)
+    yield from strassen((1, 20, 29), 80, 16, RELU)
     yield from strassen((1, 23, 21), 48, 16)
     yield from strassen((1, 7, 7), 32, 640)
-    yield from strassen((3, 1, 5), 16, 640, Act.NONE, bias=False)
+    yield from strassen((3, 1, 5), 16, 640, None, bias=False)
     yield from strassen((1, 7, 8), 16, 32)
     yield from strassen((1, 9, 11), 16, 32, residual=True)
     yield from strassen((1, 7, 7), 16, 320, residual=True)
     yield from strassen((2, 7, 7), 16, 320, residual=True)
-    yield from strassen((3, 13, 17), 32, 16, Act.RELU)
+    yield from strassen((3, 13, 17), 32, 16, RELU)
     yield from strassen((2, 14, 15), 16, 32, residual=True)
     yield from strassen((1, 6, 6), 20, 32)
     yield from strassen((1, 7, 4), 16, 24)
@@ -133,7 +132,7 @@ def depthwise(h: int, w: int, c: int, k: int, s: int, p: int) -> Iterator[Case]:
     """Depthwise convolutions, batch 2."""
 
     def layer(net: Net, x: Value) -> Value:
-        op = Conv2d((s, s), (p, p, p, p), groups=c, act=Act.RELU)
+        op = Conv2d((s, s), (p, p, p, p), groups=c, act=RELU)
         return net.graph.add(op, [x, net.constant(k, k, 1, c), net.constant(c)]).result
 
     yield from both(f"dw-{h}x{w}-c{c}-k{k}s{s}p{p}", (2, h, w, c), layer)
@@ -183,7 +182,7 @@ def fused(
 
     def layer(net: Net, x: Value) -> Value:
         body = Graph("body")
-        conv = Conv2d((s, s), (1, 1, 1, 1), groups=c, act=Act.RELU)
+        conv = Conv2d((s, s), (1, 1, 1, 1), groups=c, act=RELU)
         inside = body.add_input("x", x.type)
         middle = body.add(conv, [inside, net.constant(3, 3, 1, c), net.constant(c)]).result
         view = ChannelView.of(middle)
@@ -196,7 +195,7 @@ def fused(
             type = middle.type.with_channels(n)
             operands.append(body.add_input("r", type))
             outer.append(net.input(*type.shape, name="r"))
-        body.set_outputs([body.add(Conv2d(groups=groups, act=Act.RELU), operands).result])
+        body.set_outputs([body.add(Conv2d(groups=groups, act=RELU), operands).result])
         return net.graph.add(Fused("dw_pw", body), outer).result
 
     name = f"fused-{h}-{c}x{n}-s{s}-g{groups}-shuffle{shuffle}" + ("-add" if residual else "")
@@ -232,7 +231,7 @@ def _batch_norm(net: Net, x: Value) -> Value:
 def _moves() -> Graph:
     net = Net()
     x, y = net.input(2, 3, 5, 12), net.input(2, 3, 5, 7, name="y")
-    inside = net.graph.add(Relu(), [x]).result
+    inside = net.graph.add(Activate(RELU), [x]).result
     joined = net.graph.add(Concat(), [inside, y]).result
     first, second = net.graph.add(Split((10, 9)), [joined]).results
     shuffled = net.graph.add(ChannelShuffle(3), [second]).result
@@ -306,7 +305,7 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from chain_cases()
     yield from padding_cases()
     yield from window_cases()
-    for op in (AvgPool((3, 3), (2, 2), ONE), AvgPool((3, 3), (2, 2), ONE, True, Act.RELU)):
+    for op in (AvgPool((3, 3), (2, 2), ONE), AvgPool((3, 3), (2, 2), ONE, True, RELU)):
         yield from pool(op, 11, 12, 9)
     yield from pool(AvgPool((3, 3), (2, 2), ONE), 6, 20, 160)
     yield from pool(GlobalAvgPool(), 7, 7, 72)
@@ -324,8 +323,10 @@ def exact_cases() -> Iterator[Case]:
     """Compared bit for bit."""
     yield "moves", _moves
     yield from pool(MaxPool((3, 3), (2, 2), ONE), 11, 12, 9)
-    yield from single("relu6", (2, 3, 5, 7), lambda net, x: net.graph.add(Relu6(), [x]).result)
-    yield from single("relu", (2, 3, 5, 7), lambda net, x: net.graph.add(Relu(), [x]).result)
     yield from single(
-        "add", (2, 3, 5, 7), lambda net, x: net.graph.add(Add(Act.RELU), [x, x]).result
+        "relu6", (2, 3, 5, 7), lambda net, x: net.graph.add(Activate(RELU6), [x]).result
     )
+    yield from single(
+        "relu", (2, 3, 5, 7), lambda net, x: net.graph.add(Activate(RELU), [x]).result
+    )
+    yield from single("add", (2, 3, 5, 7), lambda net, x: net.graph.add(Add(RELU), [x, x]).result)

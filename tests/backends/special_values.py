@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Graph, Operand
 from mbc.ir.op import Op
-from mbc.ir.types import Act
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import (
     Add,
@@ -22,11 +22,10 @@ from mbc.ops import (
     Fused,
     GlobalAvgPool,
     MaxPool,
-    Relu,
-    Relu6,
     Reshape,
     Softmax,
 )
+from mbc.ops.elementwise import Activate
 from tests.backends.kernel_check import Net
 
 HEIGHT, WIDTH = 7, 9
@@ -76,9 +75,9 @@ class Layers(Net):
         self.found |= {f"{name}, {where}": value for name, value in layers}
 
     def _elements(self, x: Value, wide: Value) -> Iterator[tuple[str, Value]]:
-        yield "relu", self._add(Relu(), x)
-        yield "relu6", self._add(Relu6(), x)
-        yield "add", self._add(Add(Act.RELU6), wide, wide)
+        yield "relu", self._add(Activate(RELU), x)
+        yield "relu6", self._add(Activate(RELU6), x)
+        yield "add", self._add(Add(RELU6), wide, wide)
         yield "batch_norm", self._norm(x)
         yield "softmax", self._add(Softmax(), x)
         flat = self._add(Reshape((self.images, HEIGHT * WIDTH * GROUPED)), wide)
@@ -93,34 +92,34 @@ class Layers(Net):
             op = MaxPool(kernel, (stride, stride), pad)
             yield f"max_pool {kernel}", self._add(op, x)
         yield "max_pool wide", self._add(MaxPool((3, 3), (1, 1), ONE), wide)
-        yield "avg_pool", self._add(AvgPool((3, 3), (2, 2), ONE, act=Act.RELU), x)
+        yield "avg_pool", self._add(AvgPool((3, 3), (2, 2), ONE, act=RELU), x)
         yield "avg_pool all", self._add(AvgPool((3, 2), (2, 2), ONE, count_pad=True), x)
         yield "global_avg_pool", self._add(GlobalAvgPool(), x)
 
     def _depthwise(self, x: Value) -> Iterator[tuple[str, Value]]:
         for stride in (1, 2):
-            op = Conv2d((stride, stride), ONE, groups=CHANNELS, act=Act.RELU6)
+            op = Conv2d((stride, stride), ONE, groups=CHANNELS, act=RELU6)
             weight = self.constant(3, 3, 1, CHANNELS)
             yield f"depthwise {stride}", self._add(op, x, weight, self.constant(CHANNELS))
 
     def _products(self, x: Value, wide: Value) -> Iterator[tuple[str, Value]]:
-        for n, act, residual in ((21, Act.RELU6, []), (CHANNELS, Act.RELU, [x])):
+        for n, act, residual in ((21, RELU6, []), (CHANNELS, RELU, [x])):
             weight, bias = self.constant(1, 1, CHANNELS, n), self.constant(n)
             yield f"pointwise {n}", self._add(Conv2d(act=act), x, weight, bias, *residual)
         yield "grouped", self._grouped(wide)
         yield "conv 2", self._conv(x, 2, (0, 1, 0, 1))
         flat = self._add(Reshape((self.images, HEIGHT * WIDTH * CHANNELS)), x)
         weight = self.constant(HEIGHT * WIDTH * CHANNELS, 19)
-        yield "dense", self._add(Dense(Act.RELU6), flat, weight, self.constant(19))
+        yield "dense", self._add(Dense(RELU6), flat, weight, self.constant(19))
         yield "depthwise, pointwise", self._chain(x, "dw", "pw")
         if self.chains:
             yield "pointwise, depthwise, pointwise", self._chain(x, "pw", "dw", "pw")
 
     def _grouped(self, x: Value | ChannelView) -> Value:
-        return self._add(Conv2d(groups=4, act=Act.RELU), x, self.constant(1, 1, GROUPED // 4, 20))
+        return self._add(Conv2d(groups=4, act=RELU), x, self.constant(1, 1, GROUPED // 4, 20))
 
     def _conv(self, x: Value, stride: int, pad: tuple[int, int, int, int]) -> Value:
-        op, weight = Conv2d((stride, stride), pad, act=Act.RELU), self.constant(2, 2, CHANNELS, 10)
+        op, weight = Conv2d((stride, stride), pad, act=RELU), self.constant(2, 2, CHANNELS, 10)
         return self._add(op, x, weight, self.constant(10))
 
     def _chain(self, x: Value, *kinds: str) -> Value:
@@ -135,18 +134,18 @@ class Layers(Net):
     def _step(self, kind: str) -> tuple[Op, list[Operand]]:
         match kind:
             case "pw":
-                return Conv2d(act=Act.RELU6), [self.constant(1, 1, CHANNELS, CHANNELS)]
+                return Conv2d(act=RELU6), [self.constant(1, 1, CHANNELS, CHANNELS)]
             case "dw":
                 weight = self.constant(3, 3, 1, CHANNELS)
-                return Conv2d((1, 1), ONE, groups=CHANNELS, act=Act.RELU), [weight]
+                return Conv2d((1, 1), ONE, groups=CHANNELS, act=RELU), [weight]
             case "conv":
                 weight = self.constant(2, 2, CHANNELS, CHANNELS)
-                return Conv2d((1, 1), ONE, act=Act.RELU), [weight]
+                return Conv2d((1, 1), ONE, act=RELU), [weight]
             case _:
                 return MaxPool((3, 3), (2, 2), ONE), []
 
     def _strassen(self, even: Value) -> Iterator[tuple[str, Value]]:
-        for n, act in ((48, Act.RELU6), (HALVED, Act.NONE)):
+        for n, act in ((48, RELU6), (HALVED, None)):
             weight, bias = self.constant(1, 1, HALVED, n), self.constant(n)
             residual = [even] if n == HALVED else []
             op = Conv2d(act=act, strassen=True)

@@ -14,9 +14,9 @@ from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.kernels.linear import plan_strassen
 from mbc.backends.llvm.lower import LoweredNet, lower
+from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Graph, Node, Operand
 from mbc.ir.op import Op
-from mbc.ir.types import Act
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import (
     OPS,
@@ -30,13 +30,12 @@ from mbc.ops import (
     Fused,
     GlobalAvgPool,
     MaxPool,
-    Relu,
-    Relu6,
     Reshape,
     Softmax,
     Split,
     Transpose,
 )
+from mbc.ops.elementwise import Activate
 from mbc.runtime.pool import Pool
 from mbc.targets.elements import WITHOUT_KERNELS
 from mbc.targets.target import Target
@@ -67,13 +66,13 @@ class Families(Net):
         """In the arena and not, with an odd number of pixels, and dealt out by panels."""
         odd = self._add(MaxPool((1, 2), (1, 1)), self.padded)
         for x, n in ((self.x, 32), (odd, 48)):
-            yield self._add(Conv2d(act=Act.RELU6, strassen=True), *self._weights(x, n))
+            yield self._add(Conv2d(act=RELU6, strassen=True), *self._weights(x, n))
         wide = self._add(Conv2d(strassen=True), *self._weights(self.padded, 320))
         yield self._add(Conv2d(strassen=True), *self._weights(self.padded, 320), wide)
 
     def _linear(self) -> Iterator[Value]:
         """Pointwise, grouped through a view, and larger filters."""
-        yield self._add(Conv2d(act=Act.RELU), *self._weights(self.padded, 20))
+        yield self._add(Conv2d(act=RELU), *self._weights(self.padded, 20))
         view = ChannelView.of(self.padded).through(ChannelMap.shuffle(4, CHANNELS))
         yield self._add(Conv2d(groups=4), view, self.constant(1, 1, CHANNELS // 4, 24))
         yield self._add(Conv2d((2, 2), ONE), self.x, self.constant(3, 3, CHANNELS, 12))
@@ -95,7 +94,7 @@ class Families(Net):
         shuffled = self._add(ChannelShuffle(4), joined)
         norm = [self.constant(CHANNELS) for _ in range(3)]
         normed = self._add(BatchNorm(), shuffled, *norm, self.positive(CHANNELS))
-        for op in (Relu(), Relu6(), Softmax(), Transpose((0, 2, 1, 3))):
+        for op in (Activate(RELU), Activate(RELU6), Softmax(), Transpose((0, 2, 1, 3))):
             yield self._add(op, normed)
 
     def _chain(self, *kinds: str) -> Value:
@@ -110,7 +109,7 @@ class Families(Net):
         return _in(graph, Conv2d(), x, self.constant(1, 1, CHANNELS, CHANNELS))
 
     def _depthwise(self, x: Value, graph: Graph | None = None) -> Value:
-        op = Conv2d((1, 1), ONE, groups=CHANNELS, act=Act.RELU)
+        op = Conv2d((1, 1), ONE, groups=CHANNELS, act=RELU)
         return _in(graph or self.graph, op, x, self.constant(3, 3, 1, CHANNELS))
 
     def _weights(self, x: Value, n: int) -> list[Operand | Value]:

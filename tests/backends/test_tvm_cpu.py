@@ -19,11 +19,12 @@ from mbc.backends.tvm.legal import EMITTERS
 from mbc.backends.tvm.module import relax_module
 from mbc.frontends.weights import initialise
 from mbc.interp import run
+from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Graph
 from mbc.ir.text.printer import print_graph
-from mbc.ir.types import Act
 from mbc.ir.views import ChannelMap, ChannelView
-from mbc.ops import OPS, Add, AvgPool, Conv2d, Fused, MaxPool, Relu6, Softmax
+from mbc.ops import OPS, Add, AvgPool, Conv2d, Fused, MaxPool, Softmax
+from mbc.ops.elementwise import Activate
 from mbc.ops.linear import Dense
 from mbc.runtime.reference import seeded_inputs
 from mbc.targets.elements import WITHOUT_KERNELS
@@ -155,9 +156,9 @@ def test_a_view_that_no_kernel_reads_is_gathered_by_tvm(tmp_path: Path) -> None:
     net = Net()
     a, b = net.input(1, 6, 6, 8, name="a"), net.input(1, 6, 6, 8, name="b")
     shuffled = ChannelView.of(a).through(ChannelMap.shuffle(2, 8))
-    total = net.graph.add(Add(act=Act.RELU), [shuffled, ChannelView.of(b)]).result
+    total = net.graph.add(Add(act=RELU), [shuffled, ChannelView.of(b)]).result
     swapped = ChannelView.of(total).through(ChannelMap((1, 0, *range(2, 8))))
-    clipped = net.graph.add(Relu6(), [swapped]).result
+    clipped = net.graph.add(Activate(RELU6), [swapped]).result
     graph = net.outputs(ChannelView.concat([ChannelView.of(clipped), ChannelView.of(b)]))
     functions, _ = through_tvm(graph, tmp_path)
     assert functions == set(), "no kernel of ours reads these views"
@@ -168,7 +169,7 @@ def test_what_we_run_and_what_tvm_runs_mix(tmp_path: Path) -> None:
     net = Net()
     x = net.input(1, 7, 9, 10)
     weight = net.constant(3, 3, 10, 12)
-    y = net.graph.add(Conv2d(pad=(1, 1, 1, 1), act=Act.RELU), [x, weight, net.constant(12)]).result
+    y = net.graph.add(Conv2d(pad=(1, 1, 1, 1), act=RELU), [x, weight, net.constant(12)]).result
     mixed = ChannelView.of(y).through(ChannelMap.shuffle(3, 12))
     graph = net.outputs(net.graph.add(Add(), [mixed, ChannelView.of(y)]).result)
     functions, _ = through_tvm(graph, tmp_path)
@@ -187,7 +188,7 @@ def test_several_outputs_keep_their_order(tmp_path: Path) -> None:
 def test_batches_and_classifiers(tmp_path: Path) -> None:
     net = Net()
     x = net.input(3, 20)
-    y = net.graph.add(Dense(act=Act.RELU), [x, net.constant(20, 13), net.constant(13)]).result
+    y = net.graph.add(Dense(act=RELU), [x, net.constant(20, 13), net.constant(13)]).result
     graph = net.outputs(net.graph.add(Softmax(), [y]).result)
     through_tvm(graph, tmp_path)
 

@@ -10,8 +10,8 @@ import pytest
 from mbc.backends.llvm.jit import JitModule, aligned_bytes
 from mbc.backends.tvm.cpu.kernels import Call, CpuKernels, symbol
 from mbc.interp import run
+from mbc.ir.activations import RELU
 from mbc.ir.graph import Graph
-from mbc.ir.types import Act
 from mbc.ir.views import ChannelView
 from mbc.ops import Conv2d
 from mbc.passes.fuse_depthwise_pointwise import FuseDepthwisePointwise
@@ -79,12 +79,12 @@ def strip_of_rows(rows: int) -> Graph:
     """A fused depthwise and pointwise convolution, which has scratch and a task for some rows."""
     net = Net()
     x = net.input(1, rows, 6, 8)
-    depthwise = Conv2d(pad=(1, 1, 1, 1), groups=8, act=Act.RELU)
+    depthwise = Conv2d(pad=(1, 1, 1, 1), groups=8, act=RELU)
     y = net.graph.add(depthwise, [x, net.constant(3, 3, 1, 8), net.constant(8)]).result
     z = net.graph.add(Conv2d(), [y, net.constant(1, 1, 8, 24), net.constant(24)]).result
     graph = net.outputs(z)
     FuseDepthwisePointwise().run(graph, PassContext(FakeBackend()))
-    assert [node.op.mnemonic for node in graph.topo()] == ["fused"]
+    assert [node.op.label for node in graph.topo()] == ["fused"]
     return graph
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mbc.ir.types import Act
+from mbc.ir.activations import RELU
 from mbc.ir.views import Value
 from mbc.ops import AvgPool, Conv2d, MaxPool
 from mbc.ops.window import Pad, Pair
@@ -21,7 +21,7 @@ def filtered(
     """Convolutions to n channels, batch 2."""
 
     def layer(net: Net, value: Value) -> Value:
-        op = Conv2d(stride, pad, dilation, groups, Act.RELU)
+        op = Conv2d(stride, pad, dilation, groups, RELU)
         weight = net.constant(*kernel, x[2] // groups, n)
         return net.graph.add(op, [value, weight, net.constant(n)]).result
 

@@ -19,9 +19,8 @@ from mbc.interp.kernels import KERNELS, window_sum
 from mbc.interp.run import gather
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Op
-from mbc.ir.types import Act
 from mbc.ir.views import ChannelView, Value
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.elementwise import Activate, Add, BatchNorm, Softmax
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 
@@ -129,7 +128,7 @@ def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[
             return (_mean(op, given[0]),)
         case Softmax():
             return (_softmax(op, given[0]),)
-        case Relu() | Relu6() | MaxPool():
+        case Activate() | MaxPool():
             return (_selected(op, given[0]),)
         case _:
             return _moved(op, given)
@@ -148,7 +147,7 @@ def _sum(op: Op, exact: Array, carried: Array, terms: Array, count: int, unit: f
 
 
 def _without_act(op: Conv2d | Dense | Add | AvgPool) -> Op:
-    return replace(op, act=Act.NONE)
+    return replace(op, act=None)
 
 
 def _linear(op: Conv2d | Dense, operands: Sequence[Known | None], mixing: bool) -> Known:
@@ -210,7 +209,7 @@ def _softmax(op: Softmax, x: Known) -> Known:
     return Known(exact, np.minimum(exact * relative, 1.0) + UNDERFLOW, exact)
 
 
-def _selected(op: Relu | Relu6 | MaxPool, x: Known) -> Known:
+def _selected(op: Activate | MaxPool, x: Known) -> Known:
     """What picks elements is off by no more than the worst of them."""
     error = _call(op, x.error) if isinstance(op, MaxPool) else x.error
     exact = _call(op, x.exact)

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
+from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ir.views import Value
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.elementwise import Activate, Add, BatchNorm, Softmax
 from mbc.ops.linear import Conv2d, Dense, is_pointwise
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -303,7 +304,7 @@ class Maker:
 
     def activation(self, x: Value) -> Value:
         """relu or relu6."""
-        return self.put(self.draw(st.sampled_from([Relu(), Relu6()])), x)
+        return self.put(self.draw(st.sampled_from([Activate(RELU), Activate(RELU6)])), x)
 
     def softmax(self, x: Value) -> Value:
         """Over the channels."""

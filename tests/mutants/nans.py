@@ -40,8 +40,8 @@ MUTANTS = (
     ),
     _gpu(
         "a GPU's fmax makes 0 of NaN",
-        old="positive = select(given < least, least, given)",
-        new="positive = language().max(given, least)",
+        old="value = select(given < least, least, given)",
+        new="value = language().max(given, least)",
     ),
     _gpu(
         "a max pool on a GPU keeps the NaN of the last tap alone",

@@ -12,9 +12,10 @@ import pytest
 
 from mbc.interp import run
 from mbc.interp.kernels import KERNELS, Results, activate, conv2d
+from mbc.ir.activations import RELU
 from mbc.ir.graph import Constant, Graph, Operand
 from mbc.ir.op import Op, OperandSpec
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
 from mbc.ir.views import ChannelView, Value
 from mbc.ops import Add, BatchNorm, ChannelShuffle, Concat, Conv2d, Dense, GlobalAvgPool, Split
@@ -114,7 +115,7 @@ class Net:
         vectors = [self.constant(name, outputs) for name in ("bias", "factor", "offset")]
         bias, *more = vectors
         weight = self.constant("weight", 1, 1, each, outputs)
-        op = Requantised(groups=groups, act=Act.RELU)
+        op = Requantised(groups=groups, act=RELU)
         return self.add(op, x, weight, bias, held, *more, self.constant("scale", 1))
 
     def piecewise(self, x: Value) -> Value:

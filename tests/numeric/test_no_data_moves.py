@@ -38,8 +38,8 @@ def bodies(graph: Graph) -> Iterator[Node]:
 @pytest.mark.parametrize("example", EXAMPLE_NETWORKS, ids=str)
 def test_after_plan_every_node_computes(example: Example, target: str) -> None:
     graph, records = compiled(example, target)
-    assert {node.op.mnemonic for node in graph.topo()} <= {*COMPUTING}
-    assert {node.op.mnemonic for node in bodies(graph)} <= {*STREAMED}
+    assert {node.op.label for node in graph.topo()} <= {*COMPUTING}
+    assert {node.op.label for node in bodies(graph)} <= {*STREAMED}
     assert bytes_moved_by_data_movement(graph) == 0
     remarks = [m for r in records if r.step.name in MOVING for m in r.result.remarks]
     assert not [remark for remark in remarks if "a copy of" in remark.message]

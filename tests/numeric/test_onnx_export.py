@@ -17,11 +17,12 @@ from mbc.driver.source import load
 from mbc.frontends.onnx import export
 from mbc.frontends.onnx.export import export_onnx
 from mbc.interp import run
+from mbc.ir.activations import RELU
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.text.parser import parse
 from mbc.ir.types import TensorType
 from mbc.ir.views import Value
-from mbc.ops.elementwise import Relu
+from mbc.ops.elementwise import Activate
 from mbc.ops.linear import Dense
 from tests.random_graphs import graphs
 
@@ -146,7 +147,7 @@ def test_names_of_inputs_and_outputs_stay() -> None:
     and an output share goes to the input."""
     graph = Graph("g")
     x = graph.add_input("x", TensorType((1, 4)))
-    y: Value = graph.add(Relu(), [x]).result
+    y: Value = graph.add(Activate(RELU), [x]).result
     graph.set_outputs([y, y, x, x], ["relu", "again", "x", "copy"])
     model = model_of(graph)
     assert names(model.graph.input) == ["x"]

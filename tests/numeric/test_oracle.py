@@ -13,16 +13,18 @@ from mbc.diag import MbcError
 from mbc.interp import evaluate, run
 from mbc.interp.kernels import KERNELS
 from mbc.interp.quantized import INTEGER
+from mbc.ir.activations import RELU, RELU6, Activation
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import OPS
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.elementwise import Activate, Add, BatchNorm, Softmax
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from tests.activations import ACTS
 
 RTOL = 1e-12  # in double; the order of sums is all that differs
 
@@ -49,8 +51,8 @@ def single(op: Op, *arrays: np.ndarray | None) -> list[np.ndarray]:
     return list(run(graph, inputs, dtype=np.float64).values())
 
 
-def activation(value: float, act: Act) -> float:
-    return {Act.NONE: value, Act.RELU: max(value, 0), Act.RELU6: min(max(value, 0), 6)}[act]
+def activation(value: float, act: Activation | None) -> float:
+    return value if act is None else min(max(value, act.lo), act.hi)
 
 
 def window(
@@ -80,8 +82,8 @@ CONVS = [
     ("grouped 3x3", Conv2d(groups=2, pad=(1, 1, 1, 1)), (1, 4, 3, 6), (3, 3, 3, 4)),
     ("depthwise", Conv2d(groups=5, pad=(1, 1, 1, 1)), (2, 4, 3, 5), (3, 3, 1, 5)),
     ("multiplier", Conv2d(groups=3, stride=(2, 1)), (1, 5, 4, 3), (2, 3, 1, 6)),
-    ("relu", Conv2d(act=Act.RELU), (1, 3, 3, 2), (1, 1, 2, 3)),
-    ("relu6", Conv2d(act=Act.RELU6, groups=2), (1, 3, 3, 2), (1, 1, 1, 2)),
+    ("relu", Conv2d(act=RELU), (1, 3, 3, 2), (1, 1, 2, 3)),
+    ("relu6", Conv2d(act=RELU6, groups=2), (1, 3, 3, 2), (1, 1, 1, 2)),
 ]
 
 
@@ -106,9 +108,9 @@ def test_conv2d(op: Conv2d, x: tuple[int, ...], w: tuple[int, ...], extras: str)
     np.testing.assert_allclose(found, expected, rtol=RTOL, atol=1e-12)
 
 
-@pytest.mark.parametrize("act", list(Act))
+@pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("biased", [False, True])
-def test_dense(act: Act, biased: bool) -> None:
+def test_dense(act: Activation | None, biased: bool) -> None:
     x, weight, bias = random(2, 5), random(5, 3), random(3) if biased else None
     expected = np.empty((2, 3))
     for n, o in np.ndindex(2, 3):
@@ -129,15 +131,15 @@ def test_batch_norm() -> None:
     np.testing.assert_allclose(found, expected, rtol=RTOL)
 
 
-@pytest.mark.parametrize(("op", "act"), [(Relu(), Act.RELU), (Relu6(), Act.RELU6)])
-def test_activations(op: Op, act: Act) -> None:
+@pytest.mark.parametrize(("op", "act"), [(Activate(act), act) for act in ACTS if act])
+def test_activations(op: Op, act: Activation | None) -> None:
     x = np.array([[-7.0, -0.0, 0.5, 6.0, 6.5]])
     (found,) = single(op, x)
     assert found.tolist() == [[activation(value, act) for value in x[0]]]
 
 
-@pytest.mark.parametrize("act", list(Act))
-def test_add(act: Act) -> None:
+@pytest.mark.parametrize("act", ACTS)
+def test_add(act: Activation | None) -> None:
     a, b = random(1, 2, 3, 4), random(1, 2, 3, 4, seed=1)
     expected = [activation(p + q, act) for p, q in zip(a.flat, b.flat, strict=True)]
     (found,) = single(Add(act=act), a, b)
@@ -258,7 +260,9 @@ def test_views_read_channels() -> None:
     x, z = (graph.add_input(name, TensorType((1, 2, 2, 6))) for name in "xz")
     shuffled = ChannelView.of(x).through(ChannelMap.shuffle(2, 6))
     joined = ChannelView.concat([ChannelView.of(z).slice(4, 2), shuffled.slice(1, 2)])
-    graph.set_outputs([graph.add(Relu(), [shuffled]).result, joined], ["shuffled", "joined"])
+    graph.set_outputs(
+        [graph.add(Activate(RELU), [shuffled]).result, joined], ["shuffled", "joined"]
+    )
     data = {"x": random(1, 2, 2, 6), "z": random(1, 2, 2, 6, seed=1)}
     found = run(graph, data, dtype=np.float64)
     np.testing.assert_array_equal(
@@ -290,14 +294,14 @@ def small() -> tuple[Graph, dict[str, np.ndarray]]:
     graph = Graph("g")
     x = graph.add_input("x", TensorType((1, 2, 2, 6)))
     hidden = conv(graph, x, random(1, 1, 6, 3), "w").result
-    graph.set_outputs([graph.add(Relu(), [hidden]).result], ["out"])
+    graph.set_outputs([graph.add(Activate(RELU), [hidden]).result], ["out"])
     return graph, {"x": random(1, 2, 2, 6)}
 
 
 def test_each_node_is_shown_with_its_results() -> None:
     graph, inputs = small()
     seen: list[tuple[str, tuple[int, ...]]] = []
-    (out,) = evaluate(graph, inputs, lambda node, r: seen.append((node.op.mnemonic, r[0].shape)))
+    (out,) = evaluate(graph, inputs, lambda node, r: seen.append((node.op.label, r[0].shape)))
     assert seen == [("conv2d", (1, 2, 2, 3)), ("relu", (1, 2, 2, 3))]
     np.testing.assert_array_equal(out, run(graph, inputs)["out"])
 
@@ -310,7 +314,9 @@ def test_all_is_computed_in_the_type_that_is_asked_for(dtype: type) -> None:
     assert kinds == [np.dtype(dtype)] * 2
 
 
-@pytest.mark.parametrize("op", [BatchNorm(), AvgPool(), Softmax(), GlobalAvgPool(), Relu6()])
+@pytest.mark.parametrize(
+    "op", [BatchNorm(), AvgPool(), Softmax(), GlobalAvgPool(), Activate(RELU6)]
+)
 def test_no_op_widens_its_input(op: Op) -> None:
     graph = Graph("g")
     vectors = [Constant.of(f"v{i}", np.full(6, 2.0)) for i in range(len(op.operands) - 1)]

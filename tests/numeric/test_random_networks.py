@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from mbc.interp.run import run
+from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.text.printer import print_graph
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6
+from mbc.ops.elementwise import Activate, Add, BatchNorm
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -79,10 +80,10 @@ class Builder:
         self.put(BatchNorm(), self.x, *(self.constant(12) for _ in range(4)))
 
     def relu(self) -> None:
-        self.put(Relu(), self.x)
+        self.put(Activate(RELU), self.x)
 
     def relu6(self) -> None:
-        self.put(Relu6(), self.x)
+        self.put(Activate(RELU6), self.x)
 
     def add(self) -> None:
         self.put(Add(), *self.random.sample([self.x, self.random.choice(self.values)], 2))

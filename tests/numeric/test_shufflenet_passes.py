@@ -33,7 +33,7 @@ def context(target: str) -> PassContext:
 def test_after_fuse_no_shuffle_is_left(groups: int, target: str) -> None:
     graph = shufflenet(groups, 224)
     run_pipeline(graph, stop_after(O2, "fuse"), context(target), [Verify()])
-    left = {node.op.mnemonic for node in graph.topo()}
+    left = {node.op.label for node in graph.topo()}
     assert not left & {"channel_shuffle", "reshape", "transpose", "batch_norm", "add", "relu"}
     fused = [node.op.body.topo() for node in graph.topo() if isinstance(node.op, Fused)]
     assert fused

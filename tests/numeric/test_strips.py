@@ -12,11 +12,12 @@ import pytest
 
 from mbc.interp import evaluate, run, strips
 from mbc.interp.kernels import KERNELS
+from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.op import Op
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Value
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6, Softmax
+from mbc.ops.elementwise import Activate, Add, BatchNorm, Softmax
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d
 from mbc.ops.move import Reshape
@@ -34,7 +35,7 @@ WINDOWS: list[tuple[str, Op, tuple[int, ...], tuple[int, ...]]] = [
     ("padding above the window", Conv2d(pad=(7, 0, 0, 0)), (1, 3, 4, 2), (2, 3, 2, 3)),
     ("padding below the window", Conv2d(pad=(0, 8, 5, 4)), (2, 3, 4, 2), (2, 3, 2, 3)),
     ("padding alone", Conv2d(stride=(3, 1), pad=(9, 9, 0, 0)), (1, 1, 3, 1), (2, 2, 1, 1)),
-    ("groups", Conv2d(groups=2, pad=(1, 1, 1, 1), act=Act.RELU6), (1, 5, 4, 6), (3, 3, 3, 4)),
+    ("groups", Conv2d(groups=2, pad=(1, 1, 1, 1), act=RELU6), (1, 5, 4, 6), (3, 3, 3, 4)),
     ("depthwise", Conv2d(groups=4, stride=(2, 2), pad=(1, 2, 2, 1)), (2, 6, 5, 4), (3, 3, 1, 8)),
     ("max pool", MaxPool((3, 2), (2, 1), (2, 1, 1, 0)), (2, 8, 5, 3), ()),
     ("average", AvgPool((3, 3), (2, 2), (1, 2, 1, 1)), (2, 7, 6, 2), ()),
@@ -79,7 +80,7 @@ def test_elements(shape: tuple[int, ...]) -> None:
     x, y = integers(*shape) / 7, integers(*shape, seed=1) / 3
     norm = [np.abs(integers(shape[-1], seed=seed)) + 1 for seed in range(4)]
     cases: list[tuple[Op, list[Array]]] = [
-        (Add(Act.RELU), [x, y]), (Relu(), [x]), (Relu6(), [x]), (Softmax(), [x]),
+        (Add(RELU), [x, y]), (Activate(RELU), [x]), (Activate(RELU6), [x]), (Softmax(), [x]),
         (BatchNorm(), [x, *norm]),
     ]  # fmt: skip
     for op, operands in cases:
@@ -132,7 +133,7 @@ def chain(x: Value, graph: Graph, channels: int) -> Value:
         ):
             weight = Constant(f"w{number}.{op.groups}", TensorType(data.shape), data)
             x = graph.add(op, [ChannelView.of(x), weight]).result
-        for plain in (Relu(), MaxPool((3, 3), (1, 1), (1, 1, 1, 1)), Softmax()):
+        for plain in (Activate(RELU), MaxPool((3, 3), (1, 1), (1, 1, 1, 1)), Softmax()):
             x = graph.add(plain, [ChannelView.of(x)]).result
     return x
 
@@ -168,9 +169,9 @@ def test_a_long_network_needs_two_tensors(fused: bool, monkeypatch: pytest.Monke
 def test_what_is_read_later_is_kept_and_inputs_stay() -> None:
     graph = Graph("kept")
     x = graph.add_input("x", TensorType((1, 2, 3, 4)))
-    (early,) = graph.add(Relu(), [ChannelView.of(x)]).results
+    (early,) = graph.add(Activate(RELU), [ChannelView.of(x)]).results
     (flat,) = graph.add(Reshape((1, 24)), [ChannelView.of(x)]).results
-    late = graph.add(Relu6(), [ChannelView.of(early)]).result
+    late = graph.add(Activate(RELU6), [ChannelView.of(early)]).result
     graph.add(Softmax(), [ChannelView.of(late)])  # nobody reads it
     graph.set_outputs([ChannelView.of(v) for v in (early, flat, x)], ["early", "flat", "x"])
     data = integers(1, 2, 3, 4)

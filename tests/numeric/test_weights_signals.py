@@ -38,7 +38,7 @@ def deviations(graph: Graph) -> dict[str, float]:
 
     def note(node: Node, results: tuple[np.ndarray, ...]) -> None:
         if isinstance(node.op, MEASURED):
-            found[f"{len(found)} {node.op.mnemonic}"] = float(results[0].std())
+            found[f"{len(found)} {node.op.label}"] = float(results[0].std())
 
     shape = graph.inputs[0].type.shape
     image = np.random.default_rng(1).standard_normal(shape, dtype=np.float32)

@@ -8,13 +8,14 @@ from hypothesis import given, settings
 
 from mbc.diag import Location
 from mbc.interp import run
+from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.op import OpError
 from mbc.ir.text import print_graph
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
 from mbc.ir.views import ChannelMap, ChannelView, Place, Value
-from mbc.ops.elementwise import Add, Relu, Relu6
+from mbc.ops.elementwise import Activate, Add
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d
 from mbc.ops.move import Split
@@ -27,14 +28,14 @@ HERE = Location("net.py", 3)
 def diamond() -> Graph:
     """x -> relu -> (relu6, relu) -> add."""
     graph = Graph("g")
-    top = graph.add(Relu(), [graph.add_input("x", IMAGE)], locations=[HERE]).result
-    left, right = graph.add(Relu6(), [top]).result, graph.add(Relu(), [top]).result
+    top = graph.add(Activate(RELU), [graph.add_input("x", IMAGE)], locations=[HERE]).result
+    left, right = graph.add(Activate(RELU6), [top]).result, graph.add(Activate(RELU), [top]).result
     graph.set_outputs([graph.add(Add(), [left, right]).result])
     return graph
 
 
 def mnemonics(graph: Graph) -> list[str]:
-    return [node.op.mnemonic for node in graph.topo()]
+    return [node.op.label for node in graph.topo()]
 
 
 def test_a_node_infers_its_results() -> None:
@@ -57,7 +58,7 @@ def test_a_node_that_does_not_fit_is_not_added() -> None:
 def test_values_of_other_graphs_are_refused() -> None:
     graph = Graph("g")
     with pytest.raises(ValueError, match="%s does not belong to graph @g"):
-        graph.add(Relu(), [Value("s", IMAGE)])
+        graph.add(Activate(RELU), [Value("s", IMAGE)])
 
 
 def test_producers_and_users() -> None:
@@ -87,7 +88,7 @@ def test_a_value_read_twice_by_a_node_has_one_user_and_two_uses() -> None:
 def test_an_output_is_a_use() -> None:
     graph = Graph("g")
     x = graph.add_input("x", IMAGE)
-    node = graph.add(Relu(), [x])
+    node = graph.add(Activate(RELU), [x])
     graph.set_outputs([node.result, x])
     assert graph.use_count(x) == 2
     assert graph.single_user(x) is None
@@ -130,10 +131,10 @@ def test_erase_refuses_what_is_used() -> None:
 def test_replace_keeps_place_and_locations() -> None:
     graph = diamond()
     relu = graph.topo()[0]
-    new = graph.replace(relu, Relu6(), relu.operands)
+    new = graph.replace(relu, Activate(RELU6), relu.operands)
     assert mnemonics(graph) == ["relu6", "relu6", "relu", "add"]
     assert new.locations == (HERE,)
-    assert graph.replace(new, Relu(), new.operands, locations=[]).locations == ()
+    assert graph.replace(new, Activate(RELU), new.operands, locations=[]).locations == ()
     verify(graph)
 
 
@@ -143,13 +144,13 @@ def test_replace_needs_as_many_results() -> None:
     split = graph.add(Split(sizes=(4, 4)), [view])
     graph.set_outputs(split.results)
     with pytest.raises(ValueError, match="zip"):
-        graph.replace(split, Relu(), [view.slice(0, 4)])
+        graph.replace(split, Activate(RELU), [view.slice(0, 4)])
 
 
 def test_nodes_can_be_put_before_others() -> None:
     graph = diamond()
     relu6 = graph.topo()[1]
-    graph.add(Relu6(), graph.inputs, before=relu6)
+    graph.add(Activate(RELU6), graph.inputs, before=relu6)
     assert mnemonics(graph) == ["relu", "relu6", "relu6", "relu", "add"]
     assert graph.topo()[2] is relu6
 
@@ -166,7 +167,7 @@ def test_set_operands_moves_the_edges() -> None:
 def test_order_follows_dependencies_before_program_order() -> None:
     graph = Graph("g")
     x = graph.add_input("x", IMAGE)
-    first, second = graph.add(Relu(), [x]), graph.add(Relu6(), [x])
+    first, second = graph.add(Activate(RELU), [x]), graph.add(Activate(RELU6), [x])
     graph.set_operands(first, [ChannelView.of(second.result)])
     assert graph.topo() == [second, first]
     assert graph.is_acyclic()
@@ -181,7 +182,7 @@ def weighted() -> tuple[Graph, Constant, Constant]:
     body = Graph("body")
     body.set_outputs([body.add(Conv2d(), [body.add_input("x", IMAGE), inner]).result])
     graph = Graph("g", {"network": "net"})
-    conv = graph.add(Conv2d(act=Act.RELU), [graph.add_input("x", IMAGE), outer])
+    conv = graph.add(Conv2d(act=RELU), [graph.add_input("x", IMAGE), outer])
     graph.set_outputs([graph.add(Fused(kind="f", body=body), [conv.result]).result], ["out"])
     return graph, outer, inner
 

@@ -9,17 +9,19 @@ from hypothesis import strategies as st
 
 from mbc.interp import gather
 from mbc.interp.kernels import KERNELS
+from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Constant, Node, Operand
 from mbc.ir.op import Op
 from mbc.ir.permute import Reindex, absorbed, into_order, on_blocks, on_groups, orders_for_plain
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
-from mbc.ops.elementwise import Add, BatchNorm, Relu, Relu6
+from mbc.ops.elementwise import Activate, Add, BatchNorm
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import Reshape, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.passes.rewrite import candidate
 from mbc.passes.views.reorder import rewrites
+from tests.activations import ACTS
 
 VALUES = tuple(
     Value(name, TensorType((1, 4, 4, n))) for name, n in zip("abc", (4, 6, 8), strict=True)
@@ -69,7 +71,7 @@ def layers(draw: st.DrawFn) -> Node:
     weight = constant(draw, kernel, kernel, channels // groups, outputs)
     bias = constant(draw, outputs) if draw(st.booleans()) else None
     residual = draw(views(outputs)) if draw(st.booleans()) else None
-    op = Conv2d(pad=(kernel // 2,) * 4, groups=groups, act=draw(st.sampled_from([*Act])))
+    op = Conv2d(pad=(kernel // 2,) * 4, groups=groups, act=draw(st.sampled_from(ACTS)))
     return candidate(op, [draw(views(channels)), weight, bias, residual])
 
 
@@ -77,9 +79,14 @@ def layers(draw: st.DrawFn) -> Node:
 def others(draw: st.DrawFn) -> Node:
     """An op of which each channel depends on the same channels of its operands alone."""
     channels = draw(st.sampled_from([4, 6, 8]))
-    pools: list[Op] = [MaxPool((3, 3), (1, 1)), AvgPool(act=Act.RELU), GlobalAvgPool()]
-    plain: list[Op] = [Relu(), Relu6(), Reshape((4, 4, channels)), Transpose((2, 1, 0, 3))]
-    op = draw(st.sampled_from([*pools, *plain, Add(Act.RELU6), BatchNorm(0.0)]))
+    pools: list[Op] = [MaxPool((3, 3), (1, 1)), AvgPool(act=RELU), GlobalAvgPool()]
+    plain: list[Op] = [
+        Activate(RELU),
+        Activate(RELU6),
+        Reshape((4, 4, channels)),
+        Transpose((2, 1, 0, 3)),
+    ]
+    op = draw(st.sampled_from([*pools, *plain, Add(RELU6), BatchNorm(0.0)]))
     operands: list[Operand | None] = [draw(views(channels))]
     if isinstance(op, Add):
         operands.append(draw(views(channels)))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mbc.ir.activations import RELU
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.text.printer import print_graph
 from mbc.ir.types import TensorType
@@ -16,7 +17,7 @@ from mbc.ir.verify import verify
 from mbc.ir.views import ChannelView, Place, Value
 from mbc.memory.facts import Facts
 from mbc.memory.needs import needs_of
-from mbc.ops.elementwise import Add, Relu
+from mbc.ops.elementwise import Activate, Add
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d
 from mbc.passes.plan_memory import PlanMemory
@@ -71,7 +72,7 @@ class RandomGraph:
         )
 
     def relu(self, x: Value, name: str) -> Node:
-        return self.graph.add(Relu(), [x])
+        return self.graph.add(Activate(RELU), [x])
 
     def add(self, x: Value, name: str) -> Node:
         return self.graph.add(Add(), [x, self.alike(x)])

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 
 from mbc.diag import Location
+from mbc.ir.activations import RELU
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.text.parser import parse
 from mbc.ir.types import TensorType
 from mbc.ir.views import Place
-from mbc.ops import BatchNorm, Conv2d, Dense, Fused, GlobalAvgPool, Relu
+from mbc.ops import BatchNorm, Conv2d, Dense, Fused, GlobalAvgPool
 from mbc.ops.cost import bytes_moved_by_data_movement, layer_name, layers
+from mbc.ops.elementwise import Activate
 from mbc.report.costs import Report, Totals, shares
 
 
@@ -26,7 +28,7 @@ def small() -> Graph:
         for role in ("gamma", "beta", "mean", "variance")
     ]
     normal = graph.add(BatchNorm(), [conv, *vectors]).result
-    pooled = graph.add(GlobalAvgPool(), [graph.add(Relu(), [normal]).result]).result
+    pooled = graph.add(GlobalAvgPool(), [graph.add(Activate(RELU), [normal]).result]).result
     fc = [Constant("fc.weight", TensorType((8, 10))), Constant("fc.bias", TensorType((10,)))]
     graph.set_outputs([graph.add(Dense(), [pooled, *fc]).result])
     return graph

@@ -11,12 +11,13 @@ import pytest
 from mbc.backends.tvm.legal import EMITTERS
 from mbc.interp.kernels import KERNELS
 from mbc.interp.quantized import INTEGER
+from mbc.ir.activations import RELU
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Op, OperandSpec
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
-from mbc.ops import OPS, Add, BatchNorm, Concat, Conv2d, Dense, Fused, Relu
-from mbc.ops.elementwise import NORM
+from mbc.ops import OPS, Add, BatchNorm, Concat, Conv2d, Dense, Fused
+from mbc.ops.elementwise import NORM, Activate
 from mbc.passes.rewrite import candidate
 
 IMAGE = TensorType((1, 4, 4, 8))
@@ -41,7 +42,7 @@ def test_operands_have_roles() -> None:
 
 
 def test_what_is_absent_is_none() -> None:
-    for node in (conv(), conv(None), conv(None, None), candidate(Relu(), [X])):
+    for node in (conv(), conv(None), conv(None, None), candidate(Activate(RELU), [X])):
         assert node["bias"] is node["residual"] is None
         assert node.constant("bias") is None
         assert node.type_of("residual") is None
@@ -61,7 +62,7 @@ def test_operands_with_others_in_some_roles() -> None:
     assert conv(BIAS, Y).operands_with({"x": Y, "residual": None}) == (Y, WEIGHT, BIAS)
     assert conv(BIAS).operands_with({}) == (X, WEIGHT, BIAS)
     with pytest.raises(ValueError, match="relu has no operand residual"):
-        candidate(Relu(), [X]).operands_with({"residual": Y})
+        candidate(Activate(RELU), [X]).operands_with({"residual": Y})
 
 
 def test_variadic_operands_are_numbered() -> None:

@@ -76,9 +76,34 @@ NODES = [
     node(
         "%0 = conv2d(%x, @w) {act=swish} : f32[1,4,4,8]",
         "E0304",
-        "act: expected one of none, relu, relu6, found 'swish'",
+        "act: expected one of relu, relu6, clip, found 'swish'",
         "swish",
     ),
+    node(
+        "%0 = conv2d(%x, @w) {act=clip(lo=2.0, hi=1.0)} : f32[1,4,4,8]",
+        "E0304",
+        "act: clip needs lo <= hi, found 2 and 1",
+        "clip(lo=2.0, hi=1.0)",
+    ),
+    node(
+        "%0 = conv2d(%x, @w) {act=relu(lo=2.0)} : f32[1,4,4,8]",
+        "E0304",
+        "act: expected one of relu, relu6, clip",
+        "relu(lo=2.0)",
+    ),
+    node(
+        "%0 = clip(%x) {lo=2.0, hi=1.0} : f32[1,4,4,8]",
+        "E0304",
+        "clip needs lo <= hi, found 2 and 1",
+        "clip",
+    ),
+    node(
+        "%0 = clip(%x) {least=2.0} : f32[1,4,4,8]",
+        "E0304",
+        "clip has no attribute 'least'",
+        "least",
+    ),
+    node("%0 = clip(%x) {lo=1, lo=2} : f32[1,4,4,8]", "E0304", "'lo' is given twice", "lo"),
     node(
         "%0 = avg_pool(%x) {count_pad=1} : f32[1,2,2,8]",
         "E0304",

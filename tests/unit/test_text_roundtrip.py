@@ -12,13 +12,15 @@ from hypothesis import given, settings
 
 from mbc.diag import Location, MbcError
 from mbc.interp import run
+from mbc.ir import activations
+from mbc.ir.activations import RELU
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.text import parse, print_graph, renumber
 from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
 from mbc.ir.views import ChannelMap, ChannelView
 from mbc.ops import OPS
-from mbc.ops.elementwise import Relu
+from mbc.ops.elementwise import Activate
 from mbc.ops.linear import Conv2d
 from tests.random_graphs import graphs
 
@@ -64,7 +66,9 @@ graph @unit(%x: f32[1,28,28,240]) {
   %18 = softmax(%17) : f32[1,10]
   %19 = quantize(%18) {to=q8(0.00390625,0)} : q8(0.00390625,0)[1,10]
   %20 = dequantize(%19) : f32[1,10]
-  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %20 as y
+  %21 = clip(%17) {lo=-1.5, hi=20.0} : f32[1,10]
+  %22 = add(%20, %21) {act=clip(hi=3.0)} : f32[1,10]
+  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %22 as y
 }
 """
 
@@ -80,7 +84,8 @@ def test_canonical_text_comes_back() -> None:
 
 
 def test_the_canonical_text_has_every_op() -> None:
-    assert {op.mnemonic for op in OPS if f" = {op.mnemonic}" not in CANONICAL} == set()
+    names = {op.mnemonic for op in OPS if op is not Activate} | {*activations.names()}
+    assert {name for name in names if f" = {name}" not in CANONICAL} == set()
 
 
 @given(graphs())
@@ -150,7 +155,7 @@ def test_locations_are_printed_as_comments() -> None:
     graph = Graph("g")
     x = graph.add_input("x", TensorType((1, 4, 4, 4)))
     places = (Location("net.py", 7, 5), Location("net.py", 8))
-    graph.set_outputs([graph.add(Relu(), [x], locations=places).result])
+    graph.set_outputs([graph.add(Activate(RELU), [x], locations=places).result])
     text = print_graph(graph, locations=True)
     assert "%0 = relu(%x) : f32[1,4,4,4] // net.py:7:5, net.py:8\n" in text
     assert print_graph(parse(text)) == print_graph(graph)
@@ -167,10 +172,10 @@ def test_nodes_know_their_line_of_text() -> None:
 def test_renumber_gives_values_their_printed_names() -> None:
     graph = Graph("g")
     x = graph.add_input("x", TensorType((1, 4, 4, 4)))
-    a = graph.add(Relu(), [x])
-    b = graph.add(Relu(), [a.result])
+    a = graph.add(Activate(RELU), [x])
+    b = graph.add(Activate(RELU), [a.result])
     graph.set_outputs([b.result])
-    graph.replace(a, Relu(), [x])
+    graph.replace(a, Activate(RELU), [x])
     assert [n.result.name for n in graph.topo()] == ["2", "1"]
     renumber(graph)
     assert [n.result.name for n in graph.topo()] == ["0", "1"]

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from mbc.diag import Location, MbcError
+from mbc.ir.activations import RELU
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
 from mbc.ir.views import ChannelMap, ChannelView, Place, Segment, Value
-from mbc.ops.elementwise import Add, Relu
+from mbc.ops.elementwise import Activate, Add
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d
 
@@ -23,7 +24,7 @@ def chain(nodes: int = 2) -> tuple[Graph, list[Node]]:
     value = graph.add_input("x", IMAGE)
     made: list[Node] = []
     for _ in range(nodes):
-        made.append(graph.add(Relu(), [value], locations=[Location("net.py", 7)]))
+        made.append(graph.add(Activate(RELU), [value], locations=[Location("net.py", 7)]))
         value = made[-1].result
     graph.set_outputs([value])
     return graph, made

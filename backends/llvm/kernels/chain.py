@@ -36,7 +36,7 @@ def stage_kind(node: Node) -> Kind:
     if isinstance(node.op, MaxPool | AvgPool):
         return "window"
     if not isinstance(node.op, Conv2d):
-        raise TypeError(f"{node.op.mnemonic} cannot stand in a chain")
+        raise TypeError(f"{node.op.label} cannot stand in a chain")
     if is_gemm_rows(node):
         return "pointwise"
     return "window" if is_depthwise(node.op, present(node.type_of("weight"))) else "patches"
@@ -54,7 +54,7 @@ def chain_refusal(node: Node) -> str:
     inputs = node.op.body.inputs
     for before, after in zip((None, *nodes), nodes, strict=False):
         if not isinstance(after.op, Conv2d | MaxPool | AvgPool):
-            return f"{after.op.mnemonic} cannot be streamed by rows"
+            return f"{after.op.label} cannot be streamed by rows"
         source = after.view("x")
         if before is None:
             if not source.is_plain or source.value not in inputs:
@@ -63,7 +63,7 @@ def chain_refusal(node: Node) -> str:
             return "the body is not a chain"
         kind = stage_kind(after)
         if before is not None and (kind == "patches" or (kind == "window" and not source.is_plain)):
-            return f"{after.op.mnemonic} cannot read rows as they are made"
+            return f"{after.op.label} cannot read rows as they are made"
         if refusal := _residual_refusal(after, nodes[-1], kind):
             return refusal
     return "" if node.op.body.outputs[0].is_plain else "the body returns a view"

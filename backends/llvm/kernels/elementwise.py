@@ -11,8 +11,7 @@ from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Kernel, Site, constant_array
 from mbc.backends.llvm.vectors import activate, arithmetic, fma, load, store
 from mbc.ir.graph import Node
-from mbc.ir.types import Act
-from mbc.ops import Add, BatchNorm, Relu, Relu6
+from mbc.ops import Activate, Add, BatchNorm
 from mbc.ops.elementwise import NORM
 from mbc.ops.normalisation import scale_and_shift
 
@@ -22,16 +21,14 @@ Vector = Callable[[Function, list[str], int | None], str]
 
 def _vector(node: Node) -> Vector:
     match node.op:
-        case Relu():
-            return lambda f, at, lanes: activate(f, load(f, at[0], 0, lanes), Act.RELU)
-        case Relu6():
-            return lambda f, at, lanes: activate(f, load(f, at[0], 0, lanes), Act.RELU6)
+        case Activate(act=act):
+            return lambda f, at, lanes: activate(f, load(f, at[0], 0, lanes), act)
         case Add(act=act):
             return lambda f, at, lanes: activate(f, _sum(f, at, lanes), act)
         case BatchNorm():
             return _scale_shift
         case _:
-            raise TypeError(f"{node.op.mnemonic} is not elementwise")
+            raise TypeError(f"{node.op.label} is not elementwise")
 
 
 def _sum(f: Function, at: list[str], lanes: int | None) -> str:
@@ -78,7 +75,7 @@ def build_elementwise(site: Site) -> Kernel:
 
     f.loop("%begin", "%end", [], row)
     shape = f"c{out.type.channels}_w{row_pixels}"
-    name = site.library.define(f"f32_{node.op.mnemonic}_{shape}", f)
+    name = site.library.define(f"f32_{node.op.label}_{shape}", f)
     weights = pack_batch_norm(f.isa, node) if norm else np.zeros(0, np.float32)
     return Kernel(name, out.pixels // row_pixels, 0, weights)
 

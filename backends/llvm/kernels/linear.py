@@ -14,6 +14,7 @@ from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
 from mbc.backends.llvm.kernels.strassen import Strassen, can_halve, emit_strassen, pack_strassen
+from mbc.ir.activations import identifier
 from mbc.ir.graph import Node
 from mbc.ir.views import ChannelView
 from mbc.ops import Conv2d, Dense
@@ -167,7 +168,7 @@ def shape_name(gemm: Gemm) -> str:
     """Depth, columns, groups and epilogue."""
     groups = f"_g{len(gemm.groups)}" if len(gemm.groups) > 1 else ""
     residual = "_add" if gemm.residual_pitch is not None else ""
-    act = "" if gemm.act == "none" else f"_{gemm.act}"
+    act = "" if gemm.act is None else f"_{identifier(gemm.act)}"
     return f"{gemm.depth}x{gemm.columns}{groups}{residual}{act}"
 
 

@@ -20,6 +20,7 @@ from mbc.backends.llvm.window import (
     pack_depthwise,
     row_functions,
 )
+from mbc.ir.activations import identifier
 from mbc.ir.graph import Node
 from mbc.ir.views import ChannelView
 from mbc.ops import AvgPool, Conv2d, MaxPool
@@ -80,7 +81,7 @@ def pack_window(window: Window, node: Node) -> np.ndarray:
 def window_name(window: Window) -> str:
     """Kind, kernel, stride, channels and activation."""
     kind = {"depthwise": "dw", "max": "maxpool", "avg": "avgpool"}[window.kind]
-    act = "" if window.act == "none" else f"_{window.act}"
+    act = "" if window.act is None else f"_{identifier(window.act)}"
     (kh, kw), stride = window.kernel, window.stride[0]
     return f"{kind}{kh}x{kw}s{stride}_c{window.channels}{act}"
 

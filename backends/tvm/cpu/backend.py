@@ -33,7 +33,7 @@ class TvmBackend:
         for i, (role, operand) in enumerate(node.items()):
             through = isinstance(operand, ChannelView) and not operand.is_plain
             if through and self.kernels.reads_one_buffer(node, role):
-                reason = f"{node.op.mnemonic} reads operand {i} only as it is stored"
+                reason = f"{node.op.label} reads operand {i} only as it is stored"
                 return Support(False, reason)
         return self.kernels.supports(node)
 

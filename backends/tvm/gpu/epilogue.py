@@ -6,21 +6,32 @@ makes of infinity); so here they are comparisons and choices.
 
 from __future__ import annotations
 
-from mbc.backends.tvm.gpu.tir import Code, Expr, language, spread, zero
-from mbc.ir.types import Act
+from math import inf
+from typing import assert_never
+
+from mbc.backends.tvm.gpu.tir import Code, Expr, language, spread
+from mbc.ir.activations import Activation, Clip
 
 
-def activated(code: Code, value: Expr, act: Act, lanes: int) -> Expr:
+def activated(code: Code, value: Expr, act: Activation | None, lanes: int) -> Expr:
     """The activation of a vector."""
-    if act == Act.NONE:
-        return value
-    select, least, most = language().Select, zero(lanes), spread(6.0, lanes)
-    given = code.bind(value)
-    positive = select(given < least, least, given)
-    if act == Act.RELU:
-        return positive
-    positive = code.bind(positive)
-    return select(positive > most, most, positive)
+    match act:
+        case None:
+            return value
+        case Clip():
+            return _clipped(code, value, act, lanes)
+    assert_never(act)
+
+
+def _clipped(code: Code, value: Expr, act: Clip, lanes: int) -> Expr:
+    select = language().Select
+    if act.lo > -inf:
+        given, least = code.bind(value), spread(act.lo, lanes)
+        value = select(given < least, least, given)
+    if act.hi < inf:
+        given, most = code.bind(value), spread(act.hi, lanes)
+        value = select(given > most, most, given)
+    return value
 
 
 def larger(code: Code, a: Expr, b: Expr) -> Expr:

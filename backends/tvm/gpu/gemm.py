@@ -18,7 +18,7 @@ from mbc.backends.tvm.gpu.epilogue import activated
 from mbc.backends.tvm.gpu.reader import Reader
 from mbc.backends.tvm.gpu.schedule import LANES, Product, ThreadTile, ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr, Memory, lane, language, spread, zero
-from mbc.ir.types import Act
+from mbc.ir.activations import Activation
 
 
 class SourceA(Protocol):
@@ -44,7 +44,7 @@ class Epilogue:
     channels: int
     bias: int | None
     residual: Reader | None
-    act: Act
+    act: Activation | None
 
 
 @dataclass(frozen=True)

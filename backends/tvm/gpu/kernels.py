@@ -29,7 +29,6 @@ from mbc.backends.tvm.gpu.tir import Code, Expr
 from mbc.backends.tvm.gpu.windows import Rule, Sliding, sliding_kernel
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
-from mbc.ir.types import Act
 from mbc.ir.views import ChannelView, Value
 from mbc.ops import elementwise, linear, move, pool
 from mbc.ops.fused import Fused
@@ -92,7 +91,7 @@ def _sliding(draft: Draft, node: Node, window: Window, rule: Rule, gpu: Gpu) -> 
 
 
 def _mean(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
-    draft = Draft(node.op.mnemonic)
+    draft = Draft(node.op.label)
     images, height, width, channels = node.view("x").type.shape
     reader = reader_of(draft, node.view("x"))
     team = team_for(channels // reader.lanes, height * width, gpu)
@@ -101,17 +100,18 @@ def _mean(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 
 
 def _softmax(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
-    draft, shape = Draft(node.op.mnemonic), node.result.type.shape
+    draft, shape = Draft(node.op.label), node.result.type.shape
     reader = reader_of(draft, node.view("x"), unit=1)
     threads = row_threads(shape[-1], gpu)
     layer = SoftmaxRows(prod(shape[:-1]), reader, threads, draft.write(node.result))
     return (softmax_kernel(draft, layer),)
 
 
-def _relu(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
-    draft = Draft(node.op.mnemonic)
+def _activation(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    draft = Draft(node.op.label)
     reader = reader_of(draft, node.view("x"))
-    act = Act.RELU6 if isinstance(node.op, elementwise.Relu6) else Act.RELU
+    assert isinstance(node.op, elementwise.Activate)
+    act = node.op.act
 
     def compute(code: Code, pixel: Expr, channel: Expr) -> Expr:
         return activated(code, reader.load(code, pixel, channel), act, reader.lanes)
@@ -120,7 +120,7 @@ def _relu(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 
 
 def _add(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
-    draft, op = Draft(node.op.mnemonic), node.op
+    draft, op = Draft(node.op.label), node.op
     assert isinstance(op, elementwise.Add)
     unit = min(reader_of(Draft(""), view).lanes for view in node.views)
     a, b = (reader_of(draft, view, unit) for view in node.views)
@@ -133,7 +133,7 @@ def _add(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 
 
 def _batch_norm(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
-    draft, op = Draft(node.op.mnemonic), node.op
+    draft, op = Draft(node.op.label), node.op
     assert isinstance(op, elementwise.BatchNorm)
     reader = reader_of(draft, node.view("x"))
     vectors = scale_and_shift(op, *(_present(node, role) for role in elementwise.NORM))
@@ -171,7 +171,7 @@ def _copy(op: Op, view: ChannelView, value: Value, gpu: Gpu) -> NodeKernel:
 
 
 def _transpose(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
-    draft, op = Draft(node.op.mnemonic), node.op
+    draft, op = Draft(node.op.label), node.op
     assert isinstance(op, move.Transpose)
     reader: Reader = reader_of(draft, node.view("x"), unit=1)
     compute = transposed(reader, node.view("x").type.shape, op.perm)
@@ -195,8 +195,7 @@ BUILDERS: dict[type[Op], Builder] = {
     pool.AvgPool: _pool,
     pool.GlobalAvgPool: _mean,
     elementwise.Softmax: _softmax,
-    elementwise.Relu: _relu,
-    elementwise.Relu6: _relu,
+    elementwise.Activate: _activation,
     elementwise.Add: _add,
     elementwise.BatchNorm: _batch_norm,
     move.Concat: _channel_moves,

@@ -15,9 +15,10 @@ from mbc.backends.tvm.gpu.pack import packed_bias, packed_weight
 from mbc.backends.tvm.gpu.reader import LANES, reader_of
 from mbc.backends.tvm.gpu.schedule import Product, tile_for
 from mbc.backends.tvm.gpu.sources import Depthwise, Patches, Pixels, Window
+from mbc.ir.activations import Activation
 from mbc.ir.graph import Constant, Node
 from mbc.ir.permute import Reindex, absorbed
-from mbc.ir.types import Act, TensorType
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import Conv2d, Dense, Fused
 from mbc.ops.linear import is_depthwise, is_pointwise
@@ -36,7 +37,7 @@ class WeightedLayer:
     bias: np.ndarray | None
     residual: ChannelView | None
     groups: int
-    act: Act
+    act: Activation | None
     out: Value
 
     @property

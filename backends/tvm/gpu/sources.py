@@ -9,7 +9,8 @@ import numpy as np
 from mbc.backends.tvm.gpu.epilogue import activated
 from mbc.backends.tvm.gpu.reader import Reader
 from mbc.backends.tvm.gpu.tir import Code, Expr, both, choose, language, zero
-from mbc.ir.types import Act, TensorType
+from mbc.ir.activations import Activation
+from mbc.ir.types import TensorType
 from mbc.ops.linear import Conv2d
 from mbc.ops.window import Pad, Pair
 
@@ -137,7 +138,7 @@ class Depthwise:
     window: Window
     weight: int
     bias: int | None
-    act: Act
+    act: Activation | None
 
     @property
     def lanes(self) -> int:

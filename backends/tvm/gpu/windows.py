@@ -15,7 +15,7 @@ from mbc.backends.tvm.gpu.reader import Reader
 from mbc.backends.tvm.gpu.schedule import Strip, ceildiv
 from mbc.backends.tvm.gpu.sources import Window
 from mbc.backends.tvm.gpu.tir import Code, Expr, both, choose, language, spread, zero
-from mbc.ir.types import Act
+from mbc.ir.activations import Activation
 
 UNROLLED = 16  # columns of a filter; wider ones stay a loop, or the code grows out of bounds
 
@@ -31,7 +31,7 @@ class Rule:
     largest: bool = False
     mean: bool = False
     count_pad: bool = False
-    act: Act = Act.NONE
+    act: Activation | None = None
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from mbc.cli import console
 from mbc.cli.usage import Parser
+from mbc.ir.activations import KINDS, Activation
 from mbc.ir.op import Op, OperandSpec
 from mbc.ops import OPS
 
@@ -19,8 +20,9 @@ def configure(parser: Parser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a row an op: operands, attributes with their defaults, meaning."""
-    console.table(("op", "operands", "attributes", "meaning"), [_row(op) for op in OPS])
+    """Print a row an op (operands, attributes with their defaults, meaning) and an activation."""
+    rows = [*map(_row, OPS), *map(_activation, KINDS.values())]
+    console.table(("op", "operands", "attributes", "meaning"), rows)
     return 0
 
 
@@ -31,6 +33,11 @@ def _row(op: type[Op]) -> tuple[str, ...]:
         " ".join(_attribute(field) for field in fields(op)),
         (op.__doc__ or "").strip().partition("\n\n")[0].replace("\n", " ").replace("    ", ""),
     )
+
+
+def _activation(kind: type[Activation]) -> tuple[str, ...]:
+    known = " ".join(f"{field.name}={field.default:g}" for field in fields(kind))
+    return (f"  {kind.name}", "", known, f"activation: {(kind.__doc__ or '').strip()}")
 
 
 def _operand(spec: OperandSpec) -> str:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
-from enum import StrEnum
+from dataclasses import dataclass, fields
 from math import isfinite
 from typing import Any, TypeAlias, get_args, get_type_hints
 
+from mbc.ir.activations import Activation, names, parse
 from mbc.ir.elements import Q8
 from mbc.ir.op import Op
 
@@ -19,7 +19,15 @@ class Word(str):
     __slots__ = ()
 
 
-Raw: TypeAlias = "int | float | str | Q8 | tuple[Raw, ...]"
+@dataclass(frozen=True)
+class Call:
+    """`clip(lo=-1.0, hi=1.0)` as it stands in the text."""
+
+    name: str
+    parameters: tuple[tuple[str, float], ...]
+
+
+Raw: TypeAlias = "int | float | str | Q8 | Call | tuple[Raw, ...]"
 
 
 def attribute_types(op: type[Op]) -> dict[str, Any]:
@@ -29,7 +37,7 @@ def attribute_types(op: type[Op]) -> dict[str, Any]:
 
 
 def convert(raw: Raw, wanted: Any) -> Any:
-    """A value of the wanted type: int, float, bool, str, an enum, a tuple of these, or a q8.
+    """A value of the wanted type: int, float, bool, str, a tuple of these, an activation or a q8.
 
     Raises ValueError that says what was expected.
     """
@@ -39,13 +47,24 @@ def convert(raw: Raw, wanted: Any) -> Any:
     return value
 
 
+def _activation(raw: Raw) -> Activation | None:
+    if isinstance(raw, Word):
+        raw = Call(raw, ())
+    if not isinstance(raw, Call):
+        return None
+    try:
+        return parse(raw.name, dict(raw.parameters))
+    except (KeyError, TypeError):
+        return None
+
+
 def _convert(raw: Raw, wanted: Any) -> Any:
     if wanted == Q8 | None:
         return raw if isinstance(raw, Q8) else None
+    if wanted == Activation | None:
+        return _activation(raw)
     if parts := get_args(wanted):
         return _convert_tuple(raw, parts)
-    if issubclass(wanted, StrEnum):
-        return wanted(raw) if isinstance(raw, Word) and raw in list(wanted) else None
     if wanted is bool:
         return {"true": True, "false": False}.get(raw) if isinstance(raw, Word) else None
     if wanted is str:
@@ -69,10 +88,10 @@ def describe(wanted: Any) -> str:
     """The type in words, for messages."""
     if wanted == Q8 | None:
         return "q8(scale,zero)"
+    if wanted == Activation | None:
+        return f"one of {', '.join(names())}"
     if parts := get_args(wanted):
         count = "" if parts[-1] is Ellipsis else f"{len(parts)} "
         return f"{count}integers in parentheses"
-    if issubclass(wanted, StrEnum):
-        return f"one of {', '.join(wanted)}"
     words = {bool: "true or false", str: "a string in quotes", float: "a finite number"}
     return words.get(wanted, f"an integer up to {MAX_INT}")

@@ -9,7 +9,7 @@ from math import prod
 from mbc.diag import nearest
 from mbc.ir.elements import Q8, Element, Scalar
 from mbc.ir.graph import Constant, Graph, Operand
-from mbc.ir.text.attributes import MAX_INT, Raw, Word
+from mbc.ir.text.attributes import MAX_INT, Call, Raw, Word
 from mbc.ir.text.cursor import Cursor
 from mbc.ir.text.lexer import Kind, Token
 from mbc.ir.text.printer import symbol
@@ -246,6 +246,8 @@ class OperandParser:
                 return self.cursor.string()
             case Kind.WORD if self.cursor.ahead().text == "(" and token.text == QUANTIZED:
                 return self._q8(self.cursor.take())
+            case Kind.WORD if self.cursor.ahead().text == "(":
+                return self._activation(self.cursor.take())
             case Kind.WORD:
                 return Word(self.cursor.take().text)
             case Kind.NUMBER:
@@ -254,6 +256,17 @@ class OperandParser:
                 return tuple(self.cursor.items(self._plain_number, ")"))
             case _:
                 raise self.cursor.unexpected("an attribute value")
+
+    def _activation(self, word: Token) -> Raw:
+        """`(lo=-1.0, hi=1.0)`, after the word."""
+        self.cursor.expect("(")
+        given = self.cursor.items(self.act_parameter, ")")
+        return Call(word.text, tuple(given))
+
+    def act_parameter(self) -> tuple[str, float]:
+        name = self.cursor.expect_kind(Kind.WORD).text
+        self.cursor.expect("=")
+        return name, float(self.cursor.expect_kind(Kind.NUMBER).text)
 
     def _plain_number(self) -> Raw:
         return _number(self.cursor.expect_kind(Kind.NUMBER).text)

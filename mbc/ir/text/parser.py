@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mbc.diag import Location, MbcError, nearest
+from mbc.ir import activations
 from mbc.ir.graph import Constant, Graph, Operand, without_trailing_none
 from mbc.ir.op import Op, OpError
 from mbc.ir.text.attributes import attribute_types, convert
@@ -21,10 +22,11 @@ from mbc.ir.types import MAX_RANK, TensorType
 from mbc.ir.verify import listed, role_problems
 from mbc.ir.views import ChannelView, Place
 from mbc.ops import OPS
+from mbc.ops.elementwise import Activate
 from mbc.ops.fused import Fused
 
 MAX_DEPTH = 16
-MNEMONICS: dict[str, type[Op]] = {op.mnemonic: op for op in OPS}
+MNEMONICS: dict[str, type[Op]] = {op.mnemonic: op for op in OPS if op is not Activate}
 ATTRIBUTES = {op.mnemonic: attribute_types(op) for op in OPS}
 
 
@@ -210,10 +212,12 @@ class _Parser(OperandParser):
         op: Op
         if mnemonic == Fused.mnemonic:
             op, operands = self._fused(scope)
+        elif mnemonic in activations.names():
+            op, operands = self._activate(scope, mnemonic, call)
         elif mnemonic in MNEMONICS:
             op, operands = self._call(scope, MNEMONICS[mnemonic], call)
         else:
-            helps = nearest(mnemonic, MNEMONICS)
+            helps = nearest(mnemonic, [*MNEMONICS, *activations.names()])
             raise self.cursor.fail("E0303", f"there is no op {call}", call, helps=helps)
         self._add(scope, statement, op, operands, (call, self.cursor.previous))
 
@@ -262,7 +266,7 @@ class _Parser(OperandParser):
         self, op: Op, operands: list[Operand | None], call: tuple[Token, Token]
     ) -> tuple[TensorType, ...]:
         for problem in role_problems(op, operands):
-            raise self.cursor.fail("E0308", f"{op.mnemonic}: {problem}", *call)
+            raise self.cursor.fail("E0308", f"{op.label}: {problem}", *call)
         try:
             return op.infer([None if o is None else o.type for o in operands])
         except OpError as problem:
@@ -279,6 +283,28 @@ class _Parser(OperandParser):
         slots = {spec.name: i for i, spec in enumerate(op.operands) if spec.optional}
         self.braces(lambda: self._item(scope, op, operands, slots, attributes))
         return op(**attributes), [*without_trailing_none(operands)]
+
+    def _activate(self, scope: Scope, name: str, call: Token) -> tuple[Op, list[Operand | None]]:
+        """`(%0) {lo=-1.0}`: the parameters of an activation stand where attributes do."""
+        self.cursor.expect("(")
+        operands: list[Operand | None] = [*self.cursor.items(lambda: self.operand(scope), ")")]
+        given: dict[str, float] = {}
+        self.braces(lambda: self._act_item(name, given))
+        try:
+            return Activate(activations.parse(name, given)), operands
+        except ValueError as problem:
+            raise self.cursor.fail("E0304", str(problem), call) from None
+
+    def _act_item(self, name: str, given: dict[str, float]) -> None:
+        token = self.cursor.token
+        known = activations.parameter_names(name)
+        if token.text not in known:
+            helps = nearest(token.text, known)
+            message = f"{name} has no attribute {token}"
+            raise self.cursor.fail("E0304", message, token, helps=helps)
+        if token.text in given:
+            raise self.cursor.fail("E0304", f"{token} is given twice", token)
+        given.update([self.act_parameter()])
 
     def _item(
         self,

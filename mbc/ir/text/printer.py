@@ -10,21 +10,22 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
-from enum import StrEnum
 from typing import TypeAlias
 
 from mbc.diag import error
+from mbc.ir.activations import Activation, Clip, parameters, spelling
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op, OperandSpec
 from mbc.ir.views import ChannelView, Segment, Value
+from mbc.ops.elementwise import Activate
 from mbc.ops.fused import Fused
 
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
 
 Names: TypeAlias = dict[Value, str]
-AttrValue: TypeAlias = "int | float | bool | str | Q8 | tuple[AttrValue, ...]"
+AttrValue: TypeAlias = "int | float | bool | str | Q8 | Activation | tuple[AttrValue, ...]"
 
 
 def print_graph(
@@ -150,7 +151,7 @@ def _call(node: Node, names: Names) -> str:
     operands = ", ".join(operand_text(operand, names) for operand in positional)
     by_name = [f"{name}={operand_text(operand, names)}" for name, operand in named]
     attributes = attributes_text(node.op, by_name)
-    return f"{node.op.mnemonic}({operands}){' ' * bool(attributes)}{attributes}"
+    return f"{node.op.label}({operands}){' ' * bool(attributes)}{attributes}"
 
 
 def is_named(spec: OperandSpec) -> bool:
@@ -178,7 +179,10 @@ def split_operands(node: Node) -> tuple[list[Operand], list[tuple[str, Operand]]
 def attributes_text(op: Op, operands: Sequence[str] = ()) -> str:
     """`{stride=(2,2), residual=%x, act=relu}`: non-default attributes in the order of the
     fields, operands before the activation, as the op applies them; "" if there are none."""
-    items = [f"{field.name}={attr_text(v)}" for field, v in _non_default(op)]
+    if isinstance(op, Activate):
+        items = [f"{name}={value!r}" for name, value in parameters(op.act)]
+    else:
+        items = [f"{field.name}={attr_text(v)}" for field, v in _non_default(op)]
     before = (place for place, item in enumerate(items) if item.startswith(("act=", "to=")))
     place = next(before, len(items))
     items[place:place] = operands
@@ -197,8 +201,8 @@ def attr_text(value: AttrValue) -> str:
     match value:
         case bool():
             return str(value).lower()
-        case StrEnum():
-            return value.value
+        case Clip():
+            return spelling(value)
         case str():
             return quoted(value)
         case tuple():

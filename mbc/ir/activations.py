@@ -1,0 +1,120 @@
+"""Activations: what an element goes through by itself, as an op or in another op's epilogue.
+
+Each is a frozen value with the one formula that defines it, `reference`; the oracle evaluates it.
+To add one: docs/writing-an-op.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from math import inf
+from typing import ClassVar, TypeAlias
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Clip:
+    """min(max(x, lo), hi); NaN stays."""
+
+    name: ClassVar[str] = "clip"
+
+    lo: float = -inf
+    hi: float = inf
+
+    def __post_init__(self) -> None:
+        if not self.lo <= self.hi:
+            raise ValueError(f"clip needs lo <= hi, found {self.lo:g} and {self.hi:g}")
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the largest result."""
+        return self.lo, self.hi
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate elementwise."""
+        clipped: np.ndarray = np.clip(x, self.lo, self.hi)
+        return clipped
+
+    def __str__(self) -> str:
+        return spelling(self)
+
+
+Activation: TypeAlias = Clip
+"""Every activation; what handles them matches all and ends with `assert_never`."""
+
+KINDS: Mapping[str, type[Activation]] = {kind.name: kind for kind in (Clip,)}
+"""The activations by name, in the order in which they are listed."""
+
+RELU = Clip(0.0)
+RELU6 = Clip(0.0, 6.0)  # MobileNetV2, arXiv 1801.04381
+
+SHORT: Mapping[str, Activation] = {"relu": RELU, "relu6": RELU6}
+"""Those that text has names of their own for."""
+
+
+def short_name(act: Activation) -> str:
+    """The name in text: its own, or that of its kind."""
+    own = (name for name, known in SHORT.items() if known == act)
+    return next(own, act.name)
+
+
+def parameters(act: Activation) -> Iterator[tuple[str, float]]:
+    """What text says after the name: parameters that are not at their defaults."""
+    if act in SHORT.values():
+        return
+    for field in fields(act):
+        value = getattr(act, field.name)
+        if value != field.default:
+            yield field.name, float(value)
+
+
+def spelling(act: Activation) -> str:
+    """`relu`, or `clip(lo=-1.0, hi=1.0)`."""
+    given = ", ".join(f"{name}={value!r}" for name, value in parameters(act))
+    return f"{short_name(act)}({given})" if given else short_name(act)
+
+
+def identifier(act: Activation) -> str:
+    """The spelling as part of a name in C: `relu`, `clip_lom1p0_hi1p0`."""
+    parts = [short_name(act), *(f"{name}{value!r}" for name, value in parameters(act))]
+    return "_".join(parts).translate(_IN_NAMES)
+
+
+_IN_NAMES = str.maketrans({"-": "m", ".": "p", "+": None})
+
+
+def parse(name: str, given: Mapping[str, float]) -> Activation:
+    """The activation of a name and parameters; KeyError if there is none, TypeError if it has not
+    those parameters, ValueError if it does not take their values."""
+    if name not in SHORT:
+        return KINDS[name](**given)
+    if given:
+        raise TypeError(f"{name} has no parameters")
+    return SHORT[name]
+
+
+def changes_nothing(act: Activation, after: Activation) -> bool:
+    """Whether an activation leaves every result of another as it is."""
+    least, most = after.range
+    match act:
+        case Clip(lo=lo, hi=hi):
+            return lo <= least and most <= hi
+
+
+def replaces(act: Activation, before: Activation) -> bool:
+    """Whether an activation gives the same without the one before it."""
+    match before, act:
+        case Clip(), Clip():
+            return before.lo <= act.lo and act.hi <= before.hi
+
+
+def parameter_names(name: str) -> tuple[str, ...]:
+    """What text may say after the name of an activation."""
+    return () if name in SHORT else tuple(field.name for field in fields(KINDS[name]))
+
+
+def names() -> tuple[str, ...]:
+    """What text may call an activation."""
+    return (*SHORT, *KINDS)
