@@ -54,11 +54,15 @@ def _by_pixel(op: Op, x: Array, others: Sequence[Array | None]) -> Array:
     spans = _spans(x.shape[axis], x.nbytes // x.shape[axis])
     if len(spans) < 2:
         return _call(op, (x, *others))[0]
-    result = np.empty_like(x)
+    result: Array | None = None
     for span in spans:
         part = (slice(None),) * axis + (span,)
         cut = [a[part] if a is not None and a.ndim == x.ndim else a for a in others]
-        result[part] = _call(op, (x[part], *cut))[0]
+        (made,) = _call(op, (x[part], *cut))
+        if result is None:
+            result = np.empty_like(x, dtype=made.dtype)
+        result[part] = made
+    assert result is not None  # no tensor is empty
     return result
 
 

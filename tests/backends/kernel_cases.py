@@ -6,8 +6,9 @@ Each case comes twice: between the caller's dense tensors, and between padded bu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
-from mbc.ir.activations import RELU, RELU6, Activation
+from mbc.ir.activations import RELU, RELU6, Activation, identifier
 from mbc.ir.graph import Graph, Operand
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import (
@@ -27,6 +28,7 @@ from mbc.ops import (
     Transpose,
 )
 from mbc.ops.elementwise import Activate
+from tests.activations import ACTS
 from tests.backends.cases import ONE, Case, Layer, both
 from tests.backends.chain_cases import chain_cases, padding_cases
 from tests.backends.kernel_check import Net
@@ -207,6 +209,38 @@ def single(name: str, shape: tuple[int, ...], layer: Layer) -> Iterator[Case]:
     yield from both(name, shape, layer)
 
 
+def activation_cases() -> Iterator[Case]:
+    """Each activation by itself and after an addition."""
+    for act in (act for act in ACTS if act):
+        name = identifier(act)
+        yield from single(name, (2, 3, 5, 7), partial(_activated, Activate(act)))
+        yield from single(f"add_{name}", (2, 3, 5, 7), partial(_added, Add(act)))
+
+
+def _activated(op: Activate, net: Net, x: Value) -> Value:
+    return net.graph.add(op, [x]).result
+
+
+def _added(op: Add, net: Net, x: Value) -> Value:
+    return net.graph.add(op, [x, x]).result
+
+
+def epilogue_cases() -> Iterator[Case]:
+    """Each activation after products and in windows."""
+    for act in (act for act in ACTS if act):
+        for name, op, filters in (
+            ("pw", Conv2d(act=act), (1, 1, 12, 20)),
+            ("dw", Conv2d(pad=ONE, groups=12, act=act), (3, 3, 1, 12)),
+            ("conv", Conv2d((2, 2), ONE, act=act), (3, 3, 12, 9)),
+        ):
+            layer = partial(_weighted, op, filters)
+            yield from single(f"{name}_{identifier(act)}", (1, 5, 6, 12), layer)
+
+
+def _weighted(op: Conv2d, filters: tuple[int, ...], net: Net, x: Value) -> Value:
+    return net.graph.add(op, [x, net.constant(*filters), net.constant(filters[-1])]).result
+
+
 def pool(op: MaxPool | AvgPool | GlobalAvgPool, h: int, w: int, c: int) -> Iterator[Case]:
     """Pools, batch 2."""
     name = f"{op.mnemonic}-{h}x{w}-c{c}-{getattr(op, 'count_pad', '')}"
@@ -304,6 +338,7 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from fused(12, 96, 384, 1, 8, 8, True)
     yield from chain_cases()
     yield from padding_cases()
+    yield from epilogue_cases()
     yield from window_cases()
     for op in (AvgPool((3, 3), (2, 2), ONE), AvgPool((3, 3), (2, 2), ONE, True, RELU)):
         yield from pool(op, 11, 12, 9)
@@ -323,10 +358,4 @@ def exact_cases() -> Iterator[Case]:
     """Compared bit for bit."""
     yield "moves", _moves
     yield from pool(MaxPool((3, 3), (2, 2), ONE), 11, 12, 9)
-    yield from single(
-        "relu6", (2, 3, 5, 7), lambda net, x: net.graph.add(Activate(RELU6), [x]).result
-    )
-    yield from single(
-        "relu", (2, 3, 5, 7), lambda net, x: net.graph.add(Activate(RELU), [x]).result
-    )
-    yield from single("add", (2, 3, 5, 7), lambda net, x: net.graph.add(Add(RELU), [x, x]).result)
+    yield from activation_cases()

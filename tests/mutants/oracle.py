@@ -40,7 +40,7 @@ MUTANTS = (
     ),
     _strips(
         "a strip's layout in memory is forgotten",
-        old="result = np.empty_like(x)",
+        old="result = np.empty_like(x, dtype=made.dtype)",
         new="result = np.empty(x.shape, x.dtype)",
     ),
     _run(

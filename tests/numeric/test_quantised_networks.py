@@ -73,7 +73,7 @@ def after(
 
 
 def ops(graph: Graph) -> list[str]:
-    return [node.op.mnemonic for node in graph.topo()]
+    return [node.op.label for node in graph.topo()]
 
 
 def vectors(graph: Graph, layer: str, role: str) -> list[np.ndarray]:
