@@ -62,8 +62,8 @@ MUTANTS = (
     ),
     _ops(
         "relu lets codes below the zero point pass",
-        old="        case Act.RELU:\n            return element.zero, LARGEST_CODE",
-        new="        case Act.RELU:\n            return 0, LARGEST_CODE",
+        old="low = 0 if lo == -inf else element.code(lo)",
+        new="low = 0",
     ),
     _ops(
         "scales are divided in single precision",
