@@ -27,8 +27,8 @@ from mbc.ops import (
     Reshape,
     Split,
 )
-from mbc.ops.quantized import LAYER_ELEMENTS
 from mbc.ops.elementwise import Activate
+from mbc.ops.quantized import LAYER_ELEMENTS
 from tests.activations import ACTS
 
 T = TypeVar("T")

@@ -55,13 +55,13 @@ SHORT: Mapping[str, Activation] = {"relu": RELU, "relu6": RELU6}
 
 
 def short_name(act: Activation) -> str:
-    """The name in text: its own, or that of its kind."""
+    """Return the name in text: its own, or that of its kind."""
     own = (name for name, known in SHORT.items() if known == act)
     return next(own, act.name)
 
 
 def parameters(act: Activation) -> Iterator[tuple[str, float]]:
-    """What text says after the name: parameters that are not at their defaults."""
+    """Yield the parameters that are not at their defaults, which text says after the name."""
     if act in SHORT.values():
         return
     for field in fields(act):
@@ -77,7 +77,7 @@ def spelling(act: Activation) -> str:
 
 
 def identifier(act: Activation) -> str:
-    """The spelling as part of a name in C: `relu`, `clip_lom1p0_hi1p0`."""
+    """Return the spelling as part of a name in C: `relu`, `clip_lom1p0_hi1p0`."""
     parts = [short_name(act), *(f"{name}{value!r}" for name, value in parameters(act))]
     return "_".join(parts).translate(_IN_NAMES)
 
@@ -86,7 +86,7 @@ _IN_NAMES = str.maketrans({"-": "m", ".": "p", "+": None})
 
 
 def parse(name: str, given: Mapping[str, float]) -> Activation:
-    """The activation of a name and parameters; KeyError if there is none, TypeError if it has not
+    """Return the activation of a name and parameters; KeyError if there is none, TypeError if it has not
     those parameters, ValueError if it does not take their values."""
     if name not in SHORT:
         return KINDS[name](**given)
@@ -111,10 +111,10 @@ def replaces(act: Activation, before: Activation) -> bool:
 
 
 def parameter_names(name: str) -> tuple[str, ...]:
-    """What text may say after the name of an activation."""
+    """Return what text may say after the name of an activation."""
     return () if name in SHORT else tuple(field.name for field in fields(KINDS[name]))
 
 
 def names() -> tuple[str, ...]:
-    """What text may call an activation."""
+    """Return what text may call an activation."""
     return (*SHORT, *KINDS)

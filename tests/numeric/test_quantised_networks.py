@@ -13,12 +13,14 @@ from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.tvm.gpu.backend import GpuBackend
 from mbc.driver.platforms import resolve
 from mbc.interp import run
+from mbc.ir.activations import RELU
 from mbc.ir.elements import F16
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.text import parse, print_graph
 from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
-from mbc.ops import BatchNorm, ChannelShuffle, Conv2d, Relu
+from mbc.ops import BatchNorm, ChannelShuffle, Conv2d
+from mbc.ops.elementwise import Activate
 from mbc.passes.eliminate_concat import EliminateConcat
 from mbc.passes.eliminate_split import EliminateSplit
 from mbc.passes.fold_batch_norm import FoldBatchNorm
@@ -221,7 +223,7 @@ def test_passes_work_on_f16() -> None:
     weights = [Constant.of(f"w{i}", random.normal(0, 0.5, (1, 1, 8, 8)), F16) for i in range(2)]
     norm = [Constant.of(f"n{i}", random.uniform(0.5, 1, 8), F16) for i in range(4)]
     y = graph.add(Conv2d(), [graph.add_input("x", type), weights[0]]).result
-    y = graph.add(Relu(), [graph.add(BatchNorm(), [y, *norm]).result]).result
+    y = graph.add(Activate(RELU), [graph.add(BatchNorm(), [y, *norm]).result]).result
     y = graph.add(ChannelShuffle(groups=2), [y]).result
     graph.set_outputs([graph.add(Conv2d(), [y, weights[1]]).result])
     expected = run(graph, {"x": np.ones(type.shape)})["y"]
