@@ -86,8 +86,11 @@ _IN_NAMES = str.maketrans({"-": "m", ".": "p", "+": None})
 
 
 def parse(name: str, given: Mapping[str, float]) -> Activation:
-    """Return the activation of a name and parameters; KeyError if there is none, TypeError if it has not
-    those parameters, ValueError if it does not take their values."""
+    """Return the activation of a name and parameters.
+
+    Raises KeyError if there is none of that name, TypeError if it has not those parameters,
+    ValueError if it does not take their values.
+    """
     if name not in SHORT:
         return KINDS[name](**given)
     if given:

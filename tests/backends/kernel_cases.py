@@ -6,6 +6,7 @@ Each case comes twice: between the caller's dense tensors, and between padded bu
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 
 from mbc.ir.activations import RELU, RELU6, Activation, identifier
@@ -340,18 +341,21 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from padding_cases()
     yield from epilogue_cases()
     yield from window_cases()
-    for op in (AvgPool((3, 3), (2, 2), ONE), AvgPool((3, 3), (2, 2), ONE, True, RELU)):
+    mean = AvgPool((3, 3), (2, 2), ONE)
+    for op in (mean, replace(mean, count_pad=True, act=RELU)):
         yield from pool(op, 11, 12, 9)
-    yield from pool(AvgPool((3, 3), (2, 2), ONE), 6, 20, 160)
-    yield from pool(GlobalAvgPool(), 7, 7, 72)
-    yield from pool(GlobalAvgPool(), 3, 5, 77)
+    yield from pool(mean, 6, 20, 160)
+    for sizes in ((7, 7, 72), (3, 5, 77)):
+        yield from pool(GlobalAvgPool(), *sizes)
     for b, k, n in ((1, 64, 100), (3, 17, 11), (1, 5, 1), (1, 16, 1001), (2, 9, 516)):
         yield from dense(b, k, n)
     for c in (1, 8, 13, 101):
-        yield from single(
-            f"softmax-{c}", (3, c), lambda net, x: net.graph.add(Softmax(), [x]).result
-        )
+        yield from single(f"softmax-{c}", (3, c), _softmax)
         yield from single(f"batch_norm-{c}", (2, 3, 5, c), _batch_norm)
+
+
+def _softmax(net: Net, x: Value) -> Value:
+    return net.graph.add(Softmax(), [x]).result
 
 
 def exact_cases() -> Iterator[Case]:
