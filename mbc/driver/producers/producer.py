@@ -78,7 +78,7 @@ class Producer(ABC):
 
     @abstractmethod
     def backend(self) -> Backend:
-        """Answers the questions of passes."""
+        """Return the backend that passes ask."""
 
     @abstractmethod
     def require(self) -> None:
