@@ -52,6 +52,9 @@ class Piecewise(Op):
     """Four constants a channel, where any of them in the wrong place shows."""
 
     mnemonic: ClassVar[str] = "piecewise"
+    elementwise: ClassVar[bool] = True
+    per_channel: ClassVar[bool] = True
+    per_pixel: ClassVar[bool] = True
     operands: ClassVar[tuple[OperandSpec, ...]] = (
         OperandSpec("x", along="out"),
         *(OperandSpec(f"w{i}", constant=True, along="out") for i in range(4)),
@@ -203,6 +206,14 @@ def test_each_part_of_a_concatenation_has_its_share() -> None:
     parts = [node for node in graph.topo() if isinstance(node.op, Requantised)]
     assert sorted(node.result.type.channels for node in parts) == [4, 8]
     assert all(node["scale"] is parts[0]["scale"] for node in parts)
+
+
+def test_an_elementwise_op_moves_into_the_parts_of_a_concatenation() -> None:
+    net = Net()
+    joined = net.add(Concat(), net.input(4), net.input(8))
+    graph = net.done(net.piecewise(net.add(ChannelShuffle(3), joined)))
+    constants = checked(graph, EliminateConcat(), FakeBackend())
+    assert changed(constants, ".part") == {"w0", "w1", "w2", "w3"}
 
 
 def test_layers_read_the_parts_of_a_split() -> None:
