@@ -13,6 +13,8 @@ from typing import ClassVar, TypeAlias
 
 import numpy as np
 
+Range: TypeAlias = tuple[float, float]
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -28,9 +30,14 @@ class Clip:
             raise ValueError(f"clip needs lo <= hi, found {self.lo:g} and {self.hi:g}")
 
     @property
-    def range(self) -> tuple[float, float]:
+    def range(self) -> Range:
         """The least and the largest result."""
         return self.lo, self.hi
+
+    @property
+    def bounds(self) -> Range | None:
+        """What it clips to; None for an activation that does more."""
+        return self.range
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         """Evaluate elementwise."""
@@ -101,16 +108,12 @@ def parse(name: str, given: Mapping[str, float]) -> Activation:
 def changes_nothing(act: Activation, after: Activation) -> bool:
     """Whether an activation leaves every result of another as it is."""
     least, most = after.range
-    match act:
-        case Clip(lo=lo, hi=hi):
-            return lo <= least and most <= hi
+    return act.bounds is not None and act.bounds[0] <= least and most <= act.bounds[1]
 
 
 def replaces(act: Activation, before: Activation) -> bool:
     """Whether an activation gives the same without the one before it."""
-    match before, act:
-        case Clip(), Clip():
-            return before.lo <= act.lo and act.hi <= before.hi
+    return before.bounds is not None and changes_nothing(before, act) and act.bounds is not None
 
 
 def parameter_names(name: str) -> tuple[str, ...]:

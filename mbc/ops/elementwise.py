@@ -11,7 +11,7 @@ from mbc.ir.elements import Q8
 from mbc.ir.op import Activated, Op, OperandSpec, OpError, require
 from mbc.ir.types import TensorType
 from mbc.ops.linear import check_vectors, present
-from mbc.ops.quantized import check_float, quantised_element, unquantised
+from mbc.ops.quantized import check_codes_act, check_float, quantised_element, unquantised
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,10 @@ class Activate(SameShape):
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """The type of x."""
         x = present(self.by_role(types)["x"])
-        return (x,) if isinstance(x.element, Q8) else super().infer(types)
+        if not isinstance(x.element, Q8):
+            return super().infer(types)
+        check_codes_act(self.mnemonic, self.act)
+        return (x,)
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,7 @@ class Add(Activated):
         if a.shape != b.shape:
             raise OpError("add needs equal shapes", f"a is {a}, b is {b}", code="E0202")
         if isinstance(a.element, Q8) and isinstance(b.element, Q8):
+            check_codes_act(self.mnemonic, self.act)
             return (TensorType(a.shape, quantised_element(self.mnemonic, self.to)),)
         unquantised(self.mnemonic, self.to)
         check_float(self.mnemonic, a, b)

@@ -11,7 +11,7 @@ from mbc.ir.elements import Q8, Element
 from mbc.ir.op import Activated, Op, OperandSpec, require
 from mbc.ir.types import TensorType
 from mbc.ops.linear import present
-from mbc.ops.quantized import mean_element
+from mbc.ops.quantized import check_codes_act, mean_element
 from mbc.ops.window import Pad, Pair, window_output
 
 
@@ -62,6 +62,8 @@ class AvgPool(Pool, Activated):
 
     def element(self, x: TensorType) -> Element:
         """The element of the result."""
+        if isinstance(x.element, Q8):
+            check_codes_act(self.mnemonic, self.act)
         return mean_element(self.mnemonic, self.to, x, self.kernel[0] * self.kernel[1])
 
 

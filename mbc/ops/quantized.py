@@ -14,13 +14,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import ClassVar, assert_never
+from typing import ClassVar
 
 import numpy as np
 
-from mbc.ir.activations import Activation, Clip
+from mbc.ir.activations import Activation
 from mbc.ir.elements import F32, Q8, S8, S32, Element
-from mbc.ir.op import Op, OperandSpec, OpError
+from mbc.ir.op import Activated, Op, OperandSpec, OpError
 from mbc.ir.types import TensorType
 
 MULTIPLIER = OperandSpec("multiplier", optional=True, constant=True, along="out")
@@ -57,7 +57,7 @@ def unquantised(op: str, to: Q8 | None) -> None:
         raise OpError(message, f"to={to}", "quantize its result", code="E0207")
 
 
-def layer_element(op: Op, to: Q8 | None, types: Mapping[str, TensorType | None]) -> Element:
+def layer_element(op: Activated, to: Q8 | None, types: Mapping[str, TensorType | None]) -> Element:
     """The element of a layer's result: that of its operands if these are floating-point numbers.
     With x q8, weight s8, bias s32 and multiplier f32 it is `to`, or f32 without it."""
     x, weight, name = types["x"], types["weight"], op.mnemonic
@@ -78,6 +78,7 @@ def layer_element(op: Op, to: Q8 | None, types: Mapping[str, TensorType | None])
     if multiplier is None:
         message = f"{name} of quantised operands needs a multiplier for each output channel"
         raise OpError(message, f"x is {x}", code="E0207")
+    check_codes_act(name, op.act)
     check_sum(name, weight.elements // weight.channels, LARGEST_CODE * LARGEST_WEIGHT)
     return F32 if to is None else to
 
@@ -105,13 +106,16 @@ def ratio(source: Q8, to: Q8, terms: int = 1) -> np.float32:
 
 def code_range(element: Q8, act: Activation | None) -> tuple[int, int]:
     """The lowest and the highest code of a result with an activation."""
-    match act:
-        case None:
-            return 0, LARGEST_CODE
-        case Clip(lo=lo, hi=hi):
-            low = 0 if lo == -inf else element.code(lo)
-            return low, LARGEST_CODE if hi == inf else element.code(hi)
-    assert_never(act)
+    lo, hi = (-inf, inf) if act is None or act.bounds is None else act.bounds
+    low = 0 if lo == -inf else element.code(lo)
+    return low, LARGEST_CODE if hi == inf else element.code(hi)
+
+
+def check_codes_act(op: str, act: Activation | None) -> None:
+    """Refuse activations that do more to codes than to clip them."""
+    if act is not None and act.bounds is None:
+        message = f"{op} of quantised operands has no activation but clips"
+        raise OpError(message, f"act={act}", code="E0207")
 
 
 @dataclass(frozen=True)
