@@ -9,15 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from math import inf
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, TypeAlias, cast
 
 import numpy as np
 
 Range: TypeAlias = tuple[float, float]
 
 
+class Spelled:
+    """Text of an activation: what all of them inherit."""
+
+    def __str__(self) -> str:
+        return spelling(cast("Activation", self))
+
+
 @dataclass(frozen=True)
-class Clip:
+class Clip(Spelled):
     """min(max(x, lo), hi); NaN stays."""
 
     name: ClassVar[str] = "clip"
@@ -43,9 +50,6 @@ class Clip:
         """Evaluate elementwise."""
         clipped: np.ndarray = np.clip(x, self.lo, self.hi)
         return clipped
-
-    def __str__(self) -> str:
-        return spelling(self)
 
 
 Activation: TypeAlias = Clip

@@ -13,7 +13,7 @@ from dataclasses import MISSING, Field, dataclass, fields
 from typing import TypeAlias
 
 from mbc.diag import error
-from mbc.ir.activations import Activation, Clip, parameters, spelling
+from mbc.ir.activations import Activation, Spelled, parameters
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op, OperandSpec
@@ -201,8 +201,8 @@ def attr_text(value: AttrValue) -> str:
     match value:
         case bool():
             return str(value).lower()
-        case Clip():
-            return spelling(value)
+        case Spelled():
+            return str(value)
         case str():
             return quoted(value)
         case tuple():
