@@ -8,7 +8,7 @@ from math import inf
 from typing import assert_never
 
 from mbc.backends.llvm.emitter import Function, float_literal
-from mbc.ir.activations import Activation, Clip
+from mbc.ir.activations import Activation, Clip, LeakyRelu
 
 
 def splat_literal(f: Function, value: float) -> str:
@@ -198,6 +198,9 @@ def activate(f: Function, vector: str, act: Activation | None) -> str:
         case Clip(lo=lo, hi=hi):
             above = vector if lo == -inf else at_least(f, vector, lo)
             return above if hi == inf else at_most(f, above, hi)
+        case LeakyRelu(alpha=alpha):
+            scaled = arithmetic(f, "fmul", vector, splat_literal(f, alpha))
+            return select(f, compare(f, "ogt", vector, splat_literal(f, 0.0)), vector, scaled)
     assert_never(act)
 
 

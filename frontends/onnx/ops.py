@@ -13,7 +13,7 @@ from typing import assert_never
 import numpy as np
 
 from mbc.frontends.onnx.writer import Writer
-from mbc.ir.activations import RELU, Activation, Clip, short_name
+from mbc.ir.activations import RELU, Activation, Clip, LeakyRelu, short_name
 from mbc.ir.graph import Constant, Node
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
@@ -105,6 +105,8 @@ def activated(w: Writer, x: str, act: Activation | None, name: str) -> str:
                 w.constant(f"bound_{bound:g}", np.array(bound, np.float32)) for bound in act.range
             )
             return w.node("Clip", [x, *bounds], f"{name}.{short_name(act)}")
+        case LeakyRelu(alpha=alpha):
+            return w.node("LeakyRelu", [x], f"{name}.leaky_relu", alpha=alpha)
     assert_never(act)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, prod
 from statistics import NormalDist
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,7 @@ from mbc.ops.window import window_extent
 
 Array: TypeAlias = npt.NDArray[np.float64]
 NORMAL = NormalDist()
+QUANTILES = np.array([NORMAL.inv_cdf((i + 0.5) / 1000) for i in range(1000)])
 
 
 @dataclass(frozen=True)
@@ -200,7 +201,7 @@ def _data(node: Node, role: str) -> Array:
 
 
 def activated(x: Moments, act: Activation | None) -> Moments:
-    """Of normal values after an activation."""
+    """Of normal values after an activation: of clips in closed form, else at quantiles."""
     match act:
         case None:
             return x
@@ -209,7 +210,8 @@ def activated(x: Moments, act: Activation | None) -> Moments:
         case Clip(hi=hi):
             below = _clipped(Moments(-x.mean, x.variance), -hi, inf)
             return Moments(-below.mean, below.variance)
-    assert_never(act)
+        case _:
+            return _sampled(x, act)
 
 
 def _clipped(x: Moments, lo: float, hi: float) -> Moments:
@@ -219,6 +221,12 @@ def _clipped(x: Moments, lo: float, hi: float) -> Moments:
         above, above_second = _rectified(x.mean - hi, x.variance)
         mean, second = mean - above, second - above_second - 2 * (hi - lo) * above
     return Moments(mean + lo, np.maximum(second - mean**2, 0))
+
+
+def _sampled(x: Moments, act: Activation) -> Moments:
+    deviation = np.sqrt(np.maximum(x.variance, 1e-12))
+    y = act.reference(x.mean[:, None] + deviation[:, None] * QUANTILES)
+    return Moments(y.mean(axis=1), y.var(axis=1))
 
 
 def _rectified(mean: Array, variance: Array) -> tuple[Array, Array]:

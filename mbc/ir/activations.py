@@ -52,10 +52,25 @@ class Clip(Spelled):
         return clipped
 
 
-Activation: TypeAlias = Clip
+@dataclass(frozen=True)
+class LeakyRelu(Spelled):
+    """x above 0, else alpha * x."""
+
+    name: ClassVar[str] = "leaky_relu"
+    range: ClassVar[Range] = (-inf, inf)
+    bounds: ClassVar[Range | None] = None
+
+    alpha: float = 0.01
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate elementwise."""
+        return np.where(x > 0, x, x * x.dtype.type(self.alpha))
+
+
+Activation: TypeAlias = Clip | LeakyRelu
 """Every activation; what handles them matches all and ends with `assert_never`."""
 
-KINDS: Mapping[str, type[Activation]] = {kind.name: kind for kind in (Clip,)}
+KINDS: Mapping[str, type[Activation]] = {kind.name: kind for kind in (Clip, LeakyRelu)}
 """The activations by name, in the order in which they are listed."""
 
 RELU = Clip(0.0)

@@ -17,6 +17,7 @@ import numpy as np
 
 from mbc.interp.kernels import KERNELS, window_sum
 from mbc.interp.run import gather
+from mbc.ir.activations import LeakyRelu
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelView, Value
@@ -128,6 +129,8 @@ def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[
             return (_mean(op, given[0]),)
         case Softmax():
             return (_softmax(op, given[0]),)
+        case Activate(act=LeakyRelu(alpha=alpha)):
+            return (_scaled(op, given[0], alpha),)
         case Activate() | MaxPool():
             return (_selected(op, given[0]),)
         case _:
@@ -207,6 +210,12 @@ def _softmax(op: Softmax, x: Known) -> Known:
     relative = np.expm1(np.minimum(off, 50.0)) + EXPONENTIAL * (1 + below)
     relative = relative + rounding(x.exact.shape[-1])
     return Known(exact, np.minimum(exact * relative, 1.0) + UNDERFLOW, exact)
+
+
+def _scaled(op: Activate, x: Known, alpha: float) -> Known:
+    """A product by one factor, rounded once."""
+    exact = _call(op, x.exact)
+    return Known(exact, x.error * max(1.0, abs(alpha)) + rounding(2) * np.abs(exact), np.abs(exact))
 
 
 def _selected(op: Activate | MaxPool, x: Known) -> Known:

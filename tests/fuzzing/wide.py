@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
-from mbc.ir.activations import RELU, RELU6
+from mbc.ir.activations import RELU, RELU6, Activation, LeakyRelu
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
@@ -303,8 +303,10 @@ class Maker:
     # elements and moves
 
     def activation(self, x: Value) -> Value:
-        """relu or relu6."""
-        return self.put(self.draw(st.sampled_from([Activate(RELU), Activate(RELU6)])), x)
+        """Of all that the DSL has."""
+        alpha = self.draw(st.sampled_from([0.01, 0.25, 1.5]))
+        acts: list[Activation] = [RELU, RELU6, LeakyRelu(alpha)]
+        return self.put(Activate(self.draw(st.sampled_from(acts))), x)
 
     def softmax(self, x: Value) -> Value:
         """Over the channels."""

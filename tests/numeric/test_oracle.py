@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from itertools import product
+from typing import assert_never
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from mbc.diag import MbcError
 from mbc.interp import evaluate, run
 from mbc.interp.kernels import KERNELS
 from mbc.interp.quantized import INTEGER
-from mbc.ir.activations import RELU, RELU6, Activation
+from mbc.ir.activations import RELU, RELU6, Activation, Clip, LeakyRelu
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
@@ -24,7 +25,7 @@ from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
-from tests.activations import ACTS
+from tests.activations import ALL_ACTS
 
 RTOL = 1e-12  # in double; the order of sums is all that differs
 
@@ -52,7 +53,14 @@ def single(op: Op, *arrays: np.ndarray | None) -> list[np.ndarray]:
 
 
 def activation(value: float, act: Activation | None) -> float:
-    return value if act is None else min(max(value, act.lo), act.hi)
+    match act:
+        case None:
+            return value
+        case Clip(lo=lo, hi=hi):
+            return min(max(value, lo), hi)
+        case LeakyRelu(alpha=alpha):
+            return value if value > 0 else alpha * value
+    assert_never(act)
 
 
 def window(
@@ -108,7 +116,7 @@ def test_conv2d(op: Conv2d, x: tuple[int, ...], w: tuple[int, ...], extras: str)
     np.testing.assert_allclose(found, expected, rtol=RTOL, atol=1e-12)
 
 
-@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("act", ALL_ACTS)
 @pytest.mark.parametrize("biased", [False, True])
 def test_dense(act: Activation | None, biased: bool) -> None:
     x, weight, bias = random(2, 5), random(5, 3), random(3) if biased else None
@@ -131,14 +139,14 @@ def test_batch_norm() -> None:
     np.testing.assert_allclose(found, expected, rtol=RTOL)
 
 
-@pytest.mark.parametrize(("op", "act"), [(Activate(act), act) for act in ACTS if act])
+@pytest.mark.parametrize(("op", "act"), [(Activate(act), act) for act in ALL_ACTS if act])
 def test_activations(op: Op, act: Activation | None) -> None:
     x = np.array([[-7.0, -0.0, 0.5, 6.0, 6.5]])
     (found,) = single(op, x)
     assert found.tolist() == [[activation(value, act) for value in x[0]]]
 
 
-@pytest.mark.parametrize("act", ACTS)
+@pytest.mark.parametrize("act", ALL_ACTS)
 def test_add(act: Activation | None) -> None:
     a, b = random(1, 2, 3, 4), random(1, 2, 3, 4, seed=1)
     expected = [activation(p + q, act) for p, q in zip(a.flat, b.flat, strict=True)]

@@ -10,7 +10,7 @@ from math import inf
 from typing import assert_never
 
 from mbc.backends.tvm.gpu.tir import Code, Expr, language, spread
-from mbc.ir.activations import Activation, Clip
+from mbc.ir.activations import Activation, Clip, LeakyRelu
 
 
 def activated(code: Code, value: Expr, act: Activation | None, lanes: int) -> Expr:
@@ -20,6 +20,11 @@ def activated(code: Code, value: Expr, act: Activation | None, lanes: int) -> Ex
             return value
         case Clip():
             return _clipped(code, value, act, lanes)
+        case LeakyRelu(alpha=alpha):
+            given = code.bind(value)
+            return language().Select(
+                given > spread(0.0, lanes), given, given * spread(alpha, lanes)
+            )
     assert_never(act)
 
 
