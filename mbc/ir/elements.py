@@ -13,23 +13,29 @@ SMALLEST_SCALE = float(np.finfo(np.float32).smallest_normal)
 
 
 class Scalar(StrEnum):
-    """Elements that stand for themselves."""
+    """Elements that stand for themselves: their size in bytes, and what numpy calls them."""
 
-    F32 = "f32"
-    F16 = "f16"
-    S8 = "s8"
-    U8 = "u8"
-    S32 = "s32"
+    bytes: int
+    numpy: np.dtype[np.generic]
 
-    @property
-    def bytes(self) -> int:
-        """Size of one element in bytes."""
-        return self.numpy.itemsize
+    F32 = "f32", np.float32
+    F16 = "f16", np.float16
+    S8 = "s8", np.int8
+    U8 = "u8", np.uint8
+    S32 = "s32", np.int32
 
-    @property
-    def numpy(self) -> np.dtype[np.generic]:
-        """The element in numpy arrays."""
-        return DTYPES[self]
+    def __new__(cls, name: str, kind: type[np.generic]) -> Scalar:
+        """A member whose value is its name in text."""
+        member = str.__new__(cls, name)
+        member._value_ = name
+        member.numpy = np.dtype(kind)
+        member.bytes = member.numpy.itemsize
+        return member
+
+    @staticmethod
+    def named(name: str) -> Scalar:
+        """The element that text calls so; KeyError if there is none."""
+        return Scalar[name.upper()]
 
     @property
     def is_float(self) -> bool:
@@ -40,15 +46,6 @@ class Scalar(StrEnum):
     def stored(self) -> Scalar:
         """What lies in memory for an element."""
         return self
-
-
-DTYPES: dict[Scalar, np.dtype[np.generic]] = {
-    Scalar.F32: np.dtype(np.float32),
-    Scalar.F16: np.dtype(np.float16),
-    Scalar.S8: np.dtype(np.int8),
-    Scalar.U8: np.dtype(np.uint8),
-    Scalar.S32: np.dtype(np.int32),
-}
 
 
 @dataclass(frozen=True)

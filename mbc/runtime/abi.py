@@ -74,7 +74,7 @@ class IoSpec:
     @property
     def element(self) -> Scalar:
         """The element type, as callers have it."""
-        return Scalar(self.dtype)
+        return Scalar.named(self.dtype)
 
     @property
     def ctype(self) -> str:

@@ -68,7 +68,7 @@ class OperandParser:
         if word.text not in list(Scalar):
             helps = (f"the element types are {', '.join(Scalar)} and {QUANTIZED}(scale,zero)",)
             raise self.cursor.fail("E0302", f"unknown element type {word}", word, helps=helps)
-        return Scalar(word.text)
+        return Scalar.named(word.text)
 
     def _q8(self, word: Token) -> Q8:
         """`(0.05,128)`, after the word."""
