@@ -1,291 +1,25 @@
 """From objects to artefacts: the weights as an object, the archive, the executable.
 
-Everything is done by a `Toolchain`: zig, which pip installs and which knows every target, or a
-compiler that the user names. The same inputs give the same bytes, in whatever folder.
+Everything is done by a `Toolchain`. The same inputs give the same bytes, in whatever folder.
 """
 
 from __future__ import annotations
 
-import hashlib
-import os
-import shlex
-import shutil
-import signal
-import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
-from importlib import metadata
-from importlib.util import find_spec
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
-from mbc import caches
-from mbc.backends.llvm.tool import run_tool
-from mbc.diag import Diagnostic, MbcError, error
+from mbc.backends.llvm.toolchain import C_FLAGS, LINK_FLAGS, LinkTarget, Toolchain, call_tool
 from mbc.files import scratch_folder
 from mbc.runtime import abi
-from mbc.targets.architectures import find_architecture
 
 MAIN_C = Path(abi.__file__).parent / "c" / "main.c"  # includes the text of abi.main_config()
 MAIN_SOURCES = (MAIN_C, MAIN_C.with_name("pool.c"))
-
-# One set for every link: zig builds its libc anew for each combination of such flags.
-C_FLAGS = ("-std=c11", "-O2", "-ffunction-sections", "-fdata-sections")
-LINK_FLAGS = {
-    "elf": ("-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none"),
-    "macho": ("-s", "-Wl,-dead_strip"),  # a Mac's libc is always a shared library
-}
 
 Progress = Callable[[str], None]
 
 
 def _silent(message: str) -> None:
-    """Progress that nobody watches."""
-
-
-@dataclass(frozen=True)
-class LinkTarget:
-    """A platform to link for, by zig's name for it ("aarch64-linux-musl").
-
-    `page_bytes` are the largest pages of its kernels. `libc`, where its loader wants to be told, is
-    the library that shared libraries take `libc_functions` from.
-    """
-
-    zig_triple: str
-    object_format: str = "elf"
-    arch: str = ""  # as compilers name it in their triple; from `zig_triple` if empty
-    page_bytes: int = 4096
-    libc: str = ""
-    libc_functions: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.arch:
-            object.__setattr__(self, "arch", self.zig_triple.split("-", 1)[0])
-
-
-class LinkError(MbcError):
-    """A tool failed. `command` is what was run, `stderr` all that it said."""
-
-    def __init__(self, command: Sequence[str], code: int, stderr: str) -> None:
-        tail = "".join(f"\n  {line}" for line in stderr.strip().splitlines()[-12:])
-        how = f"with exit code {code}" if code >= 0 else f"by {_signal_name(-code)}"
-        message = f"a tool failed {how}: {shlex.join(command)}{tail}"
-        super().__init__(Diagnostic("E0602", message))
-        self.command = tuple(command)
-        self.stderr = stderr
-
-
-def _signal_name(number: int) -> str:
-    """SIGKILL, or its number where that has no name."""
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-class Toolchain(Protocol):
-    """Where the compiler and the archiver come from."""
-
-    @property
-    def name(self) -> str:
-        """For messages and the manifest."""
-
-    def compiler(self, target: LinkTarget) -> tuple[str, ...]:
-        """Command that compiles, assembles and links; errors if it cannot do so for `target`."""
-
-    def archiver(self) -> tuple[str, ...]:
-        """Command of the matching `ar`."""
-
-    def linker(self, target: LinkTarget) -> tuple[str, ...]:
-        """Command of the linker itself, for shared libraries; () if the compiler has to call it."""
-
-    def link_options(self, target: LinkTarget) -> tuple[str, ...]:
-        """What links of executables need to be told besides `LINK_FLAGS`."""
-
-    def working_folder(self, scratch: Path) -> Path:
-        """Where both run; `scratch` is an empty folder that goes away afterwards."""
-
-    def environment(self, scratch: Path) -> Mapping[str, str]:
-        """Variables that both need."""
-
-    def is_warm(self, target: LinkTarget) -> bool:
-        """Whether the libc of `target` is built, so that a link takes no longer than a second."""
-
-    def mark_warm(self, target: LinkTarget) -> None:
-        """Remember that a link for `target` has succeeded."""
-
-
-@dataclass(frozen=True)
-class Zig:
-    """The toolchain in the Python package ziglang. Without a `cache` it is found when it is first
-    needed, so that what links nothing needs none."""
-
-    cache: Path | None = None
-
-    @property
-    def name(self) -> str:
-        return f"ziglang {self._version()}"
-
-    def compiler(self, target: LinkTarget) -> tuple[str, ...]:
-        self._check_cache()
-        return (*self._zig(), "cc", "-target", target.zig_triple)
-
-    def archiver(self) -> tuple[str, ...]:
-        return (*self._zig(), "ar")
-
-    def linker(self, target: LinkTarget) -> tuple[str, ...]:
-        # A fraction of the time of `zig cc`, and no libc.
-        return (*self._zig(), "ld.lld") if target.object_format == "elf" else ()
-
-    def link_options(self, target: LinkTarget) -> tuple[str, ...]:
-        return ()
-
-    def working_folder(self, scratch: Path) -> Path:
-        # From a folder above its installation zig names its own files by relative paths, finds no
-        # libc under those names in its cache, and builds it again.
-        return scratch
-
-    def environment(self, scratch: Path) -> Mapping[str, str]:
-        # zig's local cache would keep a copy of every artefact for ever, and takes an assembly file
-        # for unchanged when only the file that it includes is another. So each call has its own.
-        return {
-            "ZIG_GLOBAL_CACHE_DIR": str(self.folder()),
-            "ZIG_LOCAL_CACHE_DIR": str(_local_cache(scratch)),
-        }
-
-    def folder(self) -> Path:
-        """Where it keeps what it has built; E0607 if there is no place for it."""
-        return self.cache or caches.zig_folder()
-
-    def is_warm(self, target: LinkTarget) -> bool:
-        return self._stamp(target).exists()
-
-    def mark_warm(self, target: LinkTarget) -> None:
-        stamp = self._stamp(target)
-        with suppress(OSError):  # then the next link says once more that it may take a minute
-            stamp.parent.mkdir(parents=True, exist_ok=True)
-            stamp.touch()
-
-    def _check_cache(self) -> None:
-        # zig itself may try for ever to create a folder where it cannot.
-        folder = self.folder()
-        _check_writable(folder, "ZIG_GLOBAL_CACHE_DIR", ", with some 100 MB free")
-        if local := os.environ.get("ZIG_LOCAL_CACHE_DIR"):
-            _check_writable(Path(local).absolute(), "ZIG_LOCAL_CACHE_DIR")
-
-    def _stamp(self, target: LinkTarget) -> Path:
-        # What zig's own cache key depends on, its place included.
-        flags = (*C_FLAGS, *LINK_FLAGS[target.object_format])
-        parts = (self._version(), str(self._package()), target.zig_triple, *flags)
-        key = "\n".join(parts)
-        digest = hashlib.sha256(key.encode()).hexdigest()[:16]
-        return self.folder() / "mbc-warm" / f"{target.zig_triple}-{digest}"
-
-    def _version(self) -> str:
-        self._package()
-        return metadata.version("ziglang")
-
-    def _package(self) -> Path:
-        found = find_spec("ziglang")
-        if found is None or found.origin is None:
-            helps = ["pip install ziglang", "or name a compiler for the target: --cc, or MBC_CC"]
-            raise error("E0601", "ziglang is not installed", helps=helps)
-        return Path(found.origin).parent
-
-    def _zig(self) -> tuple[str, ...]:
-        self._package()
-        # -P: a folder of the user's that is called ziglang is not meant
-        return (sys.executable, "-P", "-m", "ziglang")
-
-
-def _check_writable(folder: Path, variable: str, room: str = "") -> None:
-    """E0604 if files cannot be made in a folder, itself first if need be."""
-    try:
-        caches.make_folder(folder)
-        with tempfile.TemporaryFile(dir=folder):
-            pass
-    except OSError as reason:
-        message = f"zig's cache {folder} cannot be written: {reason.strerror}"
-        helps = [f"{variable} names another folder{room}"]
-        raise error("E0604", message, helps=helps) from None
-
-
-def _local_cache(scratch: Path, environ: Mapping[str, str] = os.environ) -> Path:
-    """A new folder in ZIG_LOCAL_CACHE_DIR, or else in the scratch folder."""
-    named = environ.get("ZIG_LOCAL_CACHE_DIR")
-    return Path(named).absolute() / scratch.name if named else scratch / "zig"
-
-
-@dataclass(frozen=True)
-class UserCompiler:
-    """A compiler driver that the user named, with its options ("clang --target=…")."""
-
-    command: tuple[str, ...]
-
-    @property
-    def name(self) -> str:
-        return Path(self.command[0]).name
-
-    def compiler(self, target: LinkTarget) -> tuple[str, ...]:
-        machine = self._ask("-dumpmachine")
-        if _arch(machine) != _arch(target.arch):
-            message = f"{self.name} compiles for {machine}, the target is {target.arch}"
-            raise error(
-                "E0603", message, helps=["name a compiler for the target in --cc or MBC_CC"]
-            )
-        return self.command
-
-    def archiver(self) -> tuple[str, ...]:
-        return (self._ask("-print-prog-name=ar"),)
-
-    def linker(self, target: LinkTarget) -> tuple[str, ...]:
-        return ()
-
-    def link_options(self, target: LinkTarget) -> tuple[str, ...]:
-        # glibc before 2.34 has threads in a library of their own; Debian's linker for 32-bit Arm
-        # knows small pages only.
-        pages = f"-Wl,-z,max-page-size={target.page_bytes}"
-        return ("-pthread", *((pages,) if target.object_format == "elf" else ()))
-
-    def working_folder(self, scratch: Path) -> Path:
-        return Path.cwd()  # for its options may hold relative paths
-
-    def environment(self, scratch: Path) -> Mapping[str, str]:
-        return {"LC_ALL": "C"}
-
-    def is_warm(self, target: LinkTarget) -> bool:
-        return True  # its libc came with it
-
-    def mark_warm(self, target: LinkTarget) -> None:
-        pass
-
-    def _ask(self, question: str) -> str:
-        if shutil.which(self.command[0]) is None:
-            helps = ["--cc or MBC_CC named it; without them zig is used"]
-            raise error("E0601", f"there is no compiler '{self.command[0]}'", helps=helps)
-        with scratch_folder() as scratch:
-            return call_tool(self, (*self.command, question), scratch).strip()
-
-
-def _arch(machine: str) -> str:
-    """Family of a triple or its first component: armv7l and arm are one."""
-    name = machine.split("-", 1)[0]
-    known = find_architecture(name)
-    if known is None and name.startswith(("arm", "thumb")):
-        known = find_architecture("arm")  # of whose versions there are many
-    return known.name if known else name
-
-
-def choose_toolchain(cc: str | None = None, environ: Mapping[str, str] = os.environ) -> Toolchain:
-    """The compiler named by `cc` (--cc) or else MBC_CC, as a shell would split it; else zig."""
-    named = cc or environ.get("MBC_CC") or ""
-    try:
-        command = tuple(shlex.split(named))
-    except ValueError as reason:  # an open quote
-        raise error("E0601", f"the compiler {named!r} cannot be understood: {reason}") from None
-    return UserCompiler(command) if command else Zig()
+    """Discard progress."""
 
 
 def weights_object(
@@ -338,7 +72,7 @@ _WEIGHTS_S = {"elf": _WEIGHTS_ELF, "macho": _WEIGHTS_MACHO}
 
 
 def _quote(path: Path) -> str:
-    """A string of the assembler."""
+    """Quote a path for the assembler."""
     escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
 
@@ -407,21 +141,3 @@ def warm_up(target: LinkTarget, toolchain: Toolchain, progress: Progress = _sile
         source = scratch / "empty.c"
         source.write_text("int main(void) { return 0; }\n")
         link_executable([source], scratch / "empty", target, toolchain, progress=progress)
-
-
-def call_tool(toolchain: Toolchain, command: Sequence[str], scratch: Path) -> str:
-    """What the command prints."""
-    # Temporary files go where they are removed even if the tool is killed.
-    places = {"TMPDIR": str(scratch), **toolchain.environment(scratch)}
-    try:
-        folder = toolchain.working_folder(scratch)
-        done = run_tool(command, cwd=folder, env={**os.environ, **places})
-    except OSError as problem:
-        why = problem.strerror or problem
-        raise error("E0601", f"cannot start {shlex.quote(command[0])}: {why}") from None
-    finally:
-        if local := places.get("ZIG_LOCAL_CACHE_DIR"):
-            shutil.rmtree(local, ignore_errors=True)
-    if done.returncode:
-        raise LinkError(command, done.returncode, done.stderr)
-    return done.stdout

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mbc.backends.llvm.link import LinkTarget, Toolchain, assemble, call_tool
+from mbc.backends.llvm.link import assemble
+from mbc.backends.llvm.toolchain import LinkTarget, Toolchain, call_tool
 from mbc.files import scratch_folder
 
 

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mbc.backends.llvm.link import LinkTarget, Toolchain
 from mbc.backends.llvm.shared import link_shared
+from mbc.backends.llvm.toolchain import LinkTarget, Toolchain
 from mbc.backends.tvm.require import tvm
 from mbc.targets.target import Target
 

@@ -14,7 +14,8 @@ from zipfile import BadZipFile
 import numpy as np
 
 from mbc.accuracy import Difference, difference
-from mbc.backends.llvm.link import MAIN_SOURCES, Toolchain, link_executable
+from mbc.backends.llvm.link import MAIN_SOURCES, link_executable
+from mbc.backends.llvm.toolchain import Toolchain
 from mbc.backends.tvm.gpu.cuda import CudaNet
 from mbc.backends.tvm.gpu.launch import LaunchPlan, read_plan
 from mbc.backends.tvm.gpu.opencl import OpenClNet

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from mbc.backends.llvm.host import host_cpu, host_features
-from mbc.backends.llvm.link import LinkTarget, Toolchain, choose_toolchain, is_warm, warm_up
+from mbc.backends.llvm.link import is_warm, warm_up
+from mbc.backends.llvm.toolchain import LinkTarget, Toolchain, choose_toolchain
 from mbc.driver.request import Observer
 from mbc.targets.architectures.arm import ARM
 from mbc.targets.catalogue import ENTRIES, NATIVE, Entry, Host, find_entry, resolve_target

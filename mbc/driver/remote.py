@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mbc.accuracy import Difference, difference
-from mbc.backends.llvm.link import choose_toolchain
+from mbc.backends.llvm.toolchain import choose_toolchain
 from mbc.backends.tvm.rpc.remote import RemoteNet, open_session, uploaded
 from mbc.backends.tvm.rpc.tracker import Address, Loan, Tracker, parse_address
 from mbc.diag import Diagnostic, MbcError, error

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from mbc.ir.activations import Activation
 from mbc.ir.types import TensorType
-
-if TYPE_CHECKING:
-    from mbc.ir.graph import Graph
 
 T = TypeVar("T")
 
@@ -102,8 +99,8 @@ class Op:
     """Whether a pixel of the result depends on that pixel of each operand alone."""
 
     @property
-    def bodies(self) -> tuple[Graph, ...]:
-        """The graphs that the op runs; none unless it is a fused op."""
+    def bodies(self) -> tuple[Any, ...]:
+        """The graphs (`mbc.ir.graph.Graph`) that the op runs; none unless it is a fused op."""
         return ()
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:

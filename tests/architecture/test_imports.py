@@ -6,7 +6,8 @@ function, under TYPE_CHECKING, or as `import_module("…")`.
 """
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -157,6 +158,40 @@ def test_imports_run_one_way(path: Path) -> None:
         if (why := breach(module, target))
     ]
     assert not breaches, "\n".join(breaches)
+
+
+def dependencies(sources: Mapping[str, tuple[str, bool]]) -> dict[str, set[str]]:
+    """Map each module, given by its source and whether it is a package, to those it imports."""
+    found: dict[str, set[str]] = {}
+    for module, (source, is_package) in sources.items():
+        targets = (i.target for i in imports(source, module, is_package=is_package))
+        inside = (owner for target in targets if (owner := _module_of(target, sources)))
+        found[module] = {*inside} - {module}
+    return found
+
+
+def _module_of(name: str, modules: Container[str]) -> str:
+    """Return the module that has a name; "" if it is none of these."""
+    while name and name not in modules:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    sources = {
+        module_name(path): (path.read_text("utf-8"), path.name == "__init__.py")
+        for path in product_files()
+    }
+    TopologicalSorter(dependencies(sources)).prepare()  # raises CycleError, which names them
+
+
+def test_a_circle_is_noticed() -> None:
+    ring = {
+        "mbc.a": ("from mbc.b import name", False),
+        "mbc.b": ("if TYPE_CHECKING:\n    from mbc import a", False),
+    }
+    with pytest.raises(CycleError):
+        TopologicalSorter(dependencies(ring)).prepare()
 
 
 def test_the_walk_sees_the_linked_folders() -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from mbc.backends.llvm.codegen import emit_object
-from mbc.backends.llvm.link import LinkTarget, Zig, link_executable
+from mbc.backends.llvm.link import link_executable
 from mbc.backends.llvm.lower import LoweredNet
+from mbc.backends.llvm.toolchain import LinkTarget, Zig
 from mbc.targets.target import Target
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mbc.backends.llvm.link import Zig
 from mbc.backends.llvm.shared import link_shared
+from mbc.backends.llvm.toolchain import Zig
 from mbc.driver.platforms import link_target, resolve
 from tests.backends.wrong_code import GOOD, assembled, compiled, found, library
 

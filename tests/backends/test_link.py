@@ -11,7 +11,14 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Symbol, SymbolTableSection
 
 from mbc.backends.llvm import link
-from mbc.backends.llvm.link import LinkTarget, UserCompiler, Zig
+from mbc.backends.llvm.toolchain import (
+    LinkError,
+    LinkTarget,
+    Toolchain,
+    UserCompiler,
+    Zig,
+    choose_toolchain,
+)
 from mbc.diag import MbcError
 
 X86_64 = LinkTarget("x86_64-linux-musl")
@@ -91,7 +98,7 @@ def test_weights_of_a_format_we_do_not_write(tmp_path: Path) -> None:
 # ---- archives and executables ----------------------------------------------------------------
 
 
-def build(folder: Path, toolchain: link.Toolchain) -> dict[str, bytes]:
+def build(folder: Path, toolchain: Toolchain) -> dict[str, bytes]:
     """Weights, an archive of them and an executable, made in `folder`."""
     folder.mkdir(parents=True)
     weights, library, program = folder / "w.o", folder / "libnet.a", folder / "net"
@@ -166,10 +173,8 @@ def test_gcc_assembles_weights(tmp_path: Path) -> None:
         ("'my cc' -v", {"MBC_CC": "gcc"}, UserCompiler(("my cc", "-v"))),
     ],
 )
-def test_choose_toolchain(
-    cc: str | None, environ: dict[str, str], toolchain: link.Toolchain
-) -> None:
-    assert link.choose_toolchain(cc, environ) == toolchain
+def test_choose_toolchain(cc: str | None, environ: dict[str, str], toolchain: Toolchain) -> None:
+    assert choose_toolchain(cc, environ) == toolchain
 
 
 @pytest.mark.parametrize(
@@ -215,10 +220,10 @@ def test_only_the_first_link_is_cold(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_link_that_fails_warms_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> str:
-        raise link.LinkError(["cc"], 1, "")
+        raise LinkError(["cc"], 1, "")
 
     monkeypatch.setattr(link, "call_tool", fail)
-    with pytest.raises(link.LinkError):
+    with pytest.raises(LinkError):
         link.warm_up(X86_64, Zig(tmp_path))
     assert not link.is_warm(X86_64, Zig(tmp_path))
 
@@ -240,7 +245,7 @@ def test_a_local_cache_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         seen[-1].mkdir()
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(link, "run_tool", run)
+    monkeypatch.setattr("mbc.backends.llvm.toolchain.run_tool", run)
     link.weights_object(b"", "w", X86_64, tmp_path / "w.o", Zig(tmp_path / "zig"))
     link.weights_object(b"", "w", X86_64, tmp_path / "w.o", Zig(tmp_path / "zig"))
     assert [path.parent for path in seen] == [local, local]
@@ -256,7 +261,7 @@ def test_a_local_cache_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_what_the_compiler_says_is_in_the_message(tmp_path: Path) -> None:
     (tmp_path / "main.c").write_text("int main(void) { return nonsense; }\n")
-    with pytest.raises(link.LinkError, match=r"E0602: (.|\n)*undeclared identifier") as caught:
+    with pytest.raises(LinkError, match=r"E0602: (.|\n)*undeclared identifier") as caught:
         link.link_executable([tmp_path / "main.c"], tmp_path / "m", X86_64, Zig())
     assert "undeclared identifier 'nonsense'" in caught.value.stderr
     assert caught.value.command[-1] == str(tmp_path / "m")
@@ -265,25 +270,25 @@ def test_what_the_compiler_says_is_in_the_message(tmp_path: Path) -> None:
 
 def test_a_message_ends_with_what_was_said_last() -> None:
     said = "\n".join(f"line {n}" for n in range(100))
-    message = link.LinkError(["cc", "a b.c"], 1, said).diagnostics[0].message
+    message = LinkError(["cc", "a b.c"], 1, said).diagnostics[0].message
     assert message.startswith("a tool failed with exit code 1: cc 'a b.c'\n")
     assert message.endswith("\n  line 99")
     assert "line 80" not in message
 
 
 def test_a_missing_compiler(tmp_path: Path) -> None:
-    compiler = link.choose_toolchain("/nowhere/cc --option")
+    compiler = choose_toolchain("/nowhere/cc --option")
     with pytest.raises(MbcError, match="E0601: there is no compiler '/nowhere/cc'"):
         link.weights_object(b"", "w", X86_64, tmp_path / "w.o", compiler)
 
 
 def test_an_open_quote_in_the_compiler() -> None:
     with pytest.raises(MbcError, match=r"E0601: .* cannot be understood: No closing quotation"):
-        link.choose_toolchain("'cc")
+        choose_toolchain("'cc")
 
 
 def test_without_ziglang(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(link, "find_spec", lambda name: None)
+    monkeypatch.setattr("mbc.backends.llvm.toolchain.find_spec", lambda name: None)
     with pytest.raises(MbcError, match="E0601: ziglang is not installed"):
         link.archive([], tmp_path / "lib.a", Zig())
 

@@ -15,9 +15,10 @@ import pytest
 
 from mbc.backends.llvm.codegen import emit_object
 from mbc.backends.llvm.jit import JitNet
-from mbc.backends.llvm.link import MAIN_SOURCES, Zig, link_executable
+from mbc.backends.llvm.link import MAIN_SOURCES, link_executable
 from mbc.backends.llvm.lower import LoweredNet, lower
 from mbc.backends.llvm.profile import ProfiledNet
+from mbc.backends.llvm.toolchain import Zig
 from mbc.driver.platforms import link_target, resolve
 from mbc.ops import Add
 from mbc.runtime.abi import POOL_H

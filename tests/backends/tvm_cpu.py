@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mbc.backends.llvm.link import choose_toolchain
+from mbc.backends.llvm.toolchain import choose_toolchain
 from mbc.backends.tvm.build import compile_module, cpu_target, export
 from mbc.backends.tvm.cpu.backend import TvmBackend
 from mbc.backends.tvm.vm import TvmNet

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mbc.backends.llvm.link import Zig, assemble, call_tool
+from mbc.backends.llvm.link import assemble
 from mbc.backends.llvm.shared import link_shared
+from mbc.backends.llvm.toolchain import Zig, call_tool
 from mbc.driver.platforms import link_target, resolve
 from mbc.targets.conformance import Contract, Kind, problems
 

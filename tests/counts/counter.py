@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from mbc.backends.llvm.link import Zig
+from mbc.backends.llvm.toolchain import Zig
 
 SOURCE = Path(__file__).parents[1] / "plugin" / "count.c"
 QEMU = "qemu-aarch64"  # Debian's qemu-user; the static one has no plugins

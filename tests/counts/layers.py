@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mbc.backends.llvm.codegen import emit_object
-from mbc.backends.llvm.link import LinkTarget, Zig, link_executable
+from mbc.backends.llvm.link import link_executable
 from mbc.backends.llvm.lower import LoweredNet, lower
+from mbc.backends.llvm.toolchain import LinkTarget, Zig
 from mbc.targets.target import Target
 from tests.backends.cases import Case
 from tests.backends.chain_cases import chain

@@ -25,7 +25,7 @@ from unittest import mock
 
 import numpy as np
 
-from mbc.backends.llvm import link
+from mbc.backends.llvm import toolchain
 from mbc.passes.pipelines import O2
 from mbc.passmgr.pipeline import spec_of
 from tests.counts.counter import Counter, Counts
@@ -119,8 +119,8 @@ def measure(network: Network, counter: Counter, folder: Path) -> Result:
     """Compile, run twice, and take the difference."""
     output = folder / network.name
     # The kernels' names stay in, so that counts can be told apart; they change no instruction.
-    flags = tuple(flag for flag in link.LINK_FLAGS["elf"] if flag != "-s")
-    with mock.patch.dict(link.LINK_FLAGS, elf=flags):
+    flags = tuple(flag for flag in toolchain.LINK_FLAGS["elf"] if flag != "-s")
+    with mock.patch.dict(toolchain.LINK_FLAGS, elf=flags):
         done(*network.command, "-o", output)
     macs = json.loads((output / "manifest.json").read_text())["macs"]
     tensor = folder / "x.npy"

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from mbc.backends.llvm.link import LinkTarget, Zig, link_executable
+from mbc.backends.llvm.link import link_executable
+from mbc.backends.llvm.toolchain import LinkTarget, Zig
 from tests.counts.counter import Counter, Counts, check_version
 from tests.counts.layers import build_program
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 import mbc as api
-from mbc.backends.llvm.link import MAIN_SOURCES, LinkTarget, Zig, link_executable
+from mbc.backends.llvm.link import MAIN_SOURCES, link_executable
+from mbc.backends.llvm.toolchain import LinkTarget, Zig
 from mbc.driver.platforms import resolve
 from tests.e2e.support import EMULATORS, EXAMPLES, done, relative_error, single
 

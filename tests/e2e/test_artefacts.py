@@ -11,7 +11,8 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import SymbolTableSection
 
 import mbc as api
-from mbc.backends.llvm.link import LinkTarget, Zig, link_executable
+from mbc.backends.llvm.link import link_executable
+from mbc.backends.llvm.toolchain import LinkTarget, Zig
 from mbc.driver.platforms import resolve
 from tests.e2e.support import (
     EXAMPLES,

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from mbc.backends.llvm.link import MAIN_SOURCES, LinkTarget, Zig, link_executable
+from mbc.backends.llvm.link import MAIN_SOURCES, link_executable
+from mbc.backends.llvm.toolchain import LinkTarget, Zig
 from mbc.engines.catalogue import ENGINES
 from mbc.engines.task import Task
 from mbc.runtime import cpus

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mbc.backends.llvm.link import MAIN_SOURCES, LinkTarget, Zig
+from mbc.backends.llvm.link import MAIN_SOURCES
+from mbc.backends.llvm.toolchain import LinkTarget, Zig
 from mbc.runtime.abi import IoSpec, NetSpec
 from mbc.runtime.header import c_header
 from mbc.runtime.program import main_config

@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbc.backends.llvm.link import MAIN_SOURCES, LinkTarget, Zig, link_executable
+from mbc.backends.llvm.link import MAIN_SOURCES, link_executable
+from mbc.backends.llvm.toolchain import LinkTarget, Zig
 from mbc.runtime.abi import IoSpec, NetSpec
 from mbc.runtime.header import c_header
 from mbc.runtime.program import main_config
@@ -79,14 +80,13 @@ def executable(factory: pytest.TempPathFactory, net: NetSpec, source: str, arch:
     """Command line of the program, which the first worker that asks for it builds for all."""
     base = factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder = shared / f"main-{net.name}-{arch}"
+    folder, target = shared / f"main-{net.name}-{arch}", LinkTarget(f"{arch}-linux-musl")
     folder.mkdir(exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (folder / net.name).exists():
             write_sources(folder, net, source)
             inputs = [*MAIN_SOURCES, folder / f"{net.name}.c"]
-            target = LinkTarget(f"{arch}-linux-musl")
             link_executable(inputs, folder / net.name, target, Zig(), include_dirs=[folder])
     return [*emulator(arch), str(folder / net.name)]
 

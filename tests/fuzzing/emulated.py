@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from mbc.backends.llvm.codegen import object_code
-from mbc.backends.llvm.link import Zig, link_executable
+from mbc.backends.llvm.link import link_executable
 from mbc.backends.llvm.lower import LoweredNet
+from mbc.backends.llvm.toolchain import Zig
 from mbc.driver.emulation import choose_runner
 from mbc.driver.platforms import link_target
 from mbc.ir.graph import Graph

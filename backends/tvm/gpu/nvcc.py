@@ -13,8 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal, get_args
 
-from mbc.backends.llvm.link import LinkError
 from mbc.backends.llvm.tool import run_tool
+from mbc.backends.llvm.toolchain import LinkError
 from mbc.diag import error
 from mbc.files import scratch_folder
 

@@ -12,12 +12,7 @@ from mbc.backends.llvm.codegen import assembly_text, emit_assembly, emit_plain_n
 from mbc.backends.llvm.interface import library_ir
 from mbc.backends.llvm.invoke import callees
 from mbc.backends.llvm.isa import isa_of
-from mbc.backends.llvm.link import (
-    MAIN_SOURCES,
-    archive,
-    link_executable,
-    weights_object,
-)
+from mbc.backends.llvm.link import MAIN_SOURCES, archive, link_executable, weights_object
 from mbc.backends.llvm.lower import LoweredNet
 from mbc.backends.llvm.peak import peak_flops
 from mbc.backends.llvm.profile import meter_stride, profile_module

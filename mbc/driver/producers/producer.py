@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from mbc.backends.llvm.link import LinkTarget, Toolchain
+from mbc.backends.llvm.toolchain import LinkTarget, Toolchain
 from mbc.driver.platforms import link_target
 from mbc.driver.request import Observer
 from mbc.driver.source import Source

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
-from mbc.backends.llvm.link import Toolchain, choose_toolchain
+from mbc.backends.llvm.toolchain import Toolchain, choose_toolchain
 from mbc.backends.tvm import board
 from mbc.backends.tvm.build import compile_module, cpu_target, export
 from mbc.backends.tvm.cpu.module import cpu_module
