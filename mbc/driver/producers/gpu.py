@@ -84,7 +84,7 @@ class GpuProducer(Producer):
         return CudaNet(plan, compile_cuda(compiler, plan.source, self.gpu.arch, "ptx") + b"\0")
 
     def _plan(self, compiled: Compiled, observer: Observer) -> LaunchPlan:
-        from mbc.backends.tvm.planner import plan_launches  # takes time to import
+        from mbc.backends.tvm.gpu.planner import plan_launches  # takes time to import
 
         observer.step("lowering to TVM's IR")
         return plan_launches(compiled.graph, self.gpu).identified()

@@ -8,7 +8,7 @@ import numpy as np
 
 from mbc.backends.tvm.gpu.backend import GpuBackend
 from mbc.backends.tvm.gpu.launch import LaunchPlan
-from mbc.backends.tvm.planner import plan_launches
+from mbc.backends.tvm.gpu.planner import plan_launches
 from mbc.frontends.weights import initialise
 from mbc.interp import run
 from mbc.ir.graph import Graph

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("tvm", reason="the extra tvm is not installed")
 
 from mbc.backends.tvm.gpu.launch import LaunchPlan
-from mbc.backends.tvm.planner import plan_launches
+from mbc.backends.tvm.gpu.planner import plan_launches
 from mbc.targets.gpu import Gpu
 from tests.backends.tvm.gpu_networks import fused
 from tests.everyday import part_of

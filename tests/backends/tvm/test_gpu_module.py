@@ -10,7 +10,7 @@ import pytest
 
 from mbc.backends.tvm.gpu.backend import GpuBackend
 from mbc.backends.tvm.gpu.module import compile_gpu_module, gpu_module
-from mbc.backends.tvm.planner import Functions, plan_launches
+from mbc.backends.tvm.gpu.planner import Functions, plan_launches
 from mbc.driver.platforms import resolve
 from mbc.frontends.weights import initialise
 from mbc.ir.graph import Graph
