@@ -31,10 +31,10 @@ CODES = {
     ),
     "E0504": Code(
         title="this machine cannot be a target",
-        cause="The target `native` means the machine on which mbc runs. On x86-64 the kernels "
-        "need SSE4.1 at least (every CPU since 2009), on 32-bit Arm NEON; 64-bit Arm has all that "
-        "they need. This machine lacks it, or is of another architecture.",
-        example="mbc compile mobilenet_v1.py --target native   (on RISC-V)",
+        cause="The target `native` means the machine on which mbc runs. Its CPU lacks the vector "
+        "unit that the kernels for its architecture need, such as SSE4.1 on x86-64 (every CPU "
+        "since 2009 has it) or NEON on 32-bit Arm, or mbc has no kernels for its architecture.",
+        example="mbc compile mobilenet_v1.py --target native   (on LoongArch)",
         cure="Compile for another target, such as `--target arm64`, and run it there. "
         "`mbc run --backend oracle` works on any machine.",
     ),
