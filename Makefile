@@ -82,7 +82,7 @@ demo: $(INSTALLED) ## compile MobileNetV1 for arm64 and for this machine, and sh
 # linked dynamically, for it loads plugins.
 test-tools:
 	@if ! command -v qemu-aarch64-static >/dev/null; then \
-	  $(call apt_install,qemu-user-static,the tests run arm64 executables under qemu-aarch64-static); \
+	  $(call apt_install,qemu-user-static,the tests run executables for other CPUs under qemu-aarch64-static and its like); \
 	fi
 	@if ! command -v qemu-aarch64 >/dev/null; then \
 	  $(call apt_install,qemu-user,the tests count arm64 instructions with a plugin of qemu-aarch64); \
@@ -92,6 +92,9 @@ test-tools:
 	fi
 	@if ! command -v gcc >/dev/null; then \
 	  $(call apt_install,gcc libc6-dev,the tests compile C with gcc and run the thread pool under ThreadSanitizer); \
+	fi
+	@if ! command -v llvm-objdump >/dev/null; then \
+	  $(call apt_install,llvm,the tests disassemble RISC-V code with llvm-objdump); \
 	fi
 	@if ! command -v g++ >/dev/null || ! command -v clang >/dev/null; then \
 	  $(call apt_install,g++ clang,the tests link with gcc and clang as users do); \

@@ -126,7 +126,19 @@ SSE = Isa(
     register="x",
 )
 
-ISAS = {isa.name: isa for isa in (AVX512, AVX2, SSE, NEON, NEON32, NEON32_VFP3)}
+# Registers may be longer than 128 bits: all vectors are of fixed length. A multiply-add takes its
+# scalar from a register of the other kind. Assembly takes no vectors of fixed length.
+RVV128 = Isa(
+    "rvv128",
+    lanes=4,
+    registers=32,
+    broadcast="memory",
+    word="i64",
+    max_intrinsics=False,
+    register="",
+)
+
+ISAS = {isa.name: isa for isa in (AVX512, AVX2, SSE, NEON, NEON32, NEON32_VFP3, RVV128)}
 
 
 def isa_of(target: Target) -> Isa:

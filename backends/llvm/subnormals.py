@@ -2,7 +2,7 @@
 
 CPUs take up to a hundred times longer over them than over others. x86 has a bit in MXCSR for
 results (FTZ) and one for operands (DAZ), Arm one for both (FZ in FPCR or FPSCR); NEON of 32-bit Arm
-flushes whatever the bit says.
+flushes whatever the bit says. RISC-V has none: it always computes with them.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _Register:
 
 
 _FZ = 1 << 24
-_REGISTERS: Mapping[str, _Register] = {
+_REGISTERS: Mapping[str, _Register | None] = {
     "x86_64": _Register(
         "i32",
         1 << 15,
@@ -54,6 +54,7 @@ _REGISTERS: Mapping[str, _Register] = {
         "%was = call i32 @llvm.arm.get.fpscr()",
         "call void @llvm.arm.set.fpscr(i32 %next)",
     ),
+    "riscv64": None,
 }
 
 _FUNCTION = """\
@@ -89,6 +90,12 @@ done:
 }}
 """
 
+_NEVER = """\
+define {linkage}i32 @{net}_flush_subnormals(i32 %on) nounwind noinline {{
+  ret i32 0
+}}
+"""
+
 _FLUSHING = """\
 define void @{net}_{function}_flushing({parameters}) nounwind {{
   %before = call i32 @{net}_flush_subnormals(i32 1)
@@ -105,6 +112,8 @@ def flush_ir(target: Target, net: str, linkage: str = "") -> str:
     for operands alone, which no call but one that restores asks for. Nothing is written that is so
     already."""
     register = _REGISTERS[target.family]
+    if register is None:
+        return _NEVER.format(net=net, linkage=linkage)
     rest = ~(register.results | register.operands)
     return _FUNCTION.format(net=net, linkage=linkage, rest=rest, **vars(register))
 

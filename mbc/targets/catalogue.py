@@ -14,6 +14,7 @@ from mbc.targets.architecture import Architecture, Baseline, Core
 from mbc.targets.architectures import BASELINES, find_architecture
 from mbc.targets.architectures.aarch64 import ARM64
 from mbc.targets.architectures.arm import ARMV7, ARMV7_VFP3
+from mbc.targets.architectures.riscv64 import RV64GCV
 from mbc.targets.architectures.x86_64 import X86_64, X86_64_V2
 from mbc.targets.boards import BOARDS, Board
 from mbc.targets.elsewhere import supported_as, unsupported
@@ -105,6 +106,14 @@ ENTRIES: tuple[Entry, ...] = (
         "x86-64-v4",
         "Intel and AMD, 64 bit, with AVX-512",
         ("x86-64-v4",),
+    ),
+    Entry(
+        "riscv64",
+        RV64GCV,
+        "generic-rv64",
+        "RISC-V, 64 bit, with vectors of 128 bits or more (RV64GCV)",
+        ("rv64gcv", "riscv64-linux-gnu"),
+        features=("+m", "+a", "+f", "+d", "+c", "+v"),
     ),
     _board("rpi-zero2w"),
     _board("rpi3"),

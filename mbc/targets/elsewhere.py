@@ -30,8 +30,8 @@ _REASONS: Mapping[str, tuple[str, ...]] = {
     "mbc compiles for 64-bit x86 only": (r"i?[3-6]86.*|x86|x86-32|ia32",),
     "mbc does not know that ABI": (r"x32|x86-64-x32|(aarch64|arm64)-?(32|ilp32)|arm64e.*",),
     "the kernels need SSE4.2, which x86-64-v2 is the first level to have": (r"x86-64-v[01]",),
-    "mbc has kernels for x86-64 with SSE4.2 and for Arm with NEON": (
-        r"(riscv|rv32|rv64|mips|ppc|powerpc|s390|loongarch|sparc|wasm|hexagon).*",
+    "mbc has kernels for x86-64 with SSE4.2, Arm with NEON and 64-bit RISC-V with V": (
+        r"(riscv32|rv32|mips|ppc|powerpc|s390|loongarch|sparc|wasm|hexagon).*",
     ),
     "mbc compiles for Linux, Android and macOS": (
         r"(windows|win32|win64|ios|watchos|tvos|freebsd).*",
@@ -52,6 +52,7 @@ _INSTEAD: Mapping[str, tuple[str, ...]] = {
     "arm64, or armv7 where the system is of 32 bits": (r"arm-?v8(-?a)?",),
     "armv7, if the CPU has NEON and VFPv4": (r"arm|arm32",),
     "x86_64": (r"x64|intel64|em64t",),
+    "riscv64, if the CPU has V": (r"risc-?v(64)?|riscv64gc|rv64(gc|g|i)?",),
     "macos-arm64": (r"macos|darwin|osx|apple|mac|m[1-5]",),
     "cuda or opencl": (r"gpu|nvidia",),
 }

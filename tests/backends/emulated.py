@@ -13,16 +13,18 @@ from mbc.backends.llvm.codegen import emit_object
 from mbc.backends.llvm.link import link_executable
 from mbc.backends.llvm.lower import LoweredNet
 from mbc.backends.llvm.toolchain import LinkTarget, Zig
+from mbc.driver.platforms import resolve
 from mbc.targets.target import Target
 
 
 @dataclass(frozen=True)
 class Machine:
-    """A target, how its programs are linked, and who runs them."""
+    """A target, how its programs are linked, and who runs them, as which CPU if not as its own."""
 
     target: Target
     link: LinkTarget
     qemu: str
+    cpu: str = ""
 
 
 MACHINES = {
@@ -39,6 +41,12 @@ MACHINES = {
             ),
             LinkTarget("arm-linux-musleabihf"),
             "qemu-arm-static",
+        ),
+        Machine(
+            resolve("riscv64"),
+            LinkTarget("riscv64-linux-musl"),
+            "qemu-riscv64-static",
+            "rv64,v=true,vlen=128",
         ),
     )
 }
@@ -108,6 +116,6 @@ def build(
 
 def output_of(program: Path, machine: Machine, data: bytes) -> np.ndarray:
     """What the program writes when it is given this, as floats."""
-    command = [machine.qemu, "-cpu", machine.target.cpu, str(program)]
+    command = [machine.qemu, "-cpu", machine.cpu or machine.target.cpu, str(program)]
     done = subprocess.run(command, input=data, capture_output=True, check=True)
     return np.frombuffer(done.stdout, np.float32)

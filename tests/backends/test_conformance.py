@@ -41,14 +41,14 @@ def test_right_code_for_a_mac_passes(tmp_path: Path) -> None:
 # ---- machine and ABI -------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("target", ["arm64", "armv7", "x86_64"])
+@pytest.mark.parametrize("target", ["arm64", "armv7", "x86_64", "riscv64"])
 @pytest.mark.parametrize("other", ["arm64", "armv7", "x86_64"])
 def test_another_machine(target: str, other: str, tmp_path: Path) -> None:
     text = found(compiled(tmp_path, other), "object", target)
     assert (f"not for EM_{MACHINES[target]}, " in text) == (target != other)
 
 
-MACHINES = {"arm64": "AARCH64", "armv7": "ARM", "x86_64": "X86_64"}
+MACHINES = {"arm64": "AARCH64", "armv7": "ARM", "x86_64": "X86_64", "riscv64": "RISCV"}
 
 
 def test_another_format(tmp_path: Path) -> None:
@@ -76,6 +76,14 @@ def test_an_older_eabi(tmp_path: Path) -> None:
     data[39] = 4
     path.write_bytes(data)
     assert "is not of EABI version 5" in found(path, "object", "armv7")
+
+
+def test_floats_in_core_registers_on_risc_v(tmp_path: Path) -> None:
+    soft = compiled(tmp_path, "riscv64", GOOD, "-mabi=lp64")
+    text = found(soft, "object", "riscv64")
+    assert "is not of the ABI that passes doubles in registers (flags 0x1)" in text
+    hard = compiled(tmp_path, "riscv64", GOOD)
+    assert "is not of the ABI" not in found(hard, "object", "riscv64")
 
 
 def test_build_attributes_beyond_the_target(tmp_path: Path) -> None:

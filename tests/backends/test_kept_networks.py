@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.everyday import part_of
 from tests.fuzzing.configuration import native_targets
-from tests.fuzzing.emulated import TARGETS, Trial, try_together
+from tests.fuzzing.emulated import EVERYDAY_TARGETS, TARGETS, Trial, try_together
 from tests.fuzzing.kept import KEPT, kept, ways
 from tests.fuzzing.native import try_natively
 
@@ -20,7 +21,7 @@ def test_kept_networks_are_right(name: str, fuzz: bool) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", part_of(((t,) for t in TARGETS), EVERYDAY_TARGETS.__contains__))
 def test_kept_networks_are_right_elsewhere(target: str, tmp_path: Path) -> None:
     trials = []
     for name in KEPT:

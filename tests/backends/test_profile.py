@@ -97,7 +97,9 @@ def test_all_of_the_memory_is_read(net: ProfiledNet) -> None:
     where[0] = weights
 
 
-@pytest.mark.parametrize("name", ["arm64", "armv7", "x86_64", "x86_64-v2", "macos-arm64"])
+@pytest.mark.parametrize(
+    "name", ["arm64", "armv7", "x86_64", "x86_64-v2", "riscv64", "macos-arm64"]
+)
 def test_the_module_goes_with_every_target(name: str) -> None:
     target = resolve(name)
     module = parse(profile_module(lowered(target)), target)

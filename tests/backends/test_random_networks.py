@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from tests.fuzzing.emulated import TARGETS
+from tests.everyday import part_of
+from tests.fuzzing.emulated import EVERYDAY_TARGETS, TARGETS
 from tests.fuzzing.hunt import hunt_emulated, hunt_natively
 
 SHARDS, EVERYDAY, EACH = 12, 60, 500
@@ -65,7 +66,7 @@ def test_networks_compute_what_they_say(shard: int, base_seed: int, fuzz: bool) 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("shard", shards(EMULATED_SHARDS))
-@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("target", part_of(((t,) for t in TARGETS), EVERYDAY_TARGETS.__contains__))
 def test_networks_compute_the_same_elsewhere(
     target: str, shard: int, base_seed: int, fuzz: bool, tmp_path: Path
 ) -> None:

@@ -17,7 +17,11 @@ from mbc.driver.net import CompiledNet
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "examples"
 CAT = EXAMPLES / "images" / "cat_224.ppm"
-EMULATORS = {"arm64": ("qemu-aarch64-static", "-cpu", "cortex-a53"), "x86_64": ()}
+EMULATORS = {
+    "arm64": ("qemu-aarch64-static", "-cpu", "cortex-a53"),
+    "x86_64": (),
+    "riscv64": ("qemu-riscv64-static", "-cpu", "rv64,v=true,vlen=128"),
+}
 
 TINY = '''\
 """A network of one block."""

@@ -32,6 +32,7 @@ from mbc.targets.features import features_of
 from mbc.targets.target import Target
 from tests.e2e.support import EXAMPLES, ROOT, done, files_of, mbc
 from tests.everyday import part_of
+from tests.example_networks import EXAMPLE_NETWORKS, Example
 
 # Small, so that they run under emulation in a second; every kind of layer is there.
 NETWORKS = {
@@ -64,7 +65,7 @@ KINDS = {", ".join(names): names[0] for names in kinds_of_code().values()}
 def test_every_linux_target_is_run() -> None:
     assert sorted(name for names in KINDS for name in names.split(", ")) == sorted(LINUX)
     assert set(LINUX) == {
-        "arm64", "armv7", "x86_64", "x86_64-v2", "x86_64-v4", "arm64-v8a", "armeabi-v7a",
+        "arm64", "armv7", "x86_64", "x86_64-v2", "x86_64-v4", "riscv64", "arm64-v8a", "armeabi-v7a",
         "rpi-zero2w", "rpi3", "rpi4", "rpi5", "jetson-nano", "jetson-orin", "rk3399", "rk3588",
     }  # fmt: skip
 
@@ -134,6 +135,18 @@ def test_networks_agree_with_the_oracle(network: str, names: str, tmp_path: Path
     found = done("verify", out, *emulate).out
     assert f"{out}: verified, every error is at most 0.0001" in found
     assert "this machine" in found if not emulate else f"-cpu {EMULATED[target]} " in found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "example", part_of(((e,) for e in EXAMPLE_NETWORKS), lambda e: e is EXAMPLE_NETWORKS[2], str)
+)
+def test_examples_are_right_on_risc_v(example: Example, tmp_path: Path) -> None:
+    """In their full width, on small images."""
+    options = [word for key, value in example.parameters for word in ("-D", f"{key}={value}")]
+    network, out = EXAMPLES / f"{example.name}.py", tmp_path / "out"
+    done("compile", network, *options, *SETTINGS, "--target", "riscv64", "--emit", "exe", "-o", out)
+    assert "verified, every error is at most 0.0001" in done("verify", out, "--emulate").out
 
 
 @pytest.mark.slow

@@ -200,6 +200,7 @@ def test_weights_of_another_build(tiny: Path) -> None:
         ("x86_64", "Westmere", "avx2"),
         ("armv7", "cortex-a9", "vfp4"),
         ("rpi5", "rpi3", "dotprod"),
+        ("riscv64", "rv64", "v"),
     ],
 )
 def test_a_cpu_with_fewer_features(tiny: Path, target: str, board: str, lacks: str) -> None:

@@ -22,7 +22,8 @@ from tests.fuzzing.configuration import Configuration
 from tests.fuzzing.native import Made, compiled, judge
 
 RUNNER = Path(__file__).with_name("runner.c")
-TARGETS = ("arm64", "armv7")
+TARGETS = ("arm64", "armv7", "riscv64")
+EVERYDAY_TARGETS = ("arm64", "armv7")
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,13 @@ def test_native_on_a_board() -> None:
     assert set(target.features) == {"+neon", "+fp-armv8", "+crc", "-sve", "-sve2"}
 
 
+def test_native_on_risc_v_with_vectors() -> None:
+    board = Host("riscv64", "spacemit-x60", frozenset({"m", "a", "f", "d", "c", "v", "zba"}))
+    target = resolve("native", host=board)
+    assert (target.triple, target.isa) == ("riscv64-unknown-linux-gnu", "rvv128")
+    assert set(target.features) == {"+m", "+a", "+f", "+d", "+c", "+v", "+zba"}
+
+
 def test_native_takes_another_cpu_without_the_hosts_features() -> None:
     assert resolve("native", "haswell").features == ()
 
@@ -194,7 +201,7 @@ def test_refusals_name_the_nearest() -> None:
         ("armeb", "little-endian"),
         ("i386", "64-bit"),
         ("i686", "64-bit"),
-        ("riscv64", "x86-64 with SSE4.2"),
+        ("riscv32", "x86-64 with SSE4.2"),
         ("ppc64le", "x86-64 with SSE4.2"),
         ("cortex-m4", "microcontroller"),
         ("armv7em", "microcontroller"),
@@ -224,6 +231,7 @@ def test_what_is_known_and_not_supported(name: str, reason: str) -> None:
         ("rpi-zero-2", "write --target rpi-zero2w"),
         ("armv8", "write --target arm64, or armv7 where the system is of 32 bits"),
         ("cortex-a72", "it is a CPU: --target arm64 --mcpu cortex-a72"),
+        ("riscv", "write --target riscv64, if the CPU has V"),
         ("natve", "did you mean 'native'?"),
         ("jetson-nao", "did you mean 'jetson-nano'?"),
     ],
@@ -260,7 +268,8 @@ def test_a_cpu_of_another_target() -> None:
     [
         Host("x86_64", "core2", frozenset({"sse3"})),
         Host("x86_64", "znver3", frozenset({"avx2"})),
-        Host("riscv64", "generic-rv64", frozenset()),
+        Host("riscv64", "generic-rv64", frozenset({"m", "a", "f", "d", "c"})),
+        Host("loongarch64", "generic-la64", frozenset()),
     ],
 )
 def test_a_host_without_the_vector_unit(host: Host) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from mbc.targets.architecture import Architecture, Baseline, Core
 from mbc.targets.architectures.aarch64 import ARM64
 from mbc.targets.architectures.arm import ARMV7, ARMV7_VFP3
+from mbc.targets.architectures.riscv64 import RV64GCV
 from mbc.targets.architectures.x86_64 import X86_64, X86_64_V2
 
-BASELINES: tuple[Baseline, ...] = (ARM64, X86_64, X86_64_V2, ARMV7, ARMV7_VFP3)
+BASELINES: tuple[Baseline, ...] = (ARM64, X86_64, X86_64_V2, ARMV7, ARMV7_VFP3, RV64GCV)
 """Vector units; where a machine has two, `native` takes the first that it can run."""
 
 ARCHITECTURES: tuple[Architecture, ...] = tuple(
