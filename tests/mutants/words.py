@@ -10,6 +10,12 @@ HINTS = "tests/unit/test_hints.py"
 DSL = "tests/unit/test_dsl.py"
 
 _slips = partial(Mutant, file="mbc/diag.py", tests=HINTS)
+
+
+def _row(mistake: str, file: str, old: str, new: str = ")") -> Mutant:
+    return Mutant(mistake, file, old=old, new=new, tests="tests/unit/test_targets.py")
+
+
 _cost = partial(Mutant, file="backends/llvm/cost.py", tests="tests/unit/test_cost.py")
 _asked = partial(Mutant, file="mbc/targets/cpu_check.py", tests="tests/unit/test_cpu_check.py")
 _numbers = partial(Mutant, file="frontends/dsl/numbers.py", tests=DSL)
@@ -57,6 +63,14 @@ MUTANTS = (
         "targets that need as much are hinted at",
         old="if set(needs(other)) < set(asked)",
         new="if set(needs(other)) <= set(asked)",
+    ),
+    _row("a vector unit has no row", "backends/llvm/isa.py", ", RVV128)"),
+    _row("an architecture has no row", "mbc/targets/architectures/__init__.py", ", RV64GCV)"),
+    _row(
+        "subnormal numbers of an architecture have no row",
+        "backends/llvm/subnormals.py",
+        '    "riscv64": None,\n',
+        "",
     ),
     _cost("cores have two vector units", old="core.units * min", new="2 * min"),
     _cost("vectors are as wide as units", old="min(core.lanes, isa.lanes)", new="core.lanes"),

@@ -59,6 +59,14 @@ def test_memory_counts_where_no_cache_holds_a_tensor() -> None:
     assert cycles(node, l3=0, memory=2.0) > cycles(node, l3=0)
 
 
+def test_weights_of_strassens_method_come_from_the_third_cache_or_memory() -> None:
+    def added(**facts: Any) -> float:
+        return cycles(layer("strassen=true"), **facts) - cycles(layer(), **facts)
+
+    assert added() < added(l3=0) < added(l3=0, memory=2.0)
+    assert added(memory=2.0) == pytest.approx(added())
+
+
 def test_accesses_cost_sums_alone() -> None:
     assert cycles(layer(), accesses=1) == cycles(layer())
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 
 from mbc.backends.llvm.isa import ISAS
+from mbc.backends.llvm.subnormals import flush_ir
 from mbc.diag import MbcError
 from mbc.targets.architecture import Architecture, Baseline, closure, cpu_table
 from mbc.targets.architectures import ARCHITECTURES, BASELINES, core_of
@@ -287,6 +288,7 @@ def test_targets_are_of_cpus_that_have_a_row(entry: Entry) -> None:
     cpus = entry.baseline.architecture.cpus
     assert {entry.cpu, entry.model or entry.cpu} <= set(cpus)
     assert entry.cpu in entry.baseline.cpus, "its kernels do not run on it"
+    assert entry.baseline in BASELINES
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
@@ -301,6 +303,12 @@ def test_rows_of_architectures_are_whole(architecture: Architecture) -> None:
     assert all(cpu.qemu for cpu in architecture.cpus.values())
     sizes = [cpu.core for cpu in architecture.cpus.values()]
     assert all(0 < core.l1 < core.l2 and core.l3 >= 0 and core.fma > 0 for core in sizes)
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES, ids=lambda a: a.name)
+def test_every_architecture_tells_of_subnormal_numbers(architecture: Architecture) -> None:
+    target = Target("t", architecture.triple, "", "")
+    assert "define i32 @net_flush_subnormals(i32 %on)" in flush_ir(target, "net")
 
 
 def test_names_of_architectures_differ() -> None:

@@ -20,9 +20,9 @@ FEATURES = "m a f d c v zba zbb zbs zicond"
 
 ANY_CORE = Core(l1=32, l2=512, l3=0, units=1, lanes=4)
 
-#   name             | L1 L2 L3, KiB  | FMA  | qemu's CPU             | features
+#   name             | L1 L2 L3, KiB  | units  | qemu's CPU             | features
 CPUS = """
-    generic-rv64     | -              | -    | rv64,v=true,vlen=128   |
+    generic-rv64     | -              | -      | rv64,v=true,vlen=128   |
 """
 
 _HWCAP = 16
