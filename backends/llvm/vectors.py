@@ -8,7 +8,7 @@ from math import inf
 from typing import assert_never
 
 from mbc.backends.llvm.emitter import Function, float_literal
-from mbc.ir.activations import Activation, Clip, LeakyRelu
+from mbc.ir.activations import Activation, Clip, LeakyRelu, Sigmoid
 
 
 def splat_literal(f: Function, value: float) -> str:
@@ -201,7 +201,16 @@ def activate(f: Function, vector: str, act: Activation | None) -> str:
         case LeakyRelu(alpha=alpha):
             scaled = arithmetic(f, "fmul", vector, splat_literal(f, alpha))
             return select(f, compare(f, "ogt", vector, splat_literal(f, 0.0)), vector, scaled)
+        case Sigmoid():
+            return _sigmoid(f, vector)
     assert_never(act)
+
+
+def _sigmoid(f: Function, x: str) -> str:
+    """1 / (1 + exp(-x)); exp of 88 is large enough for what is less than -88."""
+    one = splat_literal(f, 1.0)
+    power = exponential(f, arithmetic(f, "fsub", splat_literal(f, 0.0), x))
+    return arithmetic(f, "fdiv", one, arithmetic(f, "fadd", one, power))
 
 
 def reduce_lanes(f: Function, vector: str, combine: str) -> str:

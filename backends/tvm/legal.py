@@ -15,7 +15,7 @@ from typing import Any, assert_never
 import numpy as np
 
 from mbc.backends.tvm.require import tvm
-from mbc.ir.activations import Activation, Clip, LeakyRelu
+from mbc.ir.activations import Activation, Clip, LeakyRelu, Sigmoid
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op
 from mbc.ir.subnormals import flushed
@@ -119,6 +119,8 @@ def _activated(emit: Emit, x: Expr, act: Activation | None) -> Expr:
             return _clipped(emit, x, act)
         case LeakyRelu(alpha=alpha):
             return emit(tvm().relax.op.nn.leakyrelu(x, alpha))
+        case Sigmoid():
+            return emit(tvm().relax.op.sigmoid(x))
     assert_never(act)
 
 

@@ -14,7 +14,7 @@ from mbc.frontends.dsl.builder import IDENTIFIER, Builder, Tensor, check_name, r
 from mbc.frontends.dsl.location import here
 from mbc.frontends.dsl.mistakes import describe, misuse
 from mbc.frontends.dsl.window import Extent, Padding, flag, listed, number, pair, sides, whole
-from mbc.ir.activations import RELU, RELU6, LeakyRelu
+from mbc.ir.activations import RELU, RELU6, LeakyRelu, Sigmoid
 from mbc.ir.types import TensorType
 from mbc.ops.elementwise import NORM, Activate, Add, BatchNorm, Softmax
 from mbc.ops.linear import Conv2d, Dense
@@ -160,6 +160,11 @@ class Net(Builder):
     def leaky_relu(self, x: Tensor, alpha: float = 0.01) -> Tensor:
         """x above 0, else alpha * x."""
         (result,) = self.emit(Activate(LeakyRelu(number("alpha", alpha))), [self.read(x)])
+        return result
+
+    def sigmoid(self, x: Tensor) -> Tensor:
+        """1 / (1 + exp(-x))."""
+        (result,) = self.emit(Activate(Sigmoid()), [self.read(x)])
         return result
 
     def softmax(self, x: Tensor) -> Tensor:

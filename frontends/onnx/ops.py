@@ -13,7 +13,7 @@ from typing import assert_never
 import numpy as np
 
 from mbc.frontends.onnx.writer import Writer
-from mbc.ir.activations import RELU, Activation, Clip, LeakyRelu, short_name
+from mbc.ir.activations import RELU, Activation, Clip, LeakyRelu, Sigmoid, short_name
 from mbc.ir.graph import Constant, Node
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
@@ -107,6 +107,8 @@ def activated(w: Writer, x: str, act: Activation | None, name: str) -> str:
             return w.node("Clip", [x, *bounds], f"{name}.{short_name(act)}")
         case LeakyRelu(alpha=alpha):
             return w.node("LeakyRelu", [x], f"{name}.leaky_relu", alpha=alpha)
+        case Sigmoid():
+            return w.node("Sigmoid", [x], f"{name}.sigmoid")
     assert_never(act)
 
 

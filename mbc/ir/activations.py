@@ -67,10 +67,25 @@ class LeakyRelu(Spelled):
         return np.where(x > 0, x, x * x.dtype.type(self.alpha))
 
 
-Activation: TypeAlias = Clip | LeakyRelu
+@dataclass(frozen=True)
+class Sigmoid(Spelled):
+    """1 / (1 + exp(-x))."""
+
+    name: ClassVar[str] = "sigmoid"
+    range: ClassVar[Range] = (0.0, 1.0)
+    bounds: ClassVar[Range | None] = None
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate elementwise, without overflow."""
+        power = np.exp(-np.abs(x))
+        result: np.ndarray = np.where(x < 0, power, x.dtype.type(1)) / (1 + power)
+        return result
+
+
+Activation: TypeAlias = Clip | LeakyRelu | Sigmoid
 """Every activation; what handles them matches all and ends with `assert_never`."""
 
-KINDS: Mapping[str, type[Activation]] = {kind.name: kind for kind in (Clip, LeakyRelu)}
+KINDS: Mapping[str, type[Activation]] = {kind.name: kind for kind in (Clip, LeakyRelu, Sigmoid)}
 """The activations by name, in the order in which they are listed."""
 
 RELU = Clip(0.0)

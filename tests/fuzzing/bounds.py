@@ -17,7 +17,7 @@ import numpy as np
 
 from mbc.interp.kernels import KERNELS, window_sum
 from mbc.interp.run import gather
-from mbc.ir.activations import LeakyRelu
+from mbc.ir.activations import LeakyRelu, Sigmoid
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelView, Value
@@ -131,6 +131,8 @@ def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[
             return (_softmax(op, given[0]),)
         case Activate(act=LeakyRelu(alpha=alpha)):
             return (_scaled(op, given[0], alpha),)
+        case Activate(act=Sigmoid()):
+            return (_sigmoid(op, given[0]),)
         case Activate() | MaxPool():
             return (_selected(op, given[0]),)
         case _:
@@ -210,6 +212,13 @@ def _softmax(op: Softmax, x: Known) -> Known:
     relative = np.expm1(np.minimum(off, 50.0)) + EXPONENTIAL * (1 + below)
     relative = relative + rounding(x.exact.shape[-1])
     return Known(exact, np.minimum(exact * relative, 1.0) + UNDERFLOW, exact)
+
+
+def _sigmoid(op: Activate, x: Known) -> Known:
+    """Its slope is a quarter at most; exp is off by so much, relative."""
+    exact = _call(op, x.exact)
+    relative = EXPONENTIAL * (1 + np.abs(x.exact)) + rounding(3)
+    return Known(exact, x.error / 4 + relative * exact + UNDERFLOW, exact)
 
 
 def _scaled(op: Activate, x: Known, alpha: float) -> Known:

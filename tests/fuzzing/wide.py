@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from hypothesis import strategies as st
 
-from mbc.ir.activations import RELU, RELU6, Activation, LeakyRelu
+from mbc.ir.activations import RELU, RELU6, Activation, LeakyRelu, Sigmoid
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
@@ -305,7 +305,7 @@ class Maker:
     def activation(self, x: Value) -> Value:
         """Of all that the DSL has."""
         alpha = self.draw(st.sampled_from([0.01, 0.25, 1.5]))
-        acts: list[Activation] = [RELU, RELU6, LeakyRelu(alpha)]
+        acts: list[Activation] = [RELU, RELU6, LeakyRelu(alpha), Sigmoid()]
         return self.put(Activate(self.draw(st.sampled_from(acts))), x)
 
     def softmax(self, x: Value) -> Value:

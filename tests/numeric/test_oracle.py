@@ -14,7 +14,7 @@ from mbc.diag import MbcError
 from mbc.interp import evaluate, run
 from mbc.interp.kernels import KERNELS
 from mbc.interp.quantized import INTEGER
-from mbc.ir.activations import RELU, RELU6, Activation, Clip, LeakyRelu
+from mbc.ir.activations import RELU, RELU6, Activation, Clip, LeakyRelu, Sigmoid
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
@@ -60,6 +60,8 @@ def activation(value: float, act: Activation | None) -> float:
             return min(max(value, lo), hi)
         case LeakyRelu(alpha=alpha):
             return value if value > 0 else alpha * value
+        case Sigmoid():
+            return 1 / (1 + math.exp(-value))
     assert_never(act)
 
 
@@ -151,7 +153,7 @@ def test_add(act: Activation | None) -> None:
     a, b = random(1, 2, 3, 4), random(1, 2, 3, 4, seed=1)
     expected = [activation(p + q, act) for p, q in zip(a.flat, b.flat, strict=True)]
     (found,) = single(Add(act=act), a, b)
-    assert found.ravel().tolist() == expected
+    np.testing.assert_allclose(found.ravel(), expected, rtol=RTOL)
 
 
 def test_softmax_is_over_the_channels_and_does_not_overflow() -> None:

@@ -86,7 +86,7 @@ def test_the_nearest_of_several() -> None:
 # What PyTorch, Keras and ONNX have and mbc has not.
 FOREIGN = """
 prelu elu selu celu gelu silu rrelu glu swish hard_swish hard_sigmoid hardtanh
-sigmoid tanh mish softplus softsign softmin log_softmax hardmax conv_transpose conv_transpose2d
+tanh mish softplus softsign softmin log_softmax hardmax conv_transpose conv_transpose2d
 ConvTranspose deconv conv1d conv3d Conv3d layer_norm group_norm instance_norm lrn rms_norm
 normalize resize upsample interpolate pixel_shuffle depth_to_space space_to_depth sub mul div
 matmul bmm einsum mean sum max min abs sqrt exp log clip pow min_pool lp_pool global_max_pool

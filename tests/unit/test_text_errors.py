@@ -76,7 +76,7 @@ NODES = [
     node(
         "%0 = conv2d(%x, @w) {act=swish} : f32[1,4,4,8]",
         "E0304",
-        "act: expected one of relu, relu6, clip, leaky_relu, found 'swish'",
+        "act: expected one of relu, relu6, clip, leaky_relu, sigmoid, found 'swish'",
         "swish",
     ),
     node(
@@ -88,7 +88,7 @@ NODES = [
     node(
         "%0 = conv2d(%x, @w) {act=relu(lo=2.0)} : f32[1,4,4,8]",
         "E0304",
-        "act: expected one of relu, relu6, clip, leaky_relu",
+        "act: expected one of relu, relu6, clip, leaky_relu, sigmoid",
         "relu(lo=2.0)",
     ),
     node(

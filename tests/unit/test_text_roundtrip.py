@@ -68,8 +68,9 @@ graph @unit(%x: f32[1,28,28,240]) {
   %20 = dequantize(%19) : f32[1,10]
   %21 = clip(%17) {lo=-1.5, hi=20.0} : f32[1,10]
   %22 = leaky_relu(%20) {alpha=0.25} : f32[1,10]
-  %23 = add(%22, %21) {act=clip(hi=3.0)} : f32[1,10]
-  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %23 as y
+  %23 = sigmoid(%22) : f32[1,10]
+  %24 = add(%23, %21) {act=clip(hi=3.0)} : f32[1,10]
+  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %24 as y
 }
 """
 

@@ -10,7 +10,7 @@ from math import inf
 from typing import assert_never
 
 from mbc.backends.tvm.gpu.tir import Code, Expr, language, spread
-from mbc.ir.activations import Activation, Clip, LeakyRelu
+from mbc.ir.activations import Activation, Clip, LeakyRelu, Sigmoid
 
 
 def activated(code: Code, value: Expr, act: Activation | None, lanes: int) -> Expr:
@@ -25,6 +25,9 @@ def activated(code: Code, value: Expr, act: Activation | None, lanes: int) -> Ex
             return language().Select(
                 given > spread(0.0, lanes), given, given * spread(alpha, lanes)
             )
+        case Sigmoid():
+            one = spread(1.0, lanes)
+            return one / (one + language().exp(spread(0.0, lanes) - value))
     assert_never(act)
 
 
