@@ -123,6 +123,8 @@ def _is_identity(node: Node) -> bool:
             return perm == tuple(range(len(perm)))
         case Split(sizes=sizes):
             return len(sizes) == 1
+        case AvgPool(act=act) if act is not None:
+            return False
         case MaxPool(kernel=(1, 1), stride=(1, 1)) | AvgPool(kernel=(1, 1), stride=(1, 1)):
             # a pad must be smaller than the kernel, so there is none; codes may get another scale
             return node.result.type == node.view("x").type
