@@ -103,6 +103,12 @@ NODES = [
         "clip has no attribute 'least'",
         "least",
     ),
+    node(
+        "%0 = leaky_relu(%x) {alpha=1e999} : f32[1,4,4,8]",
+        "E0304",
+        "alpha: expected a finite number",
+        "1e999",
+    ),
     node("%0 = clip(%x) {lo=1, lo=2} : f32[1,4,4,8]", "E0304", "'lo' is given twice", "lo"),
     node(
         "%0 = avg_pool(%x) {count_pad=1} : f32[1,2,2,8]",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from math import prod
+from math import isfinite, prod
 
 from mbc.diag import nearest
 from mbc.ir.elements import Q8, Element, Scalar
@@ -266,7 +266,10 @@ class OperandParser:
     def act_parameter(self) -> tuple[str, float]:
         name = self.cursor.expect_kind(Kind.WORD).text
         self.cursor.expect("=")
-        return name, float(self.cursor.expect_kind(Kind.NUMBER).text)
+        number = self.cursor.expect_kind(Kind.NUMBER)
+        if not isfinite(value := float(number.text)):
+            raise self.cursor.fail("E0304", f"{name}: expected a finite number", number)
+        return name, value
 
     def _plain_number(self) -> Raw:
         return _number(self.cursor.expect_kind(Kind.NUMBER).text)
