@@ -15,7 +15,6 @@ from hypothesis import given, note, settings
 
 from mbc.backends.tvm.cpu.backend import TvmBackend
 from mbc.backends.tvm.cpu.module import KernelCaller, cpu_module
-from mbc.backends.tvm.legal import EMITTERS
 from mbc.backends.tvm.module import relax_module
 from mbc.frontends.weights import initialise
 from mbc.interp import run
@@ -23,11 +22,10 @@ from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Graph
 from mbc.ir.text.printer import print_graph
 from mbc.ir.views import ChannelMap, ChannelView
-from mbc.ops import OPS, Add, AvgPool, Conv2d, Fused, MaxPool, Softmax
+from mbc.ops import Add, AvgPool, Conv2d, MaxPool, Softmax
 from mbc.ops.elementwise import Activate
 from mbc.ops.linear import Dense
 from mbc.runtime.reference import seeded_inputs
-from mbc.targets.elements import WITHOUT_KERNELS
 from tests.backends.kernel_check import Net, equal
 from tests.backends.special_values import Layers, differences, special_inputs
 from tests.backends.tvm_cpu import HOST, NoKernels, fuse, load
@@ -103,10 +101,6 @@ def test_kernels_of_ours_run_all_of_a_fused_network() -> None:
     assert "call_extern" in module.script()
     assert "R.nn." not in module.script(), "TVM runs an op that we have a kernel for"
     assert len(called(module)) < len(list(fused.topo())), "equal kernels are shared"
-
-
-def test_every_op_has_a_form_that_tvm_legalises() -> None:
-    assert set(OPS) - set(EMITTERS) == {Fused, *WITHOUT_KERNELS}
 
 
 PINNED = """

@@ -1,5 +1,6 @@
 """Loading a network's file leaves no trace, and says what is wrong with the file."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from mbc.diag import MbcError, render
 from mbc.frontends.dsl import Net, load_network
+from mbc.ir import activations
 from mbc.ir.text.printer import print_graph
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -168,4 +170,16 @@ def test_every_layer_is_documented() -> None:
     text = (ROOT / "docs" / "dsl.md").read_text("utf-8")
     layers = [name for name in vars(Net) if not name.startswith("_")]
     assert len(layers) > 15
-    assert [name for name in layers if f"nn.{name}(" not in text and name != "require"] == []
+    assert [name for name in layers if f"nn.{name}(" not in text] == []
+
+
+def test_what_is_documented_is_a_layer() -> None:
+    text = (ROOT / "docs" / "dsl.md").read_text("utf-8")
+    named = set(re.findall(r"nn\.(\w+)\(", text))
+    assert len(named) > 15
+    assert {name for name in named if not hasattr(Net, name)} == set()
+
+
+def test_activations_are_layers() -> None:
+    """But clip, which is text's name for what relu and relu6 are cases of."""
+    assert {name for name in activations.names() if name not in vars(Net)} == {"clip"}
