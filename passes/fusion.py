@@ -7,7 +7,6 @@ of the fused body, and the questions to the backend and its cost model.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from typing import Literal
 
 from mbc.ir.graph import Graph, Node, Operand
@@ -98,10 +97,7 @@ class _Body:
         return candidate(Fused(self._graph.name, self._graph), self._operands)
 
     def _add(self, node: Node, operands: Iterable[Operand | None]) -> None:
-        op = node.op
-        if isinstance(op, Conv2d):  # by rows there are too few pixels at a time to halve
-            op = replace(op, strassen=False)
-        new = self._graph.add(op, list(operands), locations=node.locations)
+        new = self._graph.add(node.op, list(operands), locations=node.locations)
         self._inner[node.result] = ChannelView.of(new.result)
 
     def _read(self, operand: Operand | None, name: str) -> Operand | None:

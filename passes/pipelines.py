@@ -10,6 +10,7 @@ from dataclasses import replace
 from itertools import takewhile
 from typing import Literal, get_args
 
+from mbc.passes.choose_schedules import ChooseSchedules
 from mbc.passes.eliminate_concat import EliminateConcat
 from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
 from mbc.passes.eliminate_split import EliminateSplit
@@ -43,6 +44,7 @@ PASSES: tuple[type[Pass], ...] = (
     FuseDepthwisePointwise,
     FuseRows,
     MaterializeViews,
+    ChooseSchedules,
     PlanMemory,
 )
 """Every pass, in the order in which `mbc passes` lists them."""
@@ -51,7 +53,7 @@ IMPORT = Stage("import", ())
 PLANS: tuple[Pass, ...] = (PlanMemory(threads="many"), PlanMemory())
 """The plan for one thread comes last: it is the one that the text of a graph shows."""
 
-PLAN = Stage("plan", (MaterializeViews(), *PLANS))
+PLAN = Stage("plan", (MaterializeViews(), ChooseSchedules(), *PLANS))
 CANONICALIZE = Stage("canonicalize", (FoldConstants(), EliminateDeadNodes(), RaiseChannelShuffle()))
 
 MERGE: tuple[Pass, ...] = (

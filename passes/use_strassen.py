@@ -1,4 +1,4 @@
-"""conv1x1(x) = conv1x1(x) {strassen=true}: fewer multiplications, for more weights.
+"""conv1x1(x) = conv1x1(x) schedule strassen: fewer multiplications, for more weights.
 
 Each pixel is multiplied together with another one of its image, and gets an error by the larger of
 the two. Outputs that tell pixels apart may therefore not depend on it, unless pixels are known to
@@ -13,11 +13,11 @@ from typing import ClassVar
 
 from mbc.ir.elements import F32
 from mbc.ir.graph import Graph, Node
-from mbc.ops.linear import Conv2d
 from mbc.passes.fusion import is_pointwise_node
 from mbc.passes.pixels import error_by_strassen, output_with_pixels
-from mbc.passes.rewrite import candidate, merge, name_of
+from mbc.passes.rewrite import name_of
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.schedules import Strassen
 
 WORTH = 0.04
 """Share of a layer's time that must be saved: it takes 7/4 of the weights, and rounds otherwise."""
@@ -45,40 +45,42 @@ class UseStrassen:
             if self.enabled:
                 _visit(graph, context, node, result)
             else:
-                _forbid(graph, node, result)
+                _forbid(node, result)
         return result
 
 
-def _forbid(graph: Graph, node: Node, result: PassResult) -> None:
-    assert isinstance(node.op, Conv2d)
+def _forbid(node: Node, result: PassResult) -> None:
     message = f"multiplied directly: {name_of(node)}: enabled=false"
-    if not node.op.strassen:
+    if node.schedule != Strassen():
         result.note(message, node)
         return
-    merge(graph, [node], replace(node.op, strassen=False), node.operands)
+    node.schedule = None
     result.did(message, node)
 
 
 def _visit(graph: Graph, context: PassContext, node: Node, result: PassResult) -> None:
-    assert isinstance(node.op, Conv2d)
-    if node.op.strassen:
+    if node.schedule == Strassen():
         return
-    if (element := node.view("x").type.element) is not F32:
-        result.note(f"multiplied directly: {name_of(node)}: it multiplies {element}", node)
-        return
-    op = replace(node.op, strassen=True)
-    before = context.backend.predict(node).cycles
-    saved = 1 - context.backend.predict(candidate(op, node.operands)).cycles / before
-    gain = f"predicted {-100 * saved:+.1f} %"
-    if saved < WORTH:
-        reason = gain if saved else "the backend has no kernel for it"
+    gain, refusal = _gain(context, node)
+    if reason := refusal or _too_rough(graph, node):
         result.note(f"multiplied directly: {name_of(node)}: {reason}", node)
         return
-    if reason := _too_rough(graph, node):
-        result.note(f"multiplied directly: {name_of(node)}: {reason}", node)
-        return
-    merge(graph, [node], op, node.operands)
+    node.schedule = Strassen()
     result.did(f"by Strassen's method: {name_of(node)}, {gain}", node)
+
+
+def _gain(context: PassContext, node: Node) -> tuple[str, str]:
+    """Return the predicted change of a node's time, and the reason not to change it, "" if there is
+    none."""
+    backend = context.backend
+    if (element := node.view("x").type.element) is not F32:
+        return "", f"it multiplies {element}"
+    if Strassen() not in backend.candidates(node):
+        return "", "the backend has no kernel for it"
+    halved = backend.predict(replace(node, schedule=Strassen())).cycles
+    saved = 1 - halved / backend.predict(node).cycles
+    gain = f"predicted {-100 * saved:+.1f} %"
+    return gain, gain if saved < WORTH else ""
 
 
 def _too_rough(graph: Graph, node: Node) -> str:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mbc.ir.graph import Node, Operand
+from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.ops.elementwise import Activate, Add, BatchNorm
@@ -10,7 +11,8 @@ from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Split
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
-from mbc.targets.backend import Prediction, Support
+from mbc.schedules import Strassen, Turns
+from mbc.targets.backend import Prediction, Support, schedule_refusal
 
 MOVES = Concat | Split | ChannelShuffle
 GATHERING = Conv2d | Dense | MaxPool | AvgPool | GlobalAvgPool
@@ -19,7 +21,7 @@ GATHERING = Conv2d | Dense | MaxPool | AvgPool | GlobalAvgPool
 @dataclass(frozen=True)
 class FakeBackend:
     """Supports everything that its fields do not refuse. Time is one cycle a multiply-add, and
-    `fused` times that in a fused body, `strassen` times that where Strassen's method is allowed;
+    `fused` times that in a fused body, `strassen` times that by Strassen's method;
     buffers have no padding."""
 
     views: bool = True
@@ -45,7 +47,8 @@ class FakeBackend:
             return Support(False, "no activations")
         if not self.residuals and isinstance(node.op, Conv2d) and len(node.views) > 1:
             return Support(False, "no residuals")
-        return Support(True)
+        refusal = schedule_refusal(node, self)
+        return Support(not refusal, refusal)
 
     def _reads(self, node: Node, role: str, operand: Operand | None) -> bool:
         """Moves read any view; with `views` so do convolutions, dense layers, pools and fused
@@ -56,8 +59,11 @@ class FakeBackend:
             return self.views
         return self.views and operand.is_concatenation
 
-    def schedule(self, node: Node) -> object:
-        return None
+    def candidates(self, node: Node) -> tuple[Schedule, ...]:
+        """Convolutions are computed in some turns, or by Strassen's method if that takes less."""
+        if not isinstance(node.op, Conv2d):
+            return ()
+        return Turns(2), Turns(1), *([Strassen()] if self.strassen < 1 else [])
 
     def scratch_bytes(self, node: Node) -> int:
         """Fused nodes need some."""
@@ -65,7 +71,7 @@ class FakeBackend:
 
     def predict(self, node: Node) -> Prediction:
         macs = node.op.macs(node.operand_types)
-        if isinstance(node.op, Conv2d) and node.op.strassen:
+        if isinstance(node.schedule, Strassen):
             return Prediction(macs * self.strassen)
         return Prediction(macs * (self.fused if isinstance(node.op, Fused) else 1.0))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mbc.backends.llvm.cost import predict_cycles
 from mbc.backends.llvm.isa import Isa, isa_of
@@ -12,6 +12,7 @@ from mbc.backends.llvm.kernels.chain import (
     Chain,
     chain_nodes,
     chain_refusal,
+    chain_schedules,
     ends_of,
     overlap_bytes,
     plan_chain,
@@ -20,17 +21,19 @@ from mbc.backends.llvm.kernels.elementwise import build_elementwise
 from mbc.backends.llvm.kernels.linear import (
     build_pointwise,
     is_gemm_rows,
-    plan_rows,
-    plan_strassen,
+    panels_refusal,
+    plan_halved,
+    product_schedules,
 )
 from mbc.backends.llvm.kernels.move import build_channel_copy, build_element_copy
-from mbc.backends.llvm.kernels.patches import build_patch_conv, patches_of
+from mbc.backends.llvm.kernels.patches import build_patch_conv, patch_schedules, patches_of
 from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
 from mbc.backends.llvm.kernels.stream import build_stream
-from mbc.backends.llvm.kernels.windows import build_window, window_of
+from mbc.backends.llvm.kernels.windows import build_window, window_of, window_schedules
 from mbc.backends.llvm.storage import as_one_buffer
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
+from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.ops import (
@@ -51,7 +54,8 @@ from mbc.ops import (
 )
 from mbc.ops.elementwise import Activate
 from mbc.ops.linear import is_depthwise, present
-from mbc.targets.backend import Prediction, Support
+from mbc.schedules import Panels
+from mbc.targets.backend import Prediction, Support, schedule_refusal
 from mbc.targets.elements import WITHOUT_KERNELS, element_refusal
 from mbc.targets.target import Target
 
@@ -103,7 +107,18 @@ class LlvmBackend:
     def supports(self, node: Node) -> Support:
         """Any view is read by 1x1 convolutions, dense layers and channel copies; views without
         reordering by depthwise convolutions and pools; all else reads whole values, or
-        concatenations of them that share a buffer."""
+        concatenations of them that share a buffer. Schedules are candidates, or any panels."""
+        support = self._supports_views(node)
+        if support and (refusal := self._schedule_refusal(node)):
+            return Support(False, refusal)
+        return support
+
+    def _schedule_refusal(self, node: Node) -> str:
+        if isinstance(node.schedule, Panels) and is_gemm_rows(node):
+            return panels_refusal(self.isa, self._assumed(node), node.schedule)
+        return schedule_refusal(node, self)
+
+    def _supports_views(self, node: Node) -> Support:
         if isinstance(node.op, Fused):
             return self._supports_fused(node)
         if isinstance(node.op, Concat | Split | ChannelShuffle):
@@ -140,22 +155,19 @@ class LlvmBackend:
         refusals = (support for inner in chain_nodes(node) if not (support := self.supports(inner)))
         return next(refusals, Support(True))
 
-    def schedule(self, node: Node) -> object:
-        """The GEMM, window or fused plan of a node; None for ops that have no choices."""
-        if isinstance(node.op, WITHOUT_KERNELS):
-            return None
+    def candidates(self, node: Node) -> tuple[Schedule, ...]:
+        """Panels of products or Strassen's method, turns of rows, blocks of channels."""
+        if isinstance(node.op, WITHOUT_KERNELS) or element_refusal(node):
+            return ()
         node = self._assumed(node)
-        buffers = self._buffers(node)
-        out = Buffer.in_arena(node.results[0].type, self.isa)
         if isinstance(node.op, Fused):
-            return self._chain(node)
+            return chain_schedules(self._chain(replace(node, schedule=None)))
         if is_gemm_rows(node):
-            return plan_strassen(self.isa, node) or plan_rows(self.isa, node)
+            return product_schedules(self.isa, node)
         if builder_of(node) is build_window:
-            return window_of(self.isa, node, buffers, out)
-        if isinstance(node.op, Conv2d):
-            return patches_of(self.isa, node, self._buffer(node, "x"), out.type)
-        return None
+            out = Buffer.in_arena(node.result.type, self.isa)
+            return window_schedules(window_of(self.isa, node, self._buffers(node), out))
+        return patch_schedules(node.result.type) if isinstance(node.op, Conv2d) else ()
 
     def _buffers(self, node: Node) -> list[Buffer]:
         values = [value for view in node.views for value in view.values]
@@ -178,7 +190,7 @@ class LlvmBackend:
         if isinstance(node.op, Conv2d) and builder_of(node) is build_patch_conv:
             x = self._buffer(node, "x")
             return patches_of(self.isa, node, x, node.result.type).scratch_bytes
-        plan = plan_strassen(self.isa, node)
+        plan = plan_halved(self.isa, node)
         return plan.scratch_bytes if plan else 0
 
     def predict(self, node: Node) -> Prediction:

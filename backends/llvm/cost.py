@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer
-from mbc.backends.llvm.kernels.chain import chain_nodes, turn_rows
-from mbc.backends.llvm.kernels.linear import plan_strassen
+from mbc.backends.llvm.kernels.chain import chain_nodes, turn_rows, turns_of
+from mbc.backends.llvm.kernels.linear import plan_halved
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops import Conv2d
@@ -31,10 +31,11 @@ def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
     nodes = chain_nodes(node)
     if not nodes:
         return _predict_plain(node, isa, target)
+    rows = turns_of(node)
     compute = sum(_compute(inner, isa, target.core) for inner in nodes)
     traffic = sum(_stream(view.type, isa, target) for view in node.views)
     traffic += _stream(node.result.type, isa, target)
-    return _sum(compute, traffic + sum(_reread(inner, target.core) for inner in nodes))
+    return _sum(compute, traffic + sum(_reread(inner, rows, target.core) for inner in nodes))
 
 
 def fewest_tasks(tasks: int, cycles: float) -> int:
@@ -42,13 +43,14 @@ def fewest_tasks(tasks: int, cycles: float) -> int:
     return min(tasks, max(1, round(tasks * RANGE_CYCLES / max(cycles, 1.0))))
 
 
-def _reread(node: Node, core: Core) -> float:
-    """Cycles to bring in the weights of one op of a chain again for every turn but the first."""
+def _reread(node: Node, rows: int | None, core: Core) -> float:
+    """Cycles to bring in the weights of one op of a chain again for every turn but the first, if
+    turns make so many rows; None: as many as fit best."""
     weights = node.type_of("weight")
     if weights is None:
         return 0.0
     images, height = node.result.type.shape[:2]
-    rows = turn_rows(height)[0]
+    rows = rows or turn_rows(height)[0]
     return (images * height / rows - 1) * weights.bytes / _bandwidth(weights.bytes, core)
 
 
@@ -68,7 +70,7 @@ def _compute(node: Node, isa: Isa, core: Core) -> float:
         share = DEPTHWISE_SHARE
     rate = core.units * min(core.lanes, isa.lanes)
     cycles = node.op.macs(node.operand_types) / (rate * share)
-    if plan := plan_strassen(isa, node):  # seven products of eight, of quarters that are four
+    if plan := plan_halved(isa, node):  # seven products of eight, of quarters that are four
         times = plan.product_share * 2 * plan.images  # that weights are read, as large as written
         more = (times - 1) * present(node.type_of("weight")).bytes
         each = max(ADD_CYCLES, ADD_ACCESSES / core.accesses)

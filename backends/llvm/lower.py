@@ -26,6 +26,7 @@ from mbc.ops.outputs import with_plain_outputs
 from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.names import net_identifier
 from mbc.targets.elements import refuse_elements
+from mbc.targets.schedules import refuse_schedules
 from mbc.targets.target import Target
 
 
@@ -60,9 +61,11 @@ def lower(graph: Graph, target: Target) -> LoweredNet:
     """Kernels for all nodes of a graph whose memory is planned, and the code that calls them.
 
     Without a plan for several threads they follow that for one, and where a result lies over what
-    its kernel reads one of them works alone. Raises E0509 for element types that no kernel knows.
+    its kernel reads one of them works alone. Raises E0509 for element types that no kernel knows,
+    and E0516 for schedules that kernels cannot have.
     """
     refuse_elements(graph, f"LLVM for {target.name}")
+    refuse_schedules(graph, LlvmBackend(target))
     alone, shared = Addresses(with_plain_outputs(graph), target), graph.placed_for_threads()
     return _Lowering(
         alone, Addresses(with_plain_outputs(shared), target) if shared else alone

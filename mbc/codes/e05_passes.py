@@ -47,4 +47,11 @@ CODES = {
         example="%2 = conv2d(%x, @w) {residual=[%0, %1]} : f32[1,8,8,16]  // elsewhere [%0, %3]",
         cure="Write `concat(%0, %1)` and read its result.",
     ),
+    "E0516": Code(
+        title="a node cannot have its schedule",
+        cause="IR text says how a kernel computes a node, and the backend's kernel cannot: the "
+        "text was planned for another target, or edited.",
+        example="%1 = dense(%0, @w) : f32[1,1000] schedule turns{rows=4}",
+        cure="Delete `schedule …`, and the backend chooses; or write one of the candidates.",
+    ),
 }

@@ -16,6 +16,7 @@ import numpy as np
 from mbc.diag import Location
 from mbc.ir.elements import F32, Element
 from mbc.ir.op import Op
+from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Place, Value
 
@@ -64,14 +65,19 @@ def without_trailing_none(operands: Sequence[Operand | None]) -> Operands:
 
 @dataclass(eq=False)
 class Node:
-    """An op applied to operands (None where an optional one is absent). `scratch` is where in the
-    arena its kernel has its scratch, as a byte offset; None: beside the arena."""
+    """An op applied to operands. A rewrite of a node drops its schedule, which was chosen for the
+    node as it was."""
 
     op: Op
     operands: Operands
+    """None where an optional one is absent."""
     results: tuple[Value, ...]
     locations: tuple[Location, ...] = field(default=())
+    """Lines of the user's file that it comes from."""
     scratch: int | None = field(default=None)
+    """Where its kernel's scratch is, as a byte offset in the arena; None: beside the arena."""
+    schedule: Schedule | None = field(default=None)
+    """How its kernel computes it; None: as the backend chooses when it is lowered."""
 
     @property
     def result(self) -> Value:
@@ -321,7 +327,7 @@ class Graph:
                 o.substitute(moved) if isinstance(o, ChannelView) else o for o in node.operands
             ]
             new = copy.add(node.op, operands, locations=node.locations)
-            new.scratch = node.scratch
+            new.scratch, new.schedule = node.scratch, node.schedule
             for old, result in zip(node.results, new.results, strict=True):
                 result.place = old.place
                 moved[old] = ChannelView.of(result)

@@ -44,8 +44,7 @@ def check_vectors(op: Op, types: Mapping[str, TensorType | None], channels: int)
 class Conv2d(Activated):
     """2-D convolution: x NHWC, weight HWIO (I = input channels / groups), optional bias [O] and
     residual (shape of the result, added before the activation). With x q8, weight s8 and bias s32,
-    the sums times the multiplier f32 [O] give `to`, or f32 without it. `strassen` allows kernels to
-    multiply by Strassen's method, which takes fewer multiplications and rounds otherwise."""
+    the sums times the multiplier f32 [O] give `to`, or f32 without it."""
 
     mnemonic: ClassVar[str] = "conv2d"
     operands: ClassVar[tuple[OperandSpec, ...]] = (
@@ -59,7 +58,6 @@ class Conv2d(Activated):
     dilation: Pair = (1, 1)
     groups: int = 1
     act: Activation | None = None
-    strassen: bool = False
     to: Q8 | None = None
 
     @property

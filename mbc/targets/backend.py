@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from mbc.ir.graph import Node
+from mbc.ir.schedule import Schedule
+from mbc.ir.text.printer import schedule_text
 from mbc.ir.types import TensorType
 
 
@@ -36,10 +39,12 @@ class Backend(Protocol):
         """Short name, as in `--backend`."""
 
     def supports(self, node: Node) -> Support:
-        """Whether the backend has a kernel for the node with these operands, views included."""
+        """Whether the backend has a kernel for the node with these operands, views included, and
+        with the schedule that the node carries, if it carries one."""
 
-    def schedule(self, node: Node) -> object:
-        """Return the frozen schedule chosen for a node, a function of op, types and target."""
+    def candidates(self, node: Node) -> Sequence[Schedule]:
+        """List the schedules that the node's kernel can have, a function of op, views, types and
+        target, first the one that it has where the node carries none; () if it leaves no choice."""
 
     def scratch_bytes(self, node: Node) -> int:
         """Scratch of one thread that the node's kernel needs."""
@@ -60,3 +65,11 @@ class Backend(Protocol):
     def overlap_bytes(self, node: Node, role: str) -> int | None:
         """Run by one thread, the node may write over what it has read of the operand in a role if
         the result begins at least so many bytes before the operand; None if it may not."""
+
+
+def schedule_refusal(node: Node, backend: Backend) -> str:
+    """Return why a node cannot have the schedule that it carries; "" if it is one of the backend's
+    candidates, or if the node carries none."""
+    if node.schedule is None or node.schedule in backend.candidates(node):
+        return ""
+    return f"{node.op.label} cannot be computed as {schedule_text(node.schedule)}"

@@ -28,6 +28,7 @@ LAYERS = (
     ),
     ("mbc.ir",),
     ("mbc.ops",),
+    ("mbc.schedules",),
     ("mbc.ir.text",),  # prints and parses ops by their fields, so it stands above them
     ("mbc.interp", "mbc.targets", "mbc.runtime"),
     ("mbc.memory", "mbc.passmgr"),

@@ -34,6 +34,7 @@ from tests.backends.cases import ONE, Case, Layer, both
 from tests.backends.chain_cases import chain_cases, padding_cases
 from tests.backends.kernel_check import Net
 from tests.backends.window_cases import window_cases
+from tests.schedules import by_strassen
 
 
 def pointwise(
@@ -70,7 +71,7 @@ def strassen(
         operands: list[Operand | Value | None] = [ChannelView.of(x), net.constant(1, 1, k, n)]
         operands.append(net.constant(n) if bias else None)
         operands += [net.input(*shape, n, name="r")] if residual else []
-        return net.graph.add(Conv2d(act=act, strassen=True), operands).result
+        return by_strassen(net.graph.add(Conv2d(act=act), operands)).result
 
     name = f"strassen-{'x'.join(map(str, shape))}-{k}x{n}-{act}"
     name += ("" if bias else "-no-bias") + ("-add" if residual else "")

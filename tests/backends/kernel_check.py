@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import numpy as np
 
+from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.jit import JitNet, aligned_bytes
 from mbc.backends.llvm.kernels.base import Buffer
@@ -19,6 +20,7 @@ from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Place, Value
 from mbc.runtime.pool import Pool
 from mbc.targets.target import Target
+from tests.schedules import keep_possible
 
 
 def host_target() -> Target:
@@ -63,7 +65,9 @@ class Net:
 
 
 def place_without_overlap(graph: Graph, target: Target) -> None:
-    """The simplest memory plan: every value has a place of its own."""
+    """The simplest memory plan: every value has a place of its own. Schedules that the target's
+    kernels cannot have go."""
+    keep_possible(graph, LlvmBackend(target))
     outputs = {value for view in graph.outputs for value in view.values if view.is_plain}
     offset = 0
     for node in graph.topo():

@@ -27,6 +27,7 @@ from mbc.ops import (
 )
 from mbc.ops.elementwise import Activate
 from tests.backends.kernel_check import Net
+from tests.schedules import by_strassen
 
 HEIGHT, WIDTH = 7, 9
 CHANNELS = 13  # a tail of every vector unit's
@@ -150,8 +151,8 @@ class Layers(Net):
         for n, act in ((48, RELU6), (HALVED, None)):
             weight, bias = self.constant(1, 1, HALVED, n), self.constant(n)
             residual = [even] if n == HALVED else []
-            op = Conv2d(act=act, strassen=True)
-            yield f"strassen {n}", self._add(op, even, weight, bias, *residual)
+            node = self.graph.add(Conv2d(act=act), [even, weight, bias, *residual])
+            yield f"strassen {n}", by_strassen(node).result
 
     def _add(self, op: Op, *operands: Operand | Value) -> Value:
         return self.graph.add(op, operands).result

@@ -12,7 +12,7 @@ import pytest
 from mbc.backends.llvm.backend import BUILDERS, builder_of
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.jit import JitNet
-from mbc.backends.llvm.kernels.linear import plan_strassen
+from mbc.backends.llvm.kernels.linear import plan_halved
 from mbc.backends.llvm.lower import LoweredNet, lower
 from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Graph, Node, Operand
@@ -41,6 +41,7 @@ from mbc.targets.elements import WITHOUT_KERNELS
 from mbc.targets.target import Target
 from tests.backends.emulated import MACHINES, build, output_of
 from tests.backends.kernel_check import Net, host_target, host_targets, place_without_overlap
+from tests.schedules import by_strassen
 
 IMAGES, HEIGHT, WIDTH, CHANNELS = 3, 5, 6, 32
 ONE = (1, 1, 1, 1)
@@ -66,9 +67,9 @@ class Families(Net):
         """In the arena and not, with an odd number of pixels, and dealt out by panels."""
         odd = self._add(MaxPool((1, 2), (1, 1)), self.padded)
         for x, n in ((self.x, 32), (odd, 48)):
-            yield self._add(Conv2d(act=RELU6, strassen=True), *self._weights(x, n))
-        wide = self._add(Conv2d(strassen=True), *self._weights(self.padded, 320))
-        yield self._add(Conv2d(strassen=True), *self._weights(self.padded, 320), wide)
+            yield self._halved(Conv2d(act=RELU6), *self._weights(x, n))
+        wide = self._halved(Conv2d(), *self._weights(self.padded, 320))
+        yield self._halved(Conv2d(), *self._weights(self.padded, 320), wide)
 
     def _linear(self) -> Iterator[Value]:
         """Pointwise, grouped through a view, and larger filters."""
@@ -114,6 +115,9 @@ class Families(Net):
 
     def _weights(self, x: Value, n: int) -> list[Operand | Value]:
         return [x, self.constant(1, 1, CHANNELS, n), self.constant(n)]
+
+    def _halved(self, op: Op, *operands: Operand | Value) -> Value:
+        return by_strassen(self.graph.add(op, operands)).result
 
     def _add(self, op: Op, *operands: Operand | Value) -> Value:
         return _in(self.graph, op, *operands)
@@ -205,6 +209,6 @@ def test_there_is_an_output_of_each_family() -> None:
 
 @pytest.mark.parametrize("target", [*NATIVE.values(), *(m.target for m in MACHINES.values())])
 def test_pairs_are_dealt_out_in_both_ways(target: Target) -> None:
-    plans = [plan_strassen(isa_of(target), node) for node in Families(IMAGES).build().topo()]
+    plans = [plan_halved(isa_of(target), node) for node in Families(IMAGES).build().topo()]
     assert {plan.half.by_panels for plan in plans if plan} == {False, True}
     assert {plan.overlaps for plan in plans if plan} == {False, True}

@@ -10,6 +10,7 @@ from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import lower
 from mbc.ops import Conv2d
 from tests.backends.kernel_check import Net, host_targets, place_without_overlap
+from tests.schedules import by_strassen
 
 CHANNELS = 32
 TARGETS = host_targets()
@@ -31,8 +32,8 @@ def spoilt(net: JitNet, image: np.ndarray, pixel: int, value: float) -> dict[int
 def test_an_undefined_pixel_spoils_its_partners(pixels: int, isa: str) -> None:
     net = Net()
     x = net.input(1, pixels, 1, CHANNELS)
-    op, weight = Conv2d(strassen=True), net.constant(1, 1, CHANNELS, CHANNELS)
-    graph = net.outputs(net.graph.add(op, [x, weight]).result)
+    weight = net.constant(1, 1, CHANNELS, CHANNELS)
+    graph = net.outputs(by_strassen(net.graph.add(Conv2d(), [x, weight])).result)
     place_without_overlap(graph, TARGETS[isa])
     lowered = lower(graph, TARGETS[isa])
     assert "_strassen_" in lowered.ir

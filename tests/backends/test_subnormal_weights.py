@@ -33,6 +33,7 @@ from tests.backends.kernel_check import (
     relative_error,
 )
 from tests.backends.tvm_cpu import NoKernels
+from tests.schedules import by_strassen
 
 CASES = dict(arithmetic_cases())
 HOST = host_target()
@@ -82,7 +83,7 @@ def strassen_of_near_weights() -> Graph:
     x, weight = net.input(1, 12, 1, 32), net.constant(1, 1, 32, 32)
     near = np.random.default_rng(0).uniform(1.2e-38, 1.3e-38, weight.type.shape)
     weight.data = near.astype(np.float32)
-    return net.outputs(net.graph.add(Conv2d(strassen=True), [x, weight]).result)
+    return net.outputs(by_strassen(net.graph.add(Conv2d(), [x, weight])).result)
 
 
 MADE = {"batch_norm": lambda: batch_norm_of(1e-39, 1.5), "strassen": strassen_of_near_weights}

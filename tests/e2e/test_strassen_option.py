@@ -34,7 +34,7 @@ def photos(count: int) -> np.ndarray:
 
 
 def is_used(*words: str | Path) -> bool:
-    return "strassen=true" in done("compile", *words, "--stop-after", "plan").out
+    return "schedule strassen" in done("compile", *words, "--stop-after", "plan").out
 
 
 def test_images_do_not_reach_each_other(network: Path) -> None:

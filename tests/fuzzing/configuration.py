@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,8 +15,9 @@ from mbc.passes.pipelines import GOALS, FuseMode, Goal, with_fuse_mode
 from mbc.passmgr.passes import Pipeline
 from mbc.targets.target import Target
 from tests.exact import bind_exact, constants_by_role, exact_inputs
+from tests.schedules import DrawSchedules
 
-NUMBERS = ("level", "threads", "seed")
+NUMBERS = ("level", "threads", "seed", "schedules")
 Numbers = Literal["exact", "random", "special"]
 SPECIAL = np.array([np.nan, np.inf, -np.inf], np.float32)
 
@@ -34,6 +35,8 @@ class Configuration:
     target: str = "native"
     numbers: Numbers = "exact"
     seed: int = 0
+    schedules: int = 0
+    """The seed by which schedules are drawn; 0: they are those that the backend chooses."""
 
     def __str__(self) -> str:
         return " ".join(f"{name}={value}" for name, value in asdict(self).items())
@@ -49,7 +52,11 @@ class Configuration:
     @property
     def pipeline(self) -> Pipeline:
         """The passes."""
-        return with_fuse_mode(GOALS[self.optimize][self.level], self.fuse)
+        chosen = with_fuse_mode(GOALS[self.optimize][self.level], self.fuse)
+        *stages, plan = chosen.stages
+        first, *others = plan.passes
+        drawn = (first, DrawSchedules(self.schedules), *others)
+        return Pipeline((*stages, replace(plan, passes=drawn)))
 
     def resolved(self) -> Target:
         """The target."""
@@ -87,6 +94,7 @@ def configurations(targets: Sequence[str], threads: int = 4) -> st.SearchStrateg
         "target": st.sampled_from(targets),
         "numbers": st.sampled_from(["exact", "exact", "random", "random", "special"]),
         "seed": st.integers(0, 9),
+        "schedules": st.sampled_from([0, 1, 2, 3]),
     }
     ways: list[dict[str, Any]] = [any_level, fused, memory]
     return st.one_of([st.builds(Configuration, **common, **way) for way in ways])

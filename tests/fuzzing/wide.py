@@ -6,7 +6,7 @@ Each layer takes from a budget of multiply-adds; one that would take too much ha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
@@ -16,7 +16,7 @@ from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ir.views import Value
 from mbc.ops.elementwise import Activate, Add, BatchNorm, Softmax
-from mbc.ops.linear import Conv2d, Dense, is_pointwise
+from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.window import Pad, Pair
@@ -167,10 +167,7 @@ class Maker:
         self.macs -= pixels * depth * outputs
         weight = self.constant(down.kernel, across.kernel, each, outputs)
         bias = self.constant(outputs) if self.flip(2) else None
-        op = conv_of(down, across, groups)
-        if is_pointwise(op, weight.type) and groups == 1:
-            op = replace(op, strassen=self.flip(2))
-        return self.put(op, x, weight, bias)
+        return self.put(conv_of(down, across, groups), x, weight, bias)
 
     def tail(self, x: Value | None) -> Value | None:
         """What mostly follows a convolution."""

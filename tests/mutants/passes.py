@@ -9,6 +9,7 @@ from tests.mutants.mutant import Mutant
 
 NUMERIC = "tests/numeric/test_passes.py"
 RANDOM = "tests/numeric/test_random_networks.py"
+SCHEDULES = "tests/backends/test_schedules.py"
 
 _raise = partial(Mutant, file="passes/raise_channel_shuffle.py", tests=NUMERIC)
 _constants = partial(Mutant, file="passes/fold_constants.py", tests=NUMERIC)
@@ -130,17 +131,46 @@ MUTANTS = (
         new="",
     ),
     Mutant(
-        "fused bodies keep what Strassen's method was allowed for",
-        "passes/fusion.py",
-        old="op = replace(op, strassen=False)",
-        new="op = replace(op)",
+        "a schedule that a node carries is chosen again",
+        "passes/choose_schedules.py",
+        old="            if node.schedule:",
+        new="            if False:",
         tests=GOLDEN,
+    ),
+    Mutant(
+        "a schedule that no kernel can have is taken",
+        "mbc/targets/backend.py",
+        old="if node.schedule is None or node.schedule in backend.candidates(node):",
+        new="if True:",
+        tests=GOLDEN,
+    ),
+    Mutant(
+        "a copy of a graph loses its schedules",
+        "mbc/ir/graph.py",
+        old="new.scratch, new.schedule = node.scratch, node.schedule",
+        new="new.scratch = node.scratch",
+        tests=SCHEDULES,
+    ),
+    *(
+        Mutant(
+            f"{what} do not follow the schedule",
+            f"backends/llvm/kernels/{file}.py",
+            old=f"isinstance({node}schedule, {kind})",
+            new="False",
+            tests=SCHEDULES,
+        )
+        for what, file, node, kind in (
+            ("panels", "linear", "node.", "Panels"),
+            ("turns of chains", "chain", "node.", "Turns"),
+            ("turns of patches", "patches", "node.", "Turns"),
+            ("blocks of channels", "windows", "", "ChannelBlocks"),
+        )
     ),
     Mutant(
         "Strassen's method is used however little it saves",
         "passes/use_strassen.py",
-        old="if saved < WORTH:",
-        new="if saved <= 0:",
+        old="gain if saved < WORTH else",
+        new="gain if saved <= 0 else",
         tests=GOLDEN,
     ),
 )

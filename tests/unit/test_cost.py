@@ -17,15 +17,15 @@ from mbc.targets.target import Target
 NET = """
 graph @g(%x: f32[1,112,112,64]) {{
   const @w : f32[1,1,64,128]
-  %0 = conv2d(%x, @w) {{{attributes}}} : f32[1,112,112,128]
+  %0 = conv2d(%x, @w) : f32[1,112,112,128] {schedule}
   return %0
 }}
 """
 CORE = replace(AARCH64.core, l3=16384)
 
 
-def layer(attributes: str = "") -> Node:
-    (node,) = parse(NET.format(attributes=attributes)).topo()
+def layer(schedule: str = "") -> Node:
+    (node,) = parse(NET.format(schedule=schedule)).topo()
     return node
 
 
@@ -36,20 +36,20 @@ def cycles(node: Node, isa: str = "neon", /, **facts: Any) -> float:
 
 
 @pytest.mark.parametrize(
-    ("attributes", "slower"),
+    ("schedule", "slower"),
     [
         ("", {"units": 1}),
         ("", {"lanes": 2}),
         ("", {"l2": 8 * 1024}),  # of which the second cache cannot hold half
         ("", {"l3": 0}),
         ("", {"l3": 4 * 1024}),
-        ("strassen=true", {"accesses": 1}),
-        ("strassen=true", {"units": 1}),
-        ("strassen=true", {"l3": 0}),
+        ("schedule strassen", {"accesses": 1}),
+        ("schedule strassen", {"units": 1}),
+        ("schedule strassen", {"l3": 0}),
     ],
 )
-def test_a_smaller_core_takes_longer(attributes: str, slower: dict[str, int]) -> None:
-    node = layer(attributes)
+def test_a_smaller_core_takes_longer(schedule: str, slower: dict[str, int]) -> None:
+    node = layer(schedule)
     assert cycles(node, **slower) > cycles(node, **({"l2": 32 * 1024} if "l2" in slower else {}))
 
 
@@ -61,7 +61,7 @@ def test_memory_counts_where_no_cache_holds_a_tensor() -> None:
 
 def test_weights_of_strassens_method_come_from_the_third_cache_or_memory() -> None:
     def added(**facts: Any) -> float:
-        return cycles(layer("strassen=true"), **facts) - cycles(layer(), **facts)
+        return cycles(layer("schedule strassen"), **facts) - cycles(layer(), **facts)
 
     assert added() < added(l3=0) < added(l3=0, memory=2.0)
     assert added(memory=2.0) == pytest.approx(added())

@@ -199,6 +199,7 @@ def test_all_levels_have_the_same_stages() -> None:
     assert all([stage.name for stage in level.stages] == stages for level in LEVELS)
     assert [instance.name for _, instance in O0.all_passes()] == [
         "materialize-views",
+        "choose-schedules",
         "plan-memory",
         "plan-memory",
     ]
@@ -213,16 +214,16 @@ def planning(pipeline: Pipeline) -> list[str]:
 
 def test_memory_is_planned_for_those_who_read_the_plan() -> None:
     both = ["plan-memory{threads=many}", "plan-memory"]
-    assert planning(O2) == ["materialize-views", *both]
+    assert planning(O2) == ["materialize-views", "choose-schedules", *both]
     assert with_plans(O2, ("one", "many")) == O2
-    assert planning(with_plans(O2, ONE)) == ["materialize-views", "plan-memory"]
+    assert planning(with_plans(O2, ONE)) == ["materialize-views", "choose-schedules", "plan-memory"]
     assert [stage.name for stage in with_plans(O2, ()).stages] == ["import", "canonicalize", "fuse"]
 
 
 @pytest.mark.parametrize(
     ("named", "passes"),
     [
-        ("", ["materialize-views", "plan-memory{threads=many}", "plan-memory"]),
+        ("", ["materialize-views", "choose-schedules", "plan-memory{threads=many}", "plan-memory"]),
         ("plan-memory", ["plan-memory{threads=many}", "plan-memory"]),
         ("plan-memory{threads=many}", ["plan-memory{threads=many}", "plan-memory"]),
         ("plan-memory,plan-memory{threads=many}", ["plan-memory{threads=many}", "plan-memory"]),

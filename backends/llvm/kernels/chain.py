@@ -20,9 +20,11 @@ from mbc.backends.llvm.kernels.patches import Patches, patches_of
 from mbc.backends.llvm.kernels.windows import window_of
 from mbc.backends.llvm.window import Window
 from mbc.ir.graph import Node
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.ops import AvgPool, Conv2d, Fused, MaxPool
 from mbc.ops.linear import is_depthwise, present
+from mbc.schedules import Turns
 
 SCRATCH_GOAL = 192 * 1024
 COUNTER_BYTES = 8
@@ -113,15 +115,32 @@ class Chain:
 
 
 def plan_chain(isa: Isa, node: Node, x: Buffer, out: Buffer, residual: Buffer | None) -> Chain:
-    """The schedule with the best number of rows a turn whose scratch stays within the goal. How
-    many is a matter of the types alone, since plans of memory are made before it is known how
-    tensors are stored."""
-    wide, held = Buffer.in_arena(x.type, isa), residual and Buffer.in_arena(residual.type, isa)
-    made = Buffer.in_arena(out.type, isa)
-    turns = turn_rows(out.type.shape[1])
-    sizes = {t: _plan(isa, node, wide, made, held, t).scratch_bytes for t in turns}
-    turn = next((t for t in turns if sizes[t] <= SCRATCH_GOAL), min(turns))
+    """Plan a chain in turns of the rows that its schedule says, or else of the best number whose
+    scratch stays within the goal. How many is a matter of the types alone, since plans of memory
+    are made before it is known how tensors are stored."""
+    held = residual.type if residual else None
+    turn = turns_of(node) or _best_turn(isa, node, x.type, out.type, held)
     return _plan(isa, node, x, out, residual, turn)
+
+
+def _best_turn(
+    isa: Isa, node: Node, x: TensorType, out: TensorType, residual: TensorType | None
+) -> int:
+    wide, held = Buffer.in_arena(x, isa), Buffer.in_arena(residual, isa) if residual else None
+    made, turns = Buffer.in_arena(out, isa), turn_rows(out.shape[1])
+    sizes = ((t, _plan(isa, node, wide, made, held, t).scratch_bytes) for t in turns)
+    return next((t for t, size in sizes if size <= SCRATCH_GOAL), min(turns))
+
+
+def turns_of(node: Node) -> int | None:
+    """Return the rows of a turn in the schedule that a node carries; None without one."""
+    return node.schedule.rows if isinstance(node.schedule, Turns) else None
+
+
+def chain_schedules(chain: Chain) -> tuple[Turns, ...]:
+    """Return the schedules of a chain, that of this plan first."""
+    rows = turn_rows(chain.stages[-1].height)
+    return tuple(map(Turns, dict.fromkeys((chain.turn, *rows))))
 
 
 def turn_rows(height: int) -> list[int]:

@@ -9,16 +9,23 @@ from operator import itemgetter
 
 import numpy as np
 
-from mbc.backends.llvm.gemm import Gemm, Run, pack
+from mbc.backends.llvm.gemm import MAX_WIDTH, Gemm, Run, pack
 from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
-from mbc.backends.llvm.kernels.strassen import Strassen, can_halve, emit_strassen, pack_strassen
+from mbc.backends.llvm.kernels.strassen import (
+    HalvedProduct,
+    can_halve,
+    emit_strassen,
+    pack_strassen,
+)
 from mbc.ir.activations import identifier
 from mbc.ir.graph import Node
+from mbc.ir.schedule import Schedule
 from mbc.ir.views import ChannelView
 from mbc.ops import Conv2d, Dense
 from mbc.ops.linear import is_pointwise, present
+from mbc.schedules import Panels, Strassen
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,7 @@ def pointwise_gemm(
         min(out.room, residual.room if residual else out.room),
         node.op.act,
         residual.pixel_bytes if residual else None,
+        node.schedule.each if isinstance(node.schedule, Panels) else (),
     )
 
 
@@ -115,7 +123,7 @@ def build_pointwise(site: Site) -> Kernel:
     gemm = pointwise_gemm(site.isa, node, sources[0].pixels, pitches, site.output, residual)
     f = site.kernel_function()
     at = Pointers(site.pointers("x"), "%w", "%y0", residual_pointer(site))
-    if plan := strassen_of(node, gemm):
+    if plan := halved_of(node, gemm):
         emit_strassen(f, plan, at)
         images = f"_n{plan.images}" if plan.images > 1 else ""
         kind = f"f32_{linear_name(node, gemm)}_strassen_m{plan.gemm.rows}"
@@ -126,22 +134,47 @@ def build_pointwise(site: Site) -> Kernel:
     return Kernel(name, gemm.tasks, 0, pack_pointwise(gemm, node))
 
 
-def strassen_of(node: Node, gemm: Gemm) -> Strassen | None:
-    """The schedule that takes fewer multiplications, where the node allows it and each image can
-    be halved."""
+def halved_of(node: Node, gemm: Gemm) -> HalvedProduct | None:
+    """Plan Strassen's method for a node that has it as its schedule. None if it has another, or if
+    the buffers at hand cannot be halved."""
+    return halved(node, gemm) if isinstance(node.schedule, Strassen) else None
+
+
+def halved(node: Node, gemm: Gemm) -> HalvedProduct | None:
+    """Plan Strassen's method for a product; None if images cannot be halved."""
     images = node.result.type.shape[0]
     image = replace(gemm, rows=gemm.rows // images)
-    return Strassen(image, images) if _may_use_strassen(node) and can_halve(image) else None
+    fits = isinstance(node.op, Conv2d) and node.view("x").is_plain and can_halve(image)
+    return HalvedProduct(image, images) if fits else None
 
 
-def _may_use_strassen(node: Node) -> bool:
-    allowed = isinstance(node.op, Conv2d) and node.op.strassen
-    return allowed and is_gemm_rows(node) and node.view("x").is_plain
+def plan_halved(isa: Isa, node: Node) -> HalvedProduct | None:
+    """Plan Strassen's method for a node that has it as its schedule, and all operands and its
+    result in the arena."""
+    return halved_of(node, plan_rows(isa, node)) if isinstance(node.schedule, Strassen) else None
 
 
-def plan_strassen(isa: Isa, node: Node) -> Strassen | None:
-    """The same where all that the node reads and makes lies in the arena."""
-    return strassen_of(node, plan_rows(isa, node)) if _may_use_strassen(node) else None
+def product_schedules(isa: Isa, node: Node) -> tuple[Schedule, ...]:
+    """Return the schedules of a product: the best panels, panels of one width, and Strassen's
+    method where images can be halved."""
+    gemm = plan_rows(isa, replace(node, schedule=None))
+    vectors = sum(gemm.widths)
+    equal = [(w,) * (vectors // w) for w in range(MAX_WIDTH, 0, -1) if vectors % w == 0]
+    halves = () if halved(node, gemm) is None else (Strassen(),)
+    return *dict.fromkeys(map(Panels.of, (gemm.widths, *equal))), *halves
+
+
+def panels_refusal(isa: Isa, node: Node, schedule: Panels) -> str:
+    """Return why the columns of a product cannot be split into panels so; "" if they can."""
+    gemm = plan_rows(isa, replace(node, schedule=None))
+    vectors, total = sum(gemm.widths), schedule.vectors
+    if len(schedule.widths) != len(schedule.counts):
+        return "panels have as many counts as widths"
+    if not all(1 <= width <= MAX_WIDTH for width in schedule.widths) or any(
+        count < 1 for count in schedule.counts
+    ):
+        return f"panels have 1 to {MAX_WIDTH} vectors each"
+    return "" if total == vectors else f"its panels have {total} vectors, a group has {vectors}"
 
 
 def plan_rows(isa: Isa, node: Node) -> Gemm:
@@ -153,7 +186,7 @@ def plan_rows(isa: Isa, node: Node) -> Gemm:
     return pointwise_gemm(isa, node, out.pixels, pitches, out, residual)
 
 
-def _pack_strassen(plan: Strassen, node: Node) -> np.ndarray:
+def _pack_strassen(plan: HalvedProduct, node: Node) -> np.ndarray:
     weight = constant_array(node["weight"], ()).reshape(-1, plan.gemm.columns)
     return pack_strassen(plan, weight, group_bias(plan.gemm, node)[0])
 

@@ -27,6 +27,7 @@ from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops import Conv2d
 from mbc.ops.linear import present
+from mbc.schedules import Turns
 
 
 @dataclass(frozen=True)
@@ -141,13 +142,20 @@ class Patches:
 def patches_of(
     isa: Isa, node: Node, x: Buffer, out: TensorType, turn: int | None = None
 ) -> Patches:
-    """The patch reader of a convolution; by default a few rows a turn."""
+    """Return the patch reader of a convolution, in turns of so many rows; by default of those that
+    its schedule says."""
     assert isinstance(node.op, Conv2d)
     kh, kw = present(node.type_of("weight")).shape[:2]
     if turn is None:
-        turn = next(t for t in (4, 2, 1) if out.shape[1] % t == 0)
+        chosen = node.schedule if isinstance(node.schedule, Turns) else patch_schedules(out)[0]
+        turn = chosen.rows
     isa = isa.filled_by(out.channels // node.op.groups)
     return Patches(isa, x, (kh, kw), node.op, out, turn)
+
+
+def patch_schedules(out: TensorType) -> tuple[Turns, ...]:
+    """Return the schedules of a convolution by its result: a few rows a turn."""
+    return tuple(Turns(rows) for rows in (4, 2, 1) if out.shape[1] % rows == 0)
 
 
 def patch_gemm(

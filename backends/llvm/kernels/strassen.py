@@ -76,10 +76,11 @@ def can_halve(gemm: Gemm) -> bool:
 
 
 @dataclass(frozen=True)
-class Strassen:
-    """The schedule: `gemm` is the whole product of one image."""
+class HalvedProduct:
+    """The plan of a product by Strassen's method."""
 
     gemm: Gemm
+    """The whole product of one image."""
     images: int = 1
 
     @cached_property
@@ -190,7 +191,7 @@ class Strassen:
         return Sink(offset, sign, adds, final, dumps=self.overlaps and row == 1)
 
 
-def pack_strassen(plan: Strassen, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+def pack_strassen(plan: HalvedProduct, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
     """The seven sums of weights, each packed as one of half the size. `weight` is [k, columns],
     `bias` [columns]: as a row of each quadrant, with such signs that the products of a quadrant of
     the result have its bias once."""
@@ -207,7 +208,7 @@ def pack_strassen(plan: Strassen, weight: np.ndarray, bias: np.ndarray) -> np.nd
     return np.concatenate([pack(plan.half, part[None, 1:], part[None, 0]) for part in sums])
 
 
-def emit_strassen(f: Function, plan: Strassen, at: Pointers) -> None:
+def emit_strassen(f: Function, plan: HalvedProduct, at: Pointers) -> None:
     """Code for the tasks %begin … %end-1, an image and a chunk at a time."""
     with f.vectors_of(plan.gemm.isa):
         if plan.images == 1:
@@ -216,7 +217,7 @@ def emit_strassen(f: Function, plan: Strassen, at: Pointers) -> None:
             _emit_images(f, plan, at)
 
 
-def _emit_images(f: Function, plan: Strassen, at: Pointers) -> None:
+def _emit_images(f: Function, plan: HalvedProduct, at: Pointers) -> None:
     tasks, rows = plan.image_tasks, plan.gemm.rows
 
     def image(number: Count, values: list[str]) -> Sequence[str]:
@@ -232,7 +233,7 @@ def _emit_images(f: Function, plan: Strassen, at: Pointers) -> None:
     f.loop(first, last, at.down(f, plan.gemm, f.binary("mul", first, rows)).carried, image)
 
 
-def _emit_chunks(f: Function, plan: Strassen, at: Pointers, first: Count, last: Count) -> None:
+def _emit_chunks(f: Function, plan: HalvedProduct, at: Pointers, first: Count, last: Count) -> None:
     """Code for these tasks of the image that `at` points to."""
 
     def chunk(begin: Count, _: list[str]) -> Sequence[str]:
@@ -249,7 +250,9 @@ def _emit_chunks(f: Function, plan: Strassen, at: Pointers, first: Count, last: 
     f.loop(first, last, [], chunk, step=plan.chunk)
 
 
-def _emit_product(f: Function, plan: Strassen, number: int, at: Pointers, share: Share) -> None:
+def _emit_product(
+    f: Function, plan: HalvedProduct, number: int, at: Pointers, share: Share
+) -> None:
     half, product = plan.half, PRODUCTS[number]
     (source,), (pitch,) = at.a, half.a_pitches
     a = f.offset(source, plan.a_offset(product.a.first))
@@ -266,7 +269,7 @@ def _emit_product(f: Function, plan: Strassen, number: int, at: Pointers, share:
 
 
 def _emit_sums(
-    f: Function, plan: Strassen, pair: tuple[str, str], sign: int, share: Share
+    f: Function, plan: HalvedProduct, pair: tuple[str, str], sign: int, share: Share
 ) -> tuple[str, int]:
     """Add or subtract the share's pixels of two quadrants of A, in scratch; where the sum of the
     first pair of all would lie, and the pitch."""

@@ -26,6 +26,7 @@ from mbc.ir.views import ChannelView
 from mbc.ops import AvgPool, Conv2d, MaxPool
 from mbc.ops.linear import present
 from mbc.ops.pool import Pool
+from mbc.schedules import ChannelBlocks
 
 
 def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> Window:
@@ -99,17 +100,18 @@ NEAR_BYTES = 24 * 1024  # that stay in a first cache of 32 KB beside what is sto
 FEW_CHANNELS = 64  # of a pixel are too scattered to be fetched ahead
 
 
-def channel_blocks(window: Window) -> int:
-    """How many equal blocks of channels there are, done one after the other: as few as have rows
-    under the window that stay in the first cache. Blocks are whole strips of vectors."""
+def window_schedules(window: Window) -> tuple[ChannelBlocks, ...]:
+    """Return the schedules of a window op: first as few blocks of channels as have rows under the
+    window that stay in the first cache. Blocks are whole strips of vectors."""
     strip = window.isa.strip * window.isa.lanes
     if len(window.parts) > 1 or window.channels % strip:
-        return 1
+        return (ChannelBlocks(1),)
     most = max(window.channels // FEW_CHANNELS, 1)
     pixel = window.isa.element.bytes * window.channels
     rows = window.kernel[0] * window.width * pixel
-    even = (n for n in range(1, most + 1) if window.channels % (n * strip) == 0)
-    return next((n for n in even if rows // n <= NEAR_BYTES), 1)
+    even = [n for n in range(1, most + 1) if window.channels % (n * strip) == 0]
+    best = next((n for n in even if rows // n <= NEAR_BYTES), 1)
+    return tuple(map(ChannelBlocks, dict.fromkeys((best, *even))))
 
 
 def _block(window: Window, blocks: int) -> Window:
@@ -125,7 +127,9 @@ def build_window(site: Site) -> Kernel:
     """Depthwise convolution or pool."""
     view, out = site.node.view("x"), site.output
     window = window_of(site.isa, site.node, site.buffers("x"), out)
-    blocks, height = channel_blocks(window), window.out_height
+    schedule, height = site.node.schedule, window.out_height
+    chosen = schedule if isinstance(schedule, ChannelBlocks) else window_schedules(window)[0]
+    blocks = chosen.count
     block = _block(window, blocks)
     rows = define_rows(site.library, block)
     f = site.kernel_function()

@@ -6,10 +6,12 @@ pixels, and a result lies over no operand.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mbc.backends.llvm.backend import LlvmBackend
 from mbc.ir.graph import Node
+from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.targets.backend import Prediction, Support
@@ -37,9 +39,9 @@ class TvmBackend:
                 return Support(False, reason)
         return self.kernels.supports(node)
 
-    def schedule(self, node: Node) -> object:
-        """Return the LLVM backend's schedule."""
-        return self.kernels.schedule(node)
+    def candidates(self, node: Node) -> Sequence[Schedule]:
+        """Return the LLVM backend's schedules."""
+        return self.kernels.candidates(node)
 
     def scratch_bytes(self, node: Node) -> int:
         """Return the scratch of one thread, which TVM's runtime provides."""

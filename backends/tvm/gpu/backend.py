@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mbc.alignment import round_up
+from mbc.backends.tvm.gpu.candidates import candidates
 from mbc.backends.tvm.gpu.cost import predict_cycles
-from mbc.backends.tvm.gpu.draft import Draft
-from mbc.backends.tvm.gpu.kernels import is_product
 from mbc.backends.tvm.gpu.launch import ALIGNMENT
-from mbc.backends.tvm.gpu.linear import fused_refusal, product_of
-from mbc.backends.tvm.gpu.reader import reader_of
-from mbc.backends.tvm.gpu.schedule import ceildiv, strip_for, tile_for
+from mbc.backends.tvm.gpu.linear import fused_refusal
 from mbc.ir.graph import Node
+from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
-from mbc.ops import AvgPool, Conv2d, Fused, MaxPool
-from mbc.targets.backend import Prediction, Support
+from mbc.ops import Fused
+from mbc.targets.backend import Prediction, Support, schedule_refusal
 from mbc.targets.elements import element_refusal
 from mbc.targets.gpu import Gpu
-
-SLIDING = MaxPool | AvgPool | Conv2d
 
 
 @dataclass(frozen=True)
@@ -32,20 +29,15 @@ class GpuBackend:
     def supports(self, node: Node) -> Support:
         """Every op, and every view of its operands: kernels gather. Of fused nodes only depthwise
         with pointwise convolutions, since blocks of a GPU share no rows with each other."""
-        if not isinstance(node.op, Fused):
-            return Support(True)
-        refusal = element_refusal(node) or fused_refusal(node)
+        refusal = ""
+        if isinstance(node.op, Fused):
+            refusal = element_refusal(node) or fused_refusal(node)
+        refusal = refusal or schedule_refusal(node, self)
         return Support(not refusal, refusal)
 
-    def schedule(self, node: Node) -> object:
-        """The tile of a matrix product or the strip of a window; None for ops without choices."""
-        if is_product(node):
-            return tile_for(product_of(node), self.gpu)
-        if isinstance(node.op, SLIDING):
-            lanes = reader_of(Draft(""), node.view("x")).lanes
-            images, height, width, channels = node.result.type.shape
-            return strip_for(ceildiv(channels, lanes), (height, width), images, self.gpu)
-        return None
+    def candidates(self, node: Node) -> Sequence[Schedule]:
+        """Tiles of products, strips of windows, blocks of pools, threads of a softmax's rows."""
+        return () if element_refusal(node) else candidates(node, self.gpu)
 
     def scratch_bytes(self, node: Node) -> int:
         """None: what threads share lies in the memory of their block."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from mbc.backends.tvm.gpu.kernels import is_product
-from mbc.backends.tvm.gpu.linear import product_of
-from mbc.backends.tvm.gpu.schedule import limits, product_cycles, tile_for
+from mbc.backends.tvm.gpu.linear import is_product, product_of, tile_of
+from mbc.backends.tvm.gpu.schedule import limits, product_cycles
 from mbc.ir.graph import Node
 from mbc.ops.cost import node_cost
 from mbc.targets.backend import Prediction
@@ -19,7 +18,7 @@ def predict_cycles(node: Node, gpu: Gpu) -> Prediction:
     work = 0.0
     if is_product(node):
         product = product_of(node)
-        work = product_cycles(product, tile_for(product, gpu), facts)
+        work = product_cycles(product, tile_of(node, product, gpu), facts)
     elif cost.macs:
         work = 2 * cost.macs / (facts.units * facts.lanes)
     bound = "arithmetic" if work > traffic else "memory"

@@ -16,9 +16,11 @@ from typing import Protocol
 
 from mbc.backends.tvm.gpu.epilogue import activated
 from mbc.backends.tvm.gpu.reader import Reader
-from mbc.backends.tvm.gpu.schedule import LANES, Product, ThreadTile, ceildiv
+from mbc.backends.tvm.gpu.schedule import Product, ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr, Memory, lane, language, spread, zero
 from mbc.ir.activations import Activation
+from mbc.schedules import ThreadTile
+from mbc.schedules.gpu import LANES
 
 
 class SourceA(Protocol):
@@ -70,7 +72,7 @@ class Body(ABC):
         self.shared = code.shared(max(self.tile.shared_floats, 1))
         self.padded = ceildiv(self.product.columns, self.tile.block_columns)
         self.padded *= self.tile.block_columns
-        self.depth = self.tile.steps(self.product) * self.tile.slices * self.tile.depth
+        self.depth = self.tile.steps(self.product.depth) * self.tile.slices * self.tile.depth
 
     @abstractmethod
     def sum_up(self) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.gemm import Body, Gemm
 from mbc.backends.tvm.gpu.launch import NodeKernel
-from mbc.backends.tvm.gpu.schedule import LANES, ceildiv
+from mbc.backends.tvm.gpu.schedule import ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr, Memory, lane
+from mbc.schedules.gpu import LANES
 
 
 def gemm_kernel(draft: Draft, gemm: Gemm) -> NodeKernel:
@@ -31,7 +32,7 @@ class Direct(Body):
         rows = [
             self.source.row(self.code, self.clamped(self.row(i))) for i in range(self.tile.rows)
         ]
-        with self.code.loop(self.tile.steps(self.product)) as step:
+        with self.code.loop(self.tile.steps(self.product.depth)) as step:
             for part in range(0, self.tile.depth, LANES):
                 k = self.code.bind(self.start(step) + part)
                 for number, row in enumerate(rows):
@@ -94,7 +95,7 @@ class Staged(Body):
 
     def sum_up(self) -> None:
         """Tile after tile."""
-        steps = self.tile.steps(self.product)
+        steps = self.tile.steps(self.product.depth)
         self._load(0)
         with self.code.loop(steps) as step:
             start = (self.slice * 2 + step % 2) * self.tile.stage_floats

@@ -8,22 +8,23 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mbc.backends.tvm.gpu.candidates import rows_of, strips_of, teams_of
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.epilogue import activated
 from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.linear import (
     convolution,
     fused_kernel,
+    is_sliding,
     patches_kernel,
     pointwise_kernel,
-    residual_of,
     vector,
     weight_of,
 )
 from mbc.backends.tvm.gpu.maps import Compute, Map, map_kernel, transposed
 from mbc.backends.tvm.gpu.reader import Reader, reader_of
 from mbc.backends.tvm.gpu.reductions import Mean, SoftmaxRows, mean_kernel, softmax_kernel
-from mbc.backends.tvm.gpu.schedule import flat_threads, row_threads, strip_for, team_for
+from mbc.backends.tvm.gpu.schedule import chosen, flat_threads
 from mbc.backends.tvm.gpu.sources import Window
 from mbc.backends.tvm.gpu.tir import Code, Expr
 from mbc.backends.tvm.gpu.windows import Rule, Sliding, sliding_kernel
@@ -34,6 +35,7 @@ from mbc.ops import elementwise, linear, move, pool
 from mbc.ops.fused import Fused
 from mbc.ops.move import moved_views
 from mbc.ops.normalisation import scale_and_shift
+from mbc.schedules import PoolBlock, Strip, Threads
 from mbc.targets.gpu import Gpu
 
 Builder: TypeAlias = Callable[[Node, Gpu], tuple[NodeKernel, ...]]
@@ -42,18 +44,6 @@ Builder: TypeAlias = Callable[[Node, Gpu], tuple[NodeKernel, ...]]
 def kernels_of(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     """The kernels that a node becomes, in order; one, but for a split's one for each part."""
     return BUILDERS[type(node.op)](node, gpu)
-
-
-def is_sliding(node: Node) -> bool:
-    """Whether a convolution is a depthwise one without a residual."""
-    if not isinstance(node.op, linear.Conv2d) or residual_of(node) is not None:
-        return False
-    return linear.is_depthwise(node.op, weight_of(node).type)
-
-
-def is_product(node: Node) -> bool:
-    """Whether a node becomes a matrix product."""
-    return isinstance(node.op, linear.Conv2d | linear.Dense | Fused) and not is_sliding(node)
 
 
 def _conv2d(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
@@ -85,16 +75,16 @@ def _pool(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 
 def _sliding(draft: Draft, node: Node, window: Window, rule: Rule, gpu: Gpu) -> NodeKernel:
     reader, images = reader_of(draft, node.view("x")), node.result.type.shape[0]
-    strip = strip_for(reader.channels // reader.lanes, window.out, images, gpu)
+    strip = chosen(node, Strip, strips_of(node, gpu))
     out = draft.write(node.result)
     return sliding_kernel(draft, Sliding(images, reader, window, strip, out, rule))
 
 
 def _mean(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     draft = Draft(node.op.label)
-    images, height, width, channels = node.view("x").type.shape
+    images, height, width, _ = node.view("x").type.shape
     reader = reader_of(draft, node.view("x"))
-    team = team_for(channels // reader.lanes, height * width, gpu)
+    team = chosen(node, PoolBlock, teams_of(node, gpu))
     layer = Mean(images, height * width, reader, team, draft.write(node.result))
     return (mean_kernel(draft, layer),)
 
@@ -102,8 +92,8 @@ def _mean(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 def _softmax(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     draft, shape = Draft(node.op.label), node.result.type.shape
     reader = reader_of(draft, node.view("x"), unit=1)
-    threads = row_threads(shape[-1], gpu)
-    layer = SoftmaxRows(prod(shape[:-1]), reader, threads, draft.write(node.result))
+    threads = chosen(node, Threads, rows_of(node, gpu))
+    layer = SoftmaxRows(prod(shape[:-1]), reader, threads.count, draft.write(node.result))
     return (softmax_kernel(draft, layer),)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
 import numpy as np
@@ -13,7 +13,7 @@ from mbc.backends.tvm.gpu.gemm_kernels import gemm_kernel
 from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.pack import packed_bias, packed_weight
 from mbc.backends.tvm.gpu.reader import LANES, reader_of
-from mbc.backends.tvm.gpu.schedule import Product, tile_for
+from mbc.backends.tvm.gpu.schedule import Product, chosen, tiles_for
 from mbc.backends.tvm.gpu.sources import Depthwise, Patches, Pixels, Window
 from mbc.ir.activations import Activation
 from mbc.ir.graph import Constant, Node
@@ -22,6 +22,7 @@ from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import Conv2d, Dense, Fused
 from mbc.ops.linear import is_depthwise, is_pointwise
+from mbc.schedules import ThreadTile
 from mbc.targets.gpu import Gpu
 
 MOST_TAPS = 49  # that are unrolled where a product fetches its rows
@@ -158,22 +159,47 @@ def fused_layer(node: Node) -> tuple[WeightedLayer, Depth]:
     )
 
 
+def is_sliding(node: Node) -> bool:
+    """Whether a convolution is a depthwise one without a residual."""
+    if not isinstance(node.op, Conv2d) or residual_of(node) is not None:
+        return False
+    return is_depthwise(node.op, weight_of(node).type)
+
+
+def is_product(node: Node) -> bool:
+    """Whether a node becomes a matrix product."""
+    return isinstance(node.op, Conv2d | Dense | Fused) and not is_sliding(node)
+
+
 def product_of(node: Node) -> Product:
-    """The sizes of the product that a node becomes."""
+    """Return the sizes of the product that a node becomes. Weights need not be bound."""
     if isinstance(node.op, Fused):
-        layer, before = fused_layer(node)
-        taps = len(before.weight)
-        return Product(
-            layer.rows, layer.depth, layer.columns, layer.groups, _loads(layer) * taps, True
-        )
-    layer = layer_of(node)
-    depth = len(layer.weight) * layer.depth
-    return Product(layer.rows, depth, layer.columns, layer.groups, _loads(layer))
+        first, second = node.op.body.topo()
+        outside = dict(zip(node.op.body.inputs, node.views, strict=True))
+        view = first.view("x").substitute(outside).through(second.view("x").order)
+        return _product(second, view, prod(convolution(first)[1]), computed=True)
+    taps = prod(weight_of(node).type.shape[:-2])
+    product = _product(node, node.view("x"))
+    return replace(product, depth=taps * product.depth)
 
 
-def _loads(layer: WeightedLayer) -> int:
-    """Loads for a vector of x."""
-    reader = reader_of(Draft(""), layer.x, layer.depth)
+def _product(layer: Node, x: ChannelView, loads: int = 1, *, computed: bool = False) -> Product:
+    """Return the product of one pixel's channels with a layer's weights; each element of x takes
+    so many loads."""
+    groups, (depth, channels) = layer.op.channel_groups, weight_of(layer).type.shape[-2:]
+    fetch = loads * _loads(absorbed(x, groups)[0], depth)
+    rows = prod(layer.result.type.shape[:-1])
+    return Product(rows, depth, channels // groups, groups, fetch, computed)
+
+
+def tile_of(node: Node, product: Product, gpu: Gpu) -> ThreadTile:
+    """Return the tile of a node that becomes a product."""
+    return chosen(node, ThreadTile, tiles_for(product, gpu))
+
+
+def _loads(x: ChannelView, depth: int) -> int:
+    """Return the loads for a vector of x."""
+    reader = reader_of(Draft(""), x, depth)
     return max(LANES) // reader.lanes * (1 if reader.table is None else 2)
 
 
@@ -214,7 +240,7 @@ def _kernel(
     draft: Draft, layer: WeightedLayer, source: SourceA, node: Node, gpu: Gpu
 ) -> NodeKernel:
     product = product_of(node)
-    tile = tile_for(product, gpu)
+    tile = tile_of(node, product, gpu)
     matrix = layer.weight.reshape(product.depth, -1)
     weight = draft.weights(packed_weight(matrix, product, tile))
     bias = None

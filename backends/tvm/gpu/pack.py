@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from mbc.backends.tvm.gpu.schedule import Product, ThreadTile, ceildiv
+from mbc.backends.tvm.gpu.schedule import Product, ceildiv
+from mbc.schedules import ThreadTile
 
 
 def packed_weight(weight: np.ndarray, product: Product, tile: ThreadTile) -> np.ndarray:
     """W [depth, groups*columns] as [groups, depth, columns], with zeros up to whole tiles."""
-    depth = tile.steps(product) * tile.slices * tile.depth
+    depth = tile.steps(product.depth) * tile.slices * tile.depth
     columns = ceildiv(product.columns, tile.block_columns) * tile.block_columns
     packed = np.zeros((product.groups, depth, columns), np.float32)
     each = weight.reshape(product.depth, product.groups, product.columns)

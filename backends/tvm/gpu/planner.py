@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mbc.alignment import round_up
+from mbc.backends.tvm.gpu.backend import GpuBackend
 from mbc.backends.tvm.gpu.device import device_code
 from mbc.backends.tvm.gpu.kernels import kernels_of
 from mbc.backends.tvm.gpu.launch import (
@@ -33,11 +34,13 @@ from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.names import c_identifier, net_identifier
 from mbc.targets.elements import refuse_elements
 from mbc.targets.gpu import Gpu
+from mbc.targets.schedules import refuse_schedules
 
 
 def plan_launches(graph: Graph, gpu: Gpu) -> LaunchPlan:
-    """Plan the launches of a graph whose memory is planned. Raises E0509."""
+    """Plan the launches of a graph whose memory is planned. Raises E0509 and E0516."""
     refuse_elements(graph, f"TVM for {gpu}")
+    refuse_schedules(graph, GpuBackend(gpu))
     graph = with_plain_outputs(graph)
     functions, memory = Functions(), _Memory(graph)
     calls = [

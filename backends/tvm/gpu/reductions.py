@@ -14,8 +14,9 @@ from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.epilogue import larger
 from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.reader import Reader
-from mbc.backends.tvm.gpu.schedule import PoolBlock, ceildiv
+from mbc.backends.tvm.gpu.schedule import ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr, language, spread, zero
+from mbc.schedules import PoolBlock
 
 Combine: TypeAlias = Callable[[Expr, Expr], Expr]
 

@@ -7,15 +7,21 @@ GPUs below are orders of magnitude; they decide between tiles, and are not promi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
+from typing import TypeVar
 
 from mbc.ir.elements import F32
+from mbc.ir.graph import Node
+from mbc.ir.schedule import Schedule
+from mbc.schedules import PoolBlock, Strip, Threads, ThreadTile
+from mbc.schedules.gpu import LANES
 from mbc.targets.gpu import Gpu
 
-LANES = 4  # floats of the vectors that kernels work on
+T = TypeVar("T", bound=Schedule)
+
 LINE = 16  # floats of a line of cache, or of the part of it that is fetched
 L2 = 3  # times the memory's bandwidth has the cache that all units share
 IN_FLIGHT = 4  # steps whose loads are on their way at once where no barrier ends a step
@@ -64,6 +70,11 @@ def limits(gpu: Gpu) -> GpuFacts:
     return OPENCL.get(gpu.arch, OPENCL[""])
 
 
+def chosen(node: Node, kind: type[T], found: Sequence[T]) -> T:
+    """Return the schedule that a node carries, or the first one found."""
+    return node.schedule if isinstance(node.schedule, kind) else found[0]
+
+
 def ceildiv(a: int, b: int) -> int:
     """a / b, rounded up."""
     return -(-a // b)
@@ -82,64 +93,12 @@ class Product:
     computed: bool = False
 
 
-@dataclass(frozen=True)
-class ThreadTile:
-    """A thread makes `rows` times 4·`vectors` results; a block has `across` times `down` threads,
-    `slices` times over, each of which sums a part of the depth; `depth` is what they take at once.
-    Blocks keep the tile of A, or of both matrices, in shared memory if staged."""
-
-    rows: int
-    vectors: int
-    across: int
-    down: int
-    slices: int
-    depth: int
-    stage_a: bool
-    stage_w: bool
-
-    @property
-    def block_rows(self) -> int:
-        """Rows of a block."""
-        return self.rows * self.down
-
-    @property
-    def block_columns(self) -> int:
-        """Columns of a block."""
-        return LANES * self.vectors * self.across
-
-    @property
-    def threads(self) -> int:
-        """Threads of a block."""
-        return self.across * self.down * self.slices
-
-    @property
-    def pitch(self) -> int:
-        """Floats from row to row of a staged tile of A; the vector between keeps banks apart."""
-        return self.depth + LANES
-
-    @property
-    def stage_floats(self) -> int:
-        """Shared memory of one slice's tiles."""
-        a = self.block_rows * self.pitch if self.stage_a else 0
-        return a + (self.block_columns * self.depth if self.stage_w else 0)
-
-    @property
-    def shared_floats(self) -> int:
-        """Shared memory of a block: tiles twice, so that one is filled while one is read; in the
-        same place later the partial sums of all slices but one."""
-        sums = (self.slices - 1) * self.block_rows * self.block_columns
-        return max(2 * self.slices * self.stage_floats, sums)
-
-    def steps(self, product: Product) -> int:
-        """How often each slice takes a part of the depth."""
-        return ceildiv(product.depth, self.depth * self.slices)
-
-
 @cache
-def tile_for(product: Product, gpu: Gpu) -> ThreadTile:
-    """The tile that the model finds fastest."""
+def tiles_for(product: Product, gpu: Gpu) -> tuple[ThreadTile, ...]:
+    """Return the tiles of a product, those first that the model finds fastest."""
     facts = limits(gpu)
-    return min(_tiles(product, facts), key=lambda tile: product_cycles(product, tile, facts))
+    found = _tiles(product, facts)
+    return tuple(sorted(found, key=lambda tile: product_cycles(product, tile, facts)))
 
 
 def _tiles(product_: Product, facts: GpuFacts) -> Iterator[ThreadTile]:
@@ -180,7 +139,7 @@ def _is_sensible(tile: ThreadTile, product_: Product, facts: GpuFacts) -> bool:
 def product_cycles(product_: Product, tile: ThreadTile, facts: GpuFacts) -> float:
     """Predicted cycles of a product: the larger of throughput and latency."""
     blocks = product_blocks(product_, tile)
-    steps = tile.steps(product_)
+    steps = tile.steps(product_.depth)
     work = _thread_cycles(product_, tile) * steps
     warps = WARP * ceildiv(tile.threads, WARP)
     busy = blocks * warps * work / (facts.units * facts.lanes)
@@ -217,59 +176,53 @@ def _thread_cycles(product_: Product, tile: ThreadTile) -> float:
     return arithmetic + inner + a * (6 * product_.fetch + 2) + 4 * w
 
 
-@dataclass(frozen=True)
-class Strip:
-    """A thread of a sliding window makes `outputs` of a row; a block has `across` threads along
-    the channels' vectors and `down` along the row."""
-
-    outputs: int
-    across: int
-    down: int
-
-
 @cache
-def strip_for(vectors: int, out: tuple[int, int], images: int, gpu: Gpu) -> Strip:
-    """Long strips reuse most, as long as every unit still has some warps to work on."""
+def strips_for(vectors: int, out: tuple[int, int], images: int, gpu: Gpu) -> tuple[Strip, ...]:
+    """Return the strips of a sliding window. Long ones reuse most, so the longest comes first that
+    leaves every unit some warps to work on."""
     facts, (height, width) = limits(gpu), out
     across = min(_power_below(vectors), 32)
-    for outputs in (4, 2, 1):
-        threads = vectors * ceildiv(width, outputs) * height * images
-        if threads >= 4 * facts.units * facts.lanes or outputs == 1:
-            break
-    down = max(1, min(_power_below(ceildiv(width, outputs)), facts.threads // (2 * across)))
-    return Strip(outputs, across, down)
+    threads = {n: vectors * ceildiv(width, n) * height * images for n in (4, 2, 1)}
+    enough = 4 * facts.units * facts.lanes
+    best = next((n for n in threads if threads[n] >= enough), 1)
+    found = []
+    for outputs in sorted(threads, key=lambda n: n != best):
+        most = facts.threads // (2 * across)
+        down = max(1, min(_power_below(ceildiv(width, outputs)), most))
+        found.append(Strip(outputs, across, down))
+    return tuple(found)
 
 
 def _power_below(number: int) -> int:
-    """The smallest power of two that is not below a number, or half of it where that wastes
+    """Return the smallest power of two that is not below a number, or half of it where that wastes
     less than a quarter."""
     power = 1 << (number - 1).bit_length()
     return power if power - number <= power // 4 else power // 2
 
 
-@dataclass(frozen=True)
-class PoolBlock:
-    """A block of a global pool: `across` threads along the channels' vectors, `down` for pixels."""
-
-    across: int
-    down: int
-
-
 @cache
-def team_for(vectors: int, pixels: int, gpu: Gpu) -> PoolBlock:
-    """A quarter of a warp along the channels is enough for whole lines of memory."""
+def teams_for(vectors: int, pixels: int, gpu: Gpu) -> tuple[PoolBlock, ...]:
+    """Return the blocks of a global pool. A quarter of a warp along the channels is enough for
+    whole lines of memory."""
     across = min(_power_below(vectors), 8)
     most = min(limits(gpu).threads // across, 16)
-    return PoolBlock(across, max(1, min(_power_below(pixels), most)))
+    best = PoolBlock(across, max(1, min(_power_below(pixels), most)))
+    return (best, *(replace(best, down=down) for down in _powers(best.down - 1)))
 
 
 @cache
-def row_threads(channels: int, gpu: Gpu) -> int:
-    """Threads that reduce one row: a power of two."""
-    return max(1, min(_power_below(channels), limits(gpu).threads))
+def row_threads(channels: int, gpu: Gpu) -> tuple[Threads, ...]:
+    """Return numbers of threads that reduce a row: powers of two, the most that are busy first."""
+    most = max(1, min(_power_below(channels), limits(gpu).threads))
+    return tuple(map(Threads, _powers(most)))
 
 
 @cache
 def flat_threads(vectors: int, gpu: Gpu) -> int:
-    """Threads of a block that treats each vector alone."""
+    """Return the threads of a block that treats each vector alone."""
     return max(1, min(_power_below(vectors), limits(gpu).threads))
+
+
+def _powers(most: int) -> list[int]:
+    """Return the powers of two up to a number, the largest first."""
+    return [1 << exponent for exponent in reversed(range(most.bit_length()))]

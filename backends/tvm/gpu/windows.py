@@ -12,10 +12,11 @@ from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.epilogue import activated, maximum
 from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.reader import Reader
-from mbc.backends.tvm.gpu.schedule import Strip, ceildiv
+from mbc.backends.tvm.gpu.schedule import ceildiv
 from mbc.backends.tvm.gpu.sources import Window
 from mbc.backends.tvm.gpu.tir import Code, Expr, both, choose, language, spread, zero
 from mbc.ir.activations import Activation
+from mbc.schedules import Strip
 
 UNROLLED = 16  # columns of a filter; wider ones stay a loop, or the code grows out of bounds
 

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, get_args, get_type_hints
 from mbc.ir.activations import Activation, names, parse
 from mbc.ir.elements import Q8
 from mbc.ir.op import Op
+from mbc.ir.schedule import Schedule
 
 MAX_INT = 2**31
 
@@ -30,10 +31,10 @@ class Call:
 Raw: TypeAlias = "int | float | str | Q8 | Call | tuple[Raw, ...]"
 
 
-def attribute_types(op: type[Op]) -> dict[str, Any]:
-    """The attributes of an op: name -> type, in the order in which they print."""
-    hints = get_type_hints(op)
-    return {field.name: hints[field.name] for field in fields(op)}
+def attribute_types(kind: type[Op] | type[Schedule]) -> dict[str, Any]:
+    """Return the types of the attributes of an op or schedule, in the order in which they print."""
+    hints = get_type_hints(kind)
+    return {field.name: hints[field.name] for field in fields(kind)}
 
 
 def convert(raw: Raw, wanted: Any) -> Any:

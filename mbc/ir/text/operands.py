@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import isfinite, prod
+from typing import Any
 
 from mbc.diag import nearest
 from mbc.ir.elements import Q8, Element, Scalar
 from mbc.ir.graph import Constant, Graph, Operand
-from mbc.ir.text.attributes import MAX_INT, Call, Raw, Word
+from mbc.ir.schedule import Schedule
+from mbc.ir.text.attributes import MAX_INT, Call, Raw, Word, attribute_types, convert
 from mbc.ir.text.cursor import Cursor
 from mbc.ir.text.lexer import Kind, Token
 from mbc.ir.text.printer import symbol
 from mbc.ir.types import MAX_CHANNELS, MAX_ELEMENTS, MAX_RANK, TensorType
 from mbc.ir.verify import view_problems
 from mbc.ir.views import ChannelMap, ChannelView, Place, Segment, Value
+from mbc.schedules import SCHEDULES
 
 QUANTIZED = "q8"
+KINDS = {kind.mnemonic: kind for kind in SCHEDULES}
 MAX_ALL_CHANNELS = 2**22  # of all values and views of a file together
 
 
@@ -256,6 +260,44 @@ class OperandParser:
                 return tuple(self.cursor.items(self._plain_number, ")"))
             case _:
                 raise self.cursor.unexpected("an attribute value")
+
+    def attribute(self, name: str, wanted: Any, token: Token) -> Any:
+        """Parse the value of an attribute of a type."""
+        start = self.cursor.token
+        raw = self.raw()
+        try:
+            value = convert(raw, wanted)
+        except ValueError as problem:
+            last = self.cursor.previous
+            found = f", found {start}" if last is start else ""
+            raise self.cursor.fail("E0304", f"{name}: {problem}{found}", start, last) from None
+        if name == "shape" and len(value) > MAX_RANK:
+            raise self.cursor.fail("E0306", f"a shape has at most {MAX_RANK} axes", token)
+        return value
+
+    def schedule(self) -> Schedule:
+        """`turns{rows=4}`."""
+        token = self.cursor.expect_kind(Kind.WORD)
+        if (kind := KINDS.get(token.text)) is None:
+            message, helps = f"there is no schedule {token}", nearest(token.text, KINDS)
+            raise self.cursor.fail("E0303", message, token, helps=helps)
+        types, given = attribute_types(kind), dict[str, Any]()
+        self.braces(lambda: self._choice(token, types, given))
+        if missing := [name for name in types if name not in given]:
+            message = f"schedule {token} lacks {', '.join(missing)}"
+            raise self.cursor.fail("E0304", message, token, self.cursor.previous)
+        return kind(**given)
+
+    def _choice(self, schedule: Token, types: Mapping[str, Any], given: dict[str, Any]) -> None:
+        token = self.cursor.expect_kind(Kind.WORD)
+        if token.text not in types:
+            message = f"schedule {schedule} has no attribute {token}"
+            helps = nearest(token.text, types)
+            raise self.cursor.fail("E0304", message, token, helps=helps)
+        if token.text in given:
+            raise self.cursor.fail("E0304", f"{token} is given twice", token)
+        self.cursor.expect("=")
+        given[token.text] = self.attribute(token.text, types[token.text], token)
 
     def _activation(self, word: Token) -> Raw:
         """`(lo=-1.0, hi=1.0)`, after the word."""

@@ -13,12 +13,12 @@ from mbc.diag import Location, MbcError, nearest
 from mbc.ir import activations
 from mbc.ir.graph import Constant, Graph, Operand, without_trailing_none
 from mbc.ir.op import Op, OpError
-from mbc.ir.text.attributes import attribute_types, convert
+from mbc.ir.text.attributes import attribute_types
 from mbc.ir.text.cursor import Cursor
 from mbc.ir.text.lexer import Kind, SourceText, Token
 from mbc.ir.text.operands import OperandParser, PoisonedError, Scope
 from mbc.ir.text.printer import is_named
-from mbc.ir.types import MAX_RANK, TensorType
+from mbc.ir.types import TensorType
 from mbc.ir.verify import listed, role_problems
 from mbc.ir.views import ChannelView, Place
 from mbc.ops import OPS
@@ -238,10 +238,11 @@ class _Parser(OperandParser):
             message = f"the op gives {listed(inferred)}, the text says {listed(written)}"
             raise self.cursor.fail("E0307", message, start, self.cursor.previous)
         scratch = self.cursor.integer() if self.cursor.accept("scratch") else None
+        schedule = self.schedule() if self.cursor.accept("schedule") else None
         self._check_names(scope, statement, len(inferred))
         span = self.cursor.source.span(statement.start, self.cursor.previous)
         node = scope.graph.add(op, operands, locations=(span,))
-        node.scratch = scratch
+        node.scratch, node.schedule = scratch, schedule
         for name, value, (_, place) in zip(statement.names, node.results, declared, strict=True):
             value.place = place
             scope.define(name.text[1:], value)
@@ -330,20 +331,7 @@ class _Parser(OperandParser):
         if name in slots:
             operands[slots[name]] = self.operand(scope)
         else:
-            attributes[name] = self._attribute(name, types[name], token)
-
-    def _attribute(self, name: str, wanted: Any, token: Token) -> Any:
-        start = self.cursor.token
-        raw = self.raw()
-        try:
-            value = convert(raw, wanted)
-        except ValueError as problem:
-            last = self.cursor.previous
-            found = f", found {start}" if last is start else ""
-            raise self.cursor.fail("E0304", f"{name}: {problem}{found}", start, last) from None
-        if name == "shape" and len(value) > MAX_RANK:
-            raise self.cursor.fail("E0306", f"a shape has at most {MAX_RANK} axes", token)
-        return value
+            attributes[name] = self.attribute(name, types[name], token)
 
     # fused nodes
 

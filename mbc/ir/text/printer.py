@@ -17,6 +17,7 @@ from mbc.ir.activations import Activation, Spelled, parameters
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op, OperandSpec
+from mbc.ir.schedule import Schedule
 from mbc.ir.views import ChannelView, Segment, Value
 from mbc.ops.elementwise import Activate
 from mbc.ops.fused import Fused
@@ -106,7 +107,8 @@ class _Printer:
 
     def node(self, node: Node, names: Names, indent: str) -> Iterator[str]:
         results = ", ".join(f"%{names[r]}" for r in node.results)
-        types = ", ".join(f"{r.type}{_placement(r)}" for r in node.results) + _scratch(node)
+        types = ", ".join(f"{r.type}{_placement(r)}" for r in node.results)
+        types += _scratch(node) + _schedule(node)
         where = f" // {', '.join(map(str, node.locations))}" if self._has_place(node) else ""
         if isinstance(node.op, Fused):
             yield f"{indent}{results} = {_fused(node, node.op, names)} {{"
@@ -135,6 +137,15 @@ def _placement(value: Value) -> str:
 
 def _scratch(node: Node) -> str:
     return "" if node.scratch is None else f" scratch {node.scratch}"
+
+
+def _schedule(node: Node) -> str:
+    return "" if node.schedule is None else f" schedule {schedule_text(node.schedule)}"
+
+
+def schedule_text(schedule: Schedule) -> str:
+    """Format a schedule: `turns{rows=4}`."""
+    return schedule.mnemonic + _braces(_fields(schedule))
 
 
 def _fused(node: Node, op: Fused, names: Names) -> str:
@@ -182,16 +193,24 @@ def attributes_text(op: Op, operands: Sequence[str] = ()) -> str:
     if isinstance(op, Activate):
         items = [f"{name}={value!r}" for name, value in parameters(op.act)]
     else:
-        items = [f"{field.name}={attr_text(v)}" for field, v in _non_default(op)]
+        items = _fields(op)
     before = (place for place, item in enumerate(items) if item.startswith(("act=", "to=")))
     place = next(before, len(items))
     items[place:place] = operands
+    return _braces(items)
+
+
+def _braces(items: Sequence[str]) -> str:
     return f"{{{', '.join(items)}}}" if items else ""
 
 
-def _non_default(op: Op) -> Iterator[tuple[Field[AttrValue], AttrValue]]:
-    for field in fields(op):
-        value = getattr(op, field.name)
+def _fields(item: Op | Schedule) -> list[str]:
+    return [f"{field.name}={attr_text(value)}" for field, value in _non_default(item)]
+
+
+def _non_default(item: Op | Schedule) -> Iterator[tuple[Field[AttrValue], AttrValue]]:
+    for field in fields(item):
+        value = getattr(item, field.name)
         if field.default is MISSING or value != field.default:
             yield field, value
 
