@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from mbc.diag import error
 from mbc.ir.graph import Graph, Node
@@ -29,7 +30,8 @@ def refuse_schedules(graph: Graph, backend: Backend) -> None:
 def _refused(graph: Graph, backend: Backend) -> Iterator[tuple[Node, str]]:
     """Yield the nodes whose schedule is refused, with the reason."""
     for node in graph.topo():
-        if node.schedule and not (support := backend.supports(node)):
+        support = backend.supports(node)
+        if node.schedule and not support and backend.supports(replace(node, schedule=None)):
             yield node, support.reason
         for body in node.op.bodies:
             yield from ((step, INNER) for step in body.topo() if step.schedule)
