@@ -24,6 +24,7 @@ from tests.e2e.support import (
     single,
 )
 from tests.everyday import part_of
+from tests.example_networks import EXAMPLE_NETWORKS, Example
 
 NETWORKS = [
     ("mobilenet_v1", ()),
@@ -74,6 +75,27 @@ def is_static(program: Path, machine: str) -> bool:
 def is_everyday(target: str, name: str, settings: tuple[str, ...]) -> bool:
     """All for this machine; one of each kind for the board, since emulators take their time."""
     return target == "x86_64" or (target == "arm64" and settings in ((), ("groups=3",)))
+
+
+@pytest.mark.parametrize(
+    "example",
+    part_of(
+        ((example,) for example in EXAMPLE_NETWORKS),
+        lambda example: False,
+        lambda example: f"riscv64-{example}",
+    ),
+)
+def test_small_images_do_too(example: Example, tmp_path: Path) -> None:
+    settings = ("resolution=64", "softmax=false")
+    settings += tuple(f"{key}={value}" for key, value in example.parameters)
+    network = EXAMPLES / f"{example.name}.py"
+    program = build(network, "riscv64", tmp_path / "out", *parameters(settings))
+    assert is_static(program, MACHINES["riscv64"])
+    x = np.random.default_rng(0).uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
+    params = dict(setting.split("=") for setting in settings)
+    oracle = api.compile(network, params=params, level=0, backend="oracle")
+    found = logits(program, "riscv64", x, tmp_path)
+    assert relative_error(found, single(oracle, x)) <= TOLERANCE
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from mbc.targets.architecture import Architecture, Baseline, Core
 from mbc.targets.architectures.aarch64 import ARM64
 from mbc.targets.architectures.arm import ARMV7, ARMV7_VFP3
@@ -16,6 +18,7 @@ ARCHITECTURES: tuple[Architecture, ...] = tuple(
 )
 
 
+@cache
 def find_architecture(name: str) -> Architecture | None:
     """The architecture that uname, a compiler or the first word of a triple calls so."""
     return next((known for known in ARCHITECTURES if name.lower() in known.names), None)

@@ -23,10 +23,11 @@ def code_problems(code: bytes, address: int, contract: Contract) -> Iterator[str
     closely: what distinguishes forms is all but the numbers in them, and on x86 the encoding."""
     target, allowed = contract.target, features_of(contract.target)
     seen: set[tuple[str, str, bool]] = set()
+    reserved = target.reserves_x18
     end, detailed = address, disassembler(target, detail=True)
     for at, size, mnemonic, operands in disassembler(target).disasm_lite(code, address):
         end = at + size
-        if target.reserves_x18 and "18" in operands and _X18.search(operands):
+        if reserved and "18" in operands and _X18.search(operands):
             yield f"'{mnemonic} {operands}' at {at:#x} uses x18, which {target.system} reserves"
         form = (mnemonic, operands.translate(_NO_DIGITS), code[at - address] == EVEX)
         if form in seen:
