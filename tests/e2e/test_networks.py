@@ -86,8 +86,8 @@ def is_everyday(target: str, name: str, settings: tuple[str, ...]) -> bool:
     ),
 )
 def test_small_images_do_too(example: Example, tmp_path: Path) -> None:
-    settings = ("resolution=64", "softmax=false")
-    settings += tuple(f"{key}={value}" for key, value in example.parameters)
+    own = (f"{key}={value}" for key, value in example.parameters)
+    settings = ("resolution=64", "softmax=false", *own)
     network = EXAMPLES / f"{example.name}.py"
     program = build(network, "riscv64", tmp_path / "out", *parameters(settings))
     assert is_static(program, MACHINES["riscv64"])
