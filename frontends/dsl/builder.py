@@ -1,4 +1,4 @@
-"""What all layers share: values, parameter names, scopes, and errors at the user's line."""
+"""Shared by all layers: tensors, parameter names, scopes, and errors at the user's line."""
 
 from __future__ import annotations
 
@@ -24,11 +24,14 @@ IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 @dataclass(frozen=True, eq=False)
 class Tensor(Operators):
-    """What a layer returns and the next one takes: [n,h,w,c], or [n,c] after a global pool."""
+    """Input or output of a layer: [n,h,w,c], or [n,c] after a global pool."""
 
     value: Value
+    """Value of the graph under construction."""
     builder: Builder
-    layer: str = ""  # the layer whose output it is, if that has parameters
+    """Builder of that graph."""
+    layer: str = ""
+    """Name of the layer that computed it; "" if that has no parameters."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -41,15 +44,15 @@ class Tensor(Operators):
         return self.value.type.channels
 
     def __add__(self, other: object) -> Tensor:
-        """`a + b` is nn.add(a, b)."""
+        """Add as nn.add(a, b) does; raises E0218 unless both are tensors."""
         if not isinstance(other, Tensor):
-            raise misuse(f"a tensor and {describe(other)} do not add up", ONLY_TENSORS)
+            raise misuse(f"cannot add {describe(other)} to a tensor", ONLY_TENSORS)
         a, b = self.builder.read(self), self.builder.read(other, "the second operand")
         (result,) = self.builder.emit(Add(), [a, b])
         return result
 
     def __radd__(self, other: object) -> Tensor:
-        """What `sum([a, b])` begins with is an integer of 0."""
+        """Accept the integer 0 with which `sum([a, b])` begins."""
         return self if type(other) is int and other == 0 else self + other
 
     def __repr__(self) -> str:
@@ -57,7 +60,7 @@ class Tensor(Operators):
 
 
 class Scope:
-    """Prefixes the names of the parameters made inside: `with nn.scope("blocks.3"):`."""
+    """Prefix of the parameters that are made inside `with nn.scope("blocks.3"):`."""
 
     def __init__(self, prefixes: list[str], name: str) -> None:
         self._prefixes, self._name = prefixes, name
@@ -77,9 +80,9 @@ class Scope:
 class Builder:
     """Adds nodes to a graph and names their parameters.
 
-    The parameters of a layer are called `scope.layer.weight`. A layer has the name that it is
-    given, else that of its kind (`conv`, `dw`, `pw`, `fc`), numbered from the second on; a batch
-    norm is called after the layer that it follows, `scope.layer.bn`.
+    The parameters of a layer are called `scope.layer.weight`. A layer without a given name is
+    named after its kind (`conv`, `dw`, `pw`, `fc`), numbered from the second on; a batch
+    norm is named after the layer that it follows, `scope.layer.bn`.
     """
 
     def __init__(self, graph: Graph, batch: int = 1) -> None:
@@ -93,7 +96,7 @@ class Builder:
         return Scope(self._prefixes, name)
 
     def claim(self, name: str | None, kind: str, owner: str = "") -> str:
-        """The full, unique name of a new layer; raises E0217 if a name is given twice."""
+        """Return the full, unique name of a new layer; raises E0217 if a name is given twice."""
         if name is None:
             return self._claim_fresh(f"{owner}.{kind}" if owner else self._full(kind))
         check_name(NAME, name)
@@ -121,7 +124,7 @@ class Builder:
         return ".".join([*self._prefixes, name])
 
     def read(self, x: object, role: str = "the input") -> Value:
-        """The value of a tensor of this network; raises E0218."""
+        """Return the value of a tensor of this network; raises E0218 for anything else."""
         if not isinstance(x, Tensor):
             raise misuse(f"{role} of this layer must be a tensor, found {describe(x)}")
         if x.builder is not self:
@@ -131,7 +134,11 @@ class Builder:
     def emit(
         self, op: Op, operands: Sequence[Value | Constant | None], layer: str = ""
     ) -> tuple[Tensor, ...]:
-        """Add a node; an op that does not fit its operands is an error at the user's line."""
+        """Add a node and return its results.
+
+        An OpError becomes an error of the same code at the user's line; raises E0206 for a
+        constant or result beyond the limits of mbc.
+        """
         where = here()
         refuse_large(operand.type for operand in operands if isinstance(operand, Constant))
         try:
@@ -145,12 +152,12 @@ class Builder:
         return tuple(Tensor(value, self, layer) for value in node.results)
 
     def parameter(self, layer: str, role: str, *shape: int) -> Constant:
-        """A parameter without data; weights are bound later."""
+        """Make a parameter without data; weights are bound later."""
         return Constant(f"{layer}.{role}", TensorType(shape))
 
 
 def refuse_large(types: Iterable[TensorType]) -> None:
-    """E0206 at the user's line for a tensor beyond the limits of mbc."""
+    """Raise E0206 at the user's line for a tensor beyond the limits of mbc."""
     for type in types:
         excess = (
             (type.rank > MAX_RANK, f"at most {MAX_RANK} axes"),

@@ -23,17 +23,21 @@ Outputs: TypeAlias = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
 @dataclass(frozen=True)
 class NetworkDef:
-    """A network: its name, its typed parameters, and where it is defined. `alone` says that its
-    file means it if no network is named."""
+    """A network, defined by a decorated Python function."""
 
     name: str
+    """Name of the function."""
     function: Callable[..., Outputs]
+    """Builds the layers when it is called with a Net and the parameters."""
     parameters: tuple[Parameter, ...]
+    """Typed parameters, in order of declaration."""
     location: Location
+    """The `def` line."""
     alone: bool = True
+    """Whether its file selects it when no network is named."""
 
     def resolve(self, params: Mapping[str, object] | None = None) -> dict[str, ParameterValue]:
-        """All parameters with their values, given as text or typed; raises E0110 to E0112."""
+        """Return every parameter's value, given as text or typed; raises E0110 to E0112."""
         return resolve(self.name, self.parameters, params or {})
 
     def trace(self, params: Mapping[str, object] | None = None, batch: int = 1) -> Graph:
@@ -68,8 +72,10 @@ class NetworkDef:
 
 def network(function: Callable[..., Outputs]) -> NetworkDef:
     """Decorate a function `def name(nn: Net, *, parameter: type = default, …)` that returns a
-    tensor, several, or a dict of them by name; raises E0215 for any other signature, or for what
-    is no function."""
+    tensor, several, or a dict of them by name.
+
+    Raises E0215 for any other signature, and for anything but a function.
+    """
     if not inspect.isfunction(function):
         raise error("E0215", f"@network takes a function, found {describe(function)}", at=here())
     at = definition(function.__code__)

@@ -1,4 +1,4 @@
-"""What other frameworks call the layers and arguments of ours that compute the same."""
+"""Names that other frameworks give to the layers and arguments of mbc."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ADVICE: Mapping[str, tuple[str, ...]] = {
     _FUNCTION: ("sequential", "module", "modulelist", "model"),
 }
 
-_OTHERS = frozenset({"rrelu", "softmin"})  # near one of ours in letters alone
+_OTHERS = frozenset({"rrelu", "softmin"})  # similar to a name here in spelling alone
 
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "kernel": ("kernel_size", "ksize", "kernel_shape", "pool_size"),
@@ -82,7 +82,7 @@ _BY_ARGUMENT, _BY_ARGUMENT_ADVICE = _inverse(_ARGUMENTS), _inverse(_ARGUMENT_ADV
 
 
 def layer_hints(name: str, layers: Sequence[str]) -> tuple[str, ...]:
-    """What to write for a layer that there is not, if one of ours computes the same."""
+    """Suggest the layer of mbc that computes the same as an unknown one, or a similar name."""
     key = name.lower().replace("_", "")
     if key in _BY_LAYER:
         return (f"write {_BY_LAYER[key]}",)
@@ -92,7 +92,7 @@ def layer_hints(name: str, layers: Sequence[str]) -> tuple[str, ...]:
 
 
 def argument_hints(layer: str, name: str, takes: Sequence[str]) -> tuple[str, ...]:
-    """What to write for an argument that a layer does not take."""
+    """Suggest what to write for an argument that a layer does not take."""
     if name in ("axis", "dim") and layer in OF_CHANNELS:
         return ("it is always the channels: leave it out",)
     if name in _BY_ARGUMENT_ADVICE:

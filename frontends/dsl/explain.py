@@ -1,4 +1,4 @@
-"""Exceptions of the user's own code as errors at their line."""
+"""Exceptions raised by the user's code, turned into errors at the user's line."""
 
 from __future__ import annotations
 
@@ -25,7 +25,11 @@ LAYERS = tuple(name for name in vars(Net) if not name.startswith("_") and name !
 
 
 def explain(problem: BaseException, file: str) -> MbcError | None:
-    """An exception of the user's own code as an error at their line; None for one of mbc's own."""
+    """Turn an exception of the user's code into an error at the user's line.
+
+    Returns E0213 for invalid Python, E0218 for a misused layer or tensor, else E0214; None for
+    an exception raised by mbc itself.
+    """
     if isinstance(problem, SyntaxError) and problem.lineno:
         return syntax_error(problem)
     at = in_traceback(problem.__traceback__, file)
@@ -49,7 +53,7 @@ def _hints(problem: BaseException) -> tuple[str, ...]:
 
 
 def _misuse(problem: BaseException, at: Location) -> MbcError | None:
-    """An error about layers, where the exception is about one."""
+    """Return E0218 if the exception comes from a misused layer or tensor, else None."""
     if isinstance(problem, AttributeError):
         return _no_attribute(problem, at)
     if not isinstance(problem, TypeError):
@@ -89,12 +93,12 @@ def _too_many(found: re.Match[str], at: Location) -> MbcError:
     listed = f"{', '.join(first)} and {last}" if first else last
     named = [name for name in _arguments(layer) if name not in (*first, last)]
     helps = [f"name the others: {', '.join(f'{name}=…' for name in named)}"] if named else []
-    message = f"layer '{layer}' takes only {listed} by their places"
+    message = f"layer '{layer}' takes only {listed} by position"
     return error("E0218", message, at=at, helps=helps)
 
 
 def _twice(found: re.Match[str], at: Location) -> MbcError:
-    message = f"layer '{found['layer']}' is given '{found['name']}' twice, by place and by name"
+    message = f"layer '{found['layer']}' is given '{found['name']}' twice, by position and by name"
     return error("E0218", message, at=at, helps=[_call(found["layer"])])
 
 
@@ -114,7 +118,7 @@ _CALLS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str], Location], MbcErro
 
 
 def _call(layer: str) -> str:
-    """How a layer is called at least."""
+    """Show a call of a layer with only its required arguments."""
     parameters = inspect.signature(getattr(Net, layer)).parameters.values()
     needed = [p.name for p in parameters if p.default is p.empty and p.name != "self"]
     return f"write nn.{layer}({', '.join(needed)})"
@@ -130,7 +134,7 @@ def _positional(layer: str) -> list[str]:
 
 
 def syntax_error(problem: SyntaxError) -> MbcError:
-    """E0213 at the place that Python names."""
+    """Return E0213 at the position that Python reports."""
     same_line = problem.end_lineno in (None, problem.lineno)
     end = (problem.end_offset or 0) if same_line else 0
     at = Location(problem.filename or "", problem.lineno or 0, problem.offset or 0, max(end, 0))

@@ -16,7 +16,7 @@ from mbc.frontends.dsl.explain import explain, syntax_error
 
 
 def load_network(path: Path, network: str | None = None) -> NetworkDef:
-    """The network of a file, or the one called `network` if it has several.
+    """Return the network of a file, or the one called `network` if it has several.
 
     Raises E0210 (none there), E0211 (several), E0212 (no such name), E0213 (not Python), E0214
     (the file raised), E0215 (a signature), E0701 (the file cannot be read).
@@ -63,8 +63,10 @@ def _not_python(path: Path, reason: str) -> MbcError:
 
 @contextmanager
 def _importable(folder: Path, module: ModuleType) -> Iterator[None]:
-    """The file may import its neighbours; they are forgotten afterwards, so that files of the
-    same name in other folders never meet."""
+    """Let the file import modules of its own folder, and remove them from `sys.modules` afterwards.
+
+    So modules of the same name in two folders never shadow each other.
+    """
     before = set(sys.modules)
     sys.path.insert(0, str(folder))
     sys.modules[module.__name__] = module

@@ -1,4 +1,4 @@
-"""Where in the user's file: the span of a call, found by walking the stack or a traceback."""
+"""Locations in the user's file: spans of calls, found in the stack or in a traceback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PACKAGE = "mbc.frontends.dsl"
 
 
 def here() -> Location:
-    """The innermost call that stands outside this package: the user's line."""
+    """Return the location of the innermost call from outside this package: the user's line."""
     frame = sys._getframe(1)
     while frame.f_back and frame.f_globals.get("__name__", "").startswith(PACKAGE):
         frame = frame.f_back
@@ -23,8 +23,10 @@ def here() -> Location:
 
 
 def in_traceback(traceback: TracebackType | None, file: str) -> Location | None:
-    """The innermost line of a traceback in `file` or in a file beside it; None if there is none,
-    or if the exception rose in mbc itself and so is not the user's."""
+    """Return the innermost line of a traceback that lies in `file` or in a file of its folder.
+
+    Returns None if there is none, or if mbc itself raised the exception.
+    """
     steps = [step for step in _steps(traceback) if not _is_generated(step)]
     if not steps or _is_mbc(steps[-1]):
         return None
@@ -37,7 +39,7 @@ def in_traceback(traceback: TracebackType | None, file: str) -> Location | None:
 
 
 def definition(code: CodeType) -> Location:
-    """The `def` line of a function, below its decorators."""
+    """Find the `def` line of a function, below its decorators."""
     first = code.co_firstlineno
     for line in range(first, first + 20):
         text = linecache.getline(code.co_filename, line)
@@ -54,7 +56,7 @@ def _steps(traceback: TracebackType | None) -> Iterator[TracebackType]:
 
 
 def _is_generated(step: TracebackType) -> bool:
-    """Whether it is code without a file, as dataclasses make: no line of anybody's."""
+    """Whether the code has no file, as the methods that dataclasses generate."""
     return step.tb_frame.f_code.co_filename == "<string>"
 
 
@@ -75,5 +77,5 @@ def _span(code: CodeType, instruction: int, line: int) -> Location:
 
 
 def _column(text: str, utf8_offset: int) -> int:
-    """Python counts bytes from 0, readers characters from 1."""
+    """Convert a byte offset from 0 to a column: characters from 1."""
     return len(text.encode()[:utf8_offset].decode(errors="ignore")) + 1

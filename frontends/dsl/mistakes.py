@@ -1,4 +1,4 @@
-"""Errors at the user's line, and what they say was given."""
+"""Errors at the user's line, and descriptions of the arguments given."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mbc.frontends.dsl.location import here
 
 
 def describe(given: object) -> str:
-    """What a user gave instead of what was wanted."""
+    """Describe an argument of the wrong kind, for an error message."""
     if isinstance(given, list | tuple):
         return f"a {type(given).__name__} of {len(given)}"
     shown = bool | int | float | str | None
@@ -15,5 +15,5 @@ def describe(given: object) -> str:
 
 
 def misuse(message: str, *helps: str) -> MbcError:
-    """An argument that a layer cannot take, at the user's line."""
+    """Return E0218 at the user's line: an argument that a layer cannot take."""
     return error("E0218", message, at=here(), helps=helps)

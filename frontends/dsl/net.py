@@ -23,7 +23,7 @@ from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 
 
 def _static(extent: object) -> int:
-    """An extent of an input; raises E0218, and says what to do about a dynamic one."""
+    """Return an extent of an input; raises E0218, with advice about a dynamic one."""
     if extent is None or extent == -1 or isinstance(extent, str):
         raise misuse(
             f"shapes are static: an extent of an input cannot be {extent!r}",
@@ -33,7 +33,7 @@ def _static(extent: object) -> int:
 
 
 def _refuse_list(what: str, given: tuple[object, ...], instead: str) -> None:
-    """E0218 for one list in place of what it holds."""
+    """Raise E0218 if one list is given in place of separate arguments."""
     if len(given) == 1 and isinstance(given[0], tuple | list):
         raise misuse(f"{what} one by one, found {describe(given[0])}", instead)
 
@@ -42,7 +42,10 @@ class Net(Builder):
     """The layers of a network under construction."""
 
     def input(self, *shape: int, name: str | None = None) -> Tensor:
-        """An input of the network: `nn.input(224, 224, 3)` is [batch,224,224,3]."""
+        """Declare an input of the network: `nn.input(224, 224, 3)` is [batch,224,224,3].
+
+        Raises E0217 if the name is taken, E0218 for extents that are not positive integers.
+        """
         taken = [value.name for value in self.graph.inputs]
         if name is None:
             name = f"input{len(taken) + 1}" if taken else "input"
@@ -70,7 +73,10 @@ class Net(Builder):
         bias: bool = False,
         name: str | None = None,
     ) -> Tensor:
-        """To `channels`; parameters weight [kh,kw,c/groups,channels], bias [channels]."""
+        """2-D convolution of [n,h,w,c] to [n,oh,ow,channels].
+
+        Parameters: weight [kh,kw,c/groups,channels], bias [channels].
+        """
         outputs = whole("channels", channels)
         return self._conv(
             x, outputs, kernel, stride, padding, dilation, groups, bias, self.claim(name, "conv")
@@ -87,7 +93,7 @@ class Net(Builder):
         bias: bool = False,
         name: str | None = None,
     ) -> Tensor:
-        """One filter a channel; parameters weight [kh,kw,1,c], bias [c]."""
+        """Depthwise convolution: one filter a channel; parameters weight [kh,kw,1,c], bias [c]."""
         channels = self.read(x).type.channels
         layer = self.claim(name, "dw")
         return self._conv(x, channels, kernel, stride, padding, dilation, channels, bias, layer)
@@ -131,7 +137,10 @@ class Net(Builder):
     def dense(
         self, x: Tensor, channels: int, *, bias: bool = True, name: str | None = None
     ) -> Tensor:
-        """Fully connected: [n,c] to [n,channels]; parameters weight [c,channels], bias."""
+        """Fully connected layer: [n,c] to [n,channels].
+
+        Parameters: weight [c,channels], bias [channels].
+        """
         value, outputs = self.read(x), whole("channels", channels)
         layer = self.claim(name, "fc")
         weight = self.parameter(layer, "weight", value.type.channels, outputs)
@@ -173,12 +182,12 @@ class Net(Builder):
         return result
 
     def add(self, a: Tensor, b: Tensor) -> Tensor:
-        """a + b of equal shapes."""
+        """Add two tensors of equal shapes."""
         (result,) = self.emit(Add(), [self.read(a), self.read(b)])
         return result
 
     def concat(self, *parts: Tensor) -> Tensor:
-        """The channels of the parts one after the other: `nn.concat(a, b)`."""
+        """Concatenate the channels of the parts: `nn.concat(a, b)`."""
         if not parts:
             raise misuse("concat needs at least one tensor: nn.concat(a, b)")
         _refuse_list("concat takes its tensors", parts, "write nn.concat(*parts)")
@@ -188,7 +197,7 @@ class Net(Builder):
     def split(
         self, x: Tensor, *, parts: int | None = None, sizes: Sequence[int] | None = None
     ) -> tuple[Tensor, ...]:
-        """The channels of x in `parts` equal parts, or in parts of the given sizes."""
+        """Split the channels of x into `parts` equal parts, or into parts of the given sizes."""
         value = self.read(x)
         if (parts is None) == (sizes is None):
             raise misuse("split needs either parts or sizes: nn.split(x, parts=2)")
@@ -208,7 +217,7 @@ class Net(Builder):
     def max_pool(
         self, x: Tensor, kernel: Extent, *, stride: Extent | None = None, padding: Padding = 0
     ) -> Tensor:
-        """Maximum over each window, padding never wins; the stride is the kernel by default."""
+        """Maximum over each window, padding excluded; the stride defaults to the kernel."""
         value, window = self.read(x), pair("kernel", kernel)
         steps = pair("stride", kernel if stride is None else stride)
         op = MaxPool(window, steps, sides(padding, value.type, window, steps))
@@ -224,8 +233,11 @@ class Net(Builder):
         padding: Padding = 0,
         count_pad: bool = False,
     ) -> Tensor:
-        """Mean over each window; padding counts as zeros only with `count_pad` (PyTorch counts
-        it by default, TensorFlow never does)."""
+        """Mean over each window; the stride defaults to the kernel.
+
+        Padding counts as zeros only with `count_pad` (PyTorch counts it by default, TensorFlow
+        never does).
+        """
         value, window = self.read(x), pair("kernel", kernel)
         steps = pair("stride", kernel if stride is None else stride)
         pad = sides(padding, value.type, window, steps)
@@ -238,7 +250,10 @@ class Net(Builder):
         return result
 
     def reshape(self, x: Tensor, shape: Sequence[int]) -> Tensor:
-        """The same elements in row-major order; `shape` has the batch, and may hold one -1."""
+        """Reinterpret the elements, in row-major order, as another shape.
+
+        `shape` includes the batch, and may hold one -1.
+        """
         value = self.read(x)
         extents = [whole("an extent", e) if e != -1 else -1 for e in listed("a shape", shape)]
         if extents.count(-1) > 1:
@@ -255,6 +270,6 @@ class Net(Builder):
         return result
 
     def require(self, condition: bool, message: str, help: str = "") -> None:
-        """Refuse parameters that do not go together: an error with this message, at this line."""
+        """Raise E0219 with this message at this line unless the condition holds."""
         if not condition:
             raise error("E0219", str(message), at=here(), helps=[str(help)] if help else [])

@@ -1,4 +1,4 @@
-"""Python's numbers and numpy's, told apart by kind: a bool is no integer, an integer no float."""
+"""Numbers of Python and numpy, checked by kind: neither a bool nor a float is an integer."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 
 def as_integer(given: object) -> int | None:
-    """An integer of any library as Python's; None for all else."""
+    """Convert an integer of any library to Python's; None for anything else, bools included."""
     if isinstance(given, bool | np.bool_ | np.ndarray):
         return None
     try:
@@ -20,7 +20,7 @@ def as_integer(given: object) -> int | None:
 
 
 def as_float(given: object) -> float | None:
-    """A finite number of any library as Python's float; None for all else."""
+    """Convert a finite number of any library to Python's float; None for anything else."""
     if isinstance(given, bool | np.bool_) or not isinstance(given, Real):
         return None
     try:
@@ -31,5 +31,5 @@ def as_float(given: object) -> float | None:
 
 
 def as_bool(given: object) -> bool | None:
-    """True or False; None for all else, 0 and 1 too."""
+    """Convert a bool of Python or numpy; None for anything else, including 0 and 1."""
     return bool(given) if isinstance(given, bool | np.bool_) else None

@@ -1,4 +1,4 @@
-"""What Python's operators do on tensors: `+` adds, all others say what to write instead."""
+"""Python's operators on tensors: `+` adds; the others raise, and suggest what to write."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ UNKNOWN = "values are not known while a network is built; x.shape and x.channels
 
 
 def refuse(message: str, *helps: str) -> Callable[..., NoReturn]:
-    """A method that is an error at the user's line."""
+    """Make a method that raises E0218 at the user's line."""
 
     def method(self: object, *operands: object) -> NoReturn:
         raise misuse(message, *helps)
@@ -25,7 +25,7 @@ def _no(symbol: str, *helps: str) -> Callable[..., NoReturn]:
 
 
 class Operators:
-    """The operators that no layer stands for, and questions that have no answer yet."""
+    """Operators without a layer, and questions about values that are unknown while tracing."""
 
     __array_ufunc__ = None  # a numpy array to the left leaves the operator to the tensor
 
@@ -50,5 +50,5 @@ class Operators:
         "a tensor has no length", "x.shape[0] is the batch, x.channels the last axis"
     )
     __bool__: Any = refuse("a tensor is neither true nor false", UNKNOWN)
-    __int__ = __float__ = __index__ = refuse("a tensor is no number", UNKNOWN)
+    __int__ = __float__ = __index__ = refuse("a tensor is not a number", UNKNOWN)
     __lt__ = __le__ = __gt__ = __ge__ = refuse("tensors cannot be compared", UNKNOWN)

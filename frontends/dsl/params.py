@@ -26,23 +26,30 @@ MAX_SHOWN = 80  # characters of a wrong value
 
 @dataclass(frozen=True)
 class Parameter:
-    """A keyword parameter; `choices` is empty unless the annotation is a Literal."""
+    """A keyword parameter of a network."""
 
     name: str
+    """Name in the signature and after `-D`."""
     type: ParameterType
+    """Annotated type, or that of the Literal's choices."""
     default: ParameterValue
+    """Default value, of that type."""
     choices: tuple[ParameterValue, ...] = ()
+    """Values of a Literal annotation; empty for any other."""
 
     @property
     def expects(self) -> str:
-        """What it takes, in words: "a number", "1, 2, 3, 4 or 8"."""
+        """The accepted values, in words: "a number", "1, 2, 3, 4 or 8"."""
         if not self.choices:
             return NOUNS[self.type]
         *others, last = map(show, self.choices)
         return f"{', '.join(others)} or {last}" if others else last
 
     def convert(self, given: object) -> ParameterValue:
-        """The value given, as text or typed, in the parameter's type; raises E0111, E0112."""
+        """Convert a value, given as text or typed, to the parameter's type.
+
+        Raises E0111 for a value of another type, E0112 for one that is not among the choices.
+        """
         value = parse(self.type, given) if isinstance(given, str) else coerce(self.type, given)
         if value is None:
             raise error(
@@ -60,18 +67,18 @@ class Parameter:
 
 
 def shown(given: object) -> str:
-    """What was given, the end of a long text left out."""
+    """Format a wrong value for a message, cut off after MAX_SHOWN characters."""
     text = repr(given)
     return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"
 
 
 def show(value: ParameterValue) -> str:
-    """A value as `-D` takes it."""
+    """Format a value as `-D` takes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def parse(type: ParameterType, text: str) -> ParameterValue | None:
-    """The value that a text stands for; None if it is not of the type."""
+    """Parse the text of a value; None if it is not of the type."""
     if type is str:
         return text
     if type is bool:
@@ -83,7 +90,7 @@ def parse(type: ParameterType, text: str) -> ParameterValue | None:
 
 
 def coerce(type: ParameterType, given: object) -> ParameterValue | None:
-    """A typed value in the wanted type without loss; None if it is not of the type."""
+    """Convert a typed value to the wanted type without loss; None if it is not of the type."""
     if type is bool:
         return as_bool(given)
     if type is int:
@@ -94,7 +101,10 @@ def coerce(type: ParameterType, given: object) -> ParameterValue | None:
 
 
 def read_signature(function: Callable[..., Any], at: Location) -> tuple[Parameter, ...]:
-    """The parameters after the first (which receives the layers); raises E0215."""
+    """Read the parameters after the first (which receives the layers).
+
+    Raises E0215 for a missing first parameter, type or default, and for one that does not fit.
+    """
     declared = list(inspect.signature(function).parameters.values())
     if not declared or declared[0].kind not in (
         inspect.Parameter.POSITIONAL_ONLY,
@@ -154,7 +164,10 @@ def _kind(hint: Any) -> tuple[ParameterType, tuple[ParameterValue, ...]] | None:
 def resolve(
     network: str, parameters: tuple[Parameter, ...], given: Mapping[str, object]
 ) -> dict[str, ParameterValue]:
-    """Every parameter with its value, in order of declaration; raises E0110, E0111, E0112."""
+    """Return every parameter with its value, in order of declaration.
+
+    Raises E0110 for an unknown name, E0111 and E0112 for a value that does not fit.
+    """
     known = {parameter.name: parameter for parameter in parameters}
     for name in given:
         if name not in known:

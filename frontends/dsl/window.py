@@ -1,4 +1,4 @@
-"""Kernel, stride and padding as users write them, as the IR wants them."""
+"""Kernel, stride and padding: from what users write to what the IR takes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Padding: TypeAlias = int | Literal["same"] | tuple[int, int, int, int]
 
 
 def whole(what: str, given: object, *, least: int = 1) -> int:
-    """An integer of at least `least`; raises E0218."""
+    """Check that an argument is an integer of at least `least`; raises E0218."""
     value = as_integer(given)
     if value is None:
         rounded = as_float(given)
@@ -29,7 +29,7 @@ def whole(what: str, given: object, *, least: int = 1) -> int:
 
 
 def number(what: str, given: object) -> float:
-    """A finite number; raises E0218."""
+    """Check that an argument is a finite number; raises E0218."""
     value = as_float(given)
     if value is None:
         raise misuse(f"{what} must be a number, found {describe(given)}")
@@ -37,7 +37,7 @@ def number(what: str, given: object) -> float:
 
 
 def flag(what: str, given: object) -> bool:
-    """True or False; raises E0218."""
+    """Check that an argument is True or False; raises E0218."""
     value = as_bool(given)
     if value is None:
         raise misuse(f"{what} must be True or False, found {describe(given)}")
@@ -45,14 +45,14 @@ def flag(what: str, given: object) -> bool:
 
 
 def listed(what: str, given: object) -> tuple[object, ...]:
-    """What a list or tuple holds; raises E0218."""
+    """Return the items of a list or tuple; raises E0218 for anything that is not iterable."""
     if not isinstance(given, Iterable):
         raise misuse(f"{what} must be a tuple of integers, found {describe(given)}")
     return tuple(given)
 
 
 def pair(what: str, given: object) -> Pair:
-    """One number for both axes, or (height, width); raises E0218."""
+    """Read one number for both axes, or (height, width); raises E0218."""
     if isinstance(given, tuple | list | np.ndarray):
         if len(given) != 2:
             raise misuse(f"{what} must be one integer or (height, width), found {given}")
@@ -62,8 +62,11 @@ def pair(what: str, given: object) -> Pair:
 
 
 def sides(given: object, x: TensorType, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Pad:
-    """Four sides (top, bottom, left, right) from "same" (TensorFlow), an integer (PyTorch: so
-    much on each side) or the four sides themselves; raises E0218."""
+    """Return (top, bottom, left, right) of a padding.
+
+    It is given as "same" (TensorFlow's rule), as an integer (PyTorch's: the same on each side),
+    or as these four; raises E0218 for anything else.
+    """
     if isinstance(given, str) and given == "same":
         return _same(x, kernel, stride, dilation)
     if as_integer(given) is not None:
@@ -79,7 +82,7 @@ def sides(given: object, x: TensorType, kernel: Pair, stride: Pair, dilation: Pa
 
 
 def _padding_hints(given: object) -> tuple[str, ...]:
-    """What to write for a padding as others have it."""
+    """Suggest what to write for a padding in another framework's notation."""
     match given:
         case str() if given.lower() == "same":
             return ("write padding='same'",)

@@ -1,4 +1,4 @@
-"""A graph as an ONNX model. Images are NCHW in it, at its inputs and outputs too."""
+"""Export a graph as an ONNX model. Images are NCHW in it, at its inputs and outputs too."""
 
 from __future__ import annotations
 
@@ -17,26 +17,31 @@ from mbc.ops.fused import Fused
 from mbc.targets.elements import refuse_elements
 
 OPSET, IR_VERSION = 17, 8
-"""Of 2022, which every engine of today reads."""
+"""Versions of 2022, which every current engine reads."""
 
 MAX_BYTES = 2**31 - 2**20
-"""A protobuf message ends at 2 GB."""
+"""Limit of the weights: a protobuf message holds at most 2 GB."""
 
 Known = dict[Value, str]
 
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """The bytes of an .onnx file; the names of its inputs and outputs, in the graph's order."""
+    """A serialised model."""
 
     data: bytes
+    """Content of an .onnx file."""
     inputs: tuple[str, ...]
+    """Names of its inputs, in the graph's order."""
     outputs: tuple[str, ...]
+    """Names of its outputs, in the graph's order."""
 
 
 def export_onnx(graph: Graph) -> OnnxModel:
-    """The model of a graph whose constants have data: any op, fused bodies written out, channel
-    views as the nodes that move channels.
+    """Export a graph whose constants have data.
+
+    Every op is supported. The nodes of fused bodies are written one by one; channel views become
+    nodes that move channels.
 
     Raises E0610 without the package `onnx`, E0712 where the weights are too large for the format,
     E0509 for element types other than f32.
@@ -72,7 +77,7 @@ def _write_body(w: Writer, body: Graph, operands: Sequence[str]) -> tuple[str, .
 
 
 def _name_of(node: Node) -> str:
-    """What the weights are called but for their last word, else the mnemonic."""
+    """Return the name of the weights without its last part, or the mnemonic without weights."""
     weight = next((o.name for o in node.operands if isinstance(o, Constant)), "")
     return weight.rpartition(".weight")[0] or weight.rpartition(".")[0] or node.op.label
 
@@ -82,7 +87,7 @@ def _operand(w: Writer, operand: object, known: Mapping[Value, str], name: str) 
 
 
 def _view(w: Writer, view: ChannelView, known: Mapping[Value, str], name: str) -> str:
-    """What a view reads: its segments one after the other, then its order."""
+    """Write what a view reads: its segments concatenated, then permuted by its order."""
     parts = [_segment(w, segment, known, name) for segment in view.segments]
     x = parts[0]
     if len(parts) > 1:
@@ -105,8 +110,10 @@ def _segment(w: Writer, segment: Segment, known: Mapping[Value, str], name: str)
 
 
 def _name_outputs(w: Writer, graph: Graph, known: Known, names: Sequence[str]) -> None:
-    """Let the results have the names of the outputs; one that has a name by which callers know it
-    already, as an input or another output, is copied."""
+    """Rename the results to the names of the outputs.
+
+    A result that is an input or another output already keeps its name and is copied.
+    """
     public = {value.name for value in graph.inputs}
     for view, name in zip(graph.outputs, names, strict=True):
         result = _view(w, view, known, name)
@@ -152,7 +159,7 @@ def _described(graph: Graph) -> Iterator[tuple[str, str]]:
 
 
 def _checked(w: Writer, model: Any) -> bytes:
-    """The bytes of the model with the shapes of all values, as Netron shows them; checked."""
+    """Serialise the model with the shapes of all values, which Netron shows, and check it."""
     complete = w.onnx.shape_inference.infer_shapes(model, strict_mode=True)
     w.onnx.checker.check_model(complete)
     return bytes(complete.SerializeToString(deterministic=True))

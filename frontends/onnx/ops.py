@@ -1,4 +1,4 @@
-"""Every op of the IR as ONNX nodes.
+"""Emitters of ONNX nodes for every op of the IR.
 
 Values of rank 4 are NHWC in mbc and NCHW in ONNX, filters HWIO and OIHW; values of any other rank
 are the same in both. So the channel axis of a value of rank r is 1 where r is 4, else r-1.
@@ -30,21 +30,22 @@ TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 
 @dataclass(frozen=True)
 class Site:
-    """A node on its way to ONNX."""
+    """A node to export, with its operands in ONNX."""
 
     node: Node
+    """The node."""
     operands: tuple[str, ...]
-    """The names of ONNX values; "" for constants and absent operands."""
+    """Names of ONNX values; "" for constants and absent operands."""
     name: str
-    """What its ONNX nodes are called after."""
+    """Prefix of the names of its ONNX nodes."""
 
     def operand(self, role: str) -> str:
-        """The ONNX value of an operand; "" where there is none."""
+        """Return the ONNX value of an operand; "" where there is none."""
         return self.node.op.by_role(self.operands).get(role) or ""
 
     @property
     def x(self) -> str:
-        """The operand x."""
+        """ONNX value of the operand x."""
         return self.operand("x")
 
     @property
@@ -53,11 +54,12 @@ class Site:
         return self.node.view("x").type
 
     def array(self, role: str) -> np.ndarray:
-        """The data of a constant operand."""
+        """Return the data of a constant operand."""
         return self._constant(role).array
 
     def stored(self, w: Writer, role: str, array: np.ndarray | None = None) -> str:
-        """A constant operand under its own name, or what it is when laid out for ONNX."""
+        """Store a constant operand under its own name; `array` is its data in ONNX's layout if that
+        differs. Returns the initializer's name."""
         constant = self._constant(role)
         return w.constant(constant.name, constant.array if array is None else array)
 
@@ -69,32 +71,32 @@ class Site:
 
 
 def axis_of(type: TensorType) -> int:
-    """The channel axis in ONNX."""
+    """Return the channel axis in ONNX."""
     return 1 if type.rank == 4 else type.rank - 1
 
 
 def onnx_shape(type: TensorType) -> tuple[int, ...]:
-    """The shape in ONNX."""
+    """Return the shape in ONNX: NCHW for rank 4."""
     return permuted(type.shape, TO_NCHW) if type.rank == 4 else type.shape
 
 
 def permuted(items: Sequence[int], order: Sequence[int]) -> tuple[int, ...]:
-    """Item order[i] at each place i."""
+    """Permute items: item i of the result is items[order[i]]."""
     return tuple(items[i] for i in order)
 
 
 def transposed(w: Writer, x: str, order: Sequence[int], name: str) -> str:
-    """x with its axes in another order."""
+    """Transpose x: axis i of the result is axis order[i]."""
     return w.node("Transpose", [x], f"{name}.transpose", perm=list(order))
 
 
 def reshaped(w: Writer, x: str, shape: Sequence[int], name: str) -> str:
-    """x under another shape."""
+    """Reshape x, in row-major order."""
     return w.node("Reshape", [x, w.integers("shape", shape)], f"{name}.reshape")
 
 
 def activated(w: Writer, x: str, act: Activation | None, name: str) -> str:
-    """The activation of x."""
+    """Apply an activation to x."""
     match act:
         case None:
             return x
@@ -113,7 +115,7 @@ def activated(w: Writer, x: str, act: Activation | None, name: str) -> str:
 
 
 def onnx_pads(pad: Pad) -> list[int]:
-    """Begins of both axes, then ends."""
+    """Reorder to ONNX's pads: the begins of both axes, then the ends."""
     top, bottom, left, right = pad
     return [top, left, bottom, right]
 
@@ -138,12 +140,12 @@ def conv2d(w: Writer, op: Conv2d, at: Site) -> str:
 
 
 def biases(w: Writer, at: Site) -> list[str]:
-    """The bias, if there is one."""
+    """Return the bias as a list of one, or an empty list."""
     return [at.stored(w, "bias")] if at.node["bias"] else []
 
 
 def dense(w: Writer, op: Dense, at: Site) -> str:
-    """Gemm with the weight as [o,i], as trained networks commonly have it."""
+    """Gemm with the weight stored as [o,i], the common order of trained networks."""
     inputs = [at.x, at.stored(w, "weight", at.array("weight").T), *biases(w, at)]
     return activated(w, w.node("Gemm", inputs, at.name, transB=1), op.act, at.name)
 
@@ -160,7 +162,7 @@ def batch_norm(w: Writer, op: BatchNorm, at: Site) -> str:
 
 
 def activation(w: Writer, op: Activate, at: Site) -> str:
-    """The activation by itself."""
+    """Apply the op's activation."""
     return activated(w, at.x, op.act, at.name)
 
 
@@ -175,7 +177,7 @@ def softmax(w: Writer, op: Softmax, at: Site) -> str:
 
 
 def pool(w: Writer, kind: str, op: Pool, at: Site, **more: int) -> str:
-    """A window pool."""
+    """Emit a window pool of an ONNX op type."""
     return w.node(
         kind,
         [at.x],
@@ -222,7 +224,7 @@ def channel_shuffle(w: Writer, op: ChannelShuffle, at: Site) -> str:
 
 
 def shuffled(w: Writer, x: str, type: TensorType, groups: int, name: str) -> str:
-    """The channels as a [g, C/g] matrix, transposed (1707.01083 §3.1)."""
+    """Transpose the channels as a [g, C/g] matrix (1707.01083 §3.1)."""
     axis, shape = axis_of(type), onnx_shape(type)
     matrix = (*shape[:axis], groups, type.channels // groups, *shape[axis + 1 :])
     order = list(range(len(matrix)))
@@ -232,13 +234,13 @@ def shuffled(w: Writer, x: str, type: TensorType, groups: int, name: str) -> str
 
 
 def gathered(w: Writer, x: str, type: TensorType, order: ChannelMap, name: str) -> str:
-    """Channel c is channel order(c) of x."""
+    """Gather channels: channel c of the result is channel order(c) of x."""
     indices = w.integers("channels", order.indices)
     return w.node("Gather", [x, indices], f"{name}.gather", axis=axis_of(type))
 
 
 def reshape(w: Writer, op: Reshape, at: Site) -> str:
-    """The elements in NHWC order under the new shape, so images are transposed before and after."""
+    """Reshape in NHWC order: images are transposed to it before, and to NCHW afterwards."""
     x, after = at.x, TensorType(op.shape)
     if at.x_type.rank == 4 and not moves_nothing(at.x_type.shape):
         x = transposed(w, x, TO_NHWC, at.name)
@@ -248,13 +250,13 @@ def reshape(w: Writer, op: Reshape, at: Site) -> str:
 
 
 def moves_nothing(shape: Sequence[int]) -> bool:
-    """Whether NHWC and NCHW of this shape have their elements in the same order."""
+    """Whether NHWC and NCHW order the elements of this shape alike."""
     _, height, width, channels = shape
     return channels == 1 or height * width == 1
 
 
 def transpose(w: Writer, op: Transpose, at: Site) -> str:
-    """Transpose, as seen through NCHW where x is of rank 4."""
+    """Transpose; where x has rank 4, the permutation is translated to NCHW."""
     order: Sequence[int] = op.perm
     if at.x_type.rank == 4:  # NHWC axis a is axis TO_NHWC[a] of NCHW
         order = permuted(TO_NHWC, permuted(op.perm, TO_NCHW))
@@ -277,5 +279,5 @@ EMITTERS: dict[type[Op], Callable[..., str | tuple[str, ...]]] = {
     Reshape: reshape,
     Transpose: transpose,
 }
-"""The emitter of each op, `(writer, op, site)` to the names of its results; the body of a fused op
-is written node by node (export.py)."""
+"""The emitter of each op: from `(writer, op, site)` to the names of its results. The body of a
+fused op is written node by node (export.py)."""

@@ -1,4 +1,4 @@
-"""An ONNX graph under construction: nodes, initializers, and names that do not clash."""
+"""An ONNX graph under construction: nodes, initializers and unique names."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from mbc.extras import optional_module
 
 
 class Writer:
-    """Collects nodes and initializers. Values are known by their ONNX names; constants that have
-    the same data are stored once."""
+    """Collects nodes and initializers.
+
+    Values are identified by their ONNX names; constants with equal data are stored once.
+    """
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self.onnx = optional_module("onnx", "onnx")
@@ -29,7 +31,7 @@ class Writer:
     def many(
         self, kind: str, inputs: Sequence[str], name: str, results: int, **attributes: Any
     ) -> tuple[str, ...]:
-        """Add a node with so many results; returns their names."""
+        """Add a node with the given number of results; returns their names."""
         unique = self.fresh(name)
         outputs = [unique] + [self.fresh(f"{name}.{i}") for i in range(1, results)]
         made = self.onnx.helper.make_node(kind, list(inputs), outputs, unique, **attributes)
@@ -37,7 +39,7 @@ class Writer:
         return tuple(outputs)
 
     def constant(self, name: str, array: np.ndarray) -> str:
-        """An initializer that holds an array; returns its name."""
+        """Store an array as an initializer; returns its name."""
         data = np.ascontiguousarray(array)
         key = str(data.dtype), data.shape, data.tobytes()
         if key not in self._stored:
@@ -46,7 +48,7 @@ class Writer:
         return self._stored[key]
 
     def integers(self, name: str, values: Sequence[int]) -> str:
-        """An initializer that holds a list of integers, such as a shape."""
+        """Store a list of integers, such as a shape, as an initializer; returns its name."""
         return self.constant(name, np.array(values, np.int64))
 
     def rename(self, old: str, new: str) -> None:
@@ -58,7 +60,7 @@ class Writer:
                         names[i] = new
 
     def fresh(self, wanted: str) -> str:
-        """`wanted`, or with a number if that is taken."""
+        """Return an unused name: `wanted`, with a number if that is taken."""
         name, number = wanted, 1
         while name in self._names:
             number += 1

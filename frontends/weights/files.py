@@ -26,7 +26,9 @@ INTEGERS = {S8: "i8", U8: "u8", S32: "i32"}
 
 
 def load_weights(graph: Graph, path: Path) -> None:
-    """Give every constant of the graph its data from a .safetensors or .npz file, or none any.
+    """Bind every constant of the graph to data of a .safetensors or .npz file.
+
+    If an error is raised, no constant has changed.
 
     Raises E0401 (which kind of file), E0402 (a pickle), E0403 (damaged), E0701 (unreadable), and
     all at once E0404 (missing), E0405 (unknown), E0406 (shape), E0407 (type), or E0408 (not
@@ -42,12 +44,12 @@ def load_weights(graph: Graph, path: Path) -> None:
 
 
 def check_values(graph: Graph) -> None:
-    """E0408 and E0409 for the constants that a graph came with."""
+    """Raise E0408 (not finite) or E0409 (negative variance) for data bound already."""
     _refuse(_value_problems(graph, {name: c.array for name, c in graph.constants().items()}))
 
 
 def save_weights(graph: Graph, path: Path) -> None:
-    """Write all constants to a .safetensors file, whole or not at all; raises E0703."""
+    """Write all constants to a .safetensors file, completely or not at all; raises E0703."""
     content = save({name: constant.array for name, constant in graph.constants().items()})
     try:
         write_whole(path, content)
@@ -126,7 +128,7 @@ def _value_problems(graph: Graph, arrays: Mapping[str, np.ndarray]) -> Iterator[
 
 
 def _infinite(array: np.ndarray) -> str:
-    """Where the first element is that is not finite; "" if there is none."""
+    """Format the index of the first element that is not finite; "" if there is none."""
     found = np.isfinite(array)
     if found.all():
         return ""
@@ -145,16 +147,16 @@ def _as_element(array: npt.NDArray[np.generic], element: Element) -> np.ndarray:
 
 
 def count(names: Sequence[str]) -> str:
-    """'1 weight', '3 weights'."""
+    """Count in words: '1 weight', '3 weights'."""
     return f"{len(names)} weight{'s' if len(names) != 1 else ''}"
 
 
 def listing(names: Sequence[str]) -> str:
-    """List the first few, and how many more there are."""
+    """List the first few names, and the number of further ones."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more
 
 
 def extents(shape: Iterable[int]) -> str:
-    """Format a shape as types print it, or a place."""
+    """Format a shape or an index in the notation of types."""
     return f"[{','.join(map(str, shape))}]"

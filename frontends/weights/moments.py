@@ -1,8 +1,8 @@
-"""Mean and variance of each channel of each value of a graph, without running it.
+"""Estimates of each channel's mean and variance for every value of a graph, without running it.
 
-The inputs are standard normal; channels and positions count as independent and as normal before
-an activation. Convolutions know how much of each tap falls into padding, so the estimate also
-holds for small images.
+The inputs are standard normal; channels and positions are assumed independent, and normal before
+an activation. Convolutions account for the share of each tap that falls into padding, so the
+estimate also holds for small images.
 """
 
 from __future__ import annotations
@@ -35,14 +35,16 @@ QUANTILES = np.array([NORMAL.inv_cdf((i + 0.5) / 1000) for i in range(1000)])
 
 @dataclass(frozen=True)
 class Moments:
-    """Mean and variance, [c]; while a tensor is reshaped, of its full shape."""
+    """First and second moments of a value: per channel, or per element after a reshape."""
 
     mean: Array
+    """Mean, [c] or the full shape."""
     variance: Array
+    """Variance, of the same shape."""
 
     @property
     def channels(self) -> Moments:
-        """Per channel, over all other axes."""
+        """Moments per channel, over all other axes."""
         if self.mean.ndim == 1:
             return self
         axes = tuple(range(self.mean.ndim - 1))
@@ -50,13 +52,13 @@ class Moments:
         return Moments(mean, self.variance.mean(axes) + (self.mean**2).mean(axes) - mean**2)
 
     def moved(self, shape: Sequence[int], move: Callable[[Array], Array]) -> Moments:
-        """After an op that only moves the elements of a tensor of a shape."""
+        """Apply an op that only moves the elements of a tensor of the given shape."""
         parts = (np.broadcast_to(part, tuple(shape)) for part in (self.mean, self.variance))
         mean, variance = map(move, parts)
         return Moments(mean, variance)
 
     def at(self, channels: Sequence[int]) -> Moments:
-        """Of a selection of channels."""
+        """Select channels, in the order given."""
         each = self.channels
         return Moments(each.mean[list(channels)], each.variance[list(channels)])
 
@@ -66,13 +68,16 @@ Visit: TypeAlias = Callable[[Graph, Node, Inputs], None]
 
 
 def standard_normal(type: TensorType) -> Moments:
-    """Mean 0, variance 1."""
+    """Return mean 0 and variance 1 for each channel."""
     return Moments(np.zeros(type.channels), np.ones(type.channels))
 
 
 def propagate(graph: Graph, inputs: Sequence[Moments], visit: Visit) -> list[Moments]:
-    """The moments of the outputs. Before each node `visit` is called with its graph, itself
-    and those of its operands (None for constants); it must see to it that constants have data."""
+    """Propagate moments from the inputs to the outputs.
+
+    Before each node, `visit` is called with the graph, the node and the moments of its operands
+    (None for constants); afterwards the node's constants must have data.
+    """
     known: dict[Value, Moments] = dict(zip(graph.inputs, inputs, strict=True))
     for node in graph.topo():
         operands: Inputs = [
@@ -85,7 +90,7 @@ def propagate(graph: Graph, inputs: Sequence[Moments], visit: Visit) -> list[Mom
 
 
 def read(view: ChannelView, known: Mapping[Value, Moments]) -> Moments:
-    """The moments that an operand sees."""
+    """Return the moments of what a view reads."""
     if view.is_plain:
         return known[view.value]
     parts = [known[s.value].at(range(s.start, s.start + s.length)).channels for s in view.segments]
@@ -93,7 +98,7 @@ def read(view: ChannelView, known: Mapping[Value, Moments]) -> Moments:
 
 
 def concatenate(parts: Sequence[Moments]) -> Moments:
-    """The channels of the parts one after the other."""
+    """Concatenate the channels of the parts."""
     each = [part.channels for part in parts]
     return Moments(
         np.concatenate([part.mean for part in each]),
@@ -168,7 +173,7 @@ def _conv(node: Node, op: Conv2d, x: Moments) -> Moments:
 
 
 def _coverage(op: Conv2d, x: TensorType, kernel: tuple[int, int]) -> Array:
-    """For each tap, the share of output positions for which it lies within the input."""
+    """Compute for each tap the share of output positions at which it lies within the input."""
     sides = (op.pad[:2], op.pad[2:])
     rows, columns = (
         _axis_coverage(x.shape[1 + axis], kernel[axis], op.stride[axis], side, op.dilation[axis])
@@ -201,7 +206,7 @@ def _data(node: Node, role: str) -> Array:
 
 
 def activated(x: Moments, act: Activation | None) -> Moments:
-    """Of normal values after an activation: of clips in closed form, else at quantiles."""
+    """Apply an activation to normal values: clips in closed form, others at quantiles."""
     match act:
         case None:
             return x
@@ -215,7 +220,7 @@ def activated(x: Moments, act: Activation | None) -> Moments:
 
 
 def _clipped(x: Moments, lo: float, hi: float) -> Moments:
-    """clip(x, lo, hi) - lo = relu(x - lo) - relu(x - hi)."""
+    """Clip by clip(x, lo, hi) - lo = relu(x - lo) - relu(x - hi)."""
     mean, second = _rectified(x.mean - lo, x.variance)
     if hi < inf:
         above, above_second = _rectified(x.mean - hi, x.variance)
@@ -230,7 +235,7 @@ def _sampled(x: Moments, act: Activation) -> Moments:
 
 
 def _rectified(mean: Array, variance: Array) -> tuple[Array, Array]:
-    """First and second moment of max(x, 0) for normal x."""
+    """Return the first and second moment of max(x, 0) for normal x."""
     deviation = np.sqrt(np.maximum(variance, 1e-12))
     ratio = mean / deviation
     below = np.array([NORMAL.cdf(r) for r in ratio])
@@ -242,12 +247,15 @@ def _rectified(mean: Array, variance: Array) -> tuple[Array, Array]:
 
 
 def _maximum(x: Moments, taps: int) -> Moments:
-    """The expected maximum of so many normal values (Blom); what follows an activation has a
-    longer upper tail than these, so its variance is taken not to shrink."""
+    """Estimate the maximum of `taps` normal values by Blom's approximation.
+
+    After an activation the upper tail is longer than a normal one, so the variance is kept.
+    """
     rise = NORMAL.inv_cdf((taps - 0.375) / (taps + 0.25))
     return Moments(x.mean + rise * np.sqrt(x.variance), x.variance)
 
 
 def _average(x: Moments, taps: int) -> Moments:
-    """Neighbours are neither independent (1/taps) nor equal (1); half way, as a power."""
+    """Scale the variance by 1/sqrt(taps): neighbours are neither independent (1/taps) nor equal
+    (1)."""
     return Moments(x.mean, x.variance / np.sqrt(taps))

@@ -1,4 +1,4 @@
-"""Names in a weight file that the network does not have: what they are called here, if anything."""
+"""Hints for names in a weight file that the network lacks: what mbc calls them, if anything."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def hints(
     constants: Mapping[str, Constant],
     stored: Mapping[str, Stored],
 ) -> tuple[str, ...]:
-    """A line for each name that has another here, and one for what PyTorch only counts."""
+    """Return hints for names of other frameworks, misspelt names, and PyTorch's step counters."""
     known = dict(_translated(extra, set(missing), stored))
     counters = [name for name in extra if _role(name) == COUNTER]
     others = [name for name in extra if name not in known and name not in counters]
@@ -32,7 +32,7 @@ def hints(
 def _translated(
     extra: Sequence[str], missing: set[str], stored: Mapping[str, Stored]
 ) -> Iterator[tuple[str, str]]:
-    """Pairs of a name in the file and the one that is missing for it."""
+    """Yield each name of PyTorch or Keras in the file with the missing name it stands for."""
     for name in extra:
         layer, role = _layer(name), _role(name)
         normalises = f"{layer}running_mean" in stored
@@ -42,7 +42,7 @@ def _translated(
 
 
 def _listed(known: Mapping[str, str]) -> Iterator[str]:
-    """The first layer's names, and how many more there are of the kind."""
+    """List the translated names of the first layer, and count the others."""
     if not known:
         return
     first = _layer(next(iter(known)))
@@ -57,7 +57,7 @@ def _slips(
     constants: Mapping[str, Constant],
     stored: Mapping[str, Stored],
 ) -> Iterator[str]:
-    """What is a slip of the hand for a weight of as many elements."""
+    """Suggest missing names of the same extents that are spelt alike."""
     for name in names[:SHOWN]:
         extents = sorted(stored[name].shape)
         alike = [other for other in missing if sorted(constants[other].type.shape) == extents]
@@ -70,7 +70,7 @@ def _counted(counters: Sequence[str]) -> Iterator[str]:
 
 
 def _layer(name: str) -> str:
-    """All before the role, its dot with it."""
+    """Return the part before the role, including its dot."""
     return name[: len(name) - len(_role(name))]
 
 

@@ -1,8 +1,8 @@
-"""Weights where none are given: deterministic, and such that signals keep their size.
+"""Seeded random weights, scaled so that signals keep their size through the network.
 
 He's normal distribution for filters and dense weights (arXiv 1502.01852), and batch norms whose
-statistics match the moments that their input is predicted to have, but not quite. What is drawn
-for a parameter depends on the seed and its name alone, so another layer leaves it as it is.
+statistics match the predicted moments of their input, with random deviations. The data of a
+parameter depends on the seed and its name alone, so adding a layer does not change the others.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ BRANCH = 0.6  # scale of the branch of a residual add: a chain of them must not 
 
 @dataclass(frozen=True)
 class ParameterUse:
-    """Where a parameter stands."""
+    """The context of a parameter, from which its distribution follows."""
 
     type: TensorType
-    """Its type."""
+    """Type of the parameter."""
     fan_in: int
-    """How many of its elements belong to one channel of the result."""
+    """Number of its elements that belong to one channel of the result."""
     x: Moments
-    """What its node reads."""
+    """Moments of the node's input."""
     residual: bool
-    """Whether the node's result is added to another."""
+    """Whether the node's result is an operand of an add."""
 
     @property
     def scale(self) -> float:
-        """By which a batch norm's output is scaled."""
+        """Scale of a batch norm's output."""
         return BRANCH if self.residual else 1.0
 
 
@@ -52,8 +52,9 @@ Draw: TypeAlias = Callable[[np.random.Generator, ParameterUse], Sample]
 
 
 def initialise(graph: Graph, seed: int = 0) -> None:
-    """Give data to every constant that has none. Raises E0410 for a quantised network: what goes
-    with its scales, only a quantiser knows.
+    """Draw data for every constant that has none.
+
+    Raises E0410 for a quantised network: only a quantiser knows data that fits its scales.
 
     On standard normal input the outputs of all convolutions, dense layers, batch norms, adds and
     pools of the example networks have standard deviations between 0.3 and 3.
@@ -110,8 +111,10 @@ def _standard(random: np.random.Generator, use: ParameterUse) -> Sample:
 
 
 def _filter(random: np.random.Generator, use: ParameterUse) -> Sample:
-    """Gain 2 for the ReLU that follows a convolution, 1 for a dense layer; scaled to be met
-    exactly, for layers of a few weights stray far."""
+    """Draw with gain 2 for the ReLU that follows a convolution, 1 for a dense layer.
+
+    The sample is scaled to have exactly this gain: that of a few weights may be far off.
+    """
     sample = _standard(random, use)
     gain = 2 if use.type.rank == 4 else 1
     power = np.mean(np.square(sample), dtype=np.float64)
@@ -128,8 +131,8 @@ def _gamma(random: np.random.Generator, use: ParameterUse) -> Sample:
 
 
 def _beta(random: np.random.Generator, use: ParameterUse) -> Sample:
-    """Draw the quantiles of a normal distribution in random order, so that also a layer of a dozen
-    channels has its share of negative ones."""
+    """Draw the quantiles of a normal distribution in random order, so that even a layer of a dozen
+    channels has negative ones."""
     count = use.type.elements
     quantiles = [NormalDist().inv_cdf((i + 0.5) / count) for i in range(count)]
     return random.permutation(quantiles).reshape(use.type.shape) * BETA * use.scale
@@ -141,9 +144,9 @@ def _mean(random: np.random.Generator, use: ParameterUse) -> Sample:
 
 
 def _variance(random: np.random.Generator, use: ParameterUse) -> Sample:
-    """About zero, not about the mean: the excess damps what the estimate gets wrong. Normalised
-    by the variance alone, errors would grow by pi/(pi-1) with each ReLU, as batch norm makes
-    gradients grow (arXiv 1902.08129)."""
+    """Draw around the second moment about zero, not the variance: the excess damps errors of the
+    estimate. Normalised by the variance alone, they would grow by pi/(pi-1) with each ReLU, as
+    batch norm makes gradients grow (arXiv 1902.08129)."""
     expected = use.x.variance + np.mean(use.x.mean**2)
     return np.maximum(expected, 1e-3) * random.uniform(0.8, 1.25, use.type.shape)
 

@@ -1,7 +1,7 @@
 """The tensors of a weight file: names, shapes and types first, data on demand.
 
-Files are data, not programs: nothing in them is executed, and no array is read before its declared
-shape and type have been accepted.
+Nothing in a file is executed, and no array is read before its declared shape and type have been
+accepted.
 """
 
 from __future__ import annotations
@@ -39,16 +39,23 @@ DAMAGE = (
 
 @dataclass(frozen=True)
 class Stored:
-    """One tensor of a file; `dtype` is f16, f32, f64, or the file's own word for another."""
+    """One tensor of a file."""
 
     name: str
+    """Name in the file."""
     shape: tuple[int, ...]
+    """Declared shape."""
     dtype: str
+    """Declared type: f16, f32, f64, or the file's own name of another type."""
     read: Callable[[], Array]
+    """Read the data."""
 
 
 def stored_tensors(path: Path) -> dict[str, Stored]:
-    """All tensors of a file by name; raises E0401, E0402, E0403, E0701."""
+    """List all tensors of a file by name.
+
+    Raises E0401 (which kind of file), E0402 (a pickle), E0403 (damaged), E0701 (unreadable).
+    """
     if path.suffix in PICKLES:
         raise pickled(path)
     if path.suffix not in SUFFIXES:
@@ -64,7 +71,7 @@ def stored_tensors(path: Path) -> dict[str, Stored]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """Damage that the libraries report, and files that cannot be opened, as errors of ours."""
+    """Turn exceptions of the libraries into E0402, E0403 or E0701."""
     try:
         yield
     except MbcError:
@@ -78,26 +85,26 @@ def reading(path: Path) -> Iterator[None]:
             raise pickled(path) from None
         raise error(
             "E0403",
-            f"{path} is damaged, cut off, or no {path.suffix} file",
+            f"{path} is damaged, cut off, or not a {path.suffix} file",
             label=_first_words(problem),
         ) from None
 
 
 def _beside(path: Path) -> list[str]:
-    """Weight files of its folder."""
+    """List the weight files in the same folder."""
     if not path.parent.is_dir():
         return []
     return [other.name for other in path.parent.iterdir() if other.suffix in SUFFIXES]
 
 
 def _first_words(problem: BaseException) -> str:
-    """What a library says, in a line of bearable length."""
+    """Return the first line of a library's message, at most MAX_SAID characters."""
     said = str(problem).splitlines()
     return said[0][:MAX_SAID] + "…" * (len(said[0]) > MAX_SAID) if said else type(problem).__name__
 
 
 def pickled(path: Path) -> MbcError:
-    """Refuse a file that would run code when it is read."""
+    """Return E0402, for a file that would run code when it is read."""
     return error(
         "E0402",
         f"{path} is a pickle, and a pickle is a program: mbc does not run it",
@@ -134,7 +141,7 @@ def _npz(path: Path) -> Iterator[Stored]:
             if member.endswith(".pkl"):  # what torch.save writes is also a zip
                 raise pickled(path)
             if not member.endswith(".npy"):
-                raise ValueError(f"it contains {member}, which is no .npy array")
+                raise ValueError(f"it contains {member}, which is not a .npy array")
             with archive.open(member) as file:
                 shape, dtype = _header(file)
             if dtype.hasobject:
