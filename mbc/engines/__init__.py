@@ -1,1 +1,2 @@
-"""Other engines, to compare with: each runs an ONNX model at its best on so many threads, fp32."""
+"""Other inference engines, for comparison: each runs an ONNX model in fp32, at its best settings,
+on a given number of threads."""

@@ -20,5 +20,5 @@ ENGINES: Mapping[str, type[Session]] = {
 
 
 def version(engine: str) -> str:
-    """Of an installed engine."""
+    """Return the version of an installed engine."""
     return metadata.version(ENGINES[engine].distribution)

@@ -12,12 +12,13 @@ import numpy as np
 from mbc.engines.task import EXTRA, Task
 from mbc.extras import optional_module
 
-# The converter as a process: it prints. `MNN.tools.mnnconvert` around it would send a report home.
+# The converter runs as a process since it prints. Its wrapper `MNN.tools.mnnconvert` would send a
+# report to the vendor.
 CONVERT = "import sys, _tools; _tools.mnnconvert(sys.argv)"
 
 
 class Mnn:
-    """Full precision. Its threads sleep between inferences."""
+    """Session of MNN in full precision. Its threads sleep between inferences."""
 
     distribution: ClassVar[str] = "MNN"
 
@@ -50,7 +51,7 @@ class Mnn:
 
 
 def _converted(model: Path) -> Path:
-    """The model in MNN's own format."""
+    """Convert a model to MNN's format."""
     path = model.with_suffix(".mnn")
     options = ["-f", "ONNX", "--modelFile", str(model), "--MNNModel", str(path), "--bizCode", "mbc"]
     command = [sys.executable, "-c", CONVERT, *options]

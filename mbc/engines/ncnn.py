@@ -1,4 +1,4 @@
-"""ncnn (github.com/Tencent/ncnn), its models made by pnnx."""
+"""ncnn (github.com/Tencent/ncnn), with models converted by pnnx."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ EXTRA = "ncnn"
 
 
 class Ncnn:
-    """Full precision; its OpenMP threads do not spin between inferences. Batch 1 only."""
+    """Session of ncnn in full precision, batch 1 only. Its OpenMP threads do not spin between
+    inferences."""
 
     distribution: ClassVar[str] = "ncnn"
 
@@ -50,7 +51,7 @@ class Ncnn:
 
 
 def _converted(task: Task) -> tuple[Path, Path]:
-    """The model in ncnn's own format: structure and weights."""
+    """Convert a model to ncnn's format: files of the structure and of the weights."""
     shapes = ",".join(f"{list(x.shape)}f32".replace(" ", "") for x in task.inputs.values())
     command = [_pnnx(), task.model.name, f"inputshape={shapes}", "fp16=0"]
     folder = task.model.parent
@@ -62,7 +63,10 @@ def _converted(task: Task) -> tuple[Path, Path]:
 
 
 def _pnnx() -> str:
-    """The program in the wheel; the Python package around it would import torch."""
+    """Find the program in the wheel of pnnx, whose Python package would import torch.
+
+    Raises E0610 if pnnx is not installed.
+    """
     try:
         files = metadata.files("pnnx") or []
     except metadata.PackageNotFoundError:

@@ -11,7 +11,8 @@ from mbc.extras import optional_module
 
 
 class OnnxRuntime:
-    """All optimisations, operators one after the other. Its threads sleep between inferences."""
+    """Session of ONNX Runtime: all optimisations, operators in sequence. Its threads sleep between
+    inferences."""
 
     distribution: ClassVar[str] = "onnxruntime"
 
@@ -23,8 +24,8 @@ class OnnxRuntime:
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
         options.log_severity_level = 3
-        # Its threads may spin within an inference, as it would have them; at the end of each they
-        # are sent to sleep, for else they slow down whoever is next.
+        # Its threads may spin within an inference, its default; after each they are put to sleep,
+        # since they would slow down the next engine.
         options.add_session_config_entry("session.force_spinning_stop", "1")
         providers = ["CPUExecutionProvider"]
         self._session = ort.InferenceSession(str(task.model), options, providers=providers)

@@ -11,8 +11,8 @@ from mbc.extras import optional_module
 
 
 class OpenVino:
-    """Tuned for latency. Left alone it computes in bfloat16 where the CPU can, and pins threads to
-    cores, ours too."""
+    """Session of OpenVINO, tuned for latency. By default it would compute in bfloat16 where the CPU
+    can, and pin threads, mbc's too, to cores."""
 
     distribution: ClassVar[str] = "openvino"
 

@@ -1,4 +1,4 @@
-"""What every engine is given, and what it must do."""
+"""The interface of engines: what they are given, and what they must do."""
 
 from __future__ import annotations
 
@@ -10,30 +10,33 @@ from typing import ClassVar, Protocol
 import numpy as np
 
 EXTRA = "bench"
-"""The extra of mbc that brings the engines."""
+"""Optional dependency group of mbc that installs the engines."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """An ONNX model in a scratch folder, a tensor for each of its inputs (dense float32, images
-    NCHW, in the model's order), the names of its outputs, and how many threads may compute."""
+    """A model to run, and its inputs."""
 
     model: Path
+    """ONNX file in a temporary folder."""
     inputs: Mapping[str, np.ndarray]
+    """Dense float32 tensor of each input, in the model's order; images are NCHW."""
     outputs: tuple[str, ...]
+    """Names of the outputs."""
     threads: int
+    """Number of threads that may compute."""
 
 
 class Session(Protocol):
-    """A model loaded by an engine, its inputs in place. Engines raise what they like."""
+    """A model loaded by an engine, its inputs bound. Engines may raise any exception."""
 
     distribution: ClassVar[str]
-    """The Python distribution, for its version."""
+    """Name of the Python distribution, which has the version."""
 
     def __init__(self, task: Task) -> None: ...
 
     def run(self) -> None:
-        """One inference."""
+        """Run one inference."""
 
     def outputs(self) -> tuple[np.ndarray, ...]:
-        """Copies of what the last inference gave, in the model's order."""
+        """Copy the results of the last inference, in the model's order."""

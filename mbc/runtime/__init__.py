@@ -1,1 +1,1 @@
-"""Running what was compiled: the C ABI, the stand-alone main program, in-process execution."""
+"""Running compiled networks: the C ABI, the stand-alone main program, in-process execution."""

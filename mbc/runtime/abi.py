@@ -1,5 +1,5 @@
-"""The C interface of a compiled network as data; header.py writes NET.h, program.py what the main
-of executables is told.
+"""The C interface of a compiled network as data. header.py writes NET.h from it, program.py the
+configuration of the executables' main.
 
 A network NET has the functions `NET_arena_bytes` and `NET_run`; the caller owns all memory. One
 thread needs an arena of `arena_bytes`; several share `shared_bytes`, and have `scratch_bytes` each.
@@ -27,10 +27,12 @@ DIGEST_DIGITS = 12
 
 
 class CType(NamedTuple):
-    """An element type in C, and its number among the MBC_… of abi.h."""
+    """An element type in C."""
 
     ctype: str
+    """Name of the C type."""
     code: int
+    """Value of its MBC_… constant in abi.h."""
 
 
 ELEMENTS: Mapping[str, CType] = {
@@ -44,14 +46,18 @@ ELEMENTS: Mapping[str, CType] = {
 
 @dataclass(frozen=True)
 class IoSpec:
-    """One input or output: its name in the network, shape (images NHWC) and dtype (of `ELEMENTS`).
-    With a scale an element e stands for scale * (e - zero_point), else for itself."""
+    """One input or output. With a scale, an element e represents scale * (e - zero_point)."""
 
     name: str
+    """Name in the network."""
     shape: tuple[int, ...]
+    """All extents; images are NHWC."""
     dtype: str = "f32"
+    """Element type, a key of `ELEMENTS`."""
     scale: float | None = None
+    """Scale of a quantised tensor; None for all others."""
     zero_point: int = 0
+    """Zero point of a quantised tensor."""
 
     def __post_init__(self) -> None:
         if self.dtype not in ELEMENTS:
@@ -61,7 +67,7 @@ class IoSpec:
 
     @staticmethod
     def of(name: str, type: TensorType) -> IoSpec:
-        """An input or output of that type, as callers have it."""
+        """Return the input or output that callers see for a tensor type."""
         element = type.element
         scale = (element.scale, element.zero) if isinstance(element, Q8) else ()
         return IoSpec(name, type.shape, str(element.stored), *scale)
@@ -73,7 +79,7 @@ class IoSpec:
 
     @property
     def element(self) -> Scalar:
-        """The element type, as callers have it."""
+        """Element type that callers see."""
         return Scalar.named(self.dtype)
 
     @property
@@ -83,12 +89,12 @@ class IoSpec:
 
     @property
     def code(self) -> str:
-        """Name of the element type among those of abi.h."""
+        """Name of the element type's constant in abi.h."""
         return f"MBC_{self.dtype.upper()}"
 
 
 def interface_of(graph: Graph) -> tuple[tuple[IoSpec, ...], tuple[IoSpec, ...]]:
-    """The inputs and the outputs of a graph."""
+    """Return the inputs and the outputs of a graph."""
     outputs = zip(graph.output_names, (view.type for view in graph.outputs), strict=True)
     return (
         tuple(IoSpec.of(value.name, value.type) for value in graph.inputs),
@@ -98,55 +104,62 @@ def interface_of(graph: Graph) -> tuple[tuple[IoSpec, ...], tuple[IoSpec, ...]]:
 
 @dataclass(frozen=True)
 class NetSpec:
-    """What a C caller must know of a network. `name` is a C identifier; sizes are in bytes.
+    """What a C caller must know about a network. Sizes are in bytes.
 
-    `arena_bytes` is all that a run on one thread needs. Several threads share `shared_bytes` and
-    have `scratch_bytes` each: one plan of memory cannot serve both, since one thread makes rows in
-    order, and writes over those that it has read. All are multiples of `ALIGNMENT`, so that each
-    thread's scratch starts aligned. `weights_sha256` is set where the weights are a file of their
-    own, which the caller of `NET_run` maps. `build` is the digest of all that tells two builds
-    apart, and part of every symbol; empty where nothing is linked.
+    One thread and several have separate memory plans: one thread computes rows in order, and
+    overwrites those that it has read. Memory sizes are multiples of `ALIGNMENT`, so that each
+    thread's scratch starts aligned.
     """
 
     name: str
+    """C identifier, the prefix of all names."""
     inputs: tuple[IoSpec, ...]
+    """Inputs, in the order of `NET_io`."""
     outputs: tuple[IoSpec, ...]
+    """Outputs, which follow them."""
     arena_bytes: int
+    """Arena of a run on one thread."""
     scratch_bytes: int
+    """Scratch of each thread where several run, in addition to `shared_bytes`."""
     weights_bytes: int
+    """Size of the packed weights."""
     weights_sha256: bytes = b""
+    """Digest of the weights if they are a file that the caller of `NET_run` maps; else empty."""
     shared_bytes: int = 0
+    """Arena that several threads share."""
     build: str = ""
+    """Digest of everything that distinguishes two builds, part of every symbol; "" if nothing is
+    linked."""
 
     def __post_init__(self) -> None:
         if net_identifier(self.name) != self.name:
             raise ValueError(f"{self.name!r} cannot name a network in C; net_identifier() can")
         for size in (self.arena_bytes, self.shared_bytes, self.scratch_bytes):
             if size % ALIGNMENT:
-                raise ValueError(f"{self.name}: {size} bytes are no multiple of {ALIGNMENT}")
+                raise ValueError(f"{self.name}: {size} bytes are not a multiple of {ALIGNMENT}")
 
     @property
     def external_weights(self) -> bool:
-        """Whether the weights are a file of their own."""
+        """Whether the weights are a separate file."""
         return bool(self.weights_sha256)
 
     def symbol(self, part: str) -> str:
-        """The linker's name of a part of this build: "run" → "NET_run_0123456789ab"."""
+        """Return the linker's name of a part of this build: "run" → "NET_run_0123456789ab"."""
         return "_".join((self.name, part, *([self.build] if self.build else [])))
 
     def total_bytes(self, threads: int) -> int:
-        """What `NET_arena_bytes(threads)` returns."""
+        """Compute the result of `NET_arena_bytes(threads)`."""
         if threads <= 1:
             return self.arena_bytes
         return self.shared_bytes + threads * self.scratch_bytes
 
     def fields(self) -> tuple[str, ...]:
-        """Names of the pointers in `NET_io`: the inputs in order, then the outputs."""
+        """Return the names of the pointers in `NET_io`: the inputs in order, then the outputs."""
         return _unique(member(io.name) for io in (*self.inputs, *self.outputs))
 
 
 def _unique(words: Iterable[str]) -> tuple[str, ...]:
-    """Tell equal words apart by a number; case does not count, for macros are in upper case."""
+    """Append numbers to equal words, regardless of case: macros are in upper case."""
     seen: set[str] = set()
     names: list[str] = []
     for word in words:
@@ -160,11 +173,11 @@ def _unique(words: Iterable[str]) -> tuple[str, ...]:
 
 
 def tensors_of(spec: NetSpec) -> Iterator[tuple[str, str, IoSpec]]:
-    """Role ("input" or "output"), field name and spec of each tensor."""
+    """Yield the role ("input" or "output"), field name and spec of each tensor."""
     roles = ["input"] * len(spec.inputs) + ["output"] * len(spec.outputs)
     yield from zip(roles, spec.fields(), (*spec.inputs, *spec.outputs), strict=True)
 
 
 def weights_file(blob: bytes) -> bytes:
-    """What NET.weights holds: the weights, then their SHA-256."""
+    """Return the content of NET.weights: the weights, then their SHA-256."""
     return blob + hashlib.sha256(blob).digest()

@@ -1,4 +1,4 @@
-"""Reading an output folder back: its manifest, with every field checked, and its files."""
+"""Read an output folder back: its manifest, with every field checked, and its files."""
 
 from __future__ import annotations
 
@@ -16,28 +16,39 @@ from mbc.runtime.manifest import FILE_NAME, io_specs
 
 @dataclass(frozen=True)
 class Bundle:
-    """An output folder. `seed` and `tolerance` belong to the reference outputs; without those there
-    is nothing to compare with, and `seed` is None."""
+    """An output folder, as its manifest describes it."""
 
     folder: Path
+    """The folder."""
     spec: NetSpec
+    """The C interface."""
     target: str
+    """Name of the target."""
     triple: str
+    """Target triple of LLVM."""
     cpu: str
+    """CPU name of LLVM."""
     features: tuple[str, ...]
+    """CPU features."""
     gpu: str
+    """Name of the GPU; "" if there is none."""
     files: Mapping[str, str]
+    """SHA-256 of each file, in hexadecimal, by name."""
     seed: int | None
+    """Seed of the inputs of the reference outputs; None if the folder has none."""
     tolerance: float
+    """Relative tolerance of the reference outputs."""
 
     def path(self, name: str) -> Path | None:
-        """A file of the manifest; None if it lists none of that name."""
+        """Return the path of a file; None if the manifest does not list it."""
         return self.folder / name if name in self.files else None
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """The folder as its manifest describes it; E0701 without a manifest, E0713 for one that is not
-    what mbc writes."""
+    """Read the manifest of a folder.
+
+    Raises E0701 if there is none, E0713 for one that mbc did not write.
+    """
     path = folder / FILE_NAME
     try:
         manifest = json.loads(path.read_bytes())
@@ -50,15 +61,15 @@ def read_bundle(folder: Path) -> Bundle:
             helps=["name a folder that mbc compile made"],
         ) from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise error("E0713", f"{path} is no manifest that mbc compile wrote") from None
+        raise error("E0713", f"{path} is not a manifest written by mbc compile") from None
 
 
 def _refuse_older(path: Path, manifest: dict[str, Any]) -> None:
-    """E0713 for a folder from before builds had digests: its C interface was another one."""
+    """Raise E0713 for a folder from before builds had digests: its C interface differs."""
     if "versions" in manifest and "build" not in manifest:
         raise error(
             "E0713",
-            f"{path} is of an older mbc, whose C interface was another",
+            f"{path} was written by an older mbc, with another C interface",
             helps=["compile the network again"],
         )
 
@@ -97,14 +108,14 @@ def _spec(manifest: dict[str, Any]) -> NetSpec:
 
 
 def _plain(name: str) -> str:
-    """A file's name, which leads nowhere else."""
+    """Check that a file name has no folder part."""
     if Path(name).name != name:
-        raise ValueError(f"{name} is no plain file name")
+        raise ValueError(f"{name} is not a plain file name")
     return name
 
 
 def check_files(bundle: Bundle) -> None:
-    """E0720 for each file that is missing or is not what it was when the manifest was written."""
+    """Raise E0720 for each file that is missing or differs from its digest in the manifest."""
     problems = tuple(Diagnostic("E0720", problem) for problem in _changes(bundle))
     if problems:
         raise MbcError(*problems)

@@ -1,6 +1,8 @@
-"""On which CPUs threads run: a list of numbers, or the fast or the slow ones of a machine that has
-both. Linux tells how fast each is: `cpu_capacity` where the firmware says so, as on most boards
-with Arm cores of two kinds, else the highest clock."""
+"""The CPUs that threads are pinned to: a list of numbers, or a cluster (big or little).
+
+Linux reports the speed of each CPU: `cpu_capacity` where the firmware provides it, as on most
+boards with two kinds of Arm cores, else the maximum clock.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +20,25 @@ MOST = 256
 
 
 def parse_cpus(text: str) -> tuple[int, ...]:
-    """The text "0,4-6" as (0, 4, 5, 6); ValueError unless all of it is numbers, ranges rising."""
+    """Parse "0,4-6" to (0, 4, 5, 6); ValueError for anything but numbers and rising ranges."""
     cpus: list[int] = []
     for word in text.split(","):
         found = re.fullmatch(r"(\d{1,5})(?:-(\d{1,5}))?", word)
         if not found:
-            raise ValueError(f"{word!r} is no CPU")
+            raise ValueError(f"{word!r} is not a CPU number")
         first, last = int(found[1]), int(found[2] or found[1])
         if last < first or len(cpus) + last - first >= MOST:
-            raise ValueError(f"{word!r} is no range of at most {MOST} CPUs")
+            raise ValueError(f"{word!r} is not a range of at most {MOST} CPUs")
         cpus += range(first, last + 1)
     return tuple(cpus)
 
 
 def choose_cpus(wanted: str | tuple[int, ...], threads: int | None) -> tuple[int, ...]:
-    """A CPU for each thread: those listed, as many as there are threads if the user says how many;
-    or of a cluster, as many as wanted, the fastest first. Raises E0606 where that does not fit."""
+    """Choose a CPU for each thread: those listed, or the fastest of a cluster.
+
+    Without `threads`, every CPU listed or of the cluster gets one. Raises E0606 if a list has
+    another number of CPUs than `threads`, or a cluster too few.
+    """
     if isinstance(wanted, tuple):
         if threads not in (None, len(wanted)):
             raise error("E0606", f"--cpus: {len(wanted)} CPUs for {threads} threads")
@@ -48,7 +53,7 @@ def choose_cpus(wanted: str | tuple[int, ...], threads: int | None) -> tuple[int
 
 
 def check_cpus(cpus: tuple[int, ...]) -> None:
-    """E0606 unless a thread can be pinned to each, found by pinning this one for a moment."""
+    """Raise E0606 unless threads can be pinned to each CPU; tried by pinning this one briefly."""
     if not hasattr(os, "sched_setaffinity"):
         raise error("E0606", "--cpus: this system does not pin threads to CPUs")
     before = os.sched_getaffinity(0)
@@ -64,8 +69,10 @@ def check_cpus(cpus: tuple[int, ...]) -> None:
 
 
 def speeds(folder: Path, allowed: Collection[int]) -> dict[int, int]:
-    """How fast each CPU is that we may run on, by the first measure that tells of all of them;
-    empty if none does."""
+    """Read the speed of each allowed CPU, by the first of MEASURES that all of them have.
+
+    Returns an empty dict if there is no such measure.
+    """
     for measure in MEASURES:
         found = {cpu: _number(folder / f"cpu{cpu}" / measure) for cpu in sorted(allowed)}
         known = {cpu: speed for cpu, speed in found.items() if speed is not None}
@@ -82,8 +89,10 @@ def _number(path: Path) -> int | None:
 
 
 def cluster(name: str, speeds: Mapping[int, int]) -> tuple[int, ...]:
-    """The little CPUs are the slowest ones, all others are big. The fastest come first. Raises
-    E0606 where all are alike, or nothing is known."""
+    """Return the CPUs of a cluster, fastest first: "little" are the slowest, "big" all others.
+
+    Raises E0606 if all are equally fast, or if no speeds are known.
+    """
     least = min(speeds.values(), default=0)
     if least == max(speeds.values(), default=0):
         why = "are all alike" if speeds else "do not tell how fast they are"

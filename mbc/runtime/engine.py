@@ -1,4 +1,4 @@
-"""Networks that compute in this process, whoever runs their kernels."""
+"""The interface of networks in this process, independent of the backend."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ class Engine(Protocol):
         ...
 
     def inference(self, inputs: Mapping[str, np.ndarray]) -> Callable[[], object]:
-        """Return a function that runs the network on these inputs, to be timed. Engines whose calls
-        take time beside the network's prepare it."""
+        """Return a function that runs the network on these inputs, to be timed.
+
+        Engines whose calls do more than run the network do the rest beforehand.
+        """
         return lambda: self(inputs)

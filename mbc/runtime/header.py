@@ -1,7 +1,8 @@
 """NET.h: the C interface of one build of a network, for C11 and C++.
 
-Symbols, the guard and the tag of `NET_io` carry the build's digest, so that two builds can be parts
-of one program, and no program is linked with another build's library than its header's.
+Symbols, the guard and the tag of `NET_io` contain the build's digest. So two builds can be parts of
+one program, and a program that is linked with the library of another build than its header's has
+undefined symbols.
 """
 
 from __future__ import annotations
@@ -76,7 +77,7 @@ FUNCTIONS = ("arena_bytes", "run", "flush_subnormals", "abi")
 
 
 def c_header(spec: NetSpec) -> str:
-    """Text of NET.h."""
+    """Write the text of NET.h."""
     name = spec.name
     return _HEADER.format(
         name=name,
@@ -97,8 +98,11 @@ def c_header(spec: NetSpec) -> str:
 
 
 def frame(prefix: str, build: str) -> dict[str, str]:
-    """What stands around all else: a line that names the build, the guard that keeps the header
-    from being read twice, and an error where another build's of the same name was read before."""
+    """Return what surrounds the declarations.
+
+    That is a line that names the build, an include guard, and an #error if the header of another
+    build of the same name was included before.
+    """
     net = prefix.upper()
     if not build:
         return {"build_note": "", "guard": f"{net}_H", "opening": "", "closing": ""}
@@ -114,7 +118,7 @@ def frame(prefix: str, build: str) -> dict[str, str]:
 
 
 def symbol_macros(prefix: str, functions: Iterable[str], build: str) -> str:
-    """The functions' plain names, for the symbols of this build."""
+    """Define the functions' plain names as macros for the symbols of this build."""
     if not build:
         return ""
     lines = (f"#define {prefix}_{each} {prefix}_{each}_{build}" for each in functions)
@@ -122,19 +126,19 @@ def symbol_macros(prefix: str, functions: Iterable[str], build: str) -> str:
 
 
 def element_types() -> str:
-    """What the macros ending in _TYPE are, guarded."""
+    """Return the guarded definitions of the values of the _TYPE macros."""
     return _guarded(ABI_H, "MBC_ELEMENT_TYPES")
 
 
 def _declarations() -> Iterator[str]:
-    """What all headers have in common, each part guarded."""
+    """Yield the declarations that all headers share, each part guarded."""
     yield _guarded(POOL_H, "MBC_POOL_DECLARED")
     yield element_types()
     yield _guarded(ABI_H, "MBC_ABI_VERSION")
 
 
 def _guarded(path: Path, guard: str) -> str:
-    """A part of a header of ours, which NET.h repeats so that it stands alone."""
+    """Extract the part of a header under a guard; NET.h repeats it, so that it needs no other."""
     text = path.read_text("utf-8")
     start = text.index(f"#ifndef {guard}")
     return text[start : text.index("#endif", start) + len("#endif")]
@@ -147,7 +151,7 @@ The weights are the file {name}.weights, not part of the library. Map it or read
 
 
 def _weights_texts(spec: NetSpec) -> dict[str, str]:
-    """What the header says of the weights, wherever they are."""
+    """Return the texts about the weights, embedded or in a file."""
     if not spec.external_weights:
         note = f"The library holds the weights ({spec.weights_bytes} bytes)."
         return {
@@ -166,7 +170,7 @@ def _weights_texts(spec: NetSpec) -> dict[str, str]:
 
 
 def tensor_table(spec: NetSpec) -> str:
-    """A line of a comment for each tensor."""
+    """Format one comment line for each tensor."""
     rows = (
         f" *   {role:6}  {field}: {io.ctype} {list(io.shape)}{_scaled(io)}"
         for role, field, io in tensors_of(spec)
@@ -179,7 +183,7 @@ def _scaled(io: IoSpec) -> str:
 
 
 def tensor_macros(spec: NetSpec, prefix: str) -> Iterator[str]:
-    """Element type, shape and size of each tensor, and what its elements stand for."""
+    """Define each tensor's element type, rank, shape and size, and its scale and zero point."""
     for role, field, io in tensors_of(spec):
         name = f"{prefix}_{role}_{field.rstrip('_')}".upper()
         yield f"#define {name}_TYPE {io.code}"
@@ -193,13 +197,13 @@ def tensor_macros(spec: NetSpec, prefix: str) -> Iterator[str]:
 
 
 def float_literal(value: float) -> str:
-    """A C literal of type float."""
+    """Format a C literal of type float."""
     text = repr(value)
     return f"{text}f" if set(text) & set(".e") else f"{text}.0f"
 
 
 def braces(values: Iterable[int]) -> str:
-    """An initialiser of an array."""
+    """Format the initialiser of an array."""
     return "{" + ", ".join(map(str, values)) + "}"
 
 

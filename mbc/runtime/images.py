@@ -1,5 +1,5 @@
-"""Photos as the networks are shown them: files of many kinds, upright, cut, scaled and normalised
-(mbc/runtime/preprocessing.py says how).
+"""Read photos: files of many formats, rotated upright, cropped, scaled and normalised as
+mbc/runtime/preprocessing.py says.
 """
 
 from __future__ import annotations
@@ -40,7 +40,11 @@ DAMAGE = (
 def read_image(
     path: Path, height: int, width: int, channels: int = 3, how: Preprocessing = PRESETS["plain"]
 ) -> np.ndarray:
-    """A photo as f32[1,height,width,channels], of 1 or 3 channels; E0106, E0701, E0705, E0708."""
+    """Read a photo as f32[1,height,width,channels], of 1 or 3 channels.
+
+    Raises E0106 (mean, std or resize do not fit), E0701 (unreadable), E0705 (damaged, or another
+    format), E0708 (too large).
+    """
     with _reading(path), Image.open(path, formats=FORMATS) as image:
         image.load()
         upright = ImageOps.exif_transpose(image)
@@ -50,7 +54,7 @@ def read_image(
 
 @contextmanager
 def _reading(path: Path) -> Iterator[None]:
-    """What Pillow raises, as errors of ours; nothing of what it would print."""
+    """Turn Pillow's exceptions into E0701, E0705 or E0708, and silence its warnings."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -61,7 +65,7 @@ def _reading(path: Path) -> Iterator[None]:
     except UnidentifiedImageError:
         raise error(
             "E0705",
-            f"{path} is in no image format that mbc reads",
+            f"{path} is not in an image format that mbc reads",
             helps=[f"{', '.join(FORMATS)}; a raw tensor's file ends in .npy"],
         ) from None
     except OSError as problem:
@@ -72,17 +76,17 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def damaged(path: Path, problem: BaseException) -> MbcError:
-    """E0705 for what a decoder says."""
+    """Return E0705 with a decoder's message."""
     return error("E0705", f"{path} is a damaged image: {str(problem) or type(problem).__name__}")
 
 
 def unreadable(path: Path, problem: OSError) -> MbcError:
-    """E0701 for an error of the operating system."""
+    """Return E0701 with a message of the operating system."""
     return error("E0701", f"cannot read {path}: {problem.strerror or problem}")
 
 
 def _plain(image: Image.Image) -> Image.Image:
-    """Eight bits a channel, and white where the image is transparent."""
+    """Convert to eight bits a channel, over white where the image is transparent."""
     if image.mode in SIXTEEN_BITS:
         return Image.fromarray((np.clip(np.asarray(image), 0, 65535) // 257).astype(np.uint8))
     if image.mode == "F":
@@ -94,7 +98,10 @@ def _plain(image: Image.Image) -> Image.Image:
 
 
 def shown(image: Image.Image, net: Size, how: Preprocessing) -> np.ndarray:
-    """The part of an image that a network of that size sees: f32[h,w,c], values by `range`."""
+    """Crop and scale an image to a network's size: f32[h,w,c], values divided by `range`.
+
+    Raises E0106 if the scaled image is smaller than that, E0708 if it is too large.
+    """
     if how.keeps(image.size, net):
         return _divided(image, how.range)
     whole = _checked(how, image.size, net)
@@ -108,7 +115,7 @@ def shown(image: Image.Image, net: Size, how: Preprocessing) -> np.ndarray:
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
-    """u8[h,w,c]."""
+    """Return the pixels as u8[h,w,c]."""
     return np.asarray(image, np.uint8).reshape(image.height, image.width, -1)
 
 
@@ -118,8 +125,11 @@ def _divided(image: Image.Image, range: float) -> np.ndarray:
 
 
 def _checked(how: Preprocessing, photo: Size, net: Size) -> Size:
-    """Width and height of the scaled photo; E0106 if the network sees more than that, E0708 if it
-    is huge, as that of a very long and narrow image is."""
+    """Return width and height of the scaled photo.
+
+    Raises E0106 if it is smaller than the network's input, E0708 if it is too large, as for a very
+    long and narrow image.
+    """
     whole = how.scaled(photo, net)
     if whole[0] < net[0] or whole[1] < net[1]:
         raise error(

@@ -1,4 +1,4 @@
-"""What users hand to a network: tensors in .npy files, photos, and names for its classes."""
+"""Read a network's input files: tensors in .npy files, photos, and names of its classes."""
 
 from __future__ import annotations
 
@@ -21,15 +21,21 @@ def read_input(
     name: str = "input",
     element: Scalar = F32,
 ) -> np.ndarray:
-    """The tensor for an input of that name, shape and element: .npy raw, all else as a photo (E0706
-    if the input takes none)."""
+    """Read the tensor for an input of that name, shape and element.
+
+    A .npy file holds it as it is; any other file is a photo. Raises the errors of `read_tensor` or
+    of `read_photo`.
+    """
     if path.suffix == ".npy" or is_npy(path):
         return read_tensor(path, tuple(shape), name, element)
     return read_photo(path, shape, how)
 
 
 def read_photo(path: Path, shape: Sequence[int], how: Preprocessing) -> np.ndarray:
-    """A photo as the tensor for an input of that shape; E0706 if the input takes none."""
+    """Read a photo as the tensor for an input of that shape.
+
+    Raises E0706 unless the shape is [1,h,w,1] or [1,h,w,3], and the errors of `read_image`.
+    """
     match tuple(shape):
         case (1, height, width, channels) if channels in MODES:
             return read_image(path, height, width, channels, how)
@@ -42,7 +48,7 @@ def read_photo(path: Path, shape: Sequence[int], how: Preprocessing) -> np.ndarr
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """Names of classes, one a line; E0701, or E0709 if it is no text."""
+    """Read names of classes, one a line; raises E0701, or E0709 if it is not UTF-8 text."""
     try:
         lines = path.read_bytes().decode("utf-8-sig").splitlines()
     except OSError as problem:
@@ -53,7 +59,7 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def check_labels(labels: Sequence[str], outputs: Sequence[Sequence[int]], path: Path) -> None:
-    """E0709 unless there is a name for each class, which is the last axis of every output."""
+    """Raise E0709 unless there is a name for each class, along the last axis of every output."""
     for classes in {shape[-1] for shape in outputs} - {len(labels)}:
         helps = ["the first line is class 0"]
         if len(labels) == classes + 1:

@@ -1,6 +1,6 @@
-"""manifest.json: what an output folder holds and how it came about.
+"""manifest.json: what an output folder holds and how it was made.
 
-It names neither dates nor paths, so that the same inputs give the same bytes.
+It has neither dates nor paths, so that equal inputs give equal bytes.
 """
 
 from __future__ import annotations
@@ -23,41 +23,66 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Manifest:
-    """The contents of manifest.json, in the order in which it lists them."""
+    """The content of manifest.json; its fields are written in this order. Sizes are in bytes."""
 
     network: str
+    """Name of the network in its source."""
     name: str
+    """Name in C and of the files."""
     build: str
+    """Digest of the build, the end of every symbol."""
     parameters: Mapping[str, Any]
+    """Parameters of the network by name."""
     weights: str
+    """Origin of the weights."""
     weights_sha256: str
+    """SHA-256 of the weights, in hexadecimal, if they are a separate file; else ""."""
     backend: str
+    """Name of the backend."""
     target: str
+    """Name of the target."""
     triple: str
+    """Target triple of LLVM."""
     cpu: str
+    """CPU name of LLVM."""
     features: tuple[str, ...]
+    """CPU features."""
     gpu: str
+    """Name of the GPU; "" if there is none."""
     macs: int
+    """Multiply-adds of one inference."""
     params: int
+    """Number of elements of all constants."""
     arena_bytes: int
+    """Arena of one thread."""
     shared_bytes: int
+    """Arena that several threads share."""
     scratch_bytes: int
+    """Scratch of each of several threads."""
     weights_bytes: int
+    """Size of the packed weights."""
     inputs: tuple[Mapping[str, Any], ...]
+    """Name, shape and dtype of each input; scale and zero point of quantised ones."""
     outputs: tuple[Mapping[str, Any], ...]
+    """Those of each output."""
     check: Mapping[str, Any] | None
+    """Seed and tolerance of the reference outputs; None without them."""
     preprocess: Mapping[str, Any] | None
+    """Preprocessing of photos; None if not stated."""
     passes: tuple[str, ...]
+    """Passes that were run, in order."""
     versions: Mapping[str, str]
+    """Versions of mbc and its tools."""
     files: Mapping[str, str] = field(default_factory=dict)
+    """SHA-256 of each file, in hexadecimal, by name."""
 
     def to_json(self) -> str:
-        """The text of the file."""
+        """Format the text of the file."""
         return json.dumps(asdict(self), indent=2) + "\n"
 
 
 def tensors(spec: NetSpec) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, Any], ...]]:
-    """Inputs and outputs as the manifest lists them."""
+    """Return the manifest's entries for the inputs and for the outputs."""
     inputs, outputs = (tuple(map(_listed, side)) for side in (spec.inputs, spec.outputs))
     return inputs, outputs
 
@@ -68,7 +93,7 @@ def _listed(io: IoSpec) -> dict[str, Any]:
 
 
 def digests(folder: Path) -> dict[str, str]:
-    """SHA-256 of each file of a folder, by name, the manifest itself left out."""
+    """Compute the SHA-256 of each file of a folder but the manifest, by name."""
     return {
         path.name: hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.iterdir())
@@ -77,7 +102,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def known_files(folder: Path) -> set[str] | None:
-    """The files that the manifest of a folder vouches for, itself included; None without one."""
+    """Return the names in a folder's manifest, and that of the manifest; None without one."""
     try:
         manifest = json.loads((folder / FILE_NAME).read_text("utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -89,12 +114,18 @@ def known_files(folder: Path) -> set[str] | None:
 
 
 def read_inputs(path: Path) -> tuple[IoSpec, ...]:
-    """The inputs that a manifest.json lists; E0701, or E0713 if it is no manifest."""
+    """Read the inputs listed in a manifest.json.
+
+    Raises E0701 if it cannot be read, E0713 if it is not a manifest.
+    """
     return _read(path, lambda manifest: io_specs(manifest["inputs"]))
 
 
 def read_preprocessing(path: Path) -> Preprocessing | None:
-    """How a manifest.json says that photos are prepared, if it does; E0701 or E0713 likewise."""
+    """Read the preprocessing of photos from a manifest.json; None if it states none.
+
+    Raises E0701 if it cannot be read, E0713 if it is not a manifest.
+    """
     return _read(path, _preprocessing)
 
 
@@ -109,12 +140,14 @@ def _read(path: Path, read: Callable[[Any], T]) -> T:
     except OSError as problem:
         raise error("E0701", f"cannot read {path}: {problem.strerror}") from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        raise error("E0713", f"{path} is no manifest that mbc compile wrote") from None
+        raise error("E0713", f"{path} is not a manifest written by mbc compile") from None
 
 
 def io_specs(listed: Iterable[Mapping[str, Any]]) -> tuple[IoSpec, ...]:
-    """Inputs or outputs from how a manifest lists them; ValueError, TypeError or KeyError if they
-    are not listed so."""
+    """Parse a manifest's entries of inputs or outputs.
+
+    Raises ValueError, TypeError or KeyError for entries of another form.
+    """
     return tuple(map(_io_spec, listed))
 
 

@@ -1,10 +1,10 @@
-"""Names in C, made of any text: of tensors, which become members of structs, and of networks,
-which begin the names of files, functions and macros.
+"""C names from any text: of tensors, which become members of structs, and of networks, which are
+prefixes of the names of files, functions and macros.
 
-A network's name must be free in three places. Its header NET.h may lie on an include path before
-the system's, and so may its executable NET, where C++ has headers without a suffix; its library
-libNET.a lies where the linker looks for the system's. Networks with such names get `_net` behind
-them. Everything else of C and of a libc is out of the way, since NET is only ever a prefix.
+A network's name must not clash in three places. Its header NET.h may lie on an include path before
+the system's, and so may its executable NET, as C++ has headers without a suffix; its library
+libNET.a lies where the linker looks for the system's. Networks with such names get the suffix
+`_net`. Other names of C and libc cannot clash, since NET is only ever a prefix.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _INTRINSICS = re.compile(r"\w*intrin")
 
 
 def c_identifier(name: str) -> str:
-    """`name` as an identifier that is free in C and C++: "a.b" → "a_b", "0" → "v0", "new" → "new_".
+    """Make an identifier that is unused in C and C++: "a.b" → "a_b", "0" → "v0", "new" → "new_".
 
     Letters lose their accents, other scripts become their code points: "é" → "e", "猫" → "u732b".
     Two names may give the same identifier.
@@ -89,16 +89,16 @@ def c_identifier(name: str) -> str:
 
 
 def member(name: str) -> str:
-    """`name` as a member of a struct: what is written in capitals may be a macro of some header,
-    and becomes small."""
+    """Make the name of a struct's member: capitals, which may be a macro of some header, become
+    lower case."""
     word = c_identifier(name)
     shouted = word.upper() == word or re.match(r"[A-Z]_|PRI|SCN", word)
     return c_identifier(word.lower()) if shouted else word
 
 
 def net_identifier(name: str) -> str:
-    """`name` as the name of a network, a prefix in C and the name of its files: "a.b" → "a_b",
-    "math" → "math_net", for the system has a <math.h>."""
+    """Make the name of a network, a prefix in C and the name of its files: "a.b" → "a_b",
+    "math" → "math_net", since the system has a <math.h>."""
     word = _word(name)
     key = word.lower()  # macros are in capitals, and some file systems know no case
     if key == "mbc" or key.startswith("mbc_"):
@@ -108,8 +108,8 @@ def net_identifier(name: str) -> str:
 
 
 def _word(name: str) -> str:
-    """Letters, digits and single underscores between them (two in a row belong to the compiler in
-    C++), the first no digit."""
+    """Reduce a name to letters, digits and single underscores between them, not beginning with a
+    digit (C++ reserves two underscores in a row)."""
     text = "".join(map(_ascii, unicodedata.normalize("NFKD", name)))
     word = re.sub(r"[^A-Za-z0-9]+", "_", text).strip("_")
     if not word or word[0].isdigit():
@@ -121,8 +121,8 @@ def _word(name: str) -> str:
 
 
 def _ascii(char: str) -> str:
-    """The character if it is ASCII; a letter, digit or symbol of another script by its number;
-    nothing for an accent, a blank for the rest."""
+    """Convert a character to ASCII: letters, digits and symbols of other scripts become their code
+    points, accents nothing, all others a blank."""
     if char.isascii():
         return char
     kind = unicodedata.category(char)[0]

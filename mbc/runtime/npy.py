@@ -1,5 +1,5 @@
-"""Tensors in .npy files, taken and refused as the program on the board does: `c/inputs.h`, whose
-words and limits these are. Nothing is converted, for a board would have to do the same."""
+"""Tensors in .npy files, with the limits and error messages of `c/inputs.h`, the reader of
+executables. Nothing is converted, since boards do not convert either."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = r"['\"<>=|\[(abcfimuMOSUV0-9]*"
 
 
 def is_npy(path: Path) -> bool:
-    """Whether the file begins like one, whatever it is called."""
+    """Whether a file, of any name, begins with the magic of .npy."""
     try:
         with path.open("rb") as file:
             return file.read(len(MAGIC)) == MAGIC
@@ -29,8 +29,11 @@ def is_npy(path: Path) -> bool:
 
 
 def read_tensor(path: Path, shape: tuple[int, ...], name: str, element: Scalar = F32) -> np.ndarray:
-    """The tensor for the input `name`; E0701, E0704 for a damaged file, E0710 for one of another
-    type, order or shape."""
+    """Read the tensor for the input `name`.
+
+    Raises E0701 for an unreadable file, E0704 for a damaged one, E0710 for another type, order or
+    shape.
+    """
     stored = element.numpy.newbyteorder("<")
     try:
         with path.open("rb") as file:
@@ -46,7 +49,7 @@ def read_tensor(path: Path, shape: tuple[int, ...], name: str, element: Scalar =
 
 
 def _header(path: Path, file: IO[bytes]) -> str:
-    """The text of a Python dictionary; it is searched, not evaluated, as in C."""
+    """Read the header, the text of a Python dictionary: searched as in C, not evaluated."""
     if _read(path, file, len(MAGIC), "the .npy header") != MAGIC:
         raise _damaged(path, "it does not begin like a .npy file")
     major, _, *size = _read(path, file, 4, "the .npy header")
@@ -62,7 +65,7 @@ def _header(path: Path, file: IO[bytes]) -> str:
 
 
 def _value(header: str, key: str) -> str:
-    """The text after `key` and its colon; "" without them."""
+    """Return the text after `key` and its colon; "" without them."""
     behind = header.partition(key)[2]
     found = re.match(r"['\"]? *: *", behind)
     return behind[found.end() :] if found else ""
@@ -95,7 +98,7 @@ def _check_shape(path: Path, header: str, shape: tuple[int, ...], name: str) -> 
 
 
 def _extent(digits: str) -> int:
-    """As 64 bits hold it, however many digits there are."""
+    """Convert digits to an extent, saturated to 64 bits."""
     return MAX_EXTENT if len(digits.lstrip("0")) > 19 else int(digits)
 
 

@@ -1,4 +1,4 @@
-"""Threads for networks in this process: the C pool, compiled once and kept in a cache folder."""
+"""Thread pools for networks in this process: the C pool, compiled once and cached."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared")
 
 
 class Pool:
-    """`threads` threads, this one among them, pinned to `cpus` if given (one each). It serves one
-    caller at a time, who holds `turn` meanwhile.
+    """A pool of `threads` threads including the calling one, pinned to `cpus` (one each) if given.
 
-    Raises MbcError E0605 where the pool cannot be compiled, E0606 where threads cannot be started.
+    It serves one caller at a time, which holds the lock `turn` meanwhile. Raises E0605 if the pool
+    cannot be compiled or loaded, E0606 if threads cannot be started.
     """
 
     def __init__(self, threads: int, cpus: Sequence[int] | None = None) -> None:
@@ -45,7 +45,7 @@ class Pool:
             raise error("E0606", f"{threads} threads cannot be started{where}")
 
     def run(self, task: int, context: int, count: int, grain: int = 1) -> None:
-        """Deal the tasks 0 … count-1 of the C function at address `task` out to the threads, in
+        """Distribute the tasks 0 … count-1 of the C function at address `task` over the threads, in
         ranges of at least `grain`."""
         if self.address is None:
             raise ValueError("the pool is closed")
@@ -66,13 +66,15 @@ class Pool:
 
 @dataclass(frozen=True)
 class Team:
-    """How many threads, and on which CPUs (one each) if they are to be pinned."""
+    """The threads that a network is to run on."""
 
     threads: int = 1
+    """Number of threads."""
     cpus: tuple[int, ...] | None = None
+    """CPU of each thread; None if they are not pinned."""
 
     def gather(self) -> Pool | None:
-        """The threads; None for this one alone. Raises E0605 and E0606."""
+        """Start the threads; None if the calling one suffices. Raises E0605 and E0606."""
         if self.threads == 1 and self.cpus is None:
             return None
         return Pool(self.threads, self.cpus)
@@ -83,7 +85,7 @@ TASK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32, ctypes.c_uint32,
 
 
 def deal(pool: Pool | None, task: int, context: int, count: int) -> None:
-    """The same on the pool's threads, or without one on this."""
+    """Run the tasks 0 … count-1 of a C function on a pool, or on the calling thread without one."""
     if pool is None:
         TASK(task)(context, 0, 0, count)
     else:
@@ -101,7 +103,7 @@ def _loaded(library: Path) -> ctypes.CDLL:
 
 
 def _library() -> Path:
-    """The compiled pool, from the cache where source, compiler and flags are the same."""
+    """Return the compiled pool, from the cache if source, compiler and flags are unchanged."""
     words = compiler()
     key = hashlib.sha256()
     for source in SOURCES:
@@ -124,7 +126,7 @@ def _library() -> Path:
 
 
 def compiler() -> tuple[str, ...]:
-    """$CC, or cc, or zig."""
+    """Choose the C compiler: $CC, or cc, or zig."""
     named = os.environ.get("CC")
     if named:
         return tuple(shlex.split(named))
@@ -132,7 +134,7 @@ def compiler() -> tuple[str, ...]:
 
 
 def _compile(words: tuple[str, ...], library: Path) -> None:
-    """Beside, then renamed: two processes may do this at one time."""
+    """Compile beside the target, then rename: two processes may do this at the same time."""
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         made = Path(folder) / library.name
         command = [*words, *FLAGS, "-o", str(made), str(POOL_C), "-lpthread"]

@@ -1,16 +1,16 @@
-"""How a photo becomes a tensor, as a value that prints, and is read back from text and dicts.
+"""The preprocessing of photos as a value, which converts to and from text and dicts.
 
-A photo is cut and scaled as `resize` says with `filter`, its channels are put in `order`, and each
-number becomes (value / range - mean) / std, in float32 and in this order of operations.
+A photo is cropped and scaled by the rule `resize` with `filter`, its channels are put in `order`,
+and each number becomes (value / range - mean) / std, in float32 and in this order of operations.
 
 | resize        | what is done to a photo                                                        |
 |---------------|--------------------------------------------------------------------------------|
 | short:N       | the short side is scaled to N pixels, the long one to int(N * long / short),    |
 |               | then the centre is cut out, from int(round((size - n) / 2)) on                  |
-| short         | the same, with N = round(n * 256 / 224) for a network of n x n pixels: 256 for  |
-|               | 224. One that is not square has this of the side that decides about the scale   |
-| fit           | as `short`, but a photo of the network's size stays as it is                    |
-| stretch       | the photo is scaled to the network's size, whatever its proportions             |
+| short         | as short:N with N = round(n * 256 / 224) for a network of n x n pixels: 256 for |
+|               | 224. If that is not square, n is the side that determines the scale             |
+| fit           | as `short`, but a photo of the network's size is unchanged                      |
+| stretch       | the photo is scaled to the network's size, regardless of its proportions        |
 | central:SHARE | the centre with that share of each side is cut out, then scaled to that size    |
 """
 
@@ -36,18 +36,25 @@ MAX_SIDE = 2**20
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """The default is what executables do to a .ppm: value / 127.5 - 1."""
+    """The preprocessing of photos; the default is that of executables: value / 127.5 - 1."""
 
-    resize: str = "fit"  # one of RESIZES
-    amount: float | None = None  # pixels of `short`, share of `central`
-    filter: str = "bilinear"  # Pillow's, which smooth what shrinks; or `sampled` (sampling.py)
-    range: float = 127.5  # by which values 0…255 are divided
-    mean: tuple[float, ...] = (1.0,)  # one number, or one a channel
+    resize: str = "fit"
+    """One of RESIZES."""
+    amount: float | None = None
+    """Pixels of `short:N`, share of `central:SHARE`; None for all others."""
+    filter: str = "bilinear"
+    """One of FILTERS: Pillow's two, which antialias, or `sampled` (sampling.py)."""
+    range: float = 127.5
+    """Divisor of values 0…255."""
+    mean: tuple[float, ...] = (1.0,)
+    """One number, or one a channel, in the tensor's order of channels."""
     std: tuple[float, ...] = (1.0,)
-    order: str = "rgb"  # of the channels in the tensor
+    """One number, or one a channel."""
+    order: str = "rgb"
+    """Order of the channels in the tensor, one of ORDERS."""
 
     def __post_init__(self) -> None:
-        """ValueError for what means nothing."""
+        """Check the fields; raises ValueError."""
         for name, found, known in (
             ("resize", self.resize, RESIZES),
             ("filter", self.filter, FILTERS),
@@ -63,11 +70,11 @@ class Preprocessing:
             raise ValueError("mean and std are one number or three")
 
     def __str__(self) -> str:
-        """`resize=short:256 filter=bilinear range=255 mean=0.485,0.456,0.406 …`."""
+        """Format as `resize=short:256 filter=bilinear range=255 mean=0.485,0.456,0.406 …`."""
         return " ".join(f"{name}={_text(value)}" for name, value in self.to_dict().items())
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, for JSON and the like."""
+        """Convert to plain values, such as JSON has."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         amount = values.pop("amount")
         resize = self.resize if amount is None else f"{self.resize}:{_number(amount)}"
@@ -75,7 +82,7 @@ class Preprocessing:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> Preprocessing:
-        """The inverse; ValueError, TypeError or KeyError for what `to_dict` does not give."""
+        """Invert `to_dict`; raises ValueError, TypeError or KeyError for other values."""
         resize, amount = _resize(str(values["resize"]))
         return Preprocessing(
             resize=resize,
@@ -90,7 +97,7 @@ class Preprocessing:
     def with_numbers(
         self, mean: tuple[float, ...] | None, std: tuple[float, ...] | None
     ) -> Preprocessing:
-        """Another mean or std, of values 0…1; what is not given is what it was."""
+        """Replace the mean or std by one for values 0…1; None keeps the present one."""
         if mean is None and std is None:
             return self
         scale = self.range / 255
@@ -102,8 +109,10 @@ class Preprocessing:
         )
 
     def normalise(self, values: np.ndarray) -> np.ndarray:
-        """Values by `range`, f32[h,w,c], as f32[1,h,w,c]; E0106 where mean or std have another
-        number of channels."""
+        """Normalise f32[h,w,c], values divided by `range`, to f32[1,h,w,c].
+
+        Raises E0106 if mean or std have another number of channels.
+        """
         channels = values.shape[2]
         for name, numbers in (("mean", self.mean), ("std", self.std)):
             if len(numbers) not in (1, channels):
@@ -118,17 +127,17 @@ class Preprocessing:
         return np.ascontiguousarray(tensor[np.newaxis])
 
     def keeps(self, photo: Size, net: Size) -> bool:
-        """Whether a photo is taken as it is."""
+        """Whether a photo is neither cropped nor scaled."""
         return self.resize == "fit" and photo == net
 
     def box(self, photo: Size) -> tuple[int, int, int, int]:
-        """Left, top, right, bottom of the part that is scaled."""
+        """Return left, top, right and bottom of the part that is scaled."""
         share = self.amount if self.resize == "central" and self.amount is not None else 1.0
         left, top = (int((size - size * share) / 2) for size in photo)
         return left, top, photo[0] - left, photo[1] - top
 
     def scaled(self, photo: Size, net: Size) -> Size:
-        """The size to which a photo is scaled, of which the centre is cut out."""
+        """Compute the size to which a photo is scaled before its centre is cut out."""
         if self.resize in ("stretch", "central"):
             return net
         if self.amount is not None:
@@ -139,18 +148,19 @@ class Preprocessing:
 
 
 def c_config(how: Preprocessing | None) -> str:
-    """What mbc_net.h needs where photos are not prepared as executables do it: they refuse them."""
+    """Return the macro of mbc_net.h by which executables refuse photos; "" for the preprocessing
+    that they have."""
     return "" if how in (None, PRESETS["plain"]) else f'#define MBC_PHOTOS "{how}"\n'
 
 
 def _by_side(photo: Size, side: int, pixels: int) -> Size:
-    """The photo's size where one side has so many pixels, as torchvision computes the other."""
+    """Scale a size so that one side has `pixels`; torchvision's rule for the other."""
     other = int(pixels * photo[1 - side] / photo[side])
     return (pixels, other) if side == 0 else (other, pixels)
 
 
 def centre(size: int, part: int) -> int:
-    """Where a part in the middle begins, as torchvision has it."""
+    """Compute the start of a centred part by torchvision's rule."""
     return round((size - part) / 2.0)
 
 
@@ -171,8 +181,10 @@ def _check_amount(resize: str, amount: float | None) -> None:
 
 
 def parse(text: str) -> Preprocessing:
-    """A preset's name, or `name=value` with spaces between, or first the one and then the others;
-    ValueError for all else."""
+    """Parse a preset's name, `name=value` pairs with spaces between, or a preset followed by pairs.
+
+    Raises ValueError for anything else.
+    """
     base, values = PRESETS["plain"], dict[str, str]()
     for number, word in enumerate(text.split()):
         name, equals, value = word.partition("=")
@@ -202,7 +214,7 @@ def _resize(text: str) -> tuple[str, float | None]:
 
 
 def _number(value: float) -> str:
-    """As short as it can be, so that the same number is read back."""
+    """Format a number as short as possible, but so that it is read back unchanged."""
     short = f"{value:g}"
     return short if float(short) == value else repr(float(value))
 

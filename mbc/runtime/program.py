@@ -1,4 +1,4 @@
-"""mbc_net.h: what joins the main of executables (c/main.c) to one network."""
+"""mbc_net.h: the configuration of the executables' main (c/main.c) for one network."""
 
 from __future__ import annotations
 
@@ -37,11 +37,12 @@ static int run_net(void *memory, mbc_pool *pool) {{
 
 
 def main_config(spec: NetSpec) -> str:
-    """Text of mbc_net.h, which joins the generic main.c to one network. It holds NET.h, so that no
-    file is looked for by a name that the user has chosen.
+    """Write mbc_net.h, which configures the generic main.c for one network.
 
-    main.c defines `tensor` (name, rank, shape, count, data) before it includes this. Its own names
-    keep clear of what NET.h may define, whatever the network is called.
+    It contains the text of NET.h, so that no file is included by a name that the user has chosen.
+    main.c defines `tensor` (name, rank, shape, count, data) before it includes this; its own names
+    cannot clash with those of NET.h, whatever the network is called. Raises E0608 for tensors other
+    than f32.
     """
     _check_types(spec)
     rows = {"input": list[str](), "output": list[str]()}
@@ -65,7 +66,7 @@ def main_config(spec: NetSpec) -> str:
 
 
 def _check_types(spec: NetSpec) -> None:
-    """E0608 for tensors that main.c cannot read or write."""
+    """Raise E0608 for tensors that main.c cannot read or write."""
     for role, field, io in tensors_of(spec):
         if io.dtype != "f32":
             message = f"executables take f32 alone; {role} {field} of {spec.name} is {io.dtype}"

@@ -1,7 +1,7 @@
-"""What a network answers to seeded inputs, kept beside its artefacts: NET.check.npz.
+"""Reference outputs of a network for seeded inputs, stored beside its artefacts: NET.check.npz.
 
-The inputs are drawn anew from the seed, by a generator of our own, so that they are the same with
-every version of numpy; the file has the oracle's outputs alone.
+The file has the oracle's outputs only. The inputs are drawn again from the seed, by a generator
+defined here, so that they are the same with every version of numpy.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from mbc.runtime.abi import IoSpec
 
 SEED = 0
 TOLERANCE = 1e-4  # relative, as `mbc.accuracy` measures it
-CHUNK = 2**18  # numbers drawn at a time, for their 64-bit states take twice their room or more
+CHUNK = 2**18  # numbers drawn at a time: their 64-bit states take at least twice their memory
 
 
 def file_name(net: str) -> str:
-    """NET.check.npz."""
+    """Return the name NET.check.npz."""
     return f"{net}.check.npz"
 
 
 def seeded_inputs(specs: Sequence[IoSpec], seed: int) -> dict[str, np.ndarray]:
-    """Uniform in -1…1 by input name, each of its spec's shape, float32."""
+    """Draw an input for each spec, uniform in -1…1, float32 of its shape; by name."""
     streams = range(seed << 16, (seed << 16) + len(specs))
     return {
         spec.name: uniform(spec.count, stream).reshape(spec.shape)
@@ -34,8 +34,8 @@ def seeded_inputs(specs: Sequence[IoSpec], seed: int) -> dict[str, np.ndarray]:
 
 
 def uniform(count: int, stream: int) -> np.ndarray:
-    """Floats in [-1, 1) by SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number
-    generators", 2014), 24 bits of each number; another sequence for each stream."""
+    """Draw floats in [-1, 1), 24 bits each, by SplitMix64 (Steele, Lea, Flood: "Fast splittable
+    pseudorandom number generators", 2014); each stream has its own sequence."""
     start = np.uint64((stream << 40) % 2**64)
     found = np.empty(count, np.float32)
     for first in range(0, count, CHUNK):
@@ -46,7 +46,7 @@ def uniform(count: int, stream: int) -> np.ndarray:
 
 
 def _floats(states: np.ndarray) -> np.ndarray:
-    """The numbers at those places of the sequence."""
+    """Compute the numbers at the given states of the sequence."""
     z = states * np.uint64(0x9E3779B97F4A7C15)
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -56,14 +56,14 @@ def _floats(states: np.ndarray) -> np.ndarray:
 
 
 def to_bytes(outputs: Mapping[str, np.ndarray]) -> bytes:
-    """What the file holds: the outputs in order, as numpy calls arrays without a name."""
+    """Serialise the outputs in order, under numpy's names of unnamed arrays (arr_0, …)."""
     stream = io.BytesIO()
     np.savez_compressed(stream, *outputs.values())
     return stream.getvalue()
 
 
 def read(path: Path, specs: Sequence[IoSpec]) -> dict[str, np.ndarray]:
-    """The outputs by name; OSError, ValueError or KeyError if the file does not hold them."""
+    """Read the outputs by name; raises OSError, ValueError or KeyError if the file lacks them."""
     with np.load(path, allow_pickle=False) as file:
         outputs = {spec.name: file[f"arr_{number}"] for number, spec in enumerate(specs)}
     for spec in specs:

@@ -20,7 +20,7 @@ import numpy as np
 
 
 def sampled(pixels: np.ndarray, height: int, width: int, range: float) -> np.ndarray:
-    """u8[h,w,c] as f32[height,width,c], by `range`."""
+    """Resize u8[h,w,c] to f32[height,width,c], divided by `range`."""
     y0, y1, dy = _places(pixels.shape[0], height)
     x0, x1, dx = _places(pixels.shape[1], width)
     dy, dx = dy[:, np.newaxis, np.newaxis], dx[:, np.newaxis]
@@ -41,7 +41,7 @@ def _values(pixels: np.ndarray, range: float) -> np.ndarray:
 
 
 def _places(old: int, new: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each place of the result the two that it lies between, and how far beyond the first."""
+    """Return, for each position of the result, its two neighbours and the distance to the first."""
     at = np.arange(new, dtype=np.float32) * (np.float32(old) / np.float32(new))
     first = np.floor(at)
     low = np.minimum(first.astype(np.intp), old - 1)

@@ -1,10 +1,10 @@
-"""Run one network of a shared library: a program of its own, since foreign code may crash it.
+"""Run one network of a shared library, as a separate program that a crash may end.
 
     python shared_runner.py libNET.so NET BUILD [--weights FILE]
         [--input X.npy]… [--output Y.npy SHAPE]…
 
 It takes inputs and outputs as the executable does, and the shape of each output, "1,10". All else
-it learns from `NET_abi`, which it holds against NET, BUILD and the tensors.
+comes from `NET_abi`, which is compared with NET, BUILD and the tensors.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Abi(ctypes.Structure):
 
 
 def load(library: Path, net: str) -> Abi:
-    """What a library says of a network; ValueError if that is not for this program to read."""
+    """Read a library's description of a network; ValueError for an unknown interface version."""
     describe = ctypes.CDLL(str(library.absolute()))[f"{net}_abi"]
     describe.restype = POINTER(Abi)
     abi: Abi = describe().contents
@@ -81,7 +81,7 @@ def load(library: Path, net: str) -> Abi:
 
 
 def problems(abi: Abi, net: str, build: str, tensors: Sequence[np.ndarray]) -> list[str]:
-    """What the library says otherwise than its caller believes."""
+    """List the differences between a library's description and its caller's expectations."""
     found = [*abi.inputs[: abi.input_count], *abi.outputs[: abi.output_count]]
     wanted: dict[str, tuple[object, object]] = {
         "name": (abi.name.decode(), net),
@@ -98,14 +98,14 @@ def problems(abi: Abi, net: str, build: str, tensors: Sequence[np.ndarray]) -> l
 
 
 def aligned(size: int, alignment: int) -> np.ndarray:
-    """Bytes from a multiple of the alignment on."""
+    """Allocate zeroed bytes at a multiple of the alignment."""
     raw = np.zeros(size + alignment, np.uint8)
     start = -raw.ctypes.data % alignment
     return raw[start : start + size]
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """What the network returned; 3 for a library that is not the one expected."""
+    """Run the network and return its status; 3 if the library is not the expected one."""
     parser = argparse.ArgumentParser()
     parser.add_argument("library", type=Path)
     parser.add_argument("net")

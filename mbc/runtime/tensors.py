@@ -1,4 +1,4 @@
-"""The tensors that a caller hands to a network."""
+"""Checks of the tensors that a caller gives to a network."""
 
 from __future__ import annotations
 
@@ -15,8 +15,11 @@ NUMBERS = "fiu"  # kinds of numpy's dtypes: floats and integers, which are conve
 
 
 def check_inputs(specs: Sequence[IoSpec], given: Mapping[str, ArrayLike]) -> dict[str, np.ndarray]:
-    """Return the given tensors as arrays, in the order of the network's inputs; E0710 for each that
-    is missing, unknown, of another shape, or no numbers of its element type; floats round."""
+    """Return the given tensors as arrays, in the order of the network's inputs.
+
+    Raises E0710 for each that is missing, unknown, of another shape, or whose numbers its element
+    type cannot represent; floats may round.
+    """
     arrays = {name: np.asarray(value) for name, value in given.items()}
     known = {spec.name: spec for spec in specs}
     listed = f"the inputs are {', '.join(map(_typed, specs))}"
@@ -54,7 +57,7 @@ def _misfit(spec: IoSpec, array: np.ndarray | None) -> str:
 
 
 def _holds(element: Scalar, array: np.ndarray) -> bool:
-    """Whether an element can be each of the numbers; floating-point ones round."""
+    """Whether the element type represents each of the numbers; floating-point types may round."""
     if element.is_float or array.dtype == element.numpy:
         return True
     with np.errstate(invalid="ignore", over="ignore"):

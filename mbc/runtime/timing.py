@@ -1,4 +1,4 @@
-"""What the stand-alone main is told of a network's kernels, so that it can time them."""
+"""The description of a network's kernels with which executables time them (--profile)."""
 
 from __future__ import annotations
 
@@ -12,26 +12,34 @@ from mbc.runtime.abi import NetSpec
 
 @dataclass(frozen=True)
 class TimedLayer:
-    """A kernel's layer: multiply-adds, and bytes of all operands and results counted once."""
+    """The layer that a kernel computes."""
 
     name: str
+    """Name of the layer."""
     op: str
+    """Its op."""
     shape: tuple[int, ...]
+    """Shape of its result."""
     macs: int
+    """Multiply-adds."""
     bytes: int
+    """Bytes of all operands and results, each counted once."""
 
 
 @dataclass(frozen=True)
 class Timing:
-    """The layers of a network in the order in which they run, and what its module of the profile
-    does: operations of a thread in `NET_peak`, and the bytes that each needs. `head` begins
-    the JSON."""
+    """A network's layers, and the work of its peak kernels."""
 
     head: Mapping[str, Any]
+    """First members of the JSON."""
     macs: int
+    """Multiply-adds of the network."""
     layers: tuple[TimedLayer, ...]
+    """Layers in the order in which they run."""
     peak_flops: int
+    """Floating-point operations of one thread in one run of `NET_peak`."""
     peak_bytes: int
+    """Bytes of memory that each thread needs for it."""
 
 
 _CONFIG = """
@@ -63,7 +71,7 @@ static void profile_net(void *memory, mbc_pool *pool, void (*tick)(void *clock, 
 
 
 def timing_config(spec: NetSpec, timing: Timing) -> str:
-    """What mbc_net.h needs beyond `main_config`, for the option --profile."""
+    """Write what the option --profile adds to `main_config` in mbc_net.h."""
     external = spec.external_weights
     embedded = f"\nextern const unsigned char {spec.symbol('weights')}[];\n"
     return _CONFIG.format(
@@ -93,6 +101,6 @@ def _row(layer: TimedLayer) -> str:
 
 
 def _c_string(text: str) -> str:
-    """A literal of C: JSON has quotes, backslashes and ASCII."""
+    """Format JSON, which is ASCII with quotes and backslashes, as a C string literal."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     return f'"{escaped}"'

@@ -321,7 +321,7 @@ def test_a_folder_of_an_older_version(tiny: Path) -> None:
     path.write_text(json.dumps(manifest))
     outcome = mbc("verify", folder)
     assert outcome.code == "E0713"
-    assert "is of an older mbc, whose C interface was another" in outcome.err
+    assert "was written by an older mbc, with another C interface" in outcome.err
     done("compile", tiny, "--emit", "exe", "-o", folder)  # and it is replaced
 
 

@@ -129,7 +129,7 @@ def test_main_config_holds_memory_for_one_thread() -> None:
 
 @pytest.mark.parametrize(("arena", "scratch"), [(1, 0), (64, 32)])
 def test_sizes_must_keep_the_scratch_aligned(arena: int, scratch: int) -> None:
-    with pytest.raises(ValueError, match="no multiple of 64"):
+    with pytest.raises(ValueError, match="not a multiple of 64"):
         NetSpec("n", (), (), arena_bytes=arena, scratch_bytes=scratch, weights_bytes=0)
 
 
