@@ -1,4 +1,4 @@
-"""The numpy oracle: one plain function per op, the truth that everything is compared with."""
+"""The numpy oracle: one plain function per op, the reference for every other result."""
 
 from __future__ import annotations
 

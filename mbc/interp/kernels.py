@@ -1,4 +1,4 @@
-"""One numpy function per op. Plain on purpose: these are the definition of each op.
+"""One numpy function per op: its definition, and therefore kept simple.
 
 Every function takes the op and its operands as arrays of one float type (optional ones may be
 absent or None) and returns the tuple of results. Tensors are NHWC, filters HWIO.
@@ -24,14 +24,14 @@ Results: TypeAlias = tuple[Array, ...]
 
 
 def activate(x: Array, act: Activation | None) -> Array:
-    """The activation of an epilogue."""
+    """Apply the activation of an epilogue, if there is one."""
     return x if act is None else act.reference(x)
 
 
 def taps(
     x: Array, kernel: Pair, stride: Pair, pad: Pad, dilation: Pair = (1, 1), fill: float = 0.0
 ) -> Iterator[tuple[int, int, Array]]:
-    """For each kernel position (i, j), the input element under it for every output: [n,oh,ow,c]."""
+    """Yield each kernel position (i, j) with its input element for every output: [n,oh,ow,c]."""
     top, bottom, left, right = pad
     out_h = window_extent(x.shape[1], kernel[0], stride[0], top + bottom, dilation[0])
     out_w = window_extent(x.shape[2], kernel[1], stride[1], left + right, dilation[1])
@@ -51,7 +51,7 @@ def taps(
 
 
 def grouped_product(x: Array, weight: Array, groups: int) -> Array:
-    """[…,g*i] times [i,g*o] gives […,g*o]: each group of inputs meets its own group of filters."""
+    """Multiply […,g*i] by [i,g*o] to […,g*o]: each group of inputs by its own group of filters."""
     product: Array
     if weight.shape[0] == 1:  # depthwise, with any multiplier: no sum, so no matrix product
         product = np.repeat(x, weight.shape[1] // groups, axis=-1) * weight[0]
@@ -94,12 +94,12 @@ def batch_norm(
 
 
 def activation(op: Activate, x: Array) -> Results:
-    """The activation's own formula."""
+    """Apply the activation's formula."""
     return (op.act.reference(x),)
 
 
 def add(op: Add, a: Array, b: Array) -> Results:
-    """a + b; activation."""
+    """Add a + b; activation."""
     return (activate(a + b, op.act),)
 
 
@@ -123,7 +123,7 @@ def window_sum(op: Pool, x: Array) -> Array:
 
 
 def avg_pool(op: AvgPool, x: Array) -> Results:
-    """Sum over the taps, divided by how many count: all of them, or those within the input."""
+    """Sum over the taps, divided by their number: all of them, or those within the input."""
     count = window_sum(op, np.ones_like(x[:1, :, :, :1]))
     if op.count_pad:
         count = np.full_like(count, op.kernel[0] * op.kernel[1])
@@ -136,29 +136,29 @@ def global_avg_pool(op: GlobalAvgPool, x: Array) -> Results:
 
 
 def concat(op: Concat, *parts: Array) -> Results:
-    """The channels one after the other."""
+    """Concatenate the channels."""
     return (np.concatenate(parts, axis=-1),)
 
 
 def split(op: Split, x: Array) -> Results:
-    """Runs of channels of the given sizes."""
+    """Split the channels into runs of the given sizes."""
     ends = np.cumsum(op.sizes)
     return tuple(x[..., end - size : end] for size, end in zip(op.sizes, ends, strict=True))
 
 
 def channel_shuffle(op: ChannelShuffle, x: Array) -> Results:
-    """The channels as a [g, C/g] matrix, transposed (1707.01083 §3.1)."""
+    """Transpose the channels as a [g, C/g] matrix (1707.01083 §3.1)."""
     matrix = x.reshape(*x.shape[:-1], op.groups, x.shape[-1] // op.groups)
     return (matrix.swapaxes(-1, -2).reshape(x.shape),)
 
 
 def reshape(op: Reshape, x: Array) -> Results:
-    """The same elements in row-major order."""
+    """Reinterpret the elements, in row-major order, as another shape."""
     return (x.reshape(op.shape),)
 
 
 def transpose(op: Transpose, x: Array) -> Results:
-    """Axis i of the result is axis perm[i] of x."""
+    """Transpose: axis i of the result is axis perm[i] of x."""
     return (x.transpose(op.perm),)
 
 
@@ -178,4 +178,4 @@ KERNELS: dict[type[Op], Callable[..., Results]] = {
     Reshape: reshape,
     Transpose: transpose,
 }
-"""The function of each op; a fused op has none, its body is evaluated (mbc/interp/run.py)."""
+"""The function of each op. A fused op has none: its body is evaluated (mbc/interp/run.py)."""

@@ -1,7 +1,7 @@
 """One numpy function per op on integers: the definition of quantised arithmetic, bit for bit.
 
-Sums run in float64, which holds them exactly, and wrap as s32 does. What is rounded is rounded to
-f32 by one operation at a time (mbc/ops/quantized.py).
+Sums are computed in float64, which represents them exactly, and wrap as s32 does. Every other
+operation is rounded to f32 (mbc/ops/quantized.py).
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ Results: TypeAlias = tuple[Array, ...]
 
 
 def computes_integers(node: Node) -> bool:
-    """Whether a node computes with elements that are no floating-point numbers."""
+    """Whether a node computes, and any of its types is not floating-point."""
     types = [type for type in (*node.operand_types, node.results[0].type) if type is not None]
     return not node.op.moves_data_only and not all(type.element.is_float for type in types)
 
 
 def compute_integers(node: Node, operands: tuple[Array | None, ...]) -> Results:
-    """The results of a node that computes with integers."""
+    """Compute the results of a node on integers."""
     return (INTEGER[type(node.op)](node, *operands),)
 
 
 def codes_of(steps: Array, element: Q8, act: Activation | None = None) -> Array:
-    """The codes that lie so many steps, in f32, from the zero point: rounded half to even, then
-    kept within the bounds of the activation."""
+    """Convert f32 steps from the zero point to codes: rounded half to even, then clamped to the
+    bounds of the activation."""
     low, high = code_range(element, act)
     codes: Array = np.clip(np.rint(steps).astype(np.float64) + element.zero, low, high)
     return codes.astype(np.uint8)
 
 
 def wrapped(sums: Array) -> Array:
-    """Exact sums as s32 has them, in f32."""
+    """Wrap exact sums to s32 and convert them to f32."""
     return sums.astype(np.int64).astype(np.int32).astype(np.float32)
 
 
 def centred(node: Node, role: str, codes: Array) -> Array:
-    """code - zero of an operand, in float64."""
+    """Subtract the zero point of an operand from its codes, in float64."""
     return codes.astype(np.float64) - _element(node, role).zero
 
 
@@ -68,7 +68,7 @@ def _result(node: Node) -> Q8:
 
 
 def _scaled(node: Node, role: str, codes: Array) -> Array:
-    """(code - zero) * multiplier of an operand that is added, in steps of the result."""
+    """Convert an operand that is added to f32 steps of the result: (code - zero) * multiplier."""
     steps: Array = wrapped(centred(node, role, codes))
     return steps * ratio(_element(node, role), _result(node))
 
@@ -81,7 +81,7 @@ def conv2d(
     residual: Array | None = None,
     multiplier: Array | None = None,
 ) -> Array:
-    """Sums over the taps, of which padding adds nothing; the step that makes codes of them."""
+    """Sum over the taps, to which padding adds nothing, and requantise."""
     op = node.op
     assert isinstance(op, Conv2d)
     kernel, filters = (weight.shape[0], weight.shape[1]), weight.astype(np.float64)
@@ -94,7 +94,7 @@ def conv2d(
 def dense(
     node: Node, x: Array, weight: Array, bias: Array | None = None, multiplier: Array | None = None
 ) -> Array:
-    """x @ weight, and the step that makes codes of sums."""
+    """Multiply x @ weight, and requantise."""
     assert isinstance(node.op, Dense)
     product = centred(node, "x", x) @ weight.astype(np.float64)
     return _finished(node, product, bias, multiplier, node.op.act)
@@ -119,13 +119,13 @@ def _finished(
 
 
 def add(node: Node, a: Array, b: Array) -> Array:
-    """Both in steps of the result, added, rounded once."""
+    """Add both operands in steps of the result, rounded once."""
     assert isinstance(node.op, Add)
     return codes_of(_scaled(node, "a", a) + _scaled(node, "b", b), _result(node), node.op.act)
 
 
 def activation(node: Node, x: Array) -> Array:
-    """Codes between those of the activation's bounds."""
+    """Clamp codes to those of the activation's bounds."""
     assert isinstance(node.op, Activate)
     low, high = code_range(_result(node), node.op.act)
     codes: Array = np.clip(x, low, high).astype(np.uint8)
@@ -133,7 +133,7 @@ def activation(node: Node, x: Array) -> Array:
 
 
 def max_pool(node: Node, x: Array) -> Array:
-    """Maximum over the taps; padding is the least integer."""
+    """Maximum over the taps; padding is the minimum of the integer type."""
     op = node.op
     assert isinstance(op, MaxPool)
     windows = taps(x, op.kernel, op.stride, op.pad, fill=np.iinfo(x.dtype).min)
@@ -142,7 +142,7 @@ def max_pool(node: Node, x: Array) -> Array:
 
 
 def avg_pool(node: Node, x: Array) -> Array:
-    """Sums over the taps, times a multiplier for each number of taps that count."""
+    """Sum over the taps, times a multiplier for each number of taps that count."""
     op = node.op
     assert isinstance(op, AvgPool)
     count = window_sum(op, np.ones_like(x[:1, :, :, :1], np.float64))
@@ -153,7 +153,7 @@ def avg_pool(node: Node, x: Array) -> Array:
 
 
 def global_avg_pool(node: Node, x: Array) -> Array:
-    """The sum over height and width, times one multiplier."""
+    """Sum over height and width, times one multiplier."""
     total = centred(node, "x", x).sum(axis=(1, 2))
     multiplier = ratio(_element(node, "x"), _result(node), x.shape[1] * x.shape[2])
     return codes_of(wrapped(total) * multiplier, _result(node))
@@ -167,14 +167,14 @@ def _mean_multipliers(node: Node, counts: Array) -> Array:
 
 
 def quantize(node: Node, x: Array) -> Array:
-    """x * f32(1 / scale), as codes; NaN is as far from the zero point as 0."""
+    """Convert x * f32(1 / scale) to codes; NaN gives the zero point, as 0 does."""
     to = _result(node)
     steps = x.astype(np.float32) * np.float32(1 / to.scale)
     return codes_of(np.where(np.isnan(steps), np.float32(0), steps), to)
 
 
 def dequantize(node: Node, x: Array) -> Array:
-    """f32(code - zero) * scale."""
+    """Compute f32(code - zero) * scale."""
     numbers: Array = wrapped(centred(node, "x", x)) * np.float32(_element(node, "x").scale)
     return numbers
 
@@ -190,4 +190,4 @@ INTEGER: dict[type[Op], Callable[..., Array]] = {
     Quantize: quantize,
     Dequantize: dequantize,
 }
-"""The function of each op that takes integers; moves are those of mbc/interp/kernels.py."""
+"""The function of each op on integers; moves are in mbc/interp/kernels.py."""

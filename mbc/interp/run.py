@@ -1,6 +1,8 @@
-"""Evaluate a graph node by node; views gather channels, fused bodies are evaluated in turn. Each
-value has its own element; f16 is computed in f32 and rounded when a node's result is finished.
-Subnormal f32 numbers count as zero, whether constants, inputs or results."""
+"""Evaluate a graph node by node; views gather channels, fused bodies are evaluated in place.
+
+Each value has its own element. f16 is computed in f32, and a node's results are rounded.
+Subnormal f32 numbers count as zero in constants, inputs and results.
+"""
 
 from __future__ import annotations
 
@@ -28,8 +30,10 @@ OnNode: TypeAlias = Callable[[Node, tuple[Array, ...]], None]
 def run(
     graph: Graph, inputs: Mapping[str, Array], *, dtype: DTypeLike = np.float32
 ) -> dict[str, Array]:
-    """The outputs by name, for inputs by name; `dtype` is what f32 is computed in (float64 for
-    references)."""
+    """Compute the outputs by name from inputs by name.
+
+    f32 is computed in `dtype` (float64 for references). Raises the errors of `evaluate`.
+    """
     return dict(zip(graph.output_names, evaluate(graph, inputs, dtype=dtype), strict=True))
 
 
@@ -40,9 +44,9 @@ def evaluate(
     *,
     dtype: DTypeLike = np.float32,
 ) -> tuple[Array, ...]:
-    """The outputs in order. `on_node` sees each top-level node with its results, as they are made.
+    """Compute the outputs in order; `on_node` is called after each top-level node with its results.
 
-    Raises MbcError E0710 where the inputs do not fit, E0711 where a constant has no data.
+    Raises E0710 if the inputs do not fit, E0711 if a constant has no data.
     """
     given = check_inputs(interface_of(graph)[0], inputs)
     _check_constants(graph)
@@ -62,7 +66,7 @@ def evaluate(
 def _evaluate(
     graph: Graph, inputs: Sequence[Array], dtype: DTypeLike, on_node: OnNode | None = None
 ) -> tuple[Array, ...]:
-    """Each value is let go after its last use."""
+    """Evaluate a graph, and release each value after its last use."""
     known: dict[Value, Array] = dict(zip(graph.inputs, inputs, strict=True))
     order = graph.topo()
     for node, done in zip(order, _done_after(graph, order), strict=True):
@@ -77,7 +81,7 @@ def _evaluate(
 
 
 def _done_after(graph: Graph, order: Sequence[Node]) -> list[set[Value]]:
-    """For each node the values that nothing reads after it; outputs are read at the end."""
+    """Return for each node the values whose last use it is; outputs are used at the end."""
     read = {value for view in graph.outputs for value in view.values}
     done: list[set[Value]] = []
     for node in reversed(order):
@@ -105,12 +109,12 @@ def _apply(node: Node, known: Mapping[Value, Array], dtype: DTypeLike) -> tuple[
 
 
 def _held(element: Element, dtype: DTypeLike) -> DTypeLike:
-    """The numpy type of the arrays that hold an element."""
+    """Return the numpy type of the arrays that hold an element."""
     return dtype if element is F32 else element.numpy
 
 
 def _widened(array: Array) -> Array:
-    """As ops compute with it."""
+    """Convert f16 to f32, in which it is computed."""
     return array.astype(np.float32) if array.dtype == np.float16 else array
 
 
@@ -126,7 +130,7 @@ def _read(operand: Operand | None, known: Mapping[Value, Array], dtype: DTypeLik
 
 
 def gather(view: ChannelView, known: Mapping[Value, Array]) -> Array:
-    """What a view reads: its segments one after the other, then its order."""
+    """Read a view: its segments concatenated, then permuted by its order."""
     parts = [known[s.value][..., s.start : s.start + s.length] for s in view.segments]
     joined = np.concatenate(parts, axis=-1) if len(parts) > 1 else parts[0]
     return joined if view.order.is_identity else joined[..., list(view.order.indices)]

@@ -1,8 +1,8 @@
-"""Large tensors in strips of rows, so that an op's temporaries stay small beside its operands.
+"""Evaluation of large tensors in strips of rows, so that an op's temporaries stay small.
 
-The ops that need them compute each element of the result from elements nearby alone. So a strip of
-the result is what the op's own function (mbc/interp/kernels.py) makes of the parts of its operands
-that the strip needs. Strips of one image give the same bits as the whole.
+These ops compute each element of the result from nearby elements only. So the op's function
+(mbc/interp/kernels.py) computes a strip of the result from the parts of its operands that the
+strip needs. Strips of one image give the same bits as the whole.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from mbc.ops.window import Pad, Pair, window_extent
 Array: TypeAlias = np.ndarray
 Windowed: TypeAlias = Conv2d | MaxPool | AvgPool
 
-STRIP_BYTES = 4 * 2**20  # of one temporary: enough to do for BLAS, little enough for caches
-BLOCK = 48  # pixels in a strip are a multiple: BLAS sums in another order in blocks that are cut
+STRIP_BYTES = 4 * 2**20  # of one temporary: large enough for BLAS, small enough for caches
+BLOCK = 48  # divides the pixels of a strip: BLAS sums partial blocks in another order
 
 
 def compute(op: Op, operands: Sequence[Array | None]) -> Results:
-    """What the op's function makes of the operands."""
+    """Apply the op's function to the operands, in strips if they are large."""
     x, *others = operands
     if x is not None and op.per_pixel and not op.moves_data_only and x.ndim > 1:
         return (_by_pixel(op, x, others),)
@@ -42,14 +42,14 @@ def _call(op: Op, operands: Sequence[Array | None]) -> Results:
 
 
 def _spans(rows: int, row_bytes: int, multiple: int = 1) -> list[slice]:
-    """All rows, in strips of about STRIP_BYTES, a multiple of so many."""
+    """Divide the rows into strips of about STRIP_BYTES, each a multiple of `multiple` rows."""
     step = STRIP_BYTES // max(1, row_bytes)
     step = max(step - step % multiple, multiple)
     return [slice(first, min(rows, first + step)) for first in range(0, rows, step)]
 
 
 def _by_pixel(op: Op, x: Array, others: Sequence[Array | None]) -> Array:
-    """Strips along the longest axis but the last, over which softmax sums."""
+    """Compute in strips along the longest axis but the last, over which softmax sums."""
     axis = int(np.argmax(x.shape[:-1]))
     spans = _spans(x.shape[axis], x.nbytes // x.shape[axis])
     if len(spans) < 2:
@@ -67,7 +67,7 @@ def _by_pixel(op: Op, x: Array, others: Sequence[Array | None]) -> Array:
 
 
 def _windowed(op: Windowed, x: Array, others: Sequence[Array | None]) -> Array:
-    """Strips of the result's rows, image by image; what is added to it is cut as it is."""
+    """Compute in strips of the result's rows, image by image; a residual is cut likewise."""
     window = _Window.of(op, x, op.by_role((x, *others)).get("weight"))
     cuts = [not op.spec(i).constant for i, _ in enumerate(others, 1)]
     if x.shape[0] * window.rows * window.row_bytes <= STRIP_BYTES:
@@ -89,7 +89,7 @@ def _windowed(op: Windowed, x: Array, others: Sequence[Array | None]) -> Array:
 
 @dataclass(frozen=True)
 class _Window:
-    """How rows of the result depend on rows of x, and how many there are."""
+    """How rows of the result depend on rows of x, and the size of the strips."""
 
     x: Array
     kernel: Pair
@@ -97,12 +97,15 @@ class _Window:
     pad: Pad
     dilation: Pair
     rows: int
-    row_bytes: int  # of the largest temporary, for a row of one image
-    multiple: int  # of rows in a strip
+    """Rows of the result."""
+    row_bytes: int
+    """Bytes of the largest temporary, for one row of one image."""
+    multiple: int
+    """Divisor of the number of rows in a strip."""
 
     @staticmethod
     def of(op: Windowed, x: Array, weight: Array | None) -> _Window:
-        """A pool keeps what is under all its taps at once."""
+        """Derive the window of an op; a pool's temporary holds the elements under all taps."""
         if isinstance(op, Conv2d):
             assert weight is not None
             kernel, made = (weight.shape[0], weight.shape[1]), weight.shape[3]
@@ -122,14 +125,14 @@ class _Window:
         return _Window(x, kernel, op.stride, op.pad, dilation, rows, row_bytes, multiple)
 
     def strips(self) -> Iterator[tuple[slice, slice]]:
-        """Images, one by one, and rows."""
+        """Yield each image with each span of rows."""
         spans = _spans(self.rows, self.row_bytes, self.multiple)
         for image in range(self.x.shape[0]):
             for span in spans:
                 yield slice(image, image + 1), span
 
     def part(self, image: slice, rows: slice) -> tuple[Array, Pad]:
-        """The rows of x from which those rows of the result are made, and their padding."""
+        """Return the rows of x that the given rows of the result read, and their padding."""
         first = rows.start * self.stride[0] - self.pad[0]
         end = (rows.stop - 1) * self.stride[0] - self.pad[0]
         end += (self.kernel[0] - 1) * self.dilation[0] + 1
