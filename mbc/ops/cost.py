@@ -12,8 +12,10 @@ from mbc.ops.outputs import copied_outputs
 
 
 def node_cost(node: Node) -> Cost:
-    """Multiply-adds, learned parameters and the bytes a node reads and writes, dense, each operand
-    once; what a fused body keeps inside counts as no traffic."""
+    """Count a node's multiply-adds, elements of constants, and bytes read and written.
+
+    Each operand and result counts once, dense; values inside a fused body are not traffic.
+    """
     constants = _constants(node)
     read = sum(view.type.bytes for view in node.views) + sum(c.type.bytes for c in constants)
     return Cost(
@@ -31,8 +33,8 @@ def _constants(node: Node) -> list[Constant]:
 
 
 def learned_params(graph: Graph) -> int:
-    """Trained parameters of a network as written: weights, biases and batch norm's gamma and beta,
-    not its running statistics."""
+    """Count the trained parameters of a network before passes: weights, biases and batch norm's
+    gamma and beta, but not its running statistics."""
     statistics = {
         operand.name
         for node in graph.topo()
@@ -48,8 +50,8 @@ def total_cost(graph: Graph) -> Cost:
 
 
 def bytes_moved_by_data_movement(graph: Graph) -> int:
-    """Bytes that a run writes to put what is already computed somewhere else: results of ops that
-    only move data, in fused bodies too, and outputs that have to be copied to the caller."""
+    """Count the bytes that a run writes to copy computed data: results of ops that only move data,
+    in fused bodies too, and outputs that have to be copied to the caller."""
     moved = sum(
         node_cost(inner).bytes_written
         for node in graph.topo()

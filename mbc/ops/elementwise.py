@@ -1,4 +1,4 @@
-"""Ops on each element: activations, batch norm, addition, softmax."""
+"""Ops on single elements or pixels: activations, batch norm, addition, softmax."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SameShape(Op):
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """The type of x."""
+        """Return the type of x, which is floating-point."""
         x = present(self.by_role(types)["x"])
         check_float(self.mnemonic, x)
         return (x,)
@@ -29,7 +29,7 @@ class SameShape(Op):
 
 @dataclass(frozen=True)
 class Activate(SameShape):
-    """An activation of each element, of codes too."""
+    """An activation of each element, quantised ones too."""
 
     mnemonic: ClassVar[str] = "activation"
     elementwise: ClassVar[bool] = True
@@ -40,11 +40,11 @@ class Activate(SameShape):
 
     @property
     def label(self) -> str:
-        """The activation's name."""
+        """Name of the activation."""
         return short_name(self.act)
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """The type of x."""
+        """Return the type of x."""
         x = present(self.by_role(types)["x"])
         if not isinstance(x.element, Q8):
             return super().infer(types)
@@ -79,7 +79,7 @@ class BatchNorm(Op):
     epsilon: float = 1e-5
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """The type of x; all constants are vectors of its channels."""
+        """Return the type of x; all constants are vectors of its channels."""
         named = self.by_role(types)
         x = present(named["x"])
         require(self.epsilon >= 0, f"epsilon must not be negative, found {self.epsilon}")
@@ -109,7 +109,7 @@ class Add(Activated):
     to: Q8 | None = None
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """The common type; of quantised operands the common shape, with `to`."""
+        """Return the common type; for quantised operands the common shape with element `to`."""
         named = self.by_role(types)
         a, b = present(named["a"]), present(named["b"])
         if a.shape != b.shape:

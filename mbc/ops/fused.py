@@ -13,14 +13,18 @@ from mbc.ir.types import TensorType
 
 @dataclass(frozen=True, eq=False)
 class Fused(Op):
-    """Operands are the body's inputs in order; constants stand in the body itself. The body is
-    not edited once it is here. `kind` names the fusion in dumps and kernel names."""
+    """A body of ordinary ops, run as one kernel.
+
+    Operands are the body's inputs in order; constants are in the body, which is no longer edited.
+    """
 
     mnemonic: ClassVar[str] = "fused"
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", variadic=True),)
 
     kind: str
+    """Name of the fusion in dumps and kernel names."""
     body: Graph
+    """The fused ops."""
 
     @property
     def bodies(self) -> tuple[Graph, ...]:
@@ -28,11 +32,11 @@ class Fused(Op):
         return (self.body,)
 
     def roles(self, count: int) -> tuple[str, ...]:
-        """The names of the body's inputs."""
+        """Return the names of the body's inputs."""
         return tuple(value.name for value in self.body.inputs)
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """The types that the body returns."""
+        """Return the types of the body's outputs."""
         wanted = [value.type for value in self.body.inputs]
         if list(types) != wanted:
             found = ", ".join(map(str, types))
@@ -43,5 +47,5 @@ class Fused(Op):
         return tuple(view.type for view in self.body.outputs)
 
     def macs(self, types: Sequence[TensorType | None]) -> int:
-        """The multiply-adds of the body."""
+        """Count the multiply-adds of the body."""
         return sum(node.op.macs(node.operand_types) for node in self.body.topo())

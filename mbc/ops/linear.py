@@ -21,14 +21,14 @@ WEIGHTED = (
 
 
 def present(type: TensorType | None) -> TensorType:
-    """A required operand's type."""
+    """Return the type of a required operand; raises OpError if it is missing."""
     if type is None:
         raise OpError("a required operand is missing")
     return type
 
 
 def check_vectors(op: Op, types: Mapping[str, TensorType | None], channels: int) -> None:
-    """The constants along the channels of the result must be vectors of that many channels."""
+    """Check that the constants along the result's channels are vectors of `channels` elements."""
     for spec in op.operands:
         if not spec.constant or spec.axes != ("out",):
             continue
@@ -66,7 +66,7 @@ class Conv2d(Activated):
         return self.groups
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """[n,h,w,i] and [kh,kw,i/g,o] give [n,oh,ow,o]."""
+        """Infer [n,oh,ow,o] from [n,h,w,i] and [kh,kw,i/g,o]."""
         named = self.by_role(types)
         x, weight, residual = present(named["x"]), present(named["weight"]), named["residual"]
         require(weight.rank == 4, f"a filter has four axes (HWIO), found {weight}")
@@ -80,14 +80,15 @@ class Conv2d(Activated):
         return (result,)
 
     def macs(self, types: Sequence[TensorType | None]) -> int:
-        """Output elements times filter taps times input channels of a group."""
+        """Count output elements times filter taps times input channels of a group."""
         (result,) = self.infer(types)
         kh, kw, ic, _ = present(self.by_role(types)["weight"]).shape
         return result.elements * kh * kw * ic
 
 
 def _check_residual(residual: TensorType | None, result: TensorType) -> None:
-    """It has the type of the result; if that is quantised, any scale and zero point."""
+    """Check that the residual has the type of the result; a quantised one may have another scale
+    and zero point."""
     if residual is None or residual == result:
         return
     quantised = isinstance(residual.element, Q8) and isinstance(result.element, Q8)
@@ -119,12 +120,12 @@ def _check_channels(x: TensorType, weight: TensorType, groups: int) -> None:
 
 
 def is_depthwise(op: Conv2d, weight: TensorType) -> bool:
-    """One filter a channel, as many outputs as inputs."""
+    """Whether there is one filter a channel, and as many outputs as inputs."""
     return op.groups > 1 and weight.shape[2] == 1 and weight.channels == op.groups
 
 
 def is_pointwise(op: Conv2d, weight: TensorType) -> bool:
-    """1x1, stride 1, unpadded; any groups."""
+    """Whether it is 1x1 with stride 1 and without padding; any groups."""
     return weight.shape[:2] == (1, 1) and op.stride == (1, 1) and not any(op.pad)
 
 
@@ -139,7 +140,7 @@ class Dense(Activated):
     to: Q8 | None = None
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """[n,i] and [i,o] give [n,o]."""
+        """Infer [n,o] from [n,i] and [i,o]."""
         named = self.by_role(types)
         x, weight = present(named["x"]), present(named["weight"])
         require(x.rank == 2, f"dense needs a [batch, channels] tensor, not {x}", f"x is {x}")
@@ -154,6 +155,6 @@ class Dense(Activated):
         return (TensorType((x.shape[0], weight.channels), layer_element(self, self.to, named)),)
 
     def macs(self, types: Sequence[TensorType | None]) -> int:
-        """Batch times inputs times outputs."""
+        """Count batch times inputs times outputs."""
         named = self.by_role(types)
         return present(named["x"]).elements * present(named["weight"]).channels

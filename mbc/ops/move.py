@@ -16,7 +16,7 @@ from mbc.ops.linear import present
 
 @dataclass(frozen=True)
 class Move(Op):
-    """An op that computes nothing."""
+    """An op that moves data without computing."""
 
     moves_data_only: ClassVar[bool] = True
 
@@ -30,7 +30,7 @@ class Concat(Move):
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", variadic=True),)
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """Channels add up; the other axes must agree."""
+        """Sum the channels; all other axes must agree."""
         require(bool(types), "concat needs an operand")
         parts = [present(type) for type in types]
         for part in parts[1:]:
@@ -53,7 +53,7 @@ class Split(Move):
     sizes: tuple[int, ...] = ()
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """One type a part; the sizes must add up to the channels of x."""
+        """Return one type a part; the sizes must add up to the channels of x."""
         x = present(self.by_role(types)["x"])
         require(
             len(self.sizes) > 0 and min(self.sizes) > 0,
@@ -78,7 +78,7 @@ class ChannelShuffle(Move):
     groups: int = 1
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """The type of x; groups divide its channels."""
+        """Return the type of x; groups must divide its channels."""
         x = present(self.by_role(types)["x"])
         if self.groups < 1 or x.channels % self.groups:
             raise OpError(
@@ -92,14 +92,14 @@ class ChannelShuffle(Move):
 
 @dataclass(frozen=True)
 class Reshape(Move):
-    """The same elements in row-major order under another shape."""
+    """Another shape for the same elements in row-major order."""
 
     mnemonic: ClassVar[str] = "reshape"
 
     shape: tuple[int, ...] = ()
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """The given shape; as many elements as x."""
+        """Return the given shape, which must have as many elements as x."""
         x = present(self.by_role(types)["x"])
         require(
             len(self.shape) > 0 and min(self.shape) > 0,
@@ -123,7 +123,7 @@ class Transpose(Move):
     perm: tuple[int, ...] = ()
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """The permuted shape."""
+        """Return the permuted shape."""
         x = present(self.by_role(types)["x"])
         if sorted(self.perm) != list(range(x.rank)):
             raise OpError(
@@ -133,7 +133,7 @@ class Transpose(Move):
 
 
 def moved_views(op: Op, operands: Sequence[ChannelView]) -> tuple[ChannelView, ...]:
-    """What each result of a concat, split or channel_shuffle is, as a view of what it reads."""
+    """Return each result of a concat, split or channel_shuffle as a view of its operands."""
     match op:
         case Concat():
             return (ChannelView.concat(operands),)

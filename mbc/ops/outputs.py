@@ -1,7 +1,7 @@
 """Outputs and the caller's memory.
 
-A kernel writes an output straight into the caller's buffer if the output is a whole value that a
-node makes, that is no other output as well, and that has no place in the arena. Any other output
+A kernel writes an output directly into the caller's buffer if the output is a whole value that a
+node computes, that is not another output too, and that has no place in the arena. Any other output
 (a view, an input, a value returned twice) has to be copied there.
 """
 

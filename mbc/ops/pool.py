@@ -1,4 +1,4 @@
-"""Pooling."""
+"""Max and average pooling."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Pool(Op):
     pad: Pad = (0, 0, 0, 0)
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """[n,h,w,c] gives [n,oh,ow,c]; no window may lie in the padding alone."""
+        """Infer [n,oh,ow,c] from [n,h,w,c]; no window may lie entirely in the padding."""
         x = present(self.by_role(types)["x"])
         height, width = window_output(x, self.kernel, self.stride, self.pad)
         require(
@@ -38,21 +38,21 @@ class Pool(Op):
         return (TensorType((x.shape[0], height, width, x.channels), self.element(x)),)
 
     def element(self, x: TensorType) -> Element:
-        """The element of the result."""
+        """Return the element of the result."""
         return x.element
 
 
 @dataclass(frozen=True)
 class MaxPool(Pool):
-    """Maximum over each window, of any elements; padding never wins."""
+    """Maximum over each window, of any elements; padding is excluded."""
 
     mnemonic: ClassVar[str] = "max_pool"
 
 
 @dataclass(frozen=True)
 class AvgPool(Pool, Activated):
-    """Mean over each window, then the activation. With `count_pad` padding counts as zeros, else it
-    is left out. A quantised mean has the element `to`."""
+    """Mean over each window, then the activation. With `count_pad` padding counts as zeros,
+    otherwise it is excluded. A quantised mean has the element `to`."""
 
     mnemonic: ClassVar[str] = "avg_pool"
 
@@ -61,7 +61,7 @@ class AvgPool(Pool, Activated):
     to: Q8 | None = None
 
     def element(self, x: TensorType) -> Element:
-        """The element of the result."""
+        """Return the element of the result."""
         if isinstance(x.element, Q8):
             check_codes_act(self.mnemonic, self.act)
         return mean_element(self.mnemonic, self.to, x, self.kernel[0] * self.kernel[1])
@@ -78,7 +78,7 @@ class GlobalAvgPool(Op):
     to: Q8 | None = None
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """[n,h,w,c] gives [n,c]."""
+        """Infer [n,c] from [n,h,w,c]."""
         x = present(self.by_role(types)["x"])
         require(x.rank == 4, f"a pool needs an NHWC tensor, not {x}", f"x is {x}")
         element = mean_element(self.mnemonic, self.to, x, x.shape[1] * x.shape[2])

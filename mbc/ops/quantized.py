@@ -1,12 +1,12 @@
-"""Quantised arithmetic: what element types ops take, and the ops between f32 and q8.
+"""Quantised arithmetic: the element types that ops take, and conversions between f32 and q8.
 
-A quantised tensor has 8-bit codes c that stand for scale * (c - zero). Sums are exact in s32. One
-step in f32 makes a code of a sum: with each operation rounded to f32, in this order,
+A quantised tensor has 8-bit codes c that represent scale * (c - zero). Sums are exact in s32. They
+are requantised in f32, with each operation rounded, in this order:
 
     code = clamp(round_half_even(f32(sum) * multiplier) + zero, lowest, highest)
 
-where the bounds are 0 and 255, or nearer for an activation. Multipliers are data, or computed from
-scales in double precision and rounded to f32 once. So every target has the same bits.
+where the bounds are 0 and 255, or those of an activation. Multipliers are data, or computed from
+scales in double precision and rounded to f32 once. So every target computes the same bits.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from mbc.ir.types import TensorType
 
 MULTIPLIER = OperandSpec("multiplier", optional=True, constant=True, along="out")
 LAYER_ELEMENTS = {"weight": S8, "bias": S32, "multiplier": F32}
-"""Of the constants of a quantised layer, by role."""
+"""The elements of a quantised layer's constants, by role."""
 
 MAX_SUM = 2**31 - 1
 LARGEST_CODE, LARGEST_WEIGHT = 255, 128
 
 
 def check_float(op: str, *types: TensorType | None) -> Element:
-    """The one floating-point element of all operands."""
+    """Return the floating-point element that all operands share; raises OpError E0207."""
     present = [type for type in types if type is not None]
     element = present[0].element
     if not element.is_float or any(type.element != element for type in present):
@@ -43,7 +43,7 @@ def check_float(op: str, *types: TensorType | None) -> Element:
 
 
 def quantised_element(op: str, to: Q8 | None) -> Q8:
-    """The element of a quantised result, which the attribute `to` has to say."""
+    """Return the element of a quantised result, the attribute `to`; E0207 if that is missing."""
     if to is None:
         message = f"{op} of quantised operands needs the element of its result"
         raise OpError(message, "there is no `to`", "to=q8(scale,zero)", code="E0207")
@@ -51,15 +51,18 @@ def quantised_element(op: str, to: Q8 | None) -> Q8:
 
 
 def unquantised(op: str, to: Q8 | None) -> None:
-    """Refuse `to` where operands are floating-point numbers."""
+    """Raise OpError E0207 if `to` is given for floating-point operands."""
     if to is not None:
         message = f"{op} of floating-point operands has no quantised result"
         raise OpError(message, f"to={to}", "quantize its result", code="E0207")
 
 
 def layer_element(op: Activated, to: Q8 | None, types: Mapping[str, TensorType | None]) -> Element:
-    """The element of a layer's result: that of its operands if these are floating-point numbers.
-    With x q8, weight s8, bias s32 and multiplier f32 it is `to`, or f32 without it."""
+    """Return the element of a layer's result.
+
+    It is that of floating-point operands. With x q8, weight s8, bias s32 and multiplier f32 it is
+    `to`, or f32 without it. Raises OpError E0207 for other elements, E0206 for too large sums.
+    """
     x, weight, name = types["x"], types["weight"], op.mnemonic
     assert x is not None
     assert weight is not None
@@ -84,14 +87,14 @@ def layer_element(op: Activated, to: Q8 | None, types: Mapping[str, TensorType |
 
 
 def check_sum(op: str, terms: int, largest: int) -> None:
-    """Refuse sums of so many terms that s32 cannot hold them."""
+    """Raise OpError E0206 if a sum of `terms` terms may exceed s32."""
     if terms * largest > MAX_SUM:
         message = f"{op} adds {terms:,} quantised terms, at most {MAX_SUM // largest:,} fit s32"
         raise OpError(message, code="E0206")
 
 
 def mean_element(op: str, to: Q8 | None, x: TensorType, terms: int) -> Element:
-    """The element of a mean of so many elements of x."""
+    """Return the element of a mean of `terms` elements of x; raises OpError E0206, E0207."""
     if not isinstance(x.element, Q8):
         unquantised(op, to)
         return check_float(op, x)
@@ -100,19 +103,19 @@ def mean_element(op: str, to: Q8 | None, x: TensorType, terms: int) -> Element:
 
 
 def ratio(source: Q8, to: Q8, terms: int = 1) -> np.float32:
-    """The multiplier that makes steps of `to` of a sum of codes divided by `terms`."""
+    """Return the multiplier that turns a sum of codes, divided by `terms`, into steps of `to`."""
     return np.float32(source.scale / (terms * to.scale))
 
 
 def code_range(element: Q8, act: Activation | None) -> tuple[int, int]:
-    """The lowest and the highest code of a result with an activation."""
+    """Return the lowest and the highest code of a result with an activation."""
     lo, hi = (-inf, inf) if act is None or act.bounds is None else act.bounds
     low = 0 if lo == -inf else element.code(lo)
     return low, LARGEST_CODE if hi == inf else element.code(hi)
 
 
 def check_codes_act(op: str, act: Activation | None) -> None:
-    """Refuse activations that do more to codes than to clip them."""
+    """Raise OpError E0207 for activations other than clips, which codes do not support."""
     if act is not None and act.bounds is None:
         message = f"{op} of quantised operands has no activation but clips"
         raise OpError(message, f"act={act}", code="E0207")
@@ -120,7 +123,7 @@ def check_codes_act(op: str, act: Activation | None) -> None:
 
 @dataclass(frozen=True)
 class Quantize(Op):
-    """The codes of real numbers: clamp(round_half_even(x * f32(1 / scale)) + zero, 0, 255); NaN
+    """Quantisation of real numbers: clamp(round_half_even(x * f32(1 / scale)) + zero, 0, 255); NaN
     gives the zero point."""
 
     mnemonic: ClassVar[str] = "quantize"
@@ -131,7 +134,7 @@ class Quantize(Op):
     to: Q8 | None = None
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """The shape of x, f32, with the element `to`."""
+        """Return the shape of x, which is f32, with the element `to`."""
         (x,) = types
         if x is None or x.element != F32:
             raise OpError("quantize takes f32", f"x is {x}", code="E0207")
@@ -140,7 +143,7 @@ class Quantize(Op):
 
 @dataclass(frozen=True)
 class Dequantize(Op):
-    """The real numbers that codes stand for: f32(code - zero) * scale."""
+    """The real numbers that codes represent: f32(code - zero) * scale."""
 
     mnemonic: ClassVar[str] = "dequantize"
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
@@ -148,7 +151,7 @@ class Dequantize(Op):
     per_pixel: ClassVar[bool] = True
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """The shape of x, in f32."""
+        """Return the shape of x, which is quantised, in f32."""
         (x,) = types
         if x is None or not isinstance(x.element, Q8):
             raise OpError("dequantize takes a quantised tensor", f"x is {x}", code="E0207")

@@ -19,7 +19,7 @@ def window_extent(size: int, kernel: int, stride: int, pad: int, dilation: int =
 
 
 def same_padding(size: int, kernel: int, stride: int) -> Pair:
-    """TensorFlow's SAME: output ceil(size/stride), the odd cell of padding after the data."""
+    """Pad as TensorFlow's SAME: output ceil(size/stride), an odd cell after the data."""
     total = max((-(-size // stride) - 1) * stride + kernel - size, 0)
     return total // 2, total - total // 2
 
@@ -27,7 +27,10 @@ def same_padding(size: int, kernel: int, stride: int) -> Pair:
 def window_output(
     x: TensorType, kernel: Pair, stride: Pair, pad: Pad, dilation: Pair = (1, 1)
 ) -> Pair:
-    """Output height and width; raises OpError for an empty result or senseless attributes."""
+    """Output height and width.
+
+    Raises OpError E0205 for an empty result, E0206 for too large attributes, and for invalid ones.
+    """
     require(x.rank == 4, f"a window needs an NHWC tensor, not {x}", f"x is {x}")
     require(min(*kernel, *stride, *dilation) >= 1, "kernel, stride and dilation must be positive")
     require(min(pad) >= 0, f"padding must not be negative, found {pad}")
