@@ -1,7 +1,7 @@
-"""What is known of an architecture and of its CPUs: a row each, from which all else derives.
+"""Facts about architectures and CPUs: one row each, from which everything else is derived.
 
-The rows are the files of `mbc/targets/architectures`. A name that LLVM has and no table here lacks
-facts rather than a row: `Architecture.core` stands in for its caches and units.
+The rows are in the files of `mbc/targets/architectures`. For CPUs that LLVM knows and no table here
+lists, `Architecture.core` is the default of caches and units.
 """
 
 from __future__ import annotations
@@ -14,26 +14,26 @@ from functools import cached_property
 
 @dataclass(frozen=True)
 class Core:
-    """What the cost model and rooflines need to know of one core."""
+    """Facts about one core, for the cost model and rooflines."""
 
     l1: int
-    """First data cache, KiB."""
+    """First-level data cache, KiB."""
     l2: int
-    """Second cache, KiB: the core's own or, without one, that of the cluster."""
+    """Second-level cache, KiB: the core's own or, without one, that of the cluster."""
     l3: int
-    """Third cache, KiB, shared by all cores; 0 if there is none."""
+    """Third-level cache, KiB, shared by all cores; 0 if there is none."""
     units: int
-    """Vector units that multiply and add."""
+    """Number of vector units with multiply-add."""
     lanes: int
-    """Single-precision elements that one of them takes a cycle."""
+    """Single-precision elements per cycle of one unit."""
     accesses: int = 2
-    """Vectors that it loads or stores a cycle."""
+    """Vector loads or stores per cycle."""
     memory: float = 4.0
-    """Bytes a cycle that one core gets from the memory."""
+    """Bytes per cycle that one core transfers from memory."""
 
     @property
     def fma(self) -> int:
-        """Single-precision multiply-adds a cycle."""
+        """Single-precision multiply-adds per cycle."""
         return self.units * self.lanes
 
 
@@ -44,9 +44,9 @@ class Cpu:
     name: str
     core: Core
     qemu: str
-    """The CPU of qemu that it is emulated as: the very one, or the nearest of its extensions."""
+    """Its CPU model in qemu, or the one with the most similar extensions."""
     features: frozenset[str]
-    """Extensions of the instruction set, those implied included."""
+    """Extensions of the instruction set, including implied ones."""
 
 
 FLOW = "jump call return ret branch_relative"
@@ -55,17 +55,17 @@ FLOW = "jump call return ret branch_relative"
 
 @dataclass(frozen=True)
 class Instructions:
-    """How instructions are read, and which extension each belongs to.
+    """How instructions are decoded, and which extension each belongs to.
 
-    Capstone sorts instructions into groups, most of them named after an extension; what it leaves
-    without a group is told by its text. Where capstone has no decoder, the text is that of LLVM's
-    assembly, and an instruction that no pattern tells is refused.
+    Capstone sorts instructions into groups, most of them named after an extension; those without a
+    group are identified by their text. Where capstone has no decoder, the text is LLVM's assembly,
+    and an instruction that matches no pattern is refused.
     """
 
     capstone: tuple[str, str] | None
     """Names of capstone's architecture and mode; None if it does not decode the architecture."""
     patterns: tuple[tuple[re.Pattern[str], str], ...]
-    """Extensions by a pattern that the text of an instruction begins with."""
+    """Pairs of an extension and a pattern for the beginning of an instruction's text."""
     base: frozenset[str]
     """Groups and extensions that every CPU has."""
     groups: Mapping[str, str] = field(default_factory=dict)
@@ -73,111 +73,111 @@ class Instructions:
     modes: Mapping[str, str] = field(default_factory=dict)
     """Further modes of capstone, by the feature that they decode."""
     vectors: re.Pattern[str] | None = None
-    """Registers of instructions that must be told by a group or by their text."""
+    """Vector registers: instructions on these must be identified by a group or by their text."""
     halves: tuple[str, re.Pattern[str]] | None = None
-    """The extension of those that have such operands and are told by neither."""
+    """Extension and operands of instructions on vectors that are identified by neither."""
     everyones: re.Pattern[str] | None = None
-    """What capstone takes for privileged and is not."""
+    """Unprivileged instructions that capstone considers privileged."""
 
 
 def patterns(table: Mapping[str, str]) -> tuple[tuple[re.Pattern[str], str], ...]:
-    """Extensions by a pattern, from patterns by extension."""
+    """Compile a table of patterns by extension to pairs of a pattern and its extension."""
     return tuple((re.compile(pattern), name) for name, pattern in table.items())
 
 
 @dataclass(frozen=True)
 class Architecture:
-    """An instruction set, and what systems, linkers and emulators make of it."""
+    """An instruction set, and its properties for systems, linkers and emulators."""
 
     name: str
-    """As uname and qemu have it."""
+    """Its name for uname and qemu."""
     aliases: tuple[str, ...]
-    """What else triples, compilers and uname call it."""
+    """Its other names in triples, compilers and uname."""
     triple: str
     """LLVM's triple for Linux."""
     link_triple: str
-    """What zig calls the platform of executables."""
+    """zig's target for executables."""
     bits: int
-    """Of an address."""
+    """Bits of an address."""
     elf_machine: str
-    """As pyelftools names it."""
+    """pyelftools' name of the ELF machine."""
     page_bytes: int
-    """Largest pages of Linux kernels, which segments must not share."""
+    """Largest page size of Linux kernels; segments must not share pages."""
     core: Core
-    """Stands in for the cores of CPUs of which no facts are known."""
+    """Default for CPUs without known caches and units."""
     cpus: Mapping[str, Cpu]
     """CPUs by name."""
     features: tuple[str, ...]
     """Names for `--mattr`."""
     implied: Mapping[str, tuple[str, ...]]
-    """Features that come with a feature; only direct ones, `closure` follows them."""
+    """Features directly implied by a feature; `closure` follows them."""
     asked: Mapping[str, tuple[int, ...]]
-    """Where executables find whether the CPU has a feature, as `c/cpu.h` reads it, the most telling
-    features first."""
+    """How executables query a feature of the CPU, in the format of `c/cpu.h`; the most
+    distinguishing features come first."""
     instructions: Instructions
-    """How its code is read back."""
+    """How its code is decoded."""
     abi: str = ""
-    """LLVM's name of the ABI, where its default is another."""
+    """LLVM's name of the ABI, if that is not LLVM's default."""
     elf_flags: tuple[int, int, str] | None = None
-    """Mask and value of an ELF file's flags, and what they say."""
+    """Mask and value of an ELF file's flags, and the name of the ABI that they state."""
     elf_limits: Mapping[str, tuple[int, int]] | None = None
-    """The most that Tag_CPU_arch and Tag_FP_arch may say, by the first of these features that the
-    target has; None where there are no such build attributes."""
+    """Largest Tag_CPU_arch and Tag_FP_arch, by the first of these features that the target has;
+    None if there are no such build attributes."""
     platform_register: str = ""
-    """A register that systems other than Linux keep for themselves."""
+    """A register that systems other than Linux reserve."""
     android_functions: tuple[str, ...] = ()
-    """What Android's libc calls the functions that LLVM calls, where other libcs differ."""
+    """Names in Android's libc of the functions that LLVM calls, where other libcs differ."""
     always: tuple[str, ...] = ()
-    """Features that every CPU has, and that no row lists."""
+    """Features of every CPU, which rows do not list."""
     maskable: tuple[str, ...] = ()
-    """Features that a virtual machine may hide although the CPU's name promises them."""
+    """Features that a virtual machine may hide although CPUs of the name have them."""
     emulated: str = "max"
-    """qemu's CPU that has all that qemu can do."""
+    """qemu's CPU model with all features that qemu supports."""
     not_emulated: frozenset[str] = frozenset()
-    """Features that no qemu has."""
+    """Features that no version of qemu supports."""
 
     @property
     def qemu(self) -> str:
-        """The emulator of programs."""
+        """Name of the user-mode emulator."""
         return f"qemu-{self.name}"
 
     @cached_property
     def names(self) -> frozenset[str]:
-        """All that it is called."""
+        """All its names."""
         return frozenset((self.name, *self.aliases))
 
     def core_of(self, cpu: str) -> Core:
-        """The facts of a CPU's core, or of what stands in for it."""
+        """Return the core of a CPU, or the default."""
         return self.cpus[cpu].core if cpu in self.cpus else self.core
 
     def features_of(self, cpu: str) -> frozenset[str]:
-        """The extensions of a CPU; none of one that no table has."""
+        """Return the extensions of a CPU; none if no table lists it."""
         return self.cpus[cpu].features if cpu in self.cpus else frozenset()
 
     def closure(self, features: Iterable[str]) -> frozenset[str]:
-        """The features and all that they imply."""
+        """Return the features and all that they imply."""
         return closure(features, self.implied)
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """A vector unit that kernels are written for, and what CPUs need to run them."""
+    """A vector unit that kernels are written for, and the features that they require."""
 
     architecture: Architecture
     isa: str
-    """The vector unit of `mbc.backends.llvm.isa`."""
+    """Name of the vector unit in `mbc.backends.llvm.isa`."""
     needs: tuple[str, ...]
-    """Features without which no kernel runs."""
+    """Features that all kernels require."""
     implied_by: tuple[tuple[str, str], ...] = ()
-    """Features that may be named in `--mattr` with the one of `needs` that LLVM removes along."""
+    """Pairs of a feature for `--mattr` and the one of `needs` that LLVM removes with it."""
     better: str = ""
-    """A better vector unit, of CPUs that have it."""
+    """A better vector unit, used for CPUs that have it."""
     better_needs: tuple[str, ...] = ()
-    """Features that it takes."""
+    """Features that it requires."""
     better_not: tuple[str, ...] = ()
     """Features that rule it out."""
     besides: tuple[str, ...] = ()
-    """CPUs that lack a need by name: targets switch it on."""
+    """CPUs whose name lacks one of `needs`: targets switch it on."""
 
     @property
     def name(self) -> str:
@@ -186,7 +186,7 @@ class Baseline:
 
     @cached_property
     def cpus(self) -> tuple[str, ...]:
-        """The CPUs that run the kernels."""
+        """CPUs that run the kernels."""
         return tuple(
             name
             for name, cpu in self.architecture.cpus.items()
@@ -196,7 +196,7 @@ class Baseline:
 
 
 def closure(features: Iterable[str], implied: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
-    """The features and all that they imply."""
+    """Return the features and all that they imply."""
     found, waiting = set[str](), list(features)
     while waiting:
         name = waiting.pop()
@@ -213,10 +213,10 @@ def cpu_table(
     sets: Mapping[str, str],
     others: Mapping[str, Cpu] | None = None,
 ) -> dict[str, Cpu]:
-    """CPUs from lines "name | L1 L2 L3 | units x lanes, accesses | qemu's name | features".
+    """Parse CPUs from lines "name | L1 L2 L3 | units x lanes, accesses | qemu's name | features".
 
-    "-" in the second column stands for `core`, "=" for the core of that name in `others`. "=NAME"
-    among the features are those of `sets`. ValueError names a line that is not such a row.
+    "-" in the second column means `core`, "=" the core of that name in `others`. "=NAME" among the
+    features means the set of that name in `sets`. Raises ValueError for a line of another form.
     """
     cpus: dict[str, Cpu] = {}
     for line in filter(None, map(str.strip, text.splitlines())):

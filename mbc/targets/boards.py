@@ -1,7 +1,7 @@
-"""Boards as data: their cores, clocks, caches and memory, each with where the numbers are from.
+"""Boards as data: their cores, clocks, caches and memory, with the source of the numbers.
 
-A network's roofline on a board is made of two of them: the multiply-adds a second of one core, and
-the bytes a second of the memory.
+Two of them make a network's roofline on a board: the multiply-adds a second of one core, and the
+bytes a second of the memory.
 """
 
 from __future__ import annotations
@@ -15,11 +15,14 @@ from mbc.targets.architectures import core_of
 
 @dataclass(frozen=True)
 class Cores:
-    """Cores of one kind: LLVM's name of the CPU, how many, their clock."""
+    """Cores of one kind."""
 
     cpu: str
+    """LLVM's name of the CPU."""
     count: int
+    """Number of cores."""
     mhz: int
+    """Clock, MHz."""
 
     def __str__(self) -> str:
         return f"{self.count}x {self.cpu} {self.mhz / 1000:g} GHz"
@@ -27,16 +30,18 @@ class Cores:
 
 @dataclass(frozen=True)
 class Board:
-    """A board. The first cores are the fastest, for which code is scheduled; it runs on all.
-
-    `memory_gbs` is the memory's transfer rate times its width, in GB/s: what no program exceeds.
-    """
+    """A board."""
 
     title: str
+    """Name of the product."""
     cores: tuple[Cores, ...]
+    """Fastest cores first: code is scheduled for these, and runs on all."""
     memory_gbs: float
-    memory: str  # what the rate is made of
+    """Peak memory bandwidth, GB/s: transfer rate times width."""
+    memory: str
+    """Kind, transfer rate and width of the memory."""
     source: str
+    """Source of the numbers."""
 
     @property
     def gmacs(self) -> float:
@@ -45,7 +50,7 @@ class Board:
 
     @property
     def core(self) -> Core:
-        """A fast core beside this memory, from which none gets more than it can transfer."""
+        """The fastest core, its memory transfers limited to the board's bandwidth."""
         core = core_of(self.cores[0].cpu)
         return replace(core, memory=min(core.memory, self.memory_gbs * 1000 / self.cores[0].mhz))
 

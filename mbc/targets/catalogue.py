@@ -1,4 +1,4 @@
-"""The targets by name, and how a name with `--mcpu` and `--mattr` becomes a `Target`.
+"""The named targets, and the resolution of a name with `--mcpu` and `--mattr` to a `Target`.
 
 A new board is one entry of `BOARDS` and one line of `ENTRIES`.
 """
@@ -30,18 +30,21 @@ class Entry:
     name: str
     baseline: Baseline
     cpu: str
-    """For which code is scheduled."""
+    """Default CPU, for which code is scheduled."""
     description: str
+    """One line for `mbc targets`."""
     aliases: tuple[str, ...] = ()
+    """Other names that `--target` takes."""
     features: tuple[str, ...] = ()
-    """Go before those of `--mattr`, and only with the entry's own CPU."""
+    """Features with their sign, used with the default CPU only; those of `--mattr` follow."""
     own_triple: str = ""
-    """If not the architecture's."""
+    """LLVM's triple; "" for the architecture's."""
     own_link_triple: str = ""
-    """If not the architecture's."""
+    """zig's target for executables; "" for the architecture's."""
     board: Board | None = None
+    """The board, if it is one."""
     model: str = ""
-    """The CPU that costs are predicted for, where the entry stands for more CPUs than its own."""
+    """CPU that costs are predicted for, if not `cpu`: for entries that cover many CPUs."""
 
     @property
     def triple(self) -> str:
@@ -50,11 +53,11 @@ class Entry:
 
     @property
     def link_triple(self) -> str:
-        """zig's name for the platform of executables."""
+        """zig's target for executables."""
         return self.own_link_triple or self.baseline.architecture.link_triple
 
     def core_of(self, cpu: str) -> Core:
-        """The core that costs are predicted for, with a CPU that may be another than its own."""
+        """Return the core that costs are predicted for with a CPU, which may differ from `cpu`."""
         if cpu != self.cpu:
             return self.baseline.architecture.core_of(cpu)
         if self.board is not None:
@@ -63,7 +66,7 @@ class Entry:
 
 
 def _board(name: str, *features: str) -> Entry:
-    """An arm64 board: scheduled for its fastest cores."""
+    """Make the entry of an arm64 board, scheduled for its fastest cores."""
     board = BOARDS[name]
     cores = ", ".join(map(str, board.cores))
     return Entry(
@@ -156,24 +159,29 @@ NATIVE = "native"
 
 @dataclass(frozen=True)
 class Host:
-    """The machine that mbc runs on: `machine` as uname gives it, `cpu` and the `features` that are
-    present in LLVM's names."""
+    """The machine that mbc runs on."""
 
     machine: str
+    """Its architecture's name in uname."""
     cpu: str
+    """LLVM's name of the CPU."""
     features: frozenset[str]
+    """LLVM's names of the features that are present."""
 
 
 def target_names() -> tuple[str, ...]:
-    """Names and aliases that `resolve_target` takes, `native` first."""
+    """List the names and aliases that `resolve_target` takes, `native` first."""
     return (NATIVE, *(name for entry in ENTRIES for name in (entry.name, *entry.aliases)))
 
 
 def resolve_target(
     name: str, mcpu: str | None = None, mattr: str | None = None, *, host: Host
 ) -> Target:
-    """The target of that name (E0501), perhaps with another CPU (E0502) and with features added or
-    removed (E0503, E0505). `native` is the host, which may be too old (E0504)."""
+    """Resolve a target's name, with an optional CPU and features added or removed.
+
+    Raises E0501 for an unknown name, E0502 for a CPU, E0503 and E0505 for features, and E0504 if
+    the name is `native` and no kernels run on the host.
+    """
     if name == NATIVE:
         return _native(host, mcpu, mattr)
     entry = find_entry(name)
@@ -183,7 +191,7 @@ def resolve_target(
 
 
 def entry_target(entry: Entry, mcpu: str | None = None, mattr: str | None = None) -> Target:
-    """The target of an entry, perhaps with another CPU and features."""
+    """Make an entry's target, with an optional CPU and features; raises E0502, E0503, E0505."""
     target = _target(entry.name, entry.baseline, mcpu or entry.cpu, mattr, entry.description)
     own = target.cpu == entry.cpu
     return replace(
@@ -197,8 +205,11 @@ def entry_target(entry: Entry, mcpu: str | None = None, mattr: str | None = None
 
 
 def recorded_target(name: str, triple: str, cpu: str, features: Sequence[str]) -> Target | None:
-    """The target of code that was compiled earlier, from what its manifest records; None for a
-    triple that no entry has. What was `native`, or for a GPU, is the first entry with that CPU."""
+    """Reconstruct the target of compiled code from the fields of its manifest.
+
+    Returns None for a triple that no entry has. `native` and GPU targets become the first entry
+    with that CPU.
+    """
     known = [entry for entry in ENTRIES if entry.triple == triple]
     named = (entry for entry in known if entry.name == name)
     fitting = (entry for entry in known if cpu in entry.baseline.cpus)
@@ -211,7 +222,7 @@ def recorded_target(name: str, triple: str, cpu: str, features: Sequence[str]) -
 
 
 def _no_target(name: str) -> MbcError:
-    """E0501: why mbc does not compile for it, what it is called here, or the nearest name."""
+    """Return E0501 with the reason why it is unsupported, its name here, or the nearest name."""
     gpus = [gpu.api for gpu in GPU_TARGETS]
     listed = f"targets are {', '.join((NATIVE, *(e.name for e in ENTRIES), *gpus))}"
     if reason := unsupported(name):
@@ -225,7 +236,7 @@ def _no_target(name: str) -> MbcError:
 
 
 def find_entry(name: str) -> Entry | None:
-    """The entry of that name or alias."""
+    """Find the entry of that name or alias."""
     return next((e for e in ENTRIES if name in (e.name, *e.aliases)), None)
 
 
@@ -239,7 +250,7 @@ def _native(host: Host, mcpu: str | None, mattr: str | None) -> Target:
 
 
 def _present(architecture: Architecture, host: Host) -> Iterator[str]:
-    """The host's features with their sign: a virtual machine may hide what its CPU has."""
+    """Yield the host's features with their sign: a virtual machine may hide some of its CPU's."""
     for name in architecture.features:
         if name in host.features:
             yield f"+{name}"
@@ -248,7 +259,7 @@ def _present(architecture: Architecture, host: Host) -> Iterator[str]:
 
 
 def host_baseline(host: Host) -> Baseline:
-    """The first baseline whose kernels run on the host; E0504 if there is none."""
+    """Return the first baseline whose kernels run on the host; raises E0504 if there is none."""
     known = _host_baselines(host)
     for baseline in known:
         if host.features.issuperset(baseline.needs):
@@ -262,7 +273,7 @@ def host_baseline(host: Host) -> Baseline:
 
 
 def _host_baselines(host: Host) -> tuple[Baseline, ...]:
-    """All for that kind of machine."""
+    """Return all baselines of the host's architecture; raises E0504 if there is none."""
     family = host_family(host.machine)
     if known := tuple(baseline for baseline in BASELINES if baseline.name == family):
         return known
@@ -274,7 +285,7 @@ def _host_baselines(host: Host) -> tuple[Baseline, ...]:
 
 
 def host_family(machine: str) -> str:
-    """What uname says, as `Target.family` has it."""
+    """Convert a machine name of uname to that of `Target.family`."""
     known = find_architecture(machine)
     return known.name if known else machine.lower()
 
@@ -287,7 +298,7 @@ def _target(name: str, baseline: Baseline, cpu: str, mattr: str | None, descript
 
 
 def _cpu_hints(cpu: str, baseline: Baseline) -> Sequence[str]:
-    """Another target that has the CPU, or else the nearest name, or a few names."""
+    """Suggest another target that has the CPU, the nearest name, or a few names."""
     having = [entry for entry in ENTRIES if cpu in entry.baseline.cpus]
     for entry in having:
         if entry.baseline.name == baseline.name:
@@ -351,7 +362,7 @@ def _make(
 
 
 def _is_better(target: Target, baseline: Baseline) -> bool:
-    """Whether the CPU has a better vector unit than the baseline's CPUs all have."""
+    """Whether the CPU has the baseline's better vector unit."""
     present = features_of(target)
     wanted = present.issuperset(baseline.better_needs)
     return bool(baseline.better) and wanted and present.isdisjoint(baseline.better_not)

@@ -1,7 +1,7 @@
-"""What executables ask the CPU for before they run a network, as `c/cpu.h` reads it.
+"""The features that executables require of the CPU before they run a network (`c/cpu.h`).
 
-Only features that compilers use unasked are asked for. Those of cryptography are not: a Raspberry
-Pi 4 lacks what LLVM's Cortex-A72 has, and none of our code uses it.
+Only features that compilers may use on their own are checked. Those of cryptography are not: a
+Raspberry Pi 4 lacks some that LLVM's Cortex-A72 has, and no generated code uses them.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ _MACOS = {"i8mm": "FEAT_I8MM", "bf16": "FEAT_BF16", "sve": "FEAT_SVE", "sve2": "
 
 
 def needs(target: Target) -> tuple[str, ...]:
-    """Features that code for the target may use and that a CPU of its kind may lack, the most
-    telling first."""
+    """List the features that code for the target may use and a CPU of its family may lack, the most
+    distinguishing first."""
     known = _MACOS if target.system == "macos" else target.architecture.asked
     present = features_of(target)
     return tuple(name for name in known if name in present)
 
 
 def cpu_config(target: Target) -> str:
-    """The part of mbc_net.h for `c/cpu.h`; "" if every CPU will do."""
+    """Write the part of mbc_net.h for `c/cpu.h`; "" if every CPU runs the code."""
     asked = needs(target)
     if not asked:
         return ""
@@ -46,7 +46,7 @@ def _rows(index: int, target: Target) -> Iterator[str]:
 
 
 def _others(target: Target) -> Iterator[Target]:
-    """Targets of the same kind that are for no board, as the catalogue lists them."""
+    """Yield the catalogue's targets of the same family and system, without boards."""
     for entry in ENTRIES:
         other = entry_target(entry)
         if entry.board is None and (other.family, other.system) == (target.family, target.system):

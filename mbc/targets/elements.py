@@ -1,4 +1,4 @@
-"""Which element types backends and exporters can compute with."""
+"""The element types that backends and exporters support."""
 
 from __future__ import annotations
 
@@ -13,15 +13,17 @@ from mbc.ops.fused import Fused
 from mbc.ops.quantized import Dequantize, Quantize
 
 KERNELS: tuple[Element, ...] = (F32,)
-"""Elements that kernels compute with, on CPUs and on GPUs alike."""
+"""Elements that kernels support, on CPUs and on GPUs."""
 
 WITHOUT_KERNELS: tuple[type[Op], ...] = (Quantize, Dequantize)
-"""Ops that have no kernels, since none of their forms is on these elements alone."""
+"""Ops that have no kernels, since all their forms have other elements too."""
 
 
 def refuse_elements(graph: Graph, who: str) -> None:
-    """Raise MbcError E0509, at the first node in question, for tensors whose element has no
-    kernels. `who` would have to know it: "LLVM for arm64"."""
+    """Raise E0509 at the first node with a tensor whose element has no kernels.
+
+    `who` is named in the message: "LLVM for arm64".
+    """
     for type, where in _types(graph):
         if type.element not in KERNELS:
             raise error(
@@ -34,13 +36,13 @@ def refuse_elements(graph: Graph, who: str) -> None:
 
 
 def element_refusal(node: Node) -> str:
-    """Why no fused kernel can run a node; "" if elements do not stand in the way."""
+    """Return why no fused kernel can run a node; "" if its elements do not prevent it."""
     others = (type.element for type in _types_at(node) if type.element not in KERNELS)
     return next((f"there are no fused kernels for {element}" for element in others), "")
 
 
 def _types(graph: Graph) -> Iterator[tuple[TensorType, Location | None]]:
-    """The types of all tensors, with the lines of the nodes that read or make them."""
+    """Yield the types of all tensors, with the lines of the nodes that read or compute them."""
     for node in graph.topo():
         where = node.locations[0] if node.locations else None
         yield from ((type, where) for type in _types_at(node))

@@ -1,4 +1,4 @@
-"""What is not compiled for, and why; and what boards and systems are called elsewhere."""
+"""Names of targets that are not supported, with reasons, and other names of those that are."""
 
 from __future__ import annotations
 
@@ -59,12 +59,12 @@ _INSTEAD: Mapping[str, tuple[str, ...]] = {
 
 
 def unsupported(name: str) -> str:
-    """Why mbc does not compile for what is known by this name; "" for any other name."""
+    """Return why mbc does not compile for a board or system; "" for any other name."""
     return _find(name, _REASONS)
 
 
 def supported_as(name: str) -> str:
-    """What is known by this name is here; "" for any other name."""
+    """Return the `--target` for another name of a board or system; "" if there is none."""
     return _find(name, _INSTEAD)
 
 

@@ -1,8 +1,8 @@
-"""Which qemu runs code for a target, and as which CPU: Debian's qemu-user 7.2 and later.
+"""The CPU models of qemu that run code for a target: Debian's qemu-user 7.2 and later.
 
-qemu refuses the instructions that its CPU lacks, as the board would; one exception is known, VFMA
-on vectors, which it lets a Cortex-A9 have. Where it has not the very CPU, it is the nearest one, of
-the same extensions as far as our code could use them.
+qemu refuses instructions that its CPU model lacks, as the board would; the only known exception is
+VFMA on vectors, which it allows on a Cortex-A9. Where qemu lacks a CPU, the model is the nearest
+one with the same extensions, as far as generated code could use them.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 from mbc.targets.features import features_of
 from mbc.targets.target import Target
 
-PACKAGE = "qemu-user-static"  # as Debian, Ubuntu and Fedora call it
+PACKAGE = "qemu-user-static"  # its name in Debian, Ubuntu and Fedora
 
 
 def emulated_cpu(target: Target) -> str | None:
-    """qemu's CPU for a target; None if no qemu has its instructions (AVX-512)."""
+    """Return qemu's CPU model for a target; None if qemu lacks its instructions (AVX-512)."""
     architecture = target.architecture
     if architecture.not_emulated & features_of(target):
         return None

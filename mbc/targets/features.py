@@ -1,6 +1,7 @@
-"""Which extensions of its instruction set code for a target may use, as far as instructions can be
-told apart. The tables of CPUs are LLVM 22's, restricted to the features that
-`mbc.targets.conformance` recognises in compiled code.
+"""The instruction set extensions that code for a target may use, as far as they can be recognised.
+
+The tables of CPUs are LLVM 22's, restricted to the features that `mbc.targets.conformance`
+recognises in compiled code.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from mbc.targets.target import Target
 
 
 def features_of(target: Target) -> frozenset[str]:
-    """What code for the target may use: its CPU's features, those added and not those removed; a
-    CPU that the tables lack has what the target lists."""
+    """Return the features that code for the target may use: those of its CPU and those added,
+    without those removed. A CPU that no table lists has only those that the target adds."""
     architecture = target.architecture
     added = [word[1:] for word in target.features if word.startswith("+")]
     removed = {word[1:] for word in target.features if word.startswith("-")}

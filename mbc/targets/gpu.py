@@ -1,4 +1,4 @@
-"""GPUs as the TVM backend knows them, by the names that `--target` and `--arch` take."""
+"""GPUs of the TVM backend, by the names that `--target` and `--arch` take."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ Api = Literal["cuda", "opencl"]
 
 @dataclass(frozen=True)
 class Gpu:
-    """How a GPU is programmed, and which one it is: "sm_87" for CUDA, "mali", "adreno" or ""
-    (any) for OpenCL."""
+    """A GPU."""
 
     api: Api
+    """Programming interface."""
     arch: str = ""
+    """Architecture: "sm_87" for CUDA; "mali", "adreno" or "" (any) for OpenCL."""
 
     def __str__(self) -> str:
         return f"{self.api} {self.arch}".rstrip()
@@ -25,15 +26,19 @@ class Gpu:
 
 @dataclass(frozen=True)
 class GpuTarget:
-    """A name for `--target`: `arches` are those of `--arch`, `default` is taken without one."""
+    """A value of `--target` for GPUs."""
 
     api: Api
+    """Programming interface, and the value itself."""
     description: str
+    """One line for `mbc targets`."""
     arches: tuple[str, ...]
+    """Values of `--arch`."""
     default: str
+    """Architecture without `--arch`."""
 
     def named(self, arch: str | None) -> Gpu:
-        """The GPU of that architecture; E0507 if there is none such."""
+        """Return the GPU of an architecture, or of the default; raises E0507 for an unknown one."""
         if arch is None or arch in self.arches:
             return Gpu(self.api, self.default if arch is None else arch)
         known = f"{self.api} has {', '.join(self.arches)}"
@@ -55,17 +60,17 @@ BOARD_GPUS: Mapping[str, Gpu] = {
     "jetson-nano": Gpu("cuda", "sm_53"),
     "jetson-orin": Gpu("cuda", "sm_87"),
 }
-"""GPUs of boards, which `--backend tvm` means by the board's name."""
+"""GPUs of boards, for which `--backend tvm` compiles when a board is named."""
 
 INSTEAD: Mapping[str, str] = {
     "adreno-texture": "--target opencl --arch adreno keeps tensors in buffers",
     "vulkan": "--target opencl runs on the same GPUs",
 }
-"""What TVM as pip installs it makes no code for, and what to use in its place."""
+"""Targets that TVM's wheels cannot compile for, with alternatives."""
 
 
 def find_gpu(name: str | None) -> GpuTarget | None:
-    """The GPU target of that name; E0506 for one that TVM cannot build."""
+    """Find the GPU target of that name; raises E0506 for one that TVM cannot compile for."""
     if name is not None and name in INSTEAD:
         message = f"TVM as it is installed by pip makes no code for '{name}'"
         raise error("E0506", message, helps=[INSTEAD[name]])

@@ -1,4 +1,4 @@
-"""What code is generated for: a triple, a CPU and its vector unit."""
+"""Resolved targets of code generation: a triple, a CPU and its vector unit."""
 
 from __future__ import annotations
 
@@ -16,19 +16,28 @@ System = Literal["linux", "android", "macos"]
 
 @dataclass(frozen=True)
 class Target:
-    """A resolved target. `isa` names a vector description of the LLVM backend ("avx2", "neon");
-    `cpu` and `features` are LLVM's names, features with their sign ("+neon")."""
+    """A resolved target."""
 
     name: str
+    """Value of `--target`."""
     triple: str
+    """LLVM's triple."""
     cpu: str
+    """LLVM's name of the CPU."""
     isa: str
+    """Vector description of the LLVM backend ("avx2", "neon")."""
     features: tuple[str, ...] = ()
-    link_triple: str = ""  # what zig calls the platform of executables, "aarch64-linux-musl"
-    model: Core | None = None  # what costs are predicted for, if not the architecture's
+    """LLVM's names of features added and removed, with their sign ("+neon")."""
+    link_triple: str = ""
+    """zig's target for executables ("aarch64-linux-musl")."""
+    model: Core | None = None
+    """Core that costs are predicted for; None for the architecture's default."""
     description: str = ""
+    """One line for `mbc targets`."""
     board: Board | None = None
-    gpu: Gpu | None = None  # where the network runs, if not on the CPU
+    """The board, if it is one."""
+    gpu: Gpu | None = None
+    """GPU that the network runs on; None for the CPU."""
 
     @property
     def arch(self) -> str:
@@ -37,7 +46,7 @@ class Target:
 
     @property
     def architecture(self) -> Architecture:
-        """What is known of the instruction set; ValueError for a triple of none that we have."""
+        """Facts about the instruction set; ValueError for a triple of an unknown one."""
         found = find_architecture(self.arch)
         if found is None:
             raise ValueError(f"no architecture is called {self.arch}")
@@ -55,7 +64,7 @@ class Target:
 
     @property
     def abi(self) -> str:
-        """LLVM's name of the ABI, where its default is another."""
+        """LLVM's name of the ABI; "" for LLVM's default."""
         return self.architecture.abi
 
     @property
@@ -67,23 +76,23 @@ class Target:
 
     @property
     def object_format(self) -> ObjectFormat:
-        """Of objects, libraries and executables."""
+        """Format of objects, libraries and executables."""
         return "macho" if self.system == "macos" else "elf"
 
     @property
     def feature_string(self) -> str:
-        """Features as LLVM takes them."""
+        """Features in LLVM's notation."""
         return ",".join(self.features)
 
     @property
     def page_bytes(self) -> int:
-        """Largest pages of the system's kernels, which segments must not share; Android is built
-        for pages of 4 or 16 KB."""
+        """Largest page size of the system's kernels; segments must not share pages. Android has
+        pages of 4 or 16 KB."""
         return self.architecture.page_bytes if self.system == "linux" else 16384
 
     @property
     def reserves_x18(self) -> bool:
-        """Whether the system keeps that register for itself (Arm's "platform register")."""
+        """Whether the system reserves that register (Arm's "platform register")."""
         return self.architecture.platform_register == "x18" and self.system != "linux"
 
     @property
@@ -93,20 +102,22 @@ class Target:
 
     @property
     def libc_functions(self) -> tuple[str, ...]:
-        """What compiled code may call, by the names that LLVM has for it on this system."""
+        """Names of the functions that LLVM may call on this system."""
         if self.system == "macos":
             return ("bzero", "memcpy", "memset")
         plain = ("memcpy", "memset")
         return (self.system == "android" and self.architecture.android_functions) or plain
 
     def shared_name(self, net: str) -> str:
-        """The file of a network's shared library."""
+        """Return the file name of a network's shared library."""
         return f"lib{net}.{'dylib' if self.object_format == 'macho' else 'so'}"
 
     def loader_name(self, net: str, build: str) -> str:
-        """What that library calls itself, and programs that were linked with it ask for: a name of
-        this build. Android's loader finds libraries of an app only where they end in .so, and its
-        tools take the file's name; there the symbols alone tell builds apart."""
+        """Return the library's SONAME or install name, which programs linked with it request.
+
+        It identifies the build. Android's loader finds libraries of an app only if their names end
+        in .so, and its tools take the file's name; there only the symbols distinguish builds.
+        """
         if self.object_format == "macho":
             return f"@rpath/lib{'.'.join((net, *([build] if build else [])))}.dylib"
         version = f".{build}" if build and self.system != "android" else ""

@@ -53,11 +53,11 @@ MACHINES = {"arm64": "AARCH64", "armv7": "ARM", "x86_64": "X86_64", "riscv64": "
 
 def test_another_format(tmp_path: Path) -> None:
     path = compiled(tmp_path, "arm64")
-    assert found(path, "object", "macos-arm64") == "is no 64-bit Mach-O file"
+    assert found(path, "object", "macos-arm64") == "is not a 64-bit Mach-O file"
     path.write_bytes(b"\x7fELF")
-    assert "is no ELF file" in found(path, "object", "arm64")
+    assert "is not an ELF file" in found(path, "object", "arm64")
     path.write_bytes(b"")
-    assert "is no Mach-O file" in found(path, "object", "macos-arm64")
+    assert "is not a Mach-O file" in found(path, "object", "macos-arm64")
 
 
 def test_a_float_abi_that_would_link_silently(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_an_executable_that_is_no_library_and_not_static(tmp_path: Path) -> None
     zig = (sys.executable, "-P", "-m", "ziglang", "ld.lld", "-pie", "--entry=net_run")
     command = (*zig, "-dynamic-linker", "/lib/ld.so", str(tmp_path / "net.o"), str(path))
     subprocess.run((*command, "-o", str(dynamic)), check=True, capture_output=True)
-    wanted = "is no static executable: it asks for a loader"
+    wanted = "is not a static executable: it needs a loader"
     assert wanted in found(dynamic, "executable", "arm64")
 
 

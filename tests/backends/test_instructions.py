@@ -64,7 +64,7 @@ def test_an_instruction_that_the_cpu_lacks(
 def test_armv8_in_32_bit_code(tmp_path: Path) -> None:
     code = ".arch armv8-a\n.fpu neon-fp-armv8\n.eabi_attribute 28, 1\nvmaxnm.f32 q0, q1, q2"
     path = assembled(tmp_path, "armv7", code)
-    assert "the bytes at 0x0 are no instruction" in found(path, "object", "armv7")
+    assert "the bytes at 0x0 are not an instruction" in found(path, "object", "armv7")
     assert found(path, "object", "armv7", "cortex-a53") == ""
 
 
@@ -79,7 +79,7 @@ def test_an_instruction_that_a_feature_allows(tmp_path: Path) -> None:
 
 def test_bytes_that_are_no_instruction(tmp_path: Path) -> None:
     path = assembled(tmp_path, "arm64", "nop\n.inst 0xffffffff\nnop")
-    assert found(path, "object", "arm64") == "the bytes at 0x4 are no instruction"
+    assert found(path, "object", "arm64") == "the bytes at 0x4 are not an instruction"
 
 
 def test_data_within_code_is_not_read_as_code(tmp_path: Path) -> None:

@@ -276,7 +276,7 @@ def test_a_library_for_another_system(tiny: Path) -> None:
     edit_manifest(folder, triple="arm64-apple-macosx11.0.0")
     outcome = mbc("verify", folder)
     assert outcome.code == "E0726"
-    assert "is no 64-bit Mach-O file" in outcome.err
+    assert "is not a 64-bit Mach-O file" in outcome.err
 
 
 def manifests() -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,4 @@
-"""The architectures that mbc compiles for: a file each, and a row of `ARCHITECTURES`."""
+"""The architectures that mbc compiles for: one file and one row of `ARCHITECTURES` each."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mbc.targets.architectures.riscv64 import RV64GCV
 from mbc.targets.architectures.x86_64 import X86_64, X86_64_V2
 
 BASELINES: tuple[Baseline, ...] = (ARM64, X86_64, X86_64_V2, ARMV7, ARMV7_VFP3, RV64GCV)
-"""Vector units; where a machine has two, `native` takes the first that it can run."""
+"""Vector units; where an architecture has two, `native` takes the first that the CPU supports."""
 
 ARCHITECTURES: tuple[Architecture, ...] = tuple(
     {baseline.name: baseline.architecture for baseline in BASELINES}.values()
@@ -20,12 +20,12 @@ ARCHITECTURES: tuple[Architecture, ...] = tuple(
 
 @cache
 def find_architecture(name: str) -> Architecture | None:
-    """The architecture that uname, a compiler or the first word of a triple calls so."""
+    """Find an architecture by its name in uname, in a compiler, or at the beginning of a triple."""
     return next((known for known in ARCHITECTURES if name.lower() in known.names), None)
 
 
 def core_of(cpu: str) -> Core:
-    """The core of a CPU of any architecture; ValueError for one that no table has."""
+    """Return the core of a CPU of any architecture; ValueError if no table lists it."""
     for architecture in ARCHITECTURES:
         if cpu in architecture.cpus:
             return architecture.cpus[cpu].core

@@ -1,5 +1,5 @@
-"""Does emitted code keep to its target? Each check yields what is wrong, as text; nothing if all is
-well. The files are read as bytes, so that a check sees what a linker or loader would see.
+"""Checks that emitted code conforms to its target. Each check yields problems as text. The files
+are read as bytes, so that a check sees what a linker or loader would see.
 """
 
 from __future__ import annotations
@@ -26,8 +26,11 @@ CHECKS: Mapping[tuple[str, Kind], Callable[[bytes, Contract], Iterator[str]]] = 
 
 
 def problems(path: Path, kind: Kind, contract: Contract) -> Iterator[str]:
-    """What is wrong with a file: an object (every instruction and symbol), a shared library (as a
-    loader sees it), or an executable (its machine, and that it stands alone)."""
+    """Yield the problems of a file.
+
+    In an object every instruction and symbol is checked, in a shared library what a loader sees, in
+    an executable its machine, and that it is self-contained.
+    """
     try:
         yield from CHECKS[contract.target.object_format, kind](path.read_bytes(), contract)
     except FormatError as reason:

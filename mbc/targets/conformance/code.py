@@ -1,5 +1,5 @@
-"""The instructions themselves: each must decode, be in the target's instruction set, and leave
-reserved registers alone.
+"""Checks of instructions: each must decode, be in the target's instruction set, and not use
+reserved registers.
 """
 
 from __future__ import annotations
@@ -19,8 +19,11 @@ _X18 = re.compile(r"\b[wx]18\b")
 
 
 def code_problems(code: bytes, address: int, contract: Contract) -> Iterator[str]:
-    """What is wrong with the instructions of a stretch of code. One of each form is looked at
-    closely: what distinguishes forms is all but the numbers in them, and on x86 the encoding."""
+    """Yield the problems of the instructions in a range of code.
+
+    The extension is checked for one instruction of each form. Instructions have the same form if
+    they differ only in numbers and, on x86, do not differ in encoding.
+    """
     target, allowed = contract.target, features_of(contract.target)
     seen: set[tuple[str, str, bool]] = set()
     reserved = target.reserves_x18
@@ -37,11 +40,11 @@ def code_problems(code: bytes, address: int, contract: Contract) -> Iterator[str
         if missing:
             yield _lacking(f"'{mnemonic} {operands}' at {at:#x}", missing, target)
     if end != address + len(code):
-        yield f"the bytes at {end:#x} are no instruction"
+        yield f"the bytes at {end:#x} are not an instruction"
 
 
 def assembly_problems(assembly: str, contract: Contract) -> Iterator[str]:
-    """What is wrong with the instructions of LLVM's assembly text: one a line, after a tab."""
+    """Yield the problems of the instructions in LLVM's assembly: one a line, after a tab."""
     target, allowed, seen = contract.target, features_of(contract.target), set[str]()
     for line in assembly.splitlines():
         found = _INSTRUCTION.match(line)

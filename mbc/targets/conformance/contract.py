@@ -1,4 +1,4 @@
-"""What compiled code has to keep to."""
+"""The requirements that compiled code must meet."""
 
 from __future__ import annotations
 
@@ -8,31 +8,35 @@ from mbc.targets.target import Target
 
 
 class FormatError(Exception):
-    """A file is not of the format that it should be of."""
+    """A file does not have the expected format."""
 
 
 @dataclass(frozen=True)
 class Contract:
-    """A target, and the C symbols that code for a build of `net` defines and may ask for."""
+    """A target, and the C symbols that code for a build of a network defines and may import."""
 
     target: Target
+    """The target."""
     net: str
+    """Name of the network in C."""
     build: str = ""
+    """Digest of the build, the end of every symbol."""
     external_weights: bool = False
+    """Whether the weights are a separate file."""
     beside: frozenset[str] = frozenset()
     """Symbols of another object that it is always linked with."""
     assembly: str | None = None
-    """LLVM's text of an object's code, where nothing here disassembles it."""
+    """LLVM's assembly of an object's code, where capstone does not disassemble it."""
 
     @property
     def exports(self) -> frozenset[str]:
-        """The C interface of a shared library: `NET_abi` by its plain name too."""
+        """Symbols of a shared library's C interface: `NET_abi` by its plain name too."""
         functions = ("run", "arena_bytes", "flush_subnormals", "abi")
         return frozenset((f"{self.net}_abi", *map(self._symbol, functions)))
 
     @property
     def loader_name(self) -> str:
-        """What a shared library calls itself."""
+        """SONAME or install name of a shared library."""
         return self.target.loader_name(self.net, self.build)
 
     def _symbol(self, part: str) -> str:
@@ -40,11 +44,11 @@ class Contract:
 
     @property
     def libc(self) -> frozenset[str]:
-        """What may come from a libc."""
+        """Functions that may come from a libc."""
         return frozenset(self.target.libc_functions)
 
     @property
     def imports(self) -> frozenset[str]:
-        """What an object may leave undefined."""
+        """Symbols that an object may leave undefined."""
         own = () if self.external_weights else (self._symbol("weights"),)
         return self.libc.union(own, self.beside)

@@ -1,4 +1,4 @@
-"""ELF files: Linux and Android."""
+"""Checks of ELF files: Linux and Android."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ HARD_FLOAT = 1  # Tag_ABI_VFP_args
 
 
 def object_problems(data: bytes, contract: Contract) -> Iterator[str]:
-    """Of an object: machine, ABI, symbols, sections, instructions."""
+    """Yield the problems of an object: machine, ABI, symbols, sections, instructions."""
     elf = _open(data)
     if foreign := [*_machine(elf, contract.target)]:
         yield from foreign
@@ -45,7 +45,7 @@ def object_problems(data: bytes, contract: Contract) -> Iterator[str]:
 
 
 def shared_problems(data: bytes, contract: Contract) -> Iterator[str]:
-    """Of a shared library: also what it exports, asks for, and how it is laid out."""
+    """Yield the problems of a shared library: machine, ABI, layout, exports and imports."""
     elf = _open(data)
     if foreign := [*_machine(elf, contract.target)]:
         yield from foreign
@@ -70,7 +70,7 @@ def shared_problems(data: bytes, contract: Contract) -> Iterator[str]:
 
 
 def executable_problems(data: bytes, contract: Contract) -> Iterator[str]:
-    """Of an executable: that it is static, and how it is laid out."""
+    """Yield the problems of an executable: machine, ABI, layout, and whether it is static."""
     elf = _open(data)
     if foreign := [*_machine(elf, contract.target)]:
         yield from foreign
@@ -79,14 +79,14 @@ def executable_problems(data: bytes, contract: Contract) -> Iterator[str]:
     yield from _kind(elf, "ET_EXEC", "ET_DYN")
     yield from _layout(elf, contract.target)
     if any(segment["p_type"] == "PT_INTERP" for segment in elf.iter_segments()):
-        yield "is no static executable: it asks for a loader"
+        yield "is not a static executable: it needs a loader"
 
 
 def _open(data: bytes) -> ELFFile:
     try:
         return ELFFile(io.BytesIO(data))
     except ELFError as reason:
-        raise FormatError(f"is no ELF file: {reason}") from None
+        raise FormatError(f"is not an ELF file: {reason}") from None
 
 
 def _kind(elf: ELFFile, *wanted: str) -> Iterator[str]:
@@ -103,7 +103,7 @@ def _machine(elf: ELFFile, target: Target) -> Iterator[str]:
 
 
 def _abi(elf: ELFFile, target: Target) -> Iterator[str]:
-    """What flags and build attributes say of the ABI."""
+    """Check the ABI that flags and build attributes state."""
     mask, wanted, name = target.architecture.elf_flags or (0, 0, "")
     if elf["e_flags"] & mask != wanted:
         yield f"is not of {name} (flags {elf['e_flags']:#x})"
@@ -114,7 +114,7 @@ def _abi(elf: ELFFile, target: Target) -> Iterator[str]:
 def _attribute_problems(
     elf: ELFFile, target: Target, known: Mapping[str, tuple[int, int]]
 ) -> Iterator[str]:
-    """Of 32-bit Arm: how floats are passed, and for which CPUs the code is."""
+    """Check 32-bit Arm's build attributes: how floats are passed, and which CPUs are required."""
     tags = _attributes(elf)
     if elf["e_type"] == "ET_REL":
         hard = tags.get("TAG_ABI_VFP_ARGS", 0) == HARD_FLOAT
@@ -131,7 +131,7 @@ def _attribute_problems(
 
 
 def _attributes(elf: ELFFile) -> dict[str, Any]:
-    """The build attributes of 32-bit Arm, by name."""
+    """Read the build attributes of 32-bit Arm, by name."""
     return {
         attribute.tag: attribute.value
         for section in elf.iter_sections()
@@ -143,7 +143,7 @@ def _attributes(elf: ELFFile) -> dict[str, Any]:
 
 
 def _symbols(elf: ELFFile, table: str) -> Iterator[tuple[str, bool, str]]:
-    """Name, whether it is defined here, and visibility of the global symbols."""
+    """Yield each global symbol's name, whether it is defined here, and its visibility."""
     section = elf.get_section_by_name(table)
     if isinstance(section, SymbolTableSection):
         for symbol in section.iter_symbols():
@@ -157,7 +157,7 @@ def _undefined(elf: ELFFile, table: str) -> frozenset[str]:
 
 
 def _defined(elf: ELFFile, table: str) -> frozenset[str]:
-    """What others can link with."""
+    """Return the defined symbols that are visible to others."""
     shown = ("STV_DEFAULT", "STV_PROTECTED")
     return frozenset(
         name for name, defined, seen in _symbols(elf, table) if defined and seen in shown
@@ -165,7 +165,7 @@ def _defined(elf: ELFFile, table: str) -> frozenset[str]:
 
 
 def _dynamic(elf: ELFFile) -> dict[str, list[Any]]:
-    """The dynamic section: names as text, all else as numbers."""
+    """Read the dynamic section: names as text, all others as numbers."""
     tags: dict[str, list[Any]] = {}
     for section in elf.iter_sections():
         if isinstance(section, DynamicSection):
@@ -176,7 +176,8 @@ def _dynamic(elf: ELFFile) -> dict[str, list[Any]]:
 
 
 def _layout(elf: ELFFile, target: Target) -> Iterator[str]:
-    """Segments on pages of their own, none both writable and executable, the stack neither."""
+    """Check that segments share no pages, that none is writable and executable, and that the stack
+    is not executable."""
     for number, segment in enumerate(elf.iter_segments()):
         kind, flags = segment["p_type"], segment["p_flags"]
         if kind == "PT_LOAD" and segment["p_align"] < target.page_bytes:
@@ -200,8 +201,10 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def _stretches(elf: ELFFile, section: Section) -> Iterator[tuple[int, bytes]]:
-    """The code of a section with its address, without the data in between, which Arm's mapping
-    symbols ($a and $x: code, $d: data) tell apart."""
+    """Yield the code of a section with its addresses, without the data in between.
+
+    Arm's mapping symbols distinguish them ($a and $x: code, $d: data).
+    """
     data = section.data()
     number = elf.get_section_index(section.name)
     marks = sorted(_mapping_symbols(elf, number)) or [(0, "$x")]

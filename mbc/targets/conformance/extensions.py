@@ -1,6 +1,7 @@
-"""Which extension of the instruction set an instruction belongs to, by the tables of its
-architecture. What they do not tell is refused: a group that is in no table, and an instruction on
-vectors of 64-bit Arm that is in no group and neither loads, stores nor moves.
+"""The instruction set extension of an instruction, by the tables of its architecture.
+
+An unidentified instruction is refused: one of a group that no table has, and one on vectors of
+64-bit Arm that is in no group and neither loads, stores nor moves.
 """
 
 from __future__ import annotations
@@ -17,8 +18,10 @@ UNKNOWN = "an extension that is not known here"
 
 
 def disassembler(target: Target, *, detail: bool = False) -> capstone.Cs:
-    """Capstone for the target's instructions, with their groups or, faster, without; ValueError
-    where it decodes none of the architecture."""
+    """Return capstone's disassembler for the target; without `detail` faster, but without groups.
+
+    Raises ValueError if capstone does not decode the architecture.
+    """
     instructions, features = target.architecture.instructions, features_of(target)
     if instructions.capstone is None:
         raise ValueError(f"capstone does not decode {target.architecture.name}")
@@ -30,7 +33,7 @@ def disassembler(target: Target, *, detail: bool = False) -> capstone.Cs:
 
 
 def extensions(target: Target, engine: capstone.Cs, code: bytes, address: int) -> frozenset[str]:
-    """The extensions that an instruction belongs to, found by a detailed disassembler; none if
+    """Return the extensions that an instruction belongs to, by a detailed disassembler; none if
     every CPU has it."""
     instructions = target.architecture.instructions
     (found,) = engine.disasm(code, address, 1)
@@ -43,7 +46,7 @@ def extensions(target: Target, engine: capstone.Cs, code: bytes, address: int) -
 
 
 def text_extensions(target: Target, text: str) -> frozenset[str]:
-    """The extensions that an instruction of LLVM's assembly belongs to, by its text alone."""
+    """Return the extensions that an instruction of LLVM's assembly belongs to, by its text."""
     instructions = target.architecture.instructions
     names = {name for pattern, name in instructions.patterns if pattern.match(text)}
     return frozenset(names - instructions.base if names else {UNKNOWN})

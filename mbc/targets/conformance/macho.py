@@ -1,4 +1,4 @@
-"""Mach-O files: macOS on Apple silicon (Apple: mach-o/loader.h, mach-o/nlist.h)."""
+"""Checks of Mach-O files: macOS on Apple silicon (Apple: mach-o/loader.h, mach-o/nlist.h)."""
 
 from __future__ import annotations
 
@@ -24,21 +24,27 @@ LINKER_SYMBOLS = frozenset(("dyld_stub_binder", "__mh_dylib_header", "___dso_han
 
 @dataclass
 class Image:
-    """What the load commands of a file say."""
+    """The content of a file's load commands."""
 
     file_type: int
     platform: int = 0
     name: str = ""
+    """Install name of a dylib."""
     libraries: list[str] = field(default_factory=list)
-    segments: list[tuple[str, int, int]] = field(default_factory=list)  # name, address, protection
+    """Install names of the dylibs that it loads."""
+    segments: list[tuple[str, int, int]] = field(default_factory=list)
+    """Name, address and protection of each segment."""
     code: list[tuple[int, bytes]] = field(default_factory=list)
+    """Address and content of each section of code."""
     defined: set[str] = field(default_factory=set)
+    """External symbols defined here."""
     undefined: set[str] = field(default_factory=set)
+    """External symbols not defined here."""
     signed: bool = False
 
 
 def object_problems(data: bytes, contract: Contract) -> Iterator[str]:
-    """Of an object: machine, system, symbols, instructions."""
+    """Yield the problems of an object: machine, system, symbols, instructions."""
     image = _open(data)
     yield from _kind(image, OBJECT)
     yield from _strangers(image.undefined, _mangled(contract.imports))
@@ -47,7 +53,7 @@ def object_problems(data: bytes, contract: Contract) -> Iterator[str]:
 
 
 def shared_problems(data: bytes, contract: Contract) -> Iterator[str]:
-    """Of a dylib: also what it exports and asks for, its layout and signature."""
+    """Yield the problems of a dylib: machine, system, layout, signature, exports and imports."""
     image = _open(data)
     yield from _kind(image, DYLIB)
     yield from _layout(image)
@@ -61,7 +67,8 @@ def shared_problems(data: bytes, contract: Contract) -> Iterator[str]:
 
 
 def executable_problems(data: bytes, contract: Contract) -> Iterator[str]:
-    """Of an executable: its layout and signature, and that it needs the system's library alone."""
+    """Yield the problems of an executable: machine, system, layout, signature, and whether it needs
+    libraries other than the system's."""
     image = _open(data)
     yield from _kind(image, EXECUTABLE)
     yield from _layout(image)
@@ -71,7 +78,7 @@ def _open(data: bytes) -> Image:
     try:
         magic, cpu, _, file_type, commands = unpack_from("<5I", data)
         if magic != MAGIC:
-            raise FormatError("is no 64-bit Mach-O file")
+            raise FormatError("is not a 64-bit Mach-O file")
         if cpu != ARM64:
             raise FormatError(f"is for CPU type {cpu:#x}, not for arm64 ({ARM64:#x})")
         image = Image(file_type)
@@ -81,7 +88,7 @@ def _open(data: bytes) -> Image:
             _read(image, data, at, command & 0x7FFFFFFF, size)
             at += size
     except (StructError, ValueError) as reason:
-        raise FormatError(f"is no Mach-O file: {reason}") from None
+        raise FormatError(f"is not a Mach-O file: {reason}") from None
     return image
 
 
@@ -153,7 +160,7 @@ def _strangers(found: set[str], allowed: set[str]) -> Iterator[str]:
 
 
 def _mangled(names: frozenset[str]) -> set[str]:
-    """C names as Mach-O has them."""
+    """Convert C names to Mach-O symbols."""
     return {f"_{name}" for name in names}
 
 
