@@ -1,8 +1,8 @@
-"""Where things are kept that take long to make: the C libraries of targets, the thread pool.
+"""The cache of files that take long to make: the C libraries of targets, the thread pool.
 
-The folder is `mbc` in XDG_CACHE_HOME, or else in ~/.cache. Where neither can be written, as in
-containers whose user has no home, it is a folder of the user's own among the temporary ones. What
-lies there is run, so that one must be nobody else's.
+The folder is `mbc` in XDG_CACHE_HOME, or else in ~/.cache. If neither can be written, as in
+containers whose user has no home, it is a private folder among the temporary ones. Files in it are
+executed, so it must belong to the user, and nobody else may write to it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ HELP = "XDG_CACHE_HOME names a folder for mbc's caches, TMPDIR one for temporary
 
 
 def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where mbc keeps things; nothing is made. E0607 if no temporary folder can be written either.
-    Call `make_folder` before something is read from it or written to it."""
+    """Return the cache folder without making it; call `make_folder` before using it.
+
+    Raises E0607 if no temporary folder can be written either.
+    """
     for parent in _usual(environ):
         if _can_be_made(parent):
             return parent / "mbc"
@@ -29,15 +31,18 @@ def cache_folder(environ: Mapping[str, str] = os.environ) -> Path:
 
 
 def zig_folder(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where zig keeps the libcs that it has built: ZIG_GLOBAL_CACHE_DIR, or a folder of ours."""
+    """Return zig's cache of built libcs: ZIG_GLOBAL_CACHE_DIR, or a folder in mbc's cache."""
     if named := environ.get("ZIG_GLOBAL_CACHE_DIR"):
         return Path(named).absolute()
     return cache_folder(environ) / "zig"
 
 
 def lend_home(environ: MutableMapping[str, str] = os.environ) -> None:
-    """Libraries of others look for a home when they are imported, and for a place for caches; where
-    the user has none, name ours. E0607 if there is none either."""
+    """Set HOME and XDG_CACHE_HOME to a temporary folder if the user has none.
+
+    Some libraries look for a home and a cache folder when they are imported. Raises E0607 if no
+    temporary folder can be written.
+    """
     folder = cache_folder(environ).parent
     if _private_of(folder) is not None:
         make_folder(folder)
@@ -47,8 +52,11 @@ def lend_home(environ: MutableMapping[str, str] = os.environ) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder, all that is above it included. OSError; E0607 if it lies in the private one,
-    and somebody else could have put something there."""
+    """Make a folder and its parents.
+
+    Raises OSError; E0607 if it lies in the private temporary folder, and somebody else could have
+    written there.
+    """
     private = _private_of(folder)
     if private is not None:
         _make_private(private)
@@ -56,7 +64,7 @@ def make_folder(folder: Path) -> None:
 
 
 def _usual(environ: Mapping[str, str]) -> list[Path]:
-    """XDG_CACHE_HOME, which is ignored if it is relative, and the home's .cache if there is one."""
+    """Return XDG_CACHE_HOME, unless it is relative, and the home's .cache if there is a home."""
     named = Path(environ.get("XDG_CACHE_HOME", ""))
     return [
         path
@@ -66,7 +74,7 @@ def _usual(environ: Mapping[str, str]) -> list[Path]:
 
 
 def _home(environ: Mapping[str, str]) -> list[Path]:
-    """The home; none without such a variable and such a user."""
+    """Return the user's home as a list of one; empty if neither $HOME nor the system knows it."""
     try:
         return [Path(environ["HOME"]) if environ.get("HOME") else Path.home()]
     except RuntimeError:
@@ -74,7 +82,7 @@ def _home(environ: Mapping[str, str]) -> list[Path]:
 
 
 def _can_be_made(parent: Path) -> bool:
-    """Whether folders can be made in it, itself first if need be."""
+    """Whether `mbc` can be made in a folder, which may have to be made too."""
     path = parent / "mbc"
     while not os.path.lexists(path):
         path = path.parent
@@ -86,7 +94,7 @@ def _private() -> Path:
 
 
 def _private_of(folder: Path) -> Path | None:
-    """The private folder, if that is where a folder lies."""
+    """Return the private folder if a folder lies in it, else None."""
     try:
         private = _private()
     except MbcError:
@@ -102,6 +110,6 @@ def _make_private(folder: Path) -> None:
     if not stat.S_ISDIR(found.st_mode) or not ours:
         raise error(
             "E0607",
-            f"{folder} is no folder that you alone may write, so nothing in it can be trusted",
+            f"{folder} is not a folder that only you can write to, so nothing in it can be trusted",
             helps=[f"remove it, or name another: {HELP}"],
         )

@@ -1,7 +1,7 @@
 """Diagnostics: one renderer and one exception for the DSL, the IR text and the command line.
 
-A user's mistake is an `MbcError` that carries one or more `Diagnostic`s, each with a stable code
-(see docs/errors.md). Anything else that escapes is a bug in mbc itself.
+A user's mistake is an `MbcError` with one or more `Diagnostic`s, each with a stable code (see
+docs/errors.md). Any other exception that reaches the top is a bug in mbc.
 """
 
 from __future__ import annotations
@@ -14,12 +14,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, order=True)
 class Location:
-    """A span of one line of a user's file; line and columns count from 1, 0 means unknown."""
+    """A span of one line of a user's file; lines and columns count from 1, 0 means unknown."""
 
     file: str
     line: int
     column: int = 0
+    """First column of the span."""
     end_column: int = 0
+    """Column after the span."""
 
     def __str__(self) -> str:
         column = f":{self.column}" if self.column else ""
@@ -28,14 +30,20 @@ class Location:
 
 @dataclass(frozen=True)
 class Diagnostic:
-    """One error: `code` is stable, `label` stands under the caret, `helps` are hints."""
+    """One error."""
 
     code: str
+    """Stable code, such as "E0203"."""
     message: str
+    """What is wrong."""
     location: Location | None = None
+    """Where it is wrong, in a file of the user."""
     label: str = ""
+    """Text beside the carets; below the message if there is no location."""
     helps: tuple[str, ...] = ()
-    source: str | None = None  # text of the line, where the file is not on disk
+    """Hints, one a line."""
+    source: str | None = None
+    """Text of the line, if the file is not on disk."""
 
 
 class MbcError(Exception):
@@ -55,13 +63,15 @@ def error(
     helps: Iterable[str] = (),
     source: str | None = None,
 ) -> MbcError:
-    """An `MbcError` with a single diagnostic, to be raised."""
+    """Make an `MbcError` with a single diagnostic, to be raised."""
     return MbcError(Diagnostic(code, message, at, label, tuple(helps), source))
 
 
 def nearest(word: str, known: Iterable[str], *, named: bool = False) -> tuple[str, ...]:
-    """A help line with the known word that this one misspells, or nothing; `known` are words of
-    one kind. `named` says which word the line is for, where a message lists several."""
+    """Return a help line with the known word that this one misspells, or nothing.
+
+    `known` are words of one kind. With `named` the line quotes the word, for messages on several.
+    """
     best = closest(word, known)
     if best is None:
         return ()
@@ -69,10 +79,12 @@ def nearest(word: str, known: Iterable[str], *, named: bool = False) -> tuple[st
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word from which this one differs by a slip or two of the hand, if any does.
+    """Find the known word that this one misspells by at most two slips, if there is one.
 
-    Digits tell things apart, so they must agree ("rpi1" is no slip for "rpi5"), as must the first
-    letter of each part ("prelu" is none for "relu") and all letters of parts of one or two."""
+    Digits distinguish names, so they must agree ("rpi1" is not a misspelt "rpi5"), as must the
+    first letter of each part ("prelu" is not a misspelt "relu") and all letters of parts of one or
+    two.
+    """
     close = [(slips, other) for other in known if (slips := count_slips(word, other)) is not None]
     return min(close, key=lambda pair: pair[0])[1] if close else None
 
@@ -81,8 +93,10 @@ MAX_SLIPS = 2
 
 
 def count_slips(word: str, other: str) -> int | None:
-    """Letters left out, added, changed or swapped, without regard to case and to what separates
-    the parts; None if the words are too far apart to be taken for one another."""
+    """Count letters left out, added, changed or swapped, ignoring case and separators.
+
+    Returns None if the words differ too much to be misspellings of each other.
+    """
     ours, theirs = DIGITS.split(word.lower()), DIGITS.split(other.lower())
     if ours[1::2] != theirs[1::2]:
         return None
@@ -96,7 +110,7 @@ SEPARATORS = re.compile(r"[\W_]+")
 
 
 def _slips_of_run(a: str, b: str) -> int | None:
-    """The same for what stands between digits; parts may have been run together."""
+    """Count the slips of the text between digits; separators of its parts may be missing."""
     ours, theirs = (list(filter(None, SEPARATORS.split(run))) for run in (a, b))
     if len(ours) != len(theirs):
         joined = _distance("".join(ours), "".join(theirs))
@@ -112,8 +126,8 @@ def _is_slip(a: str, b: str, distance: int) -> bool:
 
 
 def _allowed(a: str, b: str) -> int:
-    """Slips by length, more where only the order is wrong; one letter for another makes a word of
-    three another word."""
+    """Return the slips allowed by length, more if only the order differs; a changed letter makes a
+    different word of one of three letters."""
     letters, same = max(len(a), len(b)), sorted(a) == sorted(b)
     if letters < 4:
         return int(letters == 3 and (len(a) != len(b) or same))
@@ -121,7 +135,7 @@ def _allowed(a: str, b: str) -> int:
 
 
 def _distance(a: str, b: str) -> int:
-    """Damerau and Levenshtein's, by optimal alignment: swapped neighbours count once."""
+    """Compute the Damerau-Levenshtein distance by optimal alignment: swapped neighbours count 1."""
     before, last = list[int](), list(range(len(b) + 1))
     for i, x in enumerate(a, 1):
         row = [i]
@@ -140,7 +154,7 @@ RED, BLUE, BOLD, RESET = "\x1b[1;31m", "\x1b[1;34m", "\x1b[1m", "\x1b[0m"
 
 
 def render(diagnostic: Diagnostic, *, color: bool = False) -> str:
-    """The diagnostic as text: message, place, source line with carets, hints."""
+    """Format a diagnostic: message, location, source line with carets, hints."""
     text = "\n".join(_lines(diagnostic))
     if not color:
         return text
@@ -163,8 +177,10 @@ def _lines(diagnostic: Diagnostic) -> Iterable[str]:
 
 
 def _printable(text: str) -> str:
-    """Names in files may hold what commands a terminal, or what looks like another error: control
-    characters are spelt, and a line after the first is indented."""
+    """Escape control characters, and indent the lines after the first.
+
+    Text from files could otherwise control the terminal, or look like another error.
+    """
     spelt = "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
     return re.sub(r"\n(?! )", "\n  ", spelt)
 
@@ -188,14 +204,14 @@ def _excerpt(diagnostic: Diagnostic, where: Location, margin: int) -> Iterable[s
 
 
 def _span(where: Location, source: str) -> tuple[int, int]:
-    """First column under which a caret stands, and the one after the last; from 1."""
+    """Return the first column with a caret, and the one after the last; from 1."""
     start = max(where.column, 1) if where.column else len(source) - len(source.lstrip()) + 1
     end = where.end_column or len(source) + 1
     return start, max(min(end, len(source) + 1), start + 1)
 
 
 def _clipped(source: str, start: int, end: int) -> tuple[str, int, int]:
-    """A part of a very long line about the carets, and where they stand in it."""
+    """Cut a very long line to the part around the carets; also returns their new columns."""
     if len(source) <= MAX_LINE:
         return source, start, end
     first = max(min(start - 1 - MAX_LINE // 4, len(source) - MAX_LINE), 0)

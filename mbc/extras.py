@@ -1,4 +1,4 @@
-"""Packages that mbc works without: imported where they are needed, named where they are missing."""
+"""Optional packages: imported when they are needed, named in an error when they are missing."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from mbc.diag import error
 
 
 def optional_module(name: str, extra: str) -> Any:
-    """An imported module; E0610 naming the extra of mbc that brings it where that fails, E0607
-    where the user has no home, and nothing can be had in its place."""
+    """Import a module of an optional package.
+
+    Raises E0610, which names the extra of mbc that installs it, if the import fails; E0607 if the
+    user has no home, and no temporary folder can be made instead.
+    """
     lend_home()
     try:
         return import_module(name)

@@ -1,5 +1,5 @@
-"""Files that appear whole or not at all, and folders that go away again: whatever fails, and
-whenever the user presses Ctrl-C.
+"""Atomic writes of files and folders, and temporary folders that are always removed: whatever
+fails, and whenever the user presses Ctrl-C.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from mbc.diag import error
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Ctrl-C waits until the block is done: between creating something and remembering to remove
-    it, and while it is removed. Only for blocks that take no time."""
+    """Delay Ctrl-C until the block ends.
+
+    For short blocks only: from creating a file until its removal is registered, and its removal.
+    """
     handler = signal.getsignal(signal.SIGINT)
     if not callable(handler) or threading.current_thread() is not threading.main_thread():
         yield
@@ -36,7 +38,7 @@ def uninterrupted() -> Iterator[None]:
 
 
 def temporary_folder() -> Path:
-    """Where temporary files go; E0607 if there is no such place."""
+    """Return the folder for temporary files; raises E0607 if none can be written."""
     try:
         return Path(tempfile.gettempdir())
     except FileNotFoundError:
@@ -49,7 +51,7 @@ def temporary_folder() -> Path:
 
 @contextmanager
 def scratch_folder(beside: Path | None = None) -> Iterator[Path]:
-    """An empty folder for as long as the block runs, among the temporary ones or beside a path."""
+    """Make an empty folder for the time of the block, among temporary ones or beside a path."""
     prefix, parent = (f".{beside.name}-", beside.parent) if beside else ("mbc-", None)
     parent = parent or temporary_folder()
     with ExitStack() as stack:
@@ -66,7 +68,7 @@ def _remove(folder: Path) -> None:
 
 @contextmanager
 def parents_of(path: Path) -> Iterator[None]:
-    """The folders above a path exist in the block; those that it needed stay if nothing fails."""
+    """Make the parent folders of a path; if the block fails, the new ones are removed."""
     missing = [parent for parent in path.parents if not parent.exists()]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -79,12 +81,12 @@ def parents_of(path: Path) -> Iterator[None]:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file beside, then rename it: a reader sees the old one or the new one. OSError."""
+    """Write a file beside, then rename it: a reader sees the old or the new one. Raises OSError."""
     write_together({path: data})
 
 
 def write_together(files: Mapping[Path, bytes]) -> None:
-    """The same for several files: none is replaced before all are written."""
+    """Write several files as `write_whole`: none is replaced before all are written."""
     with ExitStack() as stack:
         written = {path: _write_beside(path, data, stack.callback) for path, data in files.items()}
         with uninterrupted():
@@ -104,14 +106,14 @@ def _write_beside(path: Path, data: bytes, at_end: Callable[[Callable[[], None]]
 
 
 def umask() -> int:
-    """The permissions that new files lack."""
+    """Return the permission bits that new files lack."""
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
 def replace_folder(path: Path, by: Path) -> None:
-    """Let the folder `by` become `path`; a folder that is there stays until the new one is."""
+    """Rename the folder `by` to `path`; an old folder is removed after that, or kept on failure."""
     with uninterrupted():
         if not path.exists():
             by.rename(path)

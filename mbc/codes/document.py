@@ -1,4 +1,4 @@
-"""The page docs/errors.md, made from the table: `python -m mbc.codes.document > docs/errors.md`."""
+"""Generate docs/errors.md from the tables: `python -m mbc.codes.document > docs/errors.md`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ This page is made from the tables in `mbc/codes/`:
 
 
 def document() -> str:
-    """The whole page."""
+    """Write the text of the page."""
     return "\n\n".join(_paragraphs()) + "\n"
 
 
@@ -39,7 +39,7 @@ def _paragraphs() -> Iterator[str]:
 
 
 def _literal(example: str) -> str:
-    """The example in code style, unless it marks what is code itself."""
+    """Format an example as code, unless it has code marks itself."""
     return example if "`" in example else f"`{example}`"
 
 

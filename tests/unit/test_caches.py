@@ -95,7 +95,7 @@ def test_a_folder_that_others_could_have_filled(prepare: object, private: Path) 
     assert callable(prepare)
     prepare(private)
     for folder in (caches.cache_folder({}), caches.zig_folder({})):
-        with pytest.raises(MbcError, match=r"E0607: .* is no folder that you alone may write"):
+        with pytest.raises(MbcError, match=r"E0607: .* is not a folder that only you can write to"):
             caches.make_folder(folder)
     with pytest.raises(MbcError, match="E0607"):
         caches.lend_home({})
@@ -107,7 +107,7 @@ def test_a_folder_of_another_user(private: Path, monkeypatch: pytest.MonkeyPatch
     uid = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: uid + 1)
     private.rename(private.with_name(f"mbc-{uid + 1}"))
-    with pytest.raises(MbcError, match=r"E0607: .* is no folder that you alone may write"):
+    with pytest.raises(MbcError, match=r"E0607: .* is not a folder that only you can write to"):
         caches.make_folder(caches.cache_folder({}))
 
 
