@@ -16,7 +16,7 @@ STEM = {0.25: 12, 0.5: 12, 1.0: 24, 1.5: 24, 2.0: 48}  # channels by scale
 
 
 def unit(nn: Net, x: Tensor, channels: int, groups: int, first_groups: int, stride: int) -> Tensor:
-    """A ShuffleNet unit: figure 2b with stride 1, figure 2c with stride 2."""
+    """Build a ShuffleNet unit: figure 2b with stride 1, figure 2c with stride 2."""
     branch = channels if stride == 1 else channels - x.channels  # the rest is the shortcut's
     nn.require(
         channels // 4 % groups == 0 and branch % groups == 0,

@@ -22,14 +22,14 @@ def depthwise(nn: Net, x: Tensor, stride: int, name: str) -> Tensor:
 
 
 def branch(nn: Net, x: Tensor, channels: int, stride: int) -> Tensor:
-    """The branch that both units have."""
+    """Build the branch that both units have."""
     x = pointwise(nn, x, channels, "pw1")
     x = depthwise(nn, x, stride, "dw")
     return pointwise(nn, x, channels, "pw2")
 
 
 def unit(nn: Net, x: Tensor) -> Tensor:
-    """Figure 3c: half of the channels pass untouched."""
+    """Figure 3c: half of the channels pass unchanged."""
     kept, worked = nn.split(x, parts=2)
     worked = branch(nn, worked, x.channels // 2, stride=1)
     return nn.channel_shuffle(nn.concat(kept, worked), 2)

@@ -1,4 +1,4 @@
-"""Let a trained network read the held-out digits, and count what it got right.
+"""Classify the held-out digits with a trained network, and report its accuracy.
 
 python examples/digits/classify.py mobilenet_v1                          # compile for this machine
 python examples/digits/classify.py mobilenet_v1 --binary DIR [--emulate] # what mbc compile wrote
@@ -38,14 +38,17 @@ EMULATORS = {  # by the first word of the triple
 
 @dataclass(frozen=True)
 class Classifier:
-    """Scores f32[batch,10] of images f32[batch,32,32,1]."""
+    """A network that scores images."""
 
     description: str
+    """What runs, for the report."""
     batch: int
+    """Images that it takes at a time."""
     scores: Callable[[Floats], Floats]
+    """Computes scores f32[batch,10] from images f32[batch,32,32,1]."""
 
     def decisions(self, digits: Digits) -> Decisions:
-        """The digit with the highest score for each scan; the last batch is filled with paper."""
+        """Return the digit with the highest score of each scan; blank images pad the last batch."""
         images = digits.inputs()
         missing = -len(images) % self.batch
         images = np.pad(images, ((0, missing), (0, 0), (0, 0), (0, 0)), constant_values=-1)
@@ -55,13 +58,13 @@ class Classifier:
 
 
 class CannotRunError(Exception):
-    """An executable that cannot be used, explained."""
+    """An executable cannot be used, for the reason given."""
 
 
 def in_process(
     network: str, batch: int = DEFAULT_BATCH, backend: BackendName = "llvm"
 ) -> Classifier:
-    """Compile a network for this machine, or let the numpy oracle compute it."""
+    """Compile a network for this machine, or evaluate it with the numpy oracle."""
     net = mbc.compile(
         FOLDER / f"{network}.py", batch=batch, weights=weights_file(network), backend=backend
     )
@@ -70,7 +73,7 @@ def in_process(
 
 
 def executable(network: str, folder: Path, *, emulate: bool = False) -> Classifier:
-    """The executable of a folder that `mbc compile` wrote; raises CannotRunError."""
+    """Use the executable in a folder written by `mbc compile`; raises CannotRunError."""
     manifest = read_manifest(folder, network)
     command = [*emulator(manifest["triple"])] if emulate else []
     command.append(str(folder.resolve() / network))
@@ -81,18 +84,18 @@ def executable(network: str, folder: Path, *, emulate: bool = False) -> Classifi
 
 
 def read_manifest(folder: Path, network: str) -> Mapping[str, Any]:
-    """manifest.json of a folder, which must hold the network."""
+    """Read the manifest.json of a folder; raises CannotRunError unless it has the network."""
     try:
         manifest: dict[str, Any] = json.loads((folder / "manifest.json").read_text("utf-8"))
     except (OSError, ValueError) as problem:
-        raise CannotRunError(f"{folder} is no folder that mbc compile wrote: {problem}") from None
+        raise CannotRunError(f"{folder} was not written by mbc compile: {problem}") from None
     if manifest.get("network") != network:
         raise CannotRunError(f"{folder} holds {manifest.get('network')}, not {network}")
     return manifest
 
 
 def emulator(triple: str) -> Sequence[str]:
-    """The command that runs programs of another machine."""
+    """Return the command that emulates another machine; raises CannotRunError without one."""
     architecture = triple.partition("-")[0]
     if architecture not in EMULATORS:
         known = ", ".join(EMULATORS)
@@ -101,7 +104,7 @@ def emulator(triple: str) -> Sequence[str]:
 
 
 def run_program(command: Sequence[str], images: Floats) -> Floats:
-    """The scores that a program writes for images, handed over as .npy files."""
+    """Run a program on images and return its scores; both are passed as .npy files."""
     with tempfile.TemporaryDirectory(prefix="digits-") as folder:
         source, result = Path(folder) / "images.npy", Path(folder) / "scores.npy"
         np.save(source, images)
@@ -117,7 +120,7 @@ def run_program(command: Sequence[str], images: Floats) -> Floats:
 
 
 def report(digits: Digits, found: Decisions) -> str:
-    """Accuracy, and which digits were taken for which."""
+    """Format the accuracy, and the digits that were confused."""
     pairs = zip(digits.labels.tolist(), found.tolist(), strict=True)
     confused = Counter((shown, taken) for shown, taken in pairs if shown != taken)
     right = len(digits) - confused.total()
@@ -128,7 +131,7 @@ def report(digits: Digits, found: Decisions) -> str:
 
 
 def make_classifier(argv: Sequence[str] | None) -> Classifier:
-    """What the command line asks for."""
+    """Make the classifier that the command line describes."""
     parser = argparse.ArgumentParser(description="Classify the held-out handwritten digits.")
     parser.add_argument("network", choices=NETWORKS)
     parser.add_argument("--binary", type=Path, metavar="DIR", help="run the executable in DIR")

@@ -1,8 +1,8 @@
-"""The handwritten digits: 1797 grey images of 8x8, a fifth of them held out of all training.
+"""The handwritten digits: 1797 grey images of 8x8, a fifth of them held out of training.
 
 E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Learning
-Repository, 1998; the copy that scikit-learn ships. The held-out images lie in heldout.npz beside
-this file, which needs no scikit-learn; run as a program, this module writes that file anew.
+Repository, 1998; the copy in scikit-learn. The held-out images are in heldout.npz beside this
+file, so that testing needs no scikit-learn; run as a program, this module writes that file.
 """
 
 from __future__ import annotations
@@ -16,37 +16,39 @@ import numpy.typing as npt
 FOLDER = Path(__file__).resolve().parent
 HELD_OUT = FOLDER / "heldout.npz"
 NETWORKS = ("mobilenet_v1", "mobilenet_v2", "shufflenet_v1")
-SPLIT_SEED = 1998  # of the permutation within each class that decides what is held out
+SPLIT_SEED = 1998  # of the permutation within each class that chooses the held-out images
 SHARE = 0.2
-MAGNIFIED = 4  # pixels of the network's input, along each axis, for one of the scan
+MAGNIFIED = 4  # pixels of the network's input for one of the scan, along each axis
 
 
 def weights_file(network: str) -> Path:
-    """Where the trained weights of a network lie."""
+    """Return the file of a network's trained weights."""
     return FOLDER / "weights" / f"{network}.safetensors"
 
 
 @dataclass(frozen=True)
 class Digits:
-    """Scans u8[n,8,8] of 0 (paper) to 16 (ink), and the digits u8[n] that they show."""
+    """Scans with labels."""
 
     scans: npt.NDArray[np.uint8]
+    """Images u8[n,8,8] of 0 (paper) to 16 (ink)."""
     labels: npt.NDArray[np.uint8]
+    """Digit u8[n] of each image."""
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def inputs(self) -> npt.NDArray[np.float32]:
-        """The networks' input, f32[n,32,32,1]: each pixel four by four times, ink/8 - 1."""
+        """Convert to the networks' input, f32[n,32,32,1]: each pixel repeated 4x4, ink/8 - 1."""
         large = self.scans.repeat(MAGNIFIED, axis=1).repeat(MAGNIFIED, axis=2)
         return (large[..., None] / 8 - 1).astype(np.float32)
 
     def take(self, indices: npt.NDArray[np.intp]) -> Digits:
-        """Some of them, in the order of the indices."""
+        """Select some of them, in the order of the indices."""
         return Digits(self.scans[indices], self.labels[indices])
 
     def split(self, share: float, seed: int) -> tuple[Digits, Digits]:
-        """All but a share of each class, and that share; both in the order of this set."""
+        """Split off a share of each class: returns the rest and that share, their order kept."""
         random = np.random.default_rng(seed)
         apart = np.zeros(len(self), bool)
         for digit in range(10):
@@ -56,20 +58,20 @@ class Digits:
 
 
 def load_all() -> Digits:
-    """All 1797, in scikit-learn's order."""
-    from sklearn.datasets import load_digits  # here, for the held-out digits do without it
+    """Load all 1797, in scikit-learn's order."""
+    from sklearn.datasets import load_digits  # here, since the held-out digits do not need it
 
     bunch = load_digits()
     return Digits(bunch.images.astype(np.uint8), bunch.target.astype(np.uint8))
 
 
 def training_digits() -> Digits:
-    """The four fifths to train on."""
+    """Load the four fifths to train on."""
     return load_all().split(SHARE, SPLIT_SEED)[0]
 
 
 def held_out_digits() -> Digits:
-    """The fifth to test on, from heldout.npz."""
+    """Load the fifth to test on, from heldout.npz."""
     with np.load(HELD_OUT) as arrays:
         return Digits(arrays["scans"], arrays["labels"])
 

@@ -20,7 +20,7 @@ def bn_relu(nn: Net, x: Tensor) -> Tensor:
 
 @network
 def mobilenet_v1(nn: Net, *, softmax: bool = True) -> Tensor:
-    """A grey 32x32 image gives the scores of the ten digits."""
+    """Score the ten digits in a grey 32x32 image."""
     x = nn.input(32, 32, 1)
     with nn.scope("stem"):
         x = bn_relu(nn, nn.conv(x, 16, 3, stride=2, padding="same"))

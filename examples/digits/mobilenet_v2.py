@@ -25,7 +25,7 @@ def inverted_residual(nn: Net, x: Tensor, expansion: int, channels: int, stride:
 
 @network
 def mobilenet_v2(nn: Net, *, softmax: bool = True) -> Tensor:
-    """A grey 32x32 image gives the scores of the ten digits."""
+    """Score the ten digits in a grey 32x32 image."""
     x = nn.input(32, 32, 1)
     with nn.scope("stem"):
         x = nn.relu6(nn.batch_norm(nn.conv(x, 16, 3, stride=2, padding="same")))

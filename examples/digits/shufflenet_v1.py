@@ -7,7 +7,7 @@ STAGES = ((96, 3), (192, 3))  # channels and units; the first unit of each has s
 
 
 def unit(nn: Net, x: Tensor, channels: int, first_groups: int, stride: int) -> Tensor:
-    """A ShuffleNet unit: figure 2b with stride 1, figure 2c with stride 2."""
+    """Build a ShuffleNet unit: figure 2b with stride 1, figure 2c with stride 2."""
     branch = channels if stride == 1 else channels - x.channels  # the rest is the shortcut's
     y = nn.pointwise(x, channels // 4, groups=first_groups, name="reduce")
     y = nn.relu(nn.batch_norm(y))
@@ -24,7 +24,7 @@ def unit(nn: Net, x: Tensor, channels: int, first_groups: int, stride: int) -> T
 
 @network
 def shufflenet_v1(nn: Net, *, softmax: bool = True) -> Tensor:
-    """A grey 32x32 image gives the scores of the ten digits."""
+    """Score the ten digits in a grey 32x32 image."""
     x = nn.input(32, 32, 1)
     with nn.scope("stem"):
         x = nn.relu(nn.batch_norm(nn.conv(x, 24, 3, stride=2, padding=1)))

@@ -3,9 +3,9 @@
     python examples/digits/train.py                    # all three, some seconds each
     python examples/digits/train.py mobilenet_v1 --fold 0
 
-A fold sets a quarter of the training digits aside, reports on them, and writes nothing: by folds
-the networks and the recipe were chosen, and the held-out digits stayed out of it. Seeds are fixed;
-another CPU or version of PyTorch rounds differently, and so arrives at other weights.
+A fold sets aside a quarter of the training digits, reports on them, and writes nothing. Networks
+and recipe were chosen by folds, without the held-out digits. Seeds are fixed; another CPU or
+version of PyTorch rounds differently, and therefore trains other weights.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from mbc.interp import run
 from mbc.ir.graph import Graph
 
 FOLD_SHARE = 0.25
-ROUNDING = 1e-4  # by which twin and oracle may differ, relative to the largest score
+ROUNDING = 1e-4  # allowed difference of twin and oracle, relative to the largest score
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,16 @@ class Recipe:
     epochs: int = 40
     batch: int = 64
     rate: float = 0.01
+    """Highest learning rate of the cycle."""
     decay: float = 0.05
+    """AdamW's weight decay."""
     smoothing: float = 0.1
+    """Label smoothing of the loss."""
     seed: int = 0
 
 
 def main() -> None:
-    """Train what the command line names."""
+    """Train the networks that the command line names."""
     parser = argparse.ArgumentParser(description="Train networks on the handwritten digits.")
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(NETWORKS)}")
     parser.add_argument("--fold", type=int, metavar="SEED", help="judge the recipe, write nothing")
@@ -69,7 +72,7 @@ def main() -> None:
 
 
 def train(name: str, training: Digits, judging: Digits, recipe: Recipe) -> Graph:
-    """A network's graph with trained weights, for a batch of all digits that it is judged by."""
+    """Train a network and return its graph, of which the digits for judging are one batch."""
     torch.manual_seed(recipe.seed)
     network = load_network(FOLDER / f"{name}.py")
     twin = Twin(network.trace({"softmax": False}, batch=len(judging)))
@@ -100,14 +103,14 @@ def teach(twin: Twin, digits: Digits, recipe: Recipe) -> None:
 
 
 def batches(count: int, recipe: Recipe) -> Iterator[Tensor]:
-    """Indices of the images of each step; what does not fill a batch waits for another epoch."""
+    """Yield the indices of each step's images; an incomplete batch is dropped."""
     for _ in range(recipe.epochs):
         order = torch.randperm(count)
         yield from order[: count // recipe.batch * recipe.batch].split(recipe.batch)
 
 
 def warped(images: Tensor) -> Tensor:
-    """Each image turned, sheared, stretched and shifted a little, with paper all around."""
+    """Rotate, shear, stretch and shift each image a little, with paper around it."""
 
     def within(limit: float) -> Tensor:
         return torch.empty(len(images)).uniform_(-limit, limit)
@@ -124,12 +127,12 @@ def warped(images: Tensor) -> Tensor:
 
 
 def images_of(digits: Digits) -> Tensor:
-    """The networks' input as PyTorch orders it: f32[n,1,32,32]."""
+    """Return the networks' input in PyTorch's order: f32[n,1,32,32]."""
     return torch.from_numpy(digits.inputs()).permute(0, 3, 1, 2)
 
 
 def check_twin(twin: Twin, digits: Digits, scores: np.ndarray) -> None:
-    """The twin and the graph compute the same, or nothing that was learned is of any use."""
+    """Check that twin and graph agree, so that the learned weights fit; raises ValueError."""
     twin.learned.eval()
     with torch.no_grad():
         expected = twin(images_of(digits)).numpy()

@@ -1,6 +1,6 @@
-"""The twin of a network in PyTorch, built from the graph that mbc makes of it.
+"""The twin of a network: a PyTorch module built from mbc's graph.
 
-So a network is written once, and what is trained is what will be compiled. PyTorch's tensors are
+So a network is written once, and the trained network is the compiled one. PyTorch's tensors are
 NCHW, its filters OIHW, its dense weights OI; the graph's are NHWC, HWIO and IO.
 """
 
@@ -33,7 +33,7 @@ Layer: TypeAlias = Callable[..., Tensor]
 
 
 class Twin:
-    """Computes what the graph computes, one layer a node: [n,c,h,w] gives the scores [n,k]."""
+    """Computes the same as the graph, one layer a node: scores [n,k] from [n,c,h,w]."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -48,7 +48,7 @@ class Twin:
         return known[self.graph.outputs[0].values[0]]
 
     def bind_weights(self) -> None:
-        """Give the graph's constants what the layers have learned."""
+        """Bind the graph's constants to the learned parameters."""
         for node, compute in self.layers:
             learned = learned_by(compute)
             for role, constant in node.items():
@@ -58,7 +58,7 @@ class Twin:
 
 
 def layer(node: Node) -> Layer:
-    """What computes a node; raises NotImplementedError for an op that no network here has."""
+    """Make the layer for a node; raises NotImplementedError for ops that no network here has."""
     match node.op:
         case Conv2d() as op:
             return _conv(node, op)
@@ -85,7 +85,7 @@ def layer(node: Node) -> Layer:
 
 
 def _conv(node: Node, op: Conv2d) -> nn.Module:
-    """The padding is a layer of its own: TensorFlow's has sides of different sizes."""
+    """Make padding and convolution as two layers: TensorFlow's padding may be asymmetric."""
     kh, kw, per_group, outputs = _filter_shape(node)
     top, bottom, left, right = op.pad
     conv = nn.Conv2d(
@@ -115,7 +115,7 @@ def _symmetric(pad: Pad) -> tuple[int, int]:
 
 
 def learned_by(compute: Layer) -> dict[str, Tensor]:
-    """What a layer has learned, laid out as its node's constants, by their roles."""
+    """Return a layer's learned parameters in the layout of its node's constants, by role."""
     match compute:
         case nn.Sequential():
             return learned_by(compute[1])
