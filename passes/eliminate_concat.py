@@ -1,12 +1,12 @@
-"""A concatenation is a view of its parts: its readers read the parts, and nothing is copied.
+"""Replace concatenations by views of their parts: users read the parts, and nothing is copied.
 
-What treats channels alone moves from behind a concat into its parts,
+Per-channel ops move from behind a concat into its parts,
 
     relu(concat(a, b)) = concat(relu(a), relu(b))
 
-and so before channel shuffles in between. Activations and batch norms always do, since there they
-become epilogues and weights of what makes the parts; pools and depthwise convolutions where the
-backend has no kernel that reads several values.
+and so before channel shuffles in between. Activations and batch norms always move, since they then
+become epilogues and weights of the producers of the parts; pools and depthwise convolutions move
+where the backend has no kernel that reads several values.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class EliminateConcat:
     """Move activations and pools before concats, and let readers of a concat read its parts."""
 
     name: ClassVar[str] = "eliminate-concat"
-    tolerance: ClassVar[float] = 1e-4  # where an order is absorbed, sums run in another one
+    tolerance: ClassVar[float] = 1e-4  # absorbing an order of channels changes that of sums
 
     def run(self, graph: Graph, context: PassContext) -> PassResult:
-        """Remove every concat that its readers can do without."""
+        """Remove every concat whose users can read its parts."""
         result = PassResult()
         constants = ConstantMaker(graph)
         refusals, stay = PassResult(), PassResult()
         moved = True
-        while moved:  # a concat that goes may have been all that stood behind another
+        while moved:  # a removed concat may have been the only user of another
             while _move_some(graph, context, constants, result, refusals):
-                refusals = PassResult()  # what moved may have come behind another concat
+                refusals = PassResult()  # a moved op may now be behind another concat
             stay = remove_moves(graph, context, Concat, result)
             moved = _move_some(graph, context, constants, result, PassResult())
         result.remarks += [*refusals.remarks, *stay.remarks]
@@ -59,7 +59,7 @@ def _move_some(
     result: PassResult,
     refusals: PassResult,
 ) -> bool:
-    """Move what is behind a concat before it; whether there was anything."""
+    """Move per-channel ops from behind concats before them; whether any moved."""
     moved = False
     for node in graph.topo():
         chain = _moves_before(graph, node)
@@ -79,7 +79,7 @@ def _move_some(
 
 
 def _move(graph: Graph, node: Node, chain: list[Node], new: list[New]) -> None:
-    """Put the op on each part, the concat and the shuffles after it where they all were."""
+    """Apply the op to each part, and insert the concat and the shuffles after it at its place."""
     values = [graph.add(op, o, locations=node.locations, before=node).result for op, o in new]
     for move in chain:
         moved = graph.add(move.op, values, locations=move.locations, before=node)
@@ -91,7 +91,7 @@ def _move(graph: Graph, node: Node, chain: list[Node], new: list[New]) -> None:
 
 
 def _moves_before(graph: Graph, node: Node) -> list[Node]:
-    """The concat whose result reaches the node through nothing but shuffles, and those shuffles."""
+    """Return the concat whose result reaches the node through shuffles only, and the shuffles."""
     chain: list[Node] = []
     if not _treats_channels_alone(node):
         return chain
@@ -112,7 +112,7 @@ def _treats_channels_alone(node: Node) -> bool:
 
 
 def _is_gathered(context: PassContext, node: Node, concat: Node) -> bool:
-    """Whether a pool or depthwise convolution may as well stay: its kernel reads the parts."""
+    """Whether a pool or depthwise convolution may stay, since its kernel reads the parts."""
     if node.op.elementwise:
         return False
     whole = ChannelView.concat(concat.views)
@@ -121,7 +121,7 @@ def _is_gathered(context: PassContext, node: Node, concat: Node) -> bool:
 
 
 def _parts(node: Node, chain: list[Node], constants: ConstantMaker) -> Iterator[New]:
-    """The op on each part of the concat, with that part's share of the constants."""
+    """Yield the op for each part of the concat, with that part's share of the constants."""
     order = ChannelMap.identity(node.result.type.channels)
     for shuffle in chain[1:]:
         assert isinstance(shuffle.op, ChannelShuffle)
@@ -146,7 +146,7 @@ def _share(
     channels: ChannelMap,
     constants: ConstantMaker,
 ) -> Operand | None:
-    """What an operand of the whole becomes for a part of it."""
+    """Return the operand for one part of the concat."""
     if isinstance(operand, ChannelView):
         return part
     if operand is None or "out" not in spec.axes:

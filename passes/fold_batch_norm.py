@@ -1,7 +1,7 @@
 """batch_norm(conv(x, w) + b) = conv(x, w * s) + (b - mean) * s + beta,
 with s = gamma / sqrt(variance + epsilon) for each output channel.
 
-Computed in float64 and rounded once, so that the result is as close as f32 allows.
+Weights are computed in float64 and rounded once, so that the result is as close as f32 allows.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class FoldBatchNorm:
     tolerance: ClassVar[float] = 1e-4
 
     def run(self, graph: Graph, context: PassContext) -> PassResult:
-        """Fold every batch_norm that only its convolution feeds."""
+        """Fold every batch_norm into the layer before it, unless the layer has other users."""
         result = PassResult()
         constants = ConstantMaker(graph)
         for node in graph.topo():
@@ -73,7 +73,7 @@ def _refusal(graph: Graph, layer: Node) -> str:
 
 
 def _others(layer: Node) -> list[str]:
-    """Operands of which the algebra above knows nothing."""
+    """List the operands that the algebra above does not cover."""
     known = ("x", "weight", "bias")
     return [role for role, operand in layer.items() if operand is not None and role not in known]
 
@@ -101,7 +101,7 @@ def _fold(graph: Graph, layer: Node, norm: Node, constants: ConstantMaker) -> No
 def _scaled_weight(
     norm: BatchNorm, weight: np.ndarray, gamma: np.ndarray, variance: np.ndarray
 ) -> np.ndarray:
-    """The output channels, which are the last axis of every weight, each times its scale."""
+    """Scale the output channels, the last axis of every weight."""
     scaled: np.ndarray = weight * scale_of(norm, gamma, variance)
     return scaled
 
@@ -114,7 +114,7 @@ def _shifted_bias(
     variance: np.ndarray,
     bias: np.ndarray | float = 0.0,
 ) -> np.ndarray:
-    """The shift of a layer whose bias is part of what batch norm reads."""
+    """Compute the shift for a layer with a bias, to which batch norm is applied too."""
     _, shift = scale_and_shift(norm, gamma, beta, mean.astype(np.float64) - bias, variance)
     return shift
 

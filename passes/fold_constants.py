@@ -1,7 +1,7 @@
-"""Folds what is known before the network runs.
+"""Fold ops that are identities, or that combine with the op before.
 
-Weights are the only constants of this IR and stand directly at their ops, so what remains to fold
-are ops that change nothing, or whose attributes combine with those of the op before:
+Weights are the only constants of this IR, and direct operands of their ops, so no computation on
+constants has to be folded. The rewrites are:
 
     relu(relu(x)) = relu(x)         relu6(relu(x)) = relu6(x)      relu(relu6(x)) = relu6(x)
     reshape(reshape(x)) = reshape(x)                               reshape to the same shape = x
@@ -63,7 +63,7 @@ def _visit(graph: Graph, node: Node, result: PassResult) -> None:
 
 
 def _refusal(graph: Graph, node: Node, same: ChannelView) -> str:
-    """Why the readers of a node that changes nothing cannot read its operand."""
+    """Return why the users of an identity cannot read its operand; "" if they can."""
     if not same.is_plain:
         return "it reads through a channel view, which its readers may not"
     if not graph.is_output(node.result):
@@ -78,7 +78,7 @@ def _text(view: ChannelView) -> str:
 
 
 def _combined(graph: Graph, node: Node) -> tuple[Op, ChannelView] | None:
-    """An op on an earlier value that does the same, if there is one."""
+    """Return an equivalent op on an earlier value, if there is one."""
     if isinstance(node.op, Transpose) and _keeps_order(node):
         return Reshape(node.result.type.shape), node.view("x")
     first = _producer(graph, node)
@@ -95,7 +95,7 @@ def _combined(graph: Graph, node: Node) -> tuple[Op, ChannelView] | None:
 
 
 def _keeps_order(node: Node) -> bool:
-    """Whether a transpose leaves the elements where they are, though not in the same shape."""
+    """Whether a transpose changes the shape, but not the order of the elements."""
     assert isinstance(node.op, Transpose)
     shape, perm = node.view("x").type.shape, node.op.perm
     moved = [axis for axis in perm if shape[axis] > 1]
@@ -103,7 +103,7 @@ def _keeps_order(node: Node) -> bool:
 
 
 def _unchanged(graph: Graph, node: Node) -> ChannelView | None:
-    """What the node's only result is equal to, if that exists already."""
+    """Return the existing view that equals the node's only result, if there is one."""
     match node.op:
         case Activate(act=act):
             return node.view("x") if _is_in_range(graph, node, act) else None
@@ -115,7 +115,7 @@ def _unchanged(graph: Graph, node: Node) -> ChannelView | None:
 
 
 def _is_identity(node: Node) -> bool:
-    """Whether a node gives back its operand, whatever that is."""
+    """Whether a node's result always equals its operand."""
     match node.op:
         case Reshape(shape=shape):
             return shape == node.view("x").type.shape
@@ -134,7 +134,7 @@ def _is_identity(node: Node) -> bool:
 
 
 def _is_in_range(graph: Graph, node: Node, act: Activation) -> bool:
-    """Whether the activation of what the node reads leaves the node nothing to do."""
+    """Whether the operand's own activation makes the node's an identity."""
     producer = _producer(graph, node)
     if producer is None or not isinstance(producer.op, Activate | Activated):
         return False
@@ -142,7 +142,7 @@ def _is_in_range(graph: Graph, node: Node, act: Activation) -> bool:
 
 
 def _unshuffled(graph: Graph, node: Node) -> ChannelView | None:
-    """The operand of a shuffle, or of the shuffle before it, whose order the result has."""
+    """Return the operand of a shuffle, or of the one before it, if it has the result's order."""
     order = _order(node)
     if order.is_identity:
         return node.view("x")
@@ -169,6 +169,6 @@ def _scales_nothing(node: Node) -> bool:
 
 
 def _producer(graph: Graph, node: Node) -> Node | None:
-    """What makes the operand of a node that reads it as it is stored."""
+    """Return the producer of a node's operand x, if the node reads it without a view."""
     view = node["x"]
     return graph.producer(view.value) if isinstance(view, ChannelView) and view.is_plain else None
