@@ -3,7 +3,7 @@
     pip install apache-tvm==0.27.0.post1 'apache-tvm-ffi>=0.1.14.post0,<0.1.15'
     python3 run.py --input x.npy --top 5
 
-The file is part of what `mbc compile --backend tvm` writes, beside NET.so and manifest.json.
+`mbc compile --backend tvm` writes this file beside NET.so and manifest.json.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 
 
 def main() -> int:
-    """Read, run, show; returns the exit status."""
+    """Read inputs, run the network, show outputs; returns the exit status."""
     manifest = json.loads((HERE / "manifest.json").read_text())
     args = parser(manifest).parse_args()
     inputs = read(manifest["inputs"], args.input)
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 def parser(manifest: dict[str, Any]) -> argparse.ArgumentParser:
-    """The options."""
+    """Make the parser of the options."""
     made = argparse.ArgumentParser(description=f"Run {manifest['name']} by TVM's runtime.")
     listed = ", ".join(f"{io['name']} {io['shape']}" for io in manifest["inputs"])
     made.add_argument(
@@ -55,7 +55,7 @@ def parser(manifest: dict[str, Any]) -> argparse.ArgumentParser:
 
 
 def read(specs: list[dict[str, Any]], paths: list[str]) -> list[np.ndarray]:
-    """The inputs, each of its shape; a complaint ends the program."""
+    """Read the inputs and check their shapes; a mismatch ends the program with a message."""
     if len(paths) != len(specs):
         sys.exit(f"error: --input is given {len(paths)} times, not {len(specs)}")
     arrays = [np.ascontiguousarray(np.load(path), np.float32) for path in paths]
@@ -67,9 +67,9 @@ def read(specs: list[dict[str, Any]], paths: list[str]) -> list[np.ndarray]:
 
 
 def load(library: Path, kind: str, threads: int | None) -> tuple[Any, Any]:
-    """The device and the network's function on it."""
+    """Return the device and the network's function on it."""
     os.environ.setdefault("TVM_USE_RUNTIME_LIB", "1")  # boards need no compiler
-    # idle threads wait for so long before the program can end; TVM's 300,000 may be minutes
+    # idle threads spin this often before the program can end; TVM's 300,000 may take minutes
     os.environ.setdefault("TVM_THREAD_POOL_SPIN_COUNT", "10000")
     if threads is not None:
         os.environ["TVM_NUM_THREADS"] = str(threads)
@@ -85,8 +85,10 @@ def load(library: Path, kind: str, threads: int | None) -> tuple[Any, Any]:
 
 
 def give_machine_code(library: Path) -> None:
-    """NET.so holds the kernels' source, for which TVM would look for a compiler. What it would get
-    is here: machine code for one GPU, or PTX."""
+    """Give TVM the compiled kernels: machine code for one GPU, or PTX.
+
+    NET.so has their source, for which TVM would otherwise look for a compiler.
+    """
     import tvm_ffi
 
     paths = (library.with_suffix(suffix) for suffix in (".cubin", ".ptx"))
@@ -99,7 +101,7 @@ def give_machine_code(library: Path) -> None:
 def timed(
     run: Any, device: Any, inputs: list[np.ndarray], repeat: int
 ) -> tuple[list[np.ndarray], list[float]]:
-    """The outputs of a first run, and the seconds of each further one."""
+    """Return the outputs of a first run, and the seconds of each further one."""
     import tvm.runtime
 
     tensors = [tvm.runtime.tensor(array, device) for array in inputs]
@@ -115,7 +117,7 @@ def timed(
 
 
 def show(name: str, array: np.ndarray, top: int | None) -> None:
-    """Shape and range, or the ranking along the last axis."""
+    """Print shape and range, or the ranking along the last axis."""
     if top is None:
         with np.errstate(invalid="ignore"):  # of infinities of both signs it is NaN
             mean = array.mean(dtype=np.float64)

@@ -1,5 +1,5 @@
-"""Kernels for GPUs: what each node becomes, on CUDA and OpenCL devices, as TVM's tensor IR.
+"""Kernels of nodes for CUDA and OpenCL devices, in TVM's tensor IR.
 
-Kernels are written with their threads, tiles and shared memory explicit, so nothing is left to a
-scheduler; TVM simplifies them and makes the source for the device.
+Threads, tiles and shared memory are explicit in kernels, so they need no scheduler; TVM simplifies
+them and generates the source for the device.
 """

@@ -1,4 +1,4 @@
-"""How long kernels take on a GPU, as the model has it: what passes compare fusions by."""
+"""The cost model of kernels on a GPU, by which passes compare fusions."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from mbc.targets.gpu import Gpu
 
 
 def predict_cycles(node: Node, gpu: Gpu) -> Prediction:
-    """Cycles of the GPU's clock: the start of a kernel, and the largest of what its arithmetic and
-    its traffic need."""
+    """Predict cycles of the GPU's clock: a kernel's launch, and the longer of its arithmetic and
+    its memory traffic."""
     facts, cost = limits(gpu), node_cost(node)
     traffic = (cost.bytes_read + cost.bytes_written) / facts.bytes_per_cycle + facts.latency
     work = 0.0

@@ -1,4 +1,4 @@
-"""Runs a launch plan on an NVIDIA GPU, through the driver alone."""
+"""Run a launch plan on an NVIDIA GPU, through the driver only."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from mbc.runtime.engine import Engine
 
 
 class CudaNet(Engine):
-    """A network on the first GPU. Its launches are recorded once, so a run is one call. `image` is
-    the compiled source: cubin, fatbin or PTX.
+    """A network on the first GPU, from `image`, its compiled source: cubin, fatbin or PTX.
 
-    Raises MbcError E0622 where there is no driver or device, E0623 where the driver fails, as for
-    an image of another architecture. Calls share its memory, so they wait for one another."""
+    Its launches are recorded once, so a run is one call. Calls share its memory, so they wait for
+    one another. Raises E0622 if there is no driver or device, E0623 if the driver fails, as for an
+    image of another architecture.
+    """
 
     def __init__(self, plan: LaunchPlan, image: bytes, library: str = LIBRARY) -> None:
         self.plan, self._driver, self._turn = plan, Driver(library), Lock()
@@ -51,7 +52,7 @@ class CudaNet(Engine):
         return self._driver.end()
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The outputs by name, for inputs by name of the network's shapes."""
+        """Compute the outputs by name from inputs by name, of the network's shapes."""
         with self._turn:
             self._driver.enter()
             return self._answer(inputs)
@@ -68,7 +69,7 @@ class CudaNet(Engine):
         return found
 
     def run(self) -> None:
-        """All kernels in order, on what the inputs hold; returns when the last has ended."""
+        """Run all kernels in order on the inputs' buffers; returns when the last has ended."""
         self._driver.replay(self._recorded)
 
     def _role(self, role: str) -> list[int]:

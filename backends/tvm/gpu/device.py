@@ -1,4 +1,4 @@
-"""From PrimFuncs to the source that a device's compiler takes, and how to launch what is in it."""
+"""Lower PrimFuncs to source for a device's compiler, with the launch parameters of its kernels."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from mbc.targets.gpu import Gpu
 
 @dataclass(frozen=True)
 class DeviceCode:
-    """Source text, and for each PrimFunc by its given name the kernels that it became, in order."""
+    """Kernels as source."""
 
     source: str
+    """Text for the device's compiler."""
     entries: Mapping[str, tuple[Entry, ...]]
+    """Kernels of each PrimFunc, in order, by the PrimFunc's given name."""
 
 
 def tvm_target(gpu: Gpu) -> Any:
-    """TVM's target for a GPU; its device part is driven by a host that TVM can make code for."""
+    """Make TVM's target for a GPU, with a host that TVM can generate code for."""
     kind: dict[str, str] = {"kind": gpu.api}
     if gpu.api == "cuda":
         kind["arch"] = gpu.arch
@@ -30,7 +32,7 @@ def tvm_target(gpu: Gpu) -> Any:
 
 
 def device_code(functions: Mapping[str, Any], gpu: Gpu) -> DeviceCode:
-    """The kernels of PrimFuncs by unique names, which are C identifiers."""
+    """Generate the kernels of PrimFuncs, given by unique names that are C identifiers."""
     named = {name: f.with_attr("global_symbol", name) for name, f in functions.items()}
     module, target = _device_module(tvm().IRModule(named), tvm_target(gpu))
     kernels = {str(f.attrs["global_symbol"]): f for f in module.functions.values()}
@@ -44,7 +46,7 @@ def device_code(functions: Mapping[str, Any], gpu: Gpu) -> DeviceCode:
 
 
 def _device_module(module: Any, target: Any) -> tuple[Any, Any]:
-    """The device half of a module, ready for code generation, and its target."""
+    """Return the device part of a module, ready for code generation, and its target."""
     from tvm.tirx.build import split_host_device_mods
     from tvm.tirx.compilation_pipeline import finalize_device_passes
 
@@ -55,8 +57,11 @@ def _device_module(module: Any, target: Any) -> tuple[Any, Any]:
 
 
 def lowering() -> Any:
-    """The passes that kernels with explicit threads need. TVM's own list is for schedules: it takes
-    five times as long, and adds barriers where it cannot tell that there is no race."""
+    """Return the passes for kernels with explicit threads.
+
+    TVM's own pipeline is for schedules: it takes five times as long, and adds barriers where it
+    cannot prove that there is no race.
+    """
     tirx = tvm().tirx.transform
     passes = [
         tirx.StmtSimplify(),
@@ -72,7 +77,7 @@ def lowering() -> Any:
 
 
 def _kernels_of(name: str, kernels: Mapping[str, Any]) -> list[str]:
-    """The kernels of a PrimFunc, which TVM calls `name_kernel`, `name_kernel_1` and so on."""
+    """List the kernels of a PrimFunc, which TVM names `name_kernel`, `name_kernel_1` and so on."""
     pattern = re.compile(rf"{re.escape(name)}_kernel(_(\d+))?")
     found = {int(m[2] or 0): symbol for symbol in kernels if (m := pattern.fullmatch(symbol))}
     return [found[number] for number in sorted(found)]

@@ -1,4 +1,4 @@
-"""A kernel as it comes together: its arguments, then its code."""
+"""A kernel under construction: its arguments, then its code."""
 
 from __future__ import annotations
 
@@ -15,25 +15,32 @@ from mbc.ir.views import Value
 
 @dataclass
 class Draft:
-    """Collects what a kernel reads and then what it writes; each gets its number among the
-    parameters."""
+    """Collects a kernel's arguments, those that it reads before those that it writes.
+
+    The number of an argument is its index among the kernel's parameters.
+    """
 
     op: str
+    """What the kernel does, in a few words."""
     arguments: list[Argument] = field(default_factory=list)
+    """Arguments so far."""
 
     def read(self, value: Value) -> int:
-        """The number of a value that is read; the same however often it is asked for."""
+        """Add a value to read, unless it was added before; returns its number."""
         for number, argument in enumerate(self.arguments):
             if isinstance(argument, Read) and argument.value is value:
                 return number
         return self._add(Read(value))
 
     def weights(self, array: np.ndarray) -> int:
-        """The number of packed constants: any shape, float32 or int32; none becomes subnormal."""
+        """Add packed constants of any shape, float32 or int32; returns the number.
+
+        Subnormal numbers become zero.
+        """
         return self._add(Weights(flushed(np.ascontiguousarray(array)).ravel()))
 
     def write(self, value: Value) -> int:
-        """The number of the result, which comes last."""
+        """Add the result, which comes last; returns its number."""
         return self._add(Write(value))
 
     def _add(self, argument: Argument) -> int:
@@ -41,7 +48,7 @@ class Draft:
         return len(self.arguments) - 1
 
     def finish(self, grid: Extent, block: Extent, body: Callable[[Code], None]) -> NodeKernel:
-        """The kernel that runs `body`."""
+        """Make the kernel that runs `body`."""
         parameters = [_parameter(argument) for argument in self.arguments]
         return NodeKernel(function(parameters, grid, block, body), tuple(self.arguments), self.op)
 

@@ -1,4 +1,4 @@
-"""NVIDIA's driver API through ctypes: the little of it that running a network takes.
+"""NVIDIA's driver API through ctypes: the functions needed to run a network.
 
 The driver comes with every GPU's kernel module, so nothing has to be installed; the CUDA toolkit
 is needed only to compile.
@@ -19,8 +19,10 @@ RELAXED = 2  # CU_STREAM_CAPTURE_MODE_RELAXED
 
 
 class Driver:
-    """One device, its memory, a loaded module and a stream. Raises MbcError E0622 where there is
-    no driver or device, E0623 where the driver fails."""
+    """One device, its memory, a loaded module and a stream.
+
+    Raises E0622 if there is no driver or device, E0623 if the driver fails.
+    """
 
     def __init__(self, library: str = LIBRARY) -> None:
         try:
@@ -50,44 +52,44 @@ class Driver:
             raise error("E0623", f"the CUDA driver fails in {function}: {reason} ({status})")
 
     def load(self, image: bytes) -> c_void_p:
-        """A module of machine code (cubin, fatbin) or PTX."""
+        """Load a module of machine code (cubin, fatbin) or PTX."""
         module = c_void_p()
         self._call("cuModuleLoadData", byref(module), c_char_p(image))
         return module
 
     def function(self, module: c_void_p, name: str) -> c_void_p:
-        """A kernel of a module."""
+        """Find a kernel of a module."""
         found = c_void_p()
         self._call("cuModuleGetFunction", byref(found), module, name.encode())
         return found
 
     def allocate(self, size: int) -> int:
-        """The address of device memory, at least 256-byte aligned."""
+        """Allocate device memory; returns its address, at least 256-byte aligned."""
         address = c_uint64()
         self._call("cuMemAlloc_v2", byref(address), c_size_t(size))
         return address.value
 
     def upload(self, address: int, source: int, size: int) -> None:
-        """Copy from a host address."""
+        """Copy from a host address to the device."""
         self._call("cuMemcpyHtoD_v2", c_uint64(address), c_void_p(source), c_size_t(size))
 
     def download(self, source: int, address: int, size: int) -> None:
-        """Copy to a host address."""
+        """Copy from the device to a host address."""
         self._call("cuMemcpyDtoH_v2", c_void_p(source), c_uint64(address), c_size_t(size))
 
     def launch(self, function: c_void_p, grid: Extent, block: Extent, args: Sequence[int]) -> None:
-        """Run a kernel on device addresses, after what was launched before."""
+        """Launch a kernel on device addresses, to run after earlier launches."""
         values = [c_uint64(address) for address in args]
         pointers = (c_void_p * len(values))(*(ctypes.addressof(value) for value in values))
         sizes = [c_uint(extent) for extent in (*grid, *block, 0)]
         self._call("cuLaunchKernel", function, *sizes, self._stream, pointers, None)
 
     def begin(self) -> None:
-        """Record launches from here on, in place of running them."""
+        """Record the following launches instead of running them."""
         self._call("cuStreamBeginCapture_v2", self._stream, c_int(RELAXED))
 
     def end(self) -> c_void_p:
-        """What was recorded, ready to be replayed."""
+        """End the recording; returns the recorded launches, to be replayed."""
         graph, replay = c_void_p(), c_void_p()
         self._call("cuStreamEndCapture", self._stream, byref(graph))
         self._call("cuGraphInstantiateWithFlags", byref(replay), graph, c_uint64(0))
@@ -95,12 +97,12 @@ class Driver:
         return replay
 
     def replay(self, recorded: c_void_p) -> None:
-        """Run what was recorded, and wait until it has ended."""
+        """Run recorded launches, and wait for their end."""
         self._call("cuGraphLaunch", recorded, self._stream)
         self._call("cuStreamSynchronize", self._stream)
 
     def free(self, addresses: Sequence[int], recorded: c_void_p, module: c_void_p) -> None:
-        """Give everything back."""
+        """Free all resources."""
         self._call("cuGraphExecDestroy", recorded)
         self._call("cuModuleUnload", module)
         for address in addresses:

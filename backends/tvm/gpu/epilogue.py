@@ -1,7 +1,7 @@
-"""What happens to sums before they are stored, and maxima: NaN stays.
+"""Activations of sums before they are stored, and maxima, which preserve NaN.
 
-TVM's max and min become fmax and fmin, which lose it (OpenCL's max does not even define what it
-makes of infinity); so here they are comparisons and choices.
+TVM's max and min become fmax and fmin, which lose NaN (OpenCL's max is not even defined for
+infinity); so comparisons and selects are used here.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from mbc.ir.activations import Activation, Clip, LeakyRelu, Sigmoid
 
 
 def activated(code: Code, value: Expr, act: Activation | None, lanes: int) -> Expr:
-    """The activation of a vector."""
+    """Apply an activation to a vector."""
     match act:
         case None:
             return value
@@ -43,13 +43,16 @@ def _clipped(code: Code, value: Expr, act: Clip, lanes: int) -> Expr:
 
 
 def larger(code: Code, a: Expr, b: Expr) -> Expr:
-    """max(a, b); b where one is NaN."""
+    """Compute max(a, b); b where one is NaN."""
     a, b = code.bind(a), code.bind(b)
     return language().Select(a > b, a, b)
 
 
 def maximum(code: Code, a: Expr, b: Expr) -> Expr:
-    """max(a, b); NaN where one is. TVM takes a > b for the opposite of a <= b, which it is for
-    numbers: so neither choice depends on the other's test."""
+    """Compute max(a, b); NaN where one is.
+
+    TVM simplifies a > b to the negation of a <= b, which is wrong for NaN; so neither select's
+    condition depends on the other's.
+    """
     a, most = code.bind(a), code.bind(larger(code, a, b))
     return language().Select(a <= most, most, a + most)

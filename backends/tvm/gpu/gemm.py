@@ -2,9 +2,9 @@
 
     out[m, n] = act(sum over k of A[m, k] * W[k, n] + bias[n] + residual[m, n])
 
-What A is, a source says: a view's pixels, patches of them, or a depthwise convolution that is
-computed while A is fetched. Each group of channels is a product of its own. Weights are padded with
-zeros to whole tiles, so only A and the stores look at bounds.
+A source defines A: a view's pixels, patches of them, or a depthwise convolution that is computed
+while A is fetched. Each group of channels is a separate product. Weights are padded with zeros to
+whole tiles, so only A and the stores check bounds.
 """
 
 from __future__ import annotations
@@ -24,44 +24,53 @@ from mbc.schedules.gpu import LANES
 
 
 class SourceA(Protocol):
-    """Where A comes from."""
+    """The source of the elements of A."""
 
     @property
     def lanes(self) -> int:
-        """Elements along the depth that are fetched at once."""
+        """Number of elements along the depth that are fetched at once."""
 
     def row(self, code: Code, row: Expr) -> Expr:
-        """What all fetches of a row share; any value."""
+        """Compute what all fetches of a row share; passed to `fetch` as its row."""
 
     def fetch(self, code: Code, row: Expr, group: Expr, k: Expr) -> Expr:
-        """Elements k, … of a row of a group: a vector of `lanes`, or a scalar."""
+        """Fetch elements k, … of a row of a group: a vector of `lanes`, or a scalar."""
 
 
 @dataclass(frozen=True)
 class Epilogue:
-    """What becomes of the sums: parameter numbers of the bias and of the result, the residual's
-    reader, and the activation."""
+    """What is done to the sums: bias, residual, activation, store."""
 
     out: int
+    """Parameter number of the result."""
     channels: int
+    """Channels of the result."""
     bias: int | None
+    """Parameter number of the packed bias."""
     residual: Reader | None
+    """Reader of the residual."""
     act: Activation | None
+    """Activation, applied last."""
 
 
 @dataclass(frozen=True)
 class Gemm:
-    """One product: its sizes, tile, source of A, number of the packed weights, and epilogue."""
+    """One product, with all that its kernel depends on."""
 
     product: Product
+    """Its sizes."""
     tile: ThreadTile
+    """Its schedule."""
     source: SourceA
+    """Source of A."""
     weight: int
+    """Parameter number of the packed weights."""
     epilogue: Epilogue
+    """What is done to the sums."""
 
 
 class Body(ABC):
-    """The code of one thread; subclasses say how A and W reach it."""
+    """The code of one thread; subclasses define how it reads A and W."""
 
     def __init__(self, code: Code, gemm: Gemm) -> None:
         self.code, self.gemm = code, gemm
@@ -76,10 +85,10 @@ class Body(ABC):
 
     @abstractmethod
     def sum_up(self) -> None:
-        """Add all products of the slice to the sums."""
+        """Accumulate all products of the thread's slice in the sums."""
 
     def run(self) -> None:
-        """All of it."""
+        """Write the whole kernel."""
         tile, code = self.tile, self.code
         self.sums = code.registers(tile.rows * tile.vectors, LANES)
         for i in range(tile.rows * tile.vectors):
@@ -93,15 +102,15 @@ class Body(ABC):
     # where things are
 
     def row(self, i: int) -> Expr:
-        """Number of a thread's i-th row."""
+        """Return the number of the thread's i-th row."""
         return self.code.block[0] * self.tile.block_rows + self.down + i * self.tile.down
 
     def column(self, j: int) -> Expr:
-        """First column of a thread's j-th vector, within the group."""
+        """First column of the thread's j-th vector, within the group."""
         return self.code.block[1] * self.tile.block_columns + self.offset(j)
 
     def offset(self, j: int) -> Expr:
-        """The same within the block."""
+        """First column of the thread's j-th vector, within the block."""
         return (self.across + j * self.tile.across) * LANES
 
     def rows_ragged(self) -> bool:
@@ -109,7 +118,7 @@ class Body(ABC):
         return self.product.rows % self.tile.block_rows != 0
 
     def clamped(self, row: Expr) -> Expr:
-        """A row that exists."""
+        """Clamp a row to the last one, if the last block has rows that do not exist."""
         return language().min(row, self.product.rows - 1) if self.rows_ragged() else row
 
     def start(self, step: Expr) -> Expr:
@@ -117,15 +126,15 @@ class Body(ABC):
         return (step * self.tile.slices + self.slice) * self.tile.depth
 
     def bounded(self, row: Expr) -> Expr:
-        """The same for rows of which even the block may have fewer."""
+        """Clamp a row to the last one, if it may also lie beyond the block."""
         return language().min(row, self.product.rows - 1)
 
     def weight_at(self, k: Expr, column: Expr) -> Expr:
-        """Where W[k, column] is in the packed weights."""
+        """Index of W[k, column] in the packed weights."""
         return (self.group * self.depth + k) * self.padded + column
 
     def fetch(self, into: Memory, number: int, row: Expr, k: Expr) -> None:
-        """A from k on, zero beyond the depth, into a register."""
+        """Fetch A from k on into a register, zero beyond the depth."""
         source = self.source
         if self.depth == self.product.depth:
             into.store(number, source.fetch(self.code, row, self.group, k))
@@ -135,7 +144,7 @@ class Body(ABC):
             into.store(number, source.fetch(self.code, row, self.group, k))
 
     def weights_at(self, k: Expr) -> list[list[Expr]]:
-        """W[k + q, …] for q from 0 to 3, for each of the thread's vectors, from memory."""
+        """Load W[k + q, …] for q from 0 to 3, for each of the thread's vectors, from memory."""
         return [
             [self.weight.load(self.weight_at(k + q, self.column(j)), LANES) for q in range(LANES)]
             for j in range(self.tile.vectors)
@@ -154,7 +163,7 @@ class Body(ABC):
     # the end
 
     def _add_slices(self) -> None:
-        """The first slice adds up what the others have."""
+        """Add the sums of all slices in the first, through shared memory."""
         tile, code = self.tile, self.code
         count, team = tile.rows * tile.vectors, tile.across * tile.down
 
@@ -206,11 +215,11 @@ class Body(ABC):
 
 
 def _parts(code: Code, vector: Expr, lanes: int) -> list[Expr]:
-    """A vector of four as vectors of so many lanes, or scalars."""
+    """Split a vector of four into vectors of `lanes`, or scalars."""
     if lanes == LANES:
         return [vector]
     if lanes == 1:
         return [lane(vector, number, LANES) for number in range(LANES)]
-    memory = code.registers(LANES)  # for TVM prints no valid code for vectors made of lanes
+    memory = code.registers(LANES)  # TVM prints invalid code for vectors composed of lanes
     memory.store(0, vector, LANES)
     return [memory.load(first, lanes) for first in range(0, LANES, lanes)]

@@ -1,4 +1,4 @@
-"""The two ways in which matrix products get at their elements: from memory, or by shared tiles."""
+"""The two kernels of matrix products: operands straight from memory, or from shared tiles."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mbc.schedules.gpu import LANES
 
 
 def gemm_kernel(draft: Draft, gemm: Gemm) -> NodeKernel:
-    """The kernel of a product whose arguments are all in the draft."""
+    """Make the kernel of a product whose arguments are all in the draft."""
     product, tile = gemm.product, gemm.tile
     columns = ceildiv(product.columns, tile.block_columns)
     grid = (ceildiv(product.rows, tile.block_rows), columns, product.groups)
@@ -23,10 +23,10 @@ def gemm_kernel(draft: Draft, gemm: Gemm) -> NodeKernel:
 
 
 class Direct(Body):
-    """Each thread loads what it multiplies; caches do the rest."""
+    """Each thread loads its own operands, and relies on caches for reuse."""
 
     def sum_up(self) -> None:
-        """Four columns of A and four rows of W at a time."""
+        """Multiply four columns of A and four rows of W at a time."""
         each = LANES // self.source.lanes
         self.loaded = self.code.registers(self.tile.rows * each, self.source.lanes)
         rows = [
@@ -41,12 +41,12 @@ class Direct(Body):
                 self.multiply(a, self.weights_at(k))
 
     def _load(self, first: int, row: Expr, k: Expr) -> None:
-        """Four elements of A."""
+        """Load four elements of A."""
         for part in range(LANES // self.source.lanes):
             self.fetch(self.loaded, first + part, row, k + part * self.source.lanes)
 
     def _elements(self, first: int) -> list[Expr]:
-        """The same as scalars."""
+        """Return four loaded elements of A as scalars."""
         lanes = self.source.lanes
         parts = [self.code.bind(self.loaded.load(first + i)) for i in range(LANES // lanes)]
         return [lane(part, number, lanes) for part in parts for number in range(lanes)]
@@ -54,18 +54,21 @@ class Direct(Body):
 
 @dataclass(frozen=True)
 class Share:
-    """What a thread fetches at one of its turns: a vector at `row` and `column` of the tile, if
-    `exists`; `context` is what the source knows of the row."""
+    """A vector of a tile that one thread fetches."""
 
     row: Expr
+    """Row in the tile."""
     column: Expr
+    """Column in the tile, in vectors."""
     exists: Expr
+    """Whether the tile has this vector."""
     context: Expr = None
+    """Result of the source's `row`."""
 
 
 class Staged(Body):
-    """Blocks load tiles together into shared memory: while one tile is multiplied, the next is on
-    its way. There is room for two, so one barrier a tile is enough."""
+    """The threads of a block load tiles into shared memory, double-buffered: the next tile is
+    loaded while one is multiplied, so one barrier a tile is enough."""
 
     def __init__(self, code: Code, gemm: Gemm) -> None:
         super().__init__(code, gemm)
@@ -79,7 +82,7 @@ class Staged(Body):
         self.w_loaded = code.registers(max(len(self.w), 1), LANES)
 
     def _shares(self, rows: int, across: int) -> list[Share]:
-        """A tile of `rows` times `across` vectors, dealt to the team."""
+        """Divide a tile of `rows` times `across` vectors among the threads."""
         total, found = rows * across, []
         for turn in range(ceildiv(total, self.team)):
             number = self.member + turn * self.team
@@ -94,7 +97,7 @@ class Staged(Body):
         return Share(share.row, share.column, share.exists, context)
 
     def sum_up(self) -> None:
-        """Tile after tile."""
+        """Multiply tile after tile."""
         steps = self.tile.steps(self.product.depth)
         self._load(0)
         with self.code.loop(steps) as step:
@@ -108,7 +111,7 @@ class Staged(Body):
                 self._part(start, step, part * LANES)
 
     def _load(self, step: Expr) -> None:
-        """This thread's shares of a step, into registers."""
+        """Load this thread's shares of a step into registers."""
         first = self.start(step)
         for number, share in enumerate(self.a):
             with self.code.when(share.exists):
@@ -121,7 +124,7 @@ class Staged(Body):
                 self.w_loaded.store(number, self.weight.load(place, LANES))
 
     def _put(self, start: Expr) -> None:
-        """What was loaded, into a tile."""
+        """Store the loaded shares in a tile of shared memory."""
         lanes, tile = self.source.lanes, self.tile
         self._spill(self.a, self.a_loaded, start, tile.pitch, lanes)
         if tile.stage_w:
@@ -137,7 +140,7 @@ class Staged(Body):
                 self.shared.store(place, loaded.load(number), lanes)
 
     def _part(self, start: Expr, step: Expr, k: Expr) -> None:
-        """Multiply four columns of A with four rows of W."""
+        """Multiply four columns of A by four rows of W."""
         tile = self.tile
         places = [start + (self.down + i * tile.down) * tile.pitch + k for i in range(tile.rows)]
         vectors = [self.code.bind(self.shared.load(place, LANES)) for place in places]

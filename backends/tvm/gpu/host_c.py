@@ -1,7 +1,7 @@
 """A launch plan as C: a library in plain C99 on OpenCL 1.2 that needs no TVM.
 
-The generated file has the kernels' source and tables of buffers and launches; the code that walks
-them is the same for all networks (mbc/runtime/c/opencl.c), and follows in the same file.
+The generated file has the kernels' source and tables of buffers and launches, followed by the code
+that executes them, which is the same for all networks (mbc/runtime/c/opencl.c).
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ static const char *const source[] = {{
 
 
 def opencl_host(plan: LaunchPlan) -> Mapping[str, str]:
-    """The texts of NET_opencl.h and NET_opencl.c, by file name."""
+    """Write the texts of NET_opencl.h and NET_opencl.c, by file name."""
     name = plan.spec.name
     return {f"{name}_opencl.h": _header(plan.spec), f"{name}_opencl.c": _source(plan)}
 
@@ -176,7 +176,7 @@ def _product(grid: Extent, block: Extent) -> list[int]:
 
 
 def _literals(text: str) -> Iterator[str]:
-    """A text as C strings, a line each or less, which OpenCL joins again."""
+    """Split a text into C strings, at most a line each; OpenCL concatenates them."""
     for line in text.splitlines(keepends=True):
         for start in range(0, len(line), LITERAL):
             yield json.dumps(line[start : start + LITERAL])

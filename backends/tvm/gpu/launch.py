@@ -1,6 +1,6 @@
-"""Kernels on a GPU as data: what one node needs, and what a launcher must do for a whole network.
+"""Kernels on a GPU as data: those of one node, and the launches of a whole network.
 
-A launcher holds the caller's tensors, one buffer of weights and one arena; every other buffer is a
+A launcher has the caller's tensors, one buffer of weights and one arena; every other buffer is a
 region of those two. It runs the launches in order.
 """
 
@@ -40,7 +40,7 @@ class Write:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """An argument that a kernel reads: data, packed as the kernel wants it."""
+    """An argument that a kernel reads: data in the kernel's packed layout."""
 
     array: np.ndarray
 
@@ -50,22 +50,28 @@ Argument: TypeAlias = Read | Write | Weights
 
 @dataclass(frozen=True)
 class NodeKernel:
-    """A scheduled PrimFunc and one argument for each of its parameters, in order; those that it
-    writes come last. `op` says in a few words what it does."""
+    """A kernel of a node."""
 
     function: Any
+    """Scheduled PrimFunc."""
     arguments: tuple[Argument, ...]
+    """One for each of its parameters, in order; those that it writes come last."""
     op: str
+    """What it does, in a few words."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A kernel in the device code of a PrimFunc: `parameters` are indices of the PrimFunc's."""
+    """A kernel in the device code of a PrimFunc."""
 
     kernel: str
+    """Its name."""
     parameters: tuple[int, ...]
+    """Index among the PrimFunc's of each of its parameters."""
     grid: Extent
+    """Blocks along x, y, z."""
     block: Extent
+    """Threads of a block along x, y, z."""
 
 
 @dataclass(frozen=True)
@@ -81,36 +87,46 @@ class DeviceBuffer:
 
 @dataclass(frozen=True)
 class Launch:
-    """One run of a kernel: indices of `LaunchPlan.buffers`, one a parameter, and the sizes. In
-    OpenCL the global size is grid times block, the local one block."""
+    """One run of a kernel. In OpenCL the global size is grid times block, the local size block."""
 
     kernel: str
+    """Name of the kernel."""
     buffers: tuple[int, ...]
+    """Index into `LaunchPlan.buffers` of each parameter's buffer."""
     grid: Extent
+    """Blocks along x, y, z."""
     block: Extent
+    """Threads of a block along x, y, z."""
     op: str
+    """What it does, in a few words."""
 
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """A network on a GPU: source text, weights, and what to launch on which buffers."""
+    """A network on a GPU."""
 
     spec: NetSpec
+    """Interface of the network."""
     gpu: Gpu
+    """GPU that it is compiled for."""
     source: str
+    """Text of the kernels."""
     weights: bytes
+    """Packed weights."""
     buffers: tuple[DeviceBuffer, ...]
+    """Buffers of all launches."""
     launches: tuple[Launch, ...]
+    """Launches in order."""
 
     def identified(self) -> LaunchPlan:
-        """Add the digest of the build: of everything but the weights, which are a file."""
+        """Add the digest of the build: of everything but the weights, which are a separate file."""
         plain = replace(self.spec, build="")
         parts = (json.dumps(asdict(plain) | {"weights_sha256": ""}), self.to_json(), self.source)
         build = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:DIGEST_DIGITS]
         return replace(self, spec=replace(plain, build=build))
 
     def to_json(self) -> str:
-        """Return the text of launch.json. Source and weights are files beside it (docs/tvm.md)."""
+        """Return the text of launch.json; source and weights are separate files (docs/tvm.md)."""
         listed = {
             "name": self.spec.name,
             "api": self.gpu.api,
@@ -124,7 +140,7 @@ class LaunchPlan:
 
 
 def read_plan(spec: NetSpec, listed: Mapping[str, Any], source: str, weights: bytes) -> LaunchPlan:
-    """Read a plan that `to_json` wrote. Raises KeyError, TypeError or ValueError if it did not."""
+    """Read a plan written by `to_json`; raises KeyError, TypeError or ValueError for others."""
     gpu = Gpu(listed["api"], listed["arch"])
     buffers = tuple(DeviceBuffer(**buffer) for buffer in listed["buffers"])
     launches = tuple(_launch(launch) for launch in listed["launches"])

@@ -1,6 +1,6 @@
-"""Layers that treat each element alone, and copies: of views, and into another order of axes.
+"""Elementwise layers, and copies: of views, and transposes.
 
-A thread makes one vector of the result.
+A thread computes one vector of the result.
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ from mbc.backends.tvm.gpu.schedule import ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr
 
 Compute = Callable[[Code, Expr, Expr], Expr]
-"""The vector of a result from its pixel and first channel."""
+"""Computes a vector of the result from its pixel and first channel."""
 
 
 @dataclass(frozen=True)
 class Map:
-    """A result of so many `pixels` of `channels`, made in vectors of `lanes` by blocks of so many
-    threads; `out` is its number."""
+    """The result of an elementwise kernel, and its division into threads."""
 
     pixels: int
     channels: int
     lanes: int
+    """Channels of one vector, which a thread computes."""
     threads: int
+    """Threads of a block."""
     out: int
+    """Parameter number of the result."""
 
 
 def map_kernel(draft: Draft, layer: Map, compute: Compute) -> NodeKernel:
-    """The kernel that computes each vector."""
+    """Make the kernel that computes each vector."""
     each = layer.channels // layer.lanes
     count = layer.pixels * each
 
@@ -47,7 +49,7 @@ def map_kernel(draft: Draft, layer: Map, compute: Compute) -> NodeKernel:
 
 
 def transposed(reader: Reader, shape: Sequence[int], perm: Sequence[int]) -> Compute:
-    """A tensor of a shape, the channels last, with its axes in another order; one lane."""
+    """Read a tensor of a shape, channels last, with its axes permuted; one lane at a time."""
     result = [shape[axis] for axis in perm]
     strides = {axis: prod(result[place + 1 :]) for place, axis in enumerate(perm)}
     last = len(shape) - 1

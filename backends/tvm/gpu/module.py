@@ -1,4 +1,4 @@
-"""Networks for GPUs as a module of TVM: our kernels, and the code on the CPU that launches them."""
+"""Networks for GPUs as a module of TVM: mbc's kernels, and CPU code that launches them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from mbc.ops.outputs import with_plain_outputs
 from mbc.targets.gpu import Gpu
 from mbc.targets.target import Target
 
-LOWERING = "mbc"  # by this name TVM finds our passes
+LOWERING = "mbc"  # the name under which the lowering passes are registered
 
 
 def gpu_module(graph: Graph, gpu: Gpu) -> Any:

@@ -1,7 +1,7 @@
-"""NVIDIA's compiler: where it is, and machine code and PTX from it.
+"""Find NVIDIA's compiler, and compile to machine code or PTX.
 
-TVM's own call of it switches fast math on, which flushes small numbers and divides approximately;
-here it stays off.
+TVM's own call of it enables fast math, which flushes small numbers and divides approximately; here
+it is off.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ HELPS = (
 
 
 def find_nvcc(named: str | None, environ: Mapping[str, str] = os.environ) -> Path | None:
-    """Find the compiler that --nvcc names (E0601 if there is none), else the one on PATH, else that
-    of a pip package."""
+    """Find the compiler that --nvcc names, otherwise the one on PATH, otherwise that of a pip
+    package. Raises E0601 if --nvcc names none."""
     if named is not None:
         found = shutil.which(named, path=environ.get("PATH"))
         if found is None:
@@ -40,7 +40,7 @@ def find_nvcc(named: str | None, environ: Mapping[str, str] = os.environ) -> Pat
 
 
 def need_nvcc(named: str | None) -> Path:
-    """Find the compiler. Raises E0601 if there is none at all."""
+    """Find the compiler; raises E0601 if there is none."""
     found = find_nvcc(named)
     if found is None:
         raise error("E0601", "CUDA kernels are compiled by nvcc, and there is none", helps=HELPS)
@@ -54,7 +54,7 @@ def _of_packages() -> list[Path]:
 
 
 def knows(nvcc: Path, arch: str) -> bool:
-    """Whether the compiler makes code for an architecture ("sm_87"): new ones drop old GPUs."""
+    """Whether the compiler supports an architecture ("sm_87"): new versions drop old GPUs."""
     return arch in _run(nvcc, "--list-gpu-code").split()
 
 

@@ -1,4 +1,4 @@
-"""Runs a launch plan on an OpenCL device, through pyopencl."""
+"""Run a launch plan on an OpenCL device, through pyopencl."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ EXTRA = "opencl"
 
 
 class OpenClNet(Engine):
-    """A network on a device of the ICD loader's: the first GPU, or else whatever comes first.
+    """A network on a device of the ICD loader: the first GPU, or the first device if there is none.
 
-    Raises MbcError E0610 without pyopencl, E0620 where there is no device, E0621 where the device
-    cannot hold or compile the network. Calls share its buffers, so they wait for one another."""
+    Calls share its buffers, so they wait for one another. Raises E0610 without pyopencl, E0620 if
+    there is no device, E0621 if the device cannot hold or compile the network.
+    """
 
     def __init__(self, plan: LaunchPlan) -> None:
         self._turn = Lock()
@@ -39,7 +40,7 @@ class OpenClNet(Engine):
             ) from None
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The outputs by name, for inputs by name of the network's shapes."""
+        """Compute the outputs by name from inputs by name, of the network's shapes."""
         with self._turn:
             return self._answer(inputs)
 
@@ -55,7 +56,7 @@ class OpenClNet(Engine):
         return found
 
     def run(self) -> None:
-        """All kernels in order, on what the inputs hold; returns when the last has ended."""
+        """Run all kernels in order on the inputs' buffers; returns when the last has ended."""
         for launch, kernel in zip(self.plan.launches, self._kernels, strict=True):
             size = tuple(g * b for g, b in zip(launch.grid, launch.block, strict=True))
             self._cl.enqueue_nd_range_kernel(self._queue, kernel, size, launch.block)
@@ -92,7 +93,7 @@ class OpenClNet(Engine):
 
 
 def _device(cl: Any) -> Any:
-    """The first GPU, or else the first device."""
+    """Choose the first GPU, or the first device if there is none; raises E0620 without devices."""
     try:
         devices = [device for platform in cl.get_platforms() for device in platform.get_devices()]
     except cl.Error:

@@ -1,4 +1,4 @@
-"""Weights in the order in which kernels read them."""
+"""Pack weights into the order in which kernels read them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from mbc.schedules import ThreadTile
 
 
 def packed_weight(weight: np.ndarray, product: Product, tile: ThreadTile) -> np.ndarray:
-    """W [depth, groups*columns] as [groups, depth, columns], with zeros up to whole tiles."""
+    """Pack W [depth, groups*columns] to [groups, depth, columns], zero-padded to whole tiles."""
     depth = tile.steps(product.depth) * tile.slices * tile.depth
     columns = ceildiv(product.columns, tile.block_columns) * tile.block_columns
     packed = np.zeros((product.groups, depth, columns), np.float32)
@@ -19,7 +19,7 @@ def packed_weight(weight: np.ndarray, product: Product, tile: ThreadTile) -> np.
 
 
 def packed_bias(bias: np.ndarray, product: Product, tile: ThreadTile) -> np.ndarray:
-    """A bias per column in the same way: [groups, columns]."""
+    """Pack a bias [groups*columns] to [groups, columns], zero-padded to whole tiles."""
     columns = ceildiv(product.columns, tile.block_columns) * tile.block_columns
     packed = np.zeros((product.groups, columns), np.float32)
     packed[:, : product.columns] = bias.reshape(product.groups, product.columns)

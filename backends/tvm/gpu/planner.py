@@ -1,6 +1,6 @@
-"""From a planned graph to a launch plan: kernels by node, packed weights, places in memory.
+"""Convert a planned graph to a launch plan: kernels of nodes, packed weights, buffers.
 
-The arena is that of the graph's own plan of memory. Kernels that are equal are compiled once.
+The arena is that of the graph's memory plan. Equal kernels are compiled once.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ def plan_launches(graph: Graph, gpu: Gpu) -> LaunchPlan:
 
 
 class Functions:
-    """PrimFuncs by name, equal ones under one."""
+    """PrimFuncs by name; equal ones share a name."""
 
     def __init__(self) -> None:
         self.named: dict[str, Any] = {}
@@ -85,7 +85,7 @@ class Functions:
 
 
 class _Memory:
-    """The buffers of one graph, each listed when it is first met."""
+    """The buffers of one graph, in the order of their first use."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -101,7 +101,7 @@ class _Memory:
 
     @property
     def buffers(self) -> tuple[DeviceBuffer, ...]:
-        """All of them: inputs and outputs first, in the order of the network's."""
+        """All buffers: the network's inputs and outputs first, in order."""
         return tuple(self._list)
 
     def weights(self) -> bytes:

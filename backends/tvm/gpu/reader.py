@@ -1,8 +1,8 @@
-"""How kernels read operands: channels of one or several values, in whatever order a view has them.
+"""Reads of operands in kernels: channels of one or several values, in the order of a view.
 
-A reader loads vectors of 4, 2 or 1 channels, the widest that is contiguous and aligned wherever the
-view is read. Views of a few contiguous runs become comparisons of the channel with constants; all
-others look the place up in a table.
+A reader loads vectors of 4, 2 or 1 channels, the widest that is contiguous and aligned at every
+read. Views of a few contiguous runs become comparisons of the channel with constants; all others
+look up the position in a table.
 """
 
 from __future__ import annotations
@@ -17,34 +17,40 @@ from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.tir import Code, Expr, choose
 from mbc.ir.views import ChannelView
 
-MOST_RUNS = 4  # beyond which a table is read
-CHANNEL_BITS = 20  # of an entry of a table; the value's number is in the bits above
+MOST_RUNS = 4  # with more, a table is used
+CHANNEL_BITS = 20  # low bits of a table's entry; the parameter's number is in the bits above
 LANES = (4, 2, 1)
 
 
 @dataclass(frozen=True)
 class ChannelRun:
-    """From channel `first` of the view on, up to the next run, channel c is channel c + `shift` of
-    the value with that parameter's number."""
+    """Consecutive channels of a view that are consecutive in a value."""
 
     first: int
+    """First channel of the view; the run ends where the next begins."""
     parameter: int
+    """Parameter number of the value."""
     shift: int
+    """Channel of the value minus channel of the view."""
 
 
 @dataclass(frozen=True)
 class Reader:
-    """Loads of a view; `lanes` channels at once, from a multiple of that. `pitches` has the
-    channels of the value at each parameter's number."""
+    """Loads of a view."""
 
     channels: int
+    """Channels of the view."""
     lanes: int
+    """Channels of one load, which begins at a multiple of them."""
     runs: tuple[ChannelRun, ...]
+    """The view as runs."""
     pitches: dict[int, int]
+    """Channels of each value, by parameter number."""
     table: int | None = None
+    """Parameter number of the table; None if runs are compared."""
 
     def load(self, code: Code, pixel: Expr, channel: Expr) -> Expr:
-        """Channels `channel`, … of a pixel: a vector of `lanes`, or a scalar."""
+        """Load channels `channel`, … of a pixel: a vector of `lanes`, or a scalar."""
         if self.table is None:
             return self._by_runs(code, pixel, channel)
         entry = code.bind(code.parameters[self.table].load(channel // self.lanes))
@@ -73,8 +79,11 @@ class Reader:
 
 
 def reader_of(draft: Draft, view: ChannelView, unit: int | None = None) -> Reader:
-    """A reader of a view, added to a kernel's arguments. Reads begin at multiples of `lanes` from
-    the start of each `unit` of channels, by default all."""
+    """Make a reader of a view, and add its values to a kernel's arguments.
+
+    Reads begin at multiples of `lanes` from the start of each `unit` of channels; the default unit
+    is the whole view.
+    """
     channels = [(draft.read(value), channel) for value, channel in view.channels]
     pitches = {draft.read(value): value.type.channels for value in view.values}
     common = gcd(len(channels) if unit is None else unit, *pitches.values())
@@ -88,7 +97,7 @@ def reader_of(draft: Draft, view: ChannelView, unit: int | None = None) -> Reade
 
 
 def _fits(channels: list[tuple[int, int]], lanes: int) -> bool:
-    """Whether every vector of so many lanes is contiguous and aligned."""
+    """Whether every vector of `lanes` channels is contiguous and aligned."""
     return all(
         channel % lanes == 0
         and channels[i : i + lanes] == [(parameter, channel + j) for j in range(lanes)]

@@ -1,6 +1,6 @@
 """Layers that reduce over many elements: global average pools and softmax.
 
-The threads of a block each reduce a part, and shared memory brings the parts together.
+The threads of a block each reduce a part, and the parts are combined in shared memory.
 """
 
 from __future__ import annotations
@@ -23,17 +23,23 @@ Combine: TypeAlias = Callable[[Expr, Expr], Expr]
 
 @dataclass(frozen=True)
 class Mean:
-    """A global average pool of so many images of so many pixels; `out` is the result's number."""
+    """A global average pool."""
 
     images: int
+    """Images of the batch."""
     pixels: int
+    """Pixels of an image."""
     reader: Reader
+    """Reader of the operand."""
     team: PoolBlock
+    """Its schedule."""
     out: int
+    """Parameter number of the result."""
 
 
 def mean_kernel(draft: Draft, layer: Mean) -> NodeKernel:
-    """Threads lie along the channels' vectors, and `down` of them share the pixels of each."""
+    """Make the kernel: threads lie along vectors of channels; `down` threads share the pixels of
+    each."""
     vectors = layer.reader.channels // layer.reader.lanes
     grid = (layer.images, ceildiv(vectors, layer.team.across), 1)
     block = (layer.team.across, layer.team.down, 1)
@@ -66,18 +72,23 @@ def _mean(code: Code, layer: Mean, vectors: int) -> None:
 
 @dataclass(frozen=True)
 class SoftmaxRows:
-    """A softmax of so many rows, read one element at a time by a power of two of `threads`; `out`
-    is the result's number."""
+    """A softmax over rows, read one element at a time."""
 
     rows: int
+    """Number of rows."""
     reader: Reader
+    """Reader of the operand."""
     threads: int
+    """Threads of a block, a power of two."""
     out: int
+    """Parameter number of the result."""
 
 
 def softmax_kernel(draft: Draft, layer: SoftmaxRows) -> NodeKernel:
-    """One block a row: its threads find the largest element, then the sum, then divide. The largest
-    may miss a NaN: its exponential makes the sum NaN, and so all results."""
+    """Make the kernel, one block a row: find the largest element, then the sum, then divide.
+
+    The largest may miss a NaN, but its exponential makes the sum NaN, and so all results.
+    """
     grid, block = (layer.rows, 1, 1), (layer.threads, 1, 1)
     return draft.finish(grid, block, lambda code: _Softmax(code, layer).run())
 
@@ -92,7 +103,7 @@ class _Softmax:
         self.parts = code.shared(layer.threads)
 
     def run(self) -> None:
-        """All of it."""
+        """Write the whole kernel."""
         T, code = language(), self.code
         out, channels = code.parameters[self.layer.out], self.layer.reader.channels
         self._each(-T.infinity("float32"), self._larger)
@@ -111,7 +122,7 @@ class _Softmax:
 
     @contextmanager
     def _channel(self, turn: Expr) -> Iterator[Expr]:
-        """The thread's channel at a turn, where it has one."""
+        """Yield the thread's channel of an iteration, in code that runs only if it exists."""
         channel = turn * self.layer.threads + self.me
         whole = self.layer.reader.channels % self.layer.threads == 0
         with self.code.when(True if whole else channel < self.layer.reader.channels):
@@ -127,7 +138,7 @@ class _Softmax:
             self.result.store(0, combine(self.result.load(0), self._element(channel)))
 
     def _together(self, combine: Combine) -> Expr:
-        """Reduce what the threads have: halve their number until one is left."""
+        """Reduce the results of all threads: halve their number until one is left."""
         code, half = self.code, self.layer.threads // 2
         code.barrier()
         self.parts.store(self.me, self.result.load(0))

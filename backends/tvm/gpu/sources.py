@@ -1,4 +1,4 @@
-"""Where matrix products have A from."""
+"""Sources of A for matrix products."""
 
 from __future__ import annotations
 
@@ -20,30 +20,34 @@ class Pixels:
     """A row is a pixel, and the depth its channels of one group: pointwise and dense layers."""
 
     reader: Reader
+    """Reader of the operand."""
     depth: int
+    """Channels of a group."""
 
     @property
     def lanes(self) -> int:
-        """As the view is read."""
+        """Channels of one load of the view."""
         return self.reader.lanes
 
     def row(self, code: Code, row: Expr) -> Expr:
-        """The pixel."""
+        """Compute the pixel's number."""
         return code.bind(row)
 
     def fetch(self, code: Code, row: Expr, group: Expr, k: Expr) -> Expr:
-        """Channels of the group."""
+        """Fetch channels of the group."""
         return self.reader.load(code, row, group * self.depth + k)
 
 
 @dataclass(frozen=True)
 class Window:
-    """The window of a convolution or pool over [batch, height, width] that makes outputs of
-    `out` height and width."""
+    """The window of a convolution or pool."""
 
     height: int
+    """Height of the input."""
     width: int
+    """Width of the input."""
     out: Pair
+    """Height and width of the result."""
     kernel: Pair
     stride: Pair
     pad: Pad
@@ -51,7 +55,7 @@ class Window:
 
     @staticmethod
     def of(op: Conv2d, x: TensorType, kernel: Pair, out: TensorType) -> Window:
-        """A convolution's."""
+        """Make the window of a convolution."""
         return Window(
             x.shape[1],
             x.shape[2],
@@ -63,8 +67,11 @@ class Window:
         )
 
     def corner(self, code: Code, row: Expr) -> tuple[Expr, Expr, Expr]:
-        """For the output pixel of a number: the image's first input row, and the row and column
-        in the image at which its window begins."""
+        """Locate the window of the output pixel with number `row`.
+
+        Returns the first input row of its image, counted over the batch, and the row and column in
+        the image at which the window begins.
+        """
         across = code.bind(row % self.out[1])
         above = code.bind(row // self.out[1])
         top = code.bind(above % self.out[0] * self.stride[0] - self.pad[0])
@@ -72,12 +79,12 @@ class Window:
         return code.bind(above // self.out[0] * self.height), top, left
 
     def row_inside(self, y: Expr) -> Expr:
-        """Whether there is such a row; True where all windows' rows are inside."""
+        """Whether an input row exists; True if the rows of all windows do."""
         lowest = (self.out[0] - 1) * self.stride[0] + (self.kernel[0] - 1) * self.dilation[0]
         return _inside(y, self.height, self.pad[0] > 0, lowest - self.pad[0])
 
     def column_inside(self, x: Expr, beyond: int = 0) -> Expr:
-        """The same for columns; `beyond`: so many outputs more are asked for."""
+        """Whether an input column exists; True if those of all windows do, and of `beyond` more."""
         last = self.out[1] - 1 + beyond
         furthest = last * self.stride[1] + (self.kernel[1] - 1) * self.dilation[1]
         return _inside(x, self.width, self.pad[2] > 0, furthest - self.pad[2])
@@ -85,7 +92,7 @@ class Window:
     def load(
         self, code: Code, reader: Reader, place: tuple[Expr, Expr, Expr], channel: Expr
     ) -> Expr:
-        """Channels of the input at (image's first row, row, column); zero in the padding."""
+        """Load channels of the input at (image's first row, row, column); zero in the padding."""
         image, y, x = place
         return choose(
             both(self.row_inside(y), self.column_inside(x)),
@@ -102,24 +109,27 @@ def _inside(place: Expr, extent: int, before: bool, furthest: int) -> Expr:
 
 @dataclass(frozen=True)
 class Patches:
-    """A row is the patch under an output pixel: the depth runs over rows, columns and channels of
-    the filter. `depth` has the channels of a group."""
+    """A row is the patch under an output pixel: its depth runs over rows, columns and channels of
+    the filter."""
 
     reader: Reader
+    """Reader of the operand."""
     depth: int
+    """Channels of a group."""
     window: Window
+    """Window of the convolution."""
 
     @property
     def lanes(self) -> int:
-        """As the view is read."""
+        """Channels of one load of the view."""
         return self.reader.lanes
 
     def row(self, code: Code, row: Expr) -> Expr:
-        """Where the patch begins."""
+        """Locate the patch."""
         return self.window.corner(code, row)
 
     def fetch(self, code: Code, row: Expr, group: Expr, k: Expr) -> Expr:
-        """Channels under one tap."""
+        """Fetch channels under one tap."""
         window, (image, top, left) = self.window, row
         tap = code.bind(k // self.depth)
         y = code.bind(top + tap // window.kernel[1] * window.dilation[0])
@@ -131,26 +141,32 @@ class Patches:
 @dataclass(frozen=True)
 class Depthwise:
     """A row is an output pixel of a depthwise convolution, computed when it is fetched; the depth
-    is its channels of one group. `weight` and `bias` are numbers of parameters."""
+    is its channels of one group."""
 
     reader: Reader
+    """Reader of the depthwise convolution's operand."""
     depth: int
+    """Channels of a group of the product."""
     window: Window
+    """Window of the depthwise convolution."""
     weight: int
+    """Parameter number of its weights."""
     bias: int | None
+    """Parameter number of its bias."""
     act: Activation | None
+    """Its activation."""
 
     @property
     def lanes(self) -> int:
-        """As the view is read."""
+        """Channels of one load of the view."""
         return self.reader.lanes
 
     def row(self, code: Code, row: Expr) -> Expr:
-        """Where the window begins."""
+        """Locate the window."""
         return self.window.corner(code, row)
 
     def fetch(self, code: Code, row: Expr, group: Expr, k: Expr) -> Expr:
-        """Sums over the window, bias, activation."""
+        """Compute sums over the window, bias, activation."""
         window, (image, top, left) = self.window, row
         channel, weight = code.bind(group * self.depth + k), code.parameters[self.weight]
         total = self._start(code, channel)

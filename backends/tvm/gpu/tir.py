@@ -1,8 +1,8 @@
-"""TVM's tensor IR as our kernels use it: a thin layer over its builder.
+"""A thin layer over the builder of TVM's tensor IR.
 
 A kernel is one PrimFunc with explicit blocks and threads. Buffers are flat; a load or store takes
 an element index and moves one element or a vector of 2 or 4. Expressions are TVM's own (`Any`
-here, since TVM has no types), so Python's operators work on them.
+here, since TVM ships no types), so Python's operators work on them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Expr: TypeAlias = Any
 
 
 def language() -> Any:
-    """The names of TVMScript, as the builder has them."""
+    """Return the module with TVMScript's names for the builder."""
     return tvm().script.ir_builder.tirx
 
 
@@ -32,39 +32,44 @@ class Memory:
     buffer: Any
 
     def load(self, index: Expr, lanes: int = 1) -> Expr:
-        """Elements from an index on, as one vector if they are several."""
+        """Load elements from an index on, as one vector if they are several."""
         tirx = tvm().tirx
         where = index if lanes == 1 else tirx.Ramp(index, 1, lanes)
         return tirx.BufferLoad(self.buffer, [where])
 
     def store(self, index: Expr, value: Expr, lanes: int = 1) -> None:
-        """The reverse of `load`."""
+        """Store an element or a vector from an index on."""
         where = index if lanes == 1 else tvm().tirx.Ramp(index, 1, lanes)
         language().buffer_store(self.buffer, value, [where])
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a kernel: a tensor's shape and element type ("float32", "int32")."""
+    """A parameter of a kernel."""
 
     shape: tuple[int, ...]
+    """Shape of the tensor."""
     dtype: str = "float32"
+    """Element type: "float32" or "int32"."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """The inside of a kernel: its parameters as flat memories, and what may stand in it."""
+    """The builder of a kernel's code."""
 
     parameters: tuple[Memory, ...]
+    """The kernel's parameters as flat buffers."""
     block: tuple[Expr, Expr, Expr]
+    """Index of the block along x, y, z."""
     thread: tuple[Expr, Expr, Expr]
+    """Index of the thread in its block along x, y, z."""
 
     def registers(self, count: int, lanes: int = 1) -> Memory:
-        """Memory of one thread, that compilers keep in registers where indices are constant."""
+        """Memory of one thread, which compilers keep in registers if all indices are constant."""
         return self._allocate(count, lanes, "local")
 
     def shared(self, count: int) -> Memory:
-        """Memory of a block, in floats."""
+        """Memory shared by a block, of `count` floats."""
         return self._allocate(count, 1, "shared")
 
     def _allocate(self, count: int, lanes: int, scope: str) -> Memory:
@@ -72,12 +77,12 @@ class Code:
         return Memory(language().alloc_buffer((count,), dtype, scope=scope))
 
     def bind(self, value: Expr) -> Expr:
-        """A name for a value, so that it is computed once, here."""
+        """Bind a value to a variable, so that it is computed once, at this point."""
         return value if isinstance(value, int | float) else language().bind(value)
 
     @contextmanager
     def loop(self, count: int) -> Iterator[Expr]:
-        """A loop that stays one in the code, unless it runs but once."""
+        """Write a loop that is not unrolled; a single iteration needs none."""
         if count == 1:
             yield 0
             return
@@ -86,7 +91,7 @@ class Code:
 
     @contextmanager
     def when(self, condition: Expr) -> Iterator[None]:
-        """Code that runs where a condition holds; Python's True adds no test."""
+        """Write code that runs if a condition holds; Python's True adds no test."""
         if condition is True:
             yield
             return
@@ -99,30 +104,30 @@ class Code:
 
 
 def choose(condition: Expr, then: Callable[[], Expr], otherwise: Expr) -> Expr:
-    """A value that is not even loaded where the condition does not hold."""
+    """Select by a condition; `then` is evaluated, with its loads, only if that holds."""
     if condition is True:
         return then()
     return language().if_then_else(condition, then(), otherwise)
 
 
 def zero(lanes: int) -> Expr:
-    """Zeros."""
+    """Return zero, or a vector of zeros."""
     return spread(0.0, lanes)
 
 
 def spread(value: Expr, lanes: int) -> Expr:
-    """A scalar in every lane."""
+    """Broadcast a scalar to every lane."""
     scalar = language().float32(value) if isinstance(value, float) else value
     return scalar if lanes == 1 else language().Broadcast(scalar, lanes)
 
 
 def lane(vector: Expr, number: int, lanes: int) -> Expr:
-    """One lane of a vector."""
+    """Extract one lane of a vector."""
     return vector if lanes == 1 else tvm().tirx.Shuffle([vector], [number])
 
 
 def both(*conditions: Expr) -> Expr:
-    """The conjunction; Python's True is left out."""
+    """Combine conditions with `and`; Python's True is omitted."""
     found: Expr = True
     for condition in conditions:
         if condition is not True:
@@ -133,7 +138,7 @@ def both(*conditions: Expr) -> Expr:
 def function(
     parameters: Sequence[Parameter], grid: Extent, block: Extent, body: Callable[[Code], None]
 ) -> Any:
-    """The PrimFunc that runs `body` in every thread; its parameters are called p00, p01, p02."""
+    """Make the PrimFunc that runs `body` in every thread; its parameters are named p00, p01, …."""
     T, builder = language(), tvm().script.ir_builder.IRBuilder
     with builder() as made, T.prim_func(), ExitStack() as inside:
         T.func_name("kernel")
@@ -156,7 +161,7 @@ def function(
 
 
 def _flat(builder: Any, number: int, tensor: Any, parameter: Parameter) -> Any:
-    """A tensor's memory as a vector, under the name by which the device code has it."""
+    """Declare a tensor's memory as a flat buffer, under its name in the device code."""
     count = prod(parameter.shape)
     flat = language().decl_buffer((count,), parameter.dtype, data=tensor.data)
     return builder.name(f"p{number:02}", flat)

@@ -1,7 +1,8 @@
-"""Sliding windows over channels of their own: depthwise convolutions and pools.
+"""Sliding windows over separate channels: depthwise convolutions and pools.
 
-A thread makes a few outputs of one row, for a vector of channels; columns under two of its windows
-are loaded once. Threads of a block lie along the channels first, so neighbours load neighbours.
+A thread computes a few outputs of one row, for a vector of channels; columns shared by its windows
+are loaded once. Threads of a block lie along the channels first, so that their loads are
+contiguous.
 """
 
 from __future__ import annotations
@@ -18,33 +19,43 @@ from mbc.backends.tvm.gpu.tir import Code, Expr, both, choose, language, spread,
 from mbc.ir.activations import Activation
 from mbc.schedules import Strip
 
-UNROLLED = 16  # columns of a filter; wider ones stay a loop, or the code grows out of bounds
+UNROLLED = 16  # columns of a filter; wider ones stay a loop, which bounds the size of the code
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What a window becomes: the weighted sum (numbers of the weight [taps, channels] and of the
-    bias, if any), the `largest` input, or the `mean`, which divides the sum by the inputs under the
-    window, those in the padding included if `count_pad`; then the activation."""
+    """What a window computes: a weighted sum, the maximum or the mean; then the activation."""
 
     weight: int | None = None
+    """Parameter number of the weights [taps, channels] of a weighted sum."""
     bias: int | None = None
+    """Parameter number of its bias."""
     largest: bool = False
+    """Whether it is the maximum."""
     mean: bool = False
+    """Whether it is the mean."""
     count_pad: bool = False
+    """Whether the mean counts the padding."""
     act: Activation | None = None
+    """Activation, applied last."""
 
 
 @dataclass(frozen=True)
 class Sliding:
-    """One such layer over so many images; `out` is the result's number."""
+    """A depthwise convolution or pool."""
 
     images: int
+    """Images of the batch."""
     reader: Reader
+    """Reader of the operand."""
     window: Window
+    """Geometry of the window."""
     strip: Strip
+    """Its schedule."""
     out: int
+    """Parameter number of the result."""
     rule: Rule
+    """What a window computes."""
 
     @property
     def vectors(self) -> int:
@@ -53,7 +64,7 @@ class Sliding:
 
 
 def sliding_kernel(draft: Draft, layer: Sliding) -> NodeKernel:
-    """The kernel of a layer whose arguments are all in the draft."""
+    """Make the kernel of a layer whose arguments are all in the draft."""
     strip, (height, width) = layer.strip, layer.window.out
     grid = (
         height * layer.images,
@@ -93,7 +104,7 @@ class _Body:
                     self._store(number)
 
     def _has_column(self, number: int) -> Expr:
-        """Whether the thread's output of a number exists."""
+        """Whether the thread's output `number` exists."""
         width = self.window.out[1]
         whole = width % (self.strip.outputs * self.strip.down) == 0
         return True if whole else self.column + number < width
@@ -106,7 +117,7 @@ class _Body:
         return self.code.parameters[self.rule.bias].load(self.channel, self.lanes)
 
     def _row(self, i: Expr) -> None:
-        """What one row of the filter adds."""
+        """Accumulate one row of the filter."""
         window = self.window
         y = self.code.bind(self.top + i * window.dilation[0])
         with self.code.when(window.row_inside(y)):
@@ -120,7 +131,7 @@ class _Body:
                     self._take(number, self._input(y, at), factor)
 
     def _shared_columns(self, i: Expr, y: Expr) -> None:
-        """All taps of a row, each column under them loaded once."""
+        """Accumulate all taps of a row, with each input column loaded once."""
         window = self.window
         loaded: dict[int, Expr] = {}
         for j in range(window.kernel[1]):
@@ -139,8 +150,8 @@ class _Body:
         return self.code.bind(self.code.parameters[self.rule.weight].load(place, self.lanes))
 
     def _input(self, y: Expr, at: Expr) -> Expr:
-        """The input `at` columns right of the strip's left edge; what counts for nothing where
-        there is none."""
+        """Load the input `at` columns to the right of the strip's left edge; the neutral element of
+        the reduction where there is none."""
         window, x = self.window, self.left + at
         made = self.strip.outputs * self.strip.down
         beyond = ceildiv(window.out[1], made) * made - window.out[1]
@@ -154,7 +165,7 @@ class _Body:
         )
 
     def _take(self, number: int, value: Expr, factor: Expr) -> None:
-        """What lies under a tap, into the state of an output."""
+        """Accumulate the input under a tap in the state of an output."""
         state = self.state.load(number)
         if self.rule.largest:
             new = maximum(self.code, state, value)
@@ -172,7 +183,7 @@ class _Body:
         self.code.parameters[self.layer.out].store(place, value, self.lanes)
 
     def _count(self, number: int) -> Expr:
-        """By how many inputs a mean is divided."""
+        """Count the inputs by which a mean is divided."""
         window = self.window
         if self.rule.count_pad or not any(window.pad):
             return float(window.kernel[0] * window.kernel[1])
@@ -182,6 +193,6 @@ class _Body:
 
 
 def _overlap(start: Expr, length: int, extent: int) -> Expr:
-    """How many of so many places from `start` on lie within 0 … extent-1."""
+    """Count those of `length` positions from `start` on that lie within 0 … extent-1."""
     T = language()
     return T.min(start + length, extent) - T.max(start, 0)
