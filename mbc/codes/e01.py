@@ -24,8 +24,8 @@ CODES = {
         cause="`-D`, `--batch` and `--network` set the parameters of a network in Python. A "
         "`.mbc` file holds one graph whose shapes are already fixed.",
         example="mbc compile net.mbc -D alpha=0.5",
-        cure="Make the `.mbc` file anew from the `.py` file with the parameters you want: "
-        "`mbc opt` prints what `mbc compile --dump-ir` wrote.",
+        cure="Write the `.mbc` file again from the `.py` file with the parameters you want: "
+        "`mbc compile --dump-ir` writes it, `mbc opt` prints it.",
     ),
     "E0104": Code(
         title="no such example",
@@ -36,7 +36,7 @@ CODES = {
     ),
     "E0105": Code(
         title="no such error code",
-        cause="`mbc explain` knows the codes of this version of mbc, and this is none of them.",
+        cause="`mbc explain` knows the codes of this version of mbc, and this is not among them.",
         example="mbc explain E9999",
         cure="Copy the code from between the brackets of `error[E…]`; `mbc explain` without an "
         "argument lists all.",
@@ -50,22 +50,22 @@ CODES = {
     "E0107": Code(
         title="unknown kind of artefact",
         cause="`--emit` takes the kinds of files that mbc can make, separated by commas, and one "
-        "of the words is none of them.",
+        "of the words is not among them.",
         example="mbc compile mobilenet_v1.py --emit exe,haeder",
         cure="Correct it; docs/cli.md has a table of the kinds.",
     ),
     "E0108": Code(
-        title="an address that is none",
+        title="not the address of an RPC tracker",
         cause="`--rpc` takes the host and the port of an RPC tracker, with a colon between; an "
         "IPv6 address stands in brackets.",
         example="mbc bench net.py --backend tvm --rpc 192.168.0.10",
         cure="Add the port: `--rpc 192.168.0.10:9190`, or `--rpc [fe80::1]:9190`.",
     ),
     "E0109": Code(
-        title="a name that C has no room for",
+        title="a name that C or the system already uses",
         cause="`--name` begins the names of files, functions and macros: NET.h, libNET.a, NET_run. "
-        "So it has to be an identifier, and neither a word of C or C++, nor the name of a header "
-        "or a library of the system, which NET.h or libNET.a would be taken for.",
+        "So it has to be an identifier, and neither a keyword of C or C++, nor the name of a "
+        "header or a library of the system, which NET.h or libNET.a would be taken for.",
         example="mbc compile net.py --name math",
         cure="Use the name that the message suggests, or another one.",
     ),

@@ -38,7 +38,7 @@ CODES = {
     ),
     "E0215": Code(
         title="a function that cannot be a network",
-        cause="@network stands before a function, and once. The function must take the layers "
+        cause="@network decorates a function, and only once. The function must take the layers "
         "first, and then parameters that each have a type (int, float, bool, str or a Literal of "
         "one of them) and a default of that type. Its name becomes a name in C.",
         example="@network\ndef net(nn, *, alpha): ...",
@@ -56,13 +56,13 @@ CODES = {
         cause="Two layers were given the same name in the same scope, or two inputs. Parameters "
         "are loaded by name, so names must be unique.",
         example='nn.conv(x, 8, 3, name="a"); nn.conv(x, 8, 3, name="a")',
-        cure='Name one of them otherwise, or wrap each block in `with nn.scope(f"blocks.{i}"):`.',
+        cure='Rename one of them, or wrap each block in `with nn.scope(f"blocks.{i}"):`.',
     ),
     "E0218": Code(
         title="no such layer, an argument that it does not take, or an operator",
         cause="A layer or keyword does not exist, a tensor was expected and something else came, "
-        "an integer is a float or too small, padding is none of 'same', an integer and four, or an "
-        "operator other than + was used on tensors.",
+        "an integer is a float or too small, padding is neither 'same' nor one integer nor "
+        "four, or an operator other than + was used on tensors.",
         example="nn.conv(x, 32 * 0.5, 3)",
         cure="Write int(32 * 0.5). The message says what was found and what is expected.",
     ),

@@ -6,7 +6,7 @@ from mbc.codes.code import Code
 
 CODES = {
     "E0301": Code(
-        title="IR text holds a character that means nothing there",
+        title="IR text holds an unexpected character",
         cause="The file is not IR text, is not UTF-8, or has a stray character or an open string.",
         example="%0 = relu(%x) ; f32[1,4,4,8]",
         cure="Remove what the caret shows. docs/ir.md has the grammar.",
@@ -42,9 +42,9 @@ CODES = {
         cure="Correct the number.",
     ),
     "E0307": Code(
-        title="a type is not the one that the op gives",
-        cause="The type written behind a node is not what its op makes of its operands; or the "
-        "data of a constant has another shape than its type.",
+        title="a type is not the one that the op infers",
+        cause="The type written after a node is not the one that its op infers from its operands; "
+        "or the data of a constant has another shape than its type.",
         example="%0 = global_avg_pool(%x) : f32[1,1,1,8]",
         cure="Write the type that the message names, or change the op.",
     ),
@@ -84,7 +84,7 @@ CODES = {
     ),
     "E0313": Code(
         title="a value lies outside the arena",
-        cause="An offset is negative, or the tensor ends behind the arena.",
+        cause="An offset is negative, or the tensor ends beyond the arena.",
         example="arena 64 and %0 = relu(%x) : f32[1,4,4,8] at 0",
         cure="Remove `arena` and `at` from text written by hand; plan-memory computes them.",
     ),

@@ -29,11 +29,11 @@ CODES = {
         title="weights are missing",
         cause="The network has parameters that the file does not hold. Weights are found by name.",
         example="mbc compile mobilenet_v2.py --weights mobilenet_v1.safetensors",
-        cure="Rename the tensors to the network's names, or give the network's layers the file's.",
+        cure="Rename the tensors, or name the network's layers as the file does.",
     ),
     "E0405": Code(
         title="weights that the network does not have",
-        cause="The file holds tensors that no parameter of the network is called.",
+        cause="The file holds tensors whose names no parameter of the network has.",
         example="mbc compile mobilenet_v1.py --weights with_optimizer_state.safetensors",
         cure="Leave them out of the file, or check that it belongs to this network.",
     ),

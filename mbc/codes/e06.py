@@ -15,7 +15,7 @@ CODES = {
     "E0602": Code(
         title="a tool failed",
         cause="The compiler, linker or archiver ended with an error. The message shows the "
-        "command and the end of what it said.",
+        "command and the end of its output.",
         example='mbc compile mobilenet_v1.py --cc "gcc --no-such-option"',
         cure="If a `--cc` of yours was used, try without it. A full disk shows here too.",
     ),
@@ -30,8 +30,8 @@ CODES = {
         title="zig's cache cannot be written",
         cause="zig builds the C library of a target once and keeps it in a folder: "
         "ZIG_GLOBAL_CACHE_DIR if that is set, else zig in mbc's cache: mbc in XDG_CACHE_HOME or "
-        "~/.cache, or mbc-UID among the temporary files where neither can be written. What it "
-        "needs for one call goes where ZIG_LOCAL_CACHE_DIR says, and away again.",
+        "~/.cache, or mbc-UID among the temporary files where neither can be written. Its "
+        "temporary files go to ZIG_LOCAL_CACHE_DIR, if that is set, until its call ends.",
         example="ZIG_GLOBAL_CACHE_DIR=/proc/zig mbc setup arm64",
         cure="Set ZIG_GLOBAL_CACHE_DIR to a folder that you may write, on a disk with some "
         "100 MB free for each target.",
@@ -47,8 +47,8 @@ CODES = {
     ),
     "E0606": Code(
         title="threads cannot be started",
-        cause="The system refused to start so many threads, or to pin them to the CPUs named; or "
-        "this machine has no big and little CPUs, or fewer of them than there are to be threads. "
+        cause="The system refused to start that many threads, or to pin them to the CPUs named; or "
+        "this machine has no big and little CPUs, or fewer of them than threads. "
         "On a device of `mbc bench --rpc` TVM has as many threads as its server was started with.",
         example="mbc bench mobilenet_v1.py --threads 2 --cpus 0,999",
         cure="Name CPUs that this machine has and that you may use, or ask for fewer threads.",
@@ -57,8 +57,8 @@ CODES = {
         title="there is no folder for temporary files or caches",
         cause="No folder for temporary files can be written; or there is no home to keep caches "
         "in, and the folder mbc-UID among the temporary files, which is used then, belongs to "
-        "another user, can be written by others, or is a symbolic link. What lies there is run, so "
-        "mbc uses none that somebody else could have filled.",
+        "another user, can be written by others, or is a symbolic link. Files there are executed, "
+        "so mbc uses no folder that somebody else could have written to.",
         example="TMPDIR=/nowhere mbc compile net.py   (in a container that is read-only)",
         cure="Name folders that you may write in TMPDIR and XDG_CACHE_HOME, or remove the one that "
         "the message names.",

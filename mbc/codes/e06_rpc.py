@@ -8,7 +8,7 @@ CODES = {
     "E0630": Code(
         title="no RPC tracker",
         cause="`mbc bench --rpc` asks a tracker of TVM's RPC for a device. Nothing listens at "
-        "that address, it cannot be reached from here, or what listens is no tracker: an "
+        "that address, it cannot be reached from here, or what listens is not a tracker: an "
         "rpc_server, say, which has a port of its own.",
         example="mbc bench net.py --backend tvm --rpc 192.168.0.10:9190",
         cure="Start `python -m tvm.exec.rpc_tracker` there, open its port in the firewall, or "
@@ -28,7 +28,7 @@ CODES = {
         "within `--timeout` seconds.",
         example="mbc bench net.py --backend tvm --rpc 127.0.0.1:9190 --key rpi4 --timeout 10",
         cure="Wait longer. `python -m tvm.exec.query_rpc_tracker` shows who waits for what; a "
-        "session without an end holds a device until its rpc_server is started anew.",
+        "session that never ends holds a device until its rpc_server is restarted.",
     ),
     "E0633": Code(
         title="a device refuses the network",

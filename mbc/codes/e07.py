@@ -28,14 +28,14 @@ CODES = {
     ),
     "E0704": Code(
         title="a .npy file cannot be read",
-        cause="The file is no NumPy array file, is cut off, goes on behind its array, or holds "
+        cause="The file is not a NumPy array file, is cut off, has data after its array, or holds "
         "Python objects, which mbc does not execute.",
         example="mbc run mobilenet_v1.py --input notes.npy",
         cure="Write it with `numpy.save(path, array)`, with array of dtype float32.",
     ),
     "E0705": Code(
         title="an image cannot be read",
-        cause="The file is none of PNG, JPEG, PPM, BMP, GIF, WebP and TIFF, or it is damaged.",
+        cause="The file is not a PNG, JPEG, PPM, BMP, GIF, WebP or TIFF, or it is damaged.",
         example="mbc run mobilenet_v1.py --input cat.txt",
         cure="Use PNG, JPEG or PPM, or give the raw tensor as .npy.",
     ),
@@ -63,8 +63,8 @@ CODES = {
     "E0709": Code(
         title="labels that do not fit the network",
         cause="The file of `--labels` has another number of lines than the network has classes, "
-        "or is no text.",
+        "or is not UTF-8 text.",
         example="mbc run mobilenet_v1.py --input cat.png --labels imagenet_1001.txt",
-        cure="Give one name a line, the first for class 0, and no line else.",
+        cure="Give one name a line, the first for class 0, and no other lines.",
     ),
 }

@@ -24,7 +24,7 @@ CODES = {
         cure="Export a smaller network: `-D` sets its parameters.",
     ),
     "E0713": Code(
-        title="no manifest",
+        title="not a manifest of mbc",
         cause="A folder was given where one that `mbc compile` made is expected, and its "
         "manifest.json is not what mbc writes.",
         example="mbc preprocess cat.png --for package/ -o x.npy",

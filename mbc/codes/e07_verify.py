@@ -60,9 +60,9 @@ CODES = {
     ),
     "E0727": Code(
         title="there is nothing to compare with",
-        cause="The folder was compiled with `--no-check`, so it has no NET.check.npz: what its "
-        "network answers to seeded inputs. The hashes of its files and the target of its code were "
-        "checked and are right; what it computes was not.",
+        cause="The folder was compiled with `--no-check`, so it has no NET.check.npz: the "
+        "network's outputs for seeded inputs. The hashes of its files and the target of its code "
+        "were checked and are right; what it computes was not.",
         example="mbc compile net.py --no-check -o out; mbc verify out",
         cure="Compile without `--no-check`, on a machine with more memory if need be.",
     ),

@@ -11,7 +11,7 @@ CODES = {
         "though another way of writing the network may get around it.",
         example="(none is known)",
         cure="Report it with the file that the message names and your network; please look "
-        "through that file first, for it holds paths of your machine.",
+        "through that file first: it holds paths of your machine.",
     ),
     "E0902": Code(
         title="not enough memory",
@@ -19,11 +19,11 @@ CODES = {
         "memory of this machine. Most is needed by the reference, an evaluation with plain numpy "
         "that holds a few of the network's largest tensors at a time, and by `--check-passes`.",
         example="ulimit -v 400000; mbc compile mobilenet_v1.py",
-        cure="Leave the reference out (`--no-check`) if the message names it; else compile a "
+        cure="Leave the reference out (`--no-check`) if the message names it; otherwise compile a "
         "smaller network (alpha, resolution, batch), or on a larger machine.",
     ),
     "E0910": Code(
-        title="compiled code does not keep to its target",
+        title="compiled code does not conform to its target",
         cause="What mbc compiled or linked was read back, and does not fit the target: an "
         "instruction that the CPU lacks, a register that the system reserves, another float ABI, "
         "a symbol that nobody defines, text relocations, pages that are too small. Nothing was "
