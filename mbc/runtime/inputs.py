@@ -63,6 +63,6 @@ def check_labels(labels: Sequence[str], outputs: Sequence[Sequence[int]], path: 
     for classes in {shape[-1] for shape in outputs} - {len(labels)}:
         helps = ["the first line is class 0"]
         if len(labels) == classes + 1:
-            helps = ["lists that begin with 'background' belong to networks with one class more"]
+            helps = ["lists that begin with 'background' belong to networks with one more class"]
         message = f"{path} has {len(labels)} lines, the network {classes} classes"
         raise error("E0709", message, helps=helps)

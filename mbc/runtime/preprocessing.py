@@ -61,13 +61,13 @@ class Preprocessing:
             ("order", self.order, ORDERS),
         ):
             if found not in known:
-                raise ValueError(f"{name} is {', '.join(known)}, found '{found}'")
+                raise ValueError(f"{name} takes {', '.join(known)}, found '{found}'")
         _check_amount(self.resize, self.amount)
         numbers = (self.range, *self.mean, *self.std)
         if not all(map(math.isfinite, numbers)) or min(self.range, *self.std) <= 0:
-            raise ValueError("range and std are above zero, and all numbers finite")
+            raise ValueError("range and std must be above zero, and all numbers finite")
         if len(self.mean) not in (1, 3) or len(self.std) not in (1, 3):
-            raise ValueError("mean and std are one number or three")
+            raise ValueError("mean and std must be one number or three")
 
     def __str__(self) -> str:
         """Format as `resize=short:256 filter=bilinear range=255 mean=0.485,0.456,0.406 …`."""
@@ -166,7 +166,7 @@ def centre(size: int, part: int) -> int:
 
 def _check_amount(resize: str, amount: float | None) -> None:
     if amount is not None and not math.isfinite(amount):
-        raise ValueError("the number behind resize= is finite")
+        raise ValueError("the number in resize= must be finite")
     match resize:
         case "short":
             right = amount is None or (amount == int(amount) and 1 <= amount <= MAX_SIDE)
@@ -175,7 +175,7 @@ def _check_amount(resize: str, amount: float | None) -> None:
             right = amount is not None and 0 < amount <= 1
             wanted = "the share of each side, as in central:0.875"
         case _:
-            right, wanted = amount is None, "nothing more"
+            right, wanted = amount is None, "no number"
     if not right:
         raise ValueError(f"resize={resize} takes {wanted}")
 

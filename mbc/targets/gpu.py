@@ -72,6 +72,6 @@ INSTEAD: Mapping[str, str] = {
 def find_gpu(name: str | None) -> GpuTarget | None:
     """Find the GPU target of that name; raises E0506 for one that TVM cannot compile for."""
     if name is not None and name in INSTEAD:
-        message = f"TVM as it is installed by pip makes no code for '{name}'"
+        message = f"TVM's pip package has no code generator for '{name}'"
         raise error("E0506", message, helps=[INSTEAD[name]])
     return next((gpu for gpu in GPU_TARGETS if gpu.api == name), None)
