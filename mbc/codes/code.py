@@ -1,4 +1,4 @@
-"""What the documentation of one error code says."""
+"""The documentation of one error code."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Code:
-    """One stable error code: a title, why it happens, an example that brings it about, the cure."""
+    """One stable error code."""
 
     title: str
+    """Heading, not a sentence."""
     cause: str
+    """Why it happens."""
     example: str
+    """Command or text that causes it."""
     cure: str
+    """What to do about it."""
