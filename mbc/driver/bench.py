@@ -1,8 +1,8 @@
-"""How fast a network runs in this process, by itself or by TVM, beside the machine's own limit and
-other engines.
+"""Time a network in this process, compiled by mbc or run by TVM, with other engines and the
+limit of the machine.
 
-The limit is the FMA peak of one core, measured between the rounds: all then see the same clock and
-the same neighbours.
+The limit is the FMA peak of one core, measured between the rounds, so that all are timed at the
+same clock and beside the same other processes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ WARM_UP_ROUNDS = 3
 
 @contextmanager
 def roaming(team: Team) -> Iterator[None]:
-    """Let this thread run on all CPUs of a team whose first one it is pinned to: threads that are
-    started in the block inherit that, and would otherwise share one CPU."""
+    """Let this thread, which is pinned to the first CPU of a team, run on all of them: threads
+    started in the block inherit its CPUs, and would otherwise share one."""
     if team.cpus is None:
         yield
         return
@@ -57,7 +57,7 @@ class BenchResult:
     ours: Times
     engines: Mapping[str, Times]
     backend: str = LLVM
-    """As in `--backend`."""
+    """Value of `--backend`."""
 
     def gflops(self, times: Times) -> float:
         """Two operations a multiply-add of conv and dense layers, over the fastest round."""
@@ -69,7 +69,7 @@ class BenchResult:
 
     @property
     def ratios(self) -> dict[str, float]:
-        """How many times slower each engine is: the median of the rounds."""
+        """Slowdown of each engine against mbc: the median of the rounds."""
         return {name: times.ratio(self.ours) for name, times in self.engines.items()}
 
     def to_json(self) -> dict[str, Any]:
@@ -98,7 +98,7 @@ class BenchResult:
 
 @dataclass(frozen=True)
 class Contest:
-    """How to time a network."""
+    """The conditions under which a network is timed."""
 
     rounds: int
     team: Team = ALONE

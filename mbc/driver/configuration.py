@@ -33,7 +33,7 @@ class Configuration:
 
     @property
     def header(self) -> dict[str, str]:
-        """The lines of a dump that say what it was made for."""
+        """Lines of a dump that record its target and backend."""
         backend = {"backend": TVM} if self.producer.name == TVM else {}
         gpu = {"gpu": str(self.target.gpu)} if self.target.gpu else {}
         return to_header(self.target, self.request.mattr) | backend | gpu
@@ -74,7 +74,7 @@ def _refuse_cpu_options(request: Request) -> None:
 
 
 def _refuse_nvcc(request: Request, target: Target) -> None:
-    """E0106 where nothing is compiled by nvcc."""
+    """Raise E0106 if nothing is compiled by nvcc."""
     if request.nvcc is not None and (target.gpu is None or target.gpu.api != "cuda"):
         raise error("E0106", f"--nvcc is for --target cuda, not for {target.name}")
 
@@ -91,7 +91,7 @@ def _producer(target: Target, backend: str | None, nvcc: str | None = None) -> P
 
 
 def refuse_options(producer: Producer, given: Mapping[str, object]) -> None:
-    """E0106 for an option with a value that has no effect with this producer."""
+    """Raise E0106 for an option with a value that has no effect with this producer."""
     for option, value in given.items():
         if value is not None and option in producer.refused:
             raise error("E0106", producer.refused[option])

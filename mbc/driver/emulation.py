@@ -1,4 +1,4 @@
-"""Running programs for a target: on this machine, or under qemu as the CPU they are made for."""
+"""Run programs for a target: on this machine, or under qemu as the CPU that they are made for."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mbc.targets.target import Target
 
 @dataclass(frozen=True)
 class Runner:
-    """How programs for a target are run."""
+    """The way to run programs for a target."""
 
     prefix: tuple[str, ...] = ()
     """The emulator's command, which goes before the program's; empty on this machine."""
@@ -83,7 +83,7 @@ def _program(target: Target) -> str:
 
 
 def _named_cpu(name: str, target: Target, program: str) -> str:
-    """qemu's CPU by its own name, by LLVM's or by a board's."""
+    """Return qemu's CPU by its own name, by LLVM's or by a board's."""
     entry = find_entry(name)
     architecture = target.architecture
     cpus = ((cpu.name, cpu.qemu) for cpu in architecture.cpus.values())
@@ -103,13 +103,13 @@ def _named_cpu(name: str, target: Target, program: str) -> str:
 
 
 def _listed_cpus(program: str) -> frozenset[str]:
-    """CPUs that `qemu -cpu help` lists: first or second words of indented lines."""
+    """Return the CPUs that `qemu -cpu help` lists: first or second words of indented lines."""
     text = subprocess.run([program, "-cpu", "help"], capture_output=True, text=True).stdout
     return frozenset(word for line in text.splitlines() for word in line.split()[:2])
 
 
 def run(runner: Runner, command: Sequence[str | Path], folder: Path, made_for: str) -> str:
-    """Stdout of a program in a folder; E0722 if it dies or fails."""
+    """Run a program in a folder, and return its stdout; raises E0722 if it dies or fails."""
     words = [*runner.prefix, *map(str, command)]
     done = run_tool(words, cwd=folder, env=os.environ)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""A network in another format."""
+"""Export of networks to other formats."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TIDY: tuple[Pass, ...] = (
     RaiseChannelShuffle(),
     FoldBatchNorm(),
 )
-"""What every engine does for itself, or should: so all of them begin with the same network."""
+"""Passes that every engine runs itself, or should; run here so that all get the same network."""
 
 
 def tidied(graph: Graph) -> Graph:

@@ -28,7 +28,7 @@ Write = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Inspection:
-    """What to show of the passes."""
+    """What users ask to see of the passes."""
 
     dump: Path | None = None
     """Folder for the IR after each pass."""
@@ -70,7 +70,7 @@ def summaries(wanted: Inspection, records: Sequence[PassRecord]) -> Iterator[str
 
 
 def weight_remarks(wanted: Inspection, graph: Graph) -> Iterator[str]:
-    """Lines on the weights that packing changes: one a layer, or one for all."""
+    """Yield lines on the weights that packing changes: one a layer, or one for all."""
     found = subnormal_weights(graph)
     if wanted.remarks:
         yield from map(str, found)

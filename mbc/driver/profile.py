@@ -21,7 +21,7 @@ from mbc.runtime.pool import Team
 
 WARM_UP_ROUNDS = 3
 LEAST_MS = 1e-6
-"""A nanosecond: no kernel takes less, though a coarse clock may say so."""
+"""A nanosecond: the least time of a kernel, though a coarse clock may show less."""
 
 
 def profile(compiled: Compiled, rounds: int, team: Team, observer: Observer) -> Profile:
@@ -53,15 +53,15 @@ class _Found:
     """Times in milliseconds, and the limits of all threads together."""
 
     medians: list[float]
-    """Of each kernel."""
+    """Median of each kernel."""
     least: list[float]
-    """Of each kernel."""
+    """Minimum of each kernel."""
     whole: list[float]
-    """Of the network in each round."""
+    """Time of the network in each round."""
     peak: float
-    """The highest GFLOP/s."""
+    """Highest GFLOP/s."""
     memory: float
-    """The highest GB/s."""
+    """Highest GB/s."""
 
 
 def _measure(net: ProfiledNet, rounds: int) -> _Found:

@@ -1,4 +1,4 @@
-"""How fast a network runs on a device of TVM's RPC, whose answer is compared with the oracle's."""
+"""Time a network on a device of TVM's RPC, and compare its results with the oracle's."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Remote:
 
     tracker: Address
     key: str | None = None
-    """Which device; None: the only one."""
+    """Key of the device; None for the only one."""
     timeout: int = TIMEOUT
-    """Seconds to wait for the device at most, and to use it then."""
+    """Limit, in seconds, for waiting for the device, and again for using it."""
 
     @staticmethod
     def at(tracker: str, key: str | None = None, timeout: int | None = None) -> Remote:
@@ -84,7 +84,7 @@ class RemoteResult:
 
 
 def check_remote_target(target: Target) -> None:
-    """E0106 for GPUs."""
+    """Raise E0106 for GPUs."""
     if target.gpu is not None:
         helps = ["run.py --repeat, which mbc compile writes, times a GPU of the machine it is on"]
         message = f"--rpc times CPUs; --target {target.name} with --backend tvm means a GPU"

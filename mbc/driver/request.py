@@ -14,8 +14,9 @@ LLVM, TVM, ORACLE = BACKENDS
 
 @dataclass(frozen=True)
 class Request:
-    """A network, a target, and the options of the compilation, each as the option of that name has
-    it. None stands for an option that was not given; its default is filled in where it is needed.
+    """A network, a target, and the options of the compilation, under the names of the options.
+
+    None means that an option was not given; its default is filled in where it is needed.
     """
 
     file: Path
@@ -25,11 +26,11 @@ class Request:
     batch: int | None = None
     """Images at a time."""
     network: str | None = None
-    """Which network of the file."""
+    """Name of the network in the file."""
     weights: Path | None = None
     """A .safetensors or .npz file."""
     seed: int | None = None
-    """Of the weights' initialisation."""
+    """Seed of the weights' initialisation."""
     target: str | None = None
     """Name in the catalogue, of a GPU's API, or `native`."""
     mcpu: str | None = None

@@ -15,7 +15,7 @@ from mbc.engines.task import Session, Task
 from mbc.ir.graph import Graph
 
 TOLERANCE = 1e-3
-"""Of the largest element: what engines may differ by, who add in other orders."""
+"""Allowed difference of engines, which add in other orders, relative to the largest element."""
 
 
 def open_rivals(
@@ -53,7 +53,7 @@ def _opened(name: str, task: Task, observer: Observer) -> Session:
 
 
 def check_answers(sessions: Mapping[str, Session], ours: Sequence[np.ndarray]) -> None:
-    """E0612 unless all engines give what mbc gives (NHWC)."""
+    """Raise E0612 unless all engines compute the same as mbc (NHWC)."""
     for name, session in sessions.items():
         for theirs, our in zip(session.outputs(), ours, strict=True):
             difference = relative_difference(theirs, nchw(our))
@@ -66,8 +66,8 @@ def check_answers(sessions: Mapping[str, Session], ours: Sequence[np.ndarray]) -
 
 
 def relative_difference(theirs: np.ndarray, ours: np.ndarray) -> float:
-    """Largest difference by our largest element; infinite where sizes differ. Some engines drop
-    axes of extent 1."""
+    """Largest difference, relative to mbc's largest element; infinite if sizes differ. Shapes may:
+    some engines drop axes of extent 1."""
     if theirs.size != ours.size:
         return np.inf
     difference = float(np.abs(theirs.reshape(-1) - ours.reshape(-1)).max())
@@ -75,5 +75,5 @@ def relative_difference(theirs: np.ndarray, ours: np.ndarray) -> float:
 
 
 def nchw(array: np.ndarray) -> np.ndarray:
-    """Return an image as ONNX has it; all else as it is."""
+    """Transpose an image to ONNX's order; other tensors are unchanged."""
     return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array

@@ -1,5 +1,5 @@
-"""Taking turns: contestants that are timed in the same rounds see the same clock, the same
-neighbours, and each other's absence."""
+"""Timing in turns: contestants that are timed in the same rounds see the same clock and the same
+other processes, and do not run beside each other."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def quiet(patience: float = PATIENCE) -> bool:
 
 
 def _runs(task: Path) -> bool:
-    """By its state (proc_pid_stat(5)), for the CPU time of a running thread lags behind."""
+    """Whether a thread runs, by its state (proc_pid_stat(5)): its CPU time would lag behind."""
     try:
         return (task / "stat").read_text().rpartition(") ")[2].startswith("R")
     except (FileNotFoundError, ProcessLookupError):
@@ -99,7 +99,7 @@ def _runs(task: Path) -> bool:
 
 @contextmanager
 def stdout_on_stderr() -> Iterator[None]:
-    """Send what C libraries print to stderr in the block, for stdout is the command's product."""
+    """Redirect what C libraries print to stderr in the block: stdout is the command's product."""
     sys.stdout.flush()
     flush = ctypes.CDLL(None).fflush
     kept = os.dup(1)

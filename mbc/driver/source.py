@@ -31,7 +31,7 @@ class Source:
     graph: Graph
     totals: Totals
     weights: str
-    """Where the data is from, in words."""
+    """Origin of the data, in words."""
 
     @property
     def network(self) -> str:
@@ -58,7 +58,7 @@ def load(request: Request, observer: Observer) -> Source:
 
 
 def check_name(name: str | None) -> None:
-    """E0109 for a --name that is no identifier of C, or no name of a file."""
+    """Raise E0109 for a --name that cannot be a C identifier or the name of a file."""
     if name is None or net_identifier(name) == name:
         return
     helps = [f"call it {net_identifier(name)}, or anything else that no header is called"]
@@ -66,15 +66,15 @@ def check_name(name: str | None) -> None:
 
 
 def early_name(request: Request) -> str | None:
-    """NET, if it can be told before the file is read."""
+    """Return NET, if it is known before the file is read."""
     if request.name is None and request.network is not None:
         return None
     return request.name or net_identifier(request.file.stem)
 
 
 def read_graph(request: Request) -> Graph:
-    """Read the graph of the file, called NET, as yet without weights where it is Python. NET is the
-    file's stem, with the network's name behind it if the file has several."""
+    """Read the graph of the file, named NET; one from Python has no weights yet. NET is the file's
+    stem, followed by the network's name if the file has several."""
     stem = request.file.stem
     match request.file.suffix:
         case ".py":
@@ -98,7 +98,7 @@ def read_graph(request: Request) -> Graph:
 
 
 def _refuse_huge(graph: Graph) -> None:
-    """E0206 for more weights than any network for a board has, before memory is allocated."""
+    """Raise E0206 for more weights than any network for a board has, before allocating memory."""
     weights = sum(constant.type.elements for constant in graph.constants().values())
     if weights > MAX_WEIGHTS:
         raise error("E0206", f"the network has {weights:,} weights, mbc takes {MAX_WEIGHTS:,}")
@@ -149,7 +149,7 @@ def parameters_of(meta: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _typed(text: str) -> Any:
-    """Numbers and booleans as such, all else as text."""
+    """Convert the text of a number or boolean; keep any other text."""
     try:
         value = json.loads(text)
     except ValueError:

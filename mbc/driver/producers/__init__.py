@@ -1,1 +1,1 @@
-"""What becomes of a network after the passes, one module a way to run it."""
+"""The stages after the passes, one module for each way to run a network."""

@@ -1,4 +1,4 @@
-"""The seam behind the passes: what a compiled network can become, and who makes it.
+"""The interface of the stages after the passes: the products of a compiled network.
 
 `configuration.py` chooses a producer once, from the target and the request. Commands ask it for
 text, files or an engine, and never which backend it is.
@@ -33,14 +33,14 @@ class Compiled:
     source: Source
     """The network as written."""
     producer: Producer
-    """What lowers it."""
+    """The producer that lowers it."""
     graph: Graph
     passes: tuple[str, ...]
     """Specs of the passes that ran."""
 
     @property
     def target(self) -> Target:
-        """What it is compiled for."""
+        """Target that it is compiled for."""
         return self.producer.target
 
 
@@ -52,11 +52,11 @@ class Wanted:
     kinds: tuple[str, ...] | None = None
     """Names of `EMITTERS`; None: the target's default."""
     external_weights: bool = False
-    """Whether the weights are a file of their own."""
+    """Whether the weights are a separate file."""
     check: bool = True
     """Whether to write the reference for `mbc verify`."""
     photos: Preprocessing | None = None
-    """How photos are prepared for the network, to be recorded."""
+    """Preprocessing of photos, recorded in the manifest."""
     command: str = ""
     """The command line, for reports of internal errors."""
 
@@ -66,13 +66,13 @@ class Producer(ABC):
     """Lowers networks for one target."""
 
     name: ClassVar[str]
-    """As in `--backend`, manifests and dumps."""
+    """Name in `--backend`, manifests and dumps."""
     plans: ClassVar[tuple[Threads, ...]]
     """The memory plans that lowering reads."""
     libraries: ClassVar[tuple[str, ...]] = ("llvmlite", "numpy")
-    """Packages whose versions decide about the bytes of artefacts."""
+    """Packages whose versions determine the bytes of artefacts."""
     refused: ClassVar[Mapping[str, str]] = {}
-    """Options without effect here, with what E0106 says of them."""
+    """Messages of E0106 by option, for those without effect here."""
 
     target: Target
 
@@ -122,7 +122,7 @@ class ArtifactWriter(ABC):
 
     @property
     def net(self) -> str:
-        """What names of files begin with."""
+        """Prefix of the files' names."""
         return self.spec.name
 
     @property
