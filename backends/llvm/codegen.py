@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -18,6 +21,35 @@ CODEGEN_LEVEL = 2  # levels 1 to 3 give equal speed, level 0 is three times slow
 def _initialise() -> None:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
+
+
+class _Loops:
+    """Counts who generates code, to switch loop strength reduction off for the first of them, and
+    on again after the last."""
+
+    def __init__(self) -> None:
+        self._lock, self._users = Lock(), 0
+
+    @contextmanager
+    def as_emitted(self) -> Iterator[None]:
+        """Leave loops as they are emitted."""
+        self._count(1)
+        try:
+            yield
+        finally:
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        with self._lock:
+            self._users += change
+            if self._users == max(change, 0):
+                llvm.set_option("mbc", f"-disable-lsr={str(change > 0).lower()}")
+
+
+LOOPS = _Loops()
+"""Kernels have few pointers, and offsets that instructions hold. Strength reduction took half of
+the time of generating code, and made more instructions of it. LLVM knows the option only for a
+whole process, in which others may use LLVM too."""
 
 
 def target_machine(target: Target, *, jit: bool = False) -> Any:
@@ -43,13 +75,17 @@ def parse(ir: str, target: Target) -> Any:
 
 def object_code(ir: str, target: Target) -> bytes:
     """The object file of a module."""
-    data: bytes = target_machine(target).emit_object(parse(ir, target))
+    machine, module = target_machine(target), parse(ir, target)
+    with LOOPS.as_emitted():
+        data: bytes = machine.emit_object(module)
     return data
 
 
 def assembly_text(ir: str, target: Target) -> str:
     """The assembly of a module."""
-    text: str = target_machine(target).emit_assembly(parse(ir, target))
+    machine, module = target_machine(target), parse(ir, target)
+    with LOOPS.as_emitted():
+        text: str = machine.emit_assembly(module)
     return text
 
 

@@ -15,7 +15,7 @@ import llvmlite.binding as llvm
 import numpy as np
 
 from mbc.alignment import ALIGNMENT, round_up
-from mbc.backends.llvm.codegen import parse, target_machine
+from mbc.backends.llvm.codegen import LOOPS, parse, target_machine
 from mbc.backends.llvm.lower import LoweredNet
 from mbc.backends.llvm.subnormals import flush_ir, flushing_ir
 from mbc.runtime.engine import Engine
@@ -47,10 +47,10 @@ class JitModule:
     """Compiled code kept alive while its functions are called."""
 
     def __init__(self, ir: str, target: Target) -> None:
-        self._engine = llvm.create_mcjit_compiler(
-            parse(ir, target), target_machine(target, jit=True)
-        )
-        self._engine.finalize_object()
+        machine = target_machine(target, jit=True)
+        self._engine = llvm.create_mcjit_compiler(parse(ir, target), machine)
+        with LOOPS.as_emitted():
+            self._engine.finalize_object()
 
     def function(self, name: str, pointers: int) -> Callable[..., None]:
         """A C function that takes so many pointers and returns nothing."""
