@@ -121,7 +121,7 @@ test: $(INSTALLED) test-tools ## run all tests, after installing what they need 
 fuzz: $(INSTALLED) test-tools ## what test leaves: the rest of long tables, thousands of random networks and broken files
 	$(BIN)/pytest --fuzz $(PYTEST_ARGS)
 
-mutants: $(INSTALLED) ## seed mistakes in the view algebra, passes and planner; tests must notice each (MUTANTS_ARGS=...)
+mutants: $(INSTALLED) ## seed mistakes in the view algebra, passes and planner; tests must notice each (MUTANTS_ARGS=--rows: rows of tables)
 	$(BIN)/python -m tests.mutants.run $(MUTANTS_ARGS)
 
 counts: $(INSTALLED) test-tools ## count the arm64 instructions of whole networks (COUNTS_ARGS=...)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -13,8 +14,9 @@ from pathlib import Path
 from tests.mutants.mutant import Mutant
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("mbc", "frontends", "passes", "backends", "examples", "tests", "pyproject.toml")
+PARTS = ("mbc", "frontends", "passes", "backends", "examples", "tests", "docs", "pyproject.toml")
 PATIENCE_S = 900
+STOPPED = (2, 4)  # pytest's exit status where something could not be imported
 OPTIONS = ("-n", "0", "-x", "-q", "--tb=no", "-p", "no:cacheprovider", "-p", "tests.mutants.plugin")
 
 
@@ -49,7 +51,10 @@ def caught(tree: Path, mutant: Mutant) -> Verdict:
     file.write_text(mutant.applied(tree))
     os.utime(file, (0, 0))  # another time than the file had, so that no stale bytecode is run
     try:
-        return failing(_pytest(tree, mutant.tests))
+        done = _pytest(tree, mutant.tests)
+        if done is not None and mutant.at_import and done.returncode in STOPPED:
+            return broken(done)
+        return failing(done)
     finally:
         file.write_text(text)
         os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -71,6 +76,14 @@ def failing(done: subprocess.CompletedProcess[str] | None) -> Verdict:
     if done is None or done.returncode != 1 or not names:
         return Verdict(False, f"no test failed: {last_line(done)}")
     return Verdict(True, names[0].removeprefix("tests/"))
+
+
+def broken(done: subprocess.CompletedProcess[str]) -> Verdict:
+    """Judge a run that ended while tests, or what they need, were imported: what a mistake raises
+    there is noticed, unless it is no Python at all."""
+    pattern = r"^(?:E +|ERROR \S+ - )((?!Syntax|Indentation|Name)\w+Error\b.*)"
+    found = re.search(pattern, f"{done.stdout}\n{done.stderr}", re.MULTILINE)
+    return Verdict(bool(found), f"import: {found[1] if found else last_line(done)}")
 
 
 def last_line(done: subprocess.CompletedProcess[str] | None) -> str:

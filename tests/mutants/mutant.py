@@ -16,6 +16,8 @@ class Mutant:
     old: str
     new: str
     tests: str
+    at_import: bool = False
+    """Whether the tests may notice it when they are imported."""
 
     def problem(self, tree: Path) -> str:
         """Why the mistake can no longer be made in a tree; "" if it can."""

@@ -1,10 +1,11 @@
 """`make mutants`: seeded mistakes in the view algebra, the passes, the memory planner and what
-kernels may touch, each of which the tests must notice.
+kernels may touch, each of which the tests must notice. With `--rows`, the same of tables without
+one of their rows.
 
 Each mistake is made in a private copy of the source tree, where the tests that are named for it
 then have to fail; without a mistake they have to pass. Exit status 1 if one goes unnoticed.
 
-    python -m tests.mutants.run [--jobs N] [WORD ...]
+    python -m tests.mutants.run [--jobs N] [--rows] [WORD ...]
 
 With words, only mistakes whose file or description has one of them.
 """
@@ -18,6 +19,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -25,9 +27,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from tests.mutants.judge import Verdict, caught, copied, passes
+from tests.mutants.judge import ROOT, Verdict, caught, copied, passes
 from tests.mutants.mutant import Mutant
 from tests.mutants.seeded import MUTANTS
+from tests.mutants.tables import tables
 
 Row = tuple[str, str, Verdict]
 Task = Mutant | str
@@ -38,12 +41,19 @@ def main(arguments: Sequence[str]) -> int:
     """The command."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants.run")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, help="at a time")
+    parser.add_argument("--rows", action="store_true", help="rows that are missing in tables")
     parser.add_argument("words", nargs="*", help="only mistakes with one of these words")
     options = parser.parse_args(arguments)
-    chosen = [mutant for mutant in MUTANTS if is_meant(mutant, options.words)]
+    mutants = rows_of_tables() if options.rows else MUTANTS
+    chosen = [mutant for mutant in mutants if is_meant(mutant, options.words)]
     with tempfile.TemporaryDirectory(prefix="mbc-mutants-") as folder:
         found = dict(judged(Path(folder), chosen, options.jobs))
     return tell(found)
+
+
+def rows_of_tables() -> Iterator[Mutant]:
+    """Yield each table without each of its rows."""
+    return chain.from_iterable(table.mutants(ROOT) for table in tables())
 
 
 def is_meant(mutant: Mutant, words: Sequence[str]) -> bool:

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mbc.backends.llvm.isa import LLVM_TYPES
 from mbc.diag import MbcError
+from mbc.frontends.weights.files import CONVERTED, INTEGERS
 from mbc.ir.elements import Q8, S8, U8, Element, Scalar
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.text import parse, print_graph
@@ -15,6 +17,7 @@ from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
 from mbc.ir.views import ChannelView
 from mbc.ops.move import Concat, Split
+from mbc.runtime import abi
 from mbc.runtime.abi import IoSpec
 
 SMALLEST, LARGEST = float(np.finfo(np.float32).smallest_normal), float(np.finfo(np.float32).max)
@@ -54,6 +57,14 @@ def test_a_scale_prints_in_as_few_digits_as_give_it_back(scale: float) -> None:
     count = len(digits.partition("e")[0].replace(".", "").strip("0"))
     shorter = float(f"{scale:.{max(count - 2, 0)}e}")
     assert count == 1 or np.float32(shorter) != np.float32(scale)
+
+
+def test_every_element_has_a_type_in_llvm_in_c_and_in_files() -> None:
+    assert set(LLVM_TYPES) == set(Scalar)
+    assert set(abi.ELEMENTS) == {element.value for element in Scalar}
+    integers = {element for element in Scalar if not element.is_float}
+    assert set(INTEGERS) == integers
+    assert set(CONVERTED) == {"f64", *(element.value for element in set(Scalar) - integers)}
 
 
 def test_scales_print_plainly() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -30,7 +31,8 @@ from mbc.ir import activations
 from mbc.ir.op import Op
 from mbc.ir.text.parser import parse
 from mbc.ir.text.printer import print_graph
-from mbc.ops import OPS, Activate
+from mbc.ir.views import ChannelView
+from mbc.ops import OPS, Activate, AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.cost import node_cost
 from mbc.targets.elements import WITHOUT_KERNELS
 from tests.backends.kernel_check import place_without_overlap
@@ -94,6 +96,15 @@ def test_it_has_kernels_of_llvm(op: type[Op]) -> None:
     assert LlvmBackend(TARGET).supports(node)
     assert builder_of(node) in BUILDERS.values() or op not in BUILDERS
     assert "define" in lower(graph, TARGET).kernel_ir
+
+
+@pytest.mark.parametrize("op", [MaxPool, AvgPool, GlobalAvgPool], ids=lambda op: op.mnemonic)
+def test_pools_read_parts_of_values(op: type[Op]) -> None:
+    """They are gathered, not first copied."""
+    graph = graph_of(samples()[op])
+    (node,) = graph.topo()
+    part = ChannelView.of(graph.inputs[0]).slice(2, 4)
+    assert LlvmBackend(TARGET).supports(replace(node, operands=(part,)))
 
 
 @every_computed_op

@@ -115,11 +115,73 @@ def test_no_layer_is_hinted_at_that_computes_something_else(name: str) -> None:
         ("GlobalAveragePooling2D", "nn.global_avg_pool(x)"),
         ("DepthwiseConv2D", "nn.depthwise(x, kernel)"),
         ("permute", "nn.transpose(x, perm)"),
+        ("PWConv", "nn.pointwise(x, channels)"),
+        ("SeparableConv2D", "nn.pointwise(nn.depthwise(x, kernel), channels)"),
+        ("AveragePool", "nn.avg_pool(x, kernel)"),
+        ("AdaptiveAvgPool2d", "nn.global_avg_pool(x), where its result is 1x1"),
+        ("Flatten", "nn.reshape(x, (x.shape[0], -1)), in the order of h, w, c"),
+        ("chunk", "nn.split(x, parts=2)"),
+        ("ShuffleChannel", "nn.channel_shuffle(x, groups)"),
     ],
 )
 def test_the_same_layer_elsewhere(name: str, hint: str) -> None:
     assert layer_hints(name, LAYERS) == (f"write {hint}",)
     assert hint.split("(")[0].removeprefix("nn.") in LAYERS
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("Dropout", "leave it out"),
+        ("ZeroPad2d", "padding=(top, bottom, left, right)"),
+        ("Activation", "layers of their own"),
+        ("Sequential", "a network is a function"),
+    ],
+)
+def test_what_is_no_layer_here(name: str, advice: str) -> None:
+    (hint,) = layer_hints(name, LAYERS)
+    assert advice in hint
+
+
+@pytest.mark.parametrize("near", ["rrelu", "softmin"])
+def test_what_is_near_in_letters_alone(near: str) -> None:
+    assert layer_hints(near, ["relu", "relu6", "softmax"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "ours"),
+    [
+        ("kernel_size", "kernel"),
+        ("units", "channels"),
+        ("pads", "padding=(top, bottom, left, right)"),
+        ("dilation_rate", "dilation"),
+        ("use_bias", "bias"),
+        ("num_groups", "groups"),
+        ("eps", "epsilon"),
+        ("count_include_pad", "count_pad"),
+        ("axes", "perm"),
+        ("chunks", "parts"),
+    ],
+)
+def test_the_same_argument_elsewhere(name: str, ours: str) -> None:
+    takes = ["x", ours.partition("=")[0]]
+    assert argument_hints("conv", name, takes) == (f"it is called {ours} here",)
+
+
+@pytest.mark.parametrize(
+    ("layer", "name", "advice"),
+    [
+        ("conv", "activation", "layers of their own"),
+        ("conv", "in_channels", "it is taken from x"),
+        ("conv", "data_format", "tensors are [n,h,w,c]"),
+        ("batch_norm", "momentum", "it is for training"),
+        *((layer, "dim", "always the channels") for layer in ("batch_norm", "concat")),
+        *((layer, "axis", "always the channels") for layer in ("softmax", "split")),
+    ],
+)
+def test_arguments_that_are_left_out(layer: str, name: str, advice: str) -> None:
+    (hint,) = argument_hints(layer, name, ["x"])
+    assert advice in hint
 
 
 def test_arguments_elsewhere_are_named_only_where_the_layer_takes_ours() -> None:

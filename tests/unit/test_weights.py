@@ -105,6 +105,15 @@ def test_moments_of_activations(act: Activation | None) -> None:
     np.testing.assert_allclose(estimate.variance, y.var(axis=0), rtol=0.05)
 
 
+def test_moments_below_an_upper_bound_mirror_those_above_a_lower_one() -> None:
+    """Both are in closed form, so they agree to the last digits."""
+    mean, variance = np.array([-1.0, 0.0, 2.0]), np.array([1.0, 0.5, 4.0])
+    found = activated(Moments(mean, variance), Clip(hi=1.0))
+    mirrored = activated(Moments(-mean, variance), Clip(lo=-1.0))
+    np.testing.assert_allclose(found.mean, -mirrored.mean, rtol=1e-12)
+    np.testing.assert_allclose(found.variance, mirrored.variance, rtol=1e-12)
+
+
 def conv_padded(nn: Net, x: Tensor) -> Tensor:
     return nn.conv(x, 6, 3, stride=2, padding="same", bias=True)
 

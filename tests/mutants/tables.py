@@ -1,0 +1,217 @@
+"""The tables of the product, each with the tests that fail without any one of its rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from tests.mutants.judge import ROOT
+from tests.mutants.rows import Table
+
+CODES_FOLDER = ROOT / "mbc" / "codes"
+
+EVERY_OP = "tests/unit/test_every_op.py"
+EVERY_ACTIVATION = "tests/backends/test_every_activation.py"
+KERNELS = "tests/backends/test_kernels.py"
+TARGETS = "tests/golden/test_targets.py"
+PIPELINES = "tests/unit/test_pipeline.py"
+CODES = "tests/unit/test_codes.py"
+HINTS = "tests/unit/test_hints.py"
+PHOTOS = "tests/unit/test_images.py"
+PREPARED = "tests/unit/test_preprocessing.py"
+WEIGHTS = "tests/unit/test_weights_files.py"
+ORACLE_ON_CODES = "tests/numeric/test_quantised_oracle.py"
+CLI = "tests/e2e/test_cli.py"
+
+NOTICED: Mapping[str, tuple[str, ...]] = {
+    EVERY_OP: (
+        "mbc/ops/__init__.py OPS",
+        "mbc/interp/kernels.py KERNELS",
+        "mbc/targets/elements.py KERNELS",
+        "mbc/targets/elements.py WITHOUT_KERNELS",
+        "mbc/ops/move.py moved_views()",
+        "mbc/ops/linear.py WEIGHTED",
+        "frontends/weights/moments.py _after()",
+        "frontends/weights/moments.py _computed()",
+        "frontends/onnx/ops.py EMITTERS",
+        "backends/llvm/backend.py BUILDERS",
+        "backends/llvm/kernels/elementwise.py _vector()",
+        "backends/llvm/kernels/windows.py window_of()",
+        "backends/llvm/kernels/move.py _source()",
+        "backends/llvm/backend.py GATHERING",
+        "backends/tvm/legal.py EMITTERS",
+        "backends/tvm/gpu/kernels.py BUILDERS",
+    ),
+    EVERY_ACTIVATION: (
+        "mbc/ir/activations.py KINDS",
+        "backends/llvm/vectors.py activate()",
+        "backends/tvm/legal.py _activated()",
+        "backends/tvm/gpu/epilogue.py activated()",
+        "frontends/onnx/ops.py activated()",
+    ),
+    "tests/unit/test_text_roundtrip.py": ("mbc/ir/activations.py SHORT",),
+    "tests/unit/test_weights.py": (
+        "frontends/weights/moments.py activated()",
+        "frontends/weights/seeded.py DRAWS",
+    ),
+    ORACLE_ON_CODES: (
+        "mbc/interp/quantized.py INTEGER",
+        "mbc/ops/quantized.py LAYER_ELEMENTS",
+    ),
+    TARGETS: (
+        *(
+            f"mbc/targets/architectures/{name}.py {table}"
+            for name, tables in {
+                "aarch64": "CPUS FEATURES IMPLIED SETS ASKED INSTRUCTIONS.patterns",
+                "arm": "CPUS FEATURES IMPLIED SETS ASKED INSTRUCTIONS.groups ARM.elf_limits",
+                "riscv64": "CPUS FEATURES IMPLIED ASKED INSTRUCTIONS.patterns",
+                "x86_64": "CPUS FEATURES IMPLIED SETS ASKED TUNING "
+                "INSTRUCTIONS.patterns INSTRUCTIONS.groups",
+            }.items()
+            for table in tables.split()
+        ),
+        "mbc/targets/architectures/__init__.py BASELINES",
+        "mbc/targets/boards.py BOARDS",
+        "mbc/targets/catalogue.py ENTRIES",
+        "mbc/targets/cpu_check.py _MACOS",
+        "mbc/targets/elsewhere.py _REASONS",
+        "mbc/targets/elsewhere.py _INSTEAD",
+        "mbc/targets/gpu.py GPU_TARGETS",
+        "mbc/targets/gpu.py BOARD_GPUS",
+        "mbc/targets/gpu.py INSTEAD",
+        "backends/tvm/gpu/schedule.py CUDA",
+        "backends/tvm/gpu/schedule.py OPENCL",
+    ),
+    "tests/unit/test_targets.py": (
+        "backends/llvm/isa.py ISAS",
+        "backends/llvm/subnormals.py _REGISTERS",
+    ),
+    PIPELINES: (
+        "passes/pipelines.py PASSES",
+        "passes/pipelines.py PLANS",
+        "passes/pipelines.py MERGE",
+        "passes/pipelines.py FUSE",
+        "passes/pipelines.py O0",
+        "passes/pipelines.py O1",
+        "passes/pipelines.py O2",
+        "passes/pipelines.py O2_MEMORY",
+        "passes/pipelines.py LEVELS",
+        "passes/pipelines.py GOALS",
+        "passes/pipelines.py FUSING",
+        "mbc/driver/pipeline.py LATER_STAGES",
+    ),
+    CODES: (
+        "mbc/codes/__init__.py RANGES",
+        "mbc/codes/__init__.py TABLES",
+        *(f"mbc/codes/{path.name} CODES" for path in sorted(CODES_FOLDER.glob("e*.py"))),
+    ),
+    HINTS: (
+        "frontends/dsl/elsewhere.py _LAYERS",
+        "frontends/dsl/elsewhere.py _ADVICE",
+        "frontends/dsl/elsewhere.py _OTHERS",
+        "frontends/dsl/elsewhere.py _ARGUMENTS",
+        "frontends/dsl/elsewhere.py _ARGUMENT_ADVICE",
+        "frontends/dsl/elsewhere.py OF_CHANNELS",
+    ),
+    "tests/golden/test_dsl_errors.py": (
+        "frontends/dsl/explain.py _CALLS",
+        "frontends/dsl/params.py NOUNS",
+    ),
+    "tests/unit/test_dsl.py": (
+        "frontends/dsl/params.py TYPES",
+        "frontends/dsl/params.py BOOLEANS",
+    ),
+    WEIGHTS: (
+        "frontends/weights/names.py PYTORCH",
+        "frontends/weights/names.py KERAS",
+        "frontends/weights/stored.py SUFFIXES",
+        "frontends/weights/stored.py PICKLES",
+    ),
+    PHOTOS: (
+        "mbc/runtime/images.py FORMATS",
+        "mbc/runtime/images.py MODES",
+        "mbc/runtime/images.py RESAMPLING",
+        "mbc/runtime/images.py SIXTEEN_BITS",
+    ),
+    PREPARED: (
+        "mbc/runtime/preprocessing.py RESIZES",
+        "mbc/runtime/preprocessing.py FILTERS",
+        "mbc/runtime/preprocessing.py ORDERS",
+        "mbc/runtime/preprocessing.py PRESETS",
+        "mbc/runtime/preprocessing.py _PARTS",
+    ),
+    CLI: ("mbc/cli/dispatch.py COMMANDS",),
+    "tests/unit/test_elements.py": (
+        "mbc/runtime/abi.py ELEMENTS",
+        "backends/llvm/isa.py LLVM_TYPES",
+        "frontends/weights/files.py CONVERTED",
+        "frontends/weights/files.py INTEGERS",
+    ),
+    "tests/unit/test_roles.py": ("mbc/ir/op.py AXES",),
+    "tests/unit/test_text_errors.py": ("mbc/ir/text/cursor.py STATEMENT_WORDS",),
+    "tests/backends/test_kernels.py::test_agrees_with_the_oracle": (
+        "backends/llvm/emitter.py _FOLD",
+        "backends/llvm/kernels/strassen.py PRODUCTS",
+        "backends/llvm/window.py _emit_strip()",
+        "backends/llvm/kernels/stream.py _pack()",
+        "backends/llvm/kernels/stream.py _stage_name()",
+        "backends/llvm/kernels/stream.py _stage()",
+        "backends/llvm/kernels/chain.py _stage_plan()",
+        "backends/llvm/kernels/chain.py row_window()",
+    ),
+    "tests/backends/test_conformance.py": (
+        "mbc/targets/conformance/__init__.py CHECKS",
+        "mbc/targets/conformance/macho.py LINKER_SYMBOLS",
+    ),
+    "tests/backends/test_link.py": (
+        "backends/llvm/link.py MAIN_SOURCES",
+        "backends/llvm/link.py _WEIGHTS_S",
+        "backends/llvm/toolchain.py LINK_FLAGS",
+    ),
+    "tests/golden/test_golden.py": (
+        "passes/fold_constants.py _combined()",
+        "passes/fold_constants.py _unchanged()",
+        "passes/fold_constants.py _is_identity()",
+        "passes/views/reorder.py _keeps_channels()",
+    ),
+    "tests/unit/test_configuration.py": (
+        "mbc/driver/producers/tvm.py COMPLETE",
+        "mbc/driver/configuration.py _producer()",
+    ),
+    "tests/unit/test_tvm_require.py": ("backends/tvm/require.py THREADS",),
+    "tests/numeric/test_onnx_export.py": ("mbc/driver/export.py TIDY",),
+    "tests/e2e/test_artefacts.py": (
+        "mbc/driver/producers/llvm_files.py EMITTERS",
+        "mbc/driver/producers/llvm_files.py DEFAULT_EMIT",
+        "mbc/driver/producers/llvm_files.py ANDROID_EMIT",
+        "mbc/driver/producers/llvm_files.py CODE_KINDS",
+        "mbc/driver/producers/llvm_files.py RUNNABLE_KINDS",
+    ),
+    "tests/e2e/test_cpus.py": ("mbc/runtime/cpus.py CLUSTERS", "mbc/runtime/cpus.py MEASURES"),
+    "tests/e2e/test_cli_bench.py": ("mbc/engines/catalogue.py ENGINES",),
+    "tests/e2e/test_tvm_gpu.py": ("mbc/driver/producers/gpu.py SUFFIXES",),
+    "tests/e2e/test_dumps.py": ("mbc/driver/optimise.py TARGET_KEYS",),
+    "tests/unit/test_abi.py": ("mbc/runtime/header.py FUNCTIONS",),
+}
+"""The tables, as "file name", by the tests that notice."""
+
+
+def tables() -> Iterator[Table]:
+    """Yield all tables."""
+    for tests, named in NOTICED.items():
+        for table in named:
+            file, name = table.split()
+            yield Table(file, name, tests)
+
+
+NO_TABLES: Mapping[str, str] = {
+    "HEADERS NUMBERS ROOF_HEADERS MEMORY_HEADERS": "columns of a printed table",
+    "COLOURS SCRATCH": "colours of a picture",
+    "DAMAGE": "what libraries raise for damaged files",
+    "FLAGS C_FLAGS SOURCES": "a command",
+    "EXP_POLYNOMIAL IMAGENET": "numbers of a formula",
+    "CHUNKS REGISTERS LANES RULES ORDERS": "candidates of a search, which finds something anyway",
+    "HELPS LEVELS": "words",
+    "ONLY_REMOTE RPC_NEEDS PAIR": "a list of its own, not by a class of things",
+    "_IN_NAMES": "characters",
+}
+"""Other constants of several elements, by their names, and what they are."""
