@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mbc.backends.tvm.gpu.schedule import CUDA, OPENCL
+from mbc.backends.tvm.gpu.schedule import FACTS
 from mbc.targets import elsewhere
 from mbc.targets.architecture import Architecture, Cpu
 from mbc.targets.architectures import ARCHITECTURES, BASELINES
@@ -38,7 +38,7 @@ def targets() -> Iterator[str]:
         yield f"board {name}: {cores}, {board.memory_gbs:g} GB/s, GPU {BOARD_GPUS.get(name, '-')}"
     for gpu in GPU_TARGETS:
         yield f"target {gpu.api}: {words(gpu.arches)}, by default {gpu.default or 'any'}"
-    for table in (CUDA, OPENCL):
+    for table in FACTS.values():
         yield from (f"gpu {arch or 'any'}: {facts}" for arch, facts in table.items())
     yield from (f"instead of {name}: {what}" for name, what in INSTEAD.items())
     for known in (elsewhere._REASONS, elsewhere._INSTEAD):

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from mbc.backends.tvm.gpu.schedule import (
     CUDA,
+    FACTS,
     OPENCL,
     Product,
     ceildiv,
@@ -19,7 +20,7 @@ from mbc.backends.tvm.gpu.schedule import (
     teams_for,
     tiles_for,
 )
-from mbc.targets.gpu import Gpu
+from mbc.targets.gpu import GPU_TARGETS, Gpu
 
 GPUS = [*(Gpu("cuda", arch) for arch in CUDA), *(Gpu("opencl", arch) for arch in OPENCL)]
 
@@ -78,5 +79,6 @@ def test_more_work_needs_no_fewer_blocks() -> None:
     assert ceildiv(7, 2) == 4
 
 
-def test_an_architecture_that_is_not_listed_is_treated_as_the_newest() -> None:
-    assert limits(Gpu("cuda", "sm_120")) == CUDA["sm_90"]
+def test_every_architecture_has_facts_of_its_own() -> None:
+    for target in GPU_TARGETS:
+        assert {*target.arches, target.default} == FACTS[target.api].keys()

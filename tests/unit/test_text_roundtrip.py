@@ -15,6 +15,7 @@ from mbc.interp import run
 from mbc.ir import activations
 from mbc.ir.activations import RELU
 from mbc.ir.graph import Constant, Graph
+from mbc.ir.schedule import Schedule
 from mbc.ir.text import parse, print_graph, renumber
 from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
@@ -22,6 +23,7 @@ from mbc.ir.views import ChannelMap, ChannelView
 from mbc.ops import OPS
 from mbc.ops.elementwise import Activate
 from mbc.ops.linear import Conv2d
+from mbc.schedules import SCHEDULES
 from tests.random_graphs import graphs
 
 CANONICAL = """\
@@ -88,6 +90,11 @@ def test_canonical_text_comes_back() -> None:
 def test_the_canonical_text_has_every_op() -> None:
     names = {op.mnemonic for op in OPS if op is not Activate} | {*activations.names()}
     assert {name for name in names if f" = {name}" not in CANONICAL} == set()
+
+
+def test_text_can_hold_every_schedule() -> None:
+    kinds = (kind for kind in Schedule.__subclasses__() if "mbc.schedules." in kind.__module__)
+    assert set(SCHEDULES) == set(kinds)
 
 
 @given(graphs())

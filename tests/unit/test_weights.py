@@ -9,7 +9,7 @@ from mbc.frontends.dsl import Net, Tensor
 from mbc.frontends.weights import initialise
 from mbc.frontends.weights.moments import Moments, activated, propagate, standard_normal
 from mbc.interp import evaluate
-from mbc.ir.activations import RELU, Activation
+from mbc.ir.activations import RELU, Activation, Clip
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView

@@ -7,7 +7,7 @@ GPUs below are orders of magnitude; they decide between tiles, and are not promi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
@@ -18,7 +18,7 @@ from mbc.ir.graph import Node
 from mbc.ir.schedule import Schedule
 from mbc.schedules import PoolBlock, Strip, Threads, ThreadTile
 from mbc.schedules.gpu import LANES
-from mbc.targets.gpu import Gpu
+from mbc.targets.gpu import Api, Gpu
 
 T = TypeVar("T", bound=Schedule)
 
@@ -47,7 +47,6 @@ class GpuFacts:
 
 CUDA = {
     "sm_53": GpuFacts(1, 128, 2048, 256, 49152, 25.0, 500, 8000, True),
-    "sm_72": GpuFacts(6, 64, 2048, 256, 49152, 50.0, 600, 6000, True),
     "sm_75": GpuFacts(40, 64, 1024, 256, 32768, 200.0, 500, 4000, True),
     "sm_80": GpuFacts(108, 64, 2048, 256, 49152, 1100.0, 500, 4000, True),
     "sm_86": GpuFacts(48, 128, 1536, 256, 49152, 350.0, 500, 4000, True),
@@ -60,14 +59,12 @@ OPENCL = {
     "adreno": GpuFacts(4, 128, 1024, 128, 32768, 40.0, 300, 20000, True),
     "": GpuFacts(16, 64, 1024, 128, 16384, 100.0, 400, 10000, True),
 }
-NEWEST = "sm_90"
+FACTS: Mapping[Api, Mapping[str, GpuFacts]] = {"cuda": CUDA, "opencl": OPENCL}
 
 
 def limits(gpu: Gpu) -> GpuFacts:
-    """The facts of a GPU; those of the newest known for a CUDA architecture that is not listed."""
-    if gpu.api == "cuda":
-        return CUDA.get(gpu.arch, CUDA[NEWEST])
-    return OPENCL.get(gpu.arch, OPENCL[""])
+    """Return the facts of a GPU."""
+    return FACTS[gpu.api][gpu.arch]
 
 
 def chosen(node: Node, kind: type[T], found: Sequence[T]) -> T:
