@@ -8,6 +8,7 @@ from itertools import groupby
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm import Gemm, RowBlocks, Run, Sink, split_runs
+from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.vectors import (
     activate,
     arithmetic,
@@ -23,113 +24,6 @@ from mbc.backends.llvm.vectors import (
 
 LINE_BYTES = 64
 MAX_STRAIGHT, MAX_TURNS = 16, 4  # k-steps, and turns that their loop would have, without a loop
-
-
-@dataclass(frozen=True)
-class Pointers:
-    """Where a piece of the work finds A's sources, the weights, its output and the residual; the
-    weights that it brings into the cache for later, if it does; and what takes the place of output
-    and residual where sinks dump their first row."""
-
-    a: tuple[str, ...]
-    weights: str
-    out: str
-    residual: str | None = None
-    ahead: str | None = None
-    dump: str | None = None
-
-    def moved(self, f: Function, weights: Count, out: Count, residual: Count) -> Pointers:
-        """Weights, output and residual advanced by bytes."""
-        return replace(
-            self,
-            weights=f.offset(self.weights, weights),
-            out=f.offset(self.out, out),
-            residual=None if self.residual is None else f.offset(self.residual, residual),
-            dump=None if self.dump is None else f.offset(self.dump, out),
-        )
-
-    def down(self, f: Function, gemm: Gemm, rows: Count) -> Pointers:
-        """A, output and residual advanced by rows, and the next panel by their share of it."""
-        held = None
-        if self.residual is not None:
-            held = f.offset(self.residual, f.binary("mul", rows, gemm.residual_pitch or 0))
-        ahead = None
-        if self.ahead is not None:
-            ahead = f.offset(self.ahead, f.binary("mul", rows, gemm.ahead_pitch))
-        return replace(
-            self,
-            a=tuple(
-                f.offset(a, f.binary("mul", rows, pitch))
-                for a, pitch in zip(self.a, gemm.a_pitches, strict=True)
-            ),
-            out=f.offset(self.out, f.binary("mul", rows, gemm.out_pitch)),
-            residual=held,
-            ahead=ahead,
-        )
-
-    def with_a(self, a: Sequence[str]) -> Pointers:
-        """With other sources."""
-        return replace(self, a=tuple(a))
-
-    @property
-    def values(self) -> list[str]:
-        """As loop-carried values."""
-        rest = (self.residual, self.ahead, self.dump)
-        return [*self.a, self.weights, self.out, *(p for p in rest if p is not None)]
-
-    @property
-    def carried(self) -> list[tuple[str, str]]:
-        """As initial loop-carried values."""
-        return [("ptr", p) for p in self.values]
-
-    def of(self, values: Sequence[str]) -> Pointers:
-        """Back from loop-carried values."""
-        n = len(self.a)
-        weights, out, *rest = values[n:]
-        residual = None if self.residual is None else rest.pop(0)
-        ahead = None if self.ahead is None else rest.pop(0)
-        dump = None if self.dump is None else rest.pop(0)
-        return Pointers(tuple(values[:n]), weights, out, residual, ahead, dump)
-
-
-@dataclass(frozen=True)
-class Share:
-    """The share of the work that a call does: tasks begin … end-1, where `tasks` are all rows; with
-    `by_panels` those of the first panel, which are followed by those of the next."""
-
-    begin: Count = 0
-    end: Count = 1
-    tasks: int = 1
-    by_panels: bool = False
-
-    @staticmethod
-    def of(gemm: Gemm, begin: Count = "%begin", end: Count = "%end") -> Share:
-        """Tasks of a GEMM."""
-        return Share(begin, end, gemm.row_tasks, gemm.by_panels)
-
-    def blocks(self, f: Function, count: int, panel: Count) -> tuple[Count, Count]:
-        """First and last+1 of the row blocks of a panel, which has so many."""
-        begin, end = self.begin, self.end
-        if self.by_panels and self.tasks == 1:
-            return 0, count
-        if self.by_panels:
-            before = f.binary("mul", panel, self.tasks)
-            after = f.binary("add", before, self.tasks)
-            begin = f.binary("sub", f.clamp("max", begin, before), before)
-            end = f.binary("sub", f.clamp("min", end, after), before)
-        first = f.binary("udiv", f.binary("mul", begin, count), self.tasks)
-        last = f.binary("udiv", f.binary("mul", end, count), self.tasks)
-        return first, last
-
-    def panels(self, f: Function, start: int, count: int) -> tuple[Count, Count]:
-        """Which of the panels start … start+count-1, counted from `start`."""
-        if not self.by_panels:
-            return 0, count
-        begin = f.binary("udiv", self.begin, self.tasks)
-        end = f.binary("udiv", f.binary("add", self.end, self.tasks - 1), self.tasks)
-        first = f.clamp("max", begin, start)
-        last = f.clamp("min", f.clamp("max", end, start), start + count)
-        return f.binary("sub", first, start), f.binary("sub", last, start)
 
 
 def emit_gemm(f: Function, gemm: Gemm, at: Pointers, share: Share) -> None:

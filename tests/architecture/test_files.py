@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 
-MAX_FILE_LINES = 450
+MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 60
 
 # Paths of one machine; in pieces, for this file is searched too.

@@ -1,98 +1,14 @@
 """The stand-alone main around two small networks in C: every option, every kind of bad file."""
 
-import fcntl
 import io
-import os
-import platform
 import re
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from mbc.backends.llvm.link import MAIN_SOURCES, link_executable
-from mbc.backends.llvm.toolchain import LinkTarget, Zig
-from mbc.runtime.abi import IoSpec, NetSpec
-from mbc.runtime.header import c_header
-from mbc.runtime.program import main_config
-
-TWICE = NetSpec(
-    "net",  # a name that could meet the glue's own
-    (IoSpec("x", (1, 2, 4, 3)),),
-    (IoSpec("y", (1, 24)),),
-    arena_bytes=192,
-    shared_bytes=128,
-    scratch_bytes=64,
-    weights_bytes=0,
-)
-TWICE_C = """
-#include "net.h"
-static const float input_shape[] = NET_INPUT_X_SHAPE;
-size_t net_arena_bytes(int threads) { return NET_SHARED_BYTES + (size_t)threads * 64; }
-int net_run(const net_io *io, void *arena, mbc_pool *pool) {
-  if (pool) return 2;
-  if (!arena || (uintptr_t)arena % NET_ALIGNMENT || input_shape[3] != 3) return 1;
-  float *last = (float *)((char *)arena + net_arena_bytes(1)) - 1;
-  for (int i = 0; i < NET_OUTPUT_Y_SIZE; i++) {
-    *last = io->x[i];
-    io->y[i] = *last * 2;
-    if (*last == -1234) return 7;
-  }
-  return 0;
-}
-"""
-
-PAIR = NetSpec(
-    "pair",
-    (IoSpec("a", (2, 3)), IoSpec("b", (3,))),
-    (IoSpec("sum", (2, 3)), IoSpec("scale", ())),
-    arena_bytes=0,
-    scratch_bytes=0,
-    weights_bytes=0,
-)
-PAIR_C = """
-#include "pair.h"
-size_t pair_arena_bytes(int threads) { return 64 * (size_t)threads; }
-int pair_run(const pair_io *io, void *arena, mbc_pool *pool) {
-  if (!arena || pool) return 1;
-  for (int i = 0; i < 6; i++) io->sum[i] = io->a[i] + io->b[i % 3];
-  *io->scale = io->b[0];
-  return 0;
-}
-"""
-
-HOST = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
-EMULATE = {
-    "x86_64": ["qemu-x86_64-static"],
-    "aarch64": ["qemu-aarch64-static", "-cpu", "cortex-a53"],
-}
-
-
-def write_sources(folder: Path, net: NetSpec, source: str) -> None:
-    (folder / f"{net.name}.h").write_text(c_header(net))
-    (folder / "mbc_net.h").write_text(main_config(net))
-    (folder / f"{net.name}.c").write_text(source)
-
-
-def executable(factory: pytest.TempPathFactory, net: NetSpec, source: str, arch: str) -> list[str]:
-    """Command line of the program, which the first worker that asks for it builds for all."""
-    base = factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    folder, target = shared / f"main-{net.name}-{arch}", LinkTarget(f"{arch}-linux-musl")
-    folder.mkdir(exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / net.name).exists():
-            write_sources(folder, net, source)
-            inputs = [*MAIN_SOURCES, folder / f"{net.name}.c"]
-            link_executable(inputs, folder / net.name, target, Zig(), include_dirs=[folder])
-    return [*emulator(arch), str(folder / net.name)]
-
-
-def emulator(arch: str) -> list[str]:
-    return [] if arch == HOST else EMULATE[arch]
+from tests.e2e.main_programs import HOST, PAIR, PAIR_C, TWICE, TWICE_C, executable
 
 
 class Program:
@@ -406,45 +322,3 @@ def test_a_result_that_nobody_can_read_is_an_error(native: Program) -> None:
             command, cwd=native.folder, stdout=full, stderr=subprocess.PIPE, text=True
         )
     assert (done.returncode, done.stderr) == (1, "error[E0703]: stdout: No space left on device\n")
-
-
-# ---- the C itself ----------------------------------------------------------------------------
-
-Compile = Callable[..., None]
-STRICT = ("-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror", "-c")
-
-
-@pytest.fixture
-def compile_strictly(tmp_path: Path) -> Compile:
-    def compile_(source: Path, *flags: str) -> None:
-        zig = Zig()
-        compiler = zig.compiler(LinkTarget("x86_64-linux-musl"))
-        words = [*compiler, *STRICT, *flags, str(source), f"-I{tmp_path}", "-o", "object.o"]
-        environment = {**os.environ, **zig.environment(tmp_path)}
-        done = subprocess.run(words, cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert (done.returncode, done.stderr) == (0, "")
-
-    return compile_
-
-
-@pytest.mark.parametrize("net", [TWICE, PAIR], ids=lambda net: str(net.name))
-def test_main_c_compiles_without_warnings(
-    net: NetSpec, compile_strictly: Compile, tmp_path: Path
-) -> None:
-    write_sources(tmp_path, net, "")
-    for source in MAIN_SOURCES:
-        compile_strictly(source, "-std=c11")
-
-
-def test_two_headers_go_together_in_c_and_in_cxx(compile_strictly: Compile, tmp_path: Path) -> None:
-    for net in (TWICE, PAIR):
-        (tmp_path / f"{net.name}.h").write_text(c_header(net))
-    source = tmp_path / "both.c"
-    source.write_text(
-        '#include "net.h"\n#include "pair.h"\n#include "net.h"\n'
-        "int both(const net_io *n, const pair_io *p, void *m, mbc_pool *pool);\n"
-        "int both(const net_io *n, const pair_io *p, void *m, mbc_pool *pool) {\n"
-        "  return net_run(n, m, pool) + pair_run(p, m, pool);\n}\n"
-    )
-    compile_strictly(source, "-std=c11")
-    compile_strictly(source, "-x", "c++", "-std=c++11")

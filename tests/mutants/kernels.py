@@ -118,7 +118,7 @@ MUTANTS = (
     ),
     _gemm(
         "a share that ends within a panel leaves that out",
-        "backends/llvm/gemm_code.py",
+        "backends/llvm/gemm_share.py",
         old='end = f.binary("udiv", f.binary("add", self.end, self.tasks - 1), self.tasks)',
         new='end = f.binary("udiv", self.end, self.tasks)',
     ),

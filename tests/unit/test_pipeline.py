@@ -16,8 +16,7 @@ from mbc.ir.text.printer import print_graph
 from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
 from mbc.passes.fuse_activation import FuseActivation
 from mbc.passes.fuse_depthwise_pointwise import FuseDepthwisePointwise
-from mbc.passes.pipelines import DEFAULT_LEVEL, GOALS, LEVELS, O0, O2, PASSES, planned, with_plans
-from mbc.passes.plan_memory import Threads
+from mbc.passes.pipelines import O2, PASSES, planned
 from mbc.passmgr.instruments import (
     CheckPasses,
     DumpEach,
@@ -29,7 +28,7 @@ from mbc.passmgr.instruments import (
     timing_table,
 )
 from mbc.passmgr.manager import Instrument, PassRecord, Step, run_pipeline
-from mbc.passmgr.passes import Pass, PassContext, PassResult, Pipeline
+from mbc.passmgr.passes import Pass, PassContext, PassResult
 from mbc.passmgr.pipeline import options_of, parse_passes, single_stage, spec_of, stop_after
 from tests.fake_backend import FakeBackend
 
@@ -177,62 +176,6 @@ def test_names_of_passes_are_names_of_their_files() -> None:
         stem = pass_class.name.replace("-", "_")
         assert pass_class.__module__ == f"mbc.passes.{stem}"
         assert pass_class.__name__ == "".join(map(str.capitalize, pass_class.name.split("-")))
-
-
-def test_every_pass_runs_at_the_default_level() -> None:
-    passes = [p for goal in GOALS.values() for _, p in goal[DEFAULT_LEVEL].all_passes()]
-    assert {type(instance) for instance in passes} == set(PASSES)
-
-
-def test_what_is_optimized_for_memory_is_optimized_for_speed_first() -> None:
-    for level, pipeline in GOALS["memory"].items():
-        names = [instance.name for _, instance in pipeline.all_passes()]
-        rows = names.index("fuse-rows")
-        # it needs views that the planner can place; Strassen's method takes more weights
-        del names[rows - 1 : rows + 1]
-        names.insert(names.index("fuse-inverted-residual"), "use-strassen")
-        assert names == [instance.name for _, instance in GOALS["speed"][level].all_passes()]
-
-
-def test_all_levels_have_the_same_stages() -> None:
-    stages = ["import", "canonicalize", "fuse", "plan"]
-    assert all([stage.name for stage in level.stages] == stages for level in LEVELS)
-    assert [instance.name for _, instance in O0.all_passes()] == [
-        "materialize-views",
-        "choose-schedules",
-        "plan-memory",
-        "plan-memory",
-    ]
-
-
-ONE: tuple[Threads, ...] = ("one",)
-
-
-def planning(pipeline: Pipeline) -> list[str]:
-    return [spec_of(p) for stage, p in pipeline.all_passes() if stage == "plan"]
-
-
-def test_memory_is_planned_for_those_who_read_the_plan() -> None:
-    both = ["plan-memory{threads=many}", "plan-memory"]
-    assert planning(O2) == ["materialize-views", "choose-schedules", *both]
-    assert with_plans(O2, ("one", "many")) == O2
-    assert planning(with_plans(O2, ONE)) == ["materialize-views", "choose-schedules", "plan-memory"]
-    assert [stage.name for stage in with_plans(O2, ()).stages] == ["import", "canonicalize", "fuse"]
-
-
-@pytest.mark.parametrize(
-    ("named", "passes"),
-    [
-        ("", ["materialize-views", "choose-schedules", "plan-memory{threads=many}", "plan-memory"]),
-        ("plan-memory", ["plan-memory{threads=many}", "plan-memory"]),
-        ("plan-memory{threads=many}", ["plan-memory{threads=many}", "plan-memory"]),
-        ("plan-memory,plan-memory{threads=many}", ["plan-memory{threads=many}", "plan-memory"]),
-    ],
-)
-def test_named_passes_end_with_both_plans(named: str, passes: list[str]) -> None:
-    pipeline = planned(parse_passes(f"fold-constants,{named}".rstrip(","), PASSES))
-    assert planning(pipeline) == passes
-    assert [spec_of(p) for _, p in pipeline.all_passes()] == ["fold-constants", *passes]
 
 
 def test_the_plan_for_several_threads_outlives_that_for_one_but_no_edit() -> None:

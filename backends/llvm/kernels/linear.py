@@ -10,7 +10,8 @@ from operator import itemgetter
 import numpy as np
 
 from mbc.backends.llvm.gemm import MAX_WIDTH, Gemm, Run, pack
-from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
+from mbc.backends.llvm.gemm_code import emit_gemm
+from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
 from mbc.backends.llvm.kernels.strassen import (

@@ -14,7 +14,8 @@ import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm import Gemm, RowBlocks, Run, pack, panel_widths
-from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
+from mbc.backends.llvm.gemm_code import emit_gemm
+from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
 from mbc.backends.llvm.kernels.linear import (

@@ -23,7 +23,8 @@ import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm import Addend, Gemm, RowBlocks, Run, Sink, pack
-from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
+from mbc.backends.llvm.gemm_code import emit_gemm
+from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.vectors import arithmetic, load, store
 
 CHUNK_PAIRS = 104  # most pairs of pixels that read weights together; so many sums are kept

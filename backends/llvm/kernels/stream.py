@@ -13,7 +13,8 @@ import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm import Gemm
-from mbc.backends.llvm.gemm_code import Pointers, Share, emit_gemm
+from mbc.backends.llvm.gemm_code import emit_gemm
+from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
 from mbc.backends.llvm.kernels.chain import (
     COUNTER_BYTES,
