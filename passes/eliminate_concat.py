@@ -23,7 +23,15 @@ from mbc.ir.views import ChannelMap, ChannelView
 from mbc.ops.linear import Conv2d
 from mbc.ops.move import ChannelShuffle, Concat
 from mbc.passes.fusion import is_depthwise_node
-from mbc.passes.rewrite import ConstantMaker, candidate, name_of, why_shared
+from mbc.passes.rewrite import (
+    ConstantMaker,
+    account,
+    candidate,
+    insert,
+    name_of,
+    results,
+    why_shared,
+)
 from mbc.passes.views.eliminate_moves import remove_moves
 from mbc.passmgr.passes import PassContext, PassResult
 
@@ -80,13 +88,15 @@ def _move_some(
 
 def _move(graph: Graph, node: Node, chain: list[Node], new: list[New]) -> None:
     """Apply the op to each part, and insert the concat and the shuffles after it at its place."""
-    values = [graph.add(op, o, locations=node.locations, before=node).result for op, o in new]
-    for move in chain:
-        moved = graph.add(move.op, values, locations=move.locations, before=node)
-        values = list(moved.results)
-    values[0].name = node.result.name
-    graph.replace_uses(node.result, values[0])
-    for dead in (node, *reversed(chain)):
+    name = node.result.name
+    values = [insert(graph, op, o, f"{name}.part", node).result for op, o in new]
+    *others, last = chain
+    for move in others:
+        moved = insert(graph, move.op, values, f"{name}.{move.op.label}", node, at=move)
+        values = [moved.result]
+    moved = graph.replace(node, last.op, values, locations=last.locations)
+    account(moved.results, results(chain), earlier=True)
+    for dead in reversed(chain):
         graph.erase(dead)
 
 

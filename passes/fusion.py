@@ -71,7 +71,8 @@ def fused_chain(kind: str, nodes: Sequence[Node]) -> Node:
 
 
 class _Body:
-    """Builds a fused body; `_inner` maps values of the graph to views of values in the body."""
+    """Builds a fused body; `_inner` maps values of the graph to views of values in the body. These
+    keep their names, unless an input of the body has it, and their origins."""
 
     def __init__(self, kind: str) -> None:
         self._graph = Graph(kind)
@@ -97,7 +98,9 @@ class _Body:
         return candidate(Fused(self._graph.name, self._graph), self._operands)
 
     def _add(self, node: Node, operands: Iterable[Operand | None]) -> None:
-        new = self._graph.add(node.op, list(operands), locations=node.locations)
+        names, operands = [self._graph.fresh_name(node.result.name)], list(operands)
+        new = self._graph.add(node.op, operands, names=names, locations=node.locations)
+        new.result.stand_for(node.result)
         self._inner[node.result] = ChannelView.of(new.result)
 
     def _read(self, operand: Operand | None, name: str) -> Operand | None:
@@ -107,11 +110,8 @@ class _Body:
         """Translate a view into the body; values from outside become inputs."""
         if all(value in self._inner for value in view.values):
             return view.substitute(self._inner)
-        taken = {value.name for value in self._graph.inputs}
-        numbered = (f"{name}{n}" for n in range(2, len(taken) + 3))
-        fresh = name if name not in taken else next(n for n in numbered if n not in taken)
         self._operands.append(view)
-        return ChannelView.of(self._graph.add_input(fresh, view.type))
+        return ChannelView.of(self._graph.add_input(self._graph.fresh_name(name), view.type))
 
 
 def fuse_around_depthwise(

@@ -13,7 +13,7 @@ from typing import ClassVar
 from mbc.ir.graph import Graph, Node, Operand
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.move import Concat
-from mbc.passes.rewrite import candidate, name_of
+from mbc.passes.rewrite import candidate, insert, name_of
 from mbc.passes.views.colocation import SharedPixels
 from mbc.passmgr.passes import PassContext, PassResult
 from mbc.targets.backend import Backend
@@ -77,8 +77,8 @@ class _Visit:
 
     def _value(self, node: Node, view: ChannelView) -> Value:
         if view not in self.copies:
-            copy = self.graph.add(Concat(), [view], locations=node.locations, before=node)
-            self.copies[view] = copy.result
+            name = f"{view.values[0].name}.copy"
+            self.copies[view] = insert(self.graph, Concat(), [view], name, node).result
         return self.copies[view]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
@@ -56,15 +56,42 @@ def candidate(op: Op, operands: Sequence[Operand | None]) -> Node:
 
 
 def merge(graph: Graph, nodes: Sequence[Node], op: Op, operands: Sequence[Operand | None]) -> Node:
-    """Replace several nodes by one, in the place of the last, whose result names it keeps, with the
-    source locations of all."""
+    """Replace several nodes by one, in the place of the last, whose names its results keep; it has
+    the origins and source locations of all."""
     *absorbed, last = nodes
-    names = [result.name for result in last.results]
     new = graph.replace(last, op, without_trailing_none(operands), locations=locations(nodes))
-    for result, name in zip(new.results, names, strict=True):
-        result.name = name
+    account(new.results, results(absorbed), earlier=True)
     for node in reversed(absorbed):
         graph.erase(node)
+    return new
+
+
+def account(values: Iterable[Value], gone: Sequence[Value], *, earlier: bool = False) -> None:
+    """Let values take the origins of others that are about to be erased: of what was made from
+    them, or, if `earlier`, of what they were made from."""
+    origins = [origin for value in gone for origin in value.origins]
+    for value in values:
+        value.account_for(origins, earlier=earlier)
+
+
+def results(nodes: Iterable[Node]) -> list[Value]:
+    """Return the results of nodes, in order."""
+    return [value for node in nodes for value in node.results]
+
+
+def insert(
+    graph: Graph,
+    op: Op,
+    operands: Sequence[Operand | Value | None],
+    name: str,
+    before: Node,
+    at: Node | None = None,
+) -> Node:
+    """Add a node before another, with the source locations of that one or of `at`. Its result is
+    no value of the network as written: it has `name`, made unique, and no origins."""
+    names, where = [graph.fresh_name(name)], (at or before).locations
+    new = graph.add(op, operands, names=names, locations=where, before=before)
+    new.result.is_added = True
     return new
 
 
@@ -74,9 +101,8 @@ def locations(nodes: Sequence[Node]) -> tuple[Location, ...]:
 
 
 def name_of(item: Node | Value) -> str:
-    """Return the name of a node or value in remarks: `%3`."""
-    value = item.results[0] if isinstance(item, Node) else item
-    return f"%{value.name}"
+    """Return the name of a node or value in remarks: `%stem.conv`."""
+    return str(item.results[0] if isinstance(item, Node) else item)
 
 
 def why_shared(graph: Graph, value: Value) -> str:

@@ -69,7 +69,7 @@ class Addresses:
             slot = f"{name}.slot = getelementptr ptr, ptr %io, {word} {self._external[value]}"
             return [slot, f"{name} = load ptr, ptr {name}.slot"]
         if value.offset is None:
-            raise ValueError(f"%{value.name} has no place in the arena: run plan-memory")
+            raise ValueError(f"{value} has no place in the arena: run plan-memory")
         return [f"{name} = getelementptr i8, ptr %arena, {word} {value.offset}"]
 
 

@@ -32,6 +32,8 @@ class Tensor(Operators):
     """Builder of that graph."""
     layer: str = ""
     """Name of the layer that computed it; "" if that has no parameters."""
+    follows: str = ""
+    """Name of the layer that computed it, but for a batch norm in between."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -78,11 +80,12 @@ class Scope:
 
 
 class Builder:
-    """Adds nodes to a graph and names their parameters.
+    """Adds nodes to a graph and names their parameters and results.
 
-    The parameters of a layer are called `scope.layer.weight`. A layer without a given name is
-    named after its kind (`conv`, `dw`, `pw`, `fc`), numbered from the second on; a batch
-    norm is named after the layer that it follows, `scope.layer.bn`.
+    The parameters of a layer are called `scope.layer.weight`, its result `scope.layer`. A layer
+    without a given name is named after its kind (`conv`, `dw`, `pw`, `fc`), numbered from the
+    second on; a batch norm is named after the layer that it follows, `scope.layer.bn`, and so is
+    the result of an activation, `scope.layer.relu`. That of any other op is `scope.op`.
     """
 
     def __init__(self, graph: Graph, batch: int = 1) -> None:
@@ -132,9 +135,15 @@ class Builder:
         return x.value
 
     def emit(
-        self, op: Op, operands: Sequence[Value | Constant | None], layer: str = ""
+        self,
+        op: Op,
+        operands: Sequence[Value | Constant | None],
+        layer: str = "",
+        *,
+        name: str = "",
+        follows: str = "",
     ) -> tuple[Tensor, ...]:
-        """Add a node and return its results.
+        """Add a node and return its results, named `name`, else as the layer, else by scope and op.
 
         An OpError becomes an error of the same code at the user's line; raises E0206 for a
         constant or result beyond the limits of mbc.
@@ -142,14 +151,23 @@ class Builder:
         where = here()
         refuse_large(operand.type for operand in operands if isinstance(operand, Constant))
         try:
-            node = self.graph.add(op, operands, locations=(where,))
+            count = len(op.infer([None if o is None else o.type for o in operands]))
         except OpError as problem:
             helps = (problem.help,) if problem.help else ()
             raise error(
                 problem.code, problem.message, at=where, label=problem.label, helps=helps
             ) from None
+        names = self._result_names(name or layer or self._full(op.label), count)
+        node = self.graph.add(op, operands, names=names, locations=(where,))
         refuse_large(result.type for result in node.results)
-        return tuple(Tensor(value, self, layer) for value in node.results)
+        return tuple(Tensor(value, self, layer, follows or layer) for value in node.results)
+
+    def _result_names(self, wanted: str, count: int) -> list[str]:
+        """Return names that no value has: the wanted one, or with .0, .1 … after it."""
+        base = self.graph.fresh_name(wanted)
+        return (
+            [base] if count == 1 else [self.graph.fresh_name(f"{base}.{i}") for i in range(count)]
+        )
 
     def parameter(self, layer: str, role: str, *shape: int) -> Constant:
         """Make a parameter without data; weights are bound later."""

@@ -14,7 +14,7 @@ from mbc.frontends.dsl.builder import IDENTIFIER, Builder, Tensor, check_name, r
 from mbc.frontends.dsl.location import here
 from mbc.frontends.dsl.mistakes import describe, misuse
 from mbc.frontends.dsl.window import Extent, Padding, flag, listed, number, pair, sides, whole
-from mbc.ir.activations import RELU, RELU6, LeakyRelu, Sigmoid
+from mbc.ir.activations import RELU, RELU6, Activation, LeakyRelu, Sigmoid
 from mbc.ir.types import TensorType
 from mbc.ops.elementwise import NORM, Activate, Add, BatchNorm, Softmax
 from mbc.ops.linear import Conv2d, Dense
@@ -58,6 +58,9 @@ class Net(Builder):
         extents = [_static(extent) for extent in shape]
         type = TensorType((self.batch, *extents))
         refuse_large([type])
+        for node in self.graph.topo():  # the input's name is fixed: callers know it
+            for value in (value for value in node.results if value.name == name):
+                value.name = self.graph.fresh_name(name)
         return Tensor(self.graph.add_input(name, type), self)
 
     def conv(
@@ -153,27 +156,30 @@ class Net(Builder):
         value = self.read(x)
         layer = self.claim(name, "bn", owner=x.layer)
         vectors = [self.parameter(layer, role, value.type.channels) for role in NORM]
-        (result,) = self.emit(BatchNorm(number("epsilon", epsilon)), [value, *vectors])
+        op, follows = BatchNorm(number("epsilon", epsilon)), x.layer or layer
+        (result,) = self.emit(op, [value, *vectors], name=layer, follows=follows)
         return result
 
     def relu(self, x: Tensor) -> Tensor:
         """max(x, 0)."""
-        (result,) = self.emit(Activate(RELU), [self.read(x)])
-        return result
+        return self._activate(x, RELU)
 
     def relu6(self, x: Tensor) -> Tensor:
         """min(max(x, 0), 6)."""
-        (result,) = self.emit(Activate(RELU6), [self.read(x)])
-        return result
+        return self._activate(x, RELU6)
 
     def leaky_relu(self, x: Tensor, alpha: float = 0.01) -> Tensor:
         """x above 0, else alpha * x."""
-        (result,) = self.emit(Activate(LeakyRelu(number("alpha", alpha))), [self.read(x)])
-        return result
+        return self._activate(x, LeakyRelu(number("alpha", alpha)))
 
     def sigmoid(self, x: Tensor) -> Tensor:
         """1 / (1 + exp(-x))."""
-        (result,) = self.emit(Activate(Sigmoid()), [self.read(x)])
+        return self._activate(x, Sigmoid())
+
+    def _activate(self, x: Tensor, act: Activation) -> Tensor:
+        value, op = self.read(x), Activate(act)
+        name = f"{x.follows}.{op.label}" if x.follows else ""
+        (result,) = self.emit(op, [value], name=name)
         return result
 
     def softmax(self, x: Tensor) -> Tensor:

@@ -15,6 +15,7 @@ import numpy as np
 
 from mbc.diag import Location
 from mbc.ir.elements import F32, Element
+from mbc.ir.names import Names
 from mbc.ir.op import Op
 from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
@@ -128,7 +129,7 @@ class Node:
         return without_trailing_none([*{**named, **changes}.values()])
 
     def __repr__(self) -> str:
-        return f"{', '.join(f'%{r.name}' for r in self.results)} = {self.op}"
+        return f"{', '.join(map(str, self.results))} = {self.op}"
 
 
 @dataclass(frozen=True)
@@ -159,13 +160,14 @@ class Graph:
         self._graph: nx.MultiDiGraph[Value | Node] = nx.MultiDiGraph()
         self._program: list[Node] = []
         self._order: tuple[Node, ...] | None = None  # of topo(), until the next edit
-        self._names = 0
+        self._names = Names()
 
     # building and editing
 
     def add_input(self, name: str, type: TensorType) -> Value:
         """A new graph input."""
         value = Value(name, type)
+        self._names.take([name])
         self.inputs.append(value)
         self._graph.add_node(value)
         return value
@@ -175,13 +177,17 @@ class Graph:
         op: Op,
         operands: Sequence[Operand | Value | None],
         *,
+        names: Sequence[str] = (),
         locations: Sequence[Location] = (),
         before: Node | None = None,
     ) -> Node:
-        """Append a node (or insert it before another); result types are inferred."""
+        """Append a node (or insert it before another); result types are inferred. The results have
+        the given names, which no other value may have (`fresh_name`), else fresh numbers."""
         normal = tuple(ChannelView.of(o) if isinstance(o, Value) else o for o in operands)
         types = op.infer([None if o is None else o.type for o in normal])
-        results = tuple(Value(self._fresh_name(), type) for type in types)
+        self._names.take(names)
+        names = names or [self.fresh_name() for _ in types]
+        results = tuple(Value(name, type) for name, type in zip(names, types, strict=True))
         node = Node(op, normal, results, tuple(locations))
         index = len(self._program) if before is None else self._program.index(before)
         self._program.insert(index, node)
@@ -214,8 +220,22 @@ class Graph:
         self._connect_operands(node)
 
     def replace_uses(self, value: Value, by: ChannelView | Value) -> None:
-        """Let all users and outputs read `by` where they read `value`."""
-        replacement = {value: ChannelView.of(by) if isinstance(by, Value) else by}
+        """Let all users and outputs read `by`, which exists already, where they read `value`. The
+        values of `by` take the origins of `value`."""
+        view = ChannelView.of(by) if isinstance(by, Value) else by
+        self._redirect(value, view)
+        for other in view.values:
+            other.account_for(value.origins)
+
+    def supersede(self, value: Value, new: Value) -> None:
+        """Let a new value with the same contents replace another one in all uses, under its name
+        and with its origins. The other must be erased then."""
+        self._redirect(value, ChannelView.of(new))
+        new.name = value.name
+        new.stand_for(value)
+
+    def _redirect(self, value: Value, view: ChannelView) -> None:
+        replacement = {value: view}
         for node in self.users(value):
             self.set_operands(
                 node,
@@ -230,7 +250,7 @@ class Graph:
         """Remove a node that nobody uses."""
         for result in node.results:
             if self.use_count(result):
-                raise ValueError(f"cannot erase {node!r}: %{result.name} is used")
+                raise ValueError(f"cannot erase {node!r}: {result} is used")
         self._graph.remove_nodes_from([node, *node.results])
         self._program.remove(node)
         self._order = None
@@ -243,12 +263,13 @@ class Graph:
         *,
         locations: Sequence[Location] | None = None,
     ) -> Node:
-        """Put a new node in place of one with as many results, and erase the old one."""
+        """Put a new node in place of one with as many results, whose names and origins they keep,
+        and erase the old one."""
         new = self.add(
             op, operands, locations=node.locations if locations is None else locations, before=node
         )
         for old_result, result in zip(node.results, new.results, strict=True):
-            self.replace_uses(old_result, result)
+            self.supersede(old_result, result)
         self.erase(node)
         return new
 
@@ -257,12 +278,18 @@ class Graph:
             if isinstance(view, ChannelView):
                 for value in view.values:
                     if value not in self._graph:
-                        raise ValueError(f"%{value.name} does not belong to graph @{self.name}")
+                        raise ValueError(f"{value} does not belong to graph @{self.name}")
                     self._graph.add_edge(value, node, key=slot)
 
-    def _fresh_name(self) -> str:
-        self._names += 1
-        return str(self._names - 1)
+    # names
+
+    def fresh_name(self, wanted: str = "") -> str:
+        """Return a name that no value of the graph has, or had, and take it."""
+        return self._names.fresh(wanted)
+
+    def reserve_names(self, names: Iterable[str]) -> None:
+        """Let no fresh name be one of these."""
+        self._names.take(names)
 
     # questions
 
@@ -322,16 +349,20 @@ class Graph:
         moved: dict[Value, ChannelView] = {}
         for value in self.inputs:
             moved[value] = ChannelView.of(copy.add_input(value.name, value.type))
+            moved[value].value.stand_for(value)
         for node in self.topo():
             operands = [
                 o.substitute(moved) if isinstance(o, ChannelView) else o for o in node.operands
             ]
-            new = copy.add(node.op, operands, locations=node.locations)
+            names = [result.name for result in node.results]
+            new = copy.add(node.op, operands, names=names, locations=node.locations)
             new.scratch, new.schedule = node.scratch, node.schedule
             for old, result in zip(node.results, new.results, strict=True):
                 result.place = old.place
+                result.stand_for(old)
                 moved[old] = ChannelView.of(result)
         copy.set_outputs([view.substitute(moved) for view in self.outputs], self.output_names)
+        copy._names = self._names.copy()
         copy.arena_bytes = self.arena_bytes
         if self.threads_plan is not None:
             places = self.threads_plan.places.items()

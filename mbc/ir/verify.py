@@ -1,19 +1,20 @@
 """The verifier: what must hold of every graph between two passes.
 
 Values are defined before use and belong to the graph; operands keep their roles; views are in
-normal form; result types are those the op infers; constant names are unique; placed values lie in
-the arena. Fused bodies obey the same rules.
+normal form; result types are those the op infers; names of values and of constants are unique;
+placed values lie in the arena. Fused bodies obey the same rules.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import numpy as np
 
 from mbc.diag import Diagnostic, MbcError
 from mbc.ir.graph import Constant, Graph, Node, Operand
+from mbc.ir.names import value_symbol
 from mbc.ir.op import Op, OpError
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Value
@@ -53,7 +54,7 @@ def view_problems(view: ChannelView) -> Iterator[str]:
         channels = segment.value.type.channels
         end = segment.start + segment.length
         if not 0 <= segment.start < end <= channels:
-            name = f"%{segment.value.name}"
+            name = segment.value
             yield f"{name}[{segment.start}:{end}] does not lie within its {channels} channels"
             return
     length = sum(segment.length for segment in view.segments)
@@ -74,21 +75,20 @@ def _is_normal(view: ChannelView, length: int) -> bool:
 
 
 def _graph_problems(graph: Graph) -> Iterator[Diagnostic]:
-    names = [value.name for value in graph.inputs]
-    for name in _repeated(names):
-        yield Diagnostic("E0305", f"@{graph.name} has two inputs %{name}")
     if not graph.is_acyclic():
         yield Diagnostic("E0310", f"@{graph.name} has a cycle: a value depends on itself")
         return
-    defined = set(graph.inputs)
+    defined = dict.fromkeys(graph.inputs)
     for node in graph.topo():
         yield from _node_problems(node, defined)
-        defined |= set(node.results)
+        defined |= dict.fromkeys(node.results)
+    for name in _repeated(value.name for value in defined):
+        yield Diagnostic("E0305", f"@{graph.name} has two values {value_symbol(name)}")
     yield from _output_problems(graph, defined)
     yield from _placement_problems(graph, defined)
 
 
-def _node_problems(node: Node, defined: set[Value]) -> Iterator[Diagnostic]:
+def _node_problems(node: Node, defined: Collection[Value]) -> Iterator[Diagnostic]:
     broken = [("E0308", problem) for problem in role_problems(node.op, node.operands)]
     broken += [problem for view in node.views for problem in _read_problems(view, defined)]
     if not broken:
@@ -100,15 +100,15 @@ def _node_problems(node: Node, defined: set[Value]) -> Iterator[Diagnostic]:
 
 
 def _at(node: Node, code: str, problem: str) -> Diagnostic:
-    results = ", ".join(f"%{result.name}" for result in node.results)
+    results = ", ".join(map(str, node.results))
     where = node.locations[0] if node.locations else None
     return Diagnostic(code, f"{results} = {node.op.label}: {problem}", where)
 
 
-def _read_problems(view: ChannelView, defined: set[Value]) -> Iterator[tuple[str, str]]:
+def _read_problems(view: ChannelView, defined: Collection[Value]) -> Iterator[tuple[str, str]]:
     for value in view.values:
         if value not in defined:
-            yield "E0310", f"%{value.name} is not defined before this use in this graph"
+            yield "E0310", f"{value} is not defined before this use in this graph"
     for problem in view_problems(view):
         yield "E0309", problem
 
@@ -129,7 +129,7 @@ def listed(types: Iterable[TensorType]) -> str:
     return ", ".join(map(str, types))
 
 
-def _output_problems(graph: Graph, defined: set[Value]) -> Iterator[Diagnostic]:
+def _output_problems(graph: Graph, defined: Collection[Value]) -> Iterator[Diagnostic]:
     if not graph.outputs:
         yield Diagnostic("E0310", f"@{graph.name} returns nothing")
     if len(graph.outputs) != len(graph.output_names):
@@ -142,7 +142,7 @@ def _output_problems(graph: Graph, defined: set[Value]) -> Iterator[Diagnostic]:
             yield Diagnostic(code, f"return of @{graph.name}: {problem}")
 
 
-def _placement_problems(graph: Graph, defined: set[Value]) -> Iterator[Diagnostic]:
+def _placement_problems(graph: Graph, defined: Collection[Value]) -> Iterator[Diagnostic]:
     arena = graph.arena_bytes
     for user in graph.topo():
         if user.scratch is not None and not 0 <= user.scratch <= (arena or 0):

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 
+from mbc.ir.names import value_symbol
 from mbc.ir.types import TensorType
 
 
@@ -32,19 +33,47 @@ class Place:
 
 @dataclass(eq=False)
 class Value:
-    """A tensor in a graph; compared by identity."""
+    """A tensor in a graph; compared by identity.
+
+    Its name stays as long as it exists. Its origins are the values of the network as written, by
+    their names, that it accounts for: what computes it computes them or makes them needless."""
 
     name: str
+    """Unique among the values of the graph."""
     type: TensorType
     place: Place | None = field(default=None)
+    absorbed: tuple[str, ...] = ()
+    """The origins besides the value itself."""
+    is_added: bool = False
+    """Whether a pass made it, so that its own name is no origin."""
 
     @property
     def offset(self) -> int | None:
         """Byte offset in the arena, None for what does not lie there."""
         return None if self.place is None else self.place.offset
 
+    @property
+    def origins(self) -> tuple[str, ...]:
+        """The names of what it accounts for, its own first unless a pass added it."""
+        return self.absorbed if self.is_added else (self.name, *self.absorbed)
+
+    def account_for(self, origins: Iterable[str], *, earlier: bool = False) -> None:
+        """Add to the origins what comes later in the network as written, or earlier."""
+        both = (*origins, *self.absorbed) if earlier else (*self.absorbed, *origins)
+        new = dict.fromkeys(both)
+        self.absorbed = tuple(name for name in new if self.is_added or name != self.name)
+
+    def stand_for(self, other: Value) -> None:
+        """Take the origins of another value in place of these, under whatever name."""
+        renamed = self.name != other.name
+        self.is_added = other.is_added or renamed
+        self.absorbed = other.origins if renamed else other.absorbed
+
+    def __str__(self) -> str:
+        return value_symbol(self.name)
+
     def __repr__(self) -> str:
-        return f"%{self.name}: {self.type}"
+        return f"{self}: {self.type}"
 
 
 @dataclass(frozen=True)

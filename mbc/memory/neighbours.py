@@ -38,7 +38,7 @@ def runs(views: Iterable[ChannelView], elsewhere: Container[Value] = ()) -> list
     for view in views:
         for value in view.values:
             if value in elsewhere:
-                raise Apart(f"%{value.name} is not in the arena, but the caller's")
+                raise Apart(f"{value} is not in the arena, but the caller's")
         for left, right in pairwise(view.values):
             if follower.setdefault(left, right) is not right:
                 raise Apart(_beside(left, "before", right, follower[left]))
@@ -51,7 +51,7 @@ def runs(views: Iterable[ChannelView], elsewhere: Container[Value] = ()) -> list
 
 
 def _beside(value: Value, where: str, wanted: Value, there: Value) -> str:
-    return f"%{value.name} cannot lie {where} %{wanted.name}: it lies {where} %{there.name}"
+    return f"{value} cannot lie {where} {wanted}: it lies {where} {there}"
 
 
 def _run(value: Value, follower: dict[Value, Value]) -> Neighbours:

@@ -112,7 +112,7 @@ def layer_name(node: Node) -> str:
     """Return the names of a node's weights without their last word ("blocks.3.dw"), joined by "+";
     without weights the name of its result ("%4")."""
     names = dict.fromkeys(_owner(constant.name) for constant in _weights([node]))
-    return "+".join(names) or f"%{node.results[0].name}"
+    return "+".join(names) or str(node.results[0])
 
 
 def _owner(constant: str) -> str:

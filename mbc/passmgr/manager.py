@@ -12,7 +12,7 @@ from mbc.diag import MbcError, error
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.text.module import write_dump
 from mbc.ir.text.parser import parse
-from mbc.ir.text.printer import print_graph, renumber
+from mbc.ir.text.printer import print_graph
 from mbc.ir.views import Place, Value
 from mbc.passmgr.passes import Pass, PassContext, PassResult, Pipeline
 from mbc.passmgr.pipeline import spec_of
@@ -69,10 +69,8 @@ def run_pipeline(
 ) -> list[PassRecord]:
     """Run all passes over the graph, in place.
 
-    Before each pass values are numbered as they are printed, so remarks speak of the last dump.
     Raises MbcError E0901 if a pass fails or an instrument finds fault with it; the IR before that
     pass is then saved in the folder `rescue` (default: a new temporary one)."""
-    renumber(graph)
     for instrument in instruments:
         instrument.start(graph)
     records = []
@@ -108,7 +106,6 @@ def _run(
             _drop_stale_plan(graph, plan)
         if graph.threads_plan is threads_plan and _structure(graph) != structure:
             graph.threads_plan = None
-        renumber(graph)
     for instrument in instruments:
         instrument.after(record, graph)
     return record

@@ -108,23 +108,23 @@ def memory_of(graph: Graph, facts: Facts, shared_bytes: int, scratch_bytes: int)
 
 
 def _step(node: Node, live: int) -> StepMemory:
-    return StepMemory(f"%{node.results[0].name}", layer_name(node), op_name(node), live)
+    return StepMemory(str(node.results[0]), layer_name(node), op_name(node), live)
 
 
 def _holding(graph: Graph, buffer: Buffer, peak: int) -> Holding:
     if buffer.user is not None:
         kind, makers, pitch = "scratch", [buffer.user], None
         offset = buffer.user.scratch
-        names = [result.name for result in buffer.user.results]
+        values = buffer.user.results
     else:
-        kind, names = "value", [value.name for value in buffer.places]
-        makers = [node for value in buffer.places if (node := graph.producer(value))]
+        kind, values = "value", tuple(buffer.places)
+        makers = [node for value in values if (node := graph.producer(value))]
         first, place = next(iter(buffer.places.items()))
         offset, pitch = first.offset, place.pitch
     assert offset is not None
     return Holding(
         kind,
-        tuple(f"%{name}" for name in names),
+        tuple(map(str, values)),
         tuple(map(layer_name, makers)),
         buffer.bytes,
         buffer.first,
@@ -138,4 +138,4 @@ def _holding(graph: Graph, buffer: Buffer, peak: int) -> Holding:
 def _overlaps(wanted: Needs) -> Iterator[Overlap]:
     for overlap in wanted.overlaps:
         result, operand = next(iter(overlap.result.places)), next(iter(overlap.operand.places))
-        yield Overlap(overlap.time, f"%{result.name}", f"%{operand.name}", overlap.distance)
+        yield Overlap(overlap.time, str(result), str(operand), overlap.distance)

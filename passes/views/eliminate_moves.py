@@ -9,7 +9,7 @@ from mbc.ir.op import Op
 from mbc.ir.permute import Reindex
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.move import Concat
-from mbc.passes.rewrite import ConstantMaker, name_of
+from mbc.passes.rewrite import ConstantMaker, account, insert, name_of, results
 from mbc.passes.views.plan import Planner, ViewPlan
 from mbc.passmgr.passes import PassContext, PassResult
 
@@ -74,6 +74,9 @@ class _Edit:
             operands = map(self._operand, rewrite.operands, moves)
             self.graph.set_operands(node, [*operands])
         self.graph.set_outputs(self.plan.outputs)
+        for value in results(gone):
+            if value not in self.plan.kept:
+                account(self.plan.reads[value].values, [value])
         copies: dict[Value, ChannelView] = {}  # a part of a split may be split again
         for node in gone:
             for value in node.results:
@@ -93,7 +96,6 @@ class _Edit:
     def _copy(self, split: Node, part: Value, copies: dict[Value, ChannelView]) -> ChannelView:
         """Copy the one result of a split that must remain a value."""
         view = self.plan.parts[part].substitute(copies)
-        new = self.graph.add(Concat(), [view], locations=split.locations, before=split)
-        self.graph.replace_uses(part, new.result)
-        new.result.name = part.name
+        new = insert(self.graph, Concat(), [view], part.name, split)
+        self.graph.supersede(part, new.result)
         return ChannelView.of(new.result)

@@ -250,11 +250,11 @@ def test_dumps_reproduce_each_other(tmp_path: Path) -> None:
             np.testing.assert_array_equal(constant.array, expected.constants()[name].array)
 
 
-def test_remarks_name_values_as_the_dump_before_them() -> None:
-    """The add is %5 of the import, and %3 without the shuffle %2 and the relu %1."""
+def test_remarks_name_values_as_the_network_does() -> None:
+    """The add is %6, and the convolution %3 has the name of its batch norm, %4, by then."""
     records = run_pipeline(net(), O2, CONTEXT)
     messages = [line for line in remark_lines(records) if "fuse-residual-add" in line]
-    assert messages == ["net.mbc:11:3: fuse-residual-add: fused: %3 into %2"]
+    assert messages == ["net.mbc:11:3: fuse-residual-add: fused: %6 into %4"]
 
 
 def test_printing_after_passes() -> None:

@@ -273,7 +273,7 @@ FILES = [
     Case(
         "graph @g(%0: f32[8])",
         "E0312",
-        "the input '%0' is not an identifier: numbers name results",
+        "the input '%0' is not an identifier",
         "%0",
     ),
     Case(

@@ -16,7 +16,7 @@ from mbc.ir import activations
 from mbc.ir.activations import RELU
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.schedule import Schedule
-from mbc.ir.text import parse, print_graph, renumber
+from mbc.ir.text import parse, print_graph
 from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
 from mbc.ir.views import ChannelMap, ChannelView
@@ -135,9 +135,9 @@ def test_text_written_by_hand_is_made_canonical() -> None:
     assert print_graph(parse(text)) == canonical("""
         graph @g(%x: f32[1,4,4,4]) {
           const @w : f32[1,1,4,4]
-          %0 = conv2d(%x, @w) {residual=%x, act=relu} : f32[1,4,4,4]
-          %1 = relu(%0) : f32[1,4,4,4]
-          return %1
+          %out = conv2d(%x, @w) {residual=%x, act=relu} : f32[1,4,4,4]
+          %b = relu(%out) : f32[1,4,4,4]
+          return %b
         }
         """)
 
@@ -178,16 +178,39 @@ def test_nodes_know_their_line_of_text() -> None:
     assert fused.locations == (Location("unit.mbc", 23, 3),)
 
 
-def test_renumber_gives_values_their_printed_names() -> None:
-    graph = Graph("g")
-    x = graph.add_input("x", TensorType((1, 4, 4, 4)))
-    a = graph.add(Activate(RELU), [x])
-    b = graph.add(Activate(RELU), [a.result])
-    graph.set_outputs([b.result])
-    graph.replace(a, Activate(RELU), [x])
-    assert [n.result.name for n in graph.topo()] == ["2", "1"]
-    renumber(graph)
-    assert [n.result.name for n in graph.topo()] == ["0", "1"]
+NAMED = """\
+graph @g(%x: f32[1,4,4,4] from (%"an input/0", %7)) {
+  arena 512
+  %stem.conv = relu(%x) : f32[1,4,4,4] at 0 from (%0, %1.b) scratch 64
+  %"features/0/Conv:0" = fused relus(%x = %stem.conv) {
+    %x2 = relu(%x) : f32[1,4,4,4] added
+    %a.b = relu(%x2) : f32[1,4,4,4] from (%a)
+    return %a.b
+  } : f32[1,4,4,4] from (%a)
+  %s.0, %"s 1" = split(%"features/0/Conv:0") {sizes=(1,3)} : \
+f32[1,4,4,1] added from (%s), f32[1,4,4,3] at 8 pitch 4 added
+  return %s.0, [%"s 1", %stem.conv]
+}
+"""
+
+
+def test_names_and_origins_come_back() -> None:
+    graph = parse(NAMED)
+    assert print_graph(graph) == NAMED
+    assert print_graph(graph.clone()) == NAMED
+    stem, fused, split = graph.topo()
+    assert stem.result.origins == ("stem.conv", "0", "1.b")
+    assert fused.result.name == "features/0/Conv:0"
+    assert [value.origins for value in split.results] == [("s",), ()]
+
+
+def test_a_number_that_text_has_is_no_fresh_name() -> None:
+    graph = parse("graph @g(%x: f32[4]) {\n %1 = relu(%x) : f32[4] from (%0)\n return %1\n}")
+    copy = graph.clone()
+    graph.add(Activate(RELU), [graph.inputs[0]])
+    copy.add(Activate(RELU), [copy.inputs[0]])
+    assert [node.result.name for node in graph.topo()] == ["1", "2"]
+    assert [node.result.name for node in copy.topo()] == ["1", "2"]
 
 
 def test_a_name_that_text_cannot_hold_is_an_error() -> None:

@@ -162,7 +162,7 @@ def test_outputs() -> None:
 def test_two_inputs_of_one_name() -> None:
     graph, _ = chain()
     graph.add_input("x", IMAGE)
-    assert problems(graph) == ["E0305: @g has two inputs %x"]
+    assert problems(graph) == ["E0305: @g has two values %x"]
 
 
 def test_two_constants_of_one_name_even_in_a_body() -> None:

@@ -145,5 +145,5 @@ def _io(graph: Graph) -> Iterator[tuple[Any, str, Value]]:
 
 def _region(value: Value) -> DeviceBuffer:
     if value.offset is None or value.offset % ALIGNMENT:
-        raise ValueError(f"%{value.name} has no aligned place in the arena: run plan-memory")
+        raise ValueError(f"{value} has no aligned place in the arena: run plan-memory")
     return DeviceBuffer(c_identifier(value.name), "arena", value.type.bytes, value.offset)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from mbc.diag import Diagnostic, MbcError
 from mbc.ir.text.lexer import Kind, SourceText, Token, tokenize
@@ -13,6 +13,13 @@ MAX_PROBLEMS = 20
 STATEMENT_WORDS = ("const", "arena", "return")
 
 T = TypeVar("T")
+
+
+class Name(NamedTuple):
+    """The name of a value, and the token that spells it."""
+
+    text: str
+    token: Token
 
 
 class Cursor:
@@ -84,7 +91,14 @@ class Cursor:
 
     def symbol(self) -> str:
         """Read `@name` or `@"name"`."""
-        token = self.expect_kind(Kind.SYMBOL)
+        return self._name(self.expect_kind(Kind.SYMBOL))
+
+    def value(self) -> Name:
+        """Read `%name` or `%"name"`."""
+        token = self.expect_kind(Kind.VALUE)
+        return Name(self._name(token), token)
+
+    def _name(self, token: Token) -> str:
         name = token.text[1:]
         return self._unquote(token, name) if name.startswith('"') else name
 

@@ -29,7 +29,7 @@ RULES = re.compile(
     r"""
     (?P<SKIP>[ \t\r]+|//[^\n]*)
   | (?P<NEWLINE>\n)
-  | (?P<VALUE>%[A-Za-z0-9_]+)
+  | (?P<VALUE>%(?:[A-Za-z0-9_][A-Za-z0-9_.]*|"(?:\\.|[^"\\\n])*"))
   | (?P<SYMBOL>@(?:[A-Za-z_][A-Za-z0-9_.]*|"(?:\\.|[^"\\\n])*"))
   | (?P<HASH>\#[0-9a-f]+)
   | (?P<STRING>"(?:\\.|[^"\\\n])*")

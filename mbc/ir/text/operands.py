@@ -10,11 +10,11 @@ from typing import Any
 from mbc.diag import nearest
 from mbc.ir.elements import Q8, Element, Scalar
 from mbc.ir.graph import Constant, Graph, Operand
+from mbc.ir.names import symbol, value_symbol
 from mbc.ir.schedule import Schedule
 from mbc.ir.text.attributes import MAX_INT, Call, Raw, Word, attribute_types, convert
 from mbc.ir.text.cursor import Cursor
 from mbc.ir.text.lexer import Kind, Token
-from mbc.ir.text.printer import symbol
 from mbc.ir.types import MAX_CHANNELS, MAX_ELEMENTS, MAX_RANK, TensorType
 from mbc.ir.verify import view_problems
 from mbc.ir.views import ChannelMap, ChannelView, Place, Segment, Value
@@ -29,6 +29,16 @@ class PoisonedError(Exception):
     """A name whose definition was wrong: the error is reported already, so its uses stay silent."""
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What text says of a value after its name: its type, place and origins."""
+
+    type: TensorType
+    place: Place | None
+    is_added: bool
+    absorbed: tuple[str, ...]
+
+
 @dataclass
 class Scope:
     """What names mean in one graph; None where the definition was wrong. Bodies of fused nodes
@@ -39,9 +49,13 @@ class Scope:
     values: dict[str, ChannelView | None] = field(default_factory=dict)
     depth: int = 0
 
-    def define(self, name: str, value: Value) -> None:
-        """Give a name its meaning."""
-        self.values[name] = ChannelView.of(value)
+    def define(self, value: Value, declared: Declared | None = None) -> None:
+        """Let the name of a value mean it, and tell it what text says of it."""
+        self.values[value.name] = ChannelView.of(value)
+        if declared is not None:
+            value.place, value.is_added = declared.place, declared.is_added
+            value.account_for(declared.absorbed)
+            self.graph.reserve_names(declared.absorbed)
 
 
 class OperandParser:
@@ -94,18 +108,28 @@ class OperandParser:
             raise self.cursor.fail("E0302", message, token, helps=helps)
         return self.cursor.integer(least=1, most=MAX_INT)
 
-    def placed_type(self) -> tuple[TensorType, Place | None]:
-        """The type of a value, with `at OFFSET` (and `pitch ELEMENTS`) if it lies in the arena."""
+    def declared(self) -> Declared:
+        """The type of a value, with `at OFFSET` (and `pitch ELEMENTS`) if it lies in the arena, and
+        `added` and `from (%a, %b)` for its origins."""
         start = self.cursor.token
         type = self.type()
         if type.channels > MAX_CHANNELS:
             message = f"a value has at most {MAX_CHANNELS} channels, found {type.channels}"
             raise self.cursor.fail("E0306", message, start, self.cursor.previous)
         self._count(type.channels, start)
+        return Declared(type, self._place(), self.cursor.accept("added"), self._absorbed())
+
+    def _place(self) -> Place | None:
         if not self.cursor.accept("at"):
-            return type, None
+            return None
         offset = self.cursor.integer()
-        return type, Place(offset, self.cursor.integer() if self.cursor.accept("pitch") else None)
+        return Place(offset, self.cursor.integer() if self.cursor.accept("pitch") else None)
+
+    def _absorbed(self) -> tuple[str, ...]:
+        if not self.cursor.accept("from"):
+            return ()
+        self.cursor.expect("(")
+        return tuple(name for name, _ in self.cursor.items(self.cursor.value, ")"))
 
     # operands
 
@@ -166,10 +190,9 @@ class OperandParser:
 
     def value(self, scope: Scope) -> ChannelView:
         """A value that is defined above."""
-        token = self.cursor.expect_kind(Kind.VALUE)
-        name = token.text[1:]
+        name, token = self.cursor.value()
         if name not in scope.values:
-            known = () if name.isdigit() else (f"%{other}" for other in scope.values)
+            known = () if name.isdigit() else map(value_symbol, scope.values)
             helps = nearest(token.text, known)
             message = f"{token} is not defined above"
             raise self.cursor.fail("E0305", message, token, helps=helps)

@@ -12,15 +12,16 @@ from typing import Any
 from mbc.diag import Location, MbcError, nearest
 from mbc.ir import activations
 from mbc.ir.graph import Constant, Graph, Operand, without_trailing_none
+from mbc.ir.names import IDENTIFIER
 from mbc.ir.op import Op, OpError
 from mbc.ir.text.attributes import attribute_types
-from mbc.ir.text.cursor import Cursor
+from mbc.ir.text.cursor import Cursor, Name
 from mbc.ir.text.lexer import Kind, SourceText, Token
-from mbc.ir.text.operands import OperandParser, PoisonedError, Scope
+from mbc.ir.text.operands import Declared, OperandParser, PoisonedError, Scope
 from mbc.ir.text.printer import is_named
 from mbc.ir.types import TensorType
 from mbc.ir.verify import listed, role_problems
-from mbc.ir.views import ChannelView, Place
+from mbc.ir.views import ChannelView
 from mbc.ops import OPS
 from mbc.ops.elementwise import Activate
 from mbc.ops.fused import Fused
@@ -61,7 +62,7 @@ def parse_module(text: str, filename: str = "<text>") -> Module:
 class _Statement:
     """`%0, %1 = …`: the names of the results, and where it began."""
 
-    names: list[Token]
+    names: list[Name]
     start: Token
 
 
@@ -105,24 +106,21 @@ class _Parser(OperandParser):
         self.cursor.expect("}")
 
     def _parameter(self, scope: Scope) -> None:
-        name = self._new_name(scope)
+        name = self._input_name(scope)
         self.cursor.expect(":")
-        type, place = self.placed_type()
-        value = scope.graph.add_input(name.text[1:], type)
-        value.place = place
-        scope.define(value.name, value)
+        declared = self.declared()
+        scope.define(scope.graph.add_input(name, declared.type), declared)
 
-    def _new_name(self, scope: Scope) -> Token:
-        token = self.cursor.expect_kind(Kind.VALUE)
-        if token.text[1].isdigit():
-            message = f"the input {token} is not an identifier: numbers name results"
-            raise self.cursor.fail("E0312", message, token)
-        self._check_new(token, scope)
-        return token
+    def _input_name(self, scope: Scope) -> str:
+        name, token = self.cursor.value()
+        if not IDENTIFIER.fullmatch(name):
+            raise self.cursor.fail("E0312", f"the input {token} is not an identifier", token)
+        self._check_new(Name(name, token), scope)
+        return name
 
-    def _check_new(self, token: Token, scope: Scope) -> None:
-        if token.text[1:] in scope.values:
-            raise self.cursor.fail("E0305", f"{token} is defined twice", token)
+    def _check_new(self, name: Name, scope: Scope) -> None:
+        if name.text in scope.values:
+            raise self.cursor.fail("E0305", f"{name.token} is defined twice", name.token)
 
     # statements
 
@@ -147,7 +145,7 @@ class _Parser(OperandParser):
             self.cursor.report(problem)
         self.wrong_statements += 1
         for name in statement.names:
-            scope.values.setdefault(name.text[1:], None)
+            scope.values.setdefault(name.text, None)
         self.cursor.recover(start)
 
     def _statement(self, scope: Scope, statement: _Statement) -> None:
@@ -203,7 +201,7 @@ class _Parser(OperandParser):
 
     def _node(self, scope: Scope, statement: _Statement) -> None:
         while True:
-            statement.names.append(self.cursor.expect_kind(Kind.VALUE))
+            statement.names.append(self.cursor.value())
             if not self.cursor.accept(","):
                 break
         self.cursor.expect("=")
@@ -233,7 +231,7 @@ class _Parser(OperandParser):
         self.cursor.expect(":")
         start = self.cursor.token
         declared = self._types()
-        written = tuple(type for type, _ in declared)
+        written = tuple(each.type for each in declared)
         if written != inferred:
             message = f"the op gives {listed(inferred)}, the text says {listed(written)}"
             raise self.cursor.fail("E0307", message, start, self.cursor.previous)
@@ -241,27 +239,27 @@ class _Parser(OperandParser):
         schedule = self.schedule() if self.cursor.accept("schedule") else None
         self._check_names(scope, statement, len(inferred))
         span = self.cursor.source.span(statement.start, self.cursor.previous)
-        node = scope.graph.add(op, operands, locations=(span,))
+        names = [name.text for name in statement.names]
+        node = scope.graph.add(op, operands, names=names, locations=(span,))
         node.scratch, node.schedule = scratch, schedule
-        for name, value, (_, place) in zip(statement.names, node.results, declared, strict=True):
-            value.place = place
-            scope.define(name.text[1:], value)
+        for value, each in zip(node.results, declared, strict=True):
+            scope.define(value, each)
 
-    def _types(self) -> list[tuple[TensorType, Place | None]]:
-        types = [self.placed_type()]
+    def _types(self) -> list[Declared]:
+        types = [self.declared()]
         while self.cursor.accept(","):
-            types.append(self.placed_type())
+            types.append(self.declared())
         return types
 
     def _check_names(self, scope: Scope, statement: _Statement, results: int) -> None:
         names = statement.names
         if len(names) != results:
             message = f"the op gives {results} values, here are names for {len(names)}"
-            raise self.cursor.fail("E0308", message, names[0], names[-1])
+            raise self.cursor.fail("E0308", message, names[0].token, names[-1].token)
         for index, name in enumerate(names):
             self._check_new(name, scope)
             if name.text in [other.text for other in names[:index]]:
-                raise self.cursor.fail("E0305", f"{name} is defined twice", name)
+                raise self.cursor.fail("E0305", f"{name.token} is defined twice", name.token)
 
     def _infer(
         self, op: Op, operands: list[Operand | None], call: tuple[Token, Token]
@@ -355,10 +353,10 @@ class _Parser(OperandParser):
 
     def _binding(self, scope: Scope, body: Scope) -> Operand:
         """`%x = %3`: an input of the body, and what it reads."""
-        name = self._new_name(body).text[1:]
+        name = self._input_name(body)
         self.cursor.expect("=")
         operand = self.view(scope)
-        body.define(name, body.graph.add_input(name, operand.type))
+        body.define(body.graph.add_input(name, operand.type))
         return operand
 
 

@@ -1,13 +1,11 @@
 """A graph as canonical text; `parser.parse` reads it back, and printing that gives the same text.
 
-Canonical means: constants in order of first use, nodes in dependency order, values numbered in that
-order, only non-default attributes, every type. The grammar is in docs/ir.md.
+Canonical means: constants in order of first use, nodes in dependency order, only non-default
+attributes, every type. Values and constants keep their names. The grammar is in docs/ir.md.
 """
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, Field, dataclass, fields
 from typing import TypeAlias
@@ -16,16 +14,13 @@ from mbc.diag import error
 from mbc.ir.activations import Activation, Spelled, parameters
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Constant, Graph, Node, Operand
+from mbc.ir.names import DOTTED, IDENTIFIER, quoted, symbol, value_symbol
 from mbc.ir.op import Op, OperandSpec
 from mbc.ir.schedule import Schedule
 from mbc.ir.views import ChannelView, Segment, Value
 from mbc.ops.elementwise import Activate
 from mbc.ops.fused import Fused
 
-IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-DOTTED = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*")
-
-Names: TypeAlias = dict[Value, str]
 AttrValue: TypeAlias = "int | float | bool | str | Q8 | Activation | tuple[AttrValue, ...]"
 
 
@@ -41,37 +36,11 @@ def print_graph(
     return "\n".join(lines) + "\n"
 
 
-def renumber(graph: Graph) -> None:
-    """Give each value the name under which `print_graph` prints it, fused bodies included."""
-    for value, name in value_names(graph).items():
-        value.name = name
-    for node in graph.topo():
-        if isinstance(node.op, Fused):
-            renumber(node.op.body)
-
-
-def value_names(graph: Graph) -> Names:
-    """The printed name of each value of a graph: inputs keep theirs, results are numbered."""
-    results = [result for node in graph.topo() for result in node.results]
-    inputs = {value: identifier(value.name, "a graph input") for value in graph.inputs}
-    return inputs | {value: str(number) for number, value in enumerate(results)}
-
-
 def identifier(name: str, what: str) -> str:
     """The name, if it is an identifier; MbcError E0312 otherwise."""
     if not IDENTIFIER.fullmatch(name):
         raise error("E0312", f"the name of {what} is not an identifier: {name!r}")
     return name
-
-
-def quoted(text: str) -> str:
-    """A string literal."""
-    return json.dumps(text, ensure_ascii=not text.isprintable())
-
-
-def symbol(name: str) -> str:
-    """`@name`, quoted where it is not made of letters, digits, underscores and dots."""
-    return f"@{name}" if DOTTED.fullmatch(name) else f"@{quoted(name)}"
 
 
 def _header(graph: Graph) -> Iterator[str]:
@@ -88,7 +57,7 @@ class _Printer:
 
     def graph(self, graph: Graph, hashes: Mapping[str, str]) -> Iterator[str]:
         parameters = ", ".join(
-            f"%{identifier(v.name, 'a graph input')}: {v.type}{_placement(v)}" for v in graph.inputs
+            f"%{identifier(v.name, 'a graph input')}: {placed_type(v)}" for v in graph.inputs
         )
         yield f"graph {symbol(graph.name)}({parameters}) {{"
         for name, constant in graph.constants().items():
@@ -98,41 +67,44 @@ class _Printer:
         yield "}"
 
     def body(self, graph: Graph, indent: str) -> Iterator[str]:
-        names = value_names(graph)
         if graph.arena_bytes is not None:
             yield f"{indent}arena {graph.arena_bytes}"
         for node in graph.topo():
-            yield from self.node(node, names, indent)
-        yield f"{indent}{_return(graph, names)}".rstrip()
+            yield from self.node(node, indent)
+        yield f"{indent}{_return(graph)}".rstrip()
 
-    def node(self, node: Node, names: Names, indent: str) -> Iterator[str]:
-        results = ", ".join(f"%{names[r]}" for r in node.results)
-        types = ", ".join(f"{r.type}{_placement(r)}" for r in node.results)
-        types += _scratch(node) + _schedule(node)
+    def node(self, node: Node, indent: str) -> Iterator[str]:
+        results = ", ".join(map(str, node.results))
+        types = ", ".join(map(placed_type, node.results)) + _scratch(node) + _schedule(node)
         where = f" // {', '.join(map(str, node.locations))}" if self._has_place(node) else ""
         if isinstance(node.op, Fused):
-            yield f"{indent}{results} = {_fused(node, node.op, names)} {{"
+            yield f"{indent}{results} = {_fused(node, node.op)} {{"
             yield from self.body(node.op.body, indent + "  ")
             yield f"{indent}}} : {types}{where}"
         else:
-            yield f"{indent}{results} = {_call(node, names)} : {types}{where}"
+            yield f"{indent}{results} = {_call(node)} : {types}{where}"
 
     def _has_place(self, node: Node) -> bool:
         return self.locations and bool(node.locations)
 
 
-def _return(graph: Graph, names: Names) -> str:
+def _return(graph: Graph) -> str:
     default = Graph("")
     default.set_outputs(graph.outputs)
-    texts = [view_text(view, names) for view in graph.outputs]
+    texts = [view_text(view) for view in graph.outputs]
     if graph.output_names != default.output_names:
         outputs = zip(texts, graph.output_names, strict=True)
         texts = [f"{text} as {identifier(name, 'a graph output')}" for text, name in outputs]
     return f"return {', '.join(texts)}"
 
 
-def _placement(value: Value) -> str:
-    return "" if value.place is None else f" {value.place}"
+def placed_type(value: Value) -> str:
+    """Format the type of a value, its place in the arena, and its origins unless they are its own
+    name alone: `f32[1,4,4,8] at 64 from (%conv, %bn)`; `added` if its own name is none."""
+    place = "" if value.place is None else f" {value.place}"
+    added = " added" if value.is_added else ""
+    others = ", ".join(map(value_symbol, value.absorbed))
+    return f"{value.type}{place}{added}" + (f" from ({others})" if others else "")
 
 
 def _scratch(node: Node) -> str:
@@ -148,19 +120,19 @@ def schedule_text(schedule: Schedule) -> str:
     return schedule.mnemonic + _braces(_fields(schedule))
 
 
-def _fused(node: Node, op: Fused, names: Names) -> str:
+def _fused(node: Node, op: Fused) -> str:
     pairs = zip(op.body.inputs, node.operands, strict=True)
     operands = ", ".join(
-        f"%{identifier(value.name, 'a fused input')} = {operand_text(operand, names)}"
+        f"%{identifier(value.name, 'a fused input')} = {operand_text(operand)}"
         for value, operand in pairs
     )
     return f"fused {identifier(op.kind, 'a fusion')}({operands})"
 
 
-def _call(node: Node, names: Names) -> str:
+def _call(node: Node) -> str:
     positional, named = split_operands(node)
-    operands = ", ".join(operand_text(operand, names) for operand in positional)
-    by_name = [f"{name}={operand_text(operand, names)}" for name, operand in named]
+    operands = ", ".join(operand_text(operand) for operand in positional)
+    by_name = [f"{name}={operand_text(operand)}" for name, operand in named]
     attributes = attributes_text(node.op, by_name)
     return f"{node.op.label}({operands}){' ' * bool(attributes)}{attributes}"
 
@@ -234,29 +206,29 @@ def attr_text(value: AttrValue) -> str:
             return str(int(value))
 
 
-def operand_text(operand: Operand | None, names: Names) -> str:
+def operand_text(operand: Operand | None) -> str:
     """An operand: `@w`, `%0`, or a view."""
     match operand:
         case ChannelView():
-            return view_text(operand, names)
+            return view_text(operand)
         case Constant():
             return symbol(operand.name)
         case None:
             return "none"
 
 
-def view_text(view: ChannelView, names: Names) -> str:
+def view_text(view: ChannelView) -> str:
     """A view: `%0`, `%0[0:29]`, `[%a[0:29], %b]`, each with `[c -> …]` or `[perm …]` after it
     where the order is not the plain one."""
     order = "" if view.order.is_identity else f"[{view.order}]"
-    return _segments(view.segments, names) + order
+    return _segments(view.segments) + order
 
 
-def _segments(segments: Iterable[Segment], names: Names) -> str:
-    texts = [_segment(segment, names) for segment in segments]
+def _segments(segments: Iterable[Segment]) -> str:
+    texts = [_segment(segment) for segment in segments]
     return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
 
 
-def _segment(segment: Segment, names: Names) -> str:
-    name = f"%{names[segment.value]}"
+def _segment(segment: Segment) -> str:
+    name = str(segment.value)
     return name if segment.is_whole else f"{name}[{segment.start}:{segment.start + segment.length}]"
