@@ -33,8 +33,8 @@ CODES = {
         title="a name is not defined, or is defined twice",
         cause="A value or constant is used before its definition, or two have the same name.",
         example="%0 = relu(%y) : f32[1,4,4,8]",
-        cure="Define each name once, above its first use. A fused body sees its own inputs only. In "
-        "a pass: take new names from `graph.fresh_name`.",
+        cure="Define each name once, above its first use. A fused body sees its own inputs only. "
+        "In a pass: take new names from `graph.fresh_name`.",
     ),
     "E0306": Code(
         title="a number or a nesting is out of limits",
