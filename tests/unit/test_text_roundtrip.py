@@ -254,4 +254,4 @@ def test_the_examples_of_the_documentation_are_canonical(text: str) -> None:
 
 
 def test_the_documentation_has_examples() -> None:
-    assert len(documented()) == 6
+    assert len(documented()) == 7
