@@ -1,4 +1,4 @@
-"""The answers of GPU kernels to passes."""
+"""The `Backend` of GPU kernels, which answers passes."""
 
 from __future__ import annotations
 
@@ -24,11 +24,16 @@ class GpuBackend:
     """Kernels in TVM's tensor IR for one GPU."""
 
     gpu: Gpu
+    """The GPU."""
     name: str = "tvm"
+    """Value of `--backend`."""
 
     def supports(self, node: Node) -> Support:
-        """Every op, and every view of its operands: kernels gather. Of fused nodes only depthwise
-        with pointwise convolutions, since blocks of a GPU share no rows with each other."""
+        """Accept every op with every view of its operands: kernels gather.
+
+        Of fused nodes only depthwise with pointwise convolutions are supported, since blocks of a
+        GPU cannot share rows with each other.
+        """
         refusal = ""
         if isinstance(node.op, Fused):
             refusal = element_refusal(node) or fused_refusal(node)
@@ -36,29 +41,30 @@ class GpuBackend:
         return Support(not refusal, refusal)
 
     def candidates(self, node: Node) -> Sequence[Schedule]:
-        """Tiles of products, strips of windows, blocks of pools, threads of a softmax's rows."""
+        """List tiles of products, strips of windows, blocks of pools, or threads of a softmax's
+        rows."""
         return () if element_refusal(node) else candidates(node, self.gpu)
 
     def scratch_bytes(self, node: Node) -> int:
-        """None: what threads share lies in the memory of their block."""
+        """Return 0: threads share data in the shared memory of their block only."""
         return 0
 
     def predict(self, node: Node) -> Prediction:
-        """Cycles of the GPU's clock, and what bounds them."""
+        """Predict cycles of the GPU's clock, and what bounds them."""
         return predict_cycles(node, self.gpu)
 
     def buffer_bytes(self, type: TensorType) -> int:
-        """The dense tensor in whole multiples of what devices ask of regions."""
+        """Return the size of the dense tensor, rounded up to the alignment of devices' regions."""
         return round_up(type.bytes, ALIGNMENT)
 
     def reads_one_buffer(self, node: Node, role: str) -> bool:
-        """Never: kernels read the parts of a view where they are."""
+        """Return False: kernels read the parts of a view from separate buffers."""
         return False
 
     def may_alias(self, node: Node, role: str) -> bool:
-        """Never: compilers are told that a kernel's arguments lie apart."""
+        """Return False: a kernel's arguments are declared not to overlap."""
         return False
 
     def overlap_bytes(self, node: Node, role: str) -> int | None:
-        """None: threads have no order."""
+        """Return None: threads run in no order."""
         return None

@@ -1,4 +1,4 @@
-"""The kernels of each node: which family it belongs to, and with what schedule."""
+"""Make the kernels of nodes: choose the kernel family of each, and its schedule."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Builder: TypeAlias = Callable[[Node, Gpu], tuple[NodeKernel, ...]]
 
 
 def kernels_of(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
-    """The kernels that a node becomes, in order; one, but for a split's one for each part."""
+    """Make the kernels of a node, in order: one for each part of a split, one for any other op."""
     return BUILDERS[type(node.op)](node, gpu)
 
 
@@ -154,7 +154,7 @@ def _reshape(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 
 
 def _copy(op: Op, view: ChannelView, value: Value, gpu: Gpu) -> NodeKernel:
-    """A view's elements in row-major order, whatever the shape of the result."""
+    """Copy a view's elements in row-major order, whatever the shape of the result."""
     draft = Draft(op.mnemonic)
     reader = reader_of(draft, view)
     return _map(draft, value, reader.lanes, reader.load, gpu, len(view.order))
@@ -194,4 +194,4 @@ BUILDERS: dict[type[Op], Builder] = {
     move.Reshape: _reshape,
     move.Transpose: _transpose,
 }
-"""How the kernels of each op are made."""
+"""The builder of each op's kernels."""

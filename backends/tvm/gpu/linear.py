@@ -1,4 +1,4 @@
-"""Pointwise, dense, other convolutions, and depthwise + pointwise: nodes as matrix products."""
+"""Nodes as matrix products: pointwise, dense, other convolutions, and depthwise + pointwise."""
 
 from __future__ import annotations
 
@@ -25,21 +25,27 @@ from mbc.ops.linear import is_depthwise, is_pointwise
 from mbc.schedules import ThreadTile
 from mbc.targets.gpu import Gpu
 
-MOST_TAPS = 49  # that are unrolled where a product fetches its rows
+MOST_TAPS = 49  # taps of a fused depthwise convolution, which are unrolled in the fetch
 
 
 @dataclass(frozen=True)
 class WeightedLayer:
-    """A layer that multiplies by weights, whatever the op: `weight` is [taps, depth of a group,
-    channels], its rows in the order in which `x` is read."""
+    """A layer that multiplies by weights, of any op."""
 
     x: ChannelView
+    """The operand, in the order in which it is read."""
     weight: np.ndarray
+    """Weights [taps, depth of a group, channels], rows in the order of `x`."""
     bias: np.ndarray | None
+    """Bias [channels]."""
     residual: ChannelView | None
+    """Operand that is added to the sums."""
     groups: int
+    """Groups of channels."""
     act: Activation | None
+    """Activation, applied last."""
     out: Value
+    """The result."""
 
     @property
     def depth(self) -> int:
@@ -58,8 +64,11 @@ class WeightedLayer:
 
 
 def layer_of(node: Node) -> WeightedLayer:
-    """A convolution or dense layer, its input read as it lies in memory as far as the groups
-    allow: the weights' rows make up for that."""
+    """Convert a convolution or dense layer.
+
+    Its operand is read in memory order as far as the groups allow: the order of the view is
+    absorbed by that of the weights' rows.
+    """
     op, weight = node.op, weight_of(node)
     assert isinstance(op, Conv2d | Dense)
     groups = op.channel_groups
@@ -71,46 +80,51 @@ def layer_of(node: Node) -> WeightedLayer:
 
 
 def residual_of(node: Node) -> ChannelView | None:
-    """What a convolution adds to its sums, if anything."""
+    """Return the residual of a convolution, if it has one."""
     found = node["residual"]
     return found if isinstance(found, ChannelView) else None
 
 
 def weight_of(node: Node) -> Constant:
-    """The weight of a layer that has one."""
+    """Return the weight of a layer that has one."""
     weight = node.constant("weight")
     assert weight is not None
     return weight
 
 
 def convolution(node: Node) -> tuple[Conv2d, tuple[int, int]]:
-    """The op of a convolution, and the extents of its filter."""
+    """Return the op of a convolution, and the extents of its filter."""
     assert isinstance(node.op, Conv2d)
     height, width, _, _ = weight_of(node).type.shape
     return node.op, (height, width)
 
 
 def vector(node: Node, role: str) -> np.ndarray | None:
-    """An optional constant along the channels."""
+    """Return the data of an optional constant along the channels."""
     constant = node.constant(role)
     return None if constant is None else constant.array
 
 
 @dataclass(frozen=True)
 class Depth:
-    """What a fused node does before its product: the depthwise node's op, its input, and weights
-    [taps, channels] and bias in the order in which the product reads them."""
+    """The depthwise convolution before the product of a fused node."""
 
     op: Conv2d
+    """Its op."""
     x: TensorType
+    """Type of its operand."""
     kernel: tuple[int, int]
+    """Extents of its filter."""
     middle: TensorType
+    """Type of its result."""
     weight: np.ndarray
+    """Weights [taps, channels], in the order in which the product reads channels."""
     bias: np.ndarray | None
+    """Bias [channels], in the same order."""
 
 
 def fused_refusal(node: Node) -> str:
-    """Why a fused node has no kernel; "" if it has one."""
+    """Return why a fused node has no kernel; "" if it has one."""
     assert isinstance(node.op, Fused)
     body = node.op.body.topo()
     if [type(inner.op) for inner in body] != [Conv2d, Conv2d]:
@@ -133,7 +147,8 @@ def fused_refusal(node: Node) -> str:
 
 
 def fused_layer(node: Node) -> tuple[WeightedLayer, Depth]:
-    """A fused node's product, whose x is what the depthwise convolution reads, and the rest."""
+    """Split a fused node into its product, whose x is the depthwise convolution's operand, and the
+    depthwise convolution."""
     assert isinstance(node.op, Fused)
     outside = dict(zip(node.op.body.inputs, node.views, strict=True))
     first, second = node.op.body.topo()
@@ -184,8 +199,8 @@ def product_of(node: Node) -> Product:
 
 
 def _product(layer: Node, x: ChannelView, loads: int = 1, *, computed: bool = False) -> Product:
-    """Return the product of one pixel's channels with a layer's weights; each element of x takes
-    so many loads."""
+    """Return the product of one pixel's channels and a layer's weights; a vector of A takes `loads`
+    vectors of x."""
     groups, (depth, channels) = layer.op.channel_groups, weight_of(layer).type.shape[-2:]
     fetch = loads * _loads(absorbed(x, groups)[0], depth)
     rows = prod(layer.result.type.shape[:-1])
@@ -198,13 +213,13 @@ def tile_of(node: Node, product: Product, gpu: Gpu) -> ThreadTile:
 
 
 def _loads(x: ChannelView, depth: int) -> int:
-    """Return the loads for a vector of x."""
+    """Count the loads for a vector of x."""
     reader = reader_of(Draft(""), x, depth)
     return max(LANES) // reader.lanes * (1 if reader.table is None else 2)
 
 
 def pointwise_kernel(node: Node, gpu: Gpu) -> NodeKernel:
-    """1x1 convolutions, grouped or not, and dense layers."""
+    """Make the kernel of a 1x1 convolution, grouped or not, or of a dense layer."""
     layer = layer_of(node)
     draft = Draft("dense" if isinstance(node.op, Dense) else "pointwise")
     source = Pixels(reader_of(draft, layer.x, layer.depth), layer.depth)
@@ -212,7 +227,7 @@ def pointwise_kernel(node: Node, gpu: Gpu) -> NodeKernel:
 
 
 def patches_kernel(node: Node, gpu: Gpu) -> NodeKernel:
-    """All other convolutions."""
+    """Make the kernel of any other convolution."""
     layer, (op, kernel) = layer_of(node), convolution(node)
     draft = Draft(f"conv {kernel[0]}x{kernel[1]}")
     window = Window.of(op, node.view("x").type, kernel, node.result.type)
@@ -221,7 +236,7 @@ def patches_kernel(node: Node, gpu: Gpu) -> NodeKernel:
 
 
 def fused_kernel(node: Node, gpu: Gpu) -> NodeKernel:
-    """A depthwise convolution that is computed while the pointwise one fetches its rows."""
+    """Make the kernel of a pointwise convolution that computes a depthwise one on the fly."""
     layer, before = fused_layer(node)
     draft = Draft(f"depthwise {before.kernel[0]}x{before.kernel[1]} + pointwise")
     reader = reader_of(draft, layer.x, layer.depth)

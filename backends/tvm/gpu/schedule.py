@@ -1,8 +1,9 @@
-"""Schedules: how a kernel's work is dealt to blocks and threads. Pure functions of shapes and GPU.
+"""Schedules: the division of a kernel's work into blocks and threads. Pure functions of shapes and
+GPU.
 
-A schedule is chosen by a model of the time that it takes, in cycles: what the arithmetic needs if
-all units are busy, and what one block after the other needs for its loads to arrive. The facts of
-GPUs below are orders of magnitude; they decide between tiles, and are not promises of speed.
+A schedule is chosen by a model of its time in cycles: the larger of throughput, if all units are
+busy, and latency, if blocks run one after the other and wait for their loads. The facts of GPUs
+below are orders of magnitude; they decide between tiles, and do not predict speed.
 """
 
 from __future__ import annotations
@@ -22,27 +23,34 @@ from mbc.targets.gpu import Api, Gpu
 
 T = TypeVar("T", bound=Schedule)
 
-LINE = 16  # floats of a line of cache, or of the part of it that is fetched
-L2 = 3  # times the memory's bandwidth has the cache that all units share
-IN_FLIGHT = 4  # steps whose loads are on their way at once where no barrier ends a step
-WARP = 32  # threads that run together, busy or not
+LINE = 16  # floats of a cache line, or of the sector of it that is fetched
+L2 = 3  # bandwidth of the cache that all units share, as a multiple of the memory's
+IN_FLIGHT = 4  # steps whose loads overlap where no barrier ends a step
+WARP = 32  # threads that execute together, whether active or not
 
 
 @dataclass(frozen=True)
 class GpuFacts:
-    """What a GPU offers: compute units, multiply-adds a cycle of one, threads that one holds and
-    a block may have, shared memory of a block, bytes a cycle from memory, and the cycles that a
-    load and the start of a kernel take. `staged`: shared memory is faster than the cache."""
+    """Facts about a GPU, for the model of time."""
 
     units: int
+    """Compute units."""
     lanes: int
+    """Multiply-adds per cycle of one unit."""
     resident: int
+    """Threads that one unit can hold."""
     threads: int
+    """Largest number of threads of a block."""
     shared_bytes: int
+    """Shared memory of a block."""
     bytes_per_cycle: float
+    """Memory bandwidth."""
     latency: int
+    """Cycles of a load from memory."""
     launch: int
+    """Cycles to launch a kernel."""
     staged: bool
+    """Whether shared memory is faster than the cache."""
 
 
 CUDA = {
@@ -63,7 +71,7 @@ FACTS: Mapping[Api, Mapping[str, GpuFacts]] = {"cuda": CUDA, "opencl": OPENCL}
 
 
 def limits(gpu: Gpu) -> GpuFacts:
-    """Return the facts of a GPU."""
+    """Return the facts about a GPU."""
     return FACTS[gpu.api][gpu.arch]
 
 
@@ -73,26 +81,31 @@ def chosen(node: Node, kind: type[T], found: Sequence[T]) -> T:
 
 
 def ceildiv(a: int, b: int) -> int:
-    """a / b, rounded up."""
+    """Divide a by b, rounded up."""
     return -(-a // b)
 
 
 @dataclass(frozen=True)
 class Product:
-    """Sizes of a matrix product: `rows` of A, `depth` and `columns` of each of so many `groups`.
-    `fetch` is the loads behind one element of A; A is `computed` if it lies nowhere."""
+    """Sizes of a matrix product."""
 
     rows: int
+    """Rows of A."""
     depth: int
+    """Terms of each sum, in one group."""
     columns: int
+    """Columns of the result of one group."""
     groups: int = 1
+    """Number of groups, each a separate product."""
     fetch: int = 1
+    """Loads to fetch a vector of A."""
     computed: bool = False
+    """Whether A is computed when it is fetched, and not in memory."""
 
 
 @cache
 def tiles_for(product: Product, gpu: Gpu) -> tuple[ThreadTile, ...]:
-    """Return the tiles of a product, those first that the model finds fastest."""
+    """Return the candidate tiles of a product, fastest by the model first."""
     facts = limits(gpu)
     found = _tiles(product, facts)
     return tuple(sorted(found, key=lambda tile: product_cycles(product, tile, facts)))
@@ -109,11 +122,11 @@ def _tiles(product_: Product, facts: GpuFacts) -> Iterator[ThreadTile]:
 
 
 REGISTERS = ((1, 1), (1, 2), (2, 1), (2, 2), (4, 1), (4, 2), (8, 1))
-"""Rows and vectors of a thread; more sums than these leave few registers for threads at once."""
+"""Rows and vectors of a thread; more accumulators would leave registers for few threads."""
 
 
 def _teams(product_: Product, facts: GpuFacts) -> list[tuple[int, int, int]]:
-    """Threads across, down and in slices of the depth, none of which only pads."""
+    """List threads across, down and in slices of the depth, of which none compute padding only."""
     powers = (1, 2, 4, 8, 16)
     return [
         (across, down, slices)
@@ -134,7 +147,7 @@ def _is_sensible(tile: ThreadTile, product_: Product, facts: GpuFacts) -> bool:
 
 
 def product_cycles(product_: Product, tile: ThreadTile, facts: GpuFacts) -> float:
-    """Predicted cycles of a product: the larger of throughput and latency."""
+    """Predict the cycles of a product: the largest of throughput, latency and cache traffic."""
     blocks = product_blocks(product_, tile)
     steps = tile.steps(product_.depth)
     work = _thread_cycles(product_, tile) * steps
@@ -149,20 +162,20 @@ def product_cycles(product_: Product, tile: ThreadTile, facts: GpuFacts) -> floa
 
 
 def _traffic(product_: Product, tile: ThreadTile, blocks: int) -> float:
-    """Bytes that blocks fetch from the cache that they share; lines that a block uses in part
-    count as a whole."""
+    """Count the bytes that blocks fetch from their shared cache; lines that a block uses partly
+    count as whole."""
     columns = max(tile.block_columns, LINE)
     return F32.bytes * blocks * product_.depth * (tile.block_rows + columns)
 
 
 def product_blocks(product_: Product, tile: ThreadTile) -> int:
-    """Blocks of a product."""
+    """Count the blocks of a product."""
     columns = ceildiv(product_.columns, tile.block_columns)
     return ceildiv(product_.rows, tile.block_rows) * columns * product_.groups
 
 
 def _thread_cycles(product_: Product, tile: ThreadTile) -> float:
-    """Instructions of a thread for one part of the depth."""
+    """Count the instructions of a thread for one step of the depth."""
     results = tile.rows * tile.vectors * LANES
     arithmetic = tile.depth * results
     spread = 1.0 if tile.stage_w else max(1.0, LINE / (LANES * tile.across))
@@ -175,8 +188,10 @@ def _thread_cycles(product_: Product, tile: ThreadTile) -> float:
 
 @cache
 def strips_for(vectors: int, out: tuple[int, int], images: int, gpu: Gpu) -> tuple[Strip, ...]:
-    """Return the strips of a sliding window. Long ones reuse most, so the longest comes first that
-    leaves every unit some warps to work on."""
+    """Return the candidate strips of a sliding window, best first.
+
+    Longer strips reuse more; the first one is the longest that leaves every unit some warps.
+    """
     facts, (height, width) = limits(gpu), out
     across = min(_power_below(vectors), 32)
     threads = {n: vectors * ceildiv(width, n) * height * images for n in (4, 2, 1)}
@@ -191,16 +206,18 @@ def strips_for(vectors: int, out: tuple[int, int], images: int, gpu: Gpu) -> tup
 
 
 def _power_below(number: int) -> int:
-    """Return the smallest power of two that is not below a number, or half of it where that wastes
-    less than a quarter."""
+    """Return the smallest power of two that is not below a number, or half of it if that power
+    exceeds the number by more than a quarter of itself."""
     power = 1 << (number - 1).bit_length()
     return power if power - number <= power // 4 else power // 2
 
 
 @cache
 def teams_for(vectors: int, pixels: int, gpu: Gpu) -> tuple[PoolBlock, ...]:
-    """Return the blocks of a global pool. A quarter of a warp along the channels is enough for
-    whole lines of memory."""
+    """Return the candidate blocks of a global pool, best first.
+
+    A quarter of a warp along the channels is enough to read whole lines of memory.
+    """
     across = min(_power_below(vectors), 8)
     most = min(limits(gpu).threads // across, 16)
     best = PoolBlock(across, max(1, min(_power_below(pixels), most)))
@@ -209,17 +226,17 @@ def teams_for(vectors: int, pixels: int, gpu: Gpu) -> tuple[PoolBlock, ...]:
 
 @cache
 def row_threads(channels: int, gpu: Gpu) -> tuple[Threads, ...]:
-    """Return numbers of threads that reduce a row: powers of two, the most that are busy first."""
+    """Return candidate numbers of threads that reduce a row: powers of two, largest first."""
     most = max(1, min(_power_below(channels), limits(gpu).threads))
     return tuple(map(Threads, _powers(most)))
 
 
 @cache
 def flat_threads(vectors: int, gpu: Gpu) -> int:
-    """Return the threads of a block that treats each vector alone."""
+    """Return the threads of a block of an elementwise kernel."""
     return max(1, min(_power_below(vectors), limits(gpu).threads))
 
 
 def _powers(most: int) -> list[int]:
-    """Return the powers of two up to a number, the largest first."""
+    """Return the powers of two up to a number, largest first."""
     return [1 << exponent for exponent in reversed(range(most.bit_length()))]
