@@ -23,8 +23,8 @@ from mbc.ir.text.parser import parse
 from mbc.ir.text.printer import print_graph
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, Value
+from mbc.memory import needs
 from mbc.memory.facts import Facts
-from mbc.memory.needs import needs_of
 from mbc.ops.cost import node_cost, op_name
 from mbc.passes.pipelines import O2, PASSES
 from mbc.passmgr.instruments import Verify
@@ -46,6 +46,8 @@ STEPS = {
     "plan-memory": ("materialize-views", "plan-memory"),
 }
 """The passes of each block that shows the unit, one block after the other."""
+
+TARGETS = ("arm64", "x86_64")
 
 
 def given(name: str) -> str:
@@ -172,22 +174,26 @@ def wrong_table() -> str:
     )
 
 
+def columns(rows: Iterable[Sequence[object]]) -> str:
+    """Lines of a table, its columns as wide as their widest cells."""
+    lines = [list(map(str, line)) for line in rows]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    padded = ("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+    return "".join(f"{line}\n" for line in padded)
+
+
 def reads_table(layer: str) -> str:
     """For each group of a pointwise layer: what it reads, where that lies, how weights follow."""
     node = stored(node_of(walk()["plan-memory"][1], layer))
     groups = node.op.channel_groups
     view, found = node.view("x"), group_order(node.view("x"), groups)
     each = len(view.order) // groups
-    lines = [_reads("group", "channels, in the layer's order", "runs in a pixel", "weight rows")]
+    rows = [("group", "channels, in the layer's order", "runs in a pixel", "weight rows")]
     for number, (runs, order) in enumerate(zip(found.runs, found.order, strict=True)):
         channels = [channel for _, channel in view.channels[number * each : (number + 1) * each]]
         places = ", ".join(f"{run.length} at byte {run.offset}" for run in runs)
-        lines.append(_reads(str(number), _numbers(channels), places, _numbers(order)))
-    return "".join(lines)
-
-
-def _reads(group: str, channels: str, runs: str, rows: str) -> str:
-    return f"{group:7}{channels:33}{runs:42}{rows}".rstrip() + "\n"
+        rows.append((str(number), _numbers(channels), places, _numbers(order)))
+    return columns(rows)
 
 
 def _numbers(numbers: Iterable[int]) -> str:
@@ -198,54 +204,49 @@ def pixel_table() -> str:
     """The first pixels of the buffer that the parts of the concatenation share."""
     graph = walk()["plan-memory"][1]
     parts = node_of(graph, "expand").view("residual").values
-    lines = [f"{'byte of the arena':20}{'what lies there'}\n"]
-    for pixel in range(2):
-        for part in parts:
-            assert part.place is not None
-            assert part.place.pitch is not None
-            size = part.type.element.bytes
-            start = part.place.offset + pixel * size * part.place.pitch
-            last = start + size * part.type.channels - 1
-            what = f"channels 0 to {part.type.channels - 1} of {_name(part)}, pixel {pixel}"
-            lines.append(f"{f'{start} to {last}':20}{what}\n")
-    return "".join(lines)
+    rows = [_channels(part, pixel) for pixel in range(2) for part in parts]
+    return columns([("byte of the arena", "what lies there"), *rows])
+
+
+def _channels(value: Value, pixel: int) -> tuple[str, str]:
+    """Where the channels of a value lie that has neighbours."""
+    size, channels = value.type.element.bytes, value.type.channels
+    assert value.place is not None
+    assert value.place.pitch is not None
+    start = value.place.offset + pixel * size * value.place.pitch
+    last = start + size * channels - 1
+    return f"{start} to {last}", f"channels 0 to {channels - 1} of %{value.name}, pixel {pixel}"
 
 
 def arena_table() -> str:
     """The buffers of the arena, and the nodes at which each is alive."""
     graph = walk()["plan-memory"][1]
-    nodes, buffers = graph.topo(), needs_of(graph, Facts(backend())).buffers
-    lines = [_buffer("bytes", "values", map(str, range(len(nodes))))]
-    for buffer in buffers:
-        value, place = next(iter(buffer.places.items()), (None, None))
-        at = value.place.offset - place.offset if value and value.place and place else None
-        at = buffer.user.scratch if buffer.user else at
-        assert at is not None
-        names = ", ".join(map(_name, buffer.places)) or "scratch"
-        alive = ("#" if buffer.first <= time <= buffer.last else "." for time in range(len(nodes)))
-        lines.append(_buffer(f"{at} to {at + buffer.bytes - 1}", names, alive))
-    return "".join(lines)
+    times, buffers = range(len(graph.topo())), needs.needs_of(graph, Facts(backend())).buffers
+    rows = [_lifetime(buffer, times) for buffer in buffers]
+    return columns([("bytes", "values", *times), *rows])
 
 
-def _buffer(bytes: str, values: str, steps: Iterable[str]) -> str:
-    return f"{bytes:16}{values:40}{'  '.join(steps)}\n"
-
-
-def _name(value: Value) -> str:
-    return f"%{value.name}"
+def _lifetime(buffer: needs.Buffer, times: Iterable[int]) -> Sequence[str]:
+    starts = [
+        value.place.offset - place.offset for value, place in buffer.places.items() if value.place
+    ]
+    starts += [buffer.user.scratch] if buffer.user and buffer.user.scratch is not None else []
+    (start,) = set(starts)
+    names = ", ".join(f"%{value.name}" for value in buffer.places) or "scratch"
+    alive = ["#" if buffer.first <= time <= buffer.last else "." for time in times]
+    return f"{start} to {start + buffer.bytes - 1}", names, *alive
 
 
 def padding_table() -> str:
     """How buffers of one type are padded for two targets."""
-    title = f"{'target':10}{'lanes':8}{'channels':11}{'room':7}{'pitch':8}{'bytes of a pixel'}\n"
-    return title + "".join(_padding(name, c) for name in ("arm64", "x86_64") for c in (12, 24, 512))
+    title = ("target", "lanes", "channels", "room", "pitch", "bytes of a pixel")
+    return columns([title, *(_padding(name, c) for name in TARGETS for c in (12, 24, 512))])
 
 
-def _padding(target: str, channels: int) -> str:
+def _padding(target: str, channels: int) -> Sequence[object]:
     isa = backend(target).isa
     buffer = Buffer.in_arena(TensorType((1, 4, 4, channels)), isa)
-    sizes = f"{channels:<11}{buffer.room:<7}{buffer.pitch:<8}{buffer.pixel_bytes}"
-    return f"{target:10}{isa.lanes:<8}{sizes}\n"
+    return target, isa.lanes, channels, buffer.room, buffer.pitch, buffer.pixel_bytes
 
 
 def cost_table() -> str:
