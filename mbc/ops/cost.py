@@ -70,7 +70,9 @@ class Layer:
     """The cost of one node, as reports and profiles list it."""
 
     name: str
-    """Name of its weights, else of its result."""
+    """Name of its first result."""
+    origins: tuple[str, ...]
+    """Values of the network as written that it accounts for, in their order; its own name last."""
     op: str
     shape: tuple[int, ...]
     """Shape of its first result."""
@@ -92,7 +94,8 @@ def _layer(node: Node) -> Layer:
     cost = node_cost(node)
     traffic = cost.bytes_read + cost.bytes_written
     return Layer(
-        name=layer_name(node),
+        name=node.results[0].name,
+        origins=origins_of(node),
         op=op_name(node),
         shape=node.results[0].type.shape,
         macs=cost.macs,
@@ -109,10 +112,15 @@ def op_name(node: Node) -> str:
 
 
 def layer_name(node: Node) -> str:
-    """Return the names of a node's weights without their last word ("blocks.3.dw"), joined by "+";
-    without weights the name of its result ("%4")."""
+    """Return in short what a node accounts for: `short_form` of its origins, else its name."""
+    return short_form(origins_of(node)) or node.results[0].name
+
+
+def weights_name(node: Node) -> str:
+    """Return the names of a node's weights without their last word, joined by "+"; without weights
+    the name of its result."""
     names = dict.fromkeys(_owner(constant.name) for constant in _weights([node]))
-    return "+".join(names) or str(node.results[0])
+    return "+".join(names) or node.results[0].name
 
 
 def _owner(constant: str) -> str:
@@ -126,3 +134,35 @@ def _weights(nodes: Sequence[Node]) -> Iterator[Constant]:
             yield from _weights(node.op.body.topo())
         if weight := node.constant("weight"):
             yield weight
+
+
+def origins_of(node: Node) -> tuple[str, ...]:
+    """Return the origins of a node's results and of its bodies' values, its own names last."""
+    inside = [value for body in node.op.bodies for step in body.topo() for value in step.results]
+    values = [*inside, *node.results]
+    own = {value.name for value in node.results}
+    found = dict.fromkeys(name for value in values for name in value.origins)
+    return (*(name for name in found if name not in own), *(name for name in found if name in own))
+
+
+def short_form(origins: Sequence[str]) -> str:
+    """Return names without those that extend others, scope by scope: `blocks.0.{dw,pw}` for
+    blocks.0.dw, blocks.0.dw.bn, blocks.0.pw."""
+    known = set(origins)
+    scopes: dict[str, list[str]] = {}
+    for name in origins:
+        scope, _, last = name.rpartition(".")
+        if not any(prefix in known for prefix in _prefixes(name)):
+            scopes.setdefault(f"{scope}." if scope else "", []).append(last)
+    return "+".join(map(_joined, scopes, scopes.values()))
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    words = name.split(".")
+    return (".".join(words[:count]) for count in range(1, len(words)))
+
+
+def _joined(scope: str, names: Sequence[str]) -> str:
+    if not scope:
+        return "+".join(names)
+    return scope + (names[0] if len(names) == 1 else f"{{{','.join(names)}}}")

@@ -51,7 +51,7 @@ def _holding(chart: Chart, holding: Holding, steps: int, colour: Colour) -> None
 def _label(chart: Chart, holding: Holding, box: Box) -> None:
     """Write the first name that fits."""
     scratch = holding.kind == "scratch"
-    names = ("scratch",) if scratch else (holding.layers[0].split("+")[0], holding.values[0])
+    names = ("scratch",) if scratch else (holding.values[0], holding.layers[0])
     left, top, right, bottom = box
     for name in names:
         if chart.fits(name, right - left - 4) and bottom - top > 16:

@@ -40,6 +40,7 @@ class LayerTime:
     """The time of a layer."""
 
     name: str
+    origins: tuple[str, ...]
     op: str
     shape: tuple[int, ...]
     ms: float
@@ -65,6 +66,7 @@ class LayerTime:
         peak, memory = gflops / limits.gflops, gbs / limits.memory_gbs
         return LayerTime(
             layer.name,
+            layer.origins,
             layer.op,
             layer.shape,
             ms=round(ms, 5),

@@ -69,7 +69,7 @@ def _layer(chart: Chart, layer: LayerTime, share: float) -> None:
     radius = max(WHOLE_RADIUS * sqrt(share), LEAST_RADIUS)
     colour, box = COLOURS[layer.bound], (x - radius, y - radius, x + radius, y + radius)
     chart.draw.ellipse(box, (*colour, 150), (*colour, 255))
-    name = layer.name.split("+")[0]
+    name = layer.name
     if chart.fits(name, 3 * radius):
         chart.draw.text((x, y), name, INK, chart.font, anchor="mm")
 

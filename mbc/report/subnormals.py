@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.subnormals import count_subnormals
-from mbc.ops.cost import layer_name
+from mbc.ops.cost import weights_name
 from mbc.ops.fused import Fused
 
 
@@ -39,7 +39,7 @@ def _of(node: Node) -> SubnormalWeights:
     bound = [constant.data for constant in _constants(node) if constant.data is not None]
     count, total = sum(map(count_subnormals, bound)), sum(data.size for data in bound)
     location = str(node.locations[0]) if node.locations else ""
-    return SubnormalWeights(layer_name(node), count, total, location)
+    return SubnormalWeights(weights_name(node), count, total, location)
 
 
 def _constants(node: Node) -> Iterator[Constant]:

@@ -16,6 +16,8 @@ class TimedLayer:
 
     name: str
     """Name of the layer."""
+    origins: tuple[str, ...]
+    """The values of the network as written that it accounts for."""
     op: str
     """Its op."""
     shape: tuple[int, ...]
@@ -95,8 +97,8 @@ def _members(head: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _row(layer: TimedLayer) -> str:
-    shape = json.dumps(layer.shape)
-    head = f'"name": {json.dumps(layer.name)}, "op": {json.dumps(layer.op)}, "shape": {shape}'
+    told = {"name": layer.name, "origins": layer.origins, "op": layer.op, "shape": layer.shape}
+    head = json.dumps(told)[1:-1]
     return f"    {{{_c_string(head)}, {layer.macs}.0, {layer.bytes}.0}},"
 
 

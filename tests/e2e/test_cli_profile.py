@@ -41,7 +41,9 @@ def test_the_documented_json(tiny: Path) -> None:
 def test_the_table(tiny: Path) -> None:
     out = done("profile", tiny, "--rounds", "3").out
     header, *rows = out.splitlines()
-    assert " ".join(header.split()) == ("layer op ms % GFLOP/s of peak KB GB/s FLOP/B bound of it")
+    assert " ".join(header.split()) == (
+        "layer of op ms % GFLOP/s of peak KB GB/s FLOP/B bound of it"
+    )
     assert any(row.startswith("fc ") for row in rows)
     assert "(3 rounds, 1 thread)" in out
     assert re.search(r"% of the FMA peak \(\d", out)

@@ -21,7 +21,7 @@ from tests.e2e.support import EMULATORS, TINY, done, run_executable
 NET = NetSpec(
     "net", (IoSpec("x", (4,)),), (IoSpec("y", (4,)),), 64, 64, weights_bytes=0, shared_bytes=64
 )
-LAYER = TimedLayer('a"\\%d', "conv2d", (1, 2), 7, 64)
+LAYER = TimedLayer('a"\\%d', ('a"',), "conv2d", (1, 2), 7, 64)
 TIMING = Timing({"network": "100 %", "macs": 7}, 7, (LAYER,), peak_flops=1000, peak_bytes=128)
 STRICT = ("-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
 
@@ -128,5 +128,5 @@ def test_the_c_compiles_without_warnings(external: bytes, tmp_path: Path) -> Non
 def test_names_survive_json_in_c() -> None:
     """The name of a layer has everything that either escapes."""
     text = timing_config(NET, TIMING)
-    assert r'"\"name\": \"a\\\"\\\\%d\", \"op\": \"conv2d\", \"shape\": [1, 2]"' in text
+    assert r'"\"name\": \"a\\\"\\\\%d\", \"origins\": [\"a\\\"\"], \"op\": \"conv2d\", ' in text
     assert r"  \"network\": \"100 %%\",\n" in text

@@ -10,7 +10,7 @@ from mbc.ir.text.parser import parse
 from mbc.ir.types import TensorType
 from mbc.ir.views import Place
 from mbc.ops import BatchNorm, Conv2d, Dense, Fused, GlobalAvgPool
-from mbc.ops.cost import bytes_moved_by_data_movement, layer_name, layers
+from mbc.ops.cost import bytes_moved_by_data_movement, layer_name, layers, short_form
 from mbc.ops.elementwise import Activate
 from mbc.report.costs import Report, Totals, shares
 
@@ -40,36 +40,52 @@ def test_totals_count_as_the_papers_do() -> None:
 
 def test_a_layer() -> None:
     conv = layers(small())[0]
-    assert (conv.name, conv.op, conv.shape) == ("stem.conv", "conv2d", (1, 4, 4, 8))
+    assert (conv.name, conv.origins) == ("0", ("0",))
+    assert (conv.op, conv.shape) == ("conv2d", (1, 4, 4, 8))
     assert (conv.macs, conv.params) == (3456, 216)
     assert conv.bytes == 4 * (16 * 3 + 216 + 16 * 8)
     assert conv.intensity == pytest.approx(2 * 3456 / 1568, abs=1e-3)
     assert conv.location == "net.py:7:5"
 
 
-def test_layers_without_weights_are_called_after_their_value() -> None:
-    names = [layer.name for layer in layers(small())]
-    assert names == ["stem.conv", "%1", "%2", "%3", "fc"]
+def test_layers_are_called_after_their_value() -> None:
+    assert [layer.name for layer in layers(small())] == ["0", "1", "2", "3", "4"]
+
+
+@pytest.mark.parametrize(
+    ("origins", "short"),
+    [
+        ("", ""),
+        ("conv conv.bn conv.relu", "conv"),
+        ("a.0.dw a.0.dw.bn a.0.pw a.0.pw.relu", "a.0.{dw,pw}"),
+        ("stem.conv a.0.dw a.0.pw a.1.add", "stem.conv+a.0.{dw,pw}+a.1.add"),
+        ("conv conv2 add", "conv+conv2+add"),
+        ("a.dw.bn a.dw", "a.dw"),
+    ],
+)
+def test_short_forms_of_origins(origins: str, short: str) -> None:
+    assert short_form(origins.split()) == short
 
 
 def test_layers_add_up_to_the_total() -> None:
     assert sum(layer.macs for layer in layers(small())) == Totals.of(small()).macs
 
 
-def test_a_fused_layer_names_all_its_weights() -> None:
+def test_a_fused_layer_accounts_for_its_body() -> None:
     body = Graph("body")
     x = body.add_input("x", TensorType((1, 4, 4, 8)))
-    depthwise = body.add(
-        Conv2d(groups=8), [x, Constant.of("b.dw.weight", np.ones((1, 1, 1, 8)))]
-    ).result
-    body.set_outputs(
-        [body.add(Conv2d(), [depthwise, Constant.of("b.pw.weight", np.ones((1, 1, 8, 2)))]).result]
-    )
+    dw, pw = np.ones((1, 1, 1, 8)), np.ones((1, 1, 8, 2))
+    depthwise = body.add(Conv2d(groups=8), [x, Constant.of("dw.weight", dw)], names=["b.dw"])
+    last = body.add(Conv2d(), [depthwise.result, Constant.of("pw.weight", pw)], names=["b.pw.relu"])
+    last.result.account_for(["b.pw"])
+    body.set_outputs([last.result])
     graph = Graph("g")
-    node = graph.add(Fused("dw_pw", body), [graph.add_input("x", TensorType((1, 4, 4, 8)))])
+    x = graph.add_input("x", TensorType((1, 4, 4, 8)))
+    node = graph.add(Fused("dw_pw", body), [x], names=["b.pw.relu"])
     graph.set_outputs([node.result])
     (layer,) = layers(graph)
-    assert (layer_name(node), layer.op) == ("b.dw+b.pw", "fused dw_pw")
+    assert (layer_name(node), layer.op) == ("b.{dw,pw}", "fused dw_pw")
+    assert (layer.name, layer.origins) == ("b.pw.relu", ("b.dw", "b.pw", "b.pw.relu"))
     assert (layer.macs, layer.params) == (16 * 8 + 16 * 16, 8 + 16)
     assert layer.bytes == 4 * (16 * 8 + 16 * 2 + 24)  # nothing for what stays inside
 
@@ -125,4 +141,4 @@ def test_json_has_the_documented_keys() -> None:
         "bytes_moved_by_data_movement layers roofline"
     )
     layer = data["layers"][0]
-    assert " ".join(layer) == "name op shape macs params bytes intensity location"
+    assert " ".join(layer) == "name origins op shape macs params bytes intensity location"

@@ -38,7 +38,7 @@ def memory(text: str = TEXT, backend: FakeBackend | None = None) -> Memory:
 
 def test_what_is_held() -> None:
     first, second, scratch = memory().holdings
-    assert (first.kind, first.values, first.layers) == ("value", ("%0", "%1"), ("a", "%1"))
+    assert (first.kind, first.values, first.layers) == ("value", ("%0", "%1"), ("0", "1"))
     assert (first.bytes, first.first, first.last, first.at_peak) == (2048, 0, 2, True)
     assert (second.values, second.first, second.last) == (("%2",), 2, 3)
     assert (scratch.kind, scratch.name) == ("scratch", "scratch of %2")
@@ -49,7 +49,7 @@ def test_what_is_held() -> None:
 def test_what_needs_most() -> None:
     report = memory()
     assert [step.live_bytes for step in report.steps] == [2048, 2048, 2048 + 128 + 320, 2048]
-    assert (report.peak, report.steps[2].layer, report.steps[2].op) == (2, "b", "fused rows")
+    assert (report.peak, report.steps[2].layer, report.steps[2].op) == (2, "0+2", "fused rows")
     assert report.bound_bytes == report.arena_bytes == 2048 + 128 + 320
     assert (report.shared_bytes, report.scratch_bytes) == (7, 5)
 

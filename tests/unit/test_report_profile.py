@@ -14,7 +14,9 @@ LIMITS = Limits(threads=2, peak_gflops=50.0, memory_gbs=20.0)
 
 
 def layer(name: str, macs: int, bytes: int) -> Layer:
-    return Layer(name, "conv2d", (1, 4, 4, 8), macs, 0, bytes, round(2 * macs / bytes, 3), "")
+    return Layer(
+        name, (name,), "conv2d", (1, 4, 4, 8), macs, 0, bytes, round(2 * macs / bytes, 3), ""
+    )
 
 
 CONV = layer("conv", macs=30_000_000, bytes=1_000_000)  # 60 FLOP per byte

@@ -17,14 +17,28 @@ from mbc.cli.usage import Parser
 from mbc.driver.output import write_bytes
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.profile import profile
+from mbc.ops.cost import short_form
 from mbc.report.profile import Profile
 from mbc.report.roofline_plot import draw_roofline
 
 HELP = "time each kernel of a network in its place, beside what this machine could do"
 STEPS = 6
 
-HEADERS = ("layer", "op", "ms", "%", "GFLOP/s", "of peak", "KB", "GB/s", "FLOP/B", "bound", "of it")
-NUMBERS = (2, 3, 4, 5, 6, 7, 8, 10)
+HEADERS = (
+    "layer",
+    "of",
+    "op",
+    "ms",
+    "%",
+    "GFLOP/s",
+    "of peak",
+    "KB",
+    "GB/s",
+    "FLOP/B",
+    "bound",
+    "of it",
+)
+NUMBERS = (3, 4, 5, 6, 7, 8, 9, 11)
 
 
 def configure(parser: Parser) -> None:
@@ -52,6 +66,7 @@ def _show(found: Profile) -> None:
     rows = [
         (
             layer.name,
+            short_form(layer.origins),
             layer.op,
             f"{layer.ms:.4f}",
             f"{100 * layer.ms / found.ms_kernels:.1f}",

@@ -15,16 +15,17 @@ from mbc.driver.output import write_bytes
 from mbc.driver.pipeline import compile_configured
 from mbc.driver.producers.producer import Compiled
 from mbc.driver.report import make_memory_report, make_report
+from mbc.ops.cost import short_form
 from mbc.report.arena_plot import draw_arena
 from mbc.report.costs import Report, shares
 from mbc.report.memory import Memory
 
 HELP = "list multiply-adds, parameters and bytes of a network, layer by layer"
 
-HEADERS = ("layer", "op", "shape", "M MACs", "%", "params", "KB", "FLOP/B")
-NUMBERS = (3, 4, 5, 6, 7)
+HEADERS = ("layer", "of", "op", "shape", "M MACs", "%", "params", "KB", "FLOP/B")
+NUMBERS = (4, 5, 6, 7, 8)
 ROOF_HEADERS = ("least ms", "bound")
-MEMORY_HEADERS = ("value", "layers", "bytes", "first", "last", "offset", "peak")
+MEMORY_HEADERS = ("value", "bytes", "first", "last", "offset", "peak")
 
 
 def configure(parser: Parser) -> None:
@@ -78,7 +79,6 @@ def _show_memory(memory: Memory, title: str) -> None:
     rows = [
         (
             holding.name,
-            " ".join(dict.fromkeys(holding.layers)),
             f"{holding.bytes:,}",
             str(holding.first),
             str(min(holding.last, len(memory.steps) - 1)),
@@ -87,7 +87,7 @@ def _show_memory(memory: Memory, title: str) -> None:
         )
         for holding in sorted(memory.holdings, key=lambda holding: holding.first)
     ]
-    console.table(MEMORY_HEADERS, rows, right=(2, 3, 4, 5))
+    console.table(MEMORY_HEADERS, rows, right=(1, 2, 3, 4))
     console.result(f"\n{title}: arena {memory.arena_bytes:,} bytes on one thread")
     if memory.steps:
         peak = memory.steps[memory.peak]
@@ -106,6 +106,7 @@ def _show(report: Report) -> None:
     rows: list[tuple[str, ...]] = [
         (
             layer.name,
+            short_form(layer.origins),
             layer.op,
             "x".join(map(str, layer.shape)),
             f"{layer.macs / 1e6:.2f}",
@@ -120,7 +121,7 @@ def _show(report: Report) -> None:
     if roof is not None:
         roofs = ((f"{layer.ms:.3f}", layer.bound) for layer in roof.layers)
         rows = [(*row, *more) for row, more in zip(rows, roofs, strict=True)]
-    console.table(HEADERS + (ROOF_HEADERS if roof else ()), rows, right=(*NUMBERS, 8))
+    console.table(HEADERS + (ROOF_HEADERS if roof else ()), rows, right=(*NUMBERS, 9))
     settings = " ".join(f"{k}={str(v).lower()}" for k, v in report.parameters.items())
     console.result(f"\n{report.network} ({settings}) for {report.target}")
     console.result(

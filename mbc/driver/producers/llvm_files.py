@@ -214,7 +214,10 @@ class LlvmFiles:
 
     def _timing(self) -> Timing:
         source, isa = self.compiled.source, isa_of(self.lowered.target)
-        layers = (kernel.layer for kernel in self.lowered.kernels)
+        timed = [
+            TimedLayer(x.name, x.origins, x.op, x.shape, x.macs, x.bytes)
+            for x in (kernel.layer for kernel in self.lowered.kernels)
+        ]
         return Timing(
             head={
                 "network": source.network,
@@ -223,7 +226,7 @@ class LlvmFiles:
                 "macs": source.totals.macs,
             },
             macs=source.totals.macs,
-            layers=tuple(TimedLayer(x.name, x.op, x.shape, x.macs, x.bytes) for x in layers),
+            layers=tuple(timed),
             peak_flops=peak_flops(isa),
             peak_bytes=meter_stride(isa),
         )
