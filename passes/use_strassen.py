@@ -76,7 +76,7 @@ def _gain(context: PassContext, node: Node) -> tuple[str, str]:
     if (element := node.view("x").type.element) is not F32:
         return "", f"it multiplies {element}"
     if Strassen() not in backend.candidates(node):
-        return "", "the backend has no kernel for it"
+        return "", "the backend has no kernel that halves it"
     halved = backend.predict(replace(node, schedule=Strassen())).cycles
     saved = 1 - halved / backend.predict(node).cycles
     gain = f"predicted {-100 * saved:+.1f} %"
