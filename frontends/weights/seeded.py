@@ -67,8 +67,7 @@ def initialise(graph: Graph, seed: int = 0) -> None:
                 spec, x = node.op.spec(i), _first(operands, operand.type)
                 fan_in = spec.fan_in(operand.type)
                 use = ParameterUse(operand.type, fan_in, x, _is_added(home, node))
-                draw = DRAWS.get(spec.name, _standard)
-                sample = draw(_generator(seed, operand.name), use)
+                sample = DRAWS[spec.name](_generator(seed, operand.name), use)
                 operand.data = _frozen(sample, operand.type.element)
 
     propagate(graph, [standard_normal(value.type) for value in graph.inputs], bind)
@@ -159,3 +158,4 @@ DRAWS: dict[str, Draw] = {
     "mean": _mean,
     "variance": _variance,
 }
+"""How the constants in each role are drawn; quantised layers alone have others."""

@@ -25,6 +25,7 @@ from mbc.driver.platforms import resolve
 from mbc.frontends.onnx.export import export_onnx
 from mbc.frontends.onnx.ops import EMITTERS as ONNX_EMITTERS
 from mbc.frontends.weights.moments import propagate, standard_normal
+from mbc.frontends.weights.seeded import DRAWS
 from mbc.interp.kernels import KERNELS
 from mbc.interp.quantized import INTEGER
 from mbc.ir import activations
@@ -34,6 +35,7 @@ from mbc.ir.text.printer import print_graph
 from mbc.ir.views import ChannelView
 from mbc.ops import OPS, Activate, AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.cost import node_cost
+from mbc.ops.quantized import MULTIPLIER
 from mbc.targets.elements import WITHOUT_KERNELS
 from tests.backends.kernel_check import place_without_overlap
 from tests.backends.tvm_cpu import NoKernels
@@ -135,6 +137,13 @@ def test_moments_of_its_results_are_known(op: type[Op]) -> None:
     for moments, view in zip(found, graph.outputs, strict=True):
         assert moments.channels.mean.size == view.type.channels
         assert np.isfinite(moments.mean).all()
+
+
+@every_computed_op
+def test_its_constants_can_be_drawn(op: type[Op]) -> None:
+    """But those of quantised layers, which are refused (E0410)."""
+    roles = {spec.name for spec in op.operands if spec.constant}
+    assert roles - {MULTIPLIER.name} <= DRAWS.keys()
 
 
 @pytest.mark.parametrize("op", WITHOUT_KERNELS, ids=lambda op: op.mnemonic)
