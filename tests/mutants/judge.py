@@ -81,7 +81,7 @@ def failing(done: subprocess.CompletedProcess[str] | None) -> Verdict:
 def broken(done: subprocess.CompletedProcess[str]) -> Verdict:
     """Judge a run that ended while tests, or what they need, were imported: what a mistake raises
     there is noticed, unless it is no Python at all."""
-    pattern = r"^(?:E +|ERROR \S+ - )((?!Syntax|Indentation|Name)\w+Error\b.*)"
+    pattern = r"^(?:E +|ERROR \S+ - )((?!Syntax|Indentation|Name)[\w.]*Error\b.*)"
     found = re.search(pattern, f"{done.stdout}\n{done.stderr}", re.MULTILINE)
     return Verdict(bool(found), f"import: {found[1] if found else last_line(done)}")
 

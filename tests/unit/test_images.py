@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from mbc.diag import MbcError
-from mbc.runtime.images import read_image
+from mbc.runtime.images import _plain, read_image
 from mbc.runtime.inputs import check_labels, read_labels, read_photo
 from mbc.runtime.preprocessing import PRESETS, Preprocessing, parse
 
@@ -158,6 +158,12 @@ def test_other_depths(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, PIXELS, atol=2)
     floats = Image.fromarray(PIXELS[:, :, 0].astype(np.float32))
     assert code_of(read_image, save(tmp_path, floats, "f.tiff"), 6, 8) == "E0705"
+
+
+@pytest.mark.parametrize("mode", ["I", "I;16", "I;16L", "I;16B", "I;16N"])
+def test_sixteen_bits_in_any_order(mode: str) -> None:
+    """Pillow has a mode for each way in which files have them."""
+    assert (np.asarray(_plain(Image.new(mode, (2, 2), 257 * 40))) == 40).all()
 
 
 # ---- hostile files ---------------------------------------------------------------------------

@@ -278,9 +278,9 @@ class Bomb:
         return (pytest.fail, ("the pickle was run",))
 
 
-@pytest.mark.parametrize("name", ["net.pth", "net.pkl", "net.safetensors", "net.npz"])
-def test_a_pickle_is_refused(name: str, tmp_path: Path) -> None:
-    path = tmp_path / name
+@pytest.mark.parametrize("kind", ["pt", "pth", "pkl", "pickle", "safetensors", "npz"])
+def test_a_pickle_is_refused(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"net.{kind}"
     path.write_bytes(pickle.dumps({"stem.weight": Bomb()}))
     assert codes(path) == ["E0402"]
 
