@@ -2,15 +2,35 @@
 
 import pytest
 
-from mbc.passes.pipelines import DEFAULT_LEVEL, GOALS, LEVELS, O0, O2, PASSES, planned, with_plans
+from mbc.driver.pipeline import LATER_STAGES
+from mbc.passes.pipelines import (
+    DEFAULT_LEVEL,
+    FUSE_MODES,
+    GOALS,
+    LEVELS,
+    O0,
+    O2,
+    PASSES,
+    FuseMode,
+    planned,
+    with_fuse_mode,
+    with_plans,
+)
 from mbc.passes.plan_memory import Threads
 from mbc.passmgr.passes import Pipeline
-from mbc.passmgr.pipeline import parse_passes, spec_of
+from mbc.passmgr.pipeline import parse_passes, spec_of, stop_after
 
 
 def test_every_pass_runs_at_the_default_level() -> None:
     passes = [p for goal in GOALS.values() for _, p in goal[DEFAULT_LEVEL].all_passes()]
     assert {type(instance) for instance in passes} == set(PASSES)
+
+
+@pytest.mark.parametrize("mode", FUSE_MODES)
+def test_all_that_decides_by_costs_has_the_mode_that_is_asked_for(mode: FuseMode) -> None:
+    passes = [step for _, step in with_fuse_mode(O2, mode).all_passes()]
+    modes = [vars(step)["mode"] for step in passes if hasattr(step, "mode")]
+    assert modes == [mode, mode]
 
 
 def test_what_is_optimized_for_memory_is_optimized_for_speed_first() -> None:
@@ -25,7 +45,13 @@ def test_what_is_optimized_for_memory_is_optimized_for_speed_first() -> None:
 
 def test_all_levels_have_the_same_stages() -> None:
     stages = ["import", "canonicalize", "fuse", "plan"]
-    assert all([stage.name for stage in level.stages] == stages for level in LEVELS)
+    assert (len(LEVELS), GOALS["speed"], set(GOALS["memory"])) == (
+        4,
+        dict(enumerate(LEVELS)),
+        {2, 3},
+    )
+    levels = [level for goal in GOALS.values() for level in goal.values()]
+    assert all([stage.name for stage in level.stages] == stages for level in levels)
     assert [instance.name for _, instance in O0.all_passes()] == [
         "materialize-views",
         "choose-schedules",
@@ -62,3 +88,8 @@ def test_named_passes_end_with_both_plans(named: str, passes: list[str]) -> None
     pipeline = planned(parse_passes(f"fold-constants,{named}".rstrip(","), PASSES))
     assert planning(pipeline) == passes
     assert [spec_of(p) for _, p in pipeline.all_passes()] == ["fold-constants", *passes]
+
+
+@pytest.mark.parametrize("stage", ["lower", "emit"])
+def test_the_stages_after_the_passes_take_all_of_them(stage: str) -> None:
+    assert stop_after(O2, stage, LATER_STAGES) == O2
