@@ -98,8 +98,9 @@ class _Body:
         return candidate(Fused(self._graph.name, self._graph), self._operands)
 
     def _add(self, node: Node, operands: Iterable[Operand | None]) -> None:
-        names, operands = [self._graph.fresh_name(node.result.name)], list(operands)
-        new = self._graph.add(node.op, operands, names=names, locations=node.locations)
+        inner = list(operands)  # may add inputs, whose names come first
+        names = [self._graph.fresh_name(node.result.name)]
+        new = self._graph.add(node.op, inner, names=names, locations=node.locations)
         new.result.stand_for(node.result)
         self._inner[node.result] = ChannelView.of(new.result)
 

@@ -7,6 +7,7 @@ from tests.mutants.caches import MUTANTS as CACHES
 from tests.mutants.interface import MUTANTS as INTERFACE
 from tests.mutants.kernels import MUTANTS as KERNELS
 from tests.mutants.moves import MUTANTS as MOVES
+from tests.mutants.names import MUTANTS as NAMES
 from tests.mutants.nans import MUTANTS as NANS
 from tests.mutants.oracle import MUTANTS as ORACLE
 from tests.mutants.paddings import MUTANTS as PADDINGS
@@ -25,6 +26,7 @@ MUTANTS = (
     *PASSES,
     *PLANNER,
     *KERNELS,
+    *NAMES,
     *NANS,
     *PADDINGS,
     *THREADS,

@@ -7,8 +7,11 @@ from mbc.diag import Location
 from mbc.ir.graph import Constant
 from mbc.ir.text.parser import parse
 from mbc.ir.types import TensorType
+from mbc.ir.verify import verify
+from mbc.ops.fused import Fused
 from mbc.passes.fuse_activation import FuseActivation
 from mbc.passes.fuse_depthwise_pointwise import FuseDepthwisePointwise
+from mbc.passes.fusion import fused_chain
 from mbc.passes.rewrite import ConstantMaker
 from mbc.passmgr.passes import PassContext
 from tests.fake_backend import FakeBackend
@@ -56,3 +59,26 @@ def test_merged_nodes_keep_all_locations() -> None:
     (node,) = graph.topo()
     assert [(at.file, at.line) for at in node.locations] == [("net.mbc", n) for n in (4, 5, 6)]
     assert all(isinstance(at, Location) for at in node.locations)
+
+
+def test_a_value_with_the_name_of_an_input_has_another_in_a_body() -> None:
+    text = BLOCK.replace("%x", "%image").replace("%0", "%x").replace("%2", "%y")
+    graph = parse(text, "net.mbc")
+    FuseActivation().run(graph, PassContext(FakeBackend()))
+    first, last = graph.topo()
+    first.result.name, first.result.absorbed = "x", ("0",)
+    fused = fused_chain("dw_pw", [first, last])
+    assert isinstance(fused.op, Fused)
+    body = fused.op.body
+    verify(body)
+    assert [value.name for value in body.inputs] == ["x"]
+    inner = [node.result for node in body.topo()]
+    assert [value.name for value in inner] == ["x2", "y"]
+    assert [value.origins for value in inner] == [("x", "0"), ("y",)]
+
+
+def test_a_merged_node_has_the_name_of_the_last() -> None:
+    graph = parse(BLOCK, "net.mbc")
+    FuseActivation().run(graph, PassContext(FakeBackend()))
+    first, _ = graph.topo()
+    assert (first.result.name, first.result.origins) == ("1", ("1", "0"))
