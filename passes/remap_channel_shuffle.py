@@ -2,7 +2,7 @@
 
 Let s = channel_shuffle(x), that is s(c) = x(f(c)). Each reader of s reads x instead, through f:
   - an op that treats each channel alone (depthwise, pool, relu, batch_norm) reads x plain with its
-    constants w permuted, w'[f(c)] = w[c], and what it makes is in its turn read through f;
+    constants w permuted, w'[f(c)] = w[c], and its result is read through f;
   - an ungrouped convolution or a dense layer sums over channels, in any order, so it reads x plain
     with its weight permuted along the input channels, w'[f(c), o] = w[c, o];
   - an addition lets through an order that both operands have;

@@ -1,4 +1,4 @@
-"""mbc's ops as TVM's: what TVM legalises where a kernel of ours is not to be called.
+"""Relax expressions of mbc's ops: those that TVM legalises rather than calling mbc's kernels.
 
 Tensors are NHWC and filters HWIO on both sides. A batch norm becomes a multiplication and an
 addition, for its constants are known.

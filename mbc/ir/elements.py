@@ -1,4 +1,4 @@
-"""Element types: numbers as they are, and `q8(scale, zero)`, codes that stand for real numbers."""
+"""Element types: plain numbers, and `q8(scale, zero)`, 8-bit codes of real numbers."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ SMALLEST_SCALE = float(np.finfo(np.float32).smallest_normal)
 
 
 class Scalar(StrEnum):
-    """Elements that stand for themselves: their size in bytes, and what numpy calls them."""
+    """Plain number types."""
 
     bytes: int
+    """Size of an element in bytes."""
     numpy: np.dtype[np.generic]
+    """The dtype of numpy arrays."""
 
     F32 = "f32", np.float32
     F16 = "f16", np.float16
@@ -25,7 +27,7 @@ class Scalar(StrEnum):
     S32 = "s32", np.int32
 
     def __new__(cls, name: str, kind: type[np.generic]) -> Scalar:
-        """A member whose value is its name in text."""
+        """Make a member whose value is its name in IR text."""
         member = str.__new__(cls, name)
         member._value_ = name
         member.numpy = np.dtype(kind)
@@ -34,7 +36,7 @@ class Scalar(StrEnum):
 
     @staticmethod
     def named(name: str) -> Scalar:
-        """The element that text calls so; KeyError if there is none."""
+        """Return the element type of a name in IR text; KeyError if there is none."""
         return Scalar[name.upper()]
 
     @property
@@ -44,17 +46,18 @@ class Scalar(StrEnum):
 
     @property
     def stored(self) -> Scalar:
-        """What lies in memory for an element."""
+        """The type of an element in memory: itself."""
         return self
 
 
 @dataclass(frozen=True)
 class Q8:
-    """Quantised elements: code c, 0 to 255, stands for scale * (c - zero). The scale is a normal
-    float32, held in a Python float without loss; `Q8.of` rounds to one."""
+    """Quantised elements: code c, 0 to 255, represents the real number scale * (c - zero)."""
 
     scale: float
+    """A positive normal float32, held in a Python float without loss; `Q8.of` rounds to one."""
     zero: int
+    """The zero point, 0 to 255: the code of 0.0."""
 
     def __post_init__(self) -> None:
         if self.scale != float(np.float32(self.scale)):
@@ -66,12 +69,12 @@ class Q8:
 
     @staticmethod
     def of(scale: float, zero: int) -> Q8:
-        """With the scale rounded to float32. Raises ValueError for what no q8 can have."""
+        """Round the scale to float32. Raises ValueError for a scale or zero point out of range."""
         with np.errstate(over="ignore"):
             return Q8(float(np.float32(scale)), zero)
 
     def code(self, value: float) -> int:
-        """The code nearest to a real number, computed in double precision."""
+        """Return the code nearest to a real number, computed in double precision."""
         return min(max(round(value / self.scale) + self.zero, 0), 255)
 
     def __str__(self) -> str:
@@ -84,7 +87,7 @@ class Q8:
 
     @property
     def numpy(self) -> np.dtype[np.generic]:
-        """The codes in numpy arrays."""
+        """The dtype of codes in numpy arrays."""
         return self.stored.numpy
 
     @property
@@ -94,7 +97,7 @@ class Q8:
 
     @property
     def stored(self) -> Scalar:
-        """What lies in memory for an element, in files and with callers."""
+        """The type of a code in memory, in files and in callers' tensors."""
         return Scalar.U8
 
 

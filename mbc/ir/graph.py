@@ -24,16 +24,17 @@ from mbc.ir.views import ChannelView, Place, Value
 
 @dataclass(eq=False)
 class Constant:
-    """A named weight; `data` is None until weights are bound. Arrays are never written."""
+    """A named weight. Arrays are never written."""
 
     name: str
     type: TensorType
     data: np.ndarray | None = None
+    """None until weights are bound."""
 
     @staticmethod
     def of(name: str, data: np.ndarray, element: Element = F32) -> Constant:
-        """A bound constant. What no f32 holds becomes infinite, as it would in kernels; what no
-        integer of the element's type holds is a ValueError."""
+        """Make a bound constant. Values beyond f32's range become infinite, as in kernels; values
+        that an integer element type cannot represent raise ValueError."""
         with np.errstate(over="ignore", invalid="ignore"):
             array = np.ascontiguousarray(data, dtype=element.numpy)
         if not element.is_float and not np.array_equal(array, data):
@@ -43,7 +44,7 @@ class Constant:
 
     @property
     def array(self) -> np.ndarray:
-        """The data; a constant without data is a bug here."""
+        """The data; ValueError if none is bound."""
         if self.data is None:
             raise ValueError(f"constant @{self.name} has no data")
         return self.data
@@ -57,7 +58,7 @@ Operands: TypeAlias = tuple[Operand | None, ...]
 
 
 def without_trailing_none(operands: Sequence[Operand | None]) -> Operands:
-    """Operands without the absent ones at the end."""
+    """Drop trailing absent operands."""
     count = len(operands)
     while count and operands[count - 1] is None:
         count -= 1
@@ -66,19 +67,18 @@ def without_trailing_none(operands: Sequence[Operand | None]) -> Operands:
 
 @dataclass(eq=False)
 class Node:
-    """An op applied to operands. A rewrite of a node drops its schedule, which was chosen for the
-    node as it was."""
+    """An op applied to operands. Rewriting a node drops its schedule."""
 
     op: Op
     operands: Operands
-    """None where an optional one is absent."""
+    """None in place of absent optional operands."""
     results: tuple[Value, ...]
     locations: tuple[Location, ...] = field(default=())
-    """Lines of the user's file that it comes from."""
+    """Source lines in the user's file."""
     scratch: int | None = field(default=None)
-    """Where its kernel's scratch is, as a byte offset in the arena; None: beside the arena."""
+    """Byte offset of its kernel's scratch in the arena; None: outside the arena."""
     schedule: Schedule | None = field(default=None)
-    """How its kernel computes it; None: as the backend chooses when it is lowered."""
+    """How its kernel computes it; None: the backend chooses during lowering."""
 
     @property
     def result(self) -> Value:
@@ -97,32 +97,32 @@ class Node:
         return tuple(None if o is None else o.type for o in self.operands)
 
     def __getitem__(self, role: str) -> Operand | None:
-        """The operand in a role; None if it is absent, or the op has no such role."""
+        """Return the operand in a role; None if it is absent or the op has no such role."""
         return self.op.by_role(self.operands).get(role)
 
     def items(self) -> tuple[tuple[str, Operand | None], ...]:
-        """The operands with their roles, in order."""
+        """Return (role, operand) pairs in order."""
         return tuple(zip(self.op.roles(len(self.operands)), self.operands, strict=False))
 
     def view(self, role: str) -> ChannelView:
-        """The operand in a role, which must be a view."""
+        """Return the operand in a role; TypeError if it is not a view."""
         operand = self[role]
         if not isinstance(operand, ChannelView):
             raise TypeError(f"operand '{role}' of {self.op.label} is not a view")
         return operand
 
     def constant(self, role: str) -> Constant | None:
-        """The operand in a role, if it is a constant."""
+        """Return the operand in a role if it is a constant, else None."""
         operand = self[role]
         return operand if isinstance(operand, Constant) else None
 
     def type_of(self, role: str) -> TensorType | None:
-        """The type of the operand in a role; None if it is absent."""
+        """Return the type of the operand in a role; None if it is absent."""
         operand = self[role]
         return None if operand is None else operand.type
 
     def operands_with(self, changes: Mapping[str, Operand | None]) -> Operands:
-        """The operands with others in some roles, and without absent ones at the end."""
+        """Return the operands with those of some roles replaced, without trailing absent ones."""
         named = self.op.by_role(self.operands)
         if unknown := set(changes) - set(named):
             raise ValueError(f"{self.op.label} has no operand {', '.join(sorted(unknown))}")
@@ -134,19 +134,21 @@ class Node:
 
 @dataclass(frozen=True)
 class MemoryPlan:
-    """Where in one arena values and the scratch of kernels lie."""
+    """The layout of one arena: places of values and of kernels' scratch."""
 
     arena_bytes: int
+    """Size of the arena in bytes."""
     places: Mapping[Value, Place]
+    """The place of each value that lies in the arena."""
     scratch: Mapping[Node, int] = field(default_factory=dict)
-    """Byte offset by node; a node without one has its scratch beside the arena."""
+    """Byte offset by node; scratch of other nodes lies outside the arena."""
 
 
 class Graph:
     """A network, or the body of a fused node.
 
     The places of values, the scratch of nodes and `arena_bytes` are the memory plan for one thread.
-    `threads_plan` is the one for several; it is not printed, and lost when a pass edits the graph.
+    `threads_plan` is that for several threads: not printed, dropped when a pass edits the graph.
     """
 
     def __init__(self, name: str, meta: Mapping[str, str] | None = None) -> None:
@@ -159,13 +161,13 @@ class Graph:
         self.threads_plan: MemoryPlan | None = None
         self._graph: nx.MultiDiGraph[Value | Node] = nx.MultiDiGraph()
         self._program: list[Node] = []
-        self._order: tuple[Node, ...] | None = None  # of topo(), until the next edit
+        self._order: tuple[Node, ...] | None = None  # cached result of topo(), dropped by edits
         self._names = Names()
 
     # building and editing
 
     def add_input(self, name: str, type: TensorType) -> Value:
-        """A new graph input."""
+        """Add a graph input."""
         value = Value(name, type)
         self._names.take([name])
         self.inputs.append(value)
@@ -181,8 +183,8 @@ class Graph:
         locations: Sequence[Location] = (),
         before: Node | None = None,
     ) -> Node:
-        """Append a node (or insert it before another); result types are inferred. The results have
-        the given names, which no other value may have (`fresh_name`), else fresh numbers."""
+        """Append a node, or insert it before another; result types are inferred. Results take the
+        given names, which must be unused (`fresh_name`), or else fresh numbers."""
         normal = tuple(ChannelView.of(o) if isinstance(o, Value) else o for o in operands)
         types = op.infer([None if o is None else o.type for o in normal])
         self._names.take(names)
@@ -201,7 +203,7 @@ class Graph:
     def set_outputs(
         self, outputs: Iterable[ChannelView | Value], names: Iterable[str] | None = None
     ) -> None:
-        """What the graph returns, and the names by which callers know it."""
+        """Set what the graph returns, and the names of the outputs for callers."""
         self.outputs = tuple(ChannelView.of(o) if isinstance(o, Value) else o for o in outputs)
         if names is not None:
             self.output_names = tuple(names)
@@ -210,7 +212,7 @@ class Graph:
             self.output_names = ("y",) if count == 1 else tuple(f"y{i}" for i in range(count))
 
     def set_operands(self, node: Node, operands: Sequence[Operand | None]) -> None:
-        """Give a node other operands of the same types."""
+        """Replace a node's operands by others of the same types."""
         for value in list(self._graph.predecessors(node)):
             self._graph.remove_edges_from(
                 [(value, node)] * self._graph.number_of_edges(value, node)
@@ -220,16 +222,16 @@ class Graph:
         self._connect_operands(node)
 
     def replace_uses(self, value: Value, by: ChannelView | Value) -> None:
-        """Let all users and outputs read `by`, which exists already, where they read `value`. The
-        values of `by` take the origins of `value`."""
+        """Replace `value` by `by`, which exists already, in all users and outputs. The values of
+        `by` take over the origins of `value`."""
         view = ChannelView.of(by) if isinstance(by, Value) else by
         self._redirect(value, view)
         for other in view.values:
             other.account_for(value.origins)
 
     def supersede(self, value: Value, new: Value) -> None:
-        """Let a new value with the same contents replace another one in all uses, under its name
-        and with its origins. The other must be erased then."""
+        """Replace a value in all uses by a new one with the same contents, which takes over its
+        name and origins. The caller must erase the old value's producer."""
         self._redirect(value, ChannelView.of(new))
         new.name = value.name
         new.stand_for(value)
@@ -247,7 +249,7 @@ class Graph:
         self.outputs = tuple(view.substitute(replacement) for view in self.outputs)
 
     def erase(self, node: Node) -> None:
-        """Remove a node that nobody uses."""
+        """Remove a node whose results have no uses; ValueError otherwise."""
         for result in node.results:
             if self.use_count(result):
                 raise ValueError(f"cannot erase {node!r}: {result} is used")
@@ -263,8 +265,8 @@ class Graph:
         *,
         locations: Sequence[Location] | None = None,
     ) -> Node:
-        """Put a new node in place of one with as many results, whose names and origins they keep,
-        and erase the old one."""
+        """Replace a node by a new one with as many results, which keep the names and origins of
+        the old ones, and erase the old node."""
         new = self.add(
             op, operands, locations=node.locations if locations is None else locations, before=node
         )
@@ -284,40 +286,40 @@ class Graph:
     # names
 
     def fresh_name(self, wanted: str = "") -> str:
-        """Return a name that no value of the graph has, or had, and take it."""
+        """Reserve and return a name that no value of the graph has or had."""
         return self._names.fresh(wanted)
 
     def reserve_names(self, names: Iterable[str]) -> None:
-        """Let no fresh name be one of these."""
+        """Exclude names from `fresh_name`."""
         self._names.take(names)
 
-    # questions
+    # queries
 
     def producer(self, value: Value) -> Node | None:
-        """The node that makes a value; None for graph inputs."""
+        """Return the node that produces a value; None for graph inputs."""
         return next((n for n in self._graph.predecessors(value) if isinstance(n, Node)), None)
 
     def users(self, value: Value) -> list[Node]:
-        """The nodes that read a value, each once, in program order."""
+        """Return the nodes that read a value, each once, in program order."""
         readers = {item for item in self._graph.successors(value) if isinstance(item, Node)}
         return sorted(readers, key=self._program.index)
 
     def use_count(self, value: Value) -> int:
-        """Number of operands and outputs that read a value."""
+        """Count the operands and outputs that read a value."""
         outputs = sum(value in view.values for view in self.outputs)
         return int(self._graph.out_degree(value)) + outputs
 
     def single_user(self, value: Value) -> Node | None:
-        """The only reader of a value, None if it has several, none, or is an output."""
+        """Return the only user of a value; None if it has several or none, or is an output."""
         users = self.users(value)
         return users[0] if len(users) == 1 and self.use_count(value) == 1 else None
 
     def is_output(self, value: Value) -> bool:
-        """Whether the graph returns (part of) the value."""
+        """Return whether the graph returns (part of) the value."""
         return any(value in view.values for view in self.outputs)
 
     def topo(self) -> list[Node]:
-        """The nodes in dependency order; program order where that is free."""
+        """Return the nodes in dependency order, ties in program order."""
         if self._order is None:
             self._order = self._sorted()
         return list(self._order)
@@ -330,11 +332,11 @@ class Graph:
         return tuple(item for item in order if isinstance(item, Node))
 
     def is_acyclic(self) -> bool:
-        """Whether no value depends on itself."""
+        """Return whether no value depends on itself."""
         return bool(nx.is_directed_acyclic_graph(self._graph))
 
     def constants(self) -> dict[str, Constant]:
-        """The constants in use, by name, in order of first use, fused bodies included."""
+        """Return the constants in use by name, in order of first use, fused bodies included."""
         return {c.name: c for c in self._walk_constants()}
 
     def _walk_constants(self) -> Iterator[Constant]:
@@ -344,7 +346,7 @@ class Graph:
                 yield from body._walk_constants()
 
     def clone(self) -> Graph:
-        """A copy with nodes and values of its own; constants and ops are shared."""
+        """Copy nodes and values; constants and ops are shared."""
         copy = Graph(self.name, self.meta)
         moved: dict[Value, ChannelView] = {}
         for value in self.inputs:
@@ -371,7 +373,7 @@ class Graph:
         return copy
 
     def place(self, plan: MemoryPlan) -> None:
-        """Lay values and scratch out by a plan."""
+        """Assign the places of a plan to values and scratch."""
         self.arena_bytes = plan.arena_bytes
         for value in self.inputs:
             value.place = None
@@ -381,7 +383,7 @@ class Graph:
                 value.place = plan.places.get(value)
 
     def placed_for_threads(self) -> Graph | None:
-        """A copy that is laid out by the plan for several threads; None without such a plan."""
+        """Return a copy with the places of `threads_plan`; None without such a plan."""
         copy = self.clone()
         if copy.threads_plan is None:
             return None

@@ -16,31 +16,32 @@ from mbc.ir.types import TensorType
 T = TypeVar("T")
 
 Axis = Literal["in", "out"]
-"""The channels that an axis runs along: those that a group of the op reads, or the result's."""
+"""The channels that an axis enumerates: those that one group of the op reads, or the result's."""
 
 AXES: tuple[tuple[Axis, ...], ...] = ((), ("in",), ("out",), ("in", "out"))
+"""The values that `OperandSpec.axes` may have."""
 
 
 @dataclass(frozen=True)
 class OperandSpec:
-    """An operand of an op: its role, and all that passes and frontends know of it.
+    """The role of an operand, and its properties that passes and frontends use.
 
-    An operand along "out" has one element, or one column of weights, for each channel of the
-    result: in another order of these channels the op gives the same result in that order. A value
-    along "in" is summed over, and so are the rows of the constants along ("in", "out")."""
+    An operand along "out" has one element, or one column of weights, per channel of the result:
+    permuting these permutes the result's channels. A value along "in" is summed over, and so are
+    the rows of constants along ("in", "out")."""
 
     name: str
     """The role, unique among the operands of the op."""
     optional: bool = False
     """Whether it may be absent."""
     constant: bool = False
-    """Whether it is a constant of the graph, not a value."""
+    """Whether it is a constant of the graph rather than a value."""
     variadic: bool = False
-    """Whether there may be any number of them; of the last operand alone."""
+    """Whether it may be repeated; the last operand only."""
     along: Axis | tuple[Axis, ...] = ()
-    """The channels that its last axes run along, the last one last; () if along none."""
+    """The channels that its trailing axes enumerate, in axis order; () if none."""
     statistic: bool = False
-    """Whether it is a constant that is measured in training, not learned."""
+    """Whether it is a constant that training measures rather than learns."""
 
     def __post_init__(self) -> None:
         if self.axes not in AXES or (self.constant and self.axes == ("in",)):
@@ -52,19 +53,23 @@ class OperandSpec:
         return (self.along,) if isinstance(self.along, str) else self.along
 
     def fan_in(self, type: TensorType) -> int:
-        """The elements of a constant that belong to one channel of the result."""
+        """Return the number of a constant's elements per channel of the result."""
         return type.elements // type.channels if "out" in self.axes else type.elements
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Work of one node for one inference: multiply-adds of convolutions and dense layers (the
-    papers' count: no bias, batch norm, activation or pooling), learned parameters, bytes."""
+    """Work of one node in one inference."""
 
     macs: int = 0
+    """Multiply-adds of convolutions and dense layers, as papers count them: without bias, batch
+    norm, activation and pooling."""
     params: int = 0
+    """Learned parameters."""
     bytes_read: int = 0
+    """Bytes of the operands."""
     bytes_written: int = 0
+    """Bytes of the results."""
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -76,8 +81,9 @@ class Cost:
 
 
 class OpError(Exception):
-    """Operands or attributes that do not fit an op: raised by `Op.infer`, turned into a
-    diagnostic with the user's line by whoever knows it."""
+    """Operands or attributes that are invalid for an op.
+
+    `Op.infer` raises it; a caller that knows the user's line turns it into a diagnostic."""
 
     def __init__(self, message: str, label: str = "", help: str = "", code: str = "E0201") -> None:
         super().__init__(message)
@@ -86,17 +92,20 @@ class OpError(Exception):
 
 @dataclass(frozen=True)
 class Op:
-    """An operation. `operands` gives the roles in order; absent optional operands are None."""
+    """An operation."""
 
     mnemonic: ClassVar[str]
+    """The name in IR text."""
     operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x"),)
+    """The operands in order; absent optional ones are None."""
     moves_data_only: ClassVar[bool] = False
+    """Whether each element of the result is a copy of one of an operand."""
     elementwise: ClassVar[bool] = False
-    """Whether an element of the result depends on those at its place alone."""
+    """Whether an element of the result depends only on those at the same position."""
     per_channel: ClassVar[bool] = False
-    """Whether channel c of the result depends on channel c of each operand alone."""
+    """Whether channel c of the result depends only on channel c of each operand."""
     per_pixel: ClassVar[bool] = False
-    """Whether a pixel of the result depends on that pixel of each operand alone."""
+    """Whether a pixel of the result depends only on the same pixel of each operand."""
 
     @property
     def bodies(self) -> tuple[Any, ...]:
@@ -104,48 +113,49 @@ class Op:
         return ()
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """Result types for operand types; raises OpError where they do not fit."""
+        """Infer result types from operand types; raises OpError where these are invalid."""
         raise NotImplementedError
 
     @property
     def label(self) -> str:
-        """What text calls it: the mnemonic, or the name of an activation."""
+        """The name in IR text: the mnemonic, or the name of an activation."""
         return self.mnemonic
 
     def macs(self, types: Sequence[TensorType | None]) -> int:
-        """Multiply-adds, counted as the papers do."""
+        """Count multiply-adds as papers do (`Cost.macs`)."""
         return 0
 
     @property
     def channel_groups(self) -> int:
-        """The groups that input and output channels fall into; each reads its own inputs alone."""
+        """The number of channel groups; outputs of a group depend only on inputs of that group."""
         return 1
 
     def spec(self, index: int) -> OperandSpec:
-        """The spec of the operand at a position, variadic ones included."""
+        """Return the spec of the operand at a position, variadic ones included."""
         return self.operands[min(index, len(self.operands) - 1)]
 
     def roles(self, count: int) -> tuple[str, ...]:
-        """The roles of so many operands, and of absent ones; variadic ones are x, x2, x3."""
+        """Return the roles of `count` operands, then of absent ones; variadic: x, x2, x3."""
         (*_, last), names = self.operands, [spec.name for spec in self.operands]
         if last.variadic:
             names += [f"{last.name}{number}" for number in range(2, count - len(names) + 2)]
         return tuple(names)
 
     def by_role(self, items: Sequence[T]) -> Mapping[str, T | None]:
-        """What belongs to the operands, such as their types, by role; None for absent ones."""
+        """Map roles to one item per operand, such as its type; None for absent operands."""
         roles = self.roles(len(items))
         absent = [None] * (len(roles) - len(items))
         return dict(zip(roles, [*items, *absent], strict=False))
 
 
 class Activated(Op):
-    """An op whose results go through an activation before they are stored: its field `act`."""
+    """An op with a fused activation."""
 
     act: Activation | None
+    """Applied to the results before they are stored; None for none."""
 
     def with_act(self, act: Activation | None) -> Self:
-        """The same op with another activation."""
+        """Return the op with another activation."""
         changes: dict[str, Any] = {"act": act}
         return replace(self, **changes)
 

@@ -1,7 +1,7 @@
-"""Subnormal numbers, whose magnitude is below 2^-126, count as zero, with their sign.
+"""Flushing of subnormal numbers, of magnitude below 2^-126, to zero of the same sign.
 
-The oracle holds to it for constants, inputs and results, backends when they pack weights, and
-threads while they run a network, if their caller lets them.
+The oracle flushes constants, inputs and results; backends flush weights when they pack them;
+threads flush while they run a network, if their caller allows it.
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ import numpy as np
 
 LEAST = np.finfo(np.float32).smallest_normal
 SIGN, LEAST_BITS = np.uint32(1 << 31), np.uint32(1 << 23)
-PIECE = 1 << 20  # elements that are looked at together: what that takes of memory
+PIECE = 1 << 20  # elements examined at a time, which bounds temporary memory
 
 
 def is_subnormal(array: np.ndarray) -> np.ndarray:
-    """Where an array holds floats that no normal f32 is as small as."""
+    """Return a mask of the nonzero floats that are smaller than every normal f32."""
     where: np.ndarray
     if array.dtype.kind != "f":
         where = np.zeros(array.shape, np.bool_)
-    elif array.dtype == np.float32:  # as integers, since to compare subnormal floats takes long
+    elif array.dtype == np.float32:  # as integers: comparing subnormal floats is slow
         bits = array.view(np.uint32) & ~SIGN
         where = (bits != 0) & (bits < LEAST_BITS)
     else:
@@ -29,12 +29,12 @@ def is_subnormal(array: np.ndarray) -> np.ndarray:
 
 
 def count_subnormals(array: np.ndarray) -> int:
-    """How many there are."""
+    """Count the subnormal elements of an array."""
     return sum(int(np.count_nonzero(is_subnormal(piece))) for piece in _pieces(array))
 
 
 def flushed(array: np.ndarray) -> np.ndarray:
-    """The array with zeros in their place; the same one if it has none, or is not of floats."""
+    """Return a copy with subnormals flushed; the array itself if it has none or holds integers."""
     if array.dtype.kind != "f" or not count_subnormals(array):
         return array
     copy = np.array(array, order="C")
@@ -43,7 +43,7 @@ def flushed(array: np.ndarray) -> np.ndarray:
 
 
 def flush(array: np.ndarray) -> None:
-    """Put zeros in their place."""
+    """Replace subnormals by zeros of the same sign, in place."""
     for piece in _pieces(array):
         where = is_subnormal(piece)
         if where.any():
@@ -51,7 +51,7 @@ def flush(array: np.ndarray) -> None:
 
 
 def _pieces(array: np.ndarray) -> Iterator[np.ndarray]:
-    """Views of all of an array."""
+    """Split an array into views of at most `PIECE` elements, if it is contiguous."""
     if not array.flags.c_contiguous:
         yield array
         return

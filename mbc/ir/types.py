@@ -8,16 +8,18 @@ from math import prod
 from mbc.ir.elements import F32, Element
 
 MAX_RANK = 8
-MAX_ELEMENTS = 2**29  # of a tensor, so that offsets in bytes have 31 bits
-MAX_CHANNELS = 2**17  # of a value; views hold a number per channel
+MAX_ELEMENTS = 2**29  # of a tensor, so that byte offsets fit 31 bits
+MAX_CHANNELS = 2**17  # of a value; views hold one index per channel
 
 
 @dataclass(frozen=True)
 class TensorType:
-    """Shape and element, printed as `f32[1,224,224,3]`."""
+    """Shape and element type, printed as `f32[1,224,224,3]`."""
 
     shape: tuple[int, ...]
+    """Extents of the axes, the channel axis last."""
     element: Element = F32
+    """The element type."""
 
     def __str__(self) -> str:
         return f"{self.element}[{','.join(map(str, self.shape))}]"
@@ -43,5 +45,5 @@ class TensorType:
         return self.elements * self.element.bytes
 
     def with_channels(self, channels: int) -> TensorType:
-        """The same type with another channel count."""
+        """Return the type with another channel count."""
         return TensorType((*self.shape[:-1], channels), self.element)

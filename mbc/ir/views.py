@@ -1,6 +1,6 @@
 """Channel maps and channel views: how an operand reads the channels of values.
 
-A `ChannelMap` f of length n says that channel c of what is read is channel f(c) of what is stored.
+A `ChannelMap` f of length n: channel c as read is channel f(c) as stored.
 A `ChannelView` reads through a map from the concatenation of channel segments of one or more
 values. The view has one normal form, so equal views compare equal.
 
@@ -21,11 +21,13 @@ from mbc.ir.types import TensorType
 
 @dataclass(frozen=True)
 class Place:
-    """Where a value lies in the arena: byte offset, and elements from pixel to pixel where it
-    shares its pixels with other values (None: as the backend pads it)."""
+    """The place of a value in the arena."""
 
     offset: int
+    """Byte offset."""
     pitch: int | None = None
+    """Elements from pixel to pixel if the value shares its pixels with others; None: as the backend
+    pads it."""
 
     def __str__(self) -> str:
         return f"at {self.offset}" + (f" pitch {self.pitch}" if self.pitch else "")
@@ -35,36 +37,37 @@ class Place:
 class Value:
     """A tensor in a graph; compared by identity.
 
-    Its name stays as long as it exists. Its origins are the values of the network as written, by
-    their names, that it accounts for: what computes it computes them or makes them needless."""
+    Its name never changes. Its origins are names of values of the network as written: those that
+    its producer computes or makes unnecessary."""
 
     name: str
     """Unique among the values of the graph."""
     type: TensorType
     place: Place | None = field(default=None)
+    """Place in the arena; None if memory is not planned or the value lies elsewhere."""
     absorbed: tuple[str, ...] = ()
-    """The origins besides the value itself."""
+    """The origins other than its own name."""
     is_added: bool = False
-    """Whether a pass made it, so that its own name is no origin."""
+    """Whether a pass added it, so that its own name is not an origin."""
 
     @property
     def offset(self) -> int | None:
-        """Byte offset in the arena, None for what does not lie there."""
+        """Byte offset in the arena; None if the value does not lie there."""
         return None if self.place is None else self.place.offset
 
     @property
     def origins(self) -> tuple[str, ...]:
-        """The names of what it accounts for, its own first unless a pass added it."""
+        """The names of its origins: its own first, unless a pass added it."""
         return self.absorbed if self.is_added else (self.name, *self.absorbed)
 
     def account_for(self, origins: Iterable[str], *, earlier: bool = False) -> None:
-        """Add to the origins what comes later in the network as written, or earlier."""
+        """Append origins that come later in the network as written, or prepend earlier ones."""
         both = (*origins, *self.absorbed) if earlier else (*self.absorbed, *origins)
         new = dict.fromkeys(both)
         self.absorbed = tuple(name for name in new if self.is_added or name != self.name)
 
     def stand_for(self, other: Value) -> None:
-        """Take the origins of another value in place of these, under whatever name."""
+        """Replace the origins by those of another value, which may have another name."""
         renamed = self.name != other.name
         self.is_added = other.is_added or renamed
         self.absorbed = other.origins if renamed else other.absorbed
@@ -78,18 +81,19 @@ class Value:
 
 @dataclass(frozen=True)
 class ChannelMap:
-    """f(c) = indices[c]; usually a permutation, a sub-selection when restricted."""
+    """f(c) = indices[c]: usually a permutation, a selection when restricted."""
 
     indices: tuple[int, ...]
+    """f(0) … f(n-1)."""
 
     @staticmethod
     def identity(channels: int) -> ChannelMap:
-        """f(c) = c."""
+        """Return f(c) = c."""
         return ChannelMap(tuple(range(channels)))
 
     @staticmethod
     def shuffle(groups: int, channels: int) -> ChannelMap:
-        """f(c) = (c mod g)*(C/g) + c floordiv g: ShuffleNet's shuffle (1707.01083 §3.1)."""
+        """Return ShuffleNet's shuffle: f(c) = (c mod g)*(C/g) + c floordiv g (1707.01083 §3.1)."""
         each = channels // groups
         return ChannelMap(tuple((c % groups) * each + c // groups for c in range(channels)))
 
@@ -110,11 +114,11 @@ class ChannelMap:
         return sorted(self.indices) == list(range(len(self)))
 
     def after(self, inner: ChannelMap) -> ChannelMap:
-        """The composition c -> f(inner(c))."""
+        """Return the composition c -> f(inner(c))."""
         return ChannelMap(tuple(self.indices[i] for i in inner.indices))
 
     def inverse(self) -> ChannelMap:
-        """f^-1; f must be a permutation."""
+        """Return f^-1; ValueError unless f is a permutation."""
         if not self.is_permutation:
             raise ValueError("only a permutation has an inverse")
         result = [0] * len(self)
@@ -123,11 +127,11 @@ class ChannelMap:
         return ChannelMap(tuple(result))
 
     def restrict(self, start: int, length: int) -> ChannelMap:
-        """The map of channels start … start+length-1."""
+        """Return the map of channels start … start+length-1."""
         return ChannelMap(self.indices[start : start + length])
 
     def runs(self) -> tuple[tuple[int, int], ...]:
-        """Maximal runs (first index, length) of consecutive ascending indices, in reading order."""
+        """Return maximal runs (first index, length) of consecutive indices, in reading order."""
         return tuple(_runs(self.indices))
 
     @cached_property
@@ -165,7 +169,9 @@ class Segment:
 
     value: Value
     start: int
+    """First channel."""
     length: int
+    """Number of channels."""
 
     @property
     def is_whole(self) -> bool:
@@ -174,26 +180,28 @@ class Segment:
 
 
 ChannelOf = tuple[Value, int]
+"""A value and one of its channels."""
 
 
 @dataclass(frozen=True)
 class ChannelView:
-    """An operand: channel c is channel order(c) of the concatenated segments. Build it by `of`,
-    `from_channels` or the methods; they give the normal form (segments by value in order of first
-    appearance, ascending, maximal)."""
+    """An operand: channel c is channel order(c) of the concatenated segments. `of`,
+    `from_channels` and the methods build views in normal form."""
 
     segments: tuple[Segment, ...]
+    """Maximal segments: by value in order of first appearance, ascending within a value."""
     order: ChannelMap
+    """From channels as read to channels of the concatenated segments."""
 
     @staticmethod
     def of(value: Value) -> ChannelView:
-        """The whole value, read plain."""
+        """Return the plain view of a whole value."""
         channels = value.type.channels
         return ChannelView((Segment(value, 0, channels),), ChannelMap.identity(channels))
 
     @staticmethod
     def from_channels(channels: Sequence[ChannelOf]) -> ChannelView:
-        """The view that reads exactly these channels, in normal form."""
+        """Return the view that reads exactly these channels, in normal form."""
         values = list(dict.fromkeys(value for value, _ in channels))
         segments = tuple(
             Segment(value, start, length)
@@ -205,12 +213,12 @@ class ChannelView:
 
     @staticmethod
     def concat(views: Iterable[ChannelView]) -> ChannelView:
-        """The channels of the views one after the other."""
+        """Return the concatenation of views."""
         return ChannelView.from_channels([source for view in views for source in view.channels])
 
     @cached_property
     def channels(self) -> tuple[ChannelOf, ...]:
-        """For each channel read, the value and channel that it comes from."""
+        """The source value and channel of each channel read."""
         sources = list(_sources(self.segments))
         return tuple(sources[i] for i in self.order.indices)
 
@@ -241,21 +249,21 @@ class ChannelView:
 
     @property
     def value(self) -> Value:
-        """The value of a view with a single whole value."""
+        """The value of a view that `is_single`; ValueError for other views."""
         if not self.is_single:
             raise ValueError("the view does not read one whole value")
         return self.segments[0].value
 
     def through(self, order: ChannelMap) -> ChannelView:
-        """This view read through a map: channel c is channel order(c) of this view."""
+        """Read this view through a map: channel c is channel order(c) of this view."""
         return ChannelView.from_channels([self.channels[i] for i in order.indices])
 
     def slice(self, start: int, length: int) -> ChannelView:
-        """Channels start … start+length-1 of this view."""
+        """Return channels start … start+length-1 of this view."""
         return ChannelView.from_channels(self.channels[start : start + length])
 
     def substitute(self, replacements: Mapping[Value, ChannelView]) -> ChannelView:
-        """This view with values replaced by views of the same channel count."""
+        """Replace values by views of the same channel count."""
         if not any(segment.value in replacements for segment in self.segments):
             return self
         if self.is_plain:

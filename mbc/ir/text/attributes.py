@@ -1,4 +1,4 @@
-"""Attribute values from text, by the types of an op's dataclass fields."""
+"""Conversion of attribute values in IR text to the types of an op's dataclass fields."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ MAX_INT = 2**31
 
 
 class Word(str):
-    """A bare word as it stands in the text: true, relu."""
+    """A bare word in the text: true, relu."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True)
 class Call:
-    """`clip(lo=-1.0, hi=1.0)` as it stands in the text."""
+    """An activation with parameters in the text: `clip(lo=-1.0, hi=1.0)`."""
 
     name: str
+    """Name of the activation."""
     parameters: tuple[tuple[str, float], ...]
+    """Names and values of the parameters, in the order of the text."""
 
 
 Raw: TypeAlias = "int | float | str | Q8 | Call | tuple[Raw, ...]"
+"""An attribute value before its type is known."""
 
 
 def attribute_types(kind: type[Op] | type[Schedule]) -> dict[str, Any]:
@@ -38,9 +41,9 @@ def attribute_types(kind: type[Op] | type[Schedule]) -> dict[str, Any]:
 
 
 def convert(raw: Raw, wanted: Any) -> Any:
-    """A value of the wanted type: int, float, bool, str, a tuple of these, an activation or a q8.
+    """Convert to the wanted type: int, float, bool, str, a tuple of these, an activation or a q8.
 
-    Raises ValueError that says what was expected.
+    Raises ValueError with what was expected.
     """
     value = _convert(raw, wanted)
     if value is None:
@@ -86,7 +89,7 @@ def _convert_tuple(raw: Raw, parts: tuple[Any, ...]) -> tuple[Any, ...] | None:
 
 
 def describe(wanted: Any) -> str:
-    """The type in words, for messages."""
+    """Describe a type in words, for messages."""
     if wanted == Q8 | None:
         return "q8(scale,zero)"
     if wanted == Activation | None:

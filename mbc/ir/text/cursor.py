@@ -1,4 +1,4 @@
-"""A place in a list of tokens, and what every rule of the grammar does with it."""
+"""A cursor over tokens, with the primitives that all rules of the grammar use."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ T = TypeVar("T")
 
 
 class Name(NamedTuple):
-    """The name of a value, and the token that spells it."""
+    """The name of a value."""
 
     text: str
+    """The name, unquoted."""
     token: Token
+    """The token that spells it."""
 
 
 class Cursor:
-    """Reads tokens; a rule that fails raises MbcError, a statement catches it and goes on."""
+    """A token reader. Rules raise MbcError; a statement catches it, reports it and recovers."""
 
     def __init__(self, source: SourceText) -> None:
         self.source = source
@@ -42,7 +44,7 @@ class Cursor:
         return self._tokens[max(self._index - 1, 0)]
 
     def ahead(self) -> Token:
-        """The token after the next."""
+        """Return the token after the next."""
         return self._tokens[min(self._index + 1, len(self._tokens) - 1)]
 
     def take(self) -> Token:
@@ -52,30 +54,30 @@ class Cursor:
         return token
 
     def at(self, *texts: str) -> bool:
-        """Whether the next token is one of these words or marks."""
+        """Return whether the next token is one of these words or punctuation marks."""
         return self.token.text in texts and self.token.kind in (Kind.WORD, Kind.PUNCTUATION)
 
     def accept(self, text: str) -> bool:
-        """Read a word or mark if it is the next token."""
+        """Read a word or punctuation mark if it is the next token."""
         found = self.at(text)
         if found:
             self.take()
         return found
 
     def expect(self, text: str) -> Token:
-        """Read a word or mark that must come."""
+        """Read a required word or punctuation mark; E0302 if another token comes."""
         if not self.at(text):
             raise self.unexpected(f"'{text}'")
         return self.take()
 
     def expect_kind(self, kind: Kind) -> Token:
-        """Read a token of a kind that must come."""
+        """Read a token of a required kind; E0302 if another token comes."""
         if self.token.kind is not kind:
             raise self.unexpected(kind.value)
         return self.take()
 
     def integer(self, *, least: int = 0, most: int = 2**63 - 1) -> int:
-        """Read an integer within limits."""
+        """Read an integer; E0306 outside the limits."""
         token = self.expect_kind(Kind.NUMBER)
         try:
             value = int(token.text)
@@ -111,7 +113,7 @@ class Cursor:
         return text
 
     def items(self, rule: Callable[[], T], close: str) -> list[T]:
-        """Comma-separated items up to a closing mark, which is read too."""
+        """Read comma-separated items and the closing mark."""
         found: list[T] = []
         while not self.accept(close):
             if found and not self.accept(","):
@@ -130,11 +132,11 @@ class Cursor:
         label: str = "",
         helps: tuple[str, ...] = (),
     ) -> MbcError:
-        """An error at a span of tokens."""
+        """Make an error at a span of tokens."""
         return self.source.problem(code, message, first, last, label, helps)
 
     def unexpected(self, wanted: str) -> MbcError:
-        """The error that something else was expected here."""
+        """Make the error for an unexpected token."""
         if self.token.kind is Kind.BAD:
             return self._bad_token()
         return self.fail("E0302", f"expected {wanted}, found {self.token}", self.token)
@@ -149,7 +151,7 @@ class Cursor:
                 return self.fail("E0301", f"{self.token} cannot stand in IR text", self.token)
 
     def report(self, problem: MbcError) -> None:
-        """Note an error; once per place, and the first ones only."""
+        """Record an error, one per place and code; raise all at `MAX_PROBLEMS`."""
         for diagnostic in problem.diagnostics:
             known = {(p.location, p.code) for p in self.problems}
             if (diagnostic.location, diagnostic.code) not in known:
@@ -158,17 +160,17 @@ class Cursor:
             raise MbcError(*self.problems)
 
     def mark(self) -> int:
-        """The place, for `recover`."""
+        """Return the current position, for `recover`."""
         return self._index
 
     def recover(self, start: int) -> None:
-        """Skip the rest of the statement that began at `start`: to a line that begins another one,
-        past any block that the broken one opened."""
+        """Skip the rest of the statement that began at `start`, with any block that it opened, to
+        a line that begins another statement."""
         failed, blocks, braces, index = self._index, 0, 0, start
         while self._tokens[index].kind is not Kind.END:
             token = self._tokens[index]
             if self._begins_line(index):
-                braces = 0  # attributes stand on one line: braces left open there are no block
+                braces = 0  # attributes end with their line, so open braces there are not a block
             if index > start and index >= failed and max(blocks, braces) <= 0 and self._ends(index):
                 break
             if token.text == "{":
@@ -183,7 +185,7 @@ class Cursor:
         return index > 0 and self._tokens[index].line > self._tokens[index - 1].line
 
     def _ends(self, index: int) -> bool:
-        """Whether a statement cannot go on here: the block closes, or a line begins another."""
+        """Return whether a statement ends here: the block closes, or a line begins another one."""
         token = self._tokens[index]
         begins = token.kind is Kind.VALUE or token.text in STATEMENT_WORDS
         return token.text == "}" or (begins and self._begins_line(index))

@@ -1,4 +1,4 @@
-"""Text to tokens. What fits no rule becomes a BAD token, which the parser reports in its place."""
+"""The lexer. Text that matches no rule becomes a BAD token, which the parser reports."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MAX_NUMBER_CHARS = 40
 
 
 class Kind(Enum):
-    """Kinds of tokens; the value is what messages call them."""
+    """Kinds of tokens; values are their names in messages."""
 
     VALUE = "a value such as %0"
     SYMBOL = "a name such as @w"
@@ -44,12 +44,15 @@ RULES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token with its place, counted from 1."""
+    """A token."""
 
     kind: Kind
     text: str
+    """The source text; "" for END."""
     line: int
+    """Line of the first character, from 1."""
     column: int
+    """Column of the first character, from 1."""
 
     @property
     def end_column(self) -> int:
@@ -64,13 +67,14 @@ class Token:
 
 @dataclass(frozen=True)
 class SourceText:
-    """A text with the name under which errors show it."""
+    """A text with a file name."""
 
     text: str
     filename: str
+    """Name of the file in errors."""
 
     def span(self, first: Token, last: Token | None = None) -> Location:
-        """The place from one token to the end of another, or of its line."""
+        """Return the location from `first` to the end of `last`, or of the line if they differ."""
         last = last or first
         if last.line == first.line:
             return Location(self.filename, first.line, first.column, last.end_column)
@@ -85,7 +89,7 @@ class SourceText:
         label: str = "",
         helps: tuple[str, ...] = (),
     ) -> MbcError:
-        """An error at a span of tokens, with the line it stands on."""
+        """Make an error at a span of tokens, with the first source line."""
         where = self.span(first, last)
         lines = self.text.split("\n", where.line)
         line = lines[where.line - 1].rstrip("\r") if where.line <= len(lines) else ""
@@ -93,7 +97,7 @@ class SourceText:
 
 
 def tokenize(text: str) -> list[Token]:
-    """The tokens of a text, END last."""
+    """Split a text into tokens, END last."""
     tokens: list[Token] = []
     line, start = 1, 0
     for match in RULES.finditer(text):

@@ -1,8 +1,8 @@
-"""Text with its data: `.mbc` files and the one `constants.safetensors` beside them.
+"""IR text with its data: `.mbc` files and one `constants.safetensors` in the same folder.
 
-The side-car is content-addressed: each array stands there once, under the first 16 hex digits of
-the SHA-256 of its type and bytes, and the text of each dump names these digits. So the dumps of all
-passes share the arrays that passes do not change.
+The side-car is content-addressed: it holds each array once, under the first 16 hex digits of the
+SHA-256 of its type and bytes, to which the text of each dump refers. So the dumps of all passes
+share the arrays that passes do not change.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ HASH_IN_TEXT = re.compile(r"#([0-9a-f]{16})\b")
 
 
 def content_hash(constant: Constant) -> str:
-    """16 hex digits that depend on type and bytes; the constant must have data."""
+    """Hash the type and bytes of a constant with data to 16 hex digits."""
     digest = hashlib.sha256(str(constant.type).encode())
     digest.update(_stored(constant).data)
     return digest.hexdigest()[:16]
 
 
 def _stored(constant: Constant) -> np.ndarray:
-    """The array as the side-car holds it: little-endian."""
+    """Return the array as stored in the side-car: little-endian."""
     element = constant.type.element.numpy.newbyteorder("<")
     return np.ascontiguousarray(constant.array, dtype=element)
 
@@ -44,8 +44,8 @@ def _stored(constant: Constant) -> np.ndarray:
 class DumpFolder:
     """A folder of dumps of one compilation; a context manager, or call `close`.
 
-    Texts are written at once, the arrays of all of them together at the end; arrays of other dumps
-    that lie in the folder are kept as long as these name them.
+    Texts are written immediately, the arrays of all of them together at the end. Arrays of older
+    dumps in the folder are kept while their texts refer to them. E0703 where writing fails.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -67,14 +67,14 @@ class DumpFolder:
         self.close()
 
     def write(self, graph: Graph, filename: str, *, locations: bool = False) -> Path:
-        """Write the text of a graph; its bound constants carry their hashes."""
+        """Write the text of a graph, with hashes of bound constants."""
         path = self.folder / filename
         with _writing(path):
             write_whole(path, self._text(graph, locations=locations))
         return path
 
     def write_last(self, graph: Graph, filename: str) -> Path:
-        """Write the text of a graph and the arrays: both files or, where that fails, none."""
+        """Write the text of a graph and the arrays: both files, or neither if that fails."""
         path = self.folder / filename
         text = self._text(graph, locations=False)
         with _writing(path):
@@ -83,7 +83,7 @@ class DumpFolder:
         return path
 
     def close(self) -> None:
-        """Write the arrays, and forget them; without any, no file is written."""
+        """Write the arrays, if there are any, and release them."""
         with _writing(self.folder / SIDECAR):
             write_together(self._sidecar())
         self._arrays, self._hashes = {}, {}
@@ -93,8 +93,8 @@ class DumpFolder:
         return print_graph(graph, locations=locations, hashes=hashes).encode()
 
     def _sidecar(self, replaced: Path | None = None) -> dict[Path, bytes]:
-        """The file of the arrays with what it holds, if there are any; what only the text that is
-        about to be replaced names is left out."""
+        """Return the contents of the side-car by path; {} without arrays. Arrays to which only the
+        text that is about to be replaced refers are left out."""
         if not self._arrays:
             return {}
         texts = (text for path, text in self._texts() if path != replaced)
@@ -115,16 +115,16 @@ class DumpFolder:
 
 
 def write_dump(graph: Graph, folder: Path, filename: str) -> Path:
-    """Write one dump and its constants, or nothing; returns the path of the text. E0703."""
+    """Write one dump and its constants, or neither; returns the path of the text. E0703."""
     with _writing(folder), parents_of(folder / filename):
         return DumpFolder(folder).write_last(graph, filename)
 
 
 def load_module(path: Path) -> Graph:
-    """The graph of a `.mbc` file, with data where the text gives hashes.
+    """Load the graph of a `.mbc` file, with data where the text gives hashes.
 
-    Raises MbcError: E0701 (cannot be read), E0301 (not UTF-8), what `parse` raises, E0320 and E0321
-    (the side-car lacks the data, or it is not what the text names).
+    Raises MbcError: E0701 (cannot be read), E0301 (not UTF-8), those of `parse`, E0320 (cannot read
+    the side-car), E0321 (data is missing or does not match the hash).
     """
     module = parse_module(_read_text(path), str(path))
     if module.hashes:
@@ -156,7 +156,7 @@ def _bind(module: Module, sidecar: Path) -> None:
 
 
 def _bind_one(constant: Constant, content: str, arrays: Mapping[str, np.ndarray]) -> str:
-    """Give the constant its data; returns what is wrong with it, if anything."""
+    """Bind a constant to its data; returns why that failed, or ""."""
     data = arrays.get(content)
     if data is None:
         return f"there is no data #{content}"
@@ -184,7 +184,7 @@ def _read_arrays(sidecar: Path, wanted: set[str]) -> dict[str, np.ndarray]:
 
 
 def _older_arrays(sidecar: Path, wanted: Iterable[str]) -> Mapping[str, np.ndarray]:
-    """What an earlier run left; nothing where it cannot be read, for it is about to be replaced."""
+    """Read arrays of an earlier run; {} if that fails, since the file is about to be replaced."""
     try:
         return _read_arrays(sidecar, set(wanted))
     except MbcError:

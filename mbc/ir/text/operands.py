@@ -26,12 +26,12 @@ MAX_ALL_CHANNELS = 2**22  # of all values and views of a file together
 
 
 class PoisonedError(Exception):
-    """A name whose definition was wrong: the error is reported already, so its uses stay silent."""
+    """A use of a name whose definition was wrong: not reported, since the definition was."""
 
 
 @dataclass(frozen=True)
 class Declared:
-    """What text says of a value after its name: its type, place and origins."""
+    """The declaration of a value after its name: fields of `Value` of the same names."""
 
     type: TensorType
     place: Place | None
@@ -41,16 +41,19 @@ class Declared:
 
 @dataclass
 class Scope:
-    """What names mean in one graph; None where the definition was wrong. Bodies of fused nodes
-    share the constants."""
+    """The names of one graph, or of one body of a fused node."""
 
     graph: Graph
+    """The graph under construction."""
     constants: dict[str, Constant | None]
+    """Constants by name, shared with fused bodies; None where the definition was wrong."""
     values: dict[str, ChannelView | None] = field(default_factory=dict)
+    """Values by name; None where the definition was wrong."""
     depth: int = 0
+    """Number of enclosing fused nodes."""
 
     def define(self, value: Value, declared: Declared | None = None) -> None:
-        """Let the name of a value mean it, and tell it what text says of it."""
+        """Bind a value to its name, and set its declared place and origins."""
         self.values[value.name] = ChannelView.of(value)
         if declared is not None:
             value.place, value.is_added = declared.place, declared.is_added
@@ -59,7 +62,7 @@ class Scope:
 
 
 class OperandParser:
-    """The rules below a statement."""
+    """The grammar rules of the parts of a statement."""
 
     def __init__(self, cursor: Cursor) -> None:
         self.cursor = cursor
@@ -68,7 +71,7 @@ class OperandParser:
     # types
 
     def type(self) -> TensorType:
-        """`f32[1,28,28,240]`."""
+        """Parse a type: `f32[1,28,28,240]`."""
         word = self.cursor.token
         element = self._element()
         self.cursor.expect("[")
@@ -79,7 +82,7 @@ class OperandParser:
         return TensorType(shape, element)
 
     def _element(self) -> Element:
-        """`f32`, or `q8(0.05,128)`."""
+        """Parse an element type: `f32` or `q8(0.05,128)`."""
         word = self.cursor.expect_kind(Kind.WORD)
         if word.text == QUANTIZED:
             return self._q8(word)
@@ -89,7 +92,7 @@ class OperandParser:
         return Scalar.named(word.text)
 
     def _q8(self, word: Token) -> Q8:
-        """`(0.05,128)`, after the word."""
+        """Parse `(0.05,128)` after `q8`."""
         self.cursor.expect("(")
         scale = float(self.cursor.expect_kind(Kind.NUMBER).text)
         self.cursor.expect(",")
@@ -109,8 +112,8 @@ class OperandParser:
         return self.cursor.integer(least=1, most=MAX_INT)
 
     def declared(self) -> Declared:
-        """The type of a value, with `at OFFSET` (and `pitch ELEMENTS`) if it lies in the arena, and
-        `added` and `from (%a, %b)` for its origins."""
+        """Parse the type of a value, its place in the arena (`at OFFSET`, `pitch ELEMENTS`) and its
+        origins (`added`, `from (%a, %b)`)."""
         start = self.cursor.token
         type = self.type()
         if type.channels > MAX_CHANNELS:
@@ -134,7 +137,7 @@ class OperandParser:
     # operands
 
     def identifier(self, what: str) -> str:
-        """A word without dots."""
+        """Parse a word without dots; E0312 with dots."""
         token = self.cursor.expect_kind(Kind.WORD)
         if "." in token.text:
             message = f"the name of {what} is not an identifier: {token}"
@@ -142,7 +145,7 @@ class OperandParser:
         return token.text
 
     def operand(self, scope: Scope) -> Operand:
-        """`@w`, `%0`, or a view."""
+        """Parse an operand: `@w`, `%0` or a view."""
         if self.cursor.token.kind is Kind.SYMBOL:
             return self._constant(scope)
         return self.view(scope)
@@ -159,7 +162,7 @@ class OperandParser:
         return constant
 
     def view(self, scope: Scope) -> ChannelView:
-        """`%0`, `%0[0:29]`, `[%a[0:29], %b]`, each with an order in brackets after it or not."""
+        """Parse a view: `%0`, `%0[0:29]` or `[%a[0:29], %b]`, then maybe an order in brackets."""
         start = self.cursor.token
         if self.cursor.accept("["):
             parts = self.cursor.items(lambda: self._part(scope), "]")
@@ -178,7 +181,7 @@ class OperandParser:
         return view
 
     def _part(self, scope: Scope) -> ChannelView:
-        """A value, or a run of its channels."""
+        """Parse a value, or a run of its channels."""
         whole = self.value(scope)
         if not (self.cursor.at("[") and self.cursor.ahead().kind is Kind.NUMBER):
             return whole
@@ -189,7 +192,7 @@ class OperandParser:
         return ChannelView((segment,), ChannelMap.identity(end - first))
 
     def value(self, scope: Scope) -> ChannelView:
-        """A value that is defined above."""
+        """Parse the name of a value that is defined above; E0305 if it is not."""
         name, token = self.cursor.value()
         if name not in scope.values:
             known = () if name.isdigit() else map(value_symbol, scope.values)
@@ -202,7 +205,7 @@ class OperandParser:
         return view
 
     def _run(self, channels: int, start: Token) -> tuple[int, int]:
-        """`first:end` below a number of channels."""
+        """Parse `first:end`, first < end <= channels; E0309 if it is out of range."""
         first = self.cursor.integer(most=MAX_INT)
         self.cursor.expect(":")
         end = self.cursor.integer(most=MAX_INT)
@@ -213,7 +216,7 @@ class OperandParser:
         return first, end
 
     def _order(self, channels: int) -> ChannelMap:
-        """`[c -> (c mod g)*n + c floordiv g]` or `[perm 0 5 1:3]`."""
+        """Parse an order: `[c -> (c mod g)*n + c floordiv g]` or `[perm 0 5 1:3]`."""
         start = self.cursor.expect("[")
         if self.cursor.accept("perm"):
             return self._permutation(channels, start)
@@ -226,7 +229,7 @@ class OperandParser:
         return ChannelMap.shuffle(groups, channels)
 
     def _shuffle(self) -> tuple[int, int, int]:
-        """`c -> (c mod g)*n + c floordiv g]` after the bracket: g, n and the second g."""
+        """Parse `c -> (c mod g)*n + c floordiv g]` after `[`; returns g, n and the second g."""
         groups = self._number_after("c", "->", "(", "c", "mod")
         each = self._number_after(")", "*")
         again = self._number_after("+", "c", "floordiv")
@@ -266,7 +269,7 @@ class OperandParser:
     # attributes
 
     def raw(self) -> Raw:
-        """An attribute value before its type is known."""
+        """Parse an attribute value before its type is known."""
         token = self.cursor.token
         match token.kind:
             case Kind.STRING:
@@ -285,7 +288,7 @@ class OperandParser:
                 raise self.cursor.unexpected("an attribute value")
 
     def attribute(self, name: str, wanted: Any, token: Token) -> Any:
-        """Parse the value of an attribute of a type."""
+        """Parse an attribute value of a given type; E0304 if it has another."""
         start = self.cursor.token
         raw = self.raw()
         try:
@@ -299,7 +302,7 @@ class OperandParser:
         return value
 
     def schedule(self) -> Schedule:
-        """`turns{rows=4}`."""
+        """Parse a schedule: `turns{rows=4}`; E0303 (unknown), E0304 (wrong attributes)."""
         token = self.cursor.expect_kind(Kind.WORD)
         if (kind := KINDS.get(token.text)) is None:
             message, helps = f"there is no schedule {token}", nearest(token.text, KINDS)
@@ -323,7 +326,7 @@ class OperandParser:
         given[token.text] = self.attribute(token.text, types[token.text], token)
 
     def _activation(self, word: Token) -> Raw:
-        """`(lo=-1.0, hi=1.0)`, after the word."""
+        """Parse `(lo=-1.0, hi=1.0)` after the name of an activation."""
         self.cursor.expect("(")
         given = self.cursor.items(self.act_parameter, ")")
         return Call(word.text, tuple(given))
@@ -340,7 +343,7 @@ class OperandParser:
         return _number(self.cursor.expect_kind(Kind.NUMBER).text)
 
     def braces(self, rule: Callable[[], None]) -> None:
-        """`{item, …}`, or nothing."""
+        """Parse `{item, …}`, or nothing."""
         if self.cursor.accept("{"):
             self.cursor.items(rule, "}")
 

@@ -1,7 +1,7 @@
-"""Canonical text, or text written by hand, to a graph. The grammar is in docs/ir.md.
+"""The parser of IR text, canonical or written by hand. The grammar is in docs/ir.md.
 
-A statement that is wrong is reported and skipped; what uses its results stays silent, so the errors
-of one run are independent of each other.
+A wrong statement is reported and skipped; uses of its results are not reported, so the errors of
+one run are independent of each other.
 """
 
 from __future__ import annotations
@@ -33,21 +33,23 @@ ATTRIBUTES = {op.mnemonic: attribute_types(op) for op in OPS}
 
 @dataclass(frozen=True)
 class Module:
-    """A parsed file: its graph, and the content hashes of constants with where they stand."""
+    """A parsed file."""
 
     graph: Graph
     hashes: dict[str, str] = field(default_factory=dict)
+    """Content hashes of constants by name."""
     places: dict[str, Location] = field(default_factory=dict)
+    """Locations of these hashes in the text."""
 
 
 def parse(text: str, filename: str = "<text>") -> Graph:
-    """The graph of a text; each node's location is its line. Raises MbcError (E0301 to E0309, or an
-    op's own E02xx) with all independent errors."""
+    """Parse a graph; each node's location is its line. Raises MbcError with all independent errors
+    (E0301 to E0312, or an op's E02xx)."""
     return parse_module(text, filename).graph
 
 
 def parse_module(text: str, filename: str = "<text>") -> Module:
-    """As `parse`, with the hashes that tell which data the constants have."""
+    """Parse a graph with the content hashes of its constants; raises what `parse` raises."""
     cursor = Cursor(SourceText(text, filename))
     try:
         module = _Parser(cursor).module()
@@ -60,10 +62,12 @@ def parse_module(text: str, filename: str = "<text>") -> Module:
 
 @dataclass
 class _Statement:
-    """`%0, %1 = …`: the names of the results, and where it began."""
+    """A statement: `%0, %1 = …`."""
 
     names: list[Name]
+    """Names of the results."""
     start: Token
+    """Its first token."""
 
 
 class _Parser(OperandParser):
@@ -125,7 +129,7 @@ class _Parser(OperandParser):
     # statements
 
     def _body(self, scope: Scope) -> None:
-        """Statements up to and with `return`."""
+        """Parse statements up to and including `return`."""
         returned = False
         while not returned:
             if self.cursor.token.kind is Kind.END or self.cursor.at("}"):
@@ -134,7 +138,7 @@ class _Parser(OperandParser):
             self._guarded(scope)
 
     def _guarded(self, scope: Scope) -> None:
-        """A statement; if it is wrong, report, skip it, and let its results be silent."""
+        """Parse a statement. If it is wrong, report and skip it, and poison its results."""
         start, statement = self.cursor.mark(), _Statement([], self.cursor.token)
         try:
             self._statement(scope, statement)
@@ -161,7 +165,7 @@ class _Parser(OperandParser):
             raise self.cursor.unexpected("a statement")
 
     def _declare(self, scope: Scope) -> None:
-        """`const @w : f32[3,3,1,60] = #1f2e3d4c5b6a7988`."""
+        """Parse a constant: `const @w : f32[3,3,1,60] = #1f2e3d4c5b6a7988`."""
         start = self.cursor.expect("const")
         token = self.cursor.token
         name = self.cursor.symbol()
@@ -275,7 +279,7 @@ class _Parser(OperandParser):
             ) from None
 
     def _call(self, scope: Scope, op: type[Op], call: Token) -> tuple[Op, list[Operand | None]]:
-        """`(%0, @w) {groups=3, residual=%x}`."""
+        """Parse operands and attributes: `(%0, @w) {groups=3, residual=%x}`."""
         self.cursor.expect("(")
         operands = _in_slots(op, self.cursor.items(lambda: self.operand(scope), ")"))
         attributes: dict[str, Any] = {}
@@ -284,7 +288,7 @@ class _Parser(OperandParser):
         return op(**attributes), [*without_trailing_none(operands)]
 
     def _activate(self, scope: Scope, name: str, call: Token) -> tuple[Op, list[Operand | None]]:
-        """`(%0) {lo=-1.0}`: the parameters of an activation stand where attributes do."""
+        """Parse operands and parameters of an activation: `(%0) {lo=-1.0}`."""
         self.cursor.expect("(")
         operands: list[Operand | None] = [*self.cursor.items(lambda: self.operand(scope), ")")]
         given: dict[str, float] = {}
@@ -313,7 +317,7 @@ class _Parser(OperandParser):
         slots: dict[str, int],
         attributes: dict[str, Any],
     ) -> None:
-        """`residual=%x` or `groups=3`."""
+        """Parse an operand by name or an attribute: `residual=%x`, `groups=3`."""
         token = self.cursor.token
         name = self._word()
         types = ATTRIBUTES[op.mnemonic]
@@ -334,7 +338,7 @@ class _Parser(OperandParser):
     # fused nodes
 
     def _fused(self, scope: Scope) -> tuple[Fused, list[Operand | None]]:
-        """`fused dw_pw(%x = %3) { … }`; the word `fused` is read."""
+        """Parse `dw_pw(%x = %3) { … }` after `fused`."""
         token = self.cursor.token
         kind = self.identifier("a fusion")
         if scope.depth + 1 > MAX_DEPTH:
@@ -352,7 +356,7 @@ class _Parser(OperandParser):
         return Fused(kind=kind, body=body.graph), [*operands]
 
     def _binding(self, scope: Scope, body: Scope) -> Operand:
-        """`%x = %3`: an input of the body, and what it reads."""
+        """Parse an input of a fused body and its operand: `%x = %3`."""
         name = self._input_name(body)
         self.cursor.expect("=")
         operand = self.view(scope)
@@ -361,7 +365,7 @@ class _Parser(OperandParser):
 
 
 def _in_slots(op: type[Op], given: list[Operand]) -> list[Operand | None]:
-    """Operands given by position, in their slots; those that text gives by name are left out."""
+    """Place positional operands in their slots; slots of operands given by name stay None."""
     slots = [i for i, spec in enumerate(op.operands) if not is_named(spec)]
     count = min(len(given), len(slots))
     operands: list[Operand | None] = [None] * (slots[count - 1] + 1 if count else 0)

@@ -1,4 +1,4 @@
-"""A graph as canonical text; `parser.parse` reads it back, and printing that gives the same text.
+"""The printer of canonical IR text: parsing it and printing the result gives the same text.
 
 Canonical means: constants in order of first use, nodes in dependency order, only non-default
 attributes, every type. Values and constants keep their names. The grammar is in docs/ir.md.
@@ -27,17 +27,17 @@ AttrValue: TypeAlias = "int | float | bool | str | Q8 | Activation | tuple[AttrV
 def print_graph(
     graph: Graph, *, locations: bool = False, hashes: Mapping[str, str] | None = None
 ) -> str:
-    """The canonical text, with a newline at its end.
+    """Print a graph as canonical text that ends in a newline.
 
-    `locations` appends the user's lines as comments; `hashes` (name -> 16 hex digits) are printed
-    with the constants. Raises MbcError E0312 for names that text cannot hold.
+    `locations` appends source lines as comments; `hashes` (name -> 16 hex digits) are printed with
+    the constants. Raises MbcError E0312 for names that text cannot express.
     """
     lines = [*_header(graph), *_Printer(locations).graph(graph, hashes or {})]
     return "\n".join(lines) + "\n"
 
 
 def identifier(name: str, what: str) -> str:
-    """The name, if it is an identifier; MbcError E0312 otherwise."""
+    """Return the name if it is an identifier; MbcError E0312 otherwise."""
     if not IDENTIFIER.fullmatch(name):
         raise error("E0312", f"the name of {what} is not an identifier: {name!r}")
     return name
@@ -99,8 +99,8 @@ def _return(graph: Graph) -> str:
 
 
 def placed_type(value: Value) -> str:
-    """Format the type of a value, its place in the arena, and its origins unless they are its own
-    name alone: `f32[1,4,4,8] at 64 from (%conv, %bn)`; `added` if its own name is none."""
+    """Format the type of a value, its place in the arena, and its origins other than its own name:
+    `f32[1,4,4,8] at 64 from (%conv, %bn)`; `added` if its own name is not an origin."""
     place = "" if value.place is None else f" {value.place}"
     added = " added" if value.is_added else ""
     others = ", ".join(map(value_symbol, value.absorbed))
@@ -138,13 +138,13 @@ def _call(node: Node) -> str:
 
 
 def is_named(spec: OperandSpec) -> bool:
-    """Whether text gives the operand by name in the braces: optional tensors, as a residual."""
+    """Return whether text gives an operand by name, in braces: optional values like residuals."""
     return spec.optional and not spec.constant
 
 
 def split_operands(node: Node) -> tuple[list[Operand], list[tuple[str, Operand]]]:
-    """The operands printed by position, and those printed by name: optional tensors, and constants
-    that come after an absent one."""
+    """Return the operands printed by position, and those printed by name: optional values, and
+    constants that come after an absent one."""
     positional: list[Operand] = []
     named: list[tuple[str, Operand]] = []
     hole = False
@@ -160,7 +160,7 @@ def split_operands(node: Node) -> tuple[list[Operand], list[tuple[str, Operand]]
 
 
 def attributes_text(op: Op, operands: Sequence[str] = ()) -> str:
-    """`{stride=(2,2), residual=%x, act=relu}`: non-default attributes in the order of the
+    """Format `{stride=(2,2), residual=%x, act=relu}`: non-default attributes in the order of the
     fields, operands before the activation, as the op applies them; "" if there are none."""
     if isinstance(op, Activate):
         items = [f"{name}={value!r}" for name, value in parameters(op.act)]
@@ -188,7 +188,7 @@ def _non_default(item: Op | Schedule) -> Iterator[tuple[Field[AttrValue], AttrVa
 
 
 def attr_text(value: AttrValue) -> str:
-    """An attribute value: 3, 0.001, true, relu, (1,1), "text", q8(0.05,128)."""
+    """Format an attribute value: 3, 0.001, true, relu, (1,1), "text", q8(0.05,128)."""
     match value:
         case bool():
             return str(value).lower()
@@ -207,7 +207,7 @@ def attr_text(value: AttrValue) -> str:
 
 
 def operand_text(operand: Operand | None) -> str:
-    """An operand: `@w`, `%0`, or a view."""
+    """Format an operand: `@w`, `%0` or a view."""
     match operand:
         case ChannelView():
             return view_text(operand)
@@ -218,8 +218,8 @@ def operand_text(operand: Operand | None) -> str:
 
 
 def view_text(view: ChannelView) -> str:
-    """A view: `%0`, `%0[0:29]`, `[%a[0:29], %b]`, each with `[c -> …]` or `[perm …]` after it
-    where the order is not the plain one."""
+    """Format a view: `%0`, `%0[0:29]` or `[%a[0:29], %b]`, then `[c -> …]` or `[perm …]` unless
+    the order is the identity."""
     order = "" if view.order.is_identity else f"[{view.order}]"
     return _segments(view.segments) + order
 
