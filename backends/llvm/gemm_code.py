@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
+from mbc.backends.llvm.activations import activate, activate_stored, is_costly
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm import Gemm, RowBlocks, Run, Sink, split_runs
 from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.vectors import (
-    activate,
     arithmetic,
     fma,
     load,
@@ -160,6 +160,8 @@ def _emit_tile(f: Function, tile: Tile, at: Pointers, top: Pointers, height: int
         if by_row:
             sums = _emit_row_steps(f, tile, by_row, here, row, sums)
         _emit_epilogue(f, tile, at, top, row, sums)
+    if is_costly(tile.gemm.act):
+        _activate_tile(f, tile, at, top, height)
 
 
 def _finished(f: Function, acc: Accumulators) -> Accumulators:
@@ -292,6 +294,19 @@ def _emit_sink(
     elif at.residual is not None and gemm.residual_pitch is not None:
         held = load(f, at.residual, sink.offset + row * gemm.residual_pitch + across, lanes)
         value = arithmetic(f, "fadd", value, held)
-    if sink.final:
+    if sink.final and not is_costly(gemm.act):
         value = activate(f, value, gemm.act)
     store(f, value, at.out, offset, lanes)
+
+
+def _activate_tile(f: Function, tile: Tile, at: Pointers, top: Pointers, height: int) -> None:
+    """Activate the rows of a tile where they were stored."""
+    assert tile.gemm.act is not None
+    pitch, lanes = tile.gemm.out_pitch, [tile.lanes(vector) for vector in range(tile.width)]
+    for sink in (sink for sink in tile.gemm.sinks if sink.final):
+        out, rows = f.offset(at.out, sink.offset), height
+        if sink.dumps:
+            first = f.offset(top.out, sink.offset)
+            activate_stored(f, tile.gemm.act, first, 1, pitch, lanes)
+            out, rows = f.offset(out, pitch), height - 1
+        activate_stored(f, tile.gemm.act, out, rows, pitch, lanes)

@@ -1,14 +1,12 @@
-"""Vector arithmetic on a `Function`: loads, stores (full or of a few lanes), fma, activations."""
+"""Vector arithmetic on a `Function`: loads, stores (full or of a few lanes), fma."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from math import inf
-from typing import assert_never
 
 from mbc.backends.llvm.emitter import Function, float_literal
-from mbc.ir.activations import Activation, Clip, LeakyRelu, Sigmoid
 
 
 def splat_literal(f: Function, value: float) -> str:
@@ -190,29 +188,6 @@ def select(f: Function, bits: str, a: str, b: str) -> str:
     return f.op(f"select <{f.isa.lanes} x i1> {bits}, {v} {a}, {v} {b}")
 
 
-def activate(f: Function, vector: str, act: Activation | None) -> str:
-    """The activation of each lane."""
-    match act:
-        case None:
-            return vector
-        case Clip(lo=lo, hi=hi):
-            above = vector if lo == -inf else at_least(f, vector, lo)
-            return above if hi == inf else at_most(f, above, hi)
-        case LeakyRelu(alpha=alpha):
-            scaled = arithmetic(f, "fmul", vector, splat_literal(f, alpha))
-            return select(f, compare(f, "ogt", vector, splat_literal(f, 0.0)), vector, scaled)
-        case Sigmoid():
-            return _sigmoid(f, vector)
-    assert_never(act)
-
-
-def _sigmoid(f: Function, x: str) -> str:
-    """1 / (1 + exp(-x)); exp of 88 is large enough for what is less than -88."""
-    one = splat_literal(f, 1.0)
-    power = exponential(f, arithmetic(f, "fsub", splat_literal(f, 0.0), x))
-    return arithmetic(f, "fdiv", one, arithmetic(f, "fadd", one, power))
-
-
 def reduce_lanes(f: Function, vector: str, combine: str) -> str:
     """Sum ("add") or maximum ("max") of all lanes as a scalar."""
     kind, scalar = f.isa.scalar, f.op(f"extractelement {f.isa.vector} {vector}, i32 0")
@@ -227,41 +202,3 @@ def reduce_lanes(f: Function, vector: str, combine: str) -> str:
 
 
 LOWEST = -inf
-
-LOG2_E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.693359375, -2.12194440e-4
-EXP_LOWEST = -87.3  # below, results are subnormal
-ROUND_MAGIC = 12582912.0  # 1.5 * 2**23: adding it rounds to an integer in the low mantissa bits
-EXP_POLYNOMIAL = (
-    1.9875691500e-4,
-    1.3981999507e-3,
-    8.3334519073e-3,
-    4.1665795894e-2,
-    0.16666665459,
-    0.5,
-)
-
-
-def exponential(f: Function, x: str) -> str:
-    """exp(x) to 2 ulp (Cephes' expf polynomial), so that objects need no libm; zero below
-    EXP_LOWEST, and of numbers above 88 as of 88."""
-    v, lanes = f.isa.vector, f.isa.lanes
-    given, x = x, at_most(f, at_least(f, x, EXP_LOWEST), 88.0)
-    shifted = fma(f, x, splat_literal(f, LOG2_E), splat_literal(f, ROUND_MAGIC))
-    whole = arithmetic(f, "fsub", shifted, splat_literal(f, ROUND_MAGIC))
-    rest = fma(f, whole, splat_literal(f, -LN2_HIGH), x)
-    rest = fma(f, whole, splat_literal(f, -LN2_LOW), rest)
-    poly = splat_literal(f, EXP_POLYNOMIAL[0])
-    for coefficient in EXP_POLYNOMIAL[1:]:
-        poly = fma(f, poly, rest, splat_literal(f, coefficient))
-    square = arithmetic(f, "fmul", rest, rest)
-    poly = fma(f, poly, square, arithmetic(f, "fadd", rest, splat_literal(f, 1.0)))
-    ints = f"<{lanes} x i32>"
-    magic_bits = f"<{', '.join(['i32 1262485504'] * lanes)}>"  # 0x4B400000
-    exponent = f.op(f"bitcast {v} {shifted} to {ints}")
-    exponent = f.op(f"sub {ints} {exponent}, {magic_bits}")
-    exponent = f.op(f"shl {ints} {exponent}, <{', '.join(['i32 23'] * lanes)}>")
-    bits = f.op(f"add {ints} {f.op(f'bitcast {v} {poly} to {ints}')}, {exponent}")
-    power = f.op(f"bitcast {ints} {bits} to {v}")
-    low = compare(f, "olt", given, splat_literal(f, EXP_LOWEST))
-    power = select(f, low, splat_literal(f, 0.0), power)
-    return select(f, compare(f, "uno", given, given), given, power)

@@ -16,9 +16,10 @@ from typing import Literal
 
 import numpy as np
 
+from mbc.backends.llvm.activations import activate, activate_stored, is_costly
 from mbc.backends.llvm.emitter import Count, Function, Parameter
 from mbc.backends.llvm.isa import Isa
-from mbc.backends.llvm.vectors import activate, arithmetic, fma, load, maximum, splat_literal, store
+from mbc.backends.llvm.vectors import arithmetic, fma, load, maximum, splat_literal, store
 from mbc.ir.activations import Activation
 
 
@@ -233,6 +234,7 @@ def _emit_strips(f: Function, tile: WindowTile, count: int, at: Cursor) -> Curso
 
 def _emit_strip(f: Function, tile: WindowTile, at: Cursor) -> None:
     pixel, window = _pixels(f, tile, at), tile.window
+    late = is_costly(window.act)
     match window.kind:
         case "depthwise":
             values = _depthwise(f, tile, pixel, at.weights)
@@ -243,7 +245,11 @@ def _emit_strip(f: Function, tile: WindowTile, at: Cursor) -> None:
     for column, vectors in enumerate(values):
         for j, value in enumerate(vectors):
             where = column * window.out_pixel + j * f.isa.vector_bytes
-            store(f, activate(f, value, window.act), at.out, where, tile.strip.lanes)
+            value = value if late else activate(f, value, window.act)
+            store(f, value, at.out, where, tile.strip.lanes)
+    if late and window.act:
+        lanes = [tile.strip.lanes] * tile.strip.vectors
+        activate_stored(f, window.act, at.out, len(values), window.out_pixel, lanes)
 
 
 Vectors = list[str]

@@ -7,14 +7,28 @@ at the user's line if it does not fit its input.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
+from math import inf, prod
 
 from mbc.diag import error
 from mbc.frontends.dsl.builder import IDENTIFIER, Builder, Tensor, check_name, refuse_large
 from mbc.frontends.dsl.location import here
 from mbc.frontends.dsl.mistakes import describe, misuse
 from mbc.frontends.dsl.window import Extent, Padding, flag, listed, number, pair, sides, whole
-from mbc.ir.activations import RELU, RELU6, Activation, LeakyRelu, Sigmoid
+from mbc.ir.activations import (
+    RELU,
+    RELU6,
+    Activation,
+    Clip,
+    Elu,
+    Gelu,
+    GeluTanh,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Sigmoid,
+    Silu,
+    Tanh,
+)
 from mbc.ir.types import TensorType
 from mbc.ops.elementwise import NORM, Activate, Add, BatchNorm, Softmax
 from mbc.ops.linear import Conv2d, Dense
@@ -168,6 +182,16 @@ class Net(Builder):
         """min(max(x, 0), 6)."""
         return self._activate(x, RELU6)
 
+    def clip(self, x: Tensor, lo: float | None = None, hi: float | None = None) -> Tensor:
+        """min(max(x, lo), hi), with one bound or both."""
+        if lo is None and hi is None:
+            raise misuse("clip needs lo, hi or both: nn.clip(x, 0, 6)")
+        least = -inf if lo is None else number("lo", lo)
+        most = inf if hi is None else number("hi", hi)
+        if least > most:
+            raise misuse(f"clip needs lo <= hi, found {least:g} and {most:g}")
+        return self._activate(x, Clip(least, most))
+
     def leaky_relu(self, x: Tensor, alpha: float = 0.01) -> Tensor:
         """x above 0, else alpha * x."""
         return self._activate(x, LeakyRelu(number("alpha", alpha)))
@@ -175,6 +199,34 @@ class Net(Builder):
     def sigmoid(self, x: Tensor) -> Tensor:
         """1 / (1 + exp(-x))."""
         return self._activate(x, Sigmoid())
+
+    def hard_sigmoid(self, x: Tensor, alpha: float = 1 / 6, beta: float = 0.5) -> Tensor:
+        """clip(alpha * x + beta, 0, 1); Keras and ONNX have alpha=0.2."""
+        return self._activate(x, HardSigmoid(number("alpha", alpha), number("beta", beta)))
+
+    def hard_swish(self, x: Tensor) -> Tensor:
+        """x * clip(x / 6 + 0.5, 0, 1)."""
+        return self._activate(x, HardSwish())
+
+    def silu(self, x: Tensor) -> Tensor:
+        """x / (1 + exp(-x)), also called swish."""
+        return self._activate(x, Silu())
+
+    def tanh(self, x: Tensor) -> Tensor:
+        """The hyperbolic tangent."""
+        return self._activate(x, Tanh())
+
+    def gelu(self, x: Tensor) -> Tensor:
+        """x * (1 + erf(x / sqrt(2))) / 2."""
+        return self._activate(x, Gelu())
+
+    def gelu_tanh(self, x: Tensor) -> Tensor:
+        """x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2."""
+        return self._activate(x, GeluTanh())
+
+    def elu(self, x: Tensor, alpha: float = 1.0) -> Tensor:
+        """x above 0, else alpha * (exp(x) - 1)."""
+        return self._activate(x, Elu(number("alpha", alpha)))
 
     def _activate(self, x: Tensor, act: Activation) -> Tensor:
         value, op = self.read(x), Activate(act)

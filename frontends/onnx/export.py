@@ -16,8 +16,8 @@ from mbc.ir.views import ChannelView, Segment, Value
 from mbc.ops.fused import Fused
 from mbc.targets.elements import refuse_elements
 
-OPSET, IR_VERSION = 17, 8
-"""Versions of 2022, which every current engine reads."""
+IR_VERSIONS = {17: 8, 20: 9}
+"""Versions of the format by opset: 17, of 2022, is read by every current engine."""
 
 MAX_BYTES = 2**31 - 2**20
 """Limit of the weights: a protobuf message holds at most 2 GB."""
@@ -140,8 +140,8 @@ def _model(w: Writer, graph: Graph, names: Sequence[str]) -> Any:
         body,
         producer_name="mbc",
         producer_version=__version__,
-        ir_version=IR_VERSION,
-        opset_imports=[helper.make_opsetid("", OPSET)],
+        ir_version=IR_VERSIONS[w.opset],
+        opset_imports=[helper.make_opsetid("", w.opset)],
     )
     helper.set_model_props(model, dict(_described(graph)))
     return model

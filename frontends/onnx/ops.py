@@ -13,7 +13,21 @@ from typing import assert_never
 import numpy as np
 
 from mbc.frontends.onnx.writer import Writer
-from mbc.ir.activations import RELU, Activation, Clip, LeakyRelu, Sigmoid, short_name
+from mbc.ir.activations import (
+    RELU,
+    Activation,
+    Clip,
+    Elu,
+    Gelu,
+    GeluTanh,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Sigmoid,
+    Silu,
+    Tanh,
+    short_name,
+)
 from mbc.ir.graph import Constant, Node
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
@@ -25,6 +39,7 @@ from mbc.ops.normalisation import scale_and_shift
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 from mbc.ops.window import Pad
 
+GELU_OPSET = 20
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 
 
@@ -111,6 +126,20 @@ def activated(w: Writer, x: str, act: Activation | None, name: str) -> str:
             return w.node("LeakyRelu", [x], f"{name}.leaky_relu", alpha=alpha)
         case Sigmoid():
             return w.node("Sigmoid", [x], f"{name}.sigmoid")
+        case HardSigmoid(alpha=alpha, beta=beta):
+            return w.node("HardSigmoid", [x], f"{name}.hard_sigmoid", alpha=alpha, beta=beta)
+        case HardSwish():
+            return w.node("HardSwish", [x], f"{name}.hard_swish")
+        case Silu():  # the standard's Swish is too young for engines
+            return w.node("Mul", [x, w.node("Sigmoid", [x], f"{name}.sigmoid")], f"{name}.silu")
+        case Tanh():
+            return w.node("Tanh", [x], f"{name}.tanh")
+        case Gelu() | GeluTanh():
+            w.opset = max(w.opset, GELU_OPSET)
+            how = "tanh" if isinstance(act, GeluTanh) else "none"
+            return w.node("Gelu", [x], f"{name}.{act.name}", approximate=how)
+        case Elu(alpha=alpha):
+            return w.node("Elu", [x], f"{name}.elu", alpha=alpha)
     assert_never(act)
 
 

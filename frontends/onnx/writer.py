@@ -9,6 +9,8 @@ import numpy as np
 
 from mbc.extras import optional_module
 
+OPSET = 17
+
 
 class Writer:
     """Collects nodes and initializers.
@@ -18,6 +20,7 @@ class Writer:
 
     def __init__(self, taken: Iterable[str] = ()) -> None:
         self.onnx = optional_module("onnx", "onnx")
+        self.opset = OPSET  # what the nodes need at least
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
         self._names = set(taken)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from math import inf
+from math import erfc, inf, pi, sqrt
 from typing import ClassVar, TypeAlias, cast
 
 import numpy as np
@@ -82,10 +82,140 @@ class Sigmoid(Spelled):
         return result
 
 
-Activation: TypeAlias = Clip | LeakyRelu | Sigmoid
+@dataclass(frozen=True)
+class HardSigmoid(Spelled):
+    """clip(alpha * x + beta, 0, 1)."""
+
+    name: ClassVar[str] = "hard_sigmoid"
+    range: ClassVar[Range] = (0.0, 1.0)
+    bounds: ClassVar[Range | None] = None
+
+    alpha: float = 1 / 6
+    beta: float = 0.5
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate elementwise."""
+        line = x * x.dtype.type(self.alpha) + x.dtype.type(self.beta)
+        clipped: np.ndarray = np.clip(line, 0, 1)
+        return clipped
+
+
+@dataclass(frozen=True)
+class HardSwish(Spelled):
+    """x * clip(x / 6 + 1/2, 0, 1), arXiv 1905.02244; 0 of minus infinity."""
+
+    name: ClassVar[str] = "hard_swish"
+    range: ClassVar[Range] = (-0.376, inf)  # -3/8 at -3/2, before rounding
+    bounds: ClassVar[Range | None] = None
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate elementwise."""
+        share = np.clip(x / 6 + x.dtype.type(0.5), 0, 1)
+        product: np.ndarray = np.maximum(x, -3) * share
+        return product
+
+
+@dataclass(frozen=True)
+class Silu(Spelled):
+    """x / (1 + exp(-x)), also called swish; 0 of minus infinity."""
+
+    name: ClassVar[str] = "silu"
+    range: ClassVar[Range] = (-0.2785, inf)  # -0.27846 at -1.27846
+    bounds: ClassVar[Range | None] = None
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate elementwise."""
+        product: np.ndarray = np.maximum(x, -LARGE) * Sigmoid().reference(x)
+        return product
+
+
+@dataclass(frozen=True)
+class Tanh(Spelled):
+    """tanh(x)."""
+
+    name: ClassVar[str] = "tanh"
+    range: ClassVar[Range] = (-1.0, 1.0)
+    bounds: ClassVar[Range | None] = None
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate elementwise."""
+        result: np.ndarray = np.tanh(x)
+        return result
+
+
+@dataclass(frozen=True)
+class Gelu(Spelled):
+    """x * (1 + erf(x / sqrt(2))) / 2, arXiv 1606.08415; 0 of minus infinity."""
+
+    name: ClassVar[str] = "gelu"
+    range: ClassVar[Range] = (-0.1702, inf)  # -0.16997 at -0.75179
+    bounds: ClassVar[Range | None] = None
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate elementwise, in double precision."""
+        share = np.array([erfc(v) for v in (x * -sqrt(0.5)).flat], np.float64) / 2
+        product: np.ndarray = np.maximum(x, -LARGE) * share.reshape(x.shape).astype(x.dtype)
+        return product
+
+
+@dataclass(frozen=True)
+class GeluTanh(Spelled):
+    """x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))) / 2, close to gelu."""
+
+    name: ClassVar[str] = "gelu_tanh"
+    range: ClassVar[Range] = (-0.1702, inf)  # -0.17004 at -0.75246
+    bounds: ClassVar[Range | None] = None
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate elementwise; beyond LARGE, tanh is 1."""
+        near = np.clip(x, -LARGE, LARGE)
+        share = 1 + np.tanh((near + near**3 * x.dtype.type(0.044715)) * x.dtype.type(sqrt(2 / pi)))
+        product: np.ndarray = np.maximum(x, -LARGE) * share / 2
+        return product
+
+
+@dataclass(frozen=True)
+class Elu(Spelled):
+    """x above 0, else alpha * (exp(x) - 1), arXiv 1511.07289."""
+
+    name: ClassVar[str] = "elu"
+    bounds: ClassVar[Range | None] = None
+
+    alpha: float = 1.0
+
+    @property
+    def range(self) -> Range:
+        """The least and the largest result."""
+        return min(-self.alpha, 0.0), inf
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate elementwise."""
+        below = np.expm1(np.minimum(x, 0)) * x.dtype.type(self.alpha)
+        return np.where(x > 0, x, below)
+
+
+LARGE = 1000.0  # below minus this, what tends to 0 is 0
+
+Activation: TypeAlias = (
+    Clip | LeakyRelu | Sigmoid | HardSigmoid | HardSwish | Silu | Tanh | Gelu | GeluTanh | Elu
+)
 """Every activation; what handles them matches all and ends with `assert_never`."""
 
-KINDS: Mapping[str, type[Activation]] = {kind.name: kind for kind in (Clip, LeakyRelu, Sigmoid)}
+KINDS: Mapping[str, type[Activation]] = {
+    kind.name: kind
+    for kind in (
+        Clip,
+        LeakyRelu,
+        Sigmoid,
+        HardSigmoid,
+        HardSwish,
+        Silu,
+        Tanh,
+        Gelu,
+        GeluTanh,
+        Elu,
+    )
+}
 """The activations by name, in the order in which they are listed."""
 
 RELU = Clip(0.0)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mbc.ir.activations import RELU, RELU6, LeakyRelu, Sigmoid
+from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Graph, Operand
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelMap, ChannelView, Value
@@ -26,6 +26,7 @@ from mbc.ops import (
     Softmax,
 )
 from mbc.ops.elementwise import Activate
+from tests.activations import ROUNDED
 from tests.backends.kernel_check import Net
 from tests.schedules import by_strassen
 
@@ -78,8 +79,8 @@ class Layers(Net):
     def _elements(self, x: Value, wide: Value) -> Iterator[tuple[str, Value]]:
         yield "relu", self._add(Activate(RELU), x)
         yield "relu6", self._add(Activate(RELU6), x)
-        yield "leaky_relu", self._add(Activate(LeakyRelu(0.2)), x)
-        yield "sigmoid", self._add(Activate(Sigmoid()), x)
+        for act in ROUNDED:
+            yield str(act), self._add(Activate(act), x)
         yield "add", self._add(Add(RELU6), wide, wide)
         yield "batch_norm", self._norm(x)
         yield "softmax", self._add(Softmax(), x)

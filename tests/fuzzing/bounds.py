@@ -17,7 +17,18 @@ import numpy as np
 
 from mbc.interp.kernels import KERNELS, window_sum
 from mbc.interp.run import gather
-from mbc.ir.activations import LeakyRelu, Sigmoid
+from mbc.ir.activations import (
+    Clip,
+    Elu,
+    Gelu,
+    GeluTanh,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Sigmoid,
+    Silu,
+    Tanh,
+)
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelView, Value
@@ -133,7 +144,11 @@ def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[
             return (_scaled(op, given[0], alpha),)
         case Activate(act=Sigmoid()):
             return (_sigmoid(op, given[0]),)
-        case Activate() | MaxPool():
+        case Activate(act=HardSigmoid(alpha=alpha) | Elu(alpha=alpha)):
+            return (_smooth(op, given[0], max(abs(alpha), 1.0)),)
+        case Activate(act=HardSwish() | Silu() | Tanh() | Gelu() | GeluTanh()):
+            return (_smooth(op, given[0], 1.5),)
+        case Activate(act=Clip()) | MaxPool():
             return (_selected(op, given[0]),)
         case _:
             return _moved(op, given)
@@ -219,6 +234,13 @@ def _sigmoid(op: Activate, x: Known) -> Known:
     exact = _call(op, x.exact)
     relative = EXPONENTIAL * (1 + np.abs(x.exact)) + rounding(3)
     return Known(exact, x.error / 4 + relative * exact + UNDERFLOW, exact)
+
+
+def _smooth(op: Activate, x: Known, slope: float) -> Known:
+    """Of so large a slope at most, and off by so much, absolute or relative, times that."""
+    exact = _call(op, x.exact)
+    rounded = slope * (EXPONENTIAL + rounding(4)) * (1 + np.abs(exact))
+    return Known(exact, x.error * slope + rounded, np.abs(exact))
 
 
 def _scaled(op: Activate, x: Known, alpha: float) -> Known:

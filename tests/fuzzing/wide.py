@@ -10,7 +10,21 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from mbc.ir.activations import RELU, RELU6, Activation, LeakyRelu, Sigmoid
+from mbc.ir.activations import (
+    RELU,
+    RELU6,
+    Activation,
+    Clip,
+    Elu,
+    Gelu,
+    GeluTanh,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Sigmoid,
+    Silu,
+    Tanh,
+)
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
@@ -302,7 +316,9 @@ class Maker:
     def activation(self, x: Value) -> Value:
         """Of all that the DSL has."""
         alpha = self.draw(st.sampled_from([0.01, 0.25, 1.5]))
-        acts: list[Activation] = [RELU, RELU6, LeakyRelu(alpha), Sigmoid()]
+        acts: list[Activation] = [RELU, RELU6, Clip(-0.5, 4.0), LeakyRelu(alpha), Sigmoid()]
+        acts += [HardSigmoid(alpha, 0.4), HardSwish(), Silu(), Tanh()]
+        acts += [Gelu(), GeluTanh(), Elu(alpha)]
         return self.put(Activate(self.draw(st.sampled_from(acts))), x)
 
     def softmax(self, x: Value) -> Value:

@@ -17,13 +17,14 @@ from mbc.driver.source import load
 from mbc.frontends.onnx import export
 from mbc.frontends.onnx.export import export_onnx
 from mbc.interp import run
-from mbc.ir.activations import RELU
+from mbc.ir.activations import RELU, Activation
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.text.parser import parse
 from mbc.ir.types import TensorType
 from mbc.ir.views import Value
-from mbc.ops.elementwise import Activate
+from mbc.ops.elementwise import Activate, Add
 from mbc.ops.linear import Dense
+from tests.activations import ALL_ACTS
 from tests.random_graphs import graphs
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -87,6 +88,28 @@ def test_the_examples(name: str, params: dict[str, object], as_written: bool) ->
 @given(graphs())
 def test_random_graphs(graph: Graph) -> None:
     check(graph, export_onnx(graph).data)
+
+
+@pytest.mark.parametrize("act", [act for act in ALL_ACTS if act], ids=str)
+def test_activations(act: Activation) -> None:
+    """By themselves and in epilogues, with what the definition says at the ends."""
+    graph = Graph("g")
+    x = graph.add_input("x", TensorType((1, 8, 9, 13)))
+    ends = graph.add_input("ends", TensorType((1, 5)))
+    layers = [(Activate(act), [x]), (Add(act), [x, x]), (Activate(act), [ends])]
+    graph.set_outputs([graph.add(op, operands).result for op, operands in layers])
+    model = onnx.load_from_string(export_onnx(graph).data)
+    onnx.checker.check_model(model, full_check=True)
+    inputs = {
+        "x": 4 * random_inputs(graph)["x"],
+        "ends": np.array([[-1e30, -100.0, 0.0, 100.0, 1e30]], np.float32),
+    }
+    expected = run(graph, inputs)
+    found = answers(model.SerializeToString(), inputs)
+    for wanted, result in zip(expected.values(), found, strict=True):
+        np.testing.assert_allclose(result, nchw(wanted), rtol=2e-6, atol=4e-6)
+    gelus = act.name.startswith("gelu")
+    assert (model.ir_version, model.opset_import[0].version) == ((9, 20) if gelus else (8, 17))
 
 
 SHUFFLE = """graph @g(%x: f32[1,3,2,6]) {

@@ -12,7 +12,21 @@ import pytest
 
 from mbc.diag import MbcError
 from mbc.interp import evaluate, run
-from mbc.ir.activations import RELU, RELU6, Activation, Clip, LeakyRelu, Sigmoid
+from mbc.ir.activations import (
+    RELU,
+    RELU6,
+    Activation,
+    Clip,
+    Elu,
+    Gelu,
+    GeluTanh,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Sigmoid,
+    Silu,
+    Tanh,
+)
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
@@ -59,6 +73,21 @@ def activation(value: float, act: Activation | None) -> float:
             return value if value > 0 else alpha * value
         case Sigmoid():
             return 1 / (1 + math.exp(-value))
+        case HardSigmoid(alpha=alpha, beta=beta):
+            return min(max(alpha * value + beta, 0), 1)
+        case HardSwish():
+            return value * min(max(value + 3, 0), 6) / 6
+        case Silu():
+            return value / (1 + math.exp(-value))
+        case Tanh():
+            return 1 - 2 / (math.exp(2 * value) + 1)
+        case Gelu():
+            return value * math.erfc(-value / math.sqrt(2)) / 2
+        case GeluTanh():
+            inner = math.sqrt(2 / math.pi) * (value + 0.044715 * value**3)
+            return value * (1 + math.tanh(inner)) / 2
+        case Elu(alpha=alpha):
+            return value if value > 0 else alpha * (math.exp(value) - 1)
     assert_never(act)
 
 
@@ -124,7 +153,7 @@ def test_dense(act: Activation | None, biased: bool) -> None:
         total = sum(x[n, i] * weight[i, o] for i in range(5))
         expected[n, o] = activation(total + (0.0 if bias is None else bias[o]), act)
     (found,) = single(Dense(act=act), x, weight, bias)
-    np.testing.assert_allclose(found, expected, rtol=RTOL)
+    np.testing.assert_allclose(found, expected, rtol=RTOL, atol=1e-12)
 
 
 def test_batch_norm() -> None:
@@ -142,7 +171,8 @@ def test_batch_norm() -> None:
 def test_activations(op: Op, act: Activation | None) -> None:
     x = np.array([[-7.0, -0.0, 0.5, 6.0, 6.5]])
     (found,) = single(op, x)
-    assert found.tolist() == [[activation(value, act) for value in x[0]]]
+    expected = [activation(value, act) for value in x[0]]
+    np.testing.assert_allclose(found[0], expected, rtol=RTOL, atol=1e-12)
 
 
 @pytest.mark.parametrize("act", ALL_ACTS)

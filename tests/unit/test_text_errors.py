@@ -8,6 +8,7 @@ import pytest
 
 from mbc.codes import CODES
 from mbc.diag import MbcError
+from mbc.ir.activations import names
 from mbc.ir.text import parse
 
 HEADER = """\
@@ -70,7 +71,7 @@ NODES = [
     node(
         "%0 = conv2d(%x, @w) {act=swish} : f32[1,4,4,8]",
         "E0304",
-        "act: expected one of relu, relu6, clip, leaky_relu, sigmoid, found 'swish'",
+        f"act: expected one of {', '.join(names())}, found 'swish'",
         "swish",
     ),
     node(
@@ -82,7 +83,7 @@ NODES = [
     node(
         "%0 = conv2d(%x, @w) {act=relu(lo=2.0)} : f32[1,4,4,8]",
         "E0304",
-        "act: expected one of relu, relu6, clip, leaky_relu, sigmoid",
+        f"act: expected one of {', '.join(names())}",
         "relu(lo=2.0)",
     ),
     node(

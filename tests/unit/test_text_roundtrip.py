@@ -72,7 +72,15 @@ graph @unit(%x: f32[1,28,28,240]) {
   %22 = leaky_relu(%20) {alpha=0.25} : f32[1,10]
   %23 = sigmoid(%22) : f32[1,10]
   %24 = add(%23, %21) {act=clip(hi=3.0)} : f32[1,10]
-  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %24 as y
+  %25 = hard_sigmoid(%24) {alpha=0.2} : f32[1,10]
+  %26 = hard_swish(%25) : f32[1,10]
+  %27 = add(%26, %25) {act=hard_sigmoid(beta=0.25)} : f32[1,10]
+  %28 = silu(%27) : f32[1,10]
+  %29 = tanh(%28) : f32[1,10]
+  %30 = gelu(%29) : f32[1,10]
+  %31 = gelu_tanh(%30) : f32[1,10]
+  %32 = elu(%31) {alpha=0.5} : f32[1,10]
+  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %32 as y
 }
 """
 

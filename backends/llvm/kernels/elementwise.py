@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from mbc.backends.llvm.activations import activate
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Kernel, Site, constant_array
-from mbc.backends.llvm.vectors import activate, arithmetic, fma, load, store
+from mbc.backends.llvm.vectors import arithmetic, fma, load, store
 from mbc.ir.graph import Node
 from mbc.ops import Activate, Add, BatchNorm
 from mbc.ops.elementwise import NORM

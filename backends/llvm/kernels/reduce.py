@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from mbc.backends.llvm.emitter import Count, Function, float_literal
 from mbc.backends.llvm.kernels.base import Kernel, Site
 from mbc.backends.llvm.kernels.windows import image_pointers, part_pointers, view_parts
+from mbc.backends.llvm.polynomials import exponential
 from mbc.backends.llvm.vectors import (
     LOWEST,
     arithmetic,
-    exponential,
     larger,
     load,
     reduce_lanes,

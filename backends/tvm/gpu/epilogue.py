@@ -6,11 +6,26 @@ infinity); so comparisons and selects are used here.
 
 from __future__ import annotations
 
-from math import inf
+from functools import reduce
+from math import inf, log
 from typing import assert_never
 
+from mbc.backends.gelu import GELU_LOG2, GELU_MOST, GELU_TANH
 from mbc.backends.tvm.gpu.tir import Code, Expr, language, spread
-from mbc.ir.activations import Activation, Clip, LeakyRelu, Sigmoid
+from mbc.ir.activations import (
+    LARGE,
+    Activation,
+    Clip,
+    Elu,
+    Gelu,
+    GeluTanh,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Sigmoid,
+    Silu,
+    Tanh,
+)
 
 
 def activated(code: Code, value: Expr, act: Activation | None, lanes: int) -> Expr:
@@ -26,8 +41,24 @@ def activated(code: Code, value: Expr, act: Activation | None, lanes: int) -> Ex
                 given > spread(0.0, lanes), given, given * spread(alpha, lanes)
             )
         case Sigmoid():
-            one = spread(1.0, lanes)
-            return one / (one + language().exp(spread(0.0, lanes) - value))
+            return _logistic(value, lanes)
+        case HardSigmoid(alpha=alpha, beta=beta):
+            return _clipped_line(code, value, (alpha, beta), lanes)
+        case HardSwish():
+            given = code.bind(value)
+            share = code.bind(_clipped_line(code, given, (1 / 6, 0.5), lanes))
+            return _clipped(code, given, Clip(-3.0), lanes) * share
+        case Silu():
+            given = code.bind(value)
+            return _clipped(code, given, Clip(-LARGE), lanes) * _logistic(given, lanes)
+        case Tanh():
+            return language().tanh(value)
+        case Gelu() | GeluTanh():
+            return _gelu(code, value, act, lanes)
+        case Elu(alpha=alpha):
+            given = code.bind(value)
+            below = (language().exp(given) - spread(1.0, lanes)) * spread(alpha, lanes)
+            return language().Select(given > spread(0.0, lanes), given, below)
     assert_never(act)
 
 
@@ -40,6 +71,30 @@ def _clipped(code: Code, value: Expr, act: Clip, lanes: int) -> Expr:
         given, most = code.bind(value), spread(act.hi, lanes)
         value = select(given > most, most, given)
     return value
+
+
+def _logistic(x: Expr, lanes: int) -> Expr:
+    one = spread(1.0, lanes)
+    return one / (one + language().exp(spread(0.0, lanes) - x))
+
+
+def _gelu(code: Code, value: Expr, act: Gelu | GeluTanh, lanes: int) -> Expr:
+    """max(x, 0) - |x| g(|x|), where g is what is left to 1."""
+    given, none = code.bind(value), spread(0.0, lanes)
+    size = language().Select(given < none, none - given, given)
+    size = code.bind(_clipped(code, size, Clip(hi=GELU_MOST), lanes))
+    if isinstance(act, GeluTanh):
+        linear, cubic = (spread(number, lanes) for number in GELU_TANH)
+        rest = _logistic(none - size * (linear + size * size * cubic), lanes)
+    else:
+        terms = [spread(log(2) * c, lanes) for c in reversed(GELU_LOG2)]
+        rest = language().exp(reduce(lambda sum, term: sum * size + term, terms))
+    return _clipped(code, given, Clip(0.0), lanes) - size * rest
+
+
+def _clipped_line(code: Code, value: Expr, line: tuple[float, float], lanes: int) -> Expr:
+    slope, offset = (spread(number, lanes) for number in line)
+    return _clipped(code, value * slope + offset, Clip(0.0, 1.0), lanes)
 
 
 def larger(code: Code, a: Expr, b: Expr) -> Expr:

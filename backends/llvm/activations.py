@@ -1,0 +1,101 @@
+"""Activations of vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import inf
+from typing import assert_never
+
+from mbc.backends.llvm import polynomials
+from mbc.backends.llvm.emitter import Count, Function
+from mbc.backends.llvm.formula import Lanes
+from mbc.backends.llvm.vectors import (
+    arithmetic,
+    at_least,
+    at_most,
+    compare,
+    fma,
+    load,
+    select,
+    splat_literal,
+    store,
+)
+from mbc.ir.activations import (
+    Activation,
+    Clip,
+    Elu,
+    Gelu,
+    GeluTanh,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    Sigmoid,
+    Silu,
+    Tanh,
+)
+
+
+def activate(f: Function, vector: str, act: Activation | None) -> str:
+    """Return the activation of each lane."""
+    match act:
+        case None:
+            return vector
+        case Clip(lo=lo, hi=hi):
+            above = vector if lo == -inf else at_least(f, vector, lo)
+            return above if hi == inf else at_most(f, above, hi)
+        case LeakyRelu(alpha=alpha):
+            scaled = arithmetic(f, "fmul", vector, splat_literal(f, alpha))
+            return select(f, compare(f, "ogt", vector, splat_literal(f, 0.0)), vector, scaled)
+        case Sigmoid():
+            return polynomials.sigmoid(Lanes(f, vector)).name
+        case Silu():
+            return polynomials.silu(Lanes(f, vector)).name
+        case Tanh():
+            return polynomials.tanh(Lanes(f, vector)).name
+        case Gelu():
+            return polynomials.gelu(Lanes(f, vector)).name
+        case GeluTanh():
+            return polynomials.gelu_tanh(Lanes(f, vector)).name
+        case Elu(alpha=alpha):
+            return polynomials.elu(Lanes(f, vector), alpha).name
+        case HardSigmoid(alpha=alpha, beta=beta):
+            return _clipped_line(f, vector, alpha, beta)
+        case HardSwish():
+            share = _clipped_line(f, vector, 1 / 6, 0.5)
+            return arithmetic(f, "fmul", at_least(f, vector, -3.0), share)
+    assert_never(act)
+
+
+def _clipped_line(f: Function, x: str, slope: float, offset: float) -> str:
+    line = fma(f, x, splat_literal(f, slope), splat_literal(f, offset))
+    return at_most(f, at_least(f, line, 0.0), 1.0)
+
+
+SIDE_BY_SIDE = 4  # vectors of a turn, whose chains of operations hide each other's latency
+
+
+def is_costly(act: Activation | None) -> bool:
+    """Whether an activation is long enough that a register tile is stored before it."""
+    return isinstance(act, Sigmoid | Silu | Tanh | Gelu | GeluTanh | Elu)
+
+
+def activate_stored(
+    f: Function, act: Activation, out: str, rows: int, pitch: int, lanes: Sequence[int | None]
+) -> None:
+    """Activate rows that were just stored, `pitch` bytes apart, of vectors with so many lanes each
+    (None: all). In a loop: in straight-line code behind a tile, the registers would not do."""
+    most = max(SIDE_BY_SIDE // len(lanes), 1)
+    several = max(n for n in range(1, most + 1) if rows % n == 0)
+
+    def turn(_: Count, pointers: list[str]) -> Sequence[str]:
+        places = [
+            (pitch * row + f.isa.vector_bytes * vector, lanes[vector])
+            for row in range(several)
+            for vector in range(len(lanes))
+        ]
+        values = [activate(f, load(f, pointers[0], at, some), act) for at, some in places]
+        for value, (at, some) in zip(values, places, strict=True):
+            store(f, value, pointers[0], at, some)
+        return [f.offset(pointers[0], pitch * several)]
+
+    f.loop(0, rows // several, [("ptr", out)], turn)
