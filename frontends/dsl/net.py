@@ -213,7 +213,7 @@ class Net(Builder):
         return self._activate(x, Silu())
 
     def tanh(self, x: Tensor) -> Tensor:
-        """The hyperbolic tangent."""
+        """Take the hyperbolic tangent."""
         return self._activate(x, Tanh())
 
     def gelu(self, x: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
-from mbc.ir.activations import RELU, RELU6, Activation, identifier
+from mbc.ir.activations import RELU, RELU6, Activation, Silu, identifier
 from mbc.ir.graph import Graph, Operand
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import (
@@ -110,6 +110,7 @@ def strassen_cases() -> Iterator[Case]:
     yield from strassen((3, 1, 5), 16, 640, None, bias=False)
     yield from strassen((1, 7, 8), 16, 32)
     yield from strassen((1, 9, 11), 16, 32, residual=True)
+    yield from strassen((1, 7, 7), 16, 32, Silu())
     yield from strassen((1, 7, 7), 16, 320, residual=True)
     yield from strassen((2, 7, 7), 16, 320, residual=True)
     yield from strassen((3, 13, 17), 32, 16, RELU)

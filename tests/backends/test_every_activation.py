@@ -23,7 +23,13 @@ from mbc.ir.op import Activated, Op
 from mbc.ops import OPS, Activate, Add
 from mbc.targets.gpu import Gpu
 from tests.activations import ALL_ACTS
-from tests.backends.kernel_check import close, host_target, place_without_overlap
+from tests.backends.kernel_check import (
+    TOLERANCE,
+    close,
+    host_target,
+    place_without_overlap,
+    relative_error,
+)
 from tests.backends.tvm.gpu_check import Device
 from tests.backends.tvm_cpu import NoKernels, load
 from tests.numeric.test_onnx_export import answers, node_kinds
@@ -118,7 +124,7 @@ def test_none_gives_what_another_gives() -> None:
     """The numbers tell each from all others, so a backend that takes one for another is seen."""
     results = [oracle()[name_of(Activate, act)] for act in ACTIVATIONS]
     for first, second in combinations(results, 2):
-        assert np.abs(first - second).max() > 0.1
+        assert relative_error(first, second) > 2 * TOLERANCE
 
 
 def test_onnx_has_a_node_of_its_own_for_relu() -> None:

@@ -89,7 +89,8 @@ def numbers(*, every: bool) -> Iterator[Array]:
 def unit_of(exact: Array) -> Array:
     """The unit in the last place of a float32 of that size."""
     exponent = (np.abs(exact).view(np.int64) >> 52) - 23
-    return (np.maximum(exponent, 1023 - 149) << 52).view(np.float64)
+    unit: Array = (np.maximum(exponent, 1023 - 149) << 52).view(np.float64)
+    return unit
 
 
 def worst(name: str, x: Array, actual: Array) -> float:

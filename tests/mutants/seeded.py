@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.mutants.activations import MUTANTS as ACTIVATIONS
 from tests.mutants.apart import MUTANTS as APART
 from tests.mutants.caches import MUTANTS as CACHES
 from tests.mutants.interface import MUTANTS as INTERFACE
@@ -38,4 +39,5 @@ MUTANTS = (
     *INTERFACE,
     *ROLES,
     *QUANTISED,
+    *ACTIVATIONS,
 )

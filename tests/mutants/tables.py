@@ -44,7 +44,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
     ),
     EVERY_ACTIVATION: (
         "mbc/ir/activations.py KINDS",
-        "backends/llvm/vectors.py activate()",
+        "backends/llvm/activations.py activate()",
         "backends/tvm/legal.py _activated()",
         "backends/tvm/gpu/epilogue.py activated()",
         "frontends/onnx/ops.py activated()",

@@ -1,0 +1,65 @@
+"""Seeded mistakes in activations and their polynomials."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.mutants.mutant import Mutant
+
+POLYNOMIALS = "tests/backends/test_polynomials.py"
+
+_polynomials = partial(Mutant, file="backends/llvm/polynomials.py", tests=POLYNOMIALS)
+_tiles = partial(Mutant, file="backends/llvm/gemm_code.py")
+
+MUTANTS = (
+    _polynomials(
+        "exp of 88.73 is no infinity",
+        old='power = given.number(float("inf")).where("ogt", EXP_HIGHEST, power, given)',
+        new="pass",
+    ),
+    _polynomials(
+        "what 1 + 2**-n loses is forgotten",
+        old="most + (rise + (u - (most - 1.0)))",
+        new="most + rise",
+    ),
+    _polynomials(
+        "silu of -88 is 0",
+        old="SMALLER = 2.0**-40",
+        new="SMALLER = 1.0",
+    ),
+    _polynomials(
+        "tanh of small numbers is left to exp",
+        old="TANH_SMALL = 0.8",
+        new="TANH_SMALL = 0.0",
+    ),
+    _polynomials(
+        "gelu of minus infinity is not bounded",
+        old="abs(x).at_most(GELU_MOST)",
+        new="abs(x)",
+        tests=f"{POLYNOMIALS}::test_gelus_absolute_error",
+    ),
+    _polynomials(
+        "elu of a number below -88 has an exponent of any kind",
+        old="x.at_least(-88.0)",
+        new="x",
+    ),
+    _tiles(
+        "the first row that Strassen's method dumps is activated in the output",
+        old="first = f.offset(top.out, sink.offset)",
+        new="first = f.offset(at.out, sink.offset)",
+        tests="tests/backends/test_kernels.py",
+    ),
+    _tiles(
+        "a narrow vector is activated whole",
+        old="lanes = tile.gemm.out_pitch, [tile.lanes(vector) for vector in range(tile.width)]",
+        new="lanes = tile.gemm.out_pitch, [None for vector in range(tile.width)]",
+        tests="tests/backends/test_kernel_memory.py",
+    ),
+    Mutant(
+        "hard_swish of minus infinity is NaN",
+        file="backends/llvm/activations.py",
+        old='arithmetic(f, "fmul", at_least(f, vector, -3.0), share)',
+        new='arithmetic(f, "fmul", vector, share)',
+        tests="tests/backends/test_special_values.py::test_special_values_are_the_oracles",
+    ),
+)
