@@ -33,6 +33,9 @@ _LAYERS: Mapping[str, tuple[str, ...]] = {
     "nn.reshape(x, (x.shape[0], -1)), in the order of h, w, c": ("flatten",),
     "nn.transpose(x, perm)": ("permute",),
     "nn.split(x, parts=2)": ("chunk",),
+    "nn.silu(x)": ("swish",),
+    "nn.clip(x, lo, hi)": ("clamp", "clipbyvalue"),
+    "nn.clip(x, -1, 1)": ("hardtanh",),
     "nn.channel_shuffle(x, groups)": ("shufflechannels", "shufflechannel"),
 }
 
@@ -43,7 +46,8 @@ _ADVICE: Mapping[str, tuple[str, ...]] = {
     _FUNCTION: ("sequential", "module", "modulelist", "model"),
 }
 
-_OTHERS = frozenset({"rrelu", "softmin"})  # similar to a name here in spelling alone
+_OTHERS = frozenset({"celu", "glu", "rrelu", "selu", "softmin"})
+"""Similar to a name here in spelling alone."""
 
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "kernel": ("kernel_size", "ksize", "kernel_shape", "pool_size"),

@@ -181,5 +181,4 @@ def test_what_is_documented_is_a_layer() -> None:
 
 
 def test_activations_are_layers() -> None:
-    """But clip, which is text's name for what relu and relu6 are cases of."""
-    assert {name for name in activations.names() if name not in vars(Net)} == {"clip"}
+    assert {name for name in activations.names() if name not in vars(Net)} == set()

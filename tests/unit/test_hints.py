@@ -85,11 +85,11 @@ def test_the_nearest_of_several() -> None:
 
 # What PyTorch, Keras and ONNX have and mbc has not.
 FOREIGN = """
-prelu elu selu celu gelu silu rrelu glu swish hard_swish hard_sigmoid hardtanh
-tanh mish softplus softsign softmin log_softmax hardmax conv_transpose conv_transpose2d
+prelu selu celu rrelu glu mish softplus softsign softmin log_softmax hardmax
+conv_transpose conv_transpose2d
 ConvTranspose deconv conv1d conv3d Conv3d layer_norm group_norm instance_norm lrn rms_norm
 normalize resize upsample interpolate pixel_shuffle depth_to_space space_to_depth sub mul div
-matmul bmm einsum mean sum max min abs sqrt exp log clip pow min_pool lp_pool global_max_pool
+matmul bmm einsum mean sum max min abs sqrt exp log pow min_pool lp_pool global_max_pool
 adaptive_max_pool adaptive_max_pool2d max_pool1d avg_pool3d slice gather embedding lstm gru rnn
 attention squeeze unsqueeze expand tile stack where constant reduce_mean argmax topk unfold fold
 fft roll flip sort dot cross norm
@@ -122,6 +122,9 @@ def test_no_layer_is_hinted_at_that_computes_something_else(name: str) -> None:
         ("Flatten", "nn.reshape(x, (x.shape[0], -1)), in the order of h, w, c"),
         ("chunk", "nn.split(x, parts=2)"),
         ("ShuffleChannel", "nn.channel_shuffle(x, groups)"),
+        ("swish", "nn.silu(x)"),
+        ("hardtanh", "nn.clip(x, -1, 1)"),
+        ("clamp", "nn.clip(x, lo, hi)"),
     ],
 )
 def test_the_same_layer_elsewhere(name: str, hint: str) -> None:
