@@ -10,21 +10,7 @@ from dataclasses import dataclass
 
 from hypothesis import strategies as st
 
-from mbc.ir.activations import (
-    RELU,
-    RELU6,
-    Activation,
-    Clip,
-    Elu,
-    Gelu,
-    GeluTanh,
-    HardSigmoid,
-    HardSwish,
-    LeakyRelu,
-    Sigmoid,
-    Silu,
-    Tanh,
-)
+from mbc.ir.activations import LeakyRelu
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
@@ -34,6 +20,7 @@ from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.window import Pad, Pair
+from tests.activations import ALL_ACTS
 from tests.fuzzing.axes import Axis, axes, still
 
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 12, 13, 16, 24, 31, 32, 48, 61, 64, 96, 128, 160, 192, 199)
@@ -316,9 +303,7 @@ class Maker:
     def activation(self, x: Value) -> Value:
         """Of all that the DSL has."""
         alpha = self.draw(st.sampled_from([0.01, 0.25, 1.5]))
-        acts: list[Activation] = [RELU, RELU6, Clip(-0.5, 4.0), LeakyRelu(alpha), Sigmoid()]
-        acts += [HardSigmoid(alpha, 0.4), HardSwish(), Silu(), Tanh()]
-        acts += [Gelu(), GeluTanh(), Elu(alpha)]
+        acts = [*(act for act in ALL_ACTS if act), LeakyRelu(alpha)]
         return self.put(Activate(self.draw(st.sampled_from(acts))), x)
 
     def softmax(self, x: Value) -> Value:
