@@ -4,11 +4,15 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from itertools import product
+from typing import get_args
 
 import pytest
 
 from mbc.backends.llvm.isa import ISAS
+from mbc.backends.llvm.link import _WEIGHTS_S
 from mbc.backends.llvm.subnormals import flush_ir
+from mbc.backends.llvm.toolchain import LINK_FLAGS
 from mbc.diag import MbcError
 from mbc.targets.architecture import Architecture, Baseline, closure, cpu_table
 from mbc.targets.architectures import ARCHITECTURES, BASELINES, core_of
@@ -23,9 +27,10 @@ from mbc.targets.catalogue import (
     resolve_target,
     target_names,
 )
+from mbc.targets.conformance import CHECKS, Kind
 from mbc.targets.elsewhere import unsupported
 from mbc.targets.features import features_of
-from mbc.targets.target import Target
+from mbc.targets.target import ObjectFormat, Target
 
 PC = Host("x86_64", "znver3", frozenset({"avx", "avx2", "fma", "bmi2", "64bit"}))
 BOARD = Host("aarch64", "cortex-a72", frozenset({"neon", "fp-armv8", "crc"}))
@@ -309,6 +314,12 @@ def test_rows_of_architectures_are_whole(architecture: Architecture) -> None:
 def test_every_architecture_tells_of_subnormal_numbers(architecture: Architecture) -> None:
     target = Target("t", architecture.triple, "", "")
     assert "define i32 @net_flush_subnormals(i32 %on)" in flush_ir(target, "net")
+
+
+def test_every_object_format_is_linked_and_checked() -> None:
+    formats = set(get_args(ObjectFormat))
+    assert LINK_FLAGS.keys() == _WEIGHTS_S.keys() == formats
+    assert CHECKS.keys() == set(product(formats, get_args(Kind)))
 
 
 def test_names_of_architectures_differ() -> None:

@@ -312,3 +312,12 @@ def test_an_error_is_named_with_its_place(case: Case) -> None:
     assert found.source == line
     assert line[found.location.column - 1 : found.location.end_column - 1] == case.at
     assert found.code in CODES or not found.code.startswith("E03")
+
+
+@pytest.mark.parametrize("line", ["const @w : f99[8]", "arena 1.5", "%1 = relu(%nothing) : f32[8]"])
+def test_a_statement_after_a_broken_one_is_read(line: str) -> None:
+    with pytest.raises(MbcError) as caught:
+        parse(f"{HEADER}  %0 = nothing(%x) : f32[8]\n  {line}\n  return %x\n}}\n", "net.mbc")
+    lines = [found.location.line for found in caught.value.diagnostics if found.location]
+    assert len(lines) == 2
+    assert lines[1] == lines[0] + 1
