@@ -1,7 +1,8 @@
 """Bind a graph's constants to the tensors of a file, and write them to one.
 
-The file must hold exactly the graph's constants, by name and shape (filters HWIO, dense weights
-IO). Floating-point numbers are taken as they are, widened or rounded to the constant's element;
+A .safetensors or .npz file must hold exactly the graph's constants, by name and shape (filters
+HWIO, dense weights IO); a state dict of PyTorch may have its names of batch norms and its order of
+axes. Floating-point numbers are taken as they are, widened or rounded to the constant's element;
 integers have to be of its type.
 """
 
@@ -16,30 +17,68 @@ from safetensors.numpy import save
 
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.files import write_whole
-from mbc.frontends.weights.names import SHOWN, hints
-from mbc.frontends.weights.stored import Stored, reading, stored_tensors
-from mbc.ir.elements import S8, S32, U8, Element
+from mbc.frontends.weights.listings import count, extents, listing
+from mbc.frontends.weights.mapping import Match, Matching, match
+from mbc.frontends.weights.names import hints
+from mbc.frontends.weights.stored import TORCH, Listing, Stored, reading, stored_tensors
+from mbc.frontends.weights.types import type_problems
+from mbc.ir.elements import Element
 from mbc.ir.graph import Constant, Graph
 
-CONVERTED = ("f32", "f16", "f64")
-INTEGERS = {S8: "i8", U8: "u8", S32: "i32"}
 
-
-def load_weights(graph: Graph, path: Path) -> None:
-    """Bind every constant of the graph to data of a .safetensors or .npz file.
+def load_weights(graph: Graph, path: Path) -> tuple[str, ...]:
+    """Bind every constant of the graph to data of a file; returns remarks, a line each.
 
     If an error is raised, no constant has changed.
 
-    Raises E0401 (which kind of file), E0402 (a pickle), E0403 (damaged), E0701 (unreadable), and
-    all at once E0404 (missing), E0405 (unknown), E0406 (shape), E0407 (type), or E0408 (not
-    finite), E0409 (negative variance).
+    Raises E0401 (which kind of file), E0402 (asks for code), E0403 (damaged), E0411 (which state
+    dict), E0412 (beyond limits), E0701 (unreadable), and all at once E0404 (missing), E0405
+    (unknown), E0406 (shape), E0407 (type), E0413 (several orders), E0415 (several tensors), or
+    E0408 (not finite), E0409 (negative variance).
     """
-    constants, stored = graph.constants(), stored_tensors(path)
-    _refuse([*_name_problems(constants, stored, path), *_type_problems(constants, stored)])
+    listing = stored_tensors(path)
+    if path.suffix in TORCH:
+        bind(graph, match(graph, listing, Matching(path)), path)
+    else:
+        _bind_exactly(graph, listing, path)
+    return listing.remarks
+
+
+def bind(graph: Graph, matches: Iterable[Match], path: Path) -> None:
+    """Bind the constants to matched tensors of a file.
+
+    Raises E0403 (damaged), E0408 (not finite), E0409 (negative variance), E0701 (unreadable).
+    """
+
+    def read(each: Match) -> npt.NDArray[np.generic]:
+        return each.target.arranged(each.stored.read(), each.order)
+
+    with reading(path):
+        arrays = {
+            each.target.constant.name: _as_element(read(each), each.target.constant.type.element)
+            for each in matches
+        }
+    _bind(graph, arrays)
+
+
+def _bind_exactly(graph: Graph, file: Listing, path: Path) -> None:
+    constants, stored = graph.constants(), file.tensors
+    pairs = [(constants[name], stored[name]) for name in constants if name in stored]
+    _refuse(
+        [
+            *_name_problems(constants, stored, path),
+            *_shape_problems(pairs),
+            *type_problems(pairs),
+        ]
+    )
     with reading(path):
         arrays = {n: _as_element(stored[n].read(), c.type.element) for n, c in constants.items()}
+    _bind(graph, arrays)
+
+
+def _bind(graph: Graph, arrays: Mapping[str, np.ndarray]) -> None:
     _refuse(_value_problems(graph, arrays))
-    for name, constant in constants.items():
+    for name, constant in graph.constants().items():
         constant.data = arrays[name]
 
 
@@ -76,32 +115,12 @@ def _name_problems(
         yield Diagnostic("E0405", message, label=listing(extra), helps=helps)
 
 
-def _type_problems(
-    constants: Mapping[str, Constant], stored: Mapping[str, Stored]
-) -> Iterator[Diagnostic]:
-    both = [(constants[name], stored[name]) for name in constants if name in stored]
-    shapes = [(c, s) for c, s in both if s.shape != c.type.shape]
-    floats = [s for c, s in both if c.type.element.is_float and s.dtype not in CONVERTED]
-    integers = [(c, s) for c, s in both if s.dtype != INTEGERS.get(c.type.element.stored, s.dtype)]
+def _shape_problems(pairs: Sequence[tuple[Constant, Stored]]) -> Iterator[Diagnostic]:
+    shapes = [(c, s) for c, s in pairs if s.shape != c.type.shape]
     if shapes:
         wrong = [f"{s.name} is {extents(s.shape)}, not {extents(c.type.shape)}" for c, s in shapes]
         yield Diagnostic(
             "E0406", f"{count(wrong)} of another shape", label=listing(wrong), helps=_order(shapes)
-        )
-    if floats:
-        wrong = [f"{s.name} is {s.dtype}" for s in floats]
-        yield Diagnostic(
-            "E0407",
-            f"{count(wrong)} of a type that mbc does not read",
-            label=listing(wrong),
-            helps=("store float32; float16 and float64 are converted to it",),
-        )
-    if integers:
-        wrong = [
-            f"{s.name} is {s.dtype}, not {INTEGERS[c.type.element.stored]}" for c, s in integers
-        ]
-        yield Diagnostic(
-            "E0407", f"{count(wrong)} of another type than its constant", label=listing(wrong)
         )
 
 
@@ -112,7 +131,10 @@ def _order(shapes: Sequence[tuple[Constant, Stored]]) -> tuple[str, ...]:
         if len(stored.shape) != len(axes):
             continue
         if tuple(stored.shape[axis] for axis in axes) == constant.type.shape:
-            return (f"PyTorch's order? {stored.name}.transpose{axes} has the right one",)
+            return (
+                f"PyTorch's order? {stored.name}.transpose{axes} has the right one; "
+                "mbc weights map transposes a file",
+            )
     return ()
 
 
@@ -144,19 +166,3 @@ def _as_element(array: npt.NDArray[np.generic], element: Element) -> np.ndarray:
         result = np.array(array, dtype=element.numpy, order="C")
     result.setflags(write=False)
     return result
-
-
-def count(names: Sequence[str]) -> str:
-    """Count in words: '1 weight', '3 weights'."""
-    return f"{len(names)} weight{'s' if len(names) != 1 else ''}"
-
-
-def listing(names: Sequence[str]) -> str:
-    """List the first few names, and the number of further ones."""
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
-
-
-def extents(shape: Iterable[int]) -> str:
-    """Format a shape or an index in the notation of types."""
-    return f"[{','.join(map(str, shape))}]"

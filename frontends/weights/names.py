@@ -13,7 +13,6 @@ SHOWN = 3
 # The parameters of a batch norm; the first two are a convolution's too.
 PYTORCH = {"weight": "gamma", "bias": "beta", "running_mean": "mean", "running_var": "variance"}
 KERAS = {"moving_mean": "mean", "moving_variance": "variance", "kernel": "weight"}
-COUNTER = "num_batches_tracked"
 
 
 def hints(
@@ -22,11 +21,10 @@ def hints(
     constants: Mapping[str, Constant],
     stored: Mapping[str, Stored],
 ) -> tuple[str, ...]:
-    """Return hints for names of other frameworks, misspelt names, and PyTorch's step counters."""
+    """Return hints for names of other frameworks, and for misspelt names."""
     known = dict(_translated(extra, set(missing), stored))
-    counters = [name for name in extra if _role(name) == COUNTER]
-    others = [name for name in extra if name not in known and name not in counters]
-    return (*_listed(known), *_slips(others, missing, constants, stored), *_counted(counters))
+    others = [name for name in extra if name not in known]
+    return (*_listed(known), *_slips(others, missing, constants, stored))
 
 
 def _translated(
@@ -62,11 +60,6 @@ def _slips(
         extents = sorted(stored[name].shape)
         alike = [other for other in missing if sorted(constants[other].type.shape) == extents]
         yield from nearest(name, alike, named=len(names) > 1)
-
-
-def _counted(counters: Sequence[str]) -> Iterator[str]:
-    if counters:
-        yield f"'{counters[0]}' counts steps of PyTorch's training, not a weight: leave it out"
 
 
 def _layer(name: str) -> str:

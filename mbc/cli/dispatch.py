@@ -25,6 +25,7 @@ from mbc.cli.commands import (
     setup,
     targets,
     verify,
+    weights,
 )
 from mbc.cli.usage import Parser, UsageError
 from mbc.diag import nearest
@@ -54,6 +55,7 @@ COMMANDS: Mapping[str, Command] = {
     "opt": opt,
     "report": report,
     "verify": verify,
+    "weights": weights,
     "targets": targets,
     "passes": passes,
     "ops": ops,

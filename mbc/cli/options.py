@@ -24,7 +24,9 @@ def add_source(parser: Parser) -> None:
     )
     group = add_parameters(parser)
     parser.set_defaults(name=None)
-    group.add_argument("--weights", type=Path, metavar="FILE", help="weights: .safetensors or .npz")
+    group.add_argument(
+        "--weights", type=Path, metavar="FILE", help="weights: .safetensors, .npz or .pth"
+    )
     group.add_argument(
         "--seed",
         type=whole_number(0),

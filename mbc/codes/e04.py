@@ -7,17 +7,20 @@ from mbc.codes.code import Code
 CODES = {
     "E0401": Code(
         title="an unknown kind of weight file",
-        cause="The file's name ends in neither .safetensors nor .npz.",
+        cause="The file's name ends in none of .safetensors, .npz, and the names of PyTorch's "
+        "state dicts: .pth, .pt, .bin, .ckpt, .tar.",
         example="mbc compile net.py --weights net.h5",
         cure="Convert it with safetensors.numpy.save_file or numpy.savez.",
     ),
     "E0402": Code(
-        title="a pickle instead of weights",
-        cause="A pickle (.pt, .pth, .pkl, or an .npz of Python objects) runs code when it is read, "
-        "so mbc does not read it.",
-        example="mbc compile net.py --weights net.pth",
-        cure="Where you trust the file, load it with PyTorch and write the state dict with "
-        "safetensors.torch.save_file.",
+        title="a weight file that asks for code",
+        cause="A file of PyTorch is a pickle, which names classes and functions to call. mbc runs "
+        "nothing: it knows the names that a state dict consists of, and the message lists the "
+        "others. Whole modules, TorchScript programs, numpy's scalars and the options of a "
+        "training script are such names. In .safetensors and .npz files no pickle is read at all.",
+        example="mbc compile net.py --weights whole_model.pth",
+        cure="Where you trust the file, load it with PyTorch and save its tensors alone: "
+        "torch.save(model.state_dict(), 'net.pth'), or safetensors.torch.save_file.",
     ),
     "E0403": Code(
         title="a damaged weight file",
@@ -29,28 +32,31 @@ CODES = {
         title="weights are missing",
         cause="The network has parameters that the file does not hold. Weights are found by name.",
         example="mbc compile mobilenet_v2.py --weights mobilenet_v1.safetensors",
-        cure="Rename the tensors, or name the network's layers as the file does.",
+        cure="Rename the tensors (mbc weights map --rules), or name the network's layers as the "
+        "file does.",
     ),
     "E0405": Code(
         title="weights that the network does not have",
         cause="The file holds tensors whose names no parameter of the network has.",
         example="mbc compile mobilenet_v1.py --weights with_optimizer_state.safetensors",
-        cure="Leave them out of the file, or check that it belongs to this network.",
+        cure="Check that the file belongs to this network; mbc weights map --rules leaves tensors "
+        "out.",
     ),
     "E0406": Code(
         title="weights of another shape",
         cause="A tensor has other extents than the parameter. The network may have been traced "
-        "with other -D, or the axes are in another order: filters are HWIO, dense weights IO.",
+        "with other -D, or the axes are in another order: filters are HWIO, dense weights IO. The "
+        "state dicts of PyTorch may have theirs, OIHW and OI.",
         example="mbc compile mobilenet_v1.py -D alpha=0.5 --weights alpha_1.safetensors",
-        cure="Give the -D that the weights were trained with; transpose PyTorch's filters by "
-        "(2, 3, 1, 0) and its dense weights by (1, 0).",
+        cure="Give the -D that the weights were trained with; mbc weights map brings "
+        "PyTorch's filters and dense weights into our order.",
     ),
     "E0407": Code(
         title="weights of an unreadable type",
-        cause="Tensors must be float32. float16 is widened and float64 rounded to it; integers "
-        "and bfloat16 are not converted. The integer constants of quantised layers in IR text must "
-        "be of exactly their type.",
-        example="a tensor of bfloat16 in net.safetensors",
+        cause="Tensors must be float32. float16 and bfloat16 are widened and float64 rounded to "
+        "it; integers and other types are not converted. The integer constants of quantised layers "
+        "in IR text must be of exactly their type.",
+        example="a tensor of int64 in net.safetensors",
         cure="Convert tensors to float32 before saving, s8 weights to int8, s32 biases to int32.",
     ),
     "E0408": Code(
@@ -73,5 +79,41 @@ CODES = {
         "quantised one cannot be: they belong to scales that only a quantiser knows.",
         example="mbc run quantised.mbc --backend oracle --input x.npy",
         cure="Give the data with --weights, or keep the constants.safetensors beside the text.",
+    ),
+    "E0411": Code(
+        title="no state dict, or several",
+        cause="A file of PyTorch must hold tensors by name, as they are or under one key such as "
+        "state_dict or model. Training scripts may keep several models in one file, such as an "
+        "average beside the last state.",
+        example="mbc weights show checkpoint.pth, which has state_dict and state_dict_ema",
+        cure="Choose one with --key of mbc weights show and mbc weights map.",
+    ),
+    "E0412": Code(
+        title="a weight file beyond limits",
+        cause="The file is made so that reading it would take far more memory or time than weights "
+        "do: a zip that unpacks to many times its size, a pickle of many megabytes.",
+        example="mbc weights show bomb.pth",
+        cure="Save the tensors alone, uncompressed; or do not trust the file.",
+    ),
+    "E0413": Code(
+        title="weights whose order of axes is not certain",
+        cause="The shape of a tensor fits the parameter both in our order of axes (HWIO, IO) and "
+        "in PyTorch's (OIHW, OI), as [3,3,3,3] or [10,10] do, or it belongs to a dense layer after "
+        "a flattened map, whose rows are (h,w,c) here and (c,h,w) there. mbc does not guess.",
+        example="mbc compile net.py --weights net.pth, with a dense layer from 10 to 10",
+        cure="Say the order: mbc weights map net.pth net.py --layout pytorch -o net.safetensors.",
+    ),
+    "E0414": Code(
+        title="renaming rules that cannot be read",
+        cause="Each line of a file of rules is OLD -> NEW, regex OLD -> NEW, drop OLD, or a "
+        "comment. OLD may have {i} for a number, which NEW may use as {i}, {i+1} or {i-1}.",
+        example="mbc weights map net.pth net.py --rules rules.txt, with a line 'a = b'",
+        cure="Correct the line that the message shows; docs/weights.md has examples.",
+    ),
+    "E0415": Code(
+        title="several tensors for one parameter",
+        cause="After renaming, two tensors of the file have the name of one parameter.",
+        example="mbc weights map net.pth net.py --rules rules.txt, where two rules give one name",
+        cure="Change the rules, or drop the tensor that is not wanted.",
     ),
 }

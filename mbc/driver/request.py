@@ -28,7 +28,7 @@ class Request:
     network: str | None = None
     """Name of the network in the file."""
     weights: Path | None = None
-    """A .safetensors or .npz file."""
+    """A .safetensors or .npz file, or a state dict of PyTorch."""
     seed: int | None = None
     """Seed of the weights' initialisation."""
     target: str | None = None

@@ -52,7 +52,7 @@ def load(request: Request, observer: Observer) -> Source:
     graph = read_graph(request)
     net = graph.name
     verify(graph)
-    _refuse_huge(graph)
+    refuse_huge(graph)
     weights = _bind(graph, request, observer)
     return Source(net, graph, Totals.of(graph), weights)
 
@@ -97,7 +97,7 @@ def read_graph(request: Request) -> Graph:
     )
 
 
-def _refuse_huge(graph: Graph) -> None:
+def refuse_huge(graph: Graph) -> None:
     """Raise E0206 for more weights than any network for a board has, before allocating memory."""
     weights = sum(constant.type.elements for constant in graph.constants().values())
     if weights > MAX_WEIGHTS:
@@ -129,7 +129,8 @@ def _bind(graph: Graph, request: Request, observer: Observer) -> str:
         if request.seed is not None:
             raise error("E0106", "--weights and --seed exclude each other")
         observer.step(f"loading weights from {request.weights.name}")
-        load_weights(graph, request.weights)
+        for remark in load_weights(graph, request.weights):
+            observer.note(f"{request.weights.name}: {remark}")
         return f"from {request.weights.name}"
     if all(constant.data is not None for constant in graph.constants().values()):
         check_values(graph)

@@ -17,7 +17,18 @@ from mbc.targets.catalogue import target_names
 from tests.e2e.support import EXAMPLES, ROOT, done, mbc
 
 COMMANDS = [
-    *("compile", "run", "preprocess", "bench", "profile", "export", "opt", "report", "verify"),
+    *(
+        "compile",
+        "run",
+        "preprocess",
+        "bench",
+        "profile",
+        "export",
+        "opt",
+        "report",
+        "verify",
+        "weights",
+    ),
     *("targets", "passes", "ops", "new", "setup", "explain"),
 ]
 

@@ -19,6 +19,7 @@ from tests.mutants.quantised import MUTANTS as QUANTISED
 from tests.mutants.roles import MUTANTS as ROLES
 from tests.mutants.threads import MUTANTS as THREADS
 from tests.mutants.views import MUTANTS as VIEWS
+from tests.mutants.weights import MUTANTS as WEIGHTS
 from tests.mutants.words import MUTANTS as WORDS
 
 MUTANTS = (
@@ -40,4 +41,5 @@ MUTANTS = (
     *ROLES,
     *QUANTISED,
     *ACTIVATIONS,
+    *WEIGHTS,
 )

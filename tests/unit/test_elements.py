@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mbc.backends.llvm.isa import LLVM_TYPES
 from mbc.diag import MbcError
-from mbc.frontends.weights.files import CONVERTED, INTEGERS
+from mbc.frontends.weights.types import CONVERTED, INTEGERS
 from mbc.ir.elements import Q8, S8, U8, Element, Scalar
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.text import parse, print_graph
@@ -64,7 +64,7 @@ def test_every_element_has_a_type_in_llvm_in_c_and_in_files() -> None:
     assert set(abi.ELEMENTS) == {element.value for element in Scalar}
     integers = {element for element in Scalar if not element.is_float}
     assert set(INTEGERS) == integers
-    assert set(CONVERTED) == {"f64", *(element.value for element in set(Scalar) - integers)}
+    assert set(CONVERTED) == {"f64", "bf16", *(element.value for element in set(Scalar) - integers)}
 
 
 def test_scales_print_plainly() -> None:

@@ -55,7 +55,6 @@ def without(*names: str) -> dict[str, np.ndarray]:
 
 TORCH = {"gamma": "weight", "beta": "bias", "mean": "running_mean", "variance": "running_var"}
 OF_TORCH = {f"pw.bn.{TORCH[n]}": GOOD[f"pw.bn.{n}"] for n in TORCH}
-COUNTED = {"pw.bn.num_batches_tracked": np.array(5)}
 
 SHAPE = {"dtype": "F32", "shape": [8], "data_offsets": [0, 32]}
 NAN = np.array([1, 2, np.nan, 4, 5, 6, 7, np.inf], np.float32)
@@ -65,6 +64,17 @@ CASES = (
     Case("weights: a folder", "mbc compile tiny.py --weights w.npz -o out", {"w.npz/": ""}),
     given("another kind of file", b"", "w.h5"),
     given("a pickle", pickle.dumps({"a": 1}), "w.pth"),
+    given("a pickle that asks for code", b"cos\nsystem\n(S'exit 3'\ntR.", "w.pth"),
+    given("a zip that is not PyTorch's", zipped("a.txt", b"hello"), "w.pth"),
+    given("a file of PyTorch without tensors", zipped("a/data.pkl", b"N."), "w.pth"),
+    Case("weights: show what is cut off", "mbc weights show w.pth", {"w.pth": b"PK\x03\x04"}),
+    Case("weights: show nothing", "mbc weights show w.pth"),
+    Case("weights: map for no network", "mbc weights map w.npz n.py", {"w.npz": npz(GOOD)}),
+    Case(
+        "weights: rules that are none",
+        "mbc weights map w.npz tiny.py --rules r.txt",
+        {"w.npz": npz(GOOD), "r.txt": "a = b"},
+    ),
     given("a pickle under another name", pickle.dumps(["a"])),
     given("a pickle in a zip", zipped("archive/data.pkl", pickle.dumps(1)), "w.npz"),
     given("an array of objects", npz({"a": np.array([{}], dtype=object)}), "w.npz"),
@@ -72,7 +82,6 @@ CASES = (
     given("extra", save(GOOD | {"fc.weight": GOOD["pw.bn.beta"]})),
     given("misspelt", save(without("pw.weight") | {"pw.wieght": GOOD["pw.weight"]})),
     given("names of PyTorch", npz(without(*(f"pw.bn.{n}" for n in TORCH)) | OF_TORCH), "w.npz"),
-    given("what PyTorch counts", npz(GOOD | COUNTED), "w.npz"),
     changed("another shape", pw_weight=np.ones((1, 1, 4, 9), np.float32)),
     changed("the axes of PyTorch", pw_weight=np.ones((8, 4, 1, 1), np.float32)),
     changed("integers", pw_weight=np.ones((1, 1, 4, 8), np.int32)),

@@ -1,0 +1,141 @@
+"""Seeded mistakes in the guards of weight files."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.mutants.mutant import Mutant
+
+HOSTILE = "tests/unit/test_hostile_torch_files.py"
+TORCH = "tests/unit/test_torch_files.py"
+MAP = "tests/unit/test_weights_map.py"
+
+_pickle = partial(Mutant, file="frontends/weights/pickles.py", tests=HOSTILE)
+_names = partial(Mutant, file="frontends/weights/torch_names.py", tests=HOSTILE)
+_zip = partial(Mutant, file="frontends/weights/torch_zip.py", tests=HOSTILE)
+_legacy = partial(Mutant, file="frontends/weights/torch_legacy.py", tests=HOSTILE)
+_found = partial(Mutant, file="frontends/weights/state_dict.py", tests=TORCH)
+_order = partial(Mutant, file="frontends/weights/orders.py", tests=MAP)
+
+MUTANTS = (
+    _pickle(
+        "a name that a pickle only mentions is forgotten",
+        old="        self.unknown[name] = None\n",
+        new="",
+    ),
+    _pickle(
+        "names are lost when a pickle is damaged",
+        old="        if machine.unknown:\n"
+        "            raise CodeError(tuple(machine.unknown)) from None\n",
+        new="",
+    ),
+    _pickle(
+        "a known name may be called where it must not",
+        old="            case Known(name=name):\n"
+        '                return self.refuse(f"{name}()")\n'
+        "            case Opaque():\n                return target\n"
+        '        raise ValueError("a call',
+        new="            case Known(name=name) | Opaque(name=name):\n                return name\n"
+        '        raise ValueError("a call',
+    ),
+    _pickle(
+        "a known class may be instantiated",
+        old="        case Known(name=name):\n"
+        '            return machine.refuse(f"{name}()")\n    raise',
+        new="        case Known(name=name):\n            return Opaque(name)\n    raise",
+    ),
+    _pickle(
+        "a pickle takes as long as it likes",
+        old="            if step == MAX_STEPS:",
+        new="            if step == -1:",
+    ),
+    _pickle(
+        "an opcode without a handler is skipped",
+        old='                raise CodeError((*machine.unknown, f"opcode {opcode.name}"))',
+        new="                continue",
+    ),
+    _names("a tensor ends behind its storage", old="last >= storage.elements", new="last < 0"),
+    _names(
+        "a tensor has more elements than its storage",
+        old="    if prod(sizes) > storage.elements:",
+        new="    if prod(sizes) < 0:",
+    ),
+    _names("a bool is an extent", old="type(number) is int and", new="isinstance(number, int) and"),
+    _names("extents are negative", old="0 <= number <= MAX_EXTENT", new="number <= MAX_EXTENT"),
+    _names("extents are huge", old="0 <= number <= MAX_EXTENT", new="0 <= number"),
+    _names("any number of axes", old=" or len(shape) > MAX_RANK", new=""),
+    _names(
+        "a storage has two types",
+        old="        if self.storages.setdefault(key, storage) != storage:",
+        new="        if self.storages.setdefault(key, storage) is None:",
+    ),
+    _zip("a huge directory is read", old="size > MAX_DIRECTORY", new="size < -1"),
+    _zip("TorchScript is taken for a state dict", old='("constants.pkl", "code/")', new="()"),
+    _zip(
+        "two members have one name",
+        old="    if len(names) != len(infos):",
+        new="    if len(names) > len(infos):",
+    ),
+    _zip("a zip unpacks to more than fits", old="total > MAX_TOTAL", new="total < 0"),
+    _zip(
+        "a member unpacks to a bomb", old="info.file_size > SMALL and", new="info.file_size < 0 and"
+    ),
+    _zip("a member lies outside", old='part in ("", ".", "..")', new='part == "/"'),
+    _zip("a member has a backslash", old='"\\\\" in name or', new=""),
+    _zip(
+        "a member ends behind the file",
+        old="info.header_offset + info.compress_size > size",
+        new="info.header_offset > size + info.compress_size",
+    ),
+    _zip(
+        "a member has two sizes",
+        old="info.file_size != info.compress_size",
+        new="not info.filename",
+    ),
+    _zip("a storage is of another size", old="member.file_size != storage.bytes", new="not member"),
+    _zip("a pickle of any size is read", old="member.file_size > limit", new="limit < 0"),
+    _legacy(
+        "a legacy storage is elsewhere", old="elements != storage.elements", new="elements < 0"
+    ),
+    _legacy(
+        "a legacy storage ends behind", old="        if start > size:", new="        if start < 0:"
+    ),
+    _legacy(
+        "storages of legacy files are not those of the tensors",
+        old="sorted(names) != sorted(vocabulary.storages) or ",
+        new="",
+        tests="tests/unit/test_damaged_torch_files.py",
+    ),
+    _found(
+        "the first of several state dicts is taken",
+        old="    if len(usual) + len(averaged) > 1:",
+        new="    if len(usual) + len(averaged) > 9:",
+    ),
+    _found(
+        "a prefix of some names is stripped", old="if all(n.startswith", new="if any(n.startswith"
+    ),
+    _order(
+        "a shape that fits two orders takes the first",
+        old="        return fitting[:1] if same else fitting",
+        new="        return fitting[:1]",
+    ),
+    _order(
+        "rows after a flattened map stay",
+        old='        if order == "mbc" or self.map is None:',
+        new="        if True:",
+    ),
+    Mutant(
+        "of several tensors for a parameter the first is taken",
+        "frontends/weights/mapping.py",
+        old="if len(stored) > 1 and name in known",
+        new="if len(stored) > 9 and name in known",
+        tests=MAP,
+    ),
+    Mutant(
+        "a rule renames what only begins alike",
+        "frontends/weights/rules.py",
+        old=r'rf"{text}(?=\.|$)"',
+        new='rf"{text}"',
+        tests=MAP,
+    ),
+)
