@@ -83,6 +83,11 @@ def stored_tensors(path: Path, key: str | None = None) -> Listing:
             f"cannot tell what kind of weights {path} holds",
             helps=["weights are read from .safetensors, .npz and .pth files"],
         )
+    if key is not None and path.suffix not in TORCH:
+        raise error(
+            "E0411",
+            f"--key does not apply to {path}: only files of PyTorch have state dicts under keys",
+        )
     with reading(path):
         if path.suffix in TORCH:
             return _without_counters(*_torch(path, key))

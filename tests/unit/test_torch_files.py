@@ -150,6 +150,11 @@ def test_of_several_state_dicts_one_is_chosen(tmp_path: Path) -> None:
     assert "it has no 'emma' | it has state_dict, ema, epoch" in refused(path, "emma")
 
 
+def test_only_files_of_pytorch_have_keys(tmp_path: Path) -> None:
+    np.savez(tmp_path / "net.npz", a=random((2,)))
+    assert refused(tmp_path / "net.npz", "a").startswith("E0411 --key does not apply to ")
+
+
 @pytest.mark.parametrize("value", [3, [1, 2], {}, {"epoch": 3}, {"model": {"model": {}}}, "text"])
 def test_what_has_no_state_dict(value: object, tmp_path: Path) -> None:
     assert refused(write(tmp_path / "net.pth", zip_bytes(value))).startswith("E0411")
