@@ -15,9 +15,19 @@ from tests.e2e.support import Outcome
 from tests.hostile.fuzz.corpus import KINDS, Mutant, mutant
 from tests.hostile.fuzz.worker import Ended, Worker
 
-COUNTS = {"text": 1000, "weights": 500, "network": 800}  # with --fuzz ten times as many
+COUNTS = {
+    "text": 1000,
+    "weights": 500,
+    "network": 800,
+    "checkpoint": 160,
+}  # with --fuzz ten times as many
 PARTS = 2
-REACHED = {"text": 12, "weights": 6, "network": 10}  # different codes that the errors have
+REACHED = {
+    "text": 12,
+    "weights": 6,
+    "network": 10,
+    "checkpoint": 3,
+}  # different codes that the errors have
 INTERNAL = re.compile(r"E09(?!02)\d\d")  # E0902: memory is limited
 
 

@@ -7,14 +7,18 @@ from pathlib import Path
 from random import Random
 from tempfile import TemporaryDirectory
 
+import numpy as np
+
 from mbc.frontends.dsl import load_network
 from mbc.frontends.weights import initialise
+from mbc.frontends.weights.names import PYTORCH
 from mbc.ir.text.module import SIDECAR, write_dump
 from mbc.passes.pipelines import PASSES
 from tests.golden_cases import cases
-from tests.hostile.cases.weights import NET, WHOLE
-from tests.hostile.fuzz.mutate import mutate_safetensors, mutate_text
+from tests.hostile.cases.weights import GOOD, NET, WHOLE
+from tests.hostile.fuzz.mutate import mutate_bytes, mutate_safetensors, mutate_text
 from tests.hostile.fuzz.networks import NETWORKS
+from tests.torch_files import FORMATS, Storage, Tensor
 
 PASS_NAMES = [each.name for each in PASSES]
 
@@ -81,6 +85,33 @@ def mutated_weights(random: Random) -> Mutant:
     return Mutant(files, command)
 
 
+@cache
+def checkpoints() -> list[bytes]:
+    """The weights as PyTorch would save them, in both formats and under a key."""
+    state = {
+        f"module.{name}": Tensor.of(array, Storage(array.reshape(-1), key=str(number)))
+        for number, (name, array) in enumerate(torch_state().items())
+    }
+    return [make({"epoch": 3, "state_dict": state}) for make in FORMATS.values()]
+
+
+def torch_state() -> dict[str, np.ndarray]:
+    """The good weights by PyTorch's names, in its order of axes."""
+    roles = {ours: theirs for theirs, ours in PYTORCH.items()}
+    state = {}
+    for name, array in GOOD.items():
+        layer, _, role = name.rpartition(".")
+        axes = (3, 2, 0, 1) if array.ndim == 4 else (0,)
+        state[f"{layer}.{roles.get(role, role)}"] = np.ascontiguousarray(array.transpose(axes))
+    return state
+
+
+def mutated_checkpoint(random: Random) -> Mutant:
+    data = mutate_bytes(random, random.choice(checkpoints()))
+    words = random.choice((("show", "w.pth"), ("map", "w.pth", "net.py", "-o", "new.safetensors")))
+    return Mutant({"net.py": NET.encode(), "w.pth": data}, ("weights", *words))
+
+
 def mutated_network(random: Random) -> Mutant:
     network = mutate_text(random, random.choice(NETWORKS), NETWORKS)
     more = random.choice((("--stop-after", "import"), ("-O0",), (), ("--batch", "2")))
@@ -91,6 +122,7 @@ KINDS: Mapping[str, Callable[[Random], Mutant]] = {
     "text": mutated_ir,
     "weights": mutated_weights,
     "network": mutated_network,
+    "checkpoint": mutated_checkpoint,
 }
 
 
