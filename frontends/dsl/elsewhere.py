@@ -46,7 +46,7 @@ _ADVICE: Mapping[str, tuple[str, ...]] = {
     _FUNCTION: ("sequential", "module", "modulelist", "model"),
 }
 
-_OTHERS = frozenset({"celu", "glu", "rrelu", "selu", "softmin"})
+_OTHERS = frozenset({"glu", "rrelu", "selu", "softmin"})
 """Similar to a name here in spelling alone."""
 
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {

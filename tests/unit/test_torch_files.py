@@ -1,5 +1,6 @@
 """State dicts of PyTorch: every tensor bit for bit, in both formats."""
 
+import pickletools
 from collections import OrderedDict
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from mbc.diag import MbcError
 from mbc.frontends.weights.bfloat16 import widened
+from mbc.frontends.weights.pickles import HANDLERS
 from mbc.frontends.weights.stored import stored_tensors
 from tests.torch_files import FORMATS, Parameter, Storage, Tensor, legacy_bytes, write, zip_bytes
 
@@ -103,7 +105,13 @@ def test_bytes_may_be_the_other_way_round(tmp_path: Path) -> None:
 
 
 @BOTH
-@pytest.mark.parametrize("path", ["state_dict", "model", "model.state_dict", "ema"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("state_dict", "model", "ema", "state_dict.model", "model_state_dict.model"),
+        *(f"{word}.state_dict" for word in ("model", "net", "network", "params", "weights")),
+    ],
+)
 def test_nested_state_dicts(form: str, path: str, tmp_path: Path) -> None:
     array = random((2, 2))
     value: object = OrderedDict({"a": Tensor.of(array)})
@@ -158,6 +166,15 @@ def test_only_files_of_pytorch_have_keys(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [3, [1, 2], {}, {"epoch": 3}, {"model": {"model": {}}}, "text"])
 def test_what_has_no_state_dict(value: object, tmp_path: Path) -> None:
     assert refused(write(tmp_path / "net.pth", zip_bytes(value))).startswith("E0411")
+
+
+def test_every_opcode_is_known_but_for_a_few() -> None:
+    """What PyTorch never writes: the registry of extensions, buffers beside the pickle, names of
+    persistent objects as text."""
+    names = {opcode.name for opcode in pickletools.opcodes}
+    never = {"EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER", "BYTEARRAY8", "PERSID"}
+    assert names - HANDLERS.keys() == never | {"DUP"}
+    assert HANDLERS.keys() <= names
 
 
 def test_a_circle_ends(tmp_path: Path) -> None:
