@@ -31,7 +31,10 @@ class Saved:
         storage = tensor.storage
         if storage not in self._last:
             self._last.clear()
-            self._last[storage] = self.storage(storage)
+            data = self.storage(storage)
+            if len(data) != storage.bytes:  # the file has changed since it was listed
+                raise ValueError(f"its storage {storage.key[:80]} is cut off")
+            self._last[storage] = data
         elements = np.frombuffer(self._last[storage], self.order + storage.numpy)
         array = strided(elements, tensor)
         return widened(array) if storage.dtype == "bf16" else array

@@ -7,6 +7,7 @@ from functools import partial
 from tests.mutants.mutant import Mutant
 
 HOSTILE = "tests/unit/test_hostile_torch_files.py"
+DAMAGED = "tests/unit/test_damaged_torch_files.py"
 TORCH = "tests/unit/test_torch_files.py"
 MAP = "tests/unit/test_weights_map.py"
 
@@ -98,13 +99,23 @@ MUTANTS = (
         "a legacy storage is elsewhere", old="elements != storage.elements", new="elements < 0"
     ),
     _legacy(
-        "a legacy storage ends behind", old="        if start > size:", new="        if start < 0:"
+        "a legacy storage ends behind",
+        old="        if start > size:",
+        new="        if start < 0:",
+        tests=DAMAGED,
+    ),
+    Mutant(
+        "a storage that was cut after the listing is viewed",
+        "frontends/weights/saved.py",
+        old="if len(data) != storage.bytes:",
+        new="if len(data) > storage.bytes:",
+        tests=DAMAGED,
     ),
     _legacy(
         "storages of legacy files are not those of the tensors",
         old="sorted(names) != sorted(vocabulary.storages) or ",
         new="",
-        tests="tests/unit/test_damaged_torch_files.py",
+        tests=DAMAGED,
     ),
     _found(
         "the first of several state dicts is taken",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from mbc.diag import MbcError
+from mbc.frontends.weights.stored import stored_tensors
 from tests.torch_files import (
     FORMATS,
     Parameter,
@@ -33,6 +34,21 @@ def test_a_cut_file_is_damaged(form: str, tmp_path: Path) -> None:
     for keep in range(0, len(whole), 7):
         found = text_of(write(tmp_path / "w.pth", whole[:keep]))
         assert found.startswith("error[E0403]: w.pth is damaged, cut off, or not a .pth file\n")
+
+
+def test_a_cut_storage_is_noticed_before_it_is_read(tmp_path: Path) -> None:
+    path = write(tmp_path / "w.pth", legacy_bytes({"a": tensor()})[:-1])
+    with pytest.raises(MbcError) as problem:
+        stored_tensors(path)
+    assert "ends behind the file" in problem.value.diagnostics[0].label
+
+
+def test_a_file_that_is_cut_after_it_was_listed(tmp_path: Path) -> None:
+    path = write(tmp_path / "w.pth", legacy_bytes({"a": tensor()}))
+    tensors = stored_tensors(path).tensors
+    write(path, path.read_bytes()[:-1])
+    with pytest.raises(ValueError, match="is cut off"):
+        tensors["a"].read()
 
 
 @BOTH

@@ -75,6 +75,10 @@ MALICIOUS = {
     ),
     "a known module": (b"\x80\x02ctorch.hub\nload\n)R.", "torch.hub.load"),
     "a storage that is made": (CALLS, "torch.FloatStorage()"),
+    "a storage, instantiated": (
+        b"\x80\x02ctorch\nFloatStorage\n)\x81.",
+        "torch.FloatStorage()",
+    ),
     "a scalar of numpy": (dumped(np.dtype, "f4"), "numpy.dtype"),
     "an extension": (b"\x80\x02\x82\x01.", "opcode EXT1"),
     "a buffer": (b"\x80\x05\x96\xff\xff\xff\xff\x00\x00\x00\x00.", "truncated"),
