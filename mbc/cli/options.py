@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,7 +21,10 @@ Group: TypeAlias = argparse._ArgumentGroup
 def add_source(parser: Parser) -> None:
     """Add the file, the parameters of its network, and its weights."""
     parser.add_argument(
-        "file", metavar="FILE", type=Path, help="network (.py, which is run) or IR text (.mbc)"
+        "file",
+        metavar="FILE",
+        type=Path,
+        help="network (.py, which is run), ONNX model (.onnx) or IR text (.mbc)",
     )
     group = add_parameters(parser)
     parser.set_defaults(name=None)
@@ -48,7 +52,21 @@ def add_parameters(parser: Parser) -> Group:
     )
     group.add_argument("--batch", type=int, metavar="N", help="images at a time (default 1)")
     group.add_argument("--network", metavar="NAME", help="which one, if the file has several")
+    add_shape(group)
     return group
+
+
+def add_shape(group: Parser | Group) -> None:
+    """Add the option that fixes symbolic shapes."""
+    group.add_argument(
+        "--shape",
+        dest="shapes",
+        metavar="NAME=1x3x224x224",
+        action="append",
+        default=[],
+        help="set an input of an ONNX model whose shape is symbolic, in the model's own order of "
+        "axes; may be repeated",
+    )
 
 
 def add_target(parser: Parser, *, default: str = "native", title: str = "target") -> None:
@@ -216,6 +234,7 @@ def request(args: argparse.Namespace) -> Request:
         params=parameters(args.params),
         batch=args.batch,
         network=args.network,
+        shapes=input_shapes(args.shapes),
         weights=args.weights,
         seed=args.seed,
         target=args.target,
@@ -232,6 +251,21 @@ def request(args: argparse.Namespace) -> Request:
         stop_after=args.stop_after,
         name=args.name,
     )
+
+
+def input_shapes(words: list[str]) -> dict[str, tuple[int, ...]]:
+    """NAME=1x3x224x224 words as a dict; a name may be given once."""
+    found: dict[str, tuple[int, ...]] = {}
+    for word in words:
+        name, _, text = word.rpartition("=")
+        extents = text.split("x")
+        if not name or not all(re.fullmatch("[1-9][0-9]{0,8}", extent) for extent in extents):
+            example = "such as --shape x=1x3x224x224"
+            raise UsageError(f"--shape takes NAME=EXTENTS, found '{word}'", [example])
+        if name in found:
+            raise UsageError(f"--shape {name} is given twice", [])
+        found[name] = tuple(map(int, extents))
+    return found
 
 
 def inspection(args: argparse.Namespace) -> Inspection:

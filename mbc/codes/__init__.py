@@ -23,6 +23,7 @@ from mbc.codes import (
     e07,
     e07_inputs,
     e07_verify,
+    e08,
     e09,
 )
 from mbc.codes.code import Code
@@ -35,6 +36,7 @@ RANGES: tuple[tuple[str, str], ...] = (
     ("E05", "Targets, passes and pipelines"),
     ("E06", "Toolchain and linking"),
     ("E07", "Files, inputs and outputs"),
+    ("E08", "Models of other formats"),
     ("E09", "Faults of mbc itself"),
 )
 
@@ -54,6 +56,7 @@ TABLES: tuple[Mapping[str, Code], ...] = (
     e07.CODES,
     e07_inputs.CODES,
     e07_verify.CODES,
+    e08.CODES,
     e09.CODES,
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mbc.diag import error
@@ -10,6 +10,7 @@ from mbc.driver.configuration import backend_from, resolve_request
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import named_passes, run_passes
 from mbc.driver.request import Request
+from mbc.driver.source import read_graph
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import content_hash, load_module, write_dump
 from mbc.ir.text.printer import print_graph
@@ -23,16 +24,20 @@ def optimise(
     target: tuple[str | None, str | None, str | None],
     inspection: Inspection,
     write: Callable[[str], None],
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
 ) -> Graph:
-    """Return the graph of a `.mbc` file after the named passes. `target` is name, CPU and features
-    where the user overrides what the file's header says."""
-    if file.suffix != ".mbc":
+    """Return the graph of a `.mbc` or `.onnx` file after the named passes. `target` is name, CPU
+    and features where the user overrides what the file's header says."""
+    if file.suffix not in (".mbc", ".onnx"):
         raise error(
             "E0102",
-            f"{file} is no IR text (.mbc)",
+            f"{file} is neither IR text (.mbc) nor an ONNX model (.onnx)",
             helps=["mbc compile FILE.py --dump-ir=ir/ writes IR text"],
         )
-    graph = load_module(file)
+    if file.suffix == ".onnx" or shapes:
+        graph = read_graph(Request(file, shapes=shapes or {}))
+    else:
+        graph = load_module(file)
     verify(graph)
     name, mcpu, mattr = target
     if name or mcpu or mattr:

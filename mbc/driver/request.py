@@ -20,13 +20,15 @@ class Request:
     """
 
     file: Path
-    """The network (.py) or IR text (.mbc)."""
+    """The network (.py), an ONNX model (.onnx) or IR text (.mbc)."""
     params: Mapping[str, object] = field(default_factory=dict)
     """Parameters of the network, set by -D."""
     batch: int | None = None
     """Images at a time."""
     network: str | None = None
     """Name of the network in the file."""
+    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Shapes of inputs of an ONNX model, set by --shape."""
     weights: Path | None = None
     """A .safetensors or .npz file, or a state dict of PyTorch."""
     seed: int | None = None

@@ -12,6 +12,7 @@ from typing import Any
 from mbc.diag import error
 from mbc.driver.request import Observer, Request
 from mbc.frontends.dsl import load_network
+from mbc.frontends.onnx.importer import import_onnx
 from mbc.frontends.weights import check_values, initialise, load_weights
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import load_module
@@ -20,6 +21,12 @@ from mbc.report.costs import Totals
 from mbc.runtime.names import net_identifier
 
 MAX_WEIGHTS = 2**28  # a gigabyte
+
+ELSEWHERE = {
+    "IR text": "compile the network's .py file with other parameters instead",
+    "ONNX models": "export the model with other parameters; --shape sets symbolic dimensions",
+}
+"""Where the parameters of a graph are set that has none itself."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,8 @@ def read_graph(request: Request) -> Graph:
     """Read the graph of the file, named NET; one from Python has no weights yet. NET is the file's
     stem, followed by the network's name if the file has several."""
     stem = request.file.stem
+    if request.shapes and request.file.suffix != ".onnx":
+        raise error("E0103", f"--shape is for ONNX models, and {request.file} is none")
     match request.file.suffix:
         case ".py":
             network = load_network(request.file, request.network)
@@ -84,17 +93,23 @@ def read_graph(request: Request) -> Graph:
                 stem if network.alone else f"{stem}_{network.name}"
             )
             return graph
-        case ".mbc":
-            _refuse_parameters(request)
-            graph = load_module(request.file)
+        case ".mbc" | ".onnx":
+            graph = _read_finished(request)
             graph.name = request.name or net_identifier(stem)
             return graph
     _explain_missing(request.file)
     raise error(
         "E0102",
-        f"{request.file} is neither a network (.py) nor IR text (.mbc)",
+        f"{request.file} is neither a network (.py), an ONNX model (.onnx) nor IR text (.mbc)",
         helps=["mbc new mobilenet_v1.py makes a network to begin with"],
     )
+
+
+def _read_finished(request: Request) -> Graph:
+    """Read a graph that has no parameters: IR text or an ONNX model."""
+    is_text = request.file.suffix == ".mbc"
+    _refuse_parameters(request, "IR text" if is_text else "ONNX models")
+    return load_module(request.file) if is_text else import_onnx(request.file, request.shapes)
 
 
 def refuse_huge(graph: Graph) -> None:
@@ -109,7 +124,7 @@ def _explain_missing(path: Path) -> None:
         raise error("E0701", f"cannot read {path}: there is no such file")
 
 
-def _refuse_parameters(request: Request) -> None:
+def _refuse_parameters(request: Request, kind: str) -> None:
     given = {
         "-D": bool(request.params),
         "--batch": request.batch is not None,
@@ -119,8 +134,8 @@ def _refuse_parameters(request: Request) -> None:
         if present:
             raise error(
                 "E0103",
-                f"{option} does not apply to IR text: {request.file} holds one finished graph",
-                helps=["compile the network's .py file with other parameters instead"],
+                f"{option} does not apply to {kind}: {request.file} holds one finished graph",
+                helps=[ELSEWHERE[kind]],
             )
 
 
@@ -134,7 +149,8 @@ def _bind(graph: Graph, request: Request, observer: Observer) -> str:
         return f"from {request.weights.name}"
     if all(constant.data is not None for constant in graph.constants().values()):
         check_values(graph)
-        return "from the constants of the text"
+        text = "the model" if request.file.suffix == ".onnx" else "the constants of the text"
+        return f"from {text}"
     observer.step("initialising the weights")
     seed = request.seed or 0
     initialise(graph, seed)

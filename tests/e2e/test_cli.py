@@ -23,6 +23,7 @@ COMMANDS = [
         "preprocess",
         "bench",
         "profile",
+        "import",
         "export",
         "opt",
         "report",

@@ -180,6 +180,11 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "passes/fold_constants.py _is_identity()",
         "passes/views/reorder.py _keeps_channels()",
     ),
+    "tests/unit/test_onnx_folding.py": (
+        "frontends/onnx/importer/folding.py FOLDABLE",
+        "frontends/onnx/importer/external.py BITS",
+    ),
+    "tests/numeric/test_onnx_import.py": ("frontends/onnx/importer/rules/__init__.py IMPORTERS",),
     "tests/unit/test_configuration.py": (
         "mbc/driver/producers/tvm.py COMPLETE",
         "mbc/driver/configuration.py _producer()",
@@ -219,7 +224,9 @@ NO_TABLES: Mapping[str, str] = {
     "FLAGS C_FLAGS SOURCES MAIN_SOURCES": "a command",
     "EXP EXP2 TANH GELU_LOG2 GELU_TANH IMAGENET": "numbers of a formula",
     "CHUNKS REGISTERS LANES RULES ORDERS": "candidates of a search, which finds something anyway",
-    "HELPS LEVELS": "words",
+    "HELPS LEVELS ELSEWHERE": "words",
+    "IMAGE NHWC_FROM_NCHW OIHW_TO_HWIO": "orders of axes",
+    "DOMAINS": "two names of one thing",
     "ONLY_REMOTE RPC_NEEDS PAIR": "a list of its own, not by a class of things",
     "_IN_NAMES": "characters",
     "THREADS": "settings of a library",

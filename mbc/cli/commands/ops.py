@@ -8,6 +8,7 @@ from typing import Any
 
 from mbc.cli import console
 from mbc.cli.usage import Parser
+from mbc.driver.formats import onnx_rows
 from mbc.ir.activations import KINDS, Activation
 from mbc.ir.op import Op, OperandSpec
 from mbc.ops import OPS
@@ -16,11 +17,17 @@ HELP = "list the ops of the IR"
 
 
 def configure(parser: Parser) -> None:
-    """Declare no options."""
+    """Declare the command's options."""
+    parser.add_argument(
+        "--onnx", action="store_true", help="list the ops of ONNX that are imported"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print a row an op (operands, attributes with their defaults, meaning) and an activation."""
+    if args.onnx:
+        console.table(("op of ONNX", "imported as"), onnx_rows())
+        return 0
     rows = [*map(_row, OPS), *map(_activation, KINDS.values())]
     console.table(("op", "operands", "attributes", "meaning"), rows)
     return 0

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_instruments, add_target, inspection
+from mbc.cli.options import add_instruments, add_shape, add_target, input_shapes, inspection
 from mbc.cli.usage import Parser
 from mbc.driver.optimise import optimise, save, text_of
 
@@ -15,7 +15,10 @@ HELP = "run passes on IR text"
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
-    parser.add_argument("file", metavar="FILE.mbc", type=Path, help="IR text")
+    parser.add_argument(
+        "file", metavar="FILE", type=Path, help="IR text (.mbc) or ONNX model (.onnx)"
+    )
+    add_shape(parser)
     parser.add_argument(
         "-p",
         "--passes",
@@ -37,7 +40,8 @@ def configure(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print or write the graph after the passes."""
     target = (args.target, args.mcpu, args.mattr)
-    graph = optimise(args.file, args.passes, target, inspection(args), console.note)
+    shapes = input_shapes(args.shapes)
+    graph = optimise(args.file, args.passes, target, inspection(args), console.note, shapes)
     if args.output is None:
         console.result(text_of(graph))
     else:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_parameters, parameters
+from mbc.cli.options import add_parameters, input_shapes, parameters
 from mbc.cli.photos import add_photo_options, preprocessing
 from mbc.cli.usage import Parser, UsageError
 from mbc.driver.output import write_array
@@ -63,7 +63,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace) -> Request:
-    return Request(args.file, parameters(args.params), batch=args.batch, network=args.network)
+    return Request(
+        args.file,
+        parameters(args.params),
+        batch=args.batch,
+        network=args.network,
+        shapes=input_shapes(args.shapes),
+    )
 
 
 def _shape(args: argparse.Namespace) -> tuple[int, ...]:

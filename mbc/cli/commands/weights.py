@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_parameters, parameters
+from mbc.cli.options import add_parameters, input_shapes, parameters
 from mbc.cli.usage import Parser, UsageError
 from mbc.driver.request import Request
 from mbc.driver.weights import MapRequest, map_weights, write_mapping
@@ -96,7 +96,11 @@ def _map(args: argparse.Namespace) -> int:
     if args.output is not None and args.output.suffix != ".safetensors":
         raise UsageError(f"-o names a .safetensors file, not {args.output}", [])
     network = Request(
-        args.network_file, parameters(args.params), batch=args.batch, network=args.network
+        args.network_file,
+        parameters(args.params),
+        batch=args.batch,
+        network=args.network,
+        shapes=input_shapes(args.shapes),
     )
     what = MapRequest(args.file, args.rules, args.layout, args.key)
     mapping = map_weights(network, what)

@@ -34,7 +34,7 @@ CASES = (
     Case("a seed below 0", f"{ARM} --seed -1", status=2),
     Case("dumps into the output", f"{ARM} --dump-ir=out/ir", status=2),
     Case("no output folder to stop before", f"{ARM} --stop-after fuse"),
-    Case("neither network nor text", "mbc compile net.onnx -o out", {"net.onnx": "\x08\x07"}),
+    Case("neither network nor text", "mbc compile net.h5 -o out", {"net.h5": "\x08\x07"}),
     Case("no such example", "mbc new mobilenet_v9.py"),
     Case("no such code", "mbc explain E9999"),
     Case("a target to set up", "mbc setup arm46"),

@@ -1,0 +1,157 @@
+"""Constant folding, in rounds with onnx's shape inference, until neither finds more.
+
+Sizes are known before anything is computed, and limited.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from mbc.diag import error
+from mbc.frontends.onnx.importer.extents import shape_of
+from mbc.frontends.onnx.importer.model import Shape
+
+MAX_ROUNDS = 100
+MAX_FOLDED = 2**24
+"""Elements of a folded tensor."""
+MAX_TOTAL = 2**27
+"""Elements of all of them."""
+MAX_VISIBLE = 4096
+"""Elements of a constant whose values shape inference sees."""
+
+# fmt: off
+FOLDABLE = frozenset({
+    "Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Concat", "Constant", "ConstantOfShape",
+    "DequantizeLinear", "Div", "Equal", "Exp", "Expand", "Floor", "Gather", "GatherElements",
+    "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Log", "Max", "Min", "Mod",
+    "Mul", "Neg", "Not", "Or", "Pow", "Range", "Reciprocal", "ReduceMax", "ReduceMin",
+    "ReduceProd", "ReduceSum", "Reshape", "Round", "Shape", "Sign", "Size", "Slice", "Split",
+    "Sqrt", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze", "Where",
+})
+# fmt: on
+"""Ops that are computed where all that they read is constant."""
+
+Types = Mapping[str, tuple[int, Shape | None]]
+
+
+class Folding:
+    """A model whose nodes become constants, round by round."""
+
+    def __init__(self, onnx: Any, model: Any, nodes: Sequence[Any]) -> None:
+        self.onnx, self.nodes = onnx, list(nodes)
+        self.constants: dict[str, np.ndarray] = {}
+        self.types: dict[str, tuple[int, Shape | None]] = {}
+        self._opsets, self._total = list(model.opset_import), 0
+        self._outputs = [value.name for value in model.graph.output]
+        self._inputs = list(model.graph.input)
+        for tensor in model.graph.initializer:
+            self.constants[tensor.name] = self._array(tensor)
+
+    def run(self) -> None:
+        """Infer and fold until nothing changes; E0806, E0807."""
+        for _ in range(MAX_ROUNDS):
+            self.types = self._infer()
+            before = len(self.nodes)
+            self.nodes = [node for node in self.nodes if not self._fold(node)]
+            if len(self.nodes) == before:
+                return
+        raise error("E0807", f"the model's shapes are not known after {MAX_ROUNDS} rounds")
+
+    def _array(self, tensor: Any) -> np.ndarray:
+        try:
+            array: np.ndarray = self.onnx.numpy_helper.to_array(tensor)
+        except Exception as problem:  # noqa: BLE001  whatever damaged data lead to
+            message = f"tensor '{tensor.name}' is damaged: {problem}"
+            raise error("E0806", message) from None
+        return array
+
+    def _infer(self) -> dict[str, tuple[int, Shape | None]]:
+        model = self._model()
+        try:
+            done = self.onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+        except Exception as problem:  # noqa: BLE001  what C++ raises has no class of its own
+            first = str(problem).strip().partition("\n")[0]
+            raise error("E0806", f"the model's shapes do not fit: {first}") from None
+        graph = done.graph
+        values = (*graph.input, *graph.value_info, *graph.output)
+        return {v.name: (v.type.tensor_type.elem_type, shape_of(v)) for v in values}
+
+    def _model(self) -> Any:
+        """Return the model as it stands, with large constants as inputs."""
+        helper = self.onnx.helper
+        used = {name for node in self.nodes for name in node.input} & self.constants.keys()
+        small = [n for n in used if self.constants[n].size <= MAX_VISIBLE]
+        large = [self._info(name, self.constants[name]) for name in used - {*small}]
+        produced = {name for node in self.nodes for name in node.output}
+        outputs = [helper.make_empty_tensor_value_info(n) for n in self._outputs if n in produced]
+        initializers = [
+            self.onnx.numpy_helper.from_array(self.constants[name], name) for name in small
+        ]
+        graph = helper.make_graph(self.nodes, "g", [*self._inputs, *large], outputs, initializers)
+        return helper.make_model(graph, opset_imports=self._opsets, ir_version=10)
+
+    def _info(self, name: str, array: np.ndarray) -> Any:
+        kind = self.onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+        return self.onnx.helper.make_tensor_value_info(name, kind, array.shape)
+
+    def _fold(self, node: Any) -> bool:
+        """Replace a node by constants; returns whether that could be done."""
+        if node.domain not in ("", "ai.onnx") or node.op_type not in FOLDABLE:
+            return False
+        if node.op_type in ("Shape", "Size") and node.input[0] not in self.constants:
+            return self._fold_shape(node)
+        if any(name and name not in self.constants for name in node.input):
+            return False
+        shapes = [self.types.get(name, (0, None))[1] for name in node.output]
+        if node.op_type not in ("Constant", "Split") and not self._may_fold(node, shapes):
+            return False
+        self._store(node, self._evaluate(node))
+        return True
+
+    def _fold_shape(self, node: Any) -> bool:
+        shape = self.types.get(node.input[0], (0, None))[1]
+        if shape is None:
+            return False
+        ends = {a.name: a.i for a in node.attribute}
+        part = shape[ends.get("start", 0) : ends.get("end", len(shape))]
+        value = np.array(prod(shape) if node.op_type == "Size" else part, np.int64)
+        self._store(node, [value])
+        return True
+
+    def _may_fold(self, node: Any, shapes: Sequence[Shape | None]) -> bool:
+        """Check the sizes of the results; an unknown one may be that of a small input."""
+        unknown = sum(self.constants[name].size for name in node.input if name)
+        for name, shape in zip(node.output, shapes, strict=True):
+            size = prod(shape) if shape is not None else unknown
+            if size > MAX_FOLDED:
+                message = f"constant '{name}' would have {size:,} elements"
+                raise error("E0807", message, label=f"mbc folds {MAX_FOLDED:,} at most")
+        growing = node.op_type in ("Expand", "Tile", "ConstantOfShape", "Range")
+        return None not in shapes or (not growing and unknown <= MAX_VISIBLE)
+
+    def _evaluate(self, node: Any) -> list[Any]:
+        helper, names = self.onnx.helper, [*dict.fromkeys(filter(None, node.input))]
+        feeds = {name: self.constants[name] for name in names}
+        inputs = [self._info(name, array) for name, array in feeds.items()]
+        outputs = [helper.make_empty_tensor_value_info(name) for name in node.output if name]
+        graph = helper.make_graph([node], "g", inputs, outputs)
+        model = helper.make_model(graph, opset_imports=self._opsets, ir_version=10)
+        try:
+            from onnx.reference import ReferenceEvaluator
+
+            with np.errstate(all="ignore"):
+                return [*ReferenceEvaluator(model).run(None, feeds)]
+        except Exception as problem:  # noqa: BLE001  whatever a malformed node leads to
+            message = f"{node.op_type} '{node.output[0]}' cannot be computed: {problem}"
+            raise error("E0806", message) from None
+
+    def _store(self, node: Any, arrays: Sequence[Any]) -> None:
+        for name, array in zip(filter(None, node.output), arrays, strict=True):
+            self.constants[name] = np.asarray(array)
+            self._total += self.constants[name].size
+        if self._total > MAX_TOTAL:
+            raise error("E0807", f"folded constants have more than {MAX_TOTAL:,} elements")

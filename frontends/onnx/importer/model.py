@@ -1,0 +1,61 @@
+"""An ONNX model after preparation: nodes, constants and shapes as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mbc.diag import Location
+
+Shape = tuple[int, ...]
+
+FLOAT, FLOAT16 = 1, 10
+"""The element types that are read, as numbers of TensorProto."""
+
+
+@dataclass(frozen=True, eq=False)
+class OnnxNode:
+    """A node of the default domain, in the form of opset 18 or later."""
+
+    kind: str
+    """Op, with its domain before `::` unless that is ONNX's own."""
+    name: str
+    """Name, or that of its first result where it has none."""
+    inputs: tuple[str, ...]
+    """Names of values; "" for absent ones."""
+    outputs: tuple[str, ...]
+    """Names of results; "" for those that are not made."""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    """Attributes as Python values."""
+    module: str = ""
+    """Path of the module that it comes from; "" if the exporter did not keep it."""
+    location: Location | None = None
+    """The user's Python line; None if the exporter did not keep it."""
+
+    def input(self, index: int) -> str:
+        """Return the name of an input; "" where there is none."""
+        return self.inputs[index] if index < len(self.inputs) else ""
+
+    @property
+    def extra_outputs(self) -> tuple[str, ...]:
+        """Results after the first one."""
+        return tuple(filter(None, self.outputs[1:]))
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model whose shapes are all known and whose constants are folded."""
+
+    nodes: tuple[OnnxNode, ...]
+    """Nodes that outputs depend on, in dependency order."""
+    constants: Mapping[str, np.ndarray]
+    """Constants by name."""
+    shapes: Mapping[str, Shape]
+    """Shapes of inputs and results."""
+    inputs: tuple[str, ...]
+    """Inputs that are not initialised, in order."""
+    outputs: tuple[str, ...]
+    """Outputs, in order."""

@@ -1,0 +1,120 @@
+"""From a file to a model with static shapes, folded constants, and ops that mbc knows."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mbc.diag import error
+from mbc.extras import optional_module
+from mbc.frontends.onnx.importer.extents import fix_inputs, refuse_large
+from mbc.frontends.onnx.importer.folding import FOLDABLE, Folding
+from mbc.frontends.onnx.importer.model import FLOAT, FLOAT16, Model, OnnxNode, Shape
+from mbc.frontends.onnx.importer.origins import Origin, origins_of
+from mbc.frontends.onnx.importer.problems import Problem, refuse
+from mbc.frontends.onnx.importer.read import read_model
+from mbc.frontends.onnx.importer.structure import check_structure
+from mbc.frontends.onnx.importer.versions import DOMAINS, raised, with_known_version
+
+
+def prepare(path: Path, given: Mapping[str, Shape], supported: Container[str]) -> Model:
+    """Read a model, and bring it to the form that the rules take.
+
+    Raises E0802 with all ops that are neither supported nor folded, and what reading raises.
+    """
+    onnx = optional_module("onnx", "onnx")
+    model = with_known_version(onnx, read_model(path))
+    nodes = check_structure(model.graph)
+    origins = origins_of(nodes)
+    _refuse_unknown(onnx, nodes, origins, supported)
+    _refuse_inputs(onnx, model.graph.input)
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    fix_inputs(model.graph, given)
+    _forget_shapes(model.graph)
+    model = raised(onnx, model)
+    folding = Folding(onnx, model, check_structure(model.graph))
+    folding.run()
+    return _finished(onnx, model.graph, folding, origins)
+
+
+def _refuse_unknown(
+    onnx: Any, nodes: Iterable[Any], origins: Mapping[str, Origin], supported: Container[str]
+) -> None:
+    plain = (_plain(onnx, node, origins) for node in nodes)
+    refuse(Problem(n, "") for n in plain if n.kind not in supported and n.kind not in FOLDABLE)
+
+
+def _refuse_inputs(onnx: Any, inputs: Iterable[Any]) -> None:
+    for value in inputs:
+        kind = value.type.tensor_type.elem_type if value.type.HasField("tensor_type") else 0
+        if kind not in (FLOAT, FLOAT16):
+            name = onnx.TensorProto.DataType.Name(kind).lower() if kind else "no tensor"
+            raise error("E0802", f"input '{value.name}' is {name}; mbc takes float32 and float16")
+
+
+def _forget_shapes(graph: Any) -> None:
+    """Remove the shapes that an exporter has noted: those of symbolic dimensions would stay."""
+    del graph.value_info[:]
+    for value in graph.output:
+        value.type.tensor_type.ClearField("shape")
+
+
+def _finished(onnx: Any, graph: Any, folding: Folding, origins: Mapping[str, Origin]) -> Model:
+    shapes = _shapes(folding)
+    outputs = tuple(value.name for value in graph.output)
+    return Model(
+        tuple(_plain(onnx, node, origins) for node in _live(folding.nodes, outputs)),
+        {name: _widened(array) for name, array in folding.constants.items()},
+        shapes,
+        tuple(value.name for value in graph.input),
+        outputs,
+    )
+
+
+def _live(nodes: Iterable[Any], outputs: Iterable[str]) -> list[Any]:
+    """Return the nodes that outputs depend on."""
+    wanted, kept = {*outputs}, list[Any]()
+    for node in reversed([*nodes]):
+        if wanted & {*node.output}:
+            wanted |= {*node.input}
+            kept.append(node)
+    return kept[::-1]
+
+
+def _shapes(folding: Folding) -> dict[str, Shape]:
+    """Return the shapes of all results that are used. Raises E0804 for one that is not static."""
+    shapes = {}
+    for name, (_, shape) in folding.types.items():
+        if shape is not None:
+            refuse_large(f"value '{name}'", shape)
+            shapes[name] = shape
+    return shapes
+
+
+def _widened(array: np.ndarray) -> np.ndarray:
+    """Return float16 and float64 as float32, and all else as it is."""
+    return array.astype(np.float32) if array.dtype in (np.float16, np.float64) else array
+
+
+def _plain(onnx: Any, node: Any, origins: Mapping[str, Origin]) -> OnnxNode:
+    first = next(filter(None, node.output), "")
+    module, location = origins.get(first, Origin())
+    kind = node.op_type if node.domain in DOMAINS else f"{node.domain}::{node.op_type}"
+    attributes = dict(_attributes(onnx, node))
+    inputs, outputs = tuple(node.input), tuple(node.output)
+    return OnnxNode(kind, node.name or first, inputs, outputs, attributes, module, location)
+
+
+def _attributes(onnx: Any, node: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the numbers and texts among the attributes; graphs and tensors are of no use later."""
+    kinds = onnx.AttributeProto
+    for attribute in node.attribute:
+        if attribute.type in (kinds.INT, kinds.FLOAT, kinds.INTS, kinds.FLOATS):
+            value = onnx.helper.get_attribute_value(attribute)
+            yield attribute.name, tuple(value) if isinstance(value, list) else value
+        elif attribute.type == kinds.STRING:
+            yield attribute.name, attribute.s.decode(errors="replace")

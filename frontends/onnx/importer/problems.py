@@ -1,0 +1,59 @@
+"""What a model has that mbc does not support: collected, and told all at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mbc.diag import Diagnostic, MbcError
+from mbc.frontends.onnx.importer.model import OnnxNode
+
+HELPS = {
+    "If": "export the model with the branch decided: without data-dependent control flow",
+    "Loop": "export the model with the loop unrolled",
+    "Scan": "export the model with the loop unrolled",
+    "NonMaxSuppression": "export the network without its post-processing",
+    "Pad": "zeros around an image are read by the convolution or average pool after it, if that is "
+    "the only reader; let the layer itself pad",
+}
+"""What to do about some ops."""
+
+GENERAL = "`mbc ops --onnx` lists what is supported; export the model without this op"
+
+
+class Unsupported(Exception):
+    """An op, or a use of one, that mbc does not support; raised by rules."""
+
+    def __init__(self, reason: str, help: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.help = reason, help
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A node that cannot be imported."""
+
+    node: OnnxNode
+    reason: str
+    """What of it is not supported; "" for all of it."""
+    help: str = ""
+    """What to do about it."""
+
+
+def refuse(problems: Iterable[Problem]) -> None:
+    """Raise E0802 with one entry for each op and reason, if there are any."""
+    grouped: dict[tuple[str, str], list[Problem]] = {}
+    for problem in problems:
+        grouped.setdefault((problem.node.kind, problem.reason), []).append(problem)
+    if grouped:
+        raise MbcError(*(_diagnostic(group) for group in grouped.values()))
+
+
+def _diagnostic(group: list[Problem]) -> Diagnostic:
+    first = group[0]
+    node, count = first.node, len(group)
+    place = f"'{node.name}'" + (f" in module {node.module}" if node.module else "")
+    nodes = f"node {place}" if count == 1 else f"{count} nodes, the first is {place}"
+    what = f"{node.kind}: {first.reason}" if first.reason else f"{node.kind} is not supported"
+    help = first.help or HELPS.get(node.kind, GENERAL)
+    return Diagnostic("E0802", what, node.location, nodes, (help,))

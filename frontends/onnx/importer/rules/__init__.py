@@ -1,0 +1,50 @@
+"""How each op of ONNX is imported: from a node to the layouts of its results."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+from mbc.frontends.onnx.importer.builder import Builder
+from mbc.frontends.onnx.importer.model import OnnxNode
+from mbc.frontends.onnx.importer.rules import linear, moves, pointwise, pools
+from mbc.frontends.onnx.importer.tracked import Tracked
+
+Rule: TypeAlias = Callable[[Builder, OnnxNode], Tracked | tuple[Tracked, ...]]
+
+IMPORTERS: Mapping[str, Rule] = {
+    "Add": pointwise.add,
+    "AveragePool": pools.average_pool,
+    "BatchNormalization": pointwise.batch_norm,
+    "Cast": moves.cast,
+    "Clip": pointwise.clip,
+    "Concat": moves.concat,
+    "Conv": linear.conv,
+    "Div": pointwise.divide,
+    "Dropout": moves.dropout,
+    "Flatten": moves.reshape,
+    "Gather": moves.gather,
+    "Gemm": linear.gemm,
+    "GlobalAveragePool": pools.global_average_pool,
+    "Identity": moves.identity,
+    "LeakyRelu": pointwise.leaky_relu,
+    "MatMul": linear.matmul,
+    "Max": pointwise.maximum,
+    "MaxPool": pools.max_pool,
+    "Min": pointwise.minimum,
+    "Mul": pointwise.multiply,
+    "Pad": moves.pad,
+    "ReduceMean": pools.reduce_mean,
+    "Relu": pointwise.relu,
+    "Reshape": moves.reshape,
+    "Sigmoid": pointwise.sigmoid,
+    "Slice": moves.slice_,
+    "Softmax": pointwise.softmax,
+    "Split": moves.split,
+    "Squeeze": moves.reshape,
+    "Sub": pointwise.subtract,
+    "Sum": pointwise.add,
+    "Transpose": moves.transpose,
+    "Unsqueeze": moves.reshape,
+}
+"""The rule of each op of ONNX's own domain; the first line of its text is its documentation."""

@@ -1,0 +1,168 @@
+"""Ops that move data: most of them change a layout and emit nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from mbc.frontends.onnx.importer.builder import IMAGE, Builder
+from mbc.frontends.onnx.importer.model import FLOAT, FLOAT16, OnnxNode
+from mbc.frontends.onnx.importer.problems import Unsupported
+from mbc.frontends.onnx.importer.rules.attributes import axis_of, whole
+from mbc.frontends.onnx.importer.tracked import Factors, Tracked
+from mbc.ir.views import ChannelView
+from mbc.ops.move import Concat, Reshape
+
+
+def identity(b: Builder, node: OnnxNode) -> Tracked:
+    """Its operand as it is."""
+    return b.input(0)
+
+
+def cast(b: Builder, node: OnnxNode) -> Tracked:
+    """Between float32 and float16, which is computed as float32."""
+    if whole(node, "to", 0) not in (FLOAT, FLOAT16):
+        raise Unsupported("its result is not float32 or float16")
+    return b.input(0)
+
+
+def pad(b: Builder, node: OnnxNode) -> Tracked:
+    """Around height and width, where only windows read it that can pad so themselves."""
+    raise Unsupported("it is not the padding of convolutions or pools")
+
+
+def dropout(b: Builder, node: OnnxNode) -> Tracked:
+    """Its operand as it is; training mode is not supported."""
+    training = b.optional_input(2, "training mode")
+    if (training is not None and training.any()) or node.extra_outputs:
+        raise Unsupported("it is in training mode", "export the model after model.eval()")
+    return b.input(0)
+
+
+def reshape(b: Builder, node: OnnxNode) -> Tracked:
+    """Any static shape; what only cuts or joins channels, or joins other axes, moves no data."""
+    shape = b.model.shapes.get(node.outputs[0])
+    if shape is None:
+        raise Unsupported("its shape is not static")
+    x = b.input(0)
+    made = x.reshaped(shape)
+    if made is not None:
+        return made
+    flat = b.arranged(x, range(x.rank))
+    return Tracked.of(b.emit(Reshape(shape), [flat]), range(len(shape)))
+
+
+def transpose(b: Builder, node: OnnxNode) -> Tracked:
+    """Any order of axes; moves no data."""
+    x = b.input(0)
+    perm = node.attributes.get("perm", tuple(reversed(range(x.rank))))
+    if not isinstance(perm, tuple) or sorted(perm) != list(range(x.rank)):
+        raise Unsupported("its perm does not name each axis once")
+    return x.transposed(perm)
+
+
+def concat(b: Builder, node: OnnxNode) -> Tracked:
+    """Along channels."""
+    parts = [b.settled(b.input(index)) for index in range(len(node.inputs))]
+    axis = axis_of(node, whole(node, "axis", 0), parts[0].rank)
+    if len(parts) == 1:
+        return parts[0]
+    arrays = [part.along(axis) for part in parts]
+    if not _join(parts, axis) or any(array is None for array in arrays):
+        parts = [_as_image(b, part, axis) for part in parts]
+        arrays = [part.along(axis) for part in parts]
+    stored = b.emit(Concat(), [part.stored for part in parts])
+    return _joined(stored, parts, axis, [array for array in arrays if array is not None])
+
+
+def _join(parts: Sequence[Tracked], axis: int) -> bool:
+    """Whether all parts are stored alike but for the channels of an ONNX axis."""
+    first = parts[0]
+    return all(
+        part.rank == first.rank
+        and part.type.shape[:-1] == first.type.shape[:-1]
+        and _others(part.axes, axis) == _others(first.axes, axis)
+        for part in parts
+    )
+
+
+def _others(axes: Sequence[Factors], axis: int) -> tuple[Factors, ...]:
+    return (*axes[:axis], *axes[axis + 1 :])
+
+
+def _as_image(b: Builder, part: Tracked, axis: int) -> Tracked:
+    if part.rank not in (2, 4) or axis != 1:
+        raise Unsupported("it is not along channels")
+    order = IMAGE if part.rank == 4 else (0, 1)
+    return Tracked.of(b.arranged(part, order), order)
+
+
+def _joined(
+    stored: ChannelView, parts: Sequence[Tracked], axis: int, arrays: Sequence[np.ndarray]
+) -> Tracked:
+    starts = np.cumsum([0, *(part.type.channels for part in parts)])
+    moved = [array + start for array, start in zip(arrays, starts, strict=False)]
+    channels = np.concatenate(moved, axis=parts[0].place(axis))
+    return Tracked(stored, parts[0].axes, parts[0].channels).with_channels(axis, channels)
+
+
+def split(b: Builder, node: OnnxNode) -> tuple[Tracked, ...]:
+    """Along channels, into any sizes."""
+    x = b.input(0)
+    axis = axis_of(node, whole(node, "axis", 0), x.rank)
+    sizes = [_extent(b, name, axis) for name in node.outputs]
+    ends = np.cumsum([0, *sizes]).tolist()
+    if ends[-1] != x.shape[axis]:
+        raise Unsupported("its parts do not add up")
+    return tuple(_taken(x, axis, np.arange(*ends_of)) for ends_of in pairwise(ends))
+
+
+def _extent(b: Builder, name: str, axis: int) -> int:
+    shape = b.model.shapes.get(name)
+    if shape is None or axis >= len(shape):
+        raise Unsupported("the sizes of its parts are not static")
+    return shape[axis]
+
+
+def _taken(x: Tracked, axis: int, indices: np.ndarray, *, keep: bool = True) -> Tracked:
+    """Select indices along an ONNX axis, which must be of channels unless all are taken."""
+    if keep and np.array_equal(indices, np.arange(x.shape[axis])):
+        return x
+    array = x.along(axis)
+    if array is None:
+        raise Unsupported("it is not along channels")
+    return x.with_channels(axis, np.take(array, indices, axis=x.place(axis)), keep=keep)
+
+
+def slice_(b: Builder, node: OnnxNode) -> Tracked:
+    """Along channels, with any step."""
+    x = b.input(0)
+    starts, ends = b.required_input(1, "start").ravel(), b.required_input(2, "end").ravel()
+    axes, steps = b.optional_input(3, "axes"), b.optional_input(4, "step")
+    axes = np.arange(starts.size) if axes is None else axes.ravel()
+    steps = np.ones_like(starts) if steps is None else steps.ravel()
+    if not starts.size == ends.size == axes.size == steps.size or not steps.all():
+        raise Unsupported("its bounds do not fit each other")
+    for start, end, axis, step in zip(
+        *(a.tolist() for a in (starts, ends, axes, steps)), strict=True
+    ):
+        at = axis_of(node, axis, x.rank)
+        indices = np.arange(*slice(start, end, step).indices(x.shape[at]))
+        if not indices.size:
+            raise Unsupported("its result is empty")
+        x = _taken(x, at, indices)
+    return x
+
+
+def gather(b: Builder, node: OnnxNode) -> Tracked:
+    """Along channels, by constant indices, each taken once."""
+    x, indices = b.input(0), b.required_input(1, "index")
+    axis = axis_of(node, whole(node, "axis", 0), x.rank)
+    extent = x.shape[axis]
+    if indices.ndim > 1 or indices.dtype.kind != "i" or not indices.size:
+        raise Unsupported("its indices are no list of integers")
+    if indices.min() < -extent or indices.max() >= extent:
+        raise Unsupported("its indices lie outside the tensor")
+    return _taken(x, axis, np.atleast_1d(indices) % extent, keep=indices.ndim == 1)

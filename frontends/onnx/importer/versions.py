@@ -1,0 +1,68 @@
+"""One form for all models: functions inlined, opsets raised, initialised inputs as constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mbc.diag import error
+
+OLDEST, MODERN = 7, 18
+"""The oldest opset that is read, and the one to which older ones are raised."""
+
+OLDEST_IR, MODERN_IR = 3, 10
+DOMAINS = ("", "ai.onnx")
+"""The names of ONNX's own domain."""
+
+
+def opset_of(model: Any) -> int:
+    """Return the version of ONNX's own ops; E0803 if the model names none."""
+    found = [entry.version for entry in model.opset_import if entry.domain in DOMAINS]
+    if not found:
+        raise error("E0803", "the model does not say which opset it uses")
+    return int(max(found))
+
+
+def with_known_version(onnx: Any, model: Any) -> Any:
+    """Return the model with its functions inlined, and its initialised inputs no longer inputs.
+
+    Raises E0803 for versions that mbc or the installed `onnx` does not read.
+    """
+    newest, opset = onnx.defs.onnx_opset_version(), opset_of(model)
+    if not OLDEST <= opset <= newest:
+        message = f"the model uses opset {opset}; mbc reads {OLDEST} to {newest}"
+        raise error("E0803", message, helps=["export the model with opset_version=18"])
+    if model.ir_version < OLDEST_IR:
+        message = f"the model has IR version {model.ir_version}; mbc reads {OLDEST_IR} and later"
+        raise error("E0803", message, helps=["export the model again"])
+    model.ir_version = max(model.ir_version, MODERN_IR)
+    if model.functions:
+        model = _inlined(onnx, model)
+    initialised = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in initialised]
+    del model.graph.input[:]
+    model.graph.input.extend(inputs)
+    return model
+
+
+def _inlined(onnx: Any, model: Any) -> Any:
+    try:
+        from onnx.inliner import inline_local_functions
+
+        return inline_local_functions(model)
+    except Exception as problem:  # noqa: BLE001  what C++ raises has no class of its own
+        raise error("E0806", f"functions of the model cannot be inlined: {problem}") from None
+
+
+def raised(onnx: Any, model: Any) -> Any:
+    """Return the model in an opset of at least `MODERN`; E0803 if onnx cannot convert it."""
+    opset = opset_of(model)
+    if opset >= MODERN:
+        return model
+    try:
+        from onnx.version_converter import convert_version
+
+        return convert_version(model, MODERN)
+    except Exception as problem:  # noqa: BLE001  what C++ raises has no class of its own
+        first = str(problem).strip().partition("\n")[0]
+        message = f"opset {opset} cannot be raised to {MODERN}: {first}"
+        raise error("E0803", message, helps=["export the model with opset_version=18"]) from None

@@ -1,0 +1,103 @@
+"""The walk over a prepared model: one rule a node."""
+
+from __future__ import annotations
+
+from math import prod
+
+from mbc.diag import error
+from mbc.frontends.onnx.importer.builder import IMAGE, Builder
+from mbc.frontends.onnx.importer.model import Model, OnnxNode
+from mbc.frontends.onnx.importer.problems import Problem, Unsupported, refuse
+from mbc.frontends.onnx.importer.rules import IMPORTERS
+from mbc.frontends.onnx.importer.tracked import Tracked
+from mbc.ir.graph import Graph
+from mbc.ir.types import TensorType
+from mbc.ir.views import ChannelView
+from mbc.runtime.names import c_identifier
+
+NHWC_FROM_NCHW = (0, 3, 1, 2)
+
+
+def lower(model: Model, name: str) -> Graph:
+    """Return the graph of a model. Raises E0802 with every node that cannot be imported."""
+    graph = Graph(name)
+    builder = Builder(graph, model)
+    _add_inputs(builder)
+    refuse(_problems(builder))
+    outputs = {n: _output(builder, n) for n in model.outputs}
+    names = _unique([c_identifier(n) for n in outputs])
+    graph.set_outputs(outputs.values(), names)
+    return graph
+
+
+def _add_inputs(b: Builder) -> None:
+    names = _unique([c_identifier(name) for name in b.model.inputs])
+    for name, own in zip(b.model.inputs, names, strict=True):
+        shape = b.model.shapes[name]
+        order = tuple(range(len(shape)))
+        if len(shape) == 4 and not _is_nhwc(b.model, name):
+            order = IMAGE
+        stored = b.graph.add_input(own, TensorType(tuple(shape[axis] for axis in order)))
+        b.known[name] = Tracked.of(ChannelView.of(stored), order)
+
+
+def _unique(names: list[str]) -> list[str]:
+    taken: dict[str, int] = {}
+    for index, name in enumerate(names):
+        taken[name] = taken.get(name, 0) + 1
+        if taken[name] > 1:
+            names[index] = f"{name}_{taken[name]}"
+    return names
+
+
+def _is_nhwc(model: Model, name: str) -> bool:
+    """Whether all that reads an input transposes it from NHWC first."""
+    readers = [node for node in model.nodes if name in node.inputs]
+    perms = {node.attributes.get("perm") for node in readers if node.kind == "Transpose"}
+    return perms == {NHWC_FROM_NCHW} and all(node.kind == "Transpose" for node in readers)
+
+
+def _problems(b: Builder) -> list[Problem]:
+    """Import all nodes, and return what is not supported; what depends on that is left out."""
+    problems, unknown = list[Problem](), set[str]()
+    for node in b.model.nodes:
+        if node.kind not in IMPORTERS:
+            problems.append(Problem(node, ""))
+        elif not unknown & {*node.inputs}:
+            problem = _import(b, node)
+            if problem is None:
+                continue
+            problems.append(problem)
+        unknown |= {*node.outputs} - {""}
+    return problems
+
+
+def _import(b: Builder, node: OnnxNode) -> Problem | None:
+    b.node = node
+    try:
+        made = IMPORTERS[node.kind](b, node)
+    except Unsupported as problem:
+        return Problem(node, problem.reason, problem.help)
+    results = made if isinstance(made, tuple) else (made,)
+    b.known.update(zip(filter(None, node.outputs), results, strict=False))
+    return None
+
+
+def _output(b: Builder, name: str) -> ChannelView:
+    """Return an output: images as they are stored, [n,c,1,1] as [n,c], all else in ONNX's order."""
+    if name not in b.known:
+        raise error("E0802", f"output '{name}' does not depend on the inputs")
+    x = b.settled(b.known[name])
+    b.node = OnnxNode("output", name, (), (name,))
+    try:
+        return _stored(b, x)
+    except Unsupported as problem:
+        raise error("E0802", f"output '{name}': {problem.reason}") from None
+
+
+def _stored(b: Builder, x: Tracked) -> ChannelView:
+    if x.rank == 4 and x.type.rank == 2 and not (x.axes[2] or x.axes[3]):
+        return b.reshaped(x.stored, (x.shape[0], prod(x.shape[1:])))
+    if x.rank == 4 and not b.is_stored(x, range(4)):
+        return b.arranged(x, IMAGE)
+    return b.arranged(x, range(x.rank))

@@ -1,0 +1,59 @@
+"""E080x: models of other formats."""
+
+from __future__ import annotations
+
+from mbc.codes.code import Code
+
+CODES = {
+    "E0801": Code(
+        title="not an ONNX model",
+        cause="The file is empty, cut off, larger than 2 GB, or of another format than its name "
+        "says.",
+        example="mbc compile half_a_download.onnx",
+        cure="Fetch or export the model again.",
+    ),
+    "E0802": Code(
+        title="a model that uses what mbc does not support",
+        cause="The model has ops, types of inputs, or uses of ops that mbc does not import. All "
+        "are listed at once: the op, how many nodes, the first of them, the module that it comes "
+        "from, and the Python line where the exporter has kept it.",
+        example="mbc compile detector.onnx",
+        cure="The message says what to do about each. `mbc ops --onnx` lists what is supported. "
+        "Post-processing is best left out of the model when it is exported.",
+    ),
+    "E0803": Code(
+        title="a version of ONNX that mbc does not read",
+        cause="The model uses an opset before 7, one that is newer than the installed package "
+        "onnx, or an old one that onnx cannot convert.",
+        example="mbc compile caffe2_model.onnx",
+        cure="Export the model with opset_version=18, or install a newer onnx.",
+    ),
+    "E0804": Code(
+        title="a shape that is not static",
+        cause="The network is compiled for fixed shapes. The model leaves extents of an input "
+        "open, or --shape contradicts the model or names no input.",
+        example="mbc compile dynamic_batch.onnx",
+        cure="Set the input: `--shape NAME=1x3x224x224`, in the model's own order of axes.",
+    ),
+    "E0805": Code(
+        title="external data that cannot be read",
+        cause="Weights are in a file beside the model. That file is missing, too short, not a "
+        "regular file, or outside the model's folder, where mbc reads nothing.",
+        example="mbc compile model_without_its_data.onnx",
+        cure="Copy model and data into one folder, without links that leave it.",
+    ),
+    "E0806": Code(
+        title="a malformed model",
+        cause="Names are defined twice or nowhere, nodes depend on themselves, or shapes and data "
+        "do not fit the ops.",
+        example="mbc compile edited_by_hand.onnx",
+        cure="Export the model again. `onnx.checker.check_model` may say more.",
+    ),
+    "E0807": Code(
+        title="a model beyond the limits of mbc",
+        cause="A tensor has more elements or axes than mbc takes, or folding constants would make "
+        "one.",
+        example="mbc compile net.onnx --shape x=1x3x100000x100000",
+        cure="Use a smaller input.",
+    ),
+}

@@ -1,0 +1,18 @@
+"""What is imported from other formats, as text."""
+
+from __future__ import annotations
+
+import inspect
+
+from mbc.frontends.onnx.importer import FOLDABLE, IMPORTERS
+
+FOLDED = "Folded where all operands are constant."
+
+
+def onnx_rows() -> list[tuple[str, str]]:
+    """Return each op of ONNX that is imported, and what of it, from the code that imports it."""
+    rules = {
+        kind: (inspect.getdoc(rule) or "").partition("\n")[0] for kind, rule in IMPORTERS.items()
+    }
+    folded = dict.fromkeys(FOLDABLE - IMPORTERS.keys(), FOLDED)
+    return sorted((rules | folded).items())

@@ -1,0 +1,286 @@
+"""Models that are broken, hostile, or beyond what mbc imports: a clear error for each."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from mbc.diag import MbcError
+from tests.onnx_models import Drawing, imported
+
+Break = Callable[[Drawing], Any]
+
+
+def refused(model: Any, folder: Path, **options: Any) -> MbcError:
+    with pytest.raises(MbcError) as caught:
+        imported(model, folder, **options)
+    return caught.value
+
+
+def codes(problem: MbcError) -> set[str]:
+    return {diagnostic.code for diagnostic in problem.diagnostics}
+
+
+def good(d: Drawing) -> Any:
+    return d.model(d.op("Relu", d.conv("x", 4, 8)))
+
+
+# Each breaks a model in one way.
+
+
+def cut_off(d: Drawing) -> Any:
+    return good(d).SerializeToString()[:-40]
+
+
+def empty(d: Drawing) -> Any:
+    return b""
+
+
+def text(d: Drawing) -> Any:
+    return b"<!DOCTYPE html><html>not found</html>"
+
+
+def cycle(d: Drawing) -> Any:
+    model = good(d)
+    model.graph.node[0].input[0] = model.graph.node[1].output[0]
+    return model
+
+
+def twice(d: Drawing) -> Any:
+    model = good(d)
+    model.graph.node[1].output[0] = model.graph.node[0].output[0]
+    return model
+
+
+def missing(d: Drawing) -> Any:
+    model = good(d)
+    del model.graph.initializer[0]
+    return model
+
+
+def no_output(d: Drawing) -> Any:
+    return d.model()
+
+
+def huge(d: Drawing) -> Any:
+    d.inputs = {"x": (1, 8, 2**20, 2**20)}
+    return good(d)
+
+
+def overflowing(d: Drawing) -> Any:
+    d.inputs = {"x": (2**40, 8, 2**40, 2**40)}
+    return good(d)
+
+
+def bomb(d: Drawing) -> Any:
+    zeros = d.op("ConstantOfShape", d.constant([2**20, 8, 1, 1]))
+    return d.model(d.op("Conv", "x", d.op("Expand", zeros, d.constant([2**20, 8, 512, 512]))))
+
+
+def short_tensor(d: Drawing) -> Any:
+    model = good(d)
+    model.graph.initializer[0].raw_data = b"\0\0\0\0"
+    return model
+
+
+def wrong_channels(d: Drawing) -> Any:
+    return d.model(d.conv("x", 4, 5))
+
+
+def out_of_bounds(d: Drawing) -> Any:
+    return d.model(d.op("Gather", "x", d.constant([99]), axis=1))
+
+
+def opset_99(d: Drawing) -> Any:
+    d.opset = 99
+    return good(d)
+
+
+def opset_1(d: Drawing) -> Any:
+    d.opset = 1
+    return good(d)
+
+
+def no_opset(d: Drawing) -> Any:
+    model = good(d)
+    del model.opset_import[:]
+    return model
+
+
+def integers(d: Drawing) -> Any:
+    model = good(d)
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
+    return model
+
+
+BROKEN: tuple[tuple[Break, str], ...] = (
+    (cut_off, "E0801"),
+    (empty, "E0801"),
+    (text, "E0801"),
+    (cycle, "E0806"),
+    (twice, "E0806"),
+    (missing, "E0806"),
+    (no_output, "E0806"),
+    (huge, "E0807"),
+    (overflowing, "E0807"),
+    (bomb, "E0807"),
+    (short_tensor, "E0806"),
+    (wrong_channels, "E0802"),
+    (out_of_bounds, "E0802"),
+    (opset_99, "E0803"),
+    (opset_1, "E0803"),
+    (no_opset, "E0803"),
+    (integers, "E0802"),
+)
+
+
+@pytest.mark.parametrize(("broken", "code"), BROKEN, ids=[b.__name__ for b, _ in BROKEN])
+def test_a_broken_model(broken: Break, code: str, tmp_path: Path) -> None:
+    assert codes(refused(broken(Drawing()), tmp_path)) == {code}
+
+
+def external(model: Any, **place: object) -> Any:
+    tensor = model.graph.initializer[0]
+    tensor.ClearField("raw_data")
+    tensor.data_location = TensorProto.EXTERNAL
+    for key, value in place.items():
+        tensor.external_data.add(key=key, value=str(value))
+    return model
+
+
+def test_external_data_of_the_folder_are_read(tmp_path: Path) -> None:
+    model = good(Drawing())
+    raw = model.graph.initializer[0].raw_data
+    (tmp_path / "net.data").write_bytes(b"12345678" + raw)
+    graph = imported(external(model, location="net.data", offset=8, length=len(raw)), tmp_path)
+    array = graph.constants()["c0"].array.transpose(3, 2, 0, 1)
+    assert np.array_equal(array.ravel(), np.frombuffer(raw, np.float32))
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {"location": "../secret.data"},
+        {"location": "/etc/hostname"},
+        {"location": "link.data"},
+        {"location": "absent.data"},
+        {"location": ""},
+        {"location": "."},
+        {"location": "short.data"},
+        {"location": "net.data", "offset": 4},
+        {"location": "net.data", "offset": -4},
+        {"location": "net.data", "length": 2**60},
+    ],
+    ids=str,
+)
+def test_external_data_elsewhere_are_not(place: dict[str, object], tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    model = good(Drawing())
+    raw = model.graph.initializer[0].raw_data
+    (tmp_path / "secret.data").write_bytes(raw)
+    (folder / "net.data").write_bytes(raw)
+    (folder / "short.data").write_bytes(raw[:-1])
+    (folder / "link.data").symlink_to(tmp_path / "secret.data")
+    assert codes(refused(external(model, **place), folder)) == {"E0805"}
+
+
+def test_all_that_is_not_supported_is_told_at_once(tmp_path: Path) -> None:
+    """Before shapes are asked for; with the module and the line that the exporter kept."""
+    d = Drawing(inputs={"x": ("batch", 8, 6, 6)})
+    script = tmp_path / "model.py"
+    script.write_text("class Neck:\n    return F.grid_sample(x, grid)\n")
+    x = d.op("GridSample", d.conv("x", 4, 8), d.weight(1, 6, 6, 2))
+    x = d.op("Erf", d.op("GridSample", x, d.weight(1, 6, 6, 2)))
+    model = d.model(x)
+    notes = {
+        "pkg.torch.onnx.stack_trace": f'File "{script}", line 2, in forward\n'
+        'File "/usr/lib/python3/torch/nn/functional.py", line 1, in f',
+        "pkg.torch.onnx.name_scopes": "['', 'neck', 'neck.align']",
+    }
+    for key, value in notes.items():
+        model.graph.node[1].metadata_props.add(key=key, value=value)
+    first, second = refused(model, tmp_path).diagnostics
+    assert (first.code, first.message) == ("E0802", "GridSample is not supported")
+    assert first.label == "2 nodes, the first is '/gridsample1' in module neck.align"
+    assert first.location is not None
+    assert (first.location.file, first.location.line) == (str(script), 2)
+    assert (second.message, second.label) == ("Erf is not supported", "node '/erf3'")
+
+
+def test_uses_that_are_not_supported_are_told_at_once(tmp_path: Path) -> None:
+    d = Drawing()
+    d.inputs["y"] = (1, 8, 1, 1)
+    pool = d.op("MaxPool", "x", kernel_shape=[2, 2], dilations=[2, 2])
+    more = d.op("Relu", d.op("MaxPool", pool, kernel_shape=[9, 9], dilations=[2, 2]))
+    product, total = d.op("Mul", "x", "y"), d.op("Add", "x", "y")
+    cut = d.op("Slice", "x", *(d.constant([v]) for v in (0, 3, 2)))
+    problem = refused(d.model(more, product, total, cut), tmp_path)
+    assert [diagnostic.message for diagnostic in problem.diagnostics] == [
+        "MaxPool: its window is dilated",
+        "Mul: both operands are computed",
+        "Add: it is of tensors of different shapes, such as [1, 8, 6, 6] and [1, 8, 1, 1]",
+        "Slice: it is not along channels",
+    ]
+    assert all(diagnostic.helps for diagnostic in problem.diagnostics)
+
+
+def test_training_is_refused_with_the_cure(tmp_path: Path) -> None:
+    d = Drawing()
+    vectors = [d.weight(8) for _ in range(4)]
+    norm = d.op("BatchNormalization", "x", *vectors, results=3, training_mode=1)
+    (found,) = refused(d.model(norm), tmp_path).diagnostics
+    assert found.message == "BatchNormalization: it is in training mode"
+    assert found.helps == ("export the model after model.eval()",)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "expected"),
+    [
+        ({}, "an input has no static shape: x [batch,8,h,?]"),
+        ({"y": (1, 8, 6, 6)}, "--shape: the model has no input 'y'"),
+        ({"x": (1, 9, 6, 6)}, "--shape x=1x9x6x6 contradicts the model: x [batch,8,h,?]"),
+        ({"x": (1, 8, 6)}, "--shape x=1x8x6 contradicts the model: x [batch,8,h,?]"),
+    ],
+)
+def test_shapes(shapes: dict[str, tuple[int, ...]], expected: str, tmp_path: Path) -> None:
+    d = Drawing(inputs={"x": ("batch", 8, "h", -1)})
+    (found,) = refused(good(d), tmp_path, shapes=shapes).diagnostics
+    assert (found.code, found.message) == ("E0804", expected)
+
+
+def test_a_function_is_inlined(tmp_path: Path) -> None:
+    d = Drawing()
+    d.nodes.append(helper.make_node("Twice", ["x"], ["y"], domain="mine"))
+    model = d.model("y")
+    body = [helper.make_node("Add", ["a", "a"], ["b"]), helper.make_node("Relu", ["b"], ["c"])]
+    opsets = [helper.make_opsetid("", 18)]
+    model.functions.append(helper.make_function("mine", "Twice", ["a"], ["c"], body, opsets))
+    model.opset_import.append(helper.make_opsetid("mine", 1))
+    graph = imported(model, tmp_path)
+    assert [node.op.label for node in graph.topo()] == ["add", "relu"]
+
+
+def test_damaged_bytes_end_in_errors_of_mbc(tmp_path: Path) -> None:
+    """Whatever a byte becomes: a graph, or an MbcError."""
+    d, rng = Drawing(), np.random.default_rng(5)
+    x = d.op("Reshape", d.conv("x", 8, 8, 3, pads=[1] * 4), d.constant([1, 2, 4, 6, 6]))
+    x = d.op("Reshape", d.op("Transpose", x, perm=[0, 2, 1, 3, 4]), d.constant([1, 8, 6, 6]))
+    whole = d.model(d.op("Gemm", d.op("Flatten", d.op("GlobalAveragePool", x)), d.weight(8, 3)))
+    content = whole.SerializeToString()
+    start = len(content) - len(whole.graph.SerializeToString())
+    outcomes = set()
+    for _ in range(60):
+        damaged = bytearray(content)
+        damaged[rng.integers(start, len(content))] = rng.integers(256)
+        try:
+            outcomes.add(type(imported(bytes(damaged), tmp_path)).__name__)
+        except MbcError as problem:
+            outcomes |= codes(problem)
+    assert "Graph" in outcomes
+    assert len(outcomes) > 2
+    assert onnx.__version__
