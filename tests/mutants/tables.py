@@ -177,7 +177,6 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
     "tests/golden/test_golden.py": (
         "passes/fold_constants.py _combined()",
         "passes/fold_constants.py _unchanged()",
-        "passes/fold_constants.py _is_identity()",
         "passes/views/reorder.py _keeps_channels()",
     ),
     "tests/unit/test_onnx_folding.py": (
@@ -189,11 +188,12 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "mbc/driver/producers/tvm.py COMPLETE",
         "mbc/driver/configuration.py _producer()",
     ),
+    "tests/numeric/test_passes.py": ("passes/fold_constants.py _is_identity()",),
     "tests/numeric/test_onnx_export.py": (
         "mbc/driver/export.py TIDY",
         "frontends/onnx/export.py IR_VERSIONS",
     ),
-    "tests/e2e/test_artefacts.py": (
+    "tests/unit/test_kinds_of_files.py": (
         "mbc/driver/producers/llvm_files.py EMITTERS",
         "mbc/driver/producers/llvm_files.py DEFAULT_EMIT",
         "mbc/driver/producers/llvm_files.py ANDROID_EMIT",

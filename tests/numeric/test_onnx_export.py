@@ -112,6 +112,20 @@ def test_activations(act: Activation) -> None:
     assert (model.ir_version, model.opset_import[0].version) == ((9, 20) if gelus else (8, 17))
 
 
+UNTIDY = """graph @g(%x: f32[1,3,2,6]) {
+  %0 = relu(%x) : f32[1,3,2,6]
+  %1 = reshape(%x) {shape=(1,3,2,6)} : f32[1,3,2,6]
+  %2 = sigmoid(%1) : f32[1,3,2,6]
+  return %2
+}
+"""
+
+
+def test_what_changes_nothing_is_not_exported() -> None:
+    assert node_kinds(onnx_model(parse(UNTIDY)).data) == ["Sigmoid"]
+    assert len(node_kinds(onnx_model(parse(UNTIDY), as_written=True).data)) > 2
+
+
 SHUFFLE = """graph @g(%x: f32[1,3,2,6]) {
   %0 = reshape(%x) {shape=(1,3,2,2,3)} : f32[1,3,2,2,3]
   %1 = transpose(%0) {perm=(0,1,2,4,3)} : f32[1,3,2,3,2]

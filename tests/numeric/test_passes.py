@@ -108,6 +108,28 @@ def test_a_batch_norm_that_scales_nothing_is_folded(gamma: float, changed: bool)
     assert FoldConstants().run(graph, CONTEXT).changed == changed
 
 
+@pytest.mark.parametrize(
+    ("node", "dropped"),
+    [
+        ("reshape(%0) {shape=(1,4,4,6)}", True),
+        ("transpose(%0) {perm=(0,1,2,3)}", True),
+        ("transpose(%0) {perm=(0,2,1,3)}", False),
+        ("split(%0) {sizes=(6)}", True),
+        ("max_pool(%0) {kernel=(1,1), stride=(1,1)}", True),
+        ("avg_pool(%0) {kernel=(1,1), stride=(1,1)}", True),
+        ("avg_pool(%0) {kernel=(1,1), stride=(1,1), act=relu}", False),
+    ],
+)
+def test_what_gives_its_operand_is_dropped(node: str, dropped: bool) -> None:
+    graph = parse(f"""graph @g(%x: f32[1,4,4,6]) {{
+  %0 = sigmoid(%x) : f32[1,4,4,6]
+  %1 = {node} : f32[1,4,4,6]
+  %2 = sigmoid(%1) : f32[1,4,4,6]
+  return %2
+}}""")
+    assert FoldConstants().run(graph, CONTEXT).changed == dropped
+
+
 @given(
     groups=st.sampled_from([2, 3, 4, 6]),
     each=st.integers(2, 4),

@@ -1,6 +1,7 @@
 """State dicts of PyTorch: every tensor bit for bit, in both formats."""
 
 import pickletools
+import re
 from collections import OrderedDict
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from mbc.diag import MbcError
 from mbc.frontends.weights.bfloat16 import widened
 from mbc.frontends.weights.pickles import HANDLERS
-from mbc.frontends.weights.stored import stored_tensors
+from mbc.frontends.weights.stored import TORCH, stored_tensors
 from tests.torch_files import FORMATS, Parameter, Storage, Tensor, legacy_bytes, write, zip_bytes
 
 Arrays = dict[str, np.ndarray]
@@ -175,6 +176,12 @@ def test_every_opcode_is_known_but_for_a_few() -> None:
     never = {"EXT1", "EXT2", "EXT4", "NEXT_BUFFER", "READONLY_BUFFER", "BYTEARRAY8", "PERSID"}
     assert names - HANDLERS.keys() == never | {"DUP"}
     assert HANDLERS.keys() <= names
+
+
+def test_the_names_of_such_files_are_documented() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "weights.md").read_text("utf-8")
+    (row,) = re.findall(r"^\| PyTorch \|([^|]*)\|", page, re.MULTILINE)
+    assert set(re.findall(r"`(\.\w+)`", row)) == set(TORCH)
 
 
 def test_a_circle_ends(tmp_path: Path) -> None:
