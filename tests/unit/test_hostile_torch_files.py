@@ -117,8 +117,9 @@ def test_a_whole_module_is_named_beside_its_tensors(form: str, tmp_path: Path) -
     assert "asks for code: torchvision.models.mobilenetv2.MobileNetV2\n" in text_of(path)
 
 
-def test_torchscript_is_named(tmp_path: Path) -> None:
-    parts = {"data.pkl": b"N.", "code/net.py": b"import os", "constants.pkl": b"N."}
+@pytest.mark.parametrize("sign", ["code/net.py", "constants.pkl"])
+def test_torchscript_is_named(sign: str, tmp_path: Path) -> None:
+    parts = {"data.pkl": b"N.", sign: b"N."}
     path = write(tmp_path / "w.pt", members(parts))
     assert "asks for code: a TorchScript program" in text_of(path)
 
