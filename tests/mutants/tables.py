@@ -186,6 +186,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
     "tests/numeric/test_onnx_import.py": ("frontends/onnx/importer/rules/__init__.py IMPORTERS",),
     "tests/unit/test_configuration.py": (
         "mbc/driver/producers/tvm.py COMPLETE",
+        "mbc/driver/optimise.py TARGET_KEYS",
         "mbc/driver/configuration.py _producer()",
     ),
     "tests/numeric/test_passes.py": ("passes/fold_constants.py _is_identity()",),
@@ -204,7 +205,6 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
     "tests/unit/test_cpus.py": ("mbc/runtime/cpus.py MEASURES",),
     "tests/e2e/test_cli_bench.py": ("mbc/engines/catalogue.py ENGINES",),
     "tests/e2e/test_tvm_gpu.py": ("mbc/driver/producers/gpu.py SUFFIXES",),
-    "tests/e2e/test_dumps.py": ("mbc/driver/optimise.py TARGET_KEYS",),
     "tests/unit/test_abi.py": ("mbc/runtime/header.py FUNCTIONS",),
 }
 """The tables, as "file name", by the tests that notice."""

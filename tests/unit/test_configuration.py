@@ -7,6 +7,7 @@ import pytest
 from mbc.diag import MbcError
 from mbc.driver.build import default_output
 from mbc.driver.configuration import backend_from, refuse_options, resolve_request
+from mbc.driver.optimise import TARGET_KEYS
 from mbc.driver.producers.gpu import GpuProducer
 from mbc.driver.producers.llvm import LlvmProducer
 from mbc.driver.producers.oracle import OracleProducer
@@ -86,3 +87,12 @@ def test_nvcc_is_for_cuda_alone() -> None:
     for target, backend in (("opencl", None), ("arm64", "tvm"), ("jetson-nano", None)):
         with pytest.raises(MbcError, match="E0106: --nvcc is for --target cuda, not for"):
             resolve_request(Request(NET, target=target, backend=backend, nvcc="nvcc"))
+
+
+def test_opt_replaces_all_that_a_dump_says_of_its_target() -> None:
+    requests = (
+        Request(NET, target="arm64", mcpu="cortex-a72", mattr="+crc", backend="tvm"),
+        Request(NET, target="cuda"),
+    )
+    written = {key for request in requests for key in resolve_request(request).header}
+    assert written == set(TARGET_KEYS)
