@@ -1,4 +1,4 @@
-"""Where kernels find tensors: with the caller, or in the arena by one plan of memory."""
+"""Addresses of tensors: in the caller's memory, or in the arena by one memory plan."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mbc.targets.target import Target
 
 
 class Addresses:
-    """The values of one graph, by its plan; `nodes` read neighbours as the values they make up."""
+    """Addresses of the values of one graph by its memory plan; `nodes` are in stored form."""
 
     def __init__(self, graph: Graph, target: Target) -> None:
         self.graph, self.target = graph, target
@@ -24,7 +24,7 @@ class Addresses:
         self._external = {value: i for i, value in enumerate([*graph.inputs, *outputs])}
 
     def buffer(self, value: Value) -> Buffer:
-        """How a value is stored."""
+        """Return the layout of a value in memory."""
         if value in self._external:
             return Buffer.dense(value.type)
         if value.place is not None and value.place.pitch is not None:
@@ -32,7 +32,7 @@ class Addresses:
         return Buffer.in_arena(value.type, self.isa)
 
     def is_ordered(self, node: Node) -> bool:
-        """Whether a result lies over an operand other than in place."""
+        """Return whether a result overlaps an operand other than exactly in place."""
         backend = LlvmBackend(self.target)
         return any(
             self._meet(value, result)
@@ -44,14 +44,14 @@ class Addresses:
         )
 
     def _meet(self, one: Value, other: Value) -> bool:
-        """Whether two values share bytes of the arena other than as neighbours in its pixels."""
+        """Return whether two values overlap in the arena other than by sharing its pixels."""
         if one.place is None or other.place is None or (one.place.pitch and other.place.pitch):
             return False
         ends = (v.place.offset + self.buffer(v).extent for v in (one, other) if v.place)
         return max(one.place.offset, other.place.offset) < min(ends)
 
     def wrapper(self, node: Node, kernel: Kernel, weights: int) -> str:
-        """The body of a node's ABI function: computes addresses and calls the shared kernel."""
+        """Return the body of a node's ABI function: computes addresses and calls the kernel."""
         word, lines, pointers = self.isa.word, [], []
         values = [value for view in node.views for value in view.values]
         for i, value in enumerate([*values, *node.results]):

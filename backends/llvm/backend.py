@@ -1,4 +1,4 @@
-"""The LLVM backend's answers to passes, and the choice of kernel for each op."""
+"""The `Backend` of LLVM kernels, which answers passes, and the choice of kernel for each op."""
 
 from __future__ import annotations
 
@@ -60,6 +60,7 @@ from mbc.targets.elements import WITHOUT_KERNELS, element_refusal
 from mbc.targets.target import Target
 
 Builder = Callable[[Site], Kernel]
+"""A kernel family."""
 
 BUILDERS: dict[type[Op], Builder] = {
     Dense: build_pointwise,
@@ -80,13 +81,14 @@ BUILDERS: dict[type[Op], Builder] = {
 
 
 GATHERING = (build_window, build_global_pool)
+"""Families that read the parts of `x` from several buffers."""
 
 
 def builder_of(node: Node) -> Builder:
-    """The kernel family of a node."""
+    """Return the kernel family of a node."""
     if not isinstance(node.op, Conv2d):
         return BUILDERS[type(node.op)]
-    if is_gemm_rows(node):  # depthwise ones too: only a GEMM reads any view
+    if is_gemm_rows(node):  # including depthwise ones: only a GEMM reads any view
         return build_pointwise
     depthwise = is_depthwise(node.op, present(node.type_of("weight")))
     return build_window if depthwise and node["residual"] is None else build_patch_conv
@@ -97,7 +99,9 @@ class LlvmBackend:
     """Kernels emitted through LLVM for one target."""
 
     target: Target
+    """The CPU and operating system."""
     name: str = "llvm"
+    """Value of `--backend`."""
 
     @property
     def isa(self) -> Isa:
@@ -105,9 +109,12 @@ class LlvmBackend:
         return isa_of(self.target)
 
     def supports(self, node: Node) -> Support:
-        """Any view is read by 1x1 convolutions, dense layers and channel copies; views without
-        reordering by depthwise convolutions and pools; all else reads whole values, or
-        concatenations of them that share a buffer. Schedules are candidates, or any panels."""
+        """Check a node's views and schedule.
+
+        1x1 convolutions, dense layers and channel copies read any view; depthwise convolutions and
+        pools read views without reordering; others read whole values, or concatenations of them in
+        one buffer. Schedules are candidates, or any panels.
+        """
         support = self._supports_views(node)
         if support and (refusal := self._schedule_refusal(node)):
             return Support(False, refusal)
@@ -136,7 +143,8 @@ class LlvmBackend:
         return Support(True)
 
     def reads_one_buffer(self, node: Node, role: str) -> bool:
-        """All but what 1x1 convolutions, dense layers, windows and channel copies read first."""
+        """Return True except for `x` of 1x1 convolutions, dense layers and windows, and for channel
+        copies."""
         if isinstance(node.op, Concat | Split | ChannelShuffle):
             return False
         if isinstance(node.op, WITHOUT_KERNELS):
@@ -144,7 +152,7 @@ class LlvmBackend:
         return role != "x" or not (is_gemm_rows(node) or builder_of(node) in GATHERING)
 
     def _assumed(self, node: Node) -> Node:
-        """The node with concatenations that must lie in one buffer read from there."""
+        """Return the node with concatenations that must lie in one buffer as plain operands."""
         return as_one_buffer(node, self.reads_one_buffer)
 
     def _supports_fused(self, node: Node) -> Support:
@@ -156,7 +164,7 @@ class LlvmBackend:
         return next(refusals, Support(True))
 
     def candidates(self, node: Node) -> tuple[Schedule, ...]:
-        """Panels of products or Strassen's method, turns of rows, blocks of channels."""
+        """List panels or Strassen's method for products, turns of rows, or blocks of channels."""
         if isinstance(node.op, WITHOUT_KERNELS) or element_refusal(node):
             return ()
         node = self._assumed(node)
@@ -183,7 +191,7 @@ class LlvmBackend:
         return plan_chain(self.isa, node, self._buffer(node, ends.x), out, residual)
 
     def scratch_bytes(self, node: Node) -> int:
-        """Scratch of one thread, in bytes."""
+        """Return the scratch of one thread, in bytes."""
         node = self._assumed(node)
         if isinstance(node.op, Fused):
             return self._chain(node).scratch_bytes
@@ -194,16 +202,17 @@ class LlvmBackend:
         return plan.scratch_bytes if plan else 0
 
     def predict(self, node: Node) -> Prediction:
-        """Cycles of one core, and what bounds them."""
+        """Predict cycles of one core, and what bounds them."""
         return predict_cycles(self._assumed(node), self.isa, self.target)
 
     def buffer_bytes(self, type: TensorType) -> int:
-        """Bytes of a value in the arena: every pixel padded to whole vectors."""
+        """Return the bytes of a value in the arena: every pixel padded to whole vectors."""
         return Buffer.in_arena(type, self.isa).bytes
 
     def may_alias(self, node: Node, role: str) -> bool:
-        """A result may lie over an operand that is read at the same position only, before the
-        store: elementwise operands, and residuals of GEMMs whose stores do not spill."""
+        """Return whether the result may replace an operand in place, since each position is read
+        before it is stored: elementwise operands, and residuals of GEMMs whose stores do not
+        spill into the next group's columns."""
         match node.op:
             case op if op.elementwise:
                 return True
@@ -216,7 +225,7 @@ class LlvmBackend:
                 return False
 
     def overlap_bytes(self, node: Node, role: str) -> int | None:
-        """Chains make their rows in order and read none again."""
+        """Return the overlap of chains, which compute rows in order; None for other nodes."""
         node = self._assumed(node)
         if not isinstance(node.op, Fused) or node.result.type.shape[0] > 1:
             return None

@@ -1,4 +1,4 @@
-"""LLVM itself: from IR text to objects and assembly for a target."""
+"""Code generation by LLVM: from IR text to objects and assembly for a target."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def _initialise() -> None:
 
 
 class _Loops:
-    """Counts who generates code, to switch loop strength reduction off for the first of them, and
-    on again after the last."""
+    """A counter of running code generators: loop strength reduction (LSR) is off while there is
+    one."""
 
     def __init__(self) -> None:
         self._lock, self._users = Lock(), 0
 
     @contextmanager
     def as_emitted(self) -> Iterator[None]:
-        """Leave loops as they are emitted."""
+        """Switch LSR off, so that loops are compiled as emitted."""
         self._count(1)
         try:
             yield
@@ -47,14 +47,14 @@ class _Loops:
 
 
 LOOPS = _Loops()
-"""Kernels have few pointers, and offsets that instructions hold. Strength reduction took half of
-the time of generating code, and made more instructions of it. LLVM knows the option only for a
-whole process, in which others may use LLVM too."""
+"""LSR off: kernels have few pointers, and offsets that instructions can encode. LSR took half of
+the time of code generation, and added instructions. LLVM's option is process-wide, and other
+libraries in the process may use LLVM too."""
 
 
 def target_machine(target: Target, *, jit: bool = False) -> Any:
-    """LLVM's code generator for the target. llvmlite's default code model is the large one, made
-    for JIT code; objects that are linked want small, position-independent code."""
+    """Create LLVM's code generator for a target. Linked objects take small, position-independent
+    code; llvmlite's default is the large code model, meant for JIT code."""
     _initialise()
     options: dict[str, Any] = {"cpu": target.cpu, "features": target.feature_string}
     if target.abi:
@@ -74,7 +74,7 @@ def parse(ir: str, target: Target) -> Any:
 
 
 def object_code(ir: str, target: Target) -> bytes:
-    """The object file of a module."""
+    """Compile a module to an object file."""
     machine, module = target_machine(target), parse(ir, target)
     with LOOPS.as_emitted():
         data: bytes = machine.emit_object(module)
@@ -82,7 +82,7 @@ def object_code(ir: str, target: Target) -> bytes:
 
 
 def assembly_text(ir: str, target: Target) -> str:
-    """The assembly of a module."""
+    """Compile a module to assembly."""
     machine, module = target_machine(target), parse(ir, target)
     with LOOPS.as_emitted():
         text: str = machine.emit_assembly(module)
@@ -90,15 +90,15 @@ def assembly_text(ir: str, target: Target) -> str:
 
 
 def emit_object(lowered: LoweredNet) -> bytes:
-    """The library's object file, without weights."""
+    """Compile the library's object file, without weights."""
     return object_code(library_ir(lowered), lowered.target)
 
 
 def emit_plain_name(lowered: LoweredNet) -> bytes:
-    """An object with what shared libraries have besides."""
+    """Compile the object that only shared libraries contain (`plain_name_ir`)."""
     return object_code(plain_name_ir(lowered.spec), lowered.target)
 
 
 def emit_assembly(lowered: LoweredNet) -> str:
-    """The library's assembly text, without weights."""
+    """Compile the library's assembly text, without weights."""
     return assembly_text(library_ir(lowered), lowered.target)

@@ -1,6 +1,6 @@
 """LLVM IR as text: a function under construction, with loops whose carried values are phis.
 
-Text is emitted many times faster than llvmlite's builder objects would, and is parsed once.
+Emitting text is many times faster than llvmlite's builder objects, and the text is parsed once.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ Carried = tuple[str, str]
 """Type and initial value of a loop-carried value."""
 
 Count = int | str
-"""A number known now, or the name of a value."""
+"""A compile-time number, or the name of an SSA value."""
 
 
 def float_literal(value: float) -> str:
-    """A float constant as LLVM writes it: the bits of the double of the same value."""
+    """Format a float constant for LLVM: the bits of the double of the same value."""
     (single,) = struct.unpack("f", struct.pack("f", value))
     (bits,) = struct.unpack("<Q", struct.pack("<d", single))
     return f"0x{bits:016X}"
@@ -28,14 +28,16 @@ def float_literal(value: float) -> str:
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter of a function: LLVM type, and name with its percent sign."""
+    """A parameter of a function."""
 
     type: str
+    """LLVM type."""
     name: str
+    """Name with its percent sign."""
 
 
 class Function:
-    """One function: straight-line code goes to the current block."""
+    """A function under construction; instructions are appended to the current block."""
 
     def __init__(self, isa: Isa, parameters: Sequence[Parameter]) -> None:
         self.isa = isa
@@ -47,7 +49,7 @@ class Function:
 
     @contextmanager
     def vectors_of(self, isa: Isa) -> Iterator[None]:
-        """Code with other vectors of the same instruction set."""
+        """Emit with vectors of another length of the same instruction set."""
         own, self.isa = self.isa, isa
         try:
             yield
@@ -64,48 +66,51 @@ class Function:
         return f"{head} {{\nentry:\n{body}\n  ret void\n}}\n"
 
     def body_key(self) -> str:
-        """Equal for functions that do the same."""
+        """Return a key that is equal for functions with equal parameter types and code."""
         return "\n".join((*(p.type for p in self.parameters), *self._lines))
 
     def emit(self, line: str) -> None:
-        """An instruction without a result."""
+        """Append an instruction without a result."""
         self._lines.append(f"  {line}")
 
     def op(self, expression: str) -> str:
-        """An instruction with a result; its name."""
+        """Append an instruction; returns the name of its result."""
         self._temps += 1
         name = f"%t{self._temps}"
         self._lines.append(f"  {name} = {expression}")
         return name
 
     def label(self, hint: str) -> str:
-        """A fresh label."""
+        """Return a fresh label."""
         self._labels += 1
         return f"{hint}{self._labels}"
 
     @property
     def block(self) -> str:
-        """Label of the block that instructions go to."""
+        """Label of the current block."""
         return self._block
 
     def start_block(self, label: str) -> None:
-        """Further instructions go to a new block."""
+        """Begin a block and make it the current one."""
         self._lines.append(f"{label}:")
         self._block = label
 
     # addresses and integers
 
     def offset(self, pointer: str, bytes: Count) -> str:
-        """pointer + bytes."""
+        """Compute pointer + bytes."""
         if bytes == 0:
             return pointer
         return self.op(f"getelementptr i8, ptr {pointer}, {self.isa.word} {bytes}")
 
     def advance(self, pointer: str, bytes: int, last: list[str]) -> tuple[str, list[str]]:
-        """(pointer + bytes, last), along a stream of loads; `last` is all that was computed from
-        what was loaded. Where one instruction loads several registers, LLVM must neither hoist the
-        next load, for want of registers, nor fold the step into an offset, which such loads do not
-        have: so the next address seems to depend on `last`."""
+        """Advance the pointer of a stream of loads; returns (pointer + bytes, last), where `last`
+        is all vectors computed from the loaded ones.
+
+        Where one instruction loads several registers, LLVM must not hoist the next load, which
+        would spill registers, nor fold the step into an offset, which such loads lack. So the next
+        address is tied to `last` by an opaque dependence.
+        """
         following = self.offset(pointer, bytes)
         if self.isa.multi_load == 1:
             return following, last
@@ -113,22 +118,24 @@ class Function:
         return first, rest
 
     def finished(self, values: Sequence[str]) -> list[str]:
-        """The vectors, all computed before anything that follows. LLVM would put off what belongs
-        to the last ones, and then lack registers for what it depends on. Where assembly takes no
-        vectors, only what follows in memory is kept behind."""
+        """Force vectors to be computed before all code that follows; returns them.
+
+        LLVM would delay the last ones, and spill the registers that they depend on. Where inline
+        assembly takes no vectors, only later memory accesses are kept behind.
+        """
         if self.isa.register:
             return self._tied([self._register(value) for value in values])
         self.emit('call void asm sideeffect "", "~{memory}"()')
         return list(values)
 
     def forgotten(self, pointers: Sequence[str]) -> list[str]:
-        """The pointers, of which LLVM no longer knows how they came about. It would count along in
-        a loop for each place that code after the loop computes from where the loop ends."""
+        """Hide from LLVM how pointers were computed; returns them. Otherwise it adds an induction
+        variable to a loop for each address that later code derives from the loop's last one."""
         return self._tied([("ptr", "r", pointer) for pointer in pointers])
 
     def opaque(self, vector: str) -> str:
-        """The vector, of which LLVM no longer knows that all its lanes are the same. It would add
-        two such as scalars first, and then spread the sum."""
+        """Hide from LLVM that a vector is a splat; returns it. Otherwise it adds two splats as
+        scalars and splats the sum."""
         v, kind = self.isa.vector, self.isa.register
         return self.op(f'call {v} asm "", "={kind},0"({v} {vector})')
 
@@ -136,8 +143,8 @@ class Function:
         return self.isa.vector, self.isa.register, value
 
     def _tied(self, values: Sequence[tuple[str, str, str]]) -> list[str]:
-        """The values, given as type, kind of register and name, after an empty piece of assembly
-        that seems to change them all."""
+        """Pass values (LLVM type, register constraint, name) through empty inline assembly that
+        seems to change them all."""
         result = f"{{ {', '.join(type for type, _, _ in values)} }}"
         outs = ",".join(f"={kind}" for _, kind, _ in values)
         ties = ",".join(map(str, range(len(values))))
@@ -149,7 +156,7 @@ class Function:
         return [self.op(f"extractvalue {result} {opaque}, {i}") for i in range(len(values))]
 
     def binary(self, operation: str, a: Count, b: Count) -> Count:
-        """Integer arithmetic on address words, folded where both are known."""
+        """Compute integer arithmetic on address words, folded where both operands are constants."""
         if isinstance(a, int) and isinstance(b, int):
             return _FOLD[operation](a, b)
         if operation == "mul" and 1 in (a, b):
@@ -159,7 +166,7 @@ class Function:
         return self.op(f"{operation} {self.isa.word} {a}, {b}")
 
     def clamp(self, operation: str, a: Count, b: Count) -> Count:
-        """Unsigned minimum ("min") or maximum ("max")."""
+        """Compute the unsigned minimum ("min") or maximum ("max")."""
         if isinstance(a, int) and isinstance(b, int):
             return min(a, b) if operation == "min" else max(a, b)
         predicate = "ult" if operation == "min" else "ugt"
@@ -177,8 +184,8 @@ class Function:
         *,
         step: int = 1,
     ) -> list[str]:
-        """`for i in range(start, stop, step)`: body(i, values) gives the next values; returns the
-        last ones. A known trip count of 0 or 1 makes no loop."""
+        """Emit `for i in range(start, stop, step)`. body(i, values) returns the next carried
+        values; the result is the last ones. A constant trip count of 0 or 1 emits no loop."""
         if isinstance(start, int) and isinstance(stop, int):
             if stop <= start:
                 return [initial for _, initial in carried]

@@ -1,10 +1,10 @@
 """Schedules of the GEMM core: rows of A times packed panels of weights, with an epilogue.
 
-Every convolution but the depthwise one is this core over another A-source. A row of A is a pixel;
-its k elements lie in runs of consecutive ones at fixed offsets from the pixel's address, and the
-pixels at a fixed pitch. Plain rows have one run, a channel view has the view's runs, a patch of a
-KxK convolution one run a kernel row. A may lie in several sources, tensors of the same pixels.
-Weights are packed per group and panel as [bias][k][panel columns], k in the order of the runs.
+All convolutions but depthwise ones are this core with different sources of A. A row of A is a
+pixel; its k elements form runs of consecutive elements at fixed offsets from the pixel's address,
+and pixels have a fixed pitch. Plain rows have one run, a channel view has the view's runs, a patch
+of a KxK convolution has one run per kernel row. A may lie in several sources: tensors with the same
+pixels. Weights are packed per group and panel as [bias][k][panel columns], k in run order.
 """
 
 from __future__ import annotations
@@ -21,20 +21,22 @@ from mbc.ir.activations import Activation
 
 
 class Run(NamedTuple):
-    """Consecutive elements of A: byte offset from the pixel, number of elements, and which of A's
-    sources they lie in."""
+    """Consecutive elements of A."""
 
     offset: int
+    """Byte offset from the pixel."""
     length: int
+    """Number of elements."""
     source: int = 0
+    """Index of the source of A that holds them."""
 
     def shifted(self, bytes: int) -> Run:
-        """The same run further on."""
+        """Return the run moved by a number of bytes."""
         return self._replace(offset=self.offset + bytes)
 
 
 def split_runs(runs: Sequence[Run], steps: int, element_bytes: int) -> tuple[list[Run], list[Run]]:
-    """All elements but the last `steps`, and those."""
+    """Split runs into all elements but the last `steps`, and these."""
     before, after = list(runs), list[Run]()
     while steps and before:
         last = before.pop()
@@ -48,59 +50,67 @@ def split_runs(runs: Sequence[Run], steps: int, element_bytes: int) -> tuple[lis
 
 
 class Sink(NamedTuple):
-    """One of the places that sums go to: bytes from output and residual; the sign they have there;
-    whether they add to what is there, or else to the residual; whether that is the result, which
-    gets the activation; and whether the first row of all goes to the dump."""
+    """A destination of the sums."""
 
     offset: int = 0
+    """Bytes from the output's address, and from the residual's."""
     sign: int = 1
+    """Sign of the sums, 1 or -1."""
     adds: bool = False
+    """Whether sums are added to the output in memory; else to the residual, if there is one."""
     final: bool = True
+    """Whether this store completes the result, so that the activation is applied."""
     dumps: bool = False
+    """Whether the first row of all is stored to the dump instead (see `strassen`)."""
 
 
 class Addend(NamedTuple):
-    """What is added to each element of A as it is read: another one so many bytes further on, with
-    this sign."""
+    """An element that is added to each element of A when it is read."""
 
     offset: int
+    """Bytes from the element of A to it."""
     sign: int
+    """1 to add, -1 to subtract."""
 
 
 CHAINS = 8  # independent fma chains that hide the latency of two units of four cycles
 MAX_WIDTH = 8
-MAX_SEARCH = 1024  # vectors that are split at the least cost; of more, the rest
-EQUAL_COST = 1.01  # what panels of one width may cost where there is much code
-FEW_TASKS = 16
-FAR_WEIGHTS = 16 * 1024  # bytes that need not lie in the first cache when a layer begins
-PREFETCH_ROWS = 8
-OWN_UNROLL = 2  # k-steps of a loop where each group has code of its own
+MAX_SEARCH = 1024  # most vectors that are split by dynamic programming
+EQUAL_COST = 1.01  # relative cost that panels of one width may have, to save code
+FEW_TASKS = 16  # fewer tasks than this need care to give threads equal shares
+FAR_WEIGHTS = 16 * 1024  # bytes of weights from which on panels are prefetched
+PREFETCH_ROWS = 8  # least rows for which panels are prefetched
+OWN_UNROLL = 2  # k-steps per iteration where each group has its own code
 
 
 @dataclass(frozen=True)
 class RowBlocks:
-    """`rows` rows in `count` blocks: `tall_count` of `tall` rows, the others one row less."""
+    """A split of rows into blocks whose heights differ by one row at most."""
 
     rows: int
+    """Rows of all blocks."""
     tall: int
+    """Rows of a tall block; other blocks have one row less."""
     tall_count: int
+    """Number of tall blocks, which come first."""
     count: int
+    """Number of blocks."""
 
     @staticmethod
     def balanced(rows: int, height: int) -> RowBlocks:
-        """As few blocks of at most `height` rows as possible, as equal as possible."""
+        """Split into as few blocks of at most `height` rows as possible, as equal as possible."""
         return RowBlocks.of(rows, -(-rows // height))
 
     @staticmethod
     def of(rows: int, count: int) -> RowBlocks:
-        """So many blocks, as equal as possible."""
+        """Split into `count` blocks, as equal as possible."""
         tall = -(-rows // count)
         return RowBlocks(rows, tall, rows - count * (tall - 1), count)
 
 
 @cache
 def panel_widths(isa: Isa, vectors: int, rows: int) -> tuple[int, ...]:
-    """Widths of the panels that `vectors` vectors are split into, at the least predicted cost."""
+    """Split `vectors` vectors into panels at the least predicted cost; returns their widths."""
     if vectors > MAX_SEARCH:
         cheapest = min(range(1, MAX_WIDTH + 1), key=lambda w: tile_cost(isa, w, rows))
         equal = -(-(vectors - MAX_SEARCH) // cheapest)
@@ -118,7 +128,8 @@ def panel_widths(isa: Isa, vectors: int, rows: int) -> tuple[int, ...]:
 
 
 def equal_widths(isa: Isa, vectors: int, rows: int) -> tuple[int, ...]:
-    """The same, but all of one width, for less code, where that costs hardly more."""
+    """Split `vectors` vectors into panels of one width if the cost is within `EQUAL_COST`, which
+    saves code; else as `panel_widths`."""
     widths = [w for w in range(1, MAX_WIDTH + 1) if vectors % w == 0]
     equal = min(widths, key=lambda w: tile_cost(isa, w, rows))
     best = panel_widths(isa, vectors, rows)
@@ -128,8 +139,8 @@ def equal_widths(isa: Isa, vectors: int, rows: int) -> tuple[int, ...]:
 
 
 def tile_cost(isa: Isa, width: int, rows: int) -> float:
-    """Predicted cycles per fma of a register tile, 1.0 at peak: bound by fma units, loads, or the
-    latency of too few accumulators. By-lane cores are small ones, where each instruction counts."""
+    """Predict the cycles per fma of a register tile, 1.0 at peak: bound by fma units, loads, or the
+    latency of too few accumulators. By-lane cores are small: their loads add to the fmas."""
     height = RowBlocks.balanced(rows, isa.tile_height(width)).tall
     fmas = height * width
     if isa.broadcast == "memory":
@@ -141,31 +152,39 @@ def tile_cost(isa: Isa, width: int, rows: int) -> float:
 
 @dataclass(frozen=True)
 class Gemm:
-    """The schedule of one GEMM, and everything that its code depends on.
-
-    `groups` has the runs of A of each group; each group makes `columns` columns, stored one group
-    after the other. Pitches are in bytes from row to row. A group's last vector is stored whole
-    where the row has `room` (in elements): it may spill into columns that the next group of the
-    same task overwrites, or into padding; else it is stored narrow. `panels` prescribes the panel
-    widths where the weights were packed for a GEMM with other rows. The sums go to all `sinks`.
-    """
+    """The schedule of one GEMM, and everything that its code depends on. Pitches are in bytes from
+    row to row."""
 
     isa: Isa
+    """The vector unit."""
     rows: int
+    """Rows of A and of the output: pixels."""
     a_pitches: tuple[int, ...]
+    """Pitch of each source of A."""
     groups: tuple[tuple[Run, ...], ...]
+    """Runs of A that each group reads."""
     columns: int
+    """Output columns of a group; groups are stored one after the other."""
     out_pitch: int
+    """Pitch of the output."""
     room: int
+    """Elements of an output row that may be overwritten. A group's last vector is stored whole if
+    it fits, spilling into padding or into columns of the next group, which the same task overwrites
+    later; else it is stored narrow."""
     act: Activation | None = None
+    """Activation of the result."""
     residual_pitch: int | None = None
+    """Pitch of the residual; None without one."""
     panels: tuple[int, ...] = ()
+    """Panel widths in vectors, if weights are packed for a GEMM with other rows; () to choose."""
     sinks: tuple[Sink, ...] = (Sink(),)
+    """The destinations of the sums, all of them stored to."""
     addend: Addend | None = None
+    """What is added to elements of A."""
 
     @property
     def is_part(self) -> bool:
-        """Whether others add to the same output."""
+        """Whether this product is one of several that are added to the same output."""
         return self.sinks != (Sink(),)
 
     @property
@@ -175,7 +194,7 @@ class Gemm:
 
     @property
     def depth(self) -> int:
-        """k: multiply-adds an output element takes."""
+        """k: multiply-adds per output element."""
         return sum(run.length for run in self.groups[0])
 
     @property
@@ -190,51 +209,51 @@ class Gemm:
         return self.panels or split(self.isa, self.isa.vectors(self.columns), self.rows)
 
     def blocks(self, width: int) -> RowBlocks:
-        """Row blocks of a panel. If only they are dealt out, a part has an even number of them
-        where there are few, so that two threads get equal shares."""
+        """Return the row blocks of a panel. If tasks are row blocks, and few, a part has an even
+        number of them, so that two threads get equal shares."""
         found = self._fewest_blocks(width)
         uneven = self.is_part and found.count in range(3, FEW_TASKS, 2) and not self.by_panels
         return RowBlocks.of(self.rows, found.count + 1) if uneven else found
 
     def _fewest_blocks(self, width: int) -> RowBlocks:
-        """Where stores spill or others add to the output, all panels share them, so that row ranges
-        of tasks agree."""
+        """Split rows into the fewest blocks. Where stores spill, or in a part, all panels have the
+        same blocks, so that a task has the same rows of each panel."""
         shared = self.spills or self.is_part
         height = self._least_height if shared else self.isa.tile_height(width)
         return RowBlocks.balanced(self.rows, height)
 
     @cached_property
     def _least_height(self) -> int:
-        """Rows of the register tile that every panel has room for."""
+        """Rows of a register tile that fit for every panel."""
         return min(map(self.isa.tile_height, set(self.widths)))
 
     @cached_property
     def by_panels(self) -> bool:
-        """Whether tasks are pieces of panels: where there are few row blocks, and more panels."""
+        """Whether tasks are parts of panels: where row blocks are few, and fewer than panels."""
         panels = len(self.widths)
         rows = min(self._fewest_blocks(width).count for width in set(self.widths))
         return len(self.groups) == 1 and rows < min(FEW_TASKS, panels)
 
     @cached_property
     def row_tasks(self) -> int:
-        """In how many pieces the rows can be dealt out."""
+        """Number of tasks that the rows are split into."""
         return min(64, *(self.blocks(w).count for w in set(self.widths)))
 
     @property
     def tasks(self) -> int:
-        """In how many pieces the work can be dealt out."""
+        """Number of tasks."""
         return self.row_tasks * (len(self.widths) if self.by_panels else 1)
 
     @property
     def prefetches(self) -> bool:
-        """Whether tiles bring the next panel into the cache while they work on theirs, if they
-        work long enough: few rows wait for weights that the CPU itself sees coming."""
+        """Whether tiles prefetch the next panel. With few rows a tile takes too little time, and
+        the CPU's own prefetcher follows the weights."""
         far = len(self.groups) * self.group_bytes > FAR_WEIGHTS
         return self.isa.prefetch and far and self.rows >= PREFETCH_ROWS
 
     @property
     def ahead_pitch(self) -> int:
-        """Bytes of the next panel that go with each row; none where panels are not prefetched."""
+        """Bytes of the next panel that are prefetched per row; 0 without prefetching."""
         panel = (1 + self.depth) * max(self.widths) * self.isa.vector_bytes
         return -(-panel // self.rows) if self.prefetches else 0
 
@@ -245,8 +264,8 @@ class Gemm:
 
     @property
     def unroll(self) -> int:
-        """k-steps of a loop. Groups and parts that have code of their own have less of it, unless
-        more steps are loaded at a time."""
+        """k-steps per loop iteration: fewer where groups or parts have their own code, to keep it
+        small, unless several steps are loaded at a time."""
         own = self.is_part or (len(self.groups) > 1 and self.group_shift is None)
         return OWN_UNROLL if own and self.isa.broadcast == "memory" else self.isa.unroll
 
@@ -260,7 +279,7 @@ class Gemm:
 
     @property
     def whole_groups(self) -> int:
-        """How many groups, from the first, store whole vectors only."""
+        """Number of groups, from the first on, that store whole vectors only."""
         stored = sum(self.widths) * self.isa.lanes
         fitting = (self.room - stored) // self.columns + 1 if self.room >= stored else 0
         return (
@@ -271,7 +290,7 @@ class Gemm:
 
     @cached_property
     def group_shift(self) -> int | None:
-        """Bytes from a group's runs to the next one's, if all groups are alike but for a shift."""
+        """Bytes from a group's runs to those of the next, if that is the same for all groups."""
         first = self.groups[0]
         if len(self.groups) == 1 or len(self.a_pitches) > 1:
             return None
@@ -284,8 +303,8 @@ class Gemm:
 
 
 def pack(gemm: Gemm, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """Panels of all groups. `weight` is [groups, k, columns], k in run order; `bias` [groups,
-    columns]."""
+    """Pack the panels of all groups as [group][panel][bias, k][panel columns], padded with zeros.
+    `weight` is [groups, k, columns], k in run order; `bias` is [groups, columns]."""
     lanes = gemm.isa.lanes
     padding = sum(gemm.widths) * lanes - gemm.columns
     rows = np.concatenate([bias[:, None, :], weight], axis=1)

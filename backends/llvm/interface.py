@@ -1,9 +1,9 @@
-"""The interface of a C library around a network, as LLVM IR: what NET.h declares, `NET_abi` and the
-data that it returns (abi.h), and the digest that tells builds apart.
+"""The C interface of a network as LLVM IR: the functions that NET.h declares, `NET_abi` and the
+data that it returns (abi.h), and the digest that identifies a build.
 
-In a module of its own, and in process, a network's functions are called `NET_…`. In an object that
-is linked with others every symbol ends in the build's digest, exported or not, so that any two
-builds can be parts of one program.
+In a module by itself, and in process, a network's functions are called `NET_…`. In an object to be
+linked every symbol, exported or not, ends in the build's digest, so that one program can contain
+any two builds.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ define ptr @{net}_abi() nounwind {{
 
 
 def library_ir(lowered: LoweredNet) -> str:
-    """The module of the C library: the network plus the functions of its header. The weights are
+    """Return the module of the C library: the network and the functions of its header. Weights are
     the external symbol `NET_weights`, or a parameter of `NET_run`."""
     spec = lowered.spec
     parts = [
@@ -90,15 +90,15 @@ def library_ir(lowered: LoweredNet) -> str:
 
 
 def stamped(ir: str, spec: NetSpec) -> str:
-    """A module whose symbols of the network are those of its build."""
+    """Append the build's digest to a module's symbols of the network."""
     if not spec.build:
         return ir
     return re.sub(rf"@{spec.name}_(\w+)", rf"@{spec.name}_\1_{spec.build}", ir)
 
 
 def plain_name_ir(spec: NetSpec) -> str:
-    """A module that exports `NET_abi` by its plain name, for shared libraries alone: linked into
-    one program, two builds would both define it."""
+    """Return a module that exports `NET_abi` by its plain name. For shared libraries only: linked
+    into one program, two builds would both define it."""
     description = spec.symbol("description")
     return (
         f"@{description} = external hidden constant i8\n\n"
@@ -107,8 +107,8 @@ def plain_name_ir(spec: NetSpec) -> str:
 
 
 def identified(lowered: LoweredNet) -> LoweredNet:
-    """The network with the digest of its build: of its interface, code and target, and of its
-    weights unless they are a file."""
+    """Set the build's digest, computed from interface, code and target, and from the weights unless
+    these are a file."""
     plain = replace(lowered.spec, build="")
     external = plain.external_weights
     interface = asdict(plain) | {"weights_sha256": external}
@@ -159,7 +159,7 @@ def _pointer_check(i: int, word: str) -> str:
 
 
 def _description(spec: NetSpec, word: str) -> Iterator[str]:
-    """The constant `mbc_abi`, and what it points to."""
+    """Emit the constant `NET_description`, an `mbc_abi`, and the data that it points to."""
     net, pointer = spec.name, 4 if word == "i32" else 8
     yield _string(f"{net}_name", net)
     yield _string(f"{net}_build", spec.build)
@@ -216,6 +216,6 @@ def _string(name: str, text: str) -> str:
 
 
 def _float(value: float) -> str:
-    """A float as LLVM takes it: the bits of the double of the same value."""
+    """Format a float for LLVM: the bits of the double of the same value."""
     (rounded,) = struct.unpack("<f", struct.pack("<f", value))
     return f"0x{struct.unpack('<Q', struct.pack('<d', rounded))[0]:016X}"

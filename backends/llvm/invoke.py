@@ -1,7 +1,7 @@
-"""The function that calls the kernels of a network in order: alone, or over the threads of a pool.
+"""The function that calls a network's kernels in order, on one thread or on a pool of threads.
 
-It exists twice: `NET_invoke`, and `NET_profile`, which calls the same kernels in the same places
-and between them a function of the caller's that reads a clock. Who does not profile pays nothing.
+It exists twice: `NET_invoke`, and `NET_profile`, which also calls a function of the caller's that
+reads a clock between kernels. Without profiling there is no overhead.
 """
 
 from __future__ import annotations
@@ -16,31 +16,37 @@ from mbc.runtime.abi import NetSpec
 
 @dataclass(frozen=True)
 class KernelInfo:
-    """A kernel as it is called: the function, the layer that it computes, its tasks, and the fewest
-    of them that are worth a call; those of an `ordered` one must be done in order, since its result
-    lies over what it reads."""
+    """What callers know of a kernel."""
 
     name: str
+    """Name of the shared kernel function."""
     layer: Layer
+    """The layer that it computes."""
     tasks: int
+    """Number of tasks."""
     grain: int
+    """Fewest tasks that are worth a call."""
     ordered: bool
+    """Whether tasks must run in order, since the result overlaps an operand."""
 
     @property
     def is_dealt(self) -> bool:
-        """Whether a pool shares it out."""
+        """Whether a pool distributes its tasks."""
         return self.tasks > 1 and not self.ordered
 
 
 @dataclass(frozen=True)
 class Call:
-    """A call of a kernel: names of its wrappers for one thread and for several, and where one
-    thread has its scratch."""
+    """A call of a kernel."""
 
     info: KernelInfo
+    """The kernel."""
     alone: str
+    """Name of the wrapper for one thread."""
     shared: str
+    """Name of the wrapper for several threads; the same if their memory plans agree."""
     scratch: int
+    """Byte offset in the arena of one thread's scratch."""
 
 
 FUNCTION = """\
@@ -95,7 +101,7 @@ CLOCK_PARAMETERS = ", ptr %tick, ptr %clock"
 
 
 def invoke_ir(isa: Isa, spec: NetSpec, calls: Sequence[Call], linkage: str = "") -> str:
-    """`NET_invoke(io, weights, arena, pool)`, and what pools call for kernels of several tasks."""
+    """Emit `NET_invoke(io, weights, arena, pool)`, and the functions that pools call."""
     tasks = (
         _pool_task(isa, spec, number, call.shared)
         for number, call in enumerate(calls)
@@ -106,13 +112,13 @@ def invoke_ir(isa: Isa, spec: NetSpec, calls: Sequence[Call], linkage: str = "")
 
 
 def profile_ir(isa: Isa, spec: NetSpec, calls: Sequence[Call]) -> str:
-    """`NET_profile(io, weights, arena, pool, tick, clock)`: the same, with `tick(clock, i)` before
-    kernel i, and once more after the last."""
+    """Emit `NET_profile(io, weights, arena, pool, tick, clock)`: `NET_invoke` with a call of
+    `tick(clock, i)` before kernel i, and one after the last kernel."""
     return _function(isa, spec, calls, f"{spec.name}_profile", "hidden ", clock=True)
 
 
 def callees(spec: NetSpec, calls: Sequence[Call]) -> dict[str, str]:
-    """What both functions call, with the types of the parameters."""
+    """Map the functions that `NET_invoke` and `NET_profile` call to their parameter types."""
     kernel, task = "ptr, ptr, ptr, ptr, i32, i32", "ptr, i32, i32, i32"
     wrappers = {name: kernel for call in calls for name in (call.alone, call.shared)}
     numbers = (number for number, call in enumerate(calls) if call.info.is_dealt)
@@ -136,7 +142,7 @@ def _function(
 
 
 def _ticking(steps: Iterable[str]) -> Iterator[str]:
-    """The steps with a look at the clock around each."""
+    """Interleave steps with calls of `tick`."""
     number = -1
     for number, step in enumerate(steps):
         yield f"call void %tick(ptr %clock, i32 {number})"
@@ -168,7 +174,7 @@ def _task_name(spec: NetSpec, number: int) -> str:
 
 
 def _pool_task(isa: Isa, spec: NetSpec, number: int, wrapper: str) -> str:
-    """A task as pools call it: the thread's own scratch, then the kernel."""
+    """Emit the function that pools call: it computes the thread's scratch and calls the kernel."""
     widened = "add i32 %before, 0" if isa.word == "i32" else f"zext i32 %before to {isa.word}"
     return POOL_TASK.format(
         name=_task_name(spec, number),

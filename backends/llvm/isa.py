@@ -1,4 +1,4 @@
-"""Vector units: what the kernels need to know of an instruction set, as data.
+"""Vector units: the facts about instruction sets that kernels depend on, as data.
 
 A register tile of `height` rows by `width` vectors keeps height*width accumulators, the weights of
 one k-step and the broadcast elements of A in registers.
@@ -17,26 +17,41 @@ LLVM_TYPES = {F32: "float", F16: "half", S8: "i8", U8: "i8", S32: "i32"}
 
 @dataclass(frozen=True)
 class Isa:
-    """`element` is what a vector has `lanes` of, and kernels compute with. `broadcast` says how an
-    element of A reaches all lanes: "memory" loads and splats it, "lane" multiplies by a lane of a
-    vector loaded along k."""
+    """A vector unit."""
 
     name: str
+    """Name, the suffix of kernel functions."""
     lanes: int
+    """Elements of a vector."""
     registers: int
+    """Vector registers that kernels may use."""
     broadcast: Literal["memory", "lane"]
-    word: str  # integer type of addresses
-    max_intrinsics: bool  # maximum and minimum, which hand NaN on, are one instruction each
-    multi_load: int = 1  # vectors that one instruction loads from consecutive addresses
-    unroll: int = 4  # k-steps of a loop of the GEMM core
-    strip: int = 1  # channel vectors that a window works on side by side
-    fused: bool = True  # multiply and add are one instruction, rounded once
-    prefetch: bool = False  # weights are brought into the cache ahead: measured on x86-64 only
-    doubles: bool = False  # there are vectors of twice the lanes, for channels that fill them
-    row_steps: int = 0  # last k-steps of a GEMM that are done row by row, each stored when finished
-    splat_adds: bool = False  # a scalar in memory is added to all lanes by one instruction
-    register: str = "w"  # LLVM's constraint for a vector register in assembly, "" if none
+    """How an element of A reaches all lanes: "memory" loads and splats it, "lane" multiplies by one
+    lane of a vector that is loaded along k."""
+    word: str
+    """LLVM integer type of addresses."""
+    max_intrinsics: bool
+    """Whether maximum and minimum, which propagate NaN, are one instruction each."""
+    multi_load: int = 1
+    """Most vectors that one instruction loads from consecutive addresses."""
+    unroll: int = 4
+    """k-steps per loop iteration of the GEMM core."""
+    strip: int = 1
+    """Channel vectors that a window op processes side by side."""
+    fused: bool = True
+    """Whether multiply-add is one instruction, rounded once."""
+    prefetch: bool = False
+    """Whether weights are prefetched; measured on x86-64 only."""
+    doubles: bool = False
+    """Whether there are vectors of twice the lanes, used for channels that fill them."""
+    row_steps: int = 0
+    """Last k-steps of a GEMM that run row by row, each row stored when finished."""
+    splat_adds: bool = False
+    """Whether one instruction adds a scalar in memory to all lanes."""
+    register: str = "w"
+    """LLVM's constraint for a vector register in inline assembly; "" if there is none."""
     element: Scalar = F32
+    """Element type of vectors, which kernels compute with."""
 
     @property
     def vector_bytes(self) -> int:
@@ -55,23 +70,23 @@ class Isa:
 
     @property
     def widest(self) -> Isa:
-        """With the longest vectors that there are."""
+        """The unit with its longest vectors."""
         return replace(self, lanes=2 * self.lanes, doubles=False) if self.doubles else self
 
     def filled_by(self, channels: int) -> Isa:
-        """With the longest vectors that so many channels fill."""
+        """Return the unit with the longest vectors that `channels` channels fill."""
         return self if channels % self.widest.lanes else self.widest
 
     def vectors(self, channels: int) -> int:
-        """Vectors that hold so many channels."""
+        """Return the number of vectors that hold `channels` channels."""
         return -(-channels // self.lanes)
 
     def padded(self, channels: int) -> int:
-        """Channels rounded up to whole vectors."""
+        """Round channels up to whole vectors."""
         return self.vectors(channels) * self.lanes
 
     def tile_height(self, width: int) -> int:
-        """Most rows of a register tile that is `width` vectors wide without spilling."""
+        """Return the most rows of a register tile `width` vectors wide that spills no register."""
         if self.broadcast == "memory":
             taken = width + (1 if self.fused else 2)  # unfused, a product needs a register too
             return max((self.registers - taken) // width, 1)
@@ -88,7 +103,7 @@ AVX2 = Isa(
     prefetch=True,
     register="x",
 )
-# Vectors of 512 bits where channels fill them. Of its 32 registers LLVM wants some for itself.
+# Vectors of 512 bits where channels fill them. LLVM needs two of the 32 registers itself.
 AVX512 = replace(
     AVX2,
     name="avx512",
@@ -112,7 +127,7 @@ NEON = Isa(
 
 # A32 has no fused multiply-add by lane.
 NEON32 = Isa("neon32", lanes=4, registers=16, broadcast="memory", word="i32", max_intrinsics=True)
-# As on Cortex-A8 and A9: VMLA rounds twice.
+# For Cortex-A8 and A9: VMLA rounds twice.
 NEON32_VFP3 = replace(NEON32, name="neon32-vfp3", fused=False)
 SSE = Isa(
     "sse",
@@ -126,8 +141,8 @@ SSE = Isa(
     register="x",
 )
 
-# Registers may be longer than 128 bits: all vectors are of fixed length. A multiply-add takes its
-# scalar from a register of the other kind. Assembly takes no vectors of fixed length.
+# Registers may be longer than 128 bits: all vectors have fixed length. A multiply-add can take a
+# scalar operand from a floating-point register. Inline assembly takes no fixed-length vectors.
 RVV128 = Isa(
     "rvv128",
     lanes=4,
@@ -142,5 +157,5 @@ ISAS = {isa.name: isa for isa in (AVX512, AVX2, SSE, NEON, NEON32, NEON32_VFP3, 
 
 
 def isa_of(target: Target) -> Isa:
-    """The vector unit of a target."""
+    """Return the vector unit of a target."""
     return ISAS[target.isa]

@@ -28,8 +28,8 @@ PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
 def aligned_bytes(size: int) -> np.ndarray:
-    """A zeroed byte array that starts at a multiple of 64. Where it is large it asks for huge pages
-    (madvise(2)): a network's weights are more pages of 4 KB than a CPU knows the places of."""
+    """Allocate zeroed bytes aligned to 64. Large arrays ask for huge pages (madvise(2)), since a
+    network's weights take more pages of 4 KB than the TLB holds."""
     if size < HUGE_PAGE // 2:
         return _aligned(np.zeros(size + ALIGNMENT, np.uint8), size, ALIGNMENT)
     pages = mmap.mmap(-1, round_up(size, HUGE_PAGE) + HUGE_PAGE, flags=PRIVATE)
@@ -44,7 +44,7 @@ def _aligned(raw: np.ndarray, size: int, alignment: int) -> np.ndarray:
 
 
 class JitModule:
-    """Compiled code kept alive while its functions are called."""
+    """A compiled module. It must outlive calls of its functions."""
 
     def __init__(self, ir: str, target: Target) -> None:
         machine = target_machine(target, jit=True)
@@ -53,26 +53,26 @@ class JitModule:
             self._engine.finalize_object()
 
     def function(self, name: str, pointers: int) -> Callable[..., None]:
-        """A C function that takes so many pointers and returns nothing."""
+        """Return a C function that takes `pointers` pointers and returns nothing."""
         prototype = ctypes.CFUNCTYPE(None, *([ctypes.c_void_p] * pointers))
         return prototype(self.address(name))
 
     def address(self, name: str) -> int:
-        """Where a function is."""
+        """Return the address of a function."""
         return int(self._engine.get_function_address(name))
 
 
 class JitNet(Engine):
-    """A network in this process: weights and an arena are set up once; calls reuse them.
+    """A network in this process. Weights and an arena are set up once and reused by calls.
 
-    Several Python threads may call at the same time: each call has an arena of its own, kept for
-    later ones. On a pool one call waits for the other, since a pool serves one caller at a time.
+    Python threads may call concurrently: each call has its own arena, which later calls reuse. On a
+    pool calls are serialized, since a pool serves one caller at a time.
     """
 
     def __init__(
         self, lowered: LoweredNet, pool: Pool | None = None, more: Sequence[str] = ()
     ) -> None:
-        """Compile the network, together with `more` LLVM IR, to run it on a pool."""
+        """Compile the network, with `more` LLVM IR, and run it on a pool, if one is given."""
         self.spec = lowered.spec
         net = self.spec.name
         ir = (lowered.ir, *more, flush_ir(lowered.target, net), flushing_ir(net, "invoke", 4))
@@ -86,28 +86,28 @@ class JitNet(Engine):
         self._pool = pool
         self._turn = pool.turn if pool else nullcontext()
         self._arena_bytes = self.spec.total_bytes(pool.threads if pool else 1)
-        self._arenas = [aligned_bytes(self._arena_bytes)]  # those that no call is using
+        self._arenas = [aligned_bytes(self._arena_bytes)]  # free ones
 
     def on(self, pool: Pool | None) -> Self:
-        """The same code and weights on another pool, or on the thread that calls."""
+        """Share code and weights with a net on another pool, or on the calling thread."""
         other = copy(self)
         other._work_on(pool)
         return other
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The outputs by name, for NHWC tensors by input name (E0710 if they do not fit)."""
+        """Run on NHWC tensors by input name, E0710 if they do not fit; returns outputs by name."""
         given = dense_inputs(self.spec.inputs, inputs).values()
         outputs = dict(zip([spec.name for spec in self.spec.outputs], self._outputs(), strict=True))
         self.time_once([*given, *outputs.values()])
         return outputs
 
     def inference(self, inputs: Mapping[str, np.ndarray]) -> Callable[[], None]:
-        """A function that runs the network on these inputs; see `bound`."""
+        """Return a function that runs the network on given inputs; see `bound`."""
         given = dense_inputs(self.spec.inputs, inputs).values()
         return self.bound([*given, *self._outputs()])
 
     def time_once(self, tensors: list[np.ndarray]) -> float:
-        """Seconds of one inference on prepared tensors (inputs, then outputs)."""
+        """Run once on prepared tensors (inputs, then outputs); returns seconds."""
         io, arena = self._io(tensors), self._lend()
         addresses = self._arguments(io, arena)
         with self._turn:
@@ -118,9 +118,9 @@ class JitNet(Engine):
         return seconds
 
     def bound(self, tensors: list[np.ndarray]) -> Callable[[], None]:
-        """An inference on prepared tensors (inputs, then outputs), whose addresses are looked up
-        once: that takes Python longer than small layers take. It has an arena of its own, so it is
-        for one thread at a time."""
+        """Return a function that runs once on prepared tensors (inputs, then outputs). It computes
+        their addresses in advance, which takes Python longer than small layers take. It has its own
+        arena, so only one thread may call it at a time."""
         io, arena = self._io(tensors), self._lend()
         addresses = self._arguments(io, arena)
 
@@ -131,23 +131,23 @@ class JitNet(Engine):
         return run
 
     def _io(self, tensors: list[np.ndarray]) -> Array[c_void_p]:
-        """The tensors' addresses, as `NET_io` has them."""
+        """Return the tensors' addresses in the layout of `NET_io`."""
         return (c_void_p * len(tensors))(*(t.ctypes.data for t in tensors))
 
     def _lend(self) -> np.ndarray:
-        """An arena that no other call has."""
+        """Take a free arena, or allocate one."""
         try:
             return self._arenas.pop()
         except IndexError:
             return aligned_bytes(self._arena_bytes)
 
     def _arguments(self, io: Array[c_void_p], arena: np.ndarray) -> tuple[int | None, ...]:
-        """What an inference is called with; `io` and `arena` must outlive the call."""
+        """Return the arguments of an inference; `io` and `arena` must outlive the call."""
         pool = self._pool.address if self._pool else None
         return (ctypes.addressof(io), self._weights.ctypes.data, arena.ctypes.data, pool)
 
     def tensors(self, seed: int = 0) -> list[np.ndarray]:
-        """Seeded inputs and empty outputs, for `time_once`."""
+        """Make seeded inputs and uninitialised outputs, for `time_once`."""
         rng = np.random.default_rng(seed)
         shapes = [spec.shape for spec in self.spec.inputs]
         inputs = [rng.standard_normal(shape, np.float32) for shape in shapes]

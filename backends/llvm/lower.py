@@ -1,10 +1,10 @@
-"""From a planned graph to one LLVM module: a kernel a node, and a function that calls them.
+"""Lowering of a planned graph to one LLVM module: a kernel per node, and their caller.
 
-Layout of the module: shared kernel functions; one wrapper a node with the ABI
-`void k(const io*, const weights*, arena*, scratch*, begin, end)`, two where plans of memory for one
-thread and for several have its values at different places; for each that has several tasks a
-function that pools call; `NET_invoke(io, weights, arena, pool)` that runs all wrappers in order.
-interface.py makes a C library of it.
+Layout of the module: shared kernel functions; a wrapper per node with the ABI
+`void k(const io*, const weights*, arena*, scratch*, begin, end)`, or two where the memory plans for
+one thread and for several place its values differently; a function that pools call for each node
+with several tasks; `NET_invoke(io, weights, arena, pool)`, which calls all wrappers in order.
+interface.py adds the functions of a C library.
 """
 
 from __future__ import annotations
@@ -35,34 +35,38 @@ class LoweredNet:
     """A network as LLVM IR text and one blob of packed weights."""
 
     spec: NetSpec
+    """Tensors, sizes and names of the interface."""
     target: Target
+    """The target of the code."""
     kernel_ir: str
-    """The kernels, and a wrapper for each node."""
+    """The kernels and the wrappers of nodes."""
     weights: bytes
+    """The packed weights of all kernels."""
     calls: tuple[Call, ...]
+    """The calls of kernels, in order."""
 
     @property
     def ir(self) -> str:
-        """The module that defines `NET_invoke` and what it calls."""
+        """The module that defines `NET_invoke` and the functions that it calls."""
         return self.module()
 
     def module(self, linkage: str = "") -> str:
-        """Return the module with `NET_invoke` of a linkage ("hidden ")."""
+        """Return the module with `NET_invoke` of a given linkage ("hidden ")."""
         invoke = invoke_ir(isa_of(self.target), self.spec, self.calls, linkage)
         return f"{self.kernel_ir}\n{invoke}"
 
     @property
     def kernels(self) -> tuple[KernelInfo, ...]:
-        """What is called, in order."""
+        """The kernels called, in order."""
         return tuple(call.info for call in self.calls)
 
 
 def lower(graph: Graph, target: Target) -> LoweredNet:
-    """Kernels for all nodes of a graph whose memory is planned, and the code that calls them.
+    """Lower a graph whose memory is planned to kernels and the code that calls them.
 
-    Without a plan for several threads they follow that for one, and where a result lies over what
-    its kernel reads one of them works alone. Raises E0509 for element types that no kernel knows,
-    and E0516 for schedules that kernels cannot have.
+    Without a memory plan for several threads, these use the one for a single thread, and kernels
+    whose result overlaps an operand run on one thread. Raises E0509 for element types without
+    kernels, and E0516 for schedules that kernels do not support.
     """
     refuse_elements(graph, f"LLVM for {target.name}")
     refuse_schedules(graph, LlvmBackend(target))
@@ -109,8 +113,8 @@ class _Lowering:
         return name
 
     def _scratch(self, node: Node, kernel: Kernel) -> int:
-        """Where one thread has a kernel's scratch: where it is planned, or after all else if the
-        kernel needs more than the plan knew of."""
+        """Return the offset of a kernel's scratch on one thread: as planned, or after the arena's
+        values if the kernel needs more than was planned."""
         self.scratch = max(self.scratch, kernel.scratch_bytes)
         planned = node.scratch is not None
         if planned and kernel.scratch_bytes <= round_up(
@@ -135,7 +139,7 @@ class _Lowering:
 
 
 def declarations(isa: Isa) -> list[str]:
-    """The intrinsics that kernels call."""
+    """Declare the intrinsics that kernels call."""
     word = isa.word
     several = [
         f"declare {{ {', '.join([isa.vector] * k)} }} "

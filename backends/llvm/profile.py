@@ -1,8 +1,8 @@
-"""A network with a clock between its kernels, and the limits that its kernels are measured by.
+"""Profiling: a network with clock readings between kernels, and the limits of the machine.
 
-The module of the profile belongs beside that of the network: `NET_profile` calls the same kernels
-in the same order and memory as `NET_invoke`. `NET_peak` and `NET_stream` are tasks for a pool, so
-that the limits are those of as many threads.
+The profile's module is linked with that of the network: `NET_profile` calls the same kernels in the
+same order and memory as `NET_invoke`. `NET_peak` and `NET_stream` are tasks for a pool, so limits
+are measured with as many threads.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mbc.backends.llvm.peak import BLOCK_BYTES, chains, peak_bytes, peak_flops, 
 from mbc.backends.llvm.subnormals import flushing_ir
 from mbc.runtime.pool import Pool, deal
 
-LEAST_BYTES = 1 << 20  # less is read before one can look at the clock twice
+LEAST_BYTES = 1 << 20  # reading fewer takes too little time to measure
 
 METERS = """\
 define hidden void @{net}_peak({parameters}) nounwind {{
@@ -62,14 +62,15 @@ define void @mbc_tick(ptr %clock, i32 %step) nounwind {{
 
 
 def meter_stride(isa: Isa) -> int:
-    """Bytes of memory that each thread has in `NET_peak`: whole cache lines."""
+    """Return the bytes of a thread's memory in `NET_peak`: whole cache lines."""
     return round_up(peak_bytes(isa))
 
 
 def meters_ir(isa: Isa, net: str) -> str:
-    """`NET_peak(context, thread, begin, end)` works for each task on the thread's part of
-    `context`; `NET_stream(context, …)` reads the blocks begin … end-1 of what the first
-    word of `context` points to, and writes to the cache line `1 + thread` of `context`."""
+    """Emit the measuring tasks. `NET_peak(context, thread, begin, end)` computes on the thread's
+    part of `context`, once a task; `NET_stream(context, …)` reads blocks begin … end-1 of the
+    memory that the first word of `context` points to, and writes to cache line `1 + thread` of
+    `context`."""
     text = METERS.format(
         net=net,
         parameters=TASK_PARAMETERS,
@@ -83,7 +84,7 @@ def meters_ir(isa: Isa, net: str) -> str:
 
 
 def profile_module(lowered: LoweredNet) -> str:
-    """The module of the profile, for an object of its own that is linked with the network's."""
+    """Return the profile's module, for a separate object that is linked with the network's."""
     isa, spec, calls = isa_of(lowered.target), lowered.spec, lowered.calls
     functions = callees(spec, calls).items()
     declared = (f"declare hidden void @{name}({types})" for name, types in functions)
@@ -92,7 +93,7 @@ def profile_module(lowered: LoweredNet) -> str:
 
 
 class ProfiledNet(JitNet):
-    """A network in this process whose kernels can be timed one by one, by one thread at a time."""
+    """A network in this process whose kernels can be timed, by one calling thread at a time."""
 
     def __init__(self, lowered: LoweredNet, pool: Pool | None = None) -> None:
         isa, spec = isa_of(lowered.target), lowered.spec
@@ -109,11 +110,11 @@ class ProfiledNet(JitNet):
         self._stretch = self._weights
         if len(self._stretch) < LEAST_BYTES:
             self._stretch = aligned_bytes(LEAST_BYTES)
-            self._stretch.fill(1)  # pages that were never written to are all the same one
+            self._stretch.fill(1)  # pages never written to all map to one zero page
         self._sinks.view(np.uintp)[0] = self._stretch.ctypes.data
 
     def time_kernels(self, tensors: list[np.ndarray]) -> np.ndarray:
-        """Seconds of each kernel in one inference on prepared tensors (inputs, then outputs)."""
+        """Run once on prepared tensors (inputs, then outputs); returns seconds per kernel."""
         io, arena = self._io(tensors), self._lend()
         self._profile(*self._arguments(io, arena), self._tick, self._ticks.ctypes.data)
         self._arenas.append(arena)
@@ -122,18 +123,18 @@ class ProfiledNet(JitNet):
         return result
 
     def peak_gflops(self) -> float:
-        """GFLOP/s of all threads together, in registers, measured in about a millisecond."""
+        """Measure peak GFLOP/s of all threads together, in registers, in about a millisecond."""
         work = self._threads * peak_flops(self._isa)
         return work / self._time("peak", self._registers, self._threads) / 1e9
 
     def memory_gbs(self) -> float:
-        """GB/s at which all threads together read the weights from wherever they lie, or a megabyte
-        if there is less of them."""
+        """Measure GB/s at which all threads together read the weights from cache or memory, or a
+        megabyte if the weights are smaller."""
         blocks = len(self._stretch) // BLOCK_BYTES
         return blocks * BLOCK_BYTES / self._time("stream", self._sinks, blocks) / 1e9
 
     def _time(self, task: str, context: np.ndarray, count: int) -> float:
-        """Seconds in which the threads do so many tasks."""
+        """Run `count` tasks on the pool; returns seconds."""
         address = self._module.address(f"{self.spec.name}_{task}")
         start = perf_counter()
         deal(self._pool, address, context.ctypes.data, count)

@@ -1,8 +1,8 @@
-"""Shared libraries: objects into libNET.so or libNET.dylib, which export the C interface alone.
+"""Shared libraries: libNET.so or libNET.dylib, linked from objects, export only the C interface.
 
-What is not part of that interface is hidden or internal in the objects already. A library for ELF
-asks for no other library, since the program that loads it has memcpy and memset; only Android's
-loader wants to be told that they are in libc.so, which is no file here: a stub of that name does.
+All other symbols are hidden or internal in the objects already. An ELF library depends on no other
+library, since the program that loads it provides memcpy and memset. Only Android's loader requires
+a dependency on libc.so for them; a stub of that name replaces it at link time.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from mbc.files import scratch_folder
 def link_shared(
     objects: Sequence[Path], out: Path, target: LinkTarget, toolchain: Toolchain, name: str = ""
 ) -> None:
-    """Link objects into a stripped shared library that calls itself by a name (its SONAME, or its
-    install name), which is that of `out` unless there is another."""
+    """Link objects into a stripped shared library. Its SONAME or install name is `name`, by default
+    that of `out`."""
     if not name:
         name = f"@rpath/{out.name}" if target.object_format == "macho" else out.name
     inputs = [str(path.absolute()) for path in objects]
@@ -45,7 +45,7 @@ def _command(name: str, target: LinkTarget, toolchain: Toolchain) -> tuple[str, 
 
 
 def _stub(scratch: Path, target: LinkTarget, toolchain: Toolchain) -> Path:
-    """A library that has the name of the libc and the symbols that our code takes from it."""
+    """Build a library with the name of the libc and the symbols that compiled code uses."""
     source, code, stub = scratch / "stub.s", scratch / "stub.o", scratch / target.libc
     lines = ['    .section .note.GNU-stack, "", %progbits', "    .text"]
     for name in target.libc_functions:

@@ -1,9 +1,9 @@
 """Sliding windows without a sum over channels: depthwise convolution, max and average pools.
 
-Output columns are dealt into register tiles; tiles that see the same part of the window (borders
-differ) share one loop. Within a tile the channel vectors run innermost. Rows are grouped alike:
-each class of rows is one function of its own, picked by the row number. The input may lie in
-several parts, runs of channels of different tensors; the output has their channels in order.
+Output columns are split into register tiles; neighbouring tiles with the same window columns inside
+the image (borders differ) share one loop. Channel vectors are the innermost loop of a tile. Output
+rows are grouped likewise into classes: each class is a function, selected by the row number. The
+input may lie in several parts, runs of channels of different tensors; the output has them in order.
 """
 
 from __future__ import annotations
@@ -25,35 +25,51 @@ from mbc.ir.activations import Activation
 
 @dataclass(frozen=True)
 class Part:
-    """`channels` consecutive channels of a tensor whose pixels are `pixel` bytes apart; `room`
-    elements of a pixel may be read from the first of them on."""
+    """Consecutive channels of an input tensor."""
 
     channels: int
+    """Number of channels."""
     pixel: int
+    """Bytes from pixel to pixel."""
     room: int
+    """Elements of a pixel that may be read, from the part's first channel on."""
 
 
 @dataclass(frozen=True)
 class Window:
-    """A window op on one image. Pitches are in bytes from pixel to pixel. A part's last vector is
-    read and written whole where the pixel has room (`out_room` elements of an output pixel), else
-    narrow; what it writes too far, the next part overwrites."""
+    """A window op on one image."""
 
     isa: Isa
+    """The vector unit."""
     kind: Literal["depthwise", "max", "avg"]
+    """Depthwise convolution, max pool or average pool."""
     height: int
+    """Rows of the input."""
     width: int
+    """Columns of the input."""
     out_height: int
+    """Rows of the output."""
     out_width: int
+    """Columns of the output."""
     parts: tuple[Part, ...]
+    """Parts of the input, in the order of the output's channels."""
     kernel: tuple[int, int]
+    """Window rows and columns."""
     stride: tuple[int, int]
+    """Strides by row and column."""
     pad: tuple[int, int, int, int]
+    """Padding above, below, left and right."""
     dilation: tuple[int, int]
+    """Dilation by row and column."""
     out_pixel: int
+    """Bytes from output pixel to output pixel."""
     out_room: int
+    """Elements of an output pixel that may be overwritten. A part's last vector is processed whole
+    if it fits here and in the part's room, else narrow; the next part overwrites the excess."""
     act: Activation | None = None
+    """Activation of the result."""
     count_pad: bool = False
+    """Whether average pools count padding."""
 
     @property
     def channels(self) -> int:
@@ -62,7 +78,7 @@ class Window:
 
     @property
     def taps(self) -> int:
-        """Positions of the window."""
+        """Number of window positions."""
         return self.kernel[0] * self.kernel[1]
 
     @property
@@ -72,28 +88,28 @@ class Window:
         return next((t for t in preferred if self.out_width % t == 0), min(4, self.out_width))
 
     def valid_rows(self, y: int) -> tuple[int, ...]:
-        """Window rows that lie inside the image for output row y."""
+        """Return the window rows inside the image for output row y."""
         first = y * self.stride[0] - self.pad[0]
         return tuple(
             ky for ky in range(self.kernel[0]) if 0 <= first + ky * self.dilation[0] < self.height
         )
 
     def valid_columns(self, x: int) -> tuple[int, ...]:
-        """Window columns inside the image for output column x."""
+        """Return the window columns inside the image for output column x."""
         first = x * self.stride[1] - self.pad[2]
         return tuple(
             kx for kx in range(self.kernel[1]) if 0 <= first + kx * self.dilation[1] < self.width
         )
 
     def row_classes(self) -> list[tuple[tuple[int, ...], list[int]]]:
-        """(window rows inside, output rows); the class with most rows last."""
+        """List row classes (window rows inside the image, output rows), the largest class last."""
         rows: dict[tuple[int, ...], list[int]] = {}
         for y in range(self.out_height):
             rows.setdefault(self.valid_rows(y), []).append(y)
         return sorted(rows.items(), key=lambda item: len(item[1]))
 
     def tile_runs(self) -> list[TileRun]:
-        """The tiles of an output row, equal neighbours together."""
+        """List the tiles of an output row, equal neighbours as one run."""
         starts = range(0, self.out_width, self.tile)
         shapes = [
             tuple(self.valid_columns(x) for x in range(x0, min(x0 + self.tile, self.out_width)))
@@ -109,25 +125,29 @@ class Window:
 
 @dataclass(frozen=True)
 class TileRun:
-    """`count` equal tiles from output column `start`; `columns` are the window columns inside the
-    image of each output column of a tile."""
+    """Equal tiles of an output row."""
 
     start: int
+    """First output column."""
     columns: tuple[tuple[int, ...], ...]
+    """For each output column of a tile, the window columns inside the image."""
     count: int
+    """Number of tiles."""
 
 
 @dataclass(frozen=True)
 class Strip:
-    """Channel vectors worked on side by side; the only vector of a narrow one has `lanes`."""
+    """Channel vectors that are processed side by side."""
 
     vectors: int
+    """Number of vectors."""
     lanes: int | None = None
+    """Lanes of the only vector of a narrow strip; None for whole vectors."""
 
 
 def strips(window: Window, index: int) -> list[Strip]:
-    """How a part's channels are dealt out: strips of several vectors, single ones, a narrow one
-    where the pixels have no room for a whole vector."""
+    """Split a part's channels into strips of several vectors, single vectors, and a narrow one if
+    pixels have no room for a whole vector."""
     isa, part = window.isa, window.parts[index]
     room = window.out_room - sum(before.channels for before in window.parts[:index])
     fits = isa.padded(part.channels) <= min(part.room, room)
@@ -139,8 +159,8 @@ def strips(window: Window, index: int) -> list[Strip]:
 
 
 def pack_depthwise(window: Window, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """[strip][bias, taps][vectors of the strip][lanes] from weight [kh,kw,1,c] and bias [c]; each
-    part is padded to whole vectors."""
+    """Pack weight [kh,kw,1,c] and bias [c] as [strip][bias, taps][vectors of the strip][lanes],
+    each part padded to whole vectors."""
     isa, taps = window.isa, weight.reshape(-1, weight.shape[-1])
     rows = np.concatenate([bias[None], taps]).astype(isa.element.numpy)
     packed, start = [], 0
@@ -158,14 +178,14 @@ Rows = list[list[str]]
 
 
 def row_parameters(window: Window) -> list[Parameter]:
-    """The first pixel of each input row under the window, part by part; weights; first output
-    pixel. Rows outside the image are not read."""
+    """List the parameters of a row function: the first pixel of each input row under the window,
+    part by part; weights; first output pixel. Rows outside the image are not read."""
     rows = [f"%x{part}_{ky}" for part in range(len(window.parts)) for ky in range(window.kernel[0])]
     return [Parameter("ptr", name) for name in (*rows, "%w", "%out")]
 
 
 def row_function(window: Window, rows: tuple[int, ...]) -> Function:
-    """One output row, with window rows `rows` inside the image."""
+    """Emit the function of an output row that has window rows `rows` inside the image."""
     f = Function(window.isa, row_parameters(window))
     for run in window.tile_runs():
         width = len(run.columns)
@@ -182,7 +202,7 @@ def row_function(window: Window, rows: tuple[int, ...]) -> Function:
 def _emit_tile(
     f: Function, window: Window, rows: tuple[int, ...], run: TileRun, column: Count
 ) -> None:
-    """All channels of a tile, part by part, strips innermost."""
+    """Emit all channels of a tile, part by part, strips innermost."""
     weights, done = "%w", 0
     out = f.offset("%out", f.binary("mul", column, window.out_pixel))
     first = f.binary("sub", f.binary("mul", column, window.stride[1]), window.pad[2])
@@ -198,26 +218,31 @@ def _emit_tile(
 
 @dataclass(frozen=True)
 class WindowTile:
-    """A register tile: output columns of a run by the channels of a strip."""
+    """A register tile: the output columns of a run's tile by the channels of a strip."""
 
     window: Window
     part: Part
+    """The part that the strip belongs to."""
     rows: tuple[int, ...]
+    """Window rows inside the image."""
     run: TileRun
     strip: Strip
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """Addresses of a strip: its pixels by window row inside, its weights, its output."""
+    """Addresses of a strip."""
 
     pixels: tuple[str, ...]
+    """Its first pixel in each window row inside the image."""
     weights: str
+    """Its packed weights."""
     out: str
+    """Its first output pixel."""
 
 
 def _emit_strips(f: Function, tile: WindowTile, count: int, at: Cursor) -> Cursor:
-    """`count` equal strips; where the next one begins."""
+    """Emit `count` equal strips; returns the addresses of the next one."""
     step = tile.strip.vectors * f.isa.vector_bytes
     weight_step = (1 + tile.window.taps) * step if tile.window.kind == "depthwise" else 0
 
@@ -254,11 +279,11 @@ def _emit_strip(f: Function, tile: WindowTile, at: Cursor) -> None:
 
 Vectors = list[str]
 Pixel = Callable[[int, int], Vectors]
-"""The vectors in window row ky, so many columns from the tile's first."""
+"""From window row and column offset from the tile's first input column to the pixel's vectors."""
 
 
 def _pixels(f: Function, tile: WindowTile, at: Cursor) -> Pixel:
-    """Loader of pixels, each loaded once."""
+    """Return a loader of pixels that loads each once."""
     rows = dict(zip(tile.rows, at.pixels, strict=True))
 
     @cache
@@ -289,8 +314,8 @@ def _depthwise(f: Function, tile: WindowTile, pixel: Pixel, weights: str) -> lis
 
 
 def _products(tile: WindowTile) -> list[tuple[int, int]]:
-    """The products of a window row as (position in the window, output column): weight by weight;
-    pixel by pixel where the stride is larger, since too many pixels would be held in registers."""
+    """Order the products (window column, output column) of a window row: by weight at stride 1, by
+    pixel at larger strides, where weight order would keep too many pixels in registers."""
     columns = tile.run.columns
     positions = sorted({kx for inside in columns for kx in inside})
     found = [(kx, c) for kx in positions for c, inside in enumerate(columns) if kx in inside]
@@ -301,7 +326,7 @@ def _products(tile: WindowTile) -> list[tuple[int, int]]:
 
 
 def _largest(f: Function, tile: WindowTile, pixel: Pixel) -> list[Vectors]:
-    """The maximum of each input column, once, and of those under each output column."""
+    """Compute the maximum of each input column once, then of those under each output column."""
 
     @cache
     def down(across: int) -> Vectors:
@@ -320,7 +345,7 @@ def _sums(f: Function, values: Sequence[Vectors]) -> Vectors:
 
 
 def _under(tile: WindowTile) -> list[list[int]]:
-    """For each output column the input columns under its window, counted from the tile's first."""
+    """For each output column, list the input columns under its window from the tile's first on."""
     stride, dilation = tile.window.stride[1], tile.window.dilation[1]
     return [
         [column * stride + kx * dilation for kx in inside]
@@ -341,8 +366,8 @@ def _mean(f: Function, tile: WindowTile, pixel: Pixel) -> list[Vectors]:
 def emit_row(
     f: Function, window: Window, functions: Sequence[str], rows: Rows, w: str, out: str, y: str
 ) -> None:
-    """Call the function of row y's class. `functions` are the names of `row_functions`; `rows` the
-    addresses of the input rows under the window, out that of the output row."""
+    """Call the function of row y's class. `functions` are the names of `row_functions`, `rows` the
+    addresses of the input rows under the window, `out` that of the output row."""
     pointers = [pointer for part in rows for pointer in part]
     arguments = ", ".join(f"ptr {pointer}" for pointer in (*pointers, w, out))
 
@@ -357,8 +382,8 @@ def emit_row(
 
 
 def image_rows(f: Function, window: Window, images: Sequence[str], y: Count) -> Rows:
-    """Addresses of the input rows under the window for output row y, where each part's image lies
-    whole in memory from the given address on."""
+    """Compute the addresses of the input rows under the window for output row y, from the address
+    of each part's image, which is whole in memory."""
     top = f.binary("sub", f.binary("mul", y, window.stride[0]), window.pad[0])
     rows = []
     for image, part in zip(images, window.parts, strict=True):
@@ -370,5 +395,5 @@ def image_rows(f: Function, window: Window, images: Sequence[str], y: Count) -> 
 
 
 def row_functions(window: Window) -> list[Function]:
-    """One function a class of rows, in the order of `row_classes`."""
+    """Emit a function per row class, in the order of `row_classes`."""
     return [row_function(window, rows) for rows, _ in window.row_classes()]

@@ -1,4 +1,4 @@
-"""What all kernel families share: buffers, the function library, the finished kernel.
+"""Types common to all kernel families: buffers, the function library, finished kernels.
 
 A kernel function takes the addresses of its value operands, its packed weights, its results and
 scratch, and the range of tasks to do.
@@ -23,35 +23,37 @@ CROWDED_BYTES = 2048  # a pitch whose multiples share two of the 64 sets of a fi
 
 @dataclass(frozen=True)
 class Buffer:
-    """A tensor in memory: `pitch` elements from pixel to pixel, the first `room` of which are its
-    own to overwrite. The caller's tensors are dense, those in the arena are padded to whole
-    vectors, and by a line of the cache where pixels would push each other out of it, unless they
-    share their pixels with others."""
+    """The layout of a tensor in memory.
+
+    Callers' tensors are dense. In the arena pixels are padded to whole vectors, and by a cache line
+    where they would otherwise evict each other, unless tensors share their pixels."""
 
     type: TensorType
     pitch: int
+    """Elements from pixel to pixel."""
     room: int
+    """Elements of a pixel, from its first on, that a kernel may overwrite."""
 
     @staticmethod
     def dense(type: TensorType) -> Buffer:
-        """As the caller keeps it."""
+        """Return the layout of a caller's tensor."""
         return Buffer(type, type.channels, type.channels)
 
     @staticmethod
     def in_arena(type: TensorType, isa: Isa) -> Buffer:
-        """With every pixel padded."""
+        """Return the layout with every pixel padded."""
         room, size = isa.padded(type.channels), type.element.bytes
         crowded = size * room % CROWDED_BYTES == 0 and type.rank == 4 and type.shape[2] > 1
         return Buffer(type, room + (ALIGNMENT // size if crowded else 0), room)
 
     @staticmethod
     def shared(type: TensorType, pitch: int) -> Buffer:
-        """Among other tensors in pixels of `pitch` elements."""
+        """Return the layout among other tensors in pixels of `pitch` elements."""
         return Buffer(type, pitch, type.channels)
 
     @property
     def pixels(self) -> int:
-        """Number of channel vectors."""
+        """Number of pixels: elements of all axes but the last."""
         return prod(self.type.shape[:-1])
 
     @property
@@ -76,11 +78,11 @@ class Buffer:
 
     @property
     def extent(self) -> int:
-        """Bytes from the first pixel to the end of the room that the last one has."""
+        """Bytes from the first pixel to the end of the last one's room."""
         return self.bytes - self.pixel_bytes + self.element_bytes * self.room
 
     def is_padded(self, isa: Isa) -> bool:
-        """Whether each pixel has room for whole vectors."""
+        """Return whether each pixel has room for whole vectors."""
         return self.room >= isa.padded(self.type.channels)
 
 
@@ -93,7 +95,7 @@ class Library:
         self._texts: dict[str, str] = {}
 
     def define(self, hint: str, function: Function) -> str:
-        """Add a function unless there is an equal one; its name."""
+        """Add a function unless there is an equal one; returns its name."""
         key = function.body_key()
         if key not in self._names:
             name, number = f"{hint}__{self.isa.name}", 1
@@ -105,18 +107,22 @@ class Library:
         return self._names[key]
 
     def text(self) -> str:
-        """All definitions."""
+        """Return all definitions."""
         return "\n".join(self._texts.values())
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A kernel ready to be called: tasks can be dealt out to threads."""
+    """A finished kernel."""
 
     function: str
+    """Name of its function in the library."""
     tasks: int
+    """Number of tasks, which threads can share."""
     scratch_bytes: int = 0
+    """Scratch of one thread, in bytes."""
     weights: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    """Packed weights, flat."""
 
 
 @dataclass(frozen=True)
@@ -124,8 +130,9 @@ class Site:
     """A node to lower, with its buffers."""
 
     node: Node
+    """The node."""
     inputs: tuple[tuple[Buffer, ...], ...]
-    """The buffers of each operand, one a value that its view reads; none of constants."""
+    """The buffers of each operand, one per value that its view reads; () for constants."""
     outputs: tuple[Buffer, ...]
     """The buffers of the results."""
     library: Library
@@ -168,7 +175,7 @@ class Site:
 
 
 def kernel_function(isa: Isa, values: int, results: int) -> Function:
-    """%x0 … %y0 … %w %scratch %begin %end."""
+    """Begin a function with parameters %x0 … %y0 … %w %scratch %begin %end."""
     pointers = [*(f"%x{i}" for i in range(values)), *(f"%y{i}" for i in range(results))]
     parameters = [Parameter("ptr", name) for name in (*pointers, "%w", "%scratch")]
     return Function(isa, [*parameters, Parameter(isa.word, "%begin"), Parameter(isa.word, "%end")])

@@ -1,9 +1,9 @@
 """Schedules of fused bodies: a chain of ops, streamed by rows.
 
-The last op asks for rows, each op makes the rows it is asked for. A pointwise op needs the same
-rows of its producer, which are made just before, in scratch. An op with a window needs a few rows
-around; its producer keeps them in a ring: row r lies in slot r mod capacity, and rows are made a
-chunk at a time. No row is made twice, none is kept longer than needed.
+Rows are computed on demand of the last op. A pointwise op needs the same rows of its producer,
+which are computed just before, in scratch. A window op also needs neighbouring rows, which its
+producer keeps in a ring buffer: row r lies in slot r mod capacity, and rows are computed a chunk at
+a time. No row is computed twice or kept longer than needed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mbc.ops import AvgPool, Conv2d, Fused, MaxPool
 from mbc.ops.linear import is_depthwise, present
 from mbc.schedules import Turns
 
-SCRATCH_GOAL = 192 * 1024
+SCRATCH_GOAL = 192 * 1024  # bytes of one thread's scratch that turns should not exceed
 COUNTER_BYTES = 8
 CHUNKS = (4, 2, 1)
 
@@ -34,7 +34,7 @@ Kind = Literal["pointwise", "window", "patches"]
 
 
 def stage_kind(node: Node) -> Kind:
-    """Which family an op of a chain belongs to."""
+    """Return the kernel family of an op of a chain."""
     if isinstance(node.op, MaxPool | AvgPool):
         return "window"
     if not isinstance(node.op, Conv2d):
@@ -45,12 +45,12 @@ def stage_kind(node: Node) -> Kind:
 
 
 def chain_nodes(node: Node) -> tuple[Node, ...]:
-    """The ops of a fused body in order; empty if the node is not fused."""
+    """Return the ops of a fused body in order; () if the node is not fused."""
     return tuple(node.op.body.topo()) if isinstance(node.op, Fused) else ()
 
 
 def chain_refusal(node: Node) -> str:
-    """Why a fused body is not a chain that can be streamed; empty if it is one."""
+    """Return why a fused body is not a chain that can be streamed; "" if it is one."""
     nodes = chain_nodes(node)
     assert isinstance(node.op, Fused)
     inputs = node.op.body.inputs
@@ -83,41 +83,50 @@ def _residual_refusal(node: Node, last: Node, kind: Kind) -> str:
 
 @dataclass(frozen=True)
 class Stage:
-    """One op: `chunk` output rows at a time; `capacity` rows of memory at `offset` in scratch (none
-    for the last one, which stores into the result)."""
+    """One op of a chain."""
 
     node: Node
+    """The op."""
     chunk: int
+    """Output rows that are computed at a time."""
     height: int
+    """Output rows of an image."""
     out: Buffer
+    """Layout of the output rows."""
     capacity: int
+    """Rows that are kept in scratch; 0 for the last op, which stores into the result."""
     offset: int
+    """Byte offset of these rows in scratch."""
     patch_offset: int
+    """Byte offset of the scratch of `Patches`."""
     plan: Gemm | Window | Patches
+    """The schedule of a chunk."""
 
 
 @dataclass(frozen=True)
 class Chain:
-    """A whole body: stages in order, scratch of one thread in bytes."""
+    """The plan of a fused body."""
 
     stages: tuple[Stage, ...]
+    """The ops, in order."""
     scratch_bytes: int
+    """Scratch of one thread."""
 
     @property
     def turn(self) -> int:
-        """Output rows a task."""
+        """Output rows of a task."""
         return self.stages[-1].chunk
 
     @property
     def turns(self) -> int:
-        """Tasks an image."""
+        """Tasks of an image."""
         return self.stages[-1].height // self.turn
 
 
 def plan_chain(isa: Isa, node: Node, x: Buffer, out: Buffer, residual: Buffer | None) -> Chain:
-    """Plan a chain in turns of the rows that its schedule says, or else of the best number whose
-    scratch stays within the goal. How many is a matter of the types alone, since plans of memory
-    are made before it is known how tensors are stored."""
+    """Plan a chain with the rows per turn of its schedule, or else the best number whose scratch
+    stays within the goal. The number depends on types only, since memory is planned before the
+    layout of tensors is known."""
     held = residual.type if residual else None
     turn = turns_of(node) or _best_turn(isa, node, x.type, out.type, held)
     return _plan(isa, node, x, out, residual, turn)
@@ -133,19 +142,19 @@ def _best_turn(
 
 
 def turns_of(node: Node) -> int | None:
-    """Return the rows of a turn in the schedule that a node carries; None without one."""
+    """Return the rows of a turn in a node's schedule; None without one."""
     return node.schedule.rows if isinstance(node.schedule, Turns) else None
 
 
 def chain_schedules(chain: Chain) -> tuple[Turns, ...]:
-    """Return the schedules of a chain, that of this plan first."""
+    """List the schedules of a chain, that of this plan first."""
     rows = turn_rows(chain.stages[-1].height)
     return tuple(map(Turns, dict.fromkeys((chain.turn, *rows))))
 
 
 def turn_rows(height: int) -> list[int]:
-    """Rows that a turn may make, the best number first: as many as possible in an even number of
-    turns, since seven for two threads would keep one of them waiting."""
+    """List the possible rows per turn, best first: as many as possible in an even number of turns,
+    since an odd number leaves one of two threads idle."""
     turns = [rows for rows in CHUNKS if height % rows == 0]
     return sorted(turns, key=lambda rows: height // rows % 2)
 
@@ -173,7 +182,7 @@ def _plan(
 
 
 def _chunks(nodes: tuple[Node, ...], turn: int) -> list[int]:
-    """Rows that each op makes at a time, from the last one's."""
+    """Derive the rows that each op computes at a time from those of the last op."""
     chunks = [turn]
     for reader, producer in zip(nodes[:0:-1], nodes[-2::-1], strict=True):
         if stage_kind(reader) == "pointwise":
@@ -199,8 +208,8 @@ def _stage_plan(
 
 
 def _capacity(producer: Node, reader: Node, chunk: int) -> int:
-    """Rows that the reader may need at once, in whole chunks of the producer; one chunk where no
-    window sees the image."""
+    """Return the most rows that the reader needs at once, in whole chunks of the producer; one
+    chunk if no window overlaps the image."""
     if stage_kind(reader) == "pointwise":
         return chunk
     height = producer.result.type.shape[1]
@@ -215,7 +224,7 @@ def _capacity(producer: Node, reader: Node, chunk: int) -> int:
 
 
 def row_window(node: Node) -> tuple[int, int, int]:
-    """(stride, padding above, extent) of an op's window, in rows."""
+    """Return (stride, padding above, extent) of an op's window, in rows."""
     match node.op:
         case Conv2d(stride=stride, pad=pad, dilation=dilation):
             kernel = present(node.type_of("weight")).shape[0]
@@ -231,16 +240,16 @@ def row_window(node: Node) -> tuple[int, int, int]:
 
 @dataclass(frozen=True)
 class Ends:
-    """The operands of a fused node, by their roles, that the ends of the chain read."""
+    """The roles of the operands that the first and last op of a chain read."""
 
     x: str
-    """What the first op reads."""
+    """Input of the first op."""
     residual: str | None
-    """What the last op adds."""
+    """Residual of the last op; None without one."""
 
 
 def ends_of(node: Node) -> Ends:
-    """The ends of a fused node's chain."""
+    """Return the operands at the ends of a fused node's chain."""
     first, *_, last = (*chain_nodes(node), *chain_nodes(node)[-1:])
     residual = last["residual"]
     held = residual.value.name if isinstance(residual, ChannelView) else None
@@ -248,8 +257,9 @@ def ends_of(node: Node) -> Ends:
 
 
 def overlap_bytes(chain: Chain, ends: Ends, role: str, x: Buffer) -> int:
-    """How far before an operand the result must begin so that no store overwrites rows that are
-    read later: the most that the end of what is stored is ahead of the first row still needed."""
+    """Return how many bytes before an operand the result must begin so that no store overwrites
+    rows that are read later: the maximum, over turns, of the end of the stored rows minus the start
+    of the first row still needed."""
     last = chain.stages[-1]
     step = chain.turn if isinstance(last.plan, Gemm) else 1
     ahead = [0]
@@ -261,8 +271,8 @@ def overlap_bytes(chain: Chain, ends: Ends, role: str, x: Buffer) -> int:
 
 
 def _still_needed(chain: Chain, ends: Ends, role: str, start: int, stop: int) -> int | None:
-    """First row of an operand that is read while output rows start … stop-1 are stored, or after;
-    None if no row is."""
+    """Return the first row of an operand that is read while output rows start … stop-1 are stored,
+    or later; None if there is none."""
     rows = []
     if role == ends.residual:
         rows.append(start)
@@ -275,7 +285,7 @@ def _still_needed(chain: Chain, ends: Ends, role: str, start: int, stop: int) ->
 
 
 def _first_input_row(chain: Chain, row: int) -> int:
-    """First row of the chain's input that an output row depends on."""
+    """Return the first row of the chain's input that an output row depends on."""
     for stage in reversed(chain.stages):
         stride, pad, _ = row_window(stage.node)
         row = max(row * stride - pad, 0)

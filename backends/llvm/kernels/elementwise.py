@@ -17,7 +17,8 @@ from mbc.ops.elementwise import NORM
 from mbc.ops.normalisation import scale_and_shift
 
 Vector = Callable[[Function, list[str], int | None], str]
-"""From the addresses of a channel vector in each operand (and the weights) to the result."""
+"""From the addresses of a channel vector in each operand, then in the weights if there are any, and
+the lanes of a narrow one, to the result."""
 
 
 def _vector(node: Node) -> Vector:
@@ -42,7 +43,7 @@ def _scale_shift(f: Function, at: list[str], lanes: int | None) -> str:
 
 
 def pack_batch_norm(isa: Isa, node: Node) -> np.ndarray:
-    """[channel vector][scale, shift][lanes], computed in double precision."""
+    """Pack scales and shifts as [channel vector][scale, shift][lanes], from double precision."""
     assert isinstance(node.op, BatchNorm)
     constants = (constant_array(node[role], ()) for role in NORM)
     rows = np.stack(scale_and_shift(node.op, *constants)).astype(isa.element.numpy)
@@ -51,7 +52,7 @@ def pack_batch_norm(isa: Isa, node: Node) -> np.ndarray:
 
 
 def build_elementwise(site: Site) -> Kernel:
-    """One task a row of pixels; channel vectors innermost."""
+    """Build an elementwise kernel: a task per row of pixels, channel vectors innermost."""
     node, out = site.node, site.output
     inputs = [buffer for buffers in site.inputs for buffer in buffers]
     vector = _vector(node)

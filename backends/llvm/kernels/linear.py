@@ -31,15 +31,16 @@ from mbc.schedules import Panels, Strassen
 
 @dataclass(frozen=True)
 class GroupOrder:
-    """For each group of a grouped 1x1: the runs of stored channels that it reads, and the order in
-    which it reads its own channels (by source, ascending in memory)."""
+    """How each group of a 1x1 convolution reads its channels."""
 
     runs: tuple[tuple[Run, ...], ...]
+    """Runs of stored channels, by group."""
     order: tuple[tuple[int, ...], ...]
+    """The group's own channels, by group, in the order of the runs: by source, ascending."""
 
 
 def group_order(view: ChannelView, groups: int) -> GroupOrder:
-    """How the channels that each group reads lie in memory."""
+    """Compute the runs and channel order of each group of a view."""
     source = {value: i for i, value in enumerate(view.values)}
     stored = [(source[value], channel) for value, channel in view.channels]
     each = len(stored) // groups
@@ -53,7 +54,7 @@ def group_order(view: ChannelView, groups: int) -> GroupOrder:
 
 
 def source_runs(channels: Sequence[tuple[int, int]], element_bytes: int) -> tuple[Run, ...]:
-    """Runs of (source, channel) pairs that are in order."""
+    """Split sorted (source, channel) pairs into runs."""
     return tuple(
         run
         for source, group in groupby(channels, key=itemgetter(0))
@@ -62,7 +63,7 @@ def source_runs(channels: Sequence[tuple[int, int]], element_bytes: int) -> tupl
 
 
 def contiguous(channels: Sequence[int], element_bytes: int, source: int = 0) -> tuple[Run, ...]:
-    """Maximal runs of ascending channels."""
+    """Split channels of one source into maximal runs of consecutive ones."""
     breaks = (i for i in range(1, len(channels)) if channels[i] != channels[i - 1] + 1)
     ends = [0, *breaks, len(channels)] if channels else []
     return tuple(Run(element_bytes * channels[i], end - i, source) for i, end in pairwise(ends))
@@ -76,8 +77,8 @@ def pointwise_gemm(
     out: Buffer,
     residual: Buffer | None,
 ) -> Gemm:
-    """The schedule of a 1x1 convolution (grouped or not) or dense layer over `rows` pixels; one
-    pitch a value that its view reads."""
+    """Schedule a 1x1 convolution, grouped or not, or a dense layer over `rows` pixels. `a_pitches`
+    are those of the values that its view reads, in bytes."""
     assert isinstance(node.op, Conv2d | Dense)
     groups = node.op.channel_groups
     columns = out.type.channels // groups
@@ -96,7 +97,7 @@ def pointwise_gemm(
 
 
 def pack_pointwise(gemm: Gemm, node: Node) -> np.ndarray:
-    """Packed panels of a 1x1 convolution or dense layer, rows in the order of the view's runs."""
+    """Pack the panels of a 1x1 convolution or dense layer, rows in the order of the view's runs."""
     groups = len(gemm.groups)
     order = group_order(node.view("x"), groups).order
     weight = constant_array(node["weight"], ())
@@ -106,19 +107,19 @@ def pack_pointwise(gemm: Gemm, node: Node) -> np.ndarray:
 
 
 def group_bias(gemm: Gemm, node: Node) -> np.ndarray:
-    """Bias as [groups, columns]."""
+    """Return the bias as [groups, columns], zeros if it is absent."""
     groups = len(gemm.groups)
     bias = constant_array(node["bias"], (groups * gemm.columns,))
     return bias.reshape(groups, gemm.columns)
 
 
 def residual_pointer(site: Site) -> str | None:
-    """The kernel's parameter with the residual's address, if there is one."""
+    """Return the kernel's parameter with the residual's address; None without a residual."""
     return site.pointers("residual")[0] if site.optional("residual") else None
 
 
 def build_pointwise(site: Site) -> Kernel:
-    """1x1 stride-1 convolution or dense layer: all pixels are the rows of one GEMM."""
+    """Build a 1x1 stride-1 convolution or dense layer: all pixels are the rows of one GEMM."""
     node, sources, residual = site.node, site.buffers("x"), site.optional("residual")
     pitches = [source.pixel_bytes for source in sources]
     gemm = pointwise_gemm(site.isa, node, sources[0].pixels, pitches, site.output, residual)
@@ -136,13 +137,13 @@ def build_pointwise(site: Site) -> Kernel:
 
 
 def halved_of(node: Node, gemm: Gemm) -> HalvedProduct | None:
-    """Plan Strassen's method for a node that has it as its schedule. None if it has another, or if
-    the buffers at hand cannot be halved."""
+    """Plan Strassen's method if it is the node's schedule; None if it is not, or if the GEMM cannot
+    be halved."""
     return halved(node, gemm) if isinstance(node.schedule, Strassen) else None
 
 
 def halved(node: Node, gemm: Gemm) -> HalvedProduct | None:
-    """Plan Strassen's method for a product; None if images cannot be halved."""
+    """Plan Strassen's method for a product; None if its images cannot be halved."""
     images = node.result.type.shape[0]
     image = replace(gemm, rows=gemm.rows // images)
     fits = isinstance(node.op, Conv2d) and node.view("x").is_plain and can_halve(image)
@@ -150,14 +151,14 @@ def halved(node: Node, gemm: Gemm) -> HalvedProduct | None:
 
 
 def plan_halved(isa: Isa, node: Node) -> HalvedProduct | None:
-    """Plan Strassen's method for a node that has it as its schedule, and all operands and its
-    result in the arena."""
+    """Plan Strassen's method if it is the schedule of a node whose operands and result all lie in
+    the arena."""
     return halved_of(node, plan_rows(isa, node)) if isinstance(node.schedule, Strassen) else None
 
 
 def product_schedules(isa: Isa, node: Node) -> tuple[Schedule, ...]:
-    """Return the schedules of a product: the best panels, panels of one width, and Strassen's
-    method where images can be halved."""
+    """List the schedules of a product: the best panels, panels of one width, and Strassen's method
+    if images can be halved."""
     gemm = plan_rows(isa, replace(node, schedule=None))
     vectors = sum(gemm.widths)
     equal = [(w,) * (vectors // w) for w in range(MAX_WIDTH, 0, -1) if vectors % w == 0]
@@ -166,7 +167,7 @@ def product_schedules(isa: Isa, node: Node) -> tuple[Schedule, ...]:
 
 
 def panels_refusal(isa: Isa, node: Node, schedule: Panels) -> str:
-    """Return why the columns of a product cannot be split into panels so; "" if they can."""
+    """Return why the columns of a product cannot be split into given panels; "" if they can."""
     gemm = plan_rows(isa, replace(node, schedule=None))
     vectors, total = sum(gemm.widths), schedule.vectors
     if len(schedule.widths) != len(schedule.counts):
@@ -179,7 +180,7 @@ def panels_refusal(isa: Isa, node: Node, schedule: Panels) -> str:
 
 
 def plan_rows(isa: Isa, node: Node) -> Gemm:
-    """The direct schedule where all that the node reads and makes lies in the arena."""
+    """Schedule the direct product of a node whose operands and result all lie in the arena."""
     x, out = node.view("x"), Buffer.in_arena(node.result.type, isa)
     pitches = [Buffer.in_arena(value.type, isa).pixel_bytes for value in x.values]
     held = node.type_of("residual")
@@ -193,13 +194,13 @@ def _pack_strassen(plan: HalvedProduct, node: Node) -> np.ndarray:
 
 
 def linear_name(node: Node, gemm: Gemm) -> str:
-    """Kind, depth, columns, groups and epilogue, as kernel names have them."""
+    """Format kind, depth, columns, groups and epilogue for a kernel's name."""
     kind = "fc" if isinstance(node.op, Dense) else "pw"
     return f"{kind}_{shape_name(gemm)}"
 
 
 def shape_name(gemm: Gemm) -> str:
-    """Depth, columns, groups and epilogue."""
+    """Format depth, columns, groups and epilogue for a kernel's name."""
     groups = f"_g{len(gemm.groups)}" if len(gemm.groups) > 1 else ""
     residual = "_add" if gemm.residual_pitch is not None else ""
     act = "" if gemm.act is None else f"_{identifier(gemm.act)}"
@@ -207,7 +208,7 @@ def shape_name(gemm: Gemm) -> str:
 
 
 def is_gemm_rows(node: Node) -> bool:
-    """Whether all pixels of the node are rows of one GEMM."""
+    """Return whether all pixels of a node are rows of one GEMM."""
     match node.op:
         case Dense():
             return True

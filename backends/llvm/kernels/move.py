@@ -15,7 +15,7 @@ from mbc.ops.move import moved_views
 
 
 def build_channel_copy(site: Site) -> Kernel:
-    """Copies channels pixel by pixel; one task a row of pixels."""
+    """Build a kernel that copies channels pixel by pixel; a task per row of pixels."""
     node = site.node
     values = [value for view in node.views for value in view.values]
     buffers = dict(zip(values, (b for bs in site.inputs for b in bs), strict=True))
@@ -59,7 +59,7 @@ def _copy_pixel(f: Function, view: ChannelView, sources: dict[Value, str], targe
 
 
 def channel_runs(view: ChannelView) -> list[tuple[Value, int, int]]:
-    """Maximal runs (value, first channel, length) of ascending channels, in reading order."""
+    """List maximal runs (value, first channel, length) of consecutive channels, as read."""
     runs: list[tuple[Value, int, int]] = []
     for value, channel in view.channels:
         if runs and runs[-1][0] is value and runs[-1][1] + runs[-1][2] == channel:
@@ -83,7 +83,7 @@ def _copy(f: Function, source: str, target: str, length: int) -> None:
 
 
 def build_element_copy(site: Site) -> Kernel:
-    """Reshape and transpose, element by element; one task a row of the result's last axis."""
+    """Build a reshape or transpose that copies single elements; a task per row of the last axis."""
     node, x, out = site.node, site.input("x"), site.output
     f = site.kernel_function()
     last = out.type.channels
@@ -104,7 +104,7 @@ def build_element_copy(site: Site) -> Kernel:
 
 
 def _source(f: Function, node: Node, x: Buffer, out: Buffer, row: Count, column: Count) -> str:
-    """Address of the element of x that goes to (row, column) of the result."""
+    """Compute the address of the element of x for (row, column) of the result."""
     match node.op:
         case Reshape():
             flat = f.binary("add", f.binary("mul", row, out.type.channels), column)

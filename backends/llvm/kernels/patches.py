@@ -1,8 +1,8 @@
-"""Convolutions with larger filters: a GEMM an output row over patches of the input.
+"""Convolutions with larger filters: a GEMM per output row over patches of the input.
 
-Windows that lie in the image are read where they are. The columns at the borders, whose windows
-reach beyond, are read from strips: their pixels copied to scratch, with zeros around. So is an
-output row at the top or bottom from a band, input rows with rows of zeros beyond.
+Windows inside the image are read in place. Windows of border columns, which reach beyond the image,
+are read from strips: copies of their pixels in scratch, padded with zeros. Output rows at the top
+and bottom are read from a band: copies of input rows in scratch, with rows of zeros beyond.
 """
 
 from __future__ import annotations
@@ -33,26 +33,36 @@ from mbc.schedules import Turns
 
 @dataclass(frozen=True)
 class Columns:
-    """Output columns, and their pixels: those of the image from `pixel` on, which is left of it
-    where negative. `offset` is where in scratch their strip lies; None: they need none."""
+    """Consecutive output columns, and the input columns that their windows cover."""
 
     first: int
+    """First output column."""
     count: int
+    """Number of output columns."""
     pixel: int
+    """First input column; negative to the left of the image."""
     width: int
+    """Number of input columns."""
     offset: int | None = None
+    """Byte offset of their strip in scratch; None if they are read in place."""
 
 
 @dataclass(frozen=True)
 class Patches:
-    """How a convolution reads its input, in tasks of `turn` output rows."""
+    """How a convolution reads its input."""
 
     isa: Isa
+    """The vector unit."""
     x: Buffer
+    """Layout of the input."""
     kernel: tuple[int, int]
+    """Filter rows and columns."""
     op: Conv2d
+    """The convolution."""
     out: TensorType
+    """Type of the result."""
     turn: int
+    """Output rows of a task."""
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -68,8 +78,8 @@ class Patches:
 
     @property
     def columns(self) -> tuple[Columns, ...]:
-        """The output columns from left to right: a strip of whole tiles at each border that has
-        padding, the others between them; one strip where there are not so many."""
+        """The output columns from left to right: a strip of whole tiles at each border with
+        padding, the others between them; one strip for all if columns are too few."""
         cols, width, stride = self.out.shape[2], self.x.type.shape[2], self.op.stride[1]
         tile = RowBlocks.balanced(cols, self.isa.tile_height(self.panels[0])).tall
         fitting = (width + self.op.pad[2] - self.extent[1]) // stride + 1
@@ -90,24 +100,24 @@ class Patches:
         return Columns(first, count, first * stride - self.op.pad[2], width, offset)
 
     def strip_bytes(self, columns: Columns) -> int:
-        """Bytes of the strip of some columns."""
+        """Return the bytes of the strip of some columns; 0 if they are read in place."""
         rows = 0 if columns.offset is None else self.kernel[0]
         return rows * columns.width * self.x.pixel_bytes
 
     @property
     def has_band(self) -> bool:
-        """Whether the windows of an output row may leave the image."""
+        """Whether windows of some output row reach above or below the image."""
         rows = (self.out.shape[1] - 1) * self.op.stride[0] + self.extent[0]
         return self.op.pad[0] > 0 or rows > self.x.type.shape[1]
 
     @property
     def band_offset(self) -> int:
-        """Where in scratch the band lies; after the strips."""
+        """Byte offset of the band in scratch, after the strips."""
         return sum(map(self.strip_bytes, self.columns))
 
     @property
     def scratch_bytes(self) -> int:
-        """Scratch of one thread."""
+        """Scratch of one thread, in bytes."""
         return self.band_offset + self.has_band * self.extent[0] * self.x.row_bytes
 
     @property
@@ -116,7 +126,7 @@ class Patches:
         return self.x.bytes // self.x.type.shape[0]
 
     def runs(self, columns: Columns) -> tuple[tuple[Run, ...], ...]:
-        """Runs of each group, taps in the order of the filter."""
+        """Return the runs of each group, taps in the order of the filter."""
         op, each = self.op, self.x.type.channels // self.op.groups
         down = columns.width * self.x.pitch
         if columns.offset is None:
@@ -136,15 +146,15 @@ class Patches:
 
     @property
     def name(self) -> str:
-        """Kernel and stride."""
+        """Filter size and stride, for names of kernels."""
         return f"conv{self.kernel[0]}x{self.kernel[1]}s{self.op.stride[0]}"
 
 
 def patches_of(
     isa: Isa, node: Node, x: Buffer, out: TensorType, turn: int | None = None
 ) -> Patches:
-    """Return the patch reader of a convolution, in turns of so many rows; by default of those that
-    its schedule says."""
+    """Return the patch reader of a convolution in turns of `turn` rows, by default those of its
+    schedule."""
     assert isinstance(node.op, Conv2d)
     kh, kw = present(node.type_of("weight")).shape[:2]
     if turn is None:
@@ -155,14 +165,14 @@ def patches_of(
 
 
 def patch_schedules(out: TensorType) -> tuple[Turns, ...]:
-    """Return the schedules of a convolution by its result: a few rows a turn."""
+    """List the schedules of a convolution by the type of its result, the default first."""
     return tuple(Turns(rows) for rows in (4, 2, 1) if out.shape[1] % rows == 0)
 
 
 def patch_gemm(
     patches: Patches, columns: Columns, out: Buffer, residual: Buffer | None = None
 ) -> Gemm:
-    """The schedule of some columns of an output row."""
+    """Schedule some columns of an output row."""
     op = patches.op
     return Gemm(
         patches.isa,
@@ -179,14 +189,14 @@ def patch_gemm(
 
 
 def pack_patches(gemm: Gemm, node: Node) -> np.ndarray:
-    """Packed panels of a convolution."""
+    """Pack the panels of a convolution."""
     weight = constant_array(node["weight"], ())
     weight = weight.reshape(-1, len(gemm.groups), gemm.columns).transpose(1, 0, 2)
     return pack(gemm, weight, group_bias(gemm, node))
 
 
 def build_patch_conv(site: Site) -> Kernel:
-    """Any convolution that is neither pointwise nor depthwise; one task a turn."""
+    """Build a convolution that is neither pointwise nor depthwise; a task per turn."""
     node, out, residual = site.node, site.output, site.optional("residual")
     patches = patches_of(site.isa, node, site.input("x"), out.type)
     f = site.kernel_function()
@@ -214,31 +224,35 @@ class PatchRows:
     """The code of output rows under construction."""
 
     f: Function
+    """The function that it goes to."""
     patches: Patches
     scratch: str
+    """Address of the scratch of `patches`."""
     out: Buffer
+    """Layout of the output rows."""
     residual: Buffer | None = None
+    """Layout of the residual; None without one."""
 
     @property
     def gemms(self) -> list[Gemm]:
-        """One for each of the patches' columns."""
+        """The schedules of `patches.columns`."""
         patches = self.patches
         return [patch_gemm(patches, c, self.out, self.residual) for c in patches.columns]
 
     def down(self, at: Pointers, turns: Count) -> Pointers:
-        """Output and residual advanced by turns."""
+        """Advance output and residual by turns."""
         rows = self.f.binary("mul", turns, self.patches.turn)
         held = self.f.binary("mul", rows, self.residual.row_bytes if self.residual else 0)
         return at.moved(self.f, 0, self.f.binary("mul", rows, self.out.row_bytes), held)
 
     def clear(self) -> None:
-        """Zero the strips once; later all but their borders is overwritten."""
+        """Zero the strips once; copies later overwrite all but their borders."""
         if self.patches.band_offset:
             _zero(self.f, self.scratch, self.patches.band_offset)
 
     def emit_turn(self, at: Pointers, turn: Count) -> None:
-        """The rows of one turn; `at` has the image, the weights, and the turn's output and
-        residual."""
+        """Emit the rows of one turn; `at` has the addresses of the image, the weights, and the
+        turn's output and residual."""
         f, patches = self.f, self.patches
         first = f.binary("mul", turn, patches.turn)
         (image,) = at.a
@@ -277,8 +291,8 @@ class PatchRows:
             _copy(f, to, f.offset(source, ky * down + first * pixel), length)
 
     def _rows(self, image: str, y: Count) -> str:
-        """Address of the first input row under the windows of an output row: in the image, or in
-        the band where some of them lie outside."""
+        """Compute the address of the first input row under the windows of an output row: in the
+        image, or in the band if some rows lie outside."""
         f, word, patches = self.f, self.f.isa.word, self.patches
         top = f.binary("mul", y, patches.op.stride[0])
         top = f.binary("sub", top, patches.op.pad[0])
@@ -302,7 +316,7 @@ class PatchRows:
         return f.op(f"phi ptr [ {direct}, %{before} ], [ {band}, %{after} ]")
 
     def _fill_band(self, image: str, band: str, top: Count) -> None:
-        """Copy input rows from `top` on, zeros where they lie outside the image."""
+        """Copy input rows from `top` on to the band, zeros for rows outside the image."""
         f, word = self.f, self.f.isa.word
         height, row_bytes = self.patches.x.type.shape[1], self.patches.x.row_bytes
 

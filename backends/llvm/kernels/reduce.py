@@ -20,11 +20,11 @@ from mbc.backends.llvm.vectors import (
 )
 from mbc.backends.llvm.window import Part
 
-CHUNK = 8  # channel vectors summed side by side
+CHUNK = 8  # channel vectors that are summed side by side
 
 
 def build_global_pool(site: Site) -> Kernel:
-    """Mean over all pixels of an image, part by part of the view; one task an image."""
+    """Build the mean over all pixels of an image, part by part of the view; a task per image."""
     view, out = site.node.view("x"), site.output
     images, height, width, channels = view.type.shape
     f, pixels = site.kernel_function(), height * width
@@ -85,8 +85,9 @@ def _emit_mean(
 
 
 def build_softmax(site: Site) -> Kernel:
-    """Three passes over a pixel: maximum, exponentials and their sum, scale. One task a pixel.
-    The maximum may miss a NaN: its exponential makes the sum NaN, and so all results."""
+    """Build a softmax in three passes over a pixel: maximum; exponentials and their sum; scaling. A
+    task per pixel. The maximum may ignore a NaN, whose exponential makes the sum and all results
+    NaN."""
     x, out = site.input("x"), site.output
     f = site.kernel_function()
     channels = x.type.channels
@@ -136,7 +137,7 @@ def _emit_softmax(f: Function, x: str, out: str, channels: int) -> None:
 
 
 def _emit_softmax_tail(f: Function, x: str, out: str, top: str, total: str, tail: int) -> str:
-    """The last, narrow vector; the sum with its valid lanes added."""
+    """Emit the last, narrow vector; returns the sum with its valid lanes added."""
     value = exponential(f, arithmetic(f, "fsub", load(f, x, 0, tail), top))
     store(f, value, out, 0, tail)
     for lane in range(tail):

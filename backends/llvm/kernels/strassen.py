@@ -1,16 +1,17 @@
-"""Pointwise convolutions with an eighth of the multiplications less, by Strassen's method (V.
-Strassen, Gaussian elimination is not optimal, Numer. Math. 13, 1969), applied once.
+"""Pointwise convolutions with an eighth fewer multiplications by Strassen's method (V. Strassen,
+Gaussian elimination is not optimal, Numer. Math. 13, 1969), applied once.
 
-Pixels, input and output channels are halved: seven products of sums of quadrants take the place of
-eight. The sums of weights are made when they are packed. Those of pixels are made as their elements
-are spread, where that is one instruction, and else a few dozen at a time. Products are added to the
-output as they are made. So what is added lies in the caches. What is dealt out are pairs of pixels,
-one of the upper and one of the lower half; or, where there are few pairs, panels of weights, and
-then everybody makes all sums of pixels. The pixel in the middle of an odd number is in both halves,
-and its result as one of the lower half is dumped.
+Pixels, input channels and output channels are halved: seven products of sums of quadrants replace
+eight. Sums of weights are computed by packing. Sums of pixels are computed when elements are
+broadcast, where an instruction adds a splat from memory, and else ahead, for up to `CHUNK_PAIRS`
+pairs at a time. Products are added to the output as they are computed, so summands are in cache.
 
-Whatever is in a pixel gets into its partner's result: large values round it away, infinite ones
-make it undefined. So pairs are pixels of one image, whatever the batch.
+Tasks are pairs of pixels, one of the upper and one of the lower half; or, if pairs are few, panels
+of weights, and then each thread computes all sums of pixels. With an odd number of pixels the
+middle one is in both halves, and its result in the lower half is discarded into a dump.
+
+A pixel's values affect the result of its partner in the pair: large ones cause rounding errors,
+infinite ones NaN. So both pixels of a pair belong to the same image of a batch.
 """
 
 from __future__ import annotations
@@ -27,29 +28,33 @@ from mbc.backends.llvm.gemm_code import emit_gemm
 from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.vectors import arithmetic, load, store
 
-CHUNK_PAIRS = 104  # most pairs of pixels that read weights together; so many sums are kept
-SUM_STEP = 8  # vectors of a loop that adds
+CHUNK_PAIRS = 104  # most pairs of pixels of a chunk, whose sums are kept in scratch
+SUM_STEP = 8  # vectors added per loop iteration
 
 Quadrant = tuple[int, int]
+"""Row and column half of a matrix, 0 or 1 each."""
 Q11, Q12, Q21, Q22 = (0, 0), (0, 1), (1, 0), (1, 1)
 
 
 @dataclass(frozen=True)
 class Sum:
-    """A quadrant, plus or minus another."""
+    """first + sign * other: a quadrant, or a sum or difference of two."""
 
     first: Quadrant
     other: Quadrant | None = None
+    """None for a single quadrant."""
     sign: int = 1
+    """1 or -1."""
 
 
 @dataclass(frozen=True)
 class Product:
-    """A sum of A times a sum of weights, and the signs it has in quadrants of the result."""
+    """A sum of quadrants of A times a sum of quadrants of the weights."""
 
     a: Sum
     weights: Sum
     signs: tuple[tuple[Quadrant, int], ...]
+    """The quadrants of the result that it is added to, with its signs there."""
 
 
 PRODUCTS = (
@@ -61,15 +66,15 @@ PRODUCTS = (
     Product(Sum(Q21, Q11, -1), Sum(Q11, Q12), ((Q22, 1),)),
     Product(Sum(Q12, Q22, -1), Sum(Q21, Q22), ((Q11, 1),)),
 )
-"""In an order in which no quadrant begins with a minus: the first product is just stored."""
+"""Ordered so that the first product of each quadrant has a positive sign, and is just stored."""
 
 SUMS = sum(product.a.other is not None for product in PRODUCTS)
-"""How many products have a sum of pixels, not a quadrant as it is."""
+"""Number of products that read a sum of pixels rather than a quadrant."""
 
 
 def can_halve(gemm: Gemm) -> bool:
-    """Whether there are quadrants of whole vectors; and output and residual lie alike, so that the
-    dump can take the place of both."""
+    """Return whether quadrants are whole vectors, and output and residual have equal pitches, so
+    that the dump can replace both."""
     vectors = 2 * gemm.isa.lanes
     plain = len(gemm.groups) == len(gemm.groups[0]) == 1 < gemm.rows
     alike = gemm.residual_pitch in (None, gemm.out_pitch)
@@ -83,6 +88,7 @@ class HalvedProduct:
     gemm: Gemm
     """The whole product of one image."""
     images: int = 1
+    """Images of the batch."""
 
     @cached_property
     def half(self) -> Gemm:
@@ -96,7 +102,7 @@ class HalvedProduct:
 
     @property
     def below(self) -> int:
-        """Rows from the first of the upper half to the first of the lower."""
+        """Rows from the first of the upper half to the first of the lower half."""
         return self.gemm.rows // 2
 
     @property
@@ -106,18 +112,17 @@ class HalvedProduct:
 
     @property
     def product_share(self) -> float:
-        """Multiplications by those of the direct product."""
+        """Ratio of multiplications to those of the direct product."""
         return len(PRODUCTS) / 8 * 2 * self.half.rows / self.gemm.rows
 
     @property
     def keeps_sums(self) -> bool:
-        """Whether sums of pixels are made ahead and kept in scratch."""
+        """Whether sums of pixels are computed ahead and kept in scratch."""
         return not self.gemm.isa.splat_adds
 
     @property
     def added(self) -> int:
-        """Elements of A and of the result that are added before and after multiplying, in all
-        images."""
+        """Additions of elements of A before, and of the result after multiplying, in all images."""
         half = self.half
         sums = self.keeps_sums * SUMS
         more = sum(len(product.signs) for product in PRODUCTS) - 4
@@ -125,8 +130,8 @@ class HalvedProduct:
 
     @property
     def loads_per_fma(self) -> float:
-        """Loads of a register tile by its multiply-adds, on the average of the products: of sums
-        that are not kept both elements are loaded."""
+        """Loads of a register tile per multiply-add, averaged over products. Both elements of a sum
+        are loaded unless sums are kept."""
         width = self.half.widths[0]
         height = self.half.blocks(width).tall
         elements = 1 if self.keeps_sums else 1 + SUMS / len(PRODUCTS)
@@ -134,34 +139,34 @@ class HalvedProduct:
 
     @property
     def blocks(self) -> RowBlocks:
-        """Blocks of pairs."""
+        """Row blocks of pairs."""
         return self.half.blocks(1)
 
     @property
     def tasks(self) -> int:
-        """In how many pieces the work can be dealt out: those of an image, then the next one's."""
+        """Number of tasks of all images, image by image."""
         return self.images * self.image_tasks
 
     @property
     def image_tasks(self) -> int:
-        """In how many pieces an image can be dealt out."""
+        """Number of tasks of an image."""
         return self.half.tasks
 
     @property
     def chunk(self) -> int:
-        """Tasks of an image done together: those of some pairs, or all that a call does."""
+        """Tasks of a chunk: those of up to `CHUNK_PAIRS` pairs, or all of an image's panels."""
         if self.half.by_panels:
             return self.image_tasks
         return -(-self.image_tasks // -(-self.half.rows // CHUNK_PAIRS))
 
     @property
     def half_row_bytes(self) -> int:
-        """Half of a pixel's elements, dense."""
+        """Bytes of half a pixel of A, dense."""
         return self.half.element_bytes * self.half.depth
 
     @property
     def sum_bytes(self) -> int:
-        """A sum of A for the pairs of a chunk, if it is kept."""
+        """Bytes of a sum of A for the pairs of a chunk; 0 unless sums are kept."""
         if not self.keeps_sums:
             return 0
         blocks = -(-self.chunk * self.blocks.count // self.image_tasks)
@@ -169,18 +174,19 @@ class HalvedProduct:
 
     @property
     def scratch_bytes(self) -> int:
-        """With the dump after it, which is as wide as the output."""
+        """Bytes of sums, and of the dump after them, which is as wide as the output."""
         dump = self.gemm.element_bytes * self.gemm.columns
         return self.sum_bytes + (dump if self.overlaps else 0)
 
     def a_offset(self, quadrant: Quadrant) -> int:
-        """Bytes to a quadrant of A."""
+        """Return the byte offset of a quadrant of A."""
         (run,), (pitch,) = self.gemm.groups[0], self.gemm.a_pitches
         row, column = quadrant
         return run.offset + row * self.below * pitch + column * self.half_row_bytes
 
     def sinks(self, number: int) -> tuple[Sink, ...]:
-        """Where a product goes: it is the first, one more or the last in a quadrant."""
+        """Return the destinations of a product: the first of a quadrant is stored, others added, the
+        last completes the result."""
         return tuple(self._sink(number, *target) for target in PRODUCTS[number].signs)
 
     def _sink(self, number: int, quadrant: Quadrant, sign: int) -> Sink:
@@ -193,9 +199,9 @@ class HalvedProduct:
 
 
 def pack_strassen(plan: HalvedProduct, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """The seven sums of weights, each packed as one of half the size. `weight` is [k, columns],
-    `bias` [columns]: as a row of each quadrant, with such signs that the products of a quadrant of
-    the result have its bias once."""
+    """Pack the seven sums of weights, each as a GEMM of half the size. `weight` is [k, columns].
+    `bias` is [columns]: a row of each quadrant of weights, with signs such that the products of
+    each quadrant of the result add up to its bias once."""
     left, right = np.split(bias.astype(np.float64), 2)
     biases = {Q11: -right, Q12: right, Q21: left, Q22: -left}
     halves = [np.split(half, 2, axis=1) for half in np.split(weight.astype(np.float64), 2)]
@@ -210,7 +216,7 @@ def pack_strassen(plan: HalvedProduct, weight: np.ndarray, bias: np.ndarray) -> 
 
 
 def emit_strassen(f: Function, plan: HalvedProduct, at: Pointers) -> None:
-    """Code for the tasks %begin … %end-1, an image and a chunk at a time."""
+    """Emit tasks %begin … %end-1, an image and a chunk at a time."""
     with f.vectors_of(plan.gemm.isa):
         if plan.images == 1:
             _emit_chunks(f, plan, at, "%begin", "%end")
@@ -235,7 +241,7 @@ def _emit_images(f: Function, plan: HalvedProduct, at: Pointers) -> None:
 
 
 def _emit_chunks(f: Function, plan: HalvedProduct, at: Pointers, first: Count, last: Count) -> None:
-    """Code for these tasks of the image that `at` points to."""
+    """Emit tasks first … last-1 of the image that `at` points to."""
 
     def chunk(begin: Count, _: list[str]) -> Sequence[str]:
         end = f.clamp("min", f.binary("add", begin, plan.chunk), last)
@@ -272,8 +278,8 @@ def _emit_product(
 def _emit_sums(
     f: Function, plan: HalvedProduct, pair: tuple[str, str], sign: int, share: Share
 ) -> tuple[str, int]:
-    """Add or subtract the share's pixels of two quadrants of A, in scratch; where the sum of the
-    first pair of all would lie, and the pitch."""
+    """Add or subtract the share's pixels of two quadrants of A, into scratch; returns the address
+    that the sum of the image's first pair would have, and the pitch."""
     (pitch,), bytes = plan.half.a_pitches, plan.half_row_bytes
     count = plan.blocks.count
     blocks = (0, count) if share.by_panels else share.blocks(f, count, 0)
@@ -291,14 +297,14 @@ def _emit_sums(
 
 
 def _first_row(f: Function, blocks: RowBlocks, block: Count) -> Count:
-    """The first pair of a block."""
+    """Compute the first pair of a block."""
     row = f.binary("mul", block, blocks.tall)
     short = f.binary("sub", f.clamp("max", block, blocks.tall_count), blocks.tall_count)
     return f.binary("sub", row, short)
 
 
 def _emit_sum(f: Function, pointers: Sequence[str], sign: int, bytes: int) -> None:
-    """Store the sum or difference of what two pointers point at to where the third points."""
+    """Store the sum or difference of `bytes` bytes at two pointers to the third pointer."""
     vector, operation = f.isa.vector_bytes, "fadd" if sign > 0 else "fsub"
     step = SUM_STEP * vector
 

@@ -1,7 +1,7 @@
 """Fused bodies as kernels: the code of a chain that is streamed by rows (see `chain`).
 
-Each ring has a counter of the rows made so far, in the header of the scratch. A call that starts in
-the middle of an image makes the rows above its first turn again.
+Each ring has a counter of the rows computed so far, in the header of the scratch. A call that
+starts in the middle of an image recomputes the rows above its first turn.
 """
 
 from __future__ import annotations
@@ -94,14 +94,19 @@ class Stream:
     """The code of one chain under construction."""
 
     f: Function
+    """The function that it goes to."""
     chain: Chain
     x: Buffer
+    """Layout of the chain's input."""
     residual: Buffer | None
+    """Layout of the residual; None without one."""
     weights: Sequence[int]
+    """Byte offset of each stage's packed weights."""
     rows: Sequence[Sequence[str]]
+    """Names of each stage's row functions; () unless it is a window op."""
 
     def emit(self, x: str, residual: str | None) -> None:
-        """All turns of the call."""
+        """Emit all turns of a call."""
         f, last = self.f, self.chain.stages[-1]
         for stage in self.chain.stages:
             if isinstance(stage.plan, Patches):
@@ -135,7 +140,7 @@ class Stream:
         return number + 1 < len(stages) and isinstance(stages[number + 1].plan, Window)
 
     def _rewind(self, index: Count, local: Count) -> None:
-        """At the first turn of the call or of an image: where each ring starts."""
+        """Reset the counters of rings at the first turn of a call or an image."""
         f, word = self.f, self.f.isa.word
         numbers = [i for i in range(len(self.chain.stages)) if self._has_counter(i)]
         if not numbers:
@@ -153,7 +158,7 @@ class Stream:
         f.start_block(go)
 
     def _first_row(self, number: int, reader_row: Count) -> Count:
-        """Return the first row of a ring that its reader's row needs, down to a whole chunk."""
+        """Compute the first row of a ring that its reader's row needs, rounded down to a chunk."""
         f, stage = self.f, self.chain.stages[number]
         stride, pad, _ = row_window(self.chain.stages[number + 1].node)
         wanted = f.clamp("max", f.binary("mul", reader_row, stride), pad)
@@ -161,7 +166,7 @@ class Stream:
         return f.binary("sub", row, f.binary("urem", row, stage.chunk))
 
     def _fill(self, number: int, source: str, row: Count) -> None:
-        """Make rows of a ring until the reader's row has all that it needs."""
+        """Compute rows of a ring until it holds all that the reader's row needs."""
         f, word, stage = self.f, self.f.isa.word, self.chain.stages[number]
         stride, pad, extent = row_window(self.chain.stages[number + 1].node)
         end = f.binary("add", f.binary("mul", row, stride), extent)
@@ -181,7 +186,7 @@ class Stream:
         f.loop(first, chunks, [], chunk)
 
     def _slot(self, number: int, chunk: Count) -> str:
-        """Address of a chunk of a stage's rows in scratch."""
+        """Compute the address of a chunk of a stage's rows in scratch."""
         f, stage = self.f, self.chain.stages[number]
         slot = f.binary("urem", chunk, stage.capacity // stage.chunk)
         offset = f.binary("mul", slot, stage.chunk * stage.out.row_bytes)
@@ -194,7 +199,7 @@ class Stream:
     # stages
 
     def _stage(self, number: int, source: str, chunk: Count, target: str, held: str | None) -> None:
-        """Make one chunk of a stage's rows at `target`."""
+        """Compute one chunk of a stage's rows, stored to `target`."""
         stage = self.chain.stages[number]
         match stage.plan:
             case Gemm() as gemm:
@@ -236,13 +241,13 @@ class Stream:
         f.loop(0, stage.chunk, [("ptr", target)], row)
 
     def _ring_rows(self, number: int, window: Window, y: Count) -> Rows:
-        """Addresses of the rows under the window in the producer's ring."""
+        """Compute the addresses of the rows under the window in the producer's ring."""
         f, stage = self.f, self.chain.stages[number]
         base = f.offset("%scratch", stage.offset)
         top = f.binary("mul", y, window.stride[0])
         addresses = []
         for ky in range(window.kernel[0]):
-            # a capacity more keeps the row above the image from wrapping round zero
+            # adding multiples of the capacity keeps rows above the image from wrapping below zero
             shift = ky * window.dilation[0] - window.pad[0] + stage.capacity * window.pad[0]
             slot = f.binary("urem", f.binary("add", top, shift), stage.capacity)
             addresses.append(f.offset(base, f.binary("mul", slot, stage.out.row_bytes)))

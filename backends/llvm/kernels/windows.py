@@ -1,5 +1,5 @@
-"""Depthwise convolution and window pools as kernels: one task an output row, or what a block of
-channels has of it, where whole rows under the window would not stay in the first cache."""
+"""Kernels of depthwise convolutions and window pools. A task is an output row, or a block of its
+channels where whole rows under the window would not fit the L1 cache."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ from mbc.schedules import ChannelBlocks
 
 
 def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> Window:
-    """The window op of a depthwise convolution or pool node from the buffers of the values that its
-    view reads to another buffer."""
+    """Return the window op of a depthwise convolution or pool from `sources`, the buffers of the
+    values that its view reads, to `out`."""
     view = node.view("x")
     _, height, width, _ = view.type.shape
     _, out_height, out_width, _ = out.type.shape
@@ -55,7 +55,7 @@ def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> W
 
 
 def view_parts(view: ChannelView, sources: Sequence[Buffer]) -> tuple[Part, ...]:
-    """The segments of a view in storage order as parts."""
+    """Return the segments of a view as parts, in the order of the view's segments."""
     buffers = dict(zip(view.values, sources, strict=True))
     return tuple(
         Part(s.length, buffers[s.value].pixel_bytes, buffers[s.value].room - s.start)
@@ -64,14 +64,14 @@ def view_parts(view: ChannelView, sources: Sequence[Buffer]) -> tuple[Part, ...]
 
 
 def part_pointers(f: Function, view: ChannelView, pointers: Sequence[str]) -> list[str]:
-    """Addresses of the segments' first channels from those of the values."""
+    """Compute the addresses of segments' first channels from those of the values."""
     at = dict(zip(view.values, pointers, strict=True))
     size = view.type.element.bytes
     return [f.offset(at[s.value], size * s.start) for s in view.segments]
 
 
 def pack_window(window: Window, node: Node) -> np.ndarray:
-    """Packed weights of a depthwise convolution; nothing for pools."""
+    """Pack the weights of a depthwise convolution; empty for pools."""
     if isinstance(node.op, Pool):
         return np.zeros(0, np.float32)
     weight = constant_array(node["weight"], ())
@@ -80,7 +80,7 @@ def pack_window(window: Window, node: Node) -> np.ndarray:
 
 
 def window_name(window: Window) -> str:
-    """Kind, kernel, stride, channels and activation."""
+    """Format kind, kernel, stride, channels and activation for a kernel's name."""
     kind = {"depthwise": "dw", "max": "maxpool", "avg": "avgpool"}[window.kind]
     act = "" if window.act is None else f"_{identifier(window.act)}"
     (kh, kw), stride = window.kernel, window.stride[0]
@@ -88,7 +88,7 @@ def window_name(window: Window) -> str:
 
 
 def define_rows(library: Library, window: Window) -> list[str]:
-    """Define the row functions; their names, in the order of the row classes."""
+    """Define the row functions; returns their names in the order of the row classes."""
     names = []
     for (rows, _), function in zip(window.row_classes(), row_functions(window), strict=True):
         part = "mid" if len(rows) == window.kernel[0] else "edge"
@@ -96,13 +96,13 @@ def define_rows(library: Library, window: Window) -> list[str]:
     return names
 
 
-NEAR_BYTES = 24 * 1024  # that stay in a first cache of 32 KB beside what is stored
-FEW_CHANNELS = 64  # of a pixel are too scattered to be fetched ahead
+NEAR_BYTES = 24 * 1024  # bytes of rows that stay in an L1 cache of 32 KB beside the output
+FEW_CHANNELS = 64  # fewer channels per block are too scattered for the prefetcher
 
 
 def window_schedules(window: Window) -> tuple[ChannelBlocks, ...]:
-    """Return the schedules of a window op: first as few blocks of channels as have rows under the
-    window that stay in the first cache. Blocks are whole strips of vectors."""
+    """List the schedules of a window op: first the fewest blocks of channels whose rows under the
+    window fit the L1 cache. Blocks are whole strips of vectors."""
     strip = window.isa.strip * window.isa.lanes
     if len(window.parts) > 1 or window.channels % strip:
         return (ChannelBlocks(1),)
@@ -115,7 +115,7 @@ def window_schedules(window: Window) -> tuple[ChannelBlocks, ...]:
 
 
 def _block(window: Window, blocks: int) -> Window:
-    """One of the blocks by itself."""
+    """Return the window op of one block."""
     if blocks == 1:
         return window
     (part,) = window.parts
@@ -124,7 +124,7 @@ def _block(window: Window, blocks: int) -> Window:
 
 
 def build_window(site: Site) -> Kernel:
-    """Depthwise convolution or pool."""
+    """Build a depthwise convolution or a pool."""
     view, out = site.node.view("x"), site.output
     window = window_of(site.isa, site.node, site.buffers("x"), out)
     schedule, height = site.node.schedule, window.out_height
@@ -154,8 +154,9 @@ def build_window(site: Site) -> Kernel:
 
 
 def _place(f: Function, task: Count, blocks: int, height: int) -> tuple[Count, Count, Count]:
-    """The image, the block of channels and the output row of a task. If there are blocks, both
-    halves of the rows have theirs, so that two threads read what they made of the layer before."""
+    """Compute the image, channel block and output row of a task. With several blocks, all blocks of
+    the upper half of the rows come before those of the lower half, so that two threads read the
+    rows that they computed in the layer before."""
     halves = 2 if blocks > 1 and height % 2 == 0 else 1
     rows = height // halves
     rest, y = f.binary("udiv", task, rows), f.binary("urem", task, rows)
@@ -167,7 +168,7 @@ def _place(f: Function, task: Count, blocks: int, height: int) -> tuple[Count, C
 
 
 def image_pointers(f: Function, site: Site, image: Count) -> list[str]:
-    """Addresses of the values of x for one image of the batch."""
+    """Compute the addresses of the values of x for one image of the batch."""
     return [
         f.offset(pointer, f.binary("mul", image, buffer.bytes // buffer.type.shape[0]))
         for pointer, buffer in zip(site.pointers("x"), site.buffers("x"), strict=True)
