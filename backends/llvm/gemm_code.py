@@ -23,11 +23,11 @@ from mbc.backends.llvm.vectors import (
 )
 
 LINE_BYTES = 64
-MAX_STRAIGHT, MAX_TURNS = 16, 4  # k-steps, and turns that their loop would have, without a loop
+MAX_STRAIGHT, MAX_TURNS = 16, 4  # most k-steps, and loop iterations, that are unrolled
 
 
 def emit_gemm(f: Function, gemm: Gemm, at: Pointers, share: Share) -> None:
-    """Code for all groups, panels and the share's rows."""
+    """Emit all groups, panels and the share's rows."""
     with f.vectors_of(gemm.isa):
         _emit_groups(f, gemm, at, share)
 
@@ -69,28 +69,31 @@ def _emit_group(
 
 @dataclass(frozen=True)
 class Tile:
-    """A panel's register tiles; `tail` is the number of lanes of a narrow last vector."""
+    """The register tiles of a panel."""
 
     gemm: Gemm
     runs: tuple[Run, ...]
+    """Runs of A of the panel's group."""
     width: int
+    """Width in vectors."""
     tail: int | None
+    """Lanes of the last vector if it is narrow; None if it is whole."""
 
     @property
     def blocks(self) -> RowBlocks:
-        """The panel's rows."""
+        """Row blocks of the panel."""
         return self.gemm.blocks(self.width)
 
     def lanes(self, vector: int) -> int | None:
-        """Valid lanes of a vector of the tile, None for all."""
+        """Return the valid lanes of a vector of the tile, None for all."""
         return self.tail if vector == self.width - 1 else None
 
 
 def _emit_panels(
     f: Function, tile: Tile, start: int, count: int, at: Pointers, share: Share
 ) -> None:
-    """The share's part of the panels start … start+count-1, of one width; `at` is where the first
-    of these lies."""
+    """Emit the share's part of panels start … start+count-1, which have one width; `at` has the
+    addresses of the first of them."""
     panel = tile.width * f.isa.vector_bytes
     first, last = share.panels(f, start, count)
     across = f.binary("mul", first, panel)
@@ -119,7 +122,7 @@ def _emit_panel(f: Function, tile: Tile, at: Pointers, first: Count, last: Count
 def _emit_blocks(
     f: Function, tile: Tile, at: Pointers, height: int, start: Count, stop: Count, shift: int
 ) -> None:
-    """Blocks of one height; the block's first row is block*height + shift."""
+    """Emit blocks of one height; a block's first row is block*height + shift."""
     row = f.binary("add", f.binary("mul", start, height), shift)
     here = at.down(f, tile.gemm, row)
 
@@ -132,8 +135,8 @@ def _emit_blocks(
 
 
 def _top(f: Function, at: Pointers, block: Count) -> Pointers:
-    """For the first row of a block: in the very first one, the dump in place of output and
-    residual."""
+    """Return the addresses for the first row of a block: in the first block of all, the dump
+    replaces output and residual."""
     if at.dump is None:
         return at
     first = f.op(f"icmp eq {f.isa.word} {block}, 0")
@@ -165,7 +168,7 @@ def _emit_tile(f: Function, tile: Tile, at: Pointers, top: Pointers, height: int
 
 
 def _finished(f: Function, acc: Accumulators) -> Accumulators:
-    """The sums, all computed before anything that follows."""
+    """Force the sums to be computed before all code that follows; returns them."""
     flat = f.finished([value for sums in acc for value in sums])
     return _by_row(flat, len(acc[0]))
 
@@ -177,7 +180,7 @@ def _by_row(flat: Sequence[str], width: int) -> Accumulators:
 def _emit_row_steps(
     f: Function, tile: Tile, runs: Sequence[Run], at: Pointers, row: int, sums: Sequence[str]
 ) -> list[str]:
-    """The last k-steps of one row, whose weights `at` has; the finished sums."""
+    """Emit the last k-steps of one row, with weights at `at`; returns the finished sums."""
     acc, weights = [list(sums)], at.weights
     for run in runs:
         pixel = f.offset(at.a[run.source], row * tile.gemm.a_pitches[run.source] + run.offset)
@@ -190,8 +193,8 @@ def _emit_row_steps(
 def _emit_run(
     f: Function, tile: Tile, run: Run, at: Pointers, acc: Accumulators
 ) -> tuple[Accumulators, Pointers]:
-    """All k-steps of a run, whose weights come first; the accumulators, and where the weights of
-    the next run lie."""
+    """Emit all k-steps of a run, with weights at `at`; returns the accumulators, and the addresses
+    with the weights of the next run."""
     a, length, unroll = f.offset(at.a[run.source], run.offset), run.length, tile.gemm.unroll
     if length <= min(MAX_STRAIGHT, MAX_TURNS * unroll):
         acc, weights = _emit_steps(f, tile, run, a, at.weights, acc, length)
@@ -223,7 +226,7 @@ def _emit_run(
 def _emit_steps(
     f: Function, tile: Tile, run: Run, a: str, weights: str, acc: Accumulators, count: int
 ) -> tuple[Accumulators, str]:
-    """`count` k-steps of straight-line code; the accumulators and the weights after them."""
+    """Emit `count` k-steps without a loop; returns the accumulators and the next weights."""
     acc, pitch = [list(row) for row in acc], tile.gemm.a_pitches[run.source]
     quad = f.isa.lanes if f.isa.broadcast == "lane" else 1
     k = 0
@@ -241,8 +244,8 @@ def _emit_steps(
 def _emit_step_group(
     f: Function, tile: Tile, rows: Sequence[str], weights: str, acc: Accumulators, steps: int
 ) -> str:
-    """A few k-steps: with by-lane multiplication A is loaded as vectors along k. Returns the
-    weights after them."""
+    """Emit a few k-steps, with A loaded as vectors along k for by-lane multiplication. Returns the
+    address of the next weights."""
     width = tile.width
     quads = [load(f, row) for row in rows] if steps > 1 else []
     for k in range(steps):
@@ -262,7 +265,7 @@ def _emit_step_group(
 
 
 def _spread(f: Function, gemm: Gemm, address: str) -> str:
-    """The element of A at an address in all lanes."""
+    """Load an element of A, with the addend if there is one, and broadcast it to all lanes."""
     element = splat(f, load_scalar(f, address))
     if gemm.addend is None:
         return element

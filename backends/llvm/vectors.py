@@ -10,7 +10,7 @@ from mbc.backends.llvm.emitter import Function, float_literal
 
 
 def splat_literal(f: Function, value: float) -> str:
-    """A constant in all lanes."""
+    """Return a vector literal with a constant in all lanes."""
     lane = f"{f.isa.scalar} {float_literal(value)}"
     return f"<{', '.join([lane] * f.isa.lanes)}>"
 
@@ -18,7 +18,7 @@ def splat_literal(f: Function, value: float) -> str:
 def load(
     f: Function, pointer: str, bytes: int = 0, lanes: int | None = None, fill: float = 0.0
 ) -> str:
-    """A vector; with fewer `lanes` only these are read, the others are `fill`."""
+    """Load a vector; with fewer `lanes` only these are read, the others are `fill`."""
     address = f.offset(pointer, bytes)
     if lanes is None or lanes == f.isa.lanes:
         return f.op(f"load {f.isa.vector}, ptr {address}, {alignment(f)}")
@@ -34,7 +34,7 @@ def load(
 
 
 def load_vectors(f: Function, pointer: str, bytes: int, count: int) -> list[str]:
-    """Consecutive vectors, by as few instructions as the CPU can."""
+    """Load consecutive vectors by as few instructions as the CPU can."""
     vectors: list[str] = []
     while len(vectors) < count:
         at = bytes + len(vectors) * f.isa.vector_bytes
@@ -50,8 +50,8 @@ def load_vectors(f: Function, pointer: str, bytes: int, count: int) -> list[str]
 
 
 def _load_piece(f: Function, vector: str, address: str, lane: int, count: int) -> str:
-    """`count` lanes from `lane` on replaced by loaded ones. Loaded together: LLVM's ARM backend
-    merges three single loads and a pointer step into one that steps too little."""
+    """Replace `count` lanes from `lane` on by loaded ones. They are loaded together, since LLVM's
+    ARM backend merges three single loads and a pointer step into one with too small a step."""
     piece = f"<{count} x {f.isa.scalar}>"
     start = f.offset(address, f.isa.element.bytes * lane)
     loaded = f.op(f"load {piece}, ptr {start}, {alignment(f)}")
@@ -62,7 +62,7 @@ def _load_piece(f: Function, vector: str, address: str, lane: int, count: int) -
 
 
 def store(f: Function, vector: str, pointer: str, bytes: int = 0, lanes: int | None = None) -> None:
-    """Write a vector, or only its first lanes."""
+    """Store a vector, or only its first `lanes` lanes."""
     address = f.offset(pointer, bytes)
     if lanes is None or lanes == f.isa.lanes:
         f.emit(f"store {f.isa.vector} {vector}, ptr {address}, {alignment(f)}")
@@ -73,17 +73,17 @@ def store(f: Function, vector: str, pointer: str, bytes: int = 0, lanes: int | N
 
 
 def alignment(f: Function) -> str:
-    """That of one element, in an instruction: more is not known of an address."""
+    """Return the `align` clause of an instruction: that of one element, all that is known."""
     return f"align {f.isa.element.bytes}"
 
 
 def load_scalar(f: Function, address: str) -> str:
-    """One element."""
+    """Load one element."""
     return f.op(f"load {f.isa.scalar}, ptr {address}, {alignment(f)}")
 
 
 def store_scalar(f: Function, element: str, address: str) -> None:
-    """Write one element."""
+    """Store one element."""
     f.emit(f"store {f.isa.scalar} {element}, ptr {address}, {alignment(f)}")
 
 
@@ -92,24 +92,24 @@ def _inserted(f: Function, vector: str, element: str, lane: int) -> str:
 
 
 def prefetch(f: Function, pointer: str) -> None:
-    """Bring the line of an address into the first cache; any address will do."""
+    """Prefetch the line of an address into the L1 cache; the address need not be valid."""
     f.emit(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
 
 
 def splat(f: Function, scalar: str) -> str:
-    """An element in all lanes."""
+    """Broadcast an element to all lanes."""
     return splat_lane(f, _inserted(f, "poison", scalar, 0), 0)
 
 
 def splat_lane(f: Function, vector: str, lane: int) -> str:
-    """One lane of a vector in all lanes."""
+    """Broadcast a lane of a vector to all lanes."""
     v, lanes = f.isa.vector, f.isa.lanes
     mask = ", ".join([f"i32 {lane}"] * lanes)
     return f.op(f"shufflevector {v} {vector}, {v} poison, <{lanes} x i32> <{mask}>")
 
 
 def fma(f: Function, a: str, b: str, c: str) -> str:
-    """a*b + c, rounded once if the CPU can: without such an instruction LLVM calls a function."""
+    """Compute a*b + c, rounded once only if the CPU has fma: else LLVM would call a function."""
     v = f.isa.vector
     if not f.isa.fused:
         return arithmetic(f, "fadd", arithmetic(f, "fmul", a, b), c)
@@ -117,22 +117,22 @@ def fma(f: Function, a: str, b: str, c: str) -> str:
 
 
 def arithmetic(f: Function, operation: str, a: str, b: str) -> str:
-    """fadd, fsub, fmul or fdiv of vectors."""
+    """Compute fadd, fsub, fmul or fdiv of vectors."""
     return f.op(f"{operation} {f.isa.vector} {a}, {b}")
 
 
 def at_least(f: Function, x: str, bound: float) -> str:
-    """max(x, bound) of each lane; NaN stays."""
+    """Compute max(x, bound) of each lane; NaN propagates."""
     return _bounded(f, x, bound, "maximum", "ogt")
 
 
 def at_most(f: Function, x: str, bound: float) -> str:
-    """min(x, bound) of each lane; NaN stays."""
+    """Compute min(x, bound) of each lane; NaN propagates."""
     return _bounded(f, x, bound, "minimum", "olt")
 
 
 def _bounded(f: Function, x: str, bound: float, intrinsic: str, predicate: str) -> str:
-    """x86's MAXPS and MINPS give the second operand where one is NaN: so x must be the second."""
+    """Bound each lane. x is the second operand, which x86's MAXPS and MINPS return for NaN."""
     limit = splat_literal(f, bound)
     if f.isa.max_intrinsics:
         return _intrinsic(f, intrinsic, x, limit)
@@ -140,14 +140,14 @@ def _bounded(f: Function, x: str, bound: float, intrinsic: str, predicate: str) 
 
 
 def larger(f: Function, a: str, b: str) -> str:
-    """max(a, b) of each lane; any value where one is NaN."""
+    """Compute max(a, b) of each lane; unspecified where one is NaN."""
     if f.isa.max_intrinsics:
         return _intrinsic(f, "maximum", a, b)
     return select(f, compare(f, "ogt", a, b), a, b)
 
 
 def maximum(f: Function, values: Sequence[str]) -> str:
-    """The largest of each lane; NaN where there is one."""
+    """Compute the maximum of each lane; NaN propagates."""
     largest = reduce(lambda a, b: larger(f, a, b), values)
     if f.isa.max_intrinsics:
         return largest
@@ -159,7 +159,7 @@ def maximum(f: Function, values: Sequence[str]) -> str:
 
 
 def _nan_where(f: Function, lost: str, x: str) -> str:
-    """x, but NaN in the lanes of a mask: one of set bits alone, which x86 makes by OR."""
+    """Set the lanes of a mask to NaN: the one with all bits set, which x86 makes by OR."""
     v, lanes, ints = f.isa.vector, f.isa.lanes, f"<{f.isa.lanes} x i32>"
     ones = f"<{', '.join(['i32 -1'] * lanes)}>"
     bits = f.op(f"bitcast {v} {x} to {ints}")
@@ -168,7 +168,7 @@ def _nan_where(f: Function, lost: str, x: str) -> str:
 
 
 def _pairs(values: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Two by two; of an odd number, the last one with itself."""
+    """Pair up values; of an odd number, the last one with itself."""
     return zip(values[::2], [*values[1::2], *values[-1:]], strict=False)
 
 
@@ -178,18 +178,18 @@ def _intrinsic(f: Function, name: str, a: str, b: str) -> str:
 
 
 def compare(f: Function, predicate: str, a: str, b: str) -> str:
-    """A bit for each lane."""
+    """Compare lanes; returns a mask of one bit per lane."""
     return f.op(f"fcmp {predicate} {f.isa.vector} {a}, {b}")
 
 
 def select(f: Function, bits: str, a: str, b: str) -> str:
-    """Lanes of a where the bit is set, else of b."""
+    """Select lanes of a where the mask's bit is set, else of b."""
     v = f.isa.vector
     return f.op(f"select <{f.isa.lanes} x i1> {bits}, {v} {a}, {v} {b}")
 
 
 def reduce_lanes(f: Function, vector: str, combine: str) -> str:
-    """Sum ("add") or maximum ("max") of all lanes as a scalar."""
+    """Compute the sum ("add") or maximum ("max") of all lanes as a scalar."""
     kind, scalar = f.isa.scalar, f.op(f"extractelement {f.isa.vector} {vector}, i32 0")
     for lane in range(1, f.isa.lanes):
         element = f.op(f"extractelement {f.isa.vector} {vector}, i32 {lane}")

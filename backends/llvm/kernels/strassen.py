@@ -185,8 +185,8 @@ class HalvedProduct:
         return run.offset + row * self.below * pitch + column * self.half_row_bytes
 
     def sinks(self, number: int) -> tuple[Sink, ...]:
-        """Return the destinations of a product: the first of a quadrant is stored, others added, the
-        last completes the result."""
+        """Return the destinations of a product: a quadrant's first product is stored, others are
+        added, the last completes the result."""
         return tuple(self._sink(number, *target) for target in PRODUCTS[number].signs)
 
     def _sink(self, number: int, quadrant: Quadrant, sign: int) -> Sink:
