@@ -117,6 +117,12 @@ def integers(d: Drawing) -> Any:
     return model
 
 
+def unknown_type(d: Drawing) -> Any:
+    model = good(d)
+    model.graph.input[0].type.tensor_type.elem_type = 75
+    return model
+
+
 BROKEN: tuple[tuple[Break, str], ...] = (
     (cut_off, "E0801"),
     (empty, "E0801"),
@@ -135,6 +141,7 @@ BROKEN: tuple[tuple[Break, str], ...] = (
     (opset_1, "E0803"),
     (no_opset, "E0803"),
     (integers, "E0802"),
+    (unknown_type, "E0802"),
 )
 
 

@@ -52,7 +52,8 @@ def _refuse_inputs(onnx: Any, inputs: Iterable[Any]) -> None:
     for value in inputs:
         kind = value.type.tensor_type.elem_type if value.type.HasField("tensor_type") else 0
         if kind not in (FLOAT, FLOAT16):
-            name = onnx.TensorProto.DataType.Name(kind).lower() if kind else "no tensor"
+            names = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
+            name = names.get(kind, f"of type {kind}") if kind else "no tensor"
             raise error("E0802", f"input '{value.name}' is {name}; mbc takes float32 and float16")
 
 
