@@ -169,6 +169,8 @@ class LlvmBackend:
             return ()
         node = self._assumed(node)
         if isinstance(node.op, Fused):
+            if chain_refusal(node):
+                return ()
             return chain_schedules(self._chain(replace(node, schedule=None)))
         if is_gemm_rows(node):
             return product_schedules(self.isa, node)

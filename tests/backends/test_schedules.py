@@ -161,3 +161,17 @@ def test_text_keeps_a_schedule() -> None:
             (node,) = parse(text).topo()
             assert node.schedule == schedule
             assert print_graph(parse(text)) == text
+
+
+def test_a_fused_body_without_a_kernel_has_no_schedules() -> None:
+    text = """
+graph @g(%x: f32[1,4,4,8]) {
+  %y = fused rows(%x = %x) {
+    %m = global_avg_pool(%x) : f32[1,8]
+    return %m
+  } : f32[1,8]
+  return %y
+}
+"""
+    (node,) = parse(text).topo()
+    assert LlvmBackend(host_target()).candidates(node) == ()

@@ -43,7 +43,8 @@ class GpuBackend:
     def candidates(self, node: Node) -> Sequence[Schedule]:
         """List tiles of products, strips of windows, blocks of pools, or threads of a softmax's
         rows."""
-        return () if element_refusal(node) else candidates(node, self.gpu)
+        refused = isinstance(node.op, Fused) and fused_refusal(node)
+        return () if element_refusal(node) or refused else candidates(node, self.gpu)
 
     def scratch_bytes(self, node: Node) -> int:
         """Return 0: threads share data in the shared memory of their block only."""
