@@ -93,13 +93,18 @@ def timing_config(spec: NetSpec, timing: Timing) -> str:
 
 def _members(head: Mapping[str, Any]) -> Iterable[str]:
     for key, value in head.items():
-        yield f"  {json.dumps(key)}: {json.dumps(value)},\n".replace("%", "%%")
+        yield f"{json.dumps(key)}:{_compact(value)},\n".replace("%", "%%")
 
 
 def _row(layer: TimedLayer) -> str:
     told = {"name": layer.name, "origins": layer.origins, "op": layer.op, "shape": layer.shape}
-    head = json.dumps(told)[1:-1]
+    head = _compact(told)[1:-1]
     return f"    {{{_c_string(head)}, {layer.macs}.0, {layer.bytes}.0}},"
+
+
+def _compact(value: object) -> str:
+    """Format JSON without spaces, for it is part of every executable."""
+    return json.dumps(value, separators=(",", ":"))
 
 
 def _c_string(text: str) -> str:
