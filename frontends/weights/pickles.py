@@ -7,7 +7,6 @@ A dict stays a list of pairs, since hashing keys that a file chooses can take ex
 
 from __future__ import annotations
 
-import pickletools
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -119,6 +118,8 @@ def load(data: BytesIO, vocabulary: Vocabulary) -> object:
 
 
 def _run(machine: Machine, data: BytesIO) -> object:
+    import pickletools  # takes time to import
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Python, about the escapes of old strings
         for step, (opcode, argument, _) in enumerate(pickletools.genops(data)):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import inspect
 
-from mbc.frontends.onnx.importer import FOLDABLE, IMPORTERS
-
 FOLDED = "Folded where all operands are constant."
 
 
 def onnx_rows() -> list[tuple[str, str]]:
     """Return each op of ONNX that is imported, and what of it, from the code that imports it."""
+    from mbc.frontends.onnx.importer import FOLDABLE, IMPORTERS  # takes time to import
+
     rules = {
         kind: (inspect.getdoc(rule) or "").partition("\n")[0] for kind, rule in IMPORTERS.items()
     }

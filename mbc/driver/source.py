@@ -12,7 +12,6 @@ from typing import Any
 from mbc.diag import error
 from mbc.driver.request import Observer, Request
 from mbc.frontends.dsl import load_network
-from mbc.frontends.onnx.importer import import_onnx
 from mbc.frontends.weights import check_values, initialise, load_weights
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import load_module
@@ -109,7 +108,11 @@ def _read_finished(request: Request) -> Graph:
     """Read a graph that has no parameters: IR text or an ONNX model."""
     is_text = request.file.suffix == ".mbc"
     _refuse_parameters(request, "IR text" if is_text else "ONNX models")
-    return load_module(request.file) if is_text else import_onnx(request.file, request.shapes)
+    if is_text:
+        return load_module(request.file)
+    from mbc.frontends.onnx.importer import import_onnx  # takes time to import
+
+    return import_onnx(request.file, request.shapes)
 
 
 def refuse_huge(graph: Graph) -> None:

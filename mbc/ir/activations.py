@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from math import erfc, inf, pi, sqrt
-from typing import ClassVar, TypeAlias, cast
+from typing import ClassVar, TypeAlias, cast, get_args
 
 import numpy as np
 
@@ -17,7 +17,12 @@ Range: TypeAlias = tuple[float, float]
 
 
 class Spelled:
-    """Text of an activation: what all of them inherit."""
+    """What all activations inherit: their text, and that they do more than clip."""
+
+    @property
+    def bounds(self) -> Range | None:
+        """What it clips to; None for an activation that does more."""
+        return None
 
     def __str__(self) -> str:
         return spelling(cast("Activation", self))
@@ -42,8 +47,8 @@ class Clip(Spelled):
         return self.lo, self.hi
 
     @property
-    def bounds(self) -> Range | None:
-        """What it clips to; None for an activation that does more."""
+    def bounds(self) -> Range:
+        """What it clips to."""
         return self.range
 
     def reference(self, x: np.ndarray) -> np.ndarray:
@@ -58,7 +63,6 @@ class LeakyRelu(Spelled):
 
     name: ClassVar[str] = "leaky_relu"
     range: ClassVar[Range] = (-inf, inf)
-    bounds: ClassVar[Range | None] = None
 
     alpha: float = 0.01
 
@@ -73,7 +77,6 @@ class Sigmoid(Spelled):
 
     name: ClassVar[str] = "sigmoid"
     range: ClassVar[Range] = (0.0, 1.0)
-    bounds: ClassVar[Range | None] = None
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         """Evaluate elementwise, without overflow."""
@@ -88,7 +91,6 @@ class HardSigmoid(Spelled):
 
     name: ClassVar[str] = "hard_sigmoid"
     range: ClassVar[Range] = (0.0, 1.0)
-    bounds: ClassVar[Range | None] = None
 
     alpha: float = 1 / 6
     beta: float = 0.5
@@ -106,7 +108,6 @@ class HardSwish(Spelled):
 
     name: ClassVar[str] = "hard_swish"
     range: ClassVar[Range] = (-0.376, inf)  # -3/8 at -3/2, before rounding
-    bounds: ClassVar[Range | None] = None
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         """Evaluate elementwise."""
@@ -121,7 +122,6 @@ class Silu(Spelled):
 
     name: ClassVar[str] = "silu"
     range: ClassVar[Range] = (-0.2785, inf)  # -0.27846 at -1.27846
-    bounds: ClassVar[Range | None] = None
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         """Evaluate elementwise."""
@@ -135,7 +135,6 @@ class Tanh(Spelled):
 
     name: ClassVar[str] = "tanh"
     range: ClassVar[Range] = (-1.0, 1.0)
-    bounds: ClassVar[Range | None] = None
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         """Evaluate elementwise."""
@@ -149,7 +148,6 @@ class Gelu(Spelled):
 
     name: ClassVar[str] = "gelu"
     range: ClassVar[Range] = (-0.1702, inf)  # -0.16997 at -0.75179
-    bounds: ClassVar[Range | None] = None
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         """Evaluate elementwise, in double precision."""
@@ -164,7 +162,6 @@ class GeluTanh(Spelled):
 
     name: ClassVar[str] = "gelu_tanh"
     range: ClassVar[Range] = (-0.1702, inf)  # -0.17004 at -0.75246
-    bounds: ClassVar[Range | None] = None
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         """Evaluate elementwise; beyond LARGE, tanh is 1."""
@@ -179,7 +176,6 @@ class Elu(Spelled):
     """x above 0, else alpha * (exp(x) - 1), arXiv 1511.07289."""
 
     name: ClassVar[str] = "elu"
-    bounds: ClassVar[Range | None] = None
 
     alpha: float = 1.0
 
@@ -201,21 +197,7 @@ Activation: TypeAlias = (
 )
 """Every activation; what handles them matches all and ends with `assert_never`."""
 
-KINDS: Mapping[str, type[Activation]] = {
-    kind.name: kind
-    for kind in (
-        Clip,
-        LeakyRelu,
-        Sigmoid,
-        HardSigmoid,
-        HardSwish,
-        Silu,
-        Tanh,
-        Gelu,
-        GeluTanh,
-        Elu,
-    )
-}
+KINDS: Mapping[str, type[Activation]] = {kind.name: kind for kind in get_args(Activation)}
 """The activations by name, in the order in which they are listed."""
 
 RELU = Clip(0.0)

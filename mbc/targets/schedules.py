@@ -8,7 +8,7 @@ from dataclasses import replace
 from mbc.diag import error
 from mbc.ir.graph import Graph, Node
 from mbc.ir.text.printer import schedule_text
-from mbc.targets.backend import Backend
+from mbc.targets.backend import Backend, Support
 
 LISTED = 6  # candidates that a message names
 INNER = "ops of a fused body have no schedules of their own"
@@ -30,8 +30,8 @@ def refuse_schedules(graph: Graph, backend: Backend) -> None:
 def _refused(graph: Graph, backend: Backend) -> Iterator[tuple[Node, str]]:
     """Yield the nodes whose schedule is refused, with the reason."""
     for node in graph.topo():
-        support = backend.supports(node)
-        if node.schedule and not support and backend.supports(replace(node, schedule=None)):
+        support = backend.supports(node) if node.schedule else Support(True)
+        if not support and backend.supports(replace(node, schedule=None)):
             yield node, support.reason
         for body in node.op.bodies:
             yield from ((step, INNER) for step in body.topo() if step.schedule)

@@ -43,7 +43,6 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "backends/tvm/gpu/kernels.py BUILDERS",
     ),
     EVERY_ACTIVATION: (
-        "mbc/ir/activations.py KINDS",
         "backends/llvm/activations.py activate()",
         "backends/tvm/legal.py _activated()",
         "backends/tvm/gpu/epilogue.py activated()",

@@ -76,12 +76,4 @@ def _sorted(nodes: Sequence[Any], known: set[str]) -> list[Any]:
     if len(ready) < len(nodes):
         stuck = next(node for node, count in zip(nodes, missing, strict=True) if count)
         raise _malformed(f"'{stuck.output[0] if stuck.output else ''}' depends on itself")
-    return [nodes[index] for index in sorted(ready)] if _in_order(ready) else _at(nodes, ready)
-
-
-def _in_order(ready: Sequence[int]) -> bool:
-    return list(ready) == sorted(ready)
-
-
-def _at(nodes: Sequence[Any], indices: Sequence[int]) -> list[Any]:
-    return [nodes[index] for index in indices]
+    return [nodes[index] for index in ready]
