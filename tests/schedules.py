@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.graph import Graph, Node
+from mbc.ir.schedule import Schedule
 from mbc.passmgr.passes import PassContext, PassResult
 from mbc.schedules import Strassen
 from mbc.targets.backend import Backend
@@ -16,6 +17,13 @@ def by_strassen(node: Node) -> Node:
     """Give a node Strassen's method."""
     node.schedule = Strassen()
     return node
+
+
+def scheduled(graph: Graph, schedule: Schedule | None) -> Graph:
+    """Give all nodes of a graph a schedule."""
+    for node in graph.topo():
+        node.schedule = schedule
+    return graph
 
 
 def keep_possible(graph: Graph, backend: Backend) -> None:

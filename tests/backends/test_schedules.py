@@ -17,6 +17,7 @@ from mbc.ops import Conv2d, Dense, Fused, MaxPool
 from mbc.schedules import ChannelBlocks, Panels, Strassen, Turns
 from tests.backends.chain_cases import chain
 from tests.backends.kernel_check import Net, close, compare, host_target, place_without_overlap
+from tests.schedules import scheduled
 
 
 def pointwise() -> Graph:
@@ -72,15 +73,8 @@ BUILDS: dict[Callable[[], Graph], set[type[Schedule]]] = {
 }
 
 
-def scheduled(build: Callable[[], Graph], schedule: Schedule | None) -> Graph:
-    graph = build()
-    for node in graph.topo():
-        node.schedule = schedule
-    return graph
-
-
 def code(build: Callable[[], Graph], schedule: Schedule | None) -> str:
-    graph = scheduled(build, schedule)
+    graph = scheduled(build(), schedule)
     place_without_overlap(graph, host_target())
     return lower(graph, host_target()).ir
 
@@ -95,7 +89,7 @@ def test_each_candidate_is_right_and_has_code_of_its_own(build: Callable[[], Gra
     schedules = found(build)
     assert {type(schedule) for schedule in schedules} == BUILDS[build]
     for schedule in schedules:
-        compare(scheduled(build, schedule), close)
+        compare(scheduled(build(), schedule), close)
     texts = [code(build, schedule) for schedule in schedules]
     assert len({*texts}) == len(texts) > 1
     assert texts[0] == code(build, None), "the first one is taken where the node carries none"
@@ -106,7 +100,7 @@ def test_panels_may_be_any_that_hold_all_columns() -> None:
     vectors = sum(first.each)
     schedule = Panels.of([1, *[2] * ((vectors - 2) // 2), 1])
     assert schedule not in found(pointwise)
-    compare(scheduled(pointwise, schedule), close)
+    compare(scheduled(pointwise(), schedule), close)
     assert schedule.each == (1, *[2] * ((vectors - 2) // 2), 1)
 
 
@@ -128,7 +122,7 @@ def test_panels_may_be_any_that_hold_all_columns() -> None:
 )
 def test_others_are_refused(build: Callable[[], Graph], schedule: Schedule, reason: str) -> None:
     with pytest.raises(MbcError, match=f"E0516: {reason}"):
-        lower(scheduled(build, schedule), host_target())
+        lower(scheduled(build(), schedule), host_target())
 
 
 def test_ops_within_fused_ones_have_none() -> None:
@@ -157,7 +151,7 @@ def test_the_prediction_and_the_scratch_follow_the_schedule() -> None:
 def test_text_keeps_a_schedule() -> None:
     for build in BUILDS:
         for schedule in found(build):
-            text = print_graph(scheduled(build, schedule))
+            text = print_graph(scheduled(build(), schedule))
             (node,) = parse(text).topo()
             assert node.schedule == schedule
             assert print_graph(parse(text)) == text

@@ -19,6 +19,7 @@ from mbc.schedules import PoolBlock, Strassen, Strip, Threads, ThreadTile
 from mbc.targets.gpu import Gpu
 from tests.backends.kernel_check import Net, close
 from tests.backends.tvm.gpu_check import compare
+from tests.schedules import scheduled
 
 GPU = Gpu("opencl", "adreno")
 
@@ -53,13 +54,6 @@ BUILDS: dict[Callable[[], Graph], type[Schedule]] = {
 }
 
 
-def scheduled(build: Callable[[], Graph], schedule: Schedule) -> Graph:
-    graph = build()
-    for node in graph.topo():
-        node.schedule = schedule
-    return graph
-
-
 @pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
 def test_candidates_are_right_and_have_code_of_their_own(build: Callable[[], Graph]) -> None:
     (node,) = build().topo()
@@ -67,12 +61,12 @@ def test_candidates_are_right_and_have_code_of_their_own(build: Callable[[], Gra
     assert {type(schedule) for schedule in found} == {BUILDS[build]}
     some = [found[0], found[len(found) // 2], found[-1]]
     for schedule in some:
-        compare(scheduled(build, schedule), GPU, close)
-    plans = [plan_launches(scheduled(build, schedule), GPU) for schedule in some]
+        compare(scheduled(build(), schedule), GPU, close)
+    plans = [plan_launches(scheduled(build(), schedule), GPU) for schedule in some]
     assert len({(plan.source, plan.launches) for plan in plans}) == len({*some}) > 1
     assert plans[0].source == plan_launches(build(), GPU).source
 
 
 def test_schedules_of_cpus_are_refused() -> None:
     with pytest.raises(MbcError, match="E0516: conv2d cannot be computed as strassen"):
-        plan_launches(scheduled(product, Strassen()), GPU)
+        plan_launches(scheduled(product(), Strassen()), GPU)
