@@ -128,5 +128,5 @@ def test_the_c_compiles_without_warnings(external: bytes, tmp_path: Path) -> Non
 def test_names_survive_json_in_c() -> None:
     """The name of a layer has everything that either escapes."""
     text = timing_config(NET, TIMING)
-    assert r'"\"name\": \"a\\\"\\\\%d\", \"origins\": [\"a\\\"\"], \"op\": \"conv2d\", ' in text
-    assert r"  \"network\": \"100 %%\",\n" in text
+    assert r'"\"name\":\"a\\\"\\\\%d\",\"origins\":[\"a\\\"\"],\"op\":\"conv2d\",' in text
+    assert r"\"network\":\"100 %%\",\n" in text
