@@ -118,7 +118,8 @@ def _moves_before(graph: Graph, node: Node) -> list[Node]:
 
 def _treats_channels_alone(node: Node) -> bool:
     alone = is_depthwise_node(node) or node.op.per_channel
-    return alone and len(node.views) == 1
+    types = [view.type for view in node.views]
+    return alone and [type.channels for type in types] == [node.results[0].type.channels]
 
 
 def _is_gathered(context: PassContext, node: Node, concat: Node) -> bool:
@@ -140,7 +141,7 @@ def _parts(node: Node, chain: list[Node], constants: ConstantMaker) -> Iterator[
     for part in chain[0].views:
         channels = back.restrict(start, len(part.order))
         start += len(channels)
-        specs = [node.op.spec(i) for i in range(len(node.operands))]
+        specs = node.op.specs(node.operand_types)
         share = partial(_share, part=part, channels=channels, constants=constants)
         yield _narrowed(node.op, len(channels)), [*map(share, specs, node.operands)]
 

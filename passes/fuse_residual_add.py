@@ -45,7 +45,9 @@ def _convolutions(graph: Graph, add: Node) -> list[tuple[Node, ChannelView]]:
     """Each conv2d that makes an operand, and the other operand; the later conv2d first: what is
     added to it is then at hand."""
     order = {node: position for position, node in enumerate(graph.topo())}
-    a, b = add.view("a"), add.view("b")
+    if len(add.views) < 2:
+        return []
+    a, b = add.views
     found = []
     for view, other in ((a, b), (b, a)):
         node = graph.producer(view.value) if view.is_plain else None
@@ -65,6 +67,8 @@ def _try(
     """Fuse the add into a convolution that makes one of its operands, or say why not."""
     assert isinstance(conv.op, Conv2d)
     assert isinstance(add.op, Add)
+    if residual.type.shape != conv.result.type.shape:
+        return f"{name_of(residual.value)} has another shape"
     if not conv.result.type.element.is_float:
         return f"{name_of(conv)} is quantised: fused, one of two roundings would be left out"
     if conv.op.act is not None:

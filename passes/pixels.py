@@ -120,7 +120,7 @@ def _form_after(node: Node, role: str, form: Form) -> Form | None:
         case Split():
             return form if form is Form.MAP else Form.PART
         case op if op.per_pixel:
-            return form
+            return form if x.shape == result.shape else Form.PART
         case Reshape(shape=shape):
             return _moved(form, keeps_images=shape[0] == x.shape[0])
         case Transpose(perm=perm):

@@ -24,13 +24,18 @@ from mbc.ops import (
     Conv2d,
     Dense,
     Dequantize,
+    Div,
     Fused,
     GlobalAvgPool,
+    Max,
     MaxPool,
+    Min,
+    Mul,
     Quantize,
     Reshape,
     Softmax,
     Split,
+    Sub,
     Transpose,
 )
 
@@ -52,6 +57,7 @@ def samples() -> Mapping[type[Op], Op]:
     """Return an instance of each op, for images of IMAGE or rows of ROW."""
     ops: list[Op] = [
         *(Conv2d(), Dense(), BatchNorm(), Activate(RELU), Add(), Softmax(), GlobalAvgPool()),
+        *(Sub(), Mul(), Div(), Min(), Max()),
         *(MaxPool((2, 2), (1, 1), (0, 0, 0, 0)), AvgPool((2, 2), (1, 1), (0, 0, 0, 0))),
         *(Quantize(to=CODES), Dequantize(), Concat(), Split((3, 5)), ChannelShuffle(2)),
         *(Reshape((6, 32)), Transpose((0, 3, 1, 2)), Fused("dw_pw", body())),

@@ -14,7 +14,7 @@ from mbc.ir.graph import Constant, Graph
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ir.views import Value
-from mbc.ops.elementwise import Activate, Add, BatchNorm
+from mbc.ops.elementwise import Activate, Add, BatchNorm, Max, Min, Mul, Sub
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -74,6 +74,7 @@ class _Builder:
             *(self.pointwise, self.depthwise, self.conv, self.activation, self.batch_norm),
             *(self.shuffle, self.shuffle, self.written_shuffle, self.pool),
             *(self.join_earlier, self.add_earlier, self.swap),
+            self.arithmetic,
         ]
         branching: list[Callable[[Value], Value]] = [
             partial(make, depth=depth - 1)
@@ -151,6 +152,17 @@ class _Builder:
         return self.put(
             Add(act), *self.draw(st.permutations([x, self.draw(st.sampled_from(same))]))
         )
+
+    def arithmetic(self, x: Value) -> Value:
+        """With a constant of each channel, pixel, or all, on either side, or with means."""
+        whole, act = x.type.shape, self.draw(st.sampled_from(ACTS))
+        op = self.draw(st.sampled_from([Add(act), Sub(act), Mul(act), Min(act), Max(act)]))
+        forms = [(whole[-1],), (1,), (1, *whole[1:3], 1), (1, 1, 1, whole[-1])]
+        other: Value | Constant = self.constant(*self.draw(st.sampled_from(forms)))
+        if self.draw(st.booleans()):
+            other = self.put(MaxPool((whole[1], whole[2]), (1, 1)), x)
+            op = op if isinstance(op, Add | Sub) else Min(act)
+        return self.put(op, *self.draw(st.permutations([x, other])))
 
     def split(self, x: Value) -> list[Value]:
         channels = x.type.channels

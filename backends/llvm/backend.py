@@ -17,7 +17,7 @@ from mbc.backends.llvm.kernels.chain import (
     overlap_bytes,
     plan_chain,
 )
-from mbc.backends.llvm.kernels.elementwise import build_elementwise
+from mbc.backends.llvm.kernels.elementwise import build_arithmetic, build_elementwise
 from mbc.backends.llvm.kernels.linear import (
     build_pointwise,
     is_gemm_rows,
@@ -37,7 +37,6 @@ from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.ops import (
-    Add,
     AvgPool,
     BatchNorm,
     ChannelShuffle,
@@ -52,7 +51,7 @@ from mbc.ops import (
     Split,
     Transpose,
 )
-from mbc.ops.elementwise import Activate
+from mbc.ops.elementwise import ARITHMETIC, Activate
 from mbc.ops.linear import is_depthwise, present
 from mbc.schedules import Panels
 from mbc.targets.backend import Prediction, Support, schedule_refusal
@@ -70,7 +69,7 @@ BUILDERS: dict[type[Op], Builder] = {
     GlobalAvgPool: build_global_pool,
     Softmax: build_softmax,
     Activate: build_elementwise,
-    Add: build_elementwise,
+    **dict.fromkeys(ARITHMETIC, build_arithmetic),
     BatchNorm: build_elementwise,
     Concat: build_channel_copy,
     Split: build_channel_copy,
@@ -212,12 +211,12 @@ class LlvmBackend:
         return Buffer.in_arena(type, self.isa).bytes
 
     def may_alias(self, node: Node, role: str) -> bool:
-        """Return whether the result may replace an operand in place, since each position is read
-        before it is stored: elementwise operands, and residuals of GEMMs whose stores do not
-        spill into the next group's columns."""
+        """A result may lie over an operand that is read at the same position only, before the
+        store: elementwise operands of its shape, and residuals of GEMMs whose stores do not
+        spill."""
         match node.op:
             case op if op.elementwise:
-                return True
+                return present(node.type_of(role)).shape == node.result.type.shape
             case Conv2d():
                 return role == "residual" and self._stores_exactly(node)
             case Fused():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from math import inf
 
@@ -146,16 +146,34 @@ def larger(f: Function, a: str, b: str) -> str:
     return select(f, compare(f, "ogt", a, b), a, b)
 
 
-def maximum(f: Function, values: Sequence[str]) -> str:
-    """Compute the maximum of each lane; NaN propagates."""
-    largest = reduce(lambda a, b: larger(f, a, b), values)
+def smaller(f: Function, a: str, b: str) -> str:
+    """min(a, b) of each lane; any value where one is NaN."""
     if f.isa.max_intrinsics:
-        return largest
+        return _intrinsic(f, "minimum", a, b)
+    return select(f, compare(f, "olt", a, b), a, b)
+
+
+def maximum(f: Function, values: Sequence[str]) -> str:
+    """The largest of each lane; NaN where there is one."""
+    return _extreme(f, values, larger)
+
+
+def minimum(f: Function, values: Sequence[str]) -> str:
+    """The smallest of each lane; NaN where there is one."""
+    return _extreme(f, values, smaller)
+
+
+def _extreme(
+    f: Function, values: Sequence[str], choose: Callable[[Function, str, str], str]
+) -> str:
+    found = reduce(lambda a, b: choose(f, a, b), values)
+    if f.isa.max_intrinsics:
+        return found
     masks = [compare(f, "uno", *pair) for pair in _pairs(values[:-1])]  # the last one's NaN stays
     if not masks:
-        return largest
+        return found
     bits = f"<{f.isa.lanes} x i1>"
-    return _nan_where(f, reduce(lambda a, b: f.op(f"or {bits} {a}, {b}"), masks), largest)
+    return _nan_where(f, reduce(lambda a, b: f.op(f"or {bits} {a}, {b}"), masks), found)
 
 
 def _nan_where(f: Function, lost: str, x: str) -> str:

@@ -43,14 +43,21 @@ from mbc.ops import (
     Concat,
     Conv2d,
     Dense,
+    Div,
     Fused,
     GlobalAvgPool,
+    Max,
     MaxPool,
+    Min,
+    Mul,
     Reshape,
     Softmax,
     Split,
+    Sub,
     Transpose,
 )
+from mbc.ops.broadcast import aligned
+from mbc.ops.elementwise import Arithmetic
 from mbc.ops.normalisation import scale_and_shift
 from mbc.ops.window import Pad
 
@@ -239,8 +246,17 @@ def _batch_norm(
     return (emit(tvm().relax.op.add(emit(tvm().relax.op.multiply(x, scale)), shift)),)
 
 
-def _add(emit: Emit, op: Add, a: Expr, b: Expr) -> tuple[Expr, ...]:
-    return (_activated(emit, emit(tvm().relax.op.add(a, b)), op.act),)
+def _arithmetic(emit: Emit, op: Arithmetic, a: Expr, b: Expr) -> tuple[Expr, ...]:
+    rank = max(len(a.ty.shape), len(b.ty.shape))
+    result = FORMULAS[type(op)](emit, _aligned(emit, a, rank), _aligned(emit, b, rank))
+    return (_activated(emit, result, op.act),)
+
+
+def _aligned(emit: Emit, x: Expr, rank: int) -> Expr:
+    """Give an operand that is broadcast as many axes as the result has."""
+    shape = tuple(int(extent) for extent in x.ty.shape)
+    wanted = aligned(shape, rank) or shape
+    return x if wanted == shape else emit(tvm().relax.op.reshape(x, wanted))
 
 
 def _max_pool(emit: Emit, op: MaxPool, x: Expr) -> tuple[Expr, ...]:
@@ -258,9 +274,28 @@ def _max_pool(emit: Emit, op: MaxPool, x: Expr) -> tuple[Expr, ...]:
 
 
 def _larger(emit: Emit, a: Expr, b: Expr) -> Expr:
+    return _chosen(emit, tvm().relax.op.greater, a, b)
+
+
+def _smaller(emit: Emit, a: Expr, b: Expr) -> Expr:
+    return _chosen(emit, tvm().relax.op.less, a, b)
+
+
+def _chosen(emit: Emit, compare: Callable[[Expr, Expr], Expr], a: Expr, b: Expr) -> Expr:
+    """Emit a where it is NaN or compares with b as wanted; a NaN in b does not compare."""
     op = tvm().relax.op
-    first = emit(op.logical_or(emit(op.isnan(a)), emit(op.greater(a, b))))
+    first = emit(op.logical_or(emit(op.isnan(a)), emit(compare(a, b))))
     return emit(op.where(first, a, b))
+
+
+FORMULAS: Mapping[type[Arithmetic], Callable[[Emit, Expr, Expr], Expr]] = {
+    Add: lambda emit, a, b: emit(tvm().relax.op.add(a, b)),
+    Sub: lambda emit, a, b: emit(tvm().relax.op.subtract(a, b)),
+    Mul: lambda emit, a, b: emit(tvm().relax.op.multiply(a, b)),
+    Div: lambda emit, a, b: emit(tvm().relax.op.divide(a, b)),
+    Min: _smaller,
+    Max: _larger,
+}
 
 
 def _avg_pool(emit: Emit, op: AvgPool, x: Expr) -> tuple[Expr, ...]:
@@ -291,7 +326,7 @@ EMITTERS: Mapping[type[Op], Callable[..., tuple[Expr, ...]]] = {
     Dense: _dense,
     BatchNorm: _batch_norm,
     Activate: lambda emit, op, x: (_activated(emit, x, op.act),),
-    Add: _add,
+    **dict.fromkeys(FORMULAS, _arithmetic),
     MaxPool: _max_pool,
     AvgPool: _avg_pool,
     GlobalAvgPool: lambda emit, op, x: (emit(tvm().relax.op.mean(x, axis=[1, 2])),),

@@ -9,7 +9,7 @@ def tiny(nn: Net, *, width: int = 8) -> Tensor:
     return nn.dense(nn.global_avg_pool(x), 10)
 """
 
-from mbc.frontends.dsl.builder import Tensor
+from mbc.frontends.dsl.builder import Tensor, Weight
 from mbc.frontends.dsl.define import NetworkDef, Outputs, network
 from mbc.frontends.dsl.load import load_network
 from mbc.frontends.dsl.net import Net
@@ -22,6 +22,7 @@ __all__ = [
     "Parameter",
     "ParameterValue",
     "Tensor",
+    "Weight",
     "load_network",
     "network",
 ]

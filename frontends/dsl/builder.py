@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isfinite
 from types import TracebackType
 
 from mbc.diag import Location, error
 from mbc.frontends.dsl.location import here
 from mbc.frontends.dsl.mistakes import describe, misuse
+from mbc.frontends.dsl.numbers import as_float
 from mbc.frontends.dsl.operators import Operators
 from mbc.ir.graph import Constant, Graph
+from mbc.ir.literals import literal
 from mbc.ir.op import Op, OpError
 from mbc.ir.types import MAX_CHANNELS, MAX_ELEMENTS, MAX_RANK, TensorType
 from mbc.ir.views import Value
-from mbc.ops.elementwise import Add
+from mbc.ops.elementwise import Add, Arithmetic, Div, Mul, Sub
 
 NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
-ONLY_TENSORS = "only tensors of equal shapes are added; an offset is bias=True of the layer before"
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -46,19 +48,55 @@ class Tensor(Operators):
         return self.value.type.channels
 
     def __add__(self, other: object) -> Tensor:
-        """Add as nn.add(a, b) does; raises E0218 unless both are tensors."""
-        if not isinstance(other, Tensor):
-            raise misuse(f"cannot add {describe(other)} to a tensor", ONLY_TENSORS)
-        a, b = self.builder.read(self), self.builder.read(other, "the second operand")
-        (result,) = self.builder.emit(Add(), [a, b])
-        return result
+        """Add as nn.add(a, b) does."""
+        return self.builder.combine(Add(), self, other)
 
     def __radd__(self, other: object) -> Tensor:
         """Accept the integer 0 with which `sum([a, b])` begins."""
-        return self if type(other) is int and other == 0 else self + other
+        if type(other) is int and other == 0:
+            return self
+        return self.builder.combine(Add(), other, self)
+
+    def __sub__(self, other: object) -> Tensor:
+        """Subtract as nn.sub(a, b) does."""
+        return self.builder.combine(Sub(), self, other)
+
+    def __rsub__(self, other: object) -> Tensor:
+        """Subtract from a number or a weight."""
+        return self.builder.combine(Sub(), other, self)
+
+    def __mul__(self, other: object) -> Tensor:
+        """Multiply as nn.mul(a, b) does."""
+        return self.builder.combine(Mul(), self, other)
+
+    def __rmul__(self, other: object) -> Tensor:
+        """Multiply a number or a weight."""
+        return self.builder.combine(Mul(), other, self)
+
+    def __truediv__(self, other: object) -> Tensor:
+        """Divide as nn.div(a, b) does."""
+        return self.builder.combine(Div(), self, other)
+
+    def __rtruediv__(self, other: object) -> Tensor:
+        """Divide a number or a weight."""
+        return self.builder.combine(Div(), other, self)
+
+    def __neg__(self) -> Tensor:
+        """Multiply by -1."""
+        return self.builder.combine(Mul(), self, -1)
 
     def __repr__(self) -> str:
         return f"Tensor({', '.join(map(str, self.shape))})"
+
+
+@dataclass(frozen=True, eq=False)
+class Weight:
+    """A trained constant, as an operand of arithmetic: `x * nn.weight(8, name="scale")`."""
+
+    constant: Constant
+    """Constant of the graph under construction."""
+    builder: Builder
+    """Builder of that graph."""
 
 
 class Scope:
@@ -92,6 +130,7 @@ class Builder:
         self.graph, self.batch = graph, batch
         self._prefixes: list[str] = []
         self._layers: dict[str, Location] = {}
+        self._literals: dict[str, Constant] = {}
 
     def scope(self, name: str) -> Scope:
         """Prefix the parameters of all layers inside a `with`; scopes nest."""
@@ -168,6 +207,26 @@ class Builder:
         return (
             [base] if count == 1 else [self.graph.fresh_name(f"{base}.{i}") for i in range(count)]
         )
+
+    def combine(self, op: Arithmetic, a: object, b: object) -> Tensor:
+        """Apply arithmetic to tensors, one of which may be a weight or a number; raises E0218 for
+        anything else, E0202 where the shapes do not broadcast."""
+        operands = [self._operand(op, given) for given in (a, b)]
+        if all(isinstance(operand, Constant) for operand in operands):
+            raise misuse(f"{op.mnemonic} needs a tensor, found {describe(a)} and {describe(b)}")
+        (result,) = self.emit(op, operands)
+        return result
+
+    def _operand(self, op: Arithmetic, given: object) -> Value | Constant:
+        if isinstance(given, Tensor):
+            return self.read(given, "an operand")
+        if isinstance(given, Weight) and given.builder is self:
+            return given.constant
+        number = as_float(given)
+        if number is None or not isfinite((made := literal(number)).array[0]):
+            message = f"{op.mnemonic} takes tensors, weights and numbers, found {describe(given)}"
+            raise misuse(message, 'a trained constant is nn.weight(x.channels, name="scale")')
+        return self._literals.setdefault(made.name, made)
 
     def parameter(self, layer: str, role: str, *shape: int) -> Constant:
         """Make a parameter without data; weights are bound later."""

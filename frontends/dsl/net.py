@@ -8,9 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import inf, prod
+from typing import TypeAlias
 
 from mbc.diag import error
-from mbc.frontends.dsl.builder import IDENTIFIER, Builder, Tensor, check_name, refuse_large
+from mbc.frontends.dsl.builder import (
+    IDENTIFIER,
+    Builder,
+    Tensor,
+    Weight,
+    check_name,
+    refuse_large,
+)
 from mbc.frontends.dsl.location import here
 from mbc.frontends.dsl.mistakes import describe, misuse
 from mbc.frontends.dsl.window import Extent, Padding, flag, listed, number, pair, sides, whole
@@ -29,11 +37,26 @@ from mbc.ir.activations import (
     Silu,
     Tanh,
 )
+from mbc.ir.graph import Constant
 from mbc.ir.types import TensorType
-from mbc.ops.elementwise import NORM, Activate, Add, BatchNorm, Softmax
+from mbc.ops.elementwise import (
+    NORM,
+    Activate,
+    Add,
+    BatchNorm,
+    Div,
+    Max,
+    Min,
+    Mul,
+    Softmax,
+    Sub,
+)
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+
+Operand: TypeAlias = Tensor | Weight | float
+"""What arithmetic takes; one of two is a tensor."""
 
 
 def _static(extent: object) -> int:
@@ -239,10 +262,40 @@ class Net(Builder):
         (result,) = self.emit(Softmax(), [self.read(x)])
         return result
 
-    def add(self, a: Tensor, b: Tensor) -> Tensor:
-        """Add two tensors of equal shapes."""
-        (result,) = self.emit(Add(), [self.read(a), self.read(b)])
-        return result
+    def weight(self, *shape: int, name: str) -> Weight:
+        """Declare a trained constant for arithmetic: `x * nn.weight(x.channels, name="scale")`."""
+        _refuse_list("a weight takes its extents", shape, "write nn.weight(8, name='scale')")
+        check_name(IDENTIFIER, name)
+        extents = [whole("an extent of a weight", extent) for extent in shape]
+        if not extents:
+            raise misuse("a weight needs its extents: nn.weight(x.channels, name='scale')")
+        type = TensorType(tuple(extents))
+        refuse_large([type])
+        return Weight(Constant(self.claim(name, "weight"), type), self)
+
+    def add(self, a: Operand, b: Operand) -> Tensor:
+        """Compute a + b; of two shapes one must broadcast to the other (docs/dsl.md)."""
+        return self.combine(Add(), a, b)
+
+    def sub(self, a: Operand, b: Operand) -> Tensor:
+        """Compute a - b."""
+        return self.combine(Sub(), a, b)
+
+    def mul(self, a: Operand, b: Operand) -> Tensor:
+        """Compute a * b."""
+        return self.combine(Mul(), a, b)
+
+    def div(self, a: Operand, b: Operand) -> Tensor:
+        """Compute a / b."""
+        return self.combine(Div(), a, b)
+
+    def minimum(self, a: Operand, b: Operand) -> Tensor:
+        """Compute the smaller of a and b; NaN where one is."""
+        return self.combine(Min(), a, b)
+
+    def maximum(self, a: Operand, b: Operand) -> Tensor:
+        """Compute the larger of a and b; NaN where one is."""
+        return self.combine(Max(), a, b)
 
     def concat(self, *parts: Tensor) -> Tensor:
         """Concatenate the channels of the parts: `nn.concat(a, b)`."""

@@ -1,4 +1,4 @@
-"""Python's operators on tensors: `+` adds; the others raise, and suggest what to write."""
+"""Python's operators on tensors: those that raise, and suggest what to write."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any, NoReturn
 
 from mbc.frontends.dsl.mistakes import misuse
 
-FOLDED = "a factor or an offset of each channel belongs to the weights, or to a batch norm"
 UNKNOWN = "values are not known while a network is built; x.shape and x.channels are"
 
 
@@ -29,10 +28,6 @@ class Operators:
 
     __array_ufunc__ = None  # a numpy array to the left leaves the operator to the tensor
 
-    __sub__ = __rsub__ = _no("-", "tensors are added only: nn.add(a, b), or a + b", FOLDED)
-    __mul__ = __rmul__ = _no("*", FOLDED)
-    __truediv__ = __rtruediv__ = _no("/", FOLDED)
-    __neg__ = _no("-", FOLDED)
     __floordiv__ = __rfloordiv__ = _no("//")
     __mod__ = __rmod__ = _no("%")
     __pow__ = __rpow__ = _no("**")

@@ -32,7 +32,20 @@ from mbc.ir.graph import Constant, Node
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap
-from mbc.ops.elementwise import NORM, Activate, Add, BatchNorm, Softmax
+from mbc.ops.broadcast import aligned
+from mbc.ops.elementwise import (
+    NORM,
+    Activate,
+    Add,
+    Arithmetic,
+    BatchNorm,
+    Div,
+    Max,
+    Min,
+    Mul,
+    Softmax,
+    Sub,
+)
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.normalisation import scale_and_shift
@@ -195,9 +208,35 @@ def activation(w: Writer, op: Activate, at: Site) -> str:
     return activated(w, at.x, op.act, at.name)
 
 
-def add(w: Writer, op: Add, at: Site) -> str:
-    """Add, then the activation."""
-    return activated(w, w.node("Add", at.operands, at.name), op.act, at.name)
+ARITHMETIC: dict[type[Arithmetic], str] = {
+    Add: "Add",
+    Sub: "Sub",
+    Mul: "Mul",
+    Div: "Div",
+    Min: "Min",
+    Max: "Max",
+}
+"""ONNX's op types, which broadcast as numpy does."""
+
+
+def arithmetic(w: Writer, op: Arithmetic, at: Site) -> str:
+    """Emit the operator on both operands, then the activation."""
+    operands = [_broadcast(w, at, role, at.node.result.type.rank) for role in ("a", "b")]
+    return activated(w, w.node(ARITHMETIC[type(op)], operands, at.name), op.act, at.name)
+
+
+def _broadcast(w: Writer, at: Site, role: str, rank: int) -> str:
+    """Return an operand with the axes of the result; one number needs none."""
+    operand = at.node[role]
+    assert operand is not None
+    shape = aligned(operand.type.shape, rank)
+    assert shape is not None
+    if isinstance(operand, Constant):
+        array = operand.array if operand.type.elements == 1 else operand.array.reshape(shape)
+        return at.stored(w, role, array.transpose(TO_NCHW) if array.ndim == 4 else array)
+    if operand.type.rank == rank:
+        return at.operand(role)
+    return reshaped(w, at.operand(role), onnx_shape(TensorType(shape)), at.name)
 
 
 def softmax(w: Writer, op: Softmax, at: Site) -> str:
@@ -297,7 +336,7 @@ EMITTERS: dict[type[Op], Callable[..., str | tuple[str, ...]]] = {
     Dense: dense,
     BatchNorm: batch_norm,
     Activate: activation,
-    Add: add,
+    **dict.fromkeys(ARITHMETIC, arithmetic),
     MaxPool: max_pool,
     AvgPool: avg_pool,
     GlobalAvgPool: global_avg_pool,

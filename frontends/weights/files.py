@@ -24,6 +24,7 @@ from mbc.frontends.weights.stored import TORCH, Listing, Stored, reading, stored
 from mbc.frontends.weights.types import type_problems
 from mbc.ir.elements import Element
 from mbc.ir.graph import Constant, Graph
+from mbc.ir.literals import weights_of
 
 
 def load_weights(graph: Graph, path: Path) -> tuple[str, ...]:
@@ -62,7 +63,7 @@ def bind(graph: Graph, matches: Iterable[Match], path: Path) -> None:
 
 
 def _bind_exactly(graph: Graph, file: Listing, path: Path) -> None:
-    constants, stored = graph.constants(), file.tensors
+    constants, stored = weights_of(graph), file.tensors
     pairs = [(constants[name], stored[name]) for name in constants if name in stored]
     _refuse(
         [
@@ -78,7 +79,7 @@ def _bind_exactly(graph: Graph, file: Listing, path: Path) -> None:
 
 def _bind(graph: Graph, arrays: Mapping[str, np.ndarray]) -> None:
     _refuse(_value_problems(graph, arrays))
-    for name, constant in graph.constants().items():
+    for name, constant in weights_of(graph).items():
         constant.data = arrays[name]
 
 
@@ -88,8 +89,8 @@ def check_values(graph: Graph) -> None:
 
 
 def save_weights(graph: Graph, path: Path) -> None:
-    """Write all constants to a .safetensors file, completely or not at all; raises E0703."""
-    content = save({name: constant.array for name, constant in graph.constants().items()})
+    """Write all weights to a .safetensors file, completely or not at all; raises E0703."""
+    content = save({name: constant.array for name, constant in weights_of(graph).items()})
     try:
         write_whole(path, content)
     except OSError as problem:

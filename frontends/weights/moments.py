@@ -20,7 +20,19 @@ from mbc.ir.activations import Activation, Clip
 from mbc.ir.graph import Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Value
-from mbc.ops.elementwise import NORM, Activate, Add, BatchNorm, Softmax
+from mbc.ops.elementwise import (
+    NORM,
+    Activate,
+    Add,
+    Arithmetic,
+    BatchNorm,
+    Div,
+    Max,
+    Min,
+    Mul,
+    Softmax,
+    Sub,
+)
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
@@ -128,8 +140,10 @@ def _after(node: Node, operands: Inputs, visit: Visit) -> list[Moments]:
 
 
 def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:
-    if isinstance(node.op, Add):
-        return activated(_plus(*given.values()), node.op.act)
+    if isinstance(node.op, Arithmetic):
+        channels = node.result.type.channels
+        a, b = (_operand(node, role, given, channels) for role in ("a", "b"))
+        return activated(FORMULAS[type(node.op)](a, b), node.op.act)
     x = given["x"]
     match node.op:
         case Conv2d() as op:
@@ -159,6 +173,55 @@ def _plus(x: Moments, *others: Moments) -> Moments:
     for other in others:
         x = Moments(x.mean + other.mean, x.variance + other.variance)
     return x
+
+
+def _operand(node: Node, role: str, given: Mapping[str, Moments], channels: int) -> Moments:
+    """Return the moments of a value or constant for each channel of the result."""
+    found = given.get(role)
+    if found is None:
+        data = _data(node, role)
+        found = Moments(data, np.zeros_like(data)).channels
+    return Moments(*(np.broadcast_to(part, channels) for part in (found.mean, found.variance)))
+
+
+def _minus(x: Moments) -> Moments:
+    return Moments(-x.mean, x.variance)
+
+
+def _product(a: Moments, b: Moments) -> Moments:
+    spread = a.variance * b.variance + a.variance * b.mean**2 + b.variance * a.mean**2
+    return Moments(a.mean * b.mean, spread)
+
+
+def _inverse(x: Moments) -> Moments:
+    """Estimate 1 / x at quantiles, none of which is nearer to zero than a tenth of x's size."""
+    deviation = np.sqrt(x.variance)[:, None]
+    y = x.mean[:, None] + deviation * QUANTILES
+    least = np.maximum(0.1 * np.sqrt(x.mean**2 + x.variance), 1e-6)[:, None]
+    y = 1 / np.where(np.abs(y) < least, np.copysign(least, y), y)
+    return Moments(y.mean(axis=1), y.var(axis=1))
+
+
+def _larger(a: Moments, b: Moments) -> Moments:
+    """Compute the moments of the larger of two normal values (Clark 1961)."""
+    deviation = np.sqrt(np.maximum(a.variance + b.variance, 1e-12))
+    ratio = (a.mean - b.mean) / deviation
+    first = np.array([NORMAL.cdf(r) for r in ratio])
+    spread = deviation * np.exp(-(ratio**2) / 2) / np.sqrt(2 * np.pi)
+    mean = a.mean * first + b.mean * (1 - first) + spread
+    second = (a.mean**2 + a.variance) * first + (b.mean**2 + b.variance) * (1 - first)
+    return Moments(mean, np.maximum(second + (a.mean + b.mean) * spread - mean**2, 0))
+
+
+FORMULAS: dict[type[Arithmetic], Callable[[Moments, Moments], Moments]] = {
+    Add: _plus,
+    Sub: lambda a, b: _plus(a, _minus(b)),
+    Mul: _product,
+    Div: lambda a, b: _product(a, _inverse(b)),
+    Min: lambda a, b: _minus(_larger(_minus(a), _minus(b))),
+    Max: _larger,
+}
+"""The moments of each kind of arithmetic on independent operands."""
 
 
 def _conv(node: Node, op: Conv2d, x: Moments) -> Moments:

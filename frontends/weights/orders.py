@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from mbc.ir.graph import Constant, Graph, Node
+from mbc.ir.literals import weights_of
 from mbc.ir.views import ChannelView
 from mbc.ops.move import Reshape
 
@@ -77,7 +78,7 @@ def _is_vector(shape: Sequence[int]) -> bool:
 def targets(graph: Graph) -> Mapping[str, Target]:
     """Return the parameters of a graph by name."""
     maps = dict(_maps(graph))
-    return {name: Target(c, maps.get(name)) for name, c in graph.constants().items()}
+    return {name: Target(c, maps.get(name)) for name, c in weights_of(graph).items()}
 
 
 def _maps(graph: Graph) -> Iterator[tuple[str, tuple[int, int, int]]]:

@@ -21,7 +21,7 @@ from mbc.frontends.weights.moments import Inputs, Moments, propagate, standard_n
 from mbc.ir.elements import Element
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import TensorType
-from mbc.ops.elementwise import Add
+from mbc.ops.elementwise import Add, Div, Mul
 
 Sample: TypeAlias = npt.NDArray[np.floating]
 
@@ -67,7 +67,8 @@ def initialise(graph: Graph, seed: int = 0) -> None:
                 spec, x = node.op.spec(i), _first(operands, operand.type)
                 fan_in = spec.fan_in(operand.type)
                 use = ParameterUse(operand.type, fan_in, x, _is_added(home, node))
-                sample = DRAWS[spec.name](_generator(seed, operand.name), use)
+                draw = _factor if isinstance(node.op, Mul | Div) else DRAWS[spec.name]
+                sample = draw(_generator(seed, operand.name), use)
                 operand.data = _frozen(sample, operand.type.element)
 
     propagate(graph, [standard_normal(value.type) for value in graph.inputs], bind)
@@ -79,7 +80,8 @@ def _first(operands: Inputs, type: TensorType) -> Moments:
 
 
 def _is_added(graph: Graph, node: Node) -> bool:
-    return any(isinstance(user.op, Add) for user in graph.users(node.results[0]))
+    users = graph.users(node.results[0])
+    return any(isinstance(user.op, Add) and len(user.views) == 2 for user in users)
 
 
 def _generator(seed: int, name: str) -> np.random.Generator:
@@ -125,6 +127,11 @@ def _bias(random: np.random.Generator, use: ParameterUse) -> Sample:
     return random.normal(0, 0.1, use.type.shape)
 
 
+def _factor(random: np.random.Generator, use: ParameterUse) -> Sample:
+    """Draw around one, for constants that multiply or divide."""
+    return random.uniform(0.8, 1.2, use.type.shape)
+
+
 def _gamma(random: np.random.Generator, use: ParameterUse) -> Sample:
     return random.uniform(0.8, 1.2, use.type.shape) * use.scale
 
@@ -153,6 +160,8 @@ def _variance(random: np.random.Generator, use: ParameterUse) -> Sample:
 DRAWS: dict[str, Draw] = {
     "weight": _filter,
     "bias": _bias,
+    "a": _bias,
+    "b": _bias,
     "gamma": _gamma,
     "beta": _beta,
     "mean": _mean,

@@ -13,7 +13,19 @@ import numpy as np
 
 from mbc.ir.activations import Activation
 from mbc.ir.op import Op
-from mbc.ops.elementwise import Activate, Add, BatchNorm, Softmax
+from mbc.ops.broadcast import aligned
+from mbc.ops.elementwise import (
+    Activate,
+    Add,
+    Arithmetic,
+    BatchNorm,
+    Div,
+    Max,
+    Min,
+    Mul,
+    Softmax,
+    Sub,
+)
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
@@ -98,9 +110,22 @@ def activation(op: Activate, x: Array) -> Results:
     return (op.act.reference(x),)
 
 
-def add(op: Add, a: Array, b: Array) -> Results:
-    """Add a + b; activation."""
-    return (activate(a + b, op.act),)
+FORMULAS: dict[type[Arithmetic], Callable[[Array, Array], Array]] = {
+    Add: np.add,
+    Sub: np.subtract,
+    Mul: np.multiply,
+    Div: np.divide,
+    Min: np.minimum,
+    Max: np.maximum,
+}
+"""What each kind of arithmetic computes; min and max give NaN where an operand is."""
+
+
+def arithmetic(op: Arithmetic, a: Array, b: Array) -> Results:
+    """Combine both operands, the smaller one broadcast; activation."""
+    rank = max(a.ndim, b.ndim)
+    a, b = (x.reshape(aligned(x.shape, rank) or x.shape) for x in (a, b))
+    return (activate(FORMULAS[type(op)](a, b), op.act),)
 
 
 def softmax(op: Softmax, x: Array) -> Results:
@@ -167,7 +192,7 @@ KERNELS: dict[type[Op], Callable[..., Results]] = {
     Dense: dense,
     BatchNorm: batch_norm,
     Activate: activation,
-    Add: add,
+    **dict.fromkeys(FORMULAS, arithmetic),
     MaxPool: max_pool,
     AvgPool: avg_pool,
     GlobalAvgPool: global_avg_pool,

@@ -55,7 +55,8 @@ def evaluate(
             flushed(given[value.name].astype(_held(value.type.element, dtype), copy=False))
             for value in graph.inputs
         ]
-    with np.errstate(invalid="ignore", over="ignore"):  # NaN and infinities are results like others
+    # NaN and infinities are results like others
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         results = _evaluate(graph, arrays, dtype, on_node)
     return tuple(
         found.copy() if any(np.may_share_memory(found, array) for array in arrays) else found

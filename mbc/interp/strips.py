@@ -30,11 +30,16 @@ BLOCK = 48  # divides the pixels of a strip: BLAS sums partial blocks in another
 def compute(op: Op, operands: Sequence[Array | None]) -> Results:
     """Apply the op's function to the operands, in strips if they are large."""
     x, *others = operands
-    if x is not None and op.per_pixel and not op.moves_data_only and x.ndim > 1:
+    if x is not None and op.per_pixel and not op.moves_data_only and _are_pixels(x, others):
         return (_by_pixel(op, x, others),)
     if x is not None and isinstance(op, Conv2d | MaxPool | AvgPool):
         return (_windowed(op, x, others),)
     return _call(op, operands)
+
+
+def _are_pixels(x: Array, others: Sequence[Array | None]) -> bool:
+    """Whether x has several pixels, and each other operand these or the same for all."""
+    return x.ndim > 1 and all(a is None or a.ndim == 1 or a.shape == x.shape for a in others)
 
 
 def _call(op: Op, operands: Sequence[Array | None]) -> Results:

@@ -30,6 +30,8 @@ class Constant:
     type: TensorType
     data: np.ndarray | None = None
     """None until weights are bound."""
+    literal: bool = False
+    """Whether it is a number of the network's text, not a weight."""
 
     @staticmethod
     def of(name: str, data: np.ndarray, element: Element = F32) -> Constant:

@@ -36,6 +36,8 @@ class OperandSpec:
     """Whether it may be absent."""
     constant: bool = False
     """Whether it is a constant of the graph rather than a value."""
+    either: bool = False
+    """Whether it may be a constant as well as a value; one operand of the op is a value."""
     variadic: bool = False
     """Whether it may be repeated; the last operand only."""
     along: Axis | tuple[Axis, ...] = ()
@@ -101,7 +103,8 @@ class Op:
     moves_data_only: ClassVar[bool] = False
     """Whether each element of the result is a copy of one of an operand."""
     elementwise: ClassVar[bool] = False
-    """Whether an element of the result depends only on those at the same position."""
+    """Whether an element of the result depends only on those at the same position. Here and below
+    an operand that is broadcast counts as if it had the shape of the result."""
     per_channel: ClassVar[bool] = False
     """Whether channel c of the result depends only on channel c of each operand."""
     per_pixel: ClassVar[bool] = False
@@ -133,6 +136,10 @@ class Op:
     def spec(self, index: int) -> OperandSpec:
         """Return the spec of the operand at a position, variadic ones included."""
         return self.operands[min(index, len(self.operands) - 1)]
+
+    def specs(self, types: Sequence[TensorType | None]) -> tuple[OperandSpec, ...]:
+        """Return the specs of given operands; one broadcast along channels is along none."""
+        return tuple(self.spec(index) for index in range(len(types)))
 
     def roles(self, count: int) -> tuple[str, ...]:
         """Return the roles of `count` operands, then of absent ones; variadic: x, x2, x3."""

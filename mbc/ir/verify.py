@@ -42,8 +42,10 @@ def role_problems(op: Op, operands: Sequence[Operand | None]) -> Iterator[str]:
                 yield f"operand '{spec.name}' is missing"
             case ChannelView() if spec.constant:
                 yield f"operand '{spec.name}' must be a constant, found a value"
-            case Constant() if not spec.constant:
+            case Constant() if not spec.constant and not spec.either:
                 yield f"operand '{spec.name}' must be a value, found constant @{operand.name}"
+    if all(spec.either for spec in specs) and all(isinstance(o, Constant) for o in operands):
+        yield "all operands are constants, one must be a value"
 
 
 def view_problems(view: ChannelView) -> Iterator[str]:

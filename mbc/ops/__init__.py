@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mbc.ir.op import Op
-from mbc.ops.elementwise import Activate, Add, BatchNorm, Softmax
+from mbc.ops.elementwise import Activate, Add, BatchNorm, Div, Max, Min, Mul, Softmax, Sub
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
@@ -21,13 +21,18 @@ __all__ = [
     "Conv2d",
     "Dense",
     "Dequantize",
+    "Div",
     "Fused",
     "GlobalAvgPool",
+    "Max",
     "MaxPool",
+    "Min",
+    "Mul",
     "Quantize",
     "Reshape",
     "Softmax",
     "Split",
+    "Sub",
     "Transpose",
 ]
 
@@ -37,6 +42,11 @@ OPS: tuple[type[Op], ...] = (
     BatchNorm,
     Activate,
     Add,
+    Sub,
+    Mul,
+    Div,
+    Min,
+    Max,
     MaxPool,
     AvgPool,
     GlobalAvgPool,

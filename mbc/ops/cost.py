@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from mbc.ir.graph import Constant, Graph, Node
+from mbc.ir.literals import weights_of
 from mbc.ir.op import Cost
 from mbc.ops.fused import Fused
 from mbc.ops.outputs import copied_outputs
@@ -41,7 +42,8 @@ def learned_params(graph: Graph) -> int:
         for i, operand in enumerate(node.operands)
         if isinstance(operand, Constant) and node.op.spec(i).statistic
     }
-    return sum(c.type.elements for c in graph.constants().values() if c.name not in statistics)
+    weights = weights_of(graph).values()
+    return sum(c.type.elements for c in weights if c.name not in statistics)
 
 
 def total_cost(graph: Graph) -> Cost:

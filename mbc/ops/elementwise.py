@@ -1,15 +1,16 @@
-"""Ops on single elements or pixels: activations, batch norm, addition, softmax."""
+"""Ops on single elements or pixels: activations, batch norm, arithmetic, softmax."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from mbc.ir.activations import RELU, Activation, short_name
 from mbc.ir.elements import Q8
 from mbc.ir.op import Activated, Op, OperandSpec, OpError, require
 from mbc.ir.types import TensorType
+from mbc.ops.broadcast import broadcast
 from mbc.ops.linear import check_vectors, present
 from mbc.ops.quantized import check_codes_act, check_float, quantised_element, unquantised
 
@@ -93,30 +94,90 @@ NORM = tuple(spec.name for spec in BatchNorm.operands if spec.constant)
 
 
 @dataclass(frozen=True)
-class Add(Activated):
-    """a + b of equal shapes, then the activation. A quantised sum has the element `to`."""
+class Arithmetic(Activated):
+    """An operator on two operands, then the activation. One operand has the shape of the result, to
+    which the other is broadcast (mbc/ops/broadcast.py); one may be a constant."""
 
-    mnemonic: ClassVar[str] = "add"
     elementwise: ClassVar[bool] = True
     per_channel: ClassVar[bool] = True
     per_pixel: ClassVar[bool] = True
     operands: ClassVar[tuple[OperandSpec, ...]] = (
-        OperandSpec("a", along="out"),
-        OperandSpec("b", along="out"),
+        OperandSpec("a", along="out", either=True),
+        OperandSpec("b", along="out", either=True),
     )
 
     act: Activation | None = None
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """Return the broadcast shape of floating-point operands."""
+        a, b = map(present, types)
+        shape = broadcast(self.mnemonic, a, b)
+        return (TensorType(shape, check_float(self.mnemonic, a, b)),)
+
+    def specs(self, types: Sequence[TensorType | None]) -> tuple[OperandSpec, ...]:
+        """Return specs along no channels for operands that have the same number for all."""
+        channels = max(type.channels for type in types if type)
+        pairs = zip(self.operands, types, strict=True)
+        return tuple(
+            replace(spec, along=()) if type and type.channels < channels else spec
+            for spec, type in pairs
+        )
+
+
+@dataclass(frozen=True)
+class Add(Arithmetic):
+    """a + b, then the activation. A quantised sum, of equal shapes, has the element `to`."""
+
+    mnemonic: ClassVar[str] = "add"
+
     to: Q8 | None = None
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """Return the common type; for quantised operands the common shape with element `to`."""
-        named = self.by_role(types)
-        a, b = present(named["a"]), present(named["b"])
+        """Return the broadcast type; for quantised operands their shape with element `to`."""
+        a, b = map(present, types)
+        if not isinstance(a.element, Q8) or not isinstance(b.element, Q8):
+            unquantised(self.mnemonic, self.to)
+            return super().infer(types)
         if a.shape != b.shape:
-            raise OpError("add needs equal shapes", f"a is {a}, b is {b}", code="E0202")
-        if isinstance(a.element, Q8) and isinstance(b.element, Q8):
-            check_codes_act(self.mnemonic, self.act)
-            return (TensorType(a.shape, quantised_element(self.mnemonic, self.to)),)
-        unquantised(self.mnemonic, self.to)
-        check_float(self.mnemonic, a, b)
-        return (a,)
+            message = "add of quantised operands needs equal shapes"
+            raise OpError(message, f"a is {a}, b is {b}", code="E0202")
+        check_codes_act(self.mnemonic, self.act)
+        return (TensorType(a.shape, quantised_element(self.mnemonic, self.to)),)
+
+
+@dataclass(frozen=True)
+class Sub(Arithmetic):
+    """a - b, then the activation."""
+
+    mnemonic: ClassVar[str] = "sub"
+
+
+@dataclass(frozen=True)
+class Mul(Arithmetic):
+    """a * b, then the activation."""
+
+    mnemonic: ClassVar[str] = "mul"
+
+
+@dataclass(frozen=True)
+class Div(Arithmetic):
+    """a / b, then the activation."""
+
+    mnemonic: ClassVar[str] = "div"
+
+
+@dataclass(frozen=True)
+class Min(Arithmetic):
+    """The smaller of a and b, NaN where one is, then the activation."""
+
+    mnemonic: ClassVar[str] = "min"
+
+
+@dataclass(frozen=True)
+class Max(Arithmetic):
+    """The larger of a and b, NaN where one is, then the activation."""
+
+    mnemonic: ClassVar[str] = "max"
+
+
+ARITHMETIC: tuple[type[Arithmetic], ...] = (Add, Sub, Mul, Div, Min, Max)

@@ -40,12 +40,12 @@ def rewrites(node: Node, operands: Operands, order: ChannelMap | None = None) ->
     """Yield candidate rewrites of a node for new operand views, best first.
 
     A backend need not have a kernel for them. `order` prescribes the order of the result."""
-    specs = _specs(node, len(operands))
+    specs = _specs(node)
     axes = {spec.axes for spec in specs if not spec.constant}
     if ("in",) in axes:
         yield from _of_layer(node, specs, operands, order)
-    elif axes == {("out",)}:
-        for each in _orders(order, operands):
+    elif axes - {()} == {("out",)}:
+        for each in _orders(order, specs, operands):
             yield _rewrite(specs, operands, each)
     elif order is None or order.is_identity:
         yield Rewrite(operands, ChannelMap.identity(node.results[0].type.channels))
@@ -54,9 +54,9 @@ def rewrites(node: Node, operands: Operands, order: ChannelMap | None = None) ->
 Specs = Sequence[OperandSpec]
 
 
-def _specs(node: Node, count: int) -> Specs:
+def _specs(node: Node) -> Specs:
     """Return the specs of the operands; those of a reshape depend on its attributes."""
-    specs = [node.op.spec(i) for i in range(count)]
+    specs = node.op.specs(node.operand_types)
     return [replace(spec, along="out") for spec in specs] if _keeps_channels(node) else specs
 
 
@@ -75,11 +75,13 @@ def _views_along(axis: str, specs: Specs, operands: Operands) -> list[ChannelVie
     return [o for spec, o in pairs if isinstance(o, ChannelView) and spec.axes == (axis,)]
 
 
-def _orders(prescribed: ChannelMap | None, operands: Operands) -> Iterable[ChannelMap]:
+def _orders(
+    prescribed: ChannelMap | None, specs: Specs, operands: Operands
+) -> Iterable[ChannelMap]:
     """Return useful orders of the result: those in which operands are stored."""
     if prescribed is not None:
         return [prescribed]
-    views = [o for o in operands if isinstance(o, ChannelView)]
+    views = _views_along("out", specs, operands)
     identity = ChannelMap.identity(len(views[0].order))
     orders = [view.order for view in views if view.order.is_permutation]
     return dict.fromkeys([*orders, identity])

@@ -30,6 +30,7 @@ from mbc.ops import (
 )
 from mbc.ops.elementwise import Activate
 from tests.activations import ACTS, ALL_ACTS, ROUNDED
+from tests.backends.arithmetic_cases import broadcasting_cases
 from tests.backends.cases import ONE, Case, Layer, both
 from tests.backends.chain_cases import chain_cases, padding_cases
 from tests.backends.kernel_check import Net
@@ -344,6 +345,7 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from chain_cases()
     yield from padding_cases()
     yield from epilogue_cases()
+    yield from broadcasting_cases()
     yield from window_cases()
     mean = AvgPool((3, 3), (2, 2), ONE)
     for op in (mean, replace(mean, count_pad=True, act=RELU)):

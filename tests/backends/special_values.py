@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from mbc.ir.activations import RELU, RELU6
-from mbc.ir.graph import Graph, Operand
+from mbc.ir.graph import Constant, Graph, Operand
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import (
@@ -19,11 +19,16 @@ from mbc.ops import (
     BatchNorm,
     Conv2d,
     Dense,
+    Div,
     Fused,
     GlobalAvgPool,
+    Max,
     MaxPool,
+    Min,
+    Mul,
     Reshape,
     Softmax,
+    Sub,
 )
 from mbc.ops.elementwise import Activate
 from tests.activations import ROUNDED
@@ -82,10 +87,22 @@ class Layers(Net):
         for act in ROUNDED:
             yield str(act), self._add(Activate(act), x)
         yield "add", self._add(Add(RELU6), wide, wide)
+        yield from self._arithmetic(x)
         yield "batch_norm", self._norm(x)
         yield "softmax", self._add(Softmax(), x)
         flat = self._add(Reshape((self.images, HEIGHT * WIDTH * GROUPED)), wide)
         yield "softmax whole", self._add(Softmax(), flat)
+
+    def _arithmetic(self, x: Value) -> Iterator[tuple[str, Value]]:
+        means, vector = self._add(GlobalAvgPool(), x), self.constant(CHANNELS)
+        for op in (Sub(), Mul(), Min(), Max()):
+            yield f"{op.mnemonic} means", self._add(op, x, means)
+            yield f"means {op.mnemonic}", self._add(op, means, x)
+            yield f"{op.mnemonic} vector", self._add(op, x, vector)
+            yield f"vector {op.mnemonic}", self._add(op, vector, x)
+        yield "div", self._add(Div(), x, self.positive(CHANNELS))
+        zero = self._add(Div(), x, Constant.of("zero", np.zeros(1)))
+        yield "div zero", self._add(Min(), zero, self.positive(1))
 
     def _norm(self, x: Value) -> Value:
         more = [self.constant(CHANNELS) for _ in range(3)]

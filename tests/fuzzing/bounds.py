@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from math import prod, sqrt
 
 import numpy as np
@@ -32,7 +33,18 @@ from mbc.ir.activations import (
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelView, Value
-from mbc.ops.elementwise import Activate, Add, BatchNorm, Softmax
+from mbc.ops.elementwise import (
+    Activate,
+    Add,
+    Arithmetic,
+    BatchNorm,
+    Div,
+    Max,
+    Min,
+    Mul,
+    Softmax,
+    Sub,
+)
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 
@@ -134,8 +146,8 @@ def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[
             return (_linear(op, operands, mixing),)
         case BatchNorm():
             return (_batch_norm(op, given),)
-        case Add():
-            return (_add(op, *given),)
+        case Arithmetic():
+            return (_arithmetic(op, *given),)
         case AvgPool() | GlobalAvgPool():
             return (_mean(op, given[0]),)
         case Softmax():
@@ -166,7 +178,7 @@ def _sum(op: Op, exact: Array, carried: Array, terms: Array, count: int, unit: f
     return Known(exact, error, terms, count, unit if fits else 0.0)
 
 
-def _without_act(op: Conv2d | Dense | Add | AvgPool) -> Op:
+def _without_act(op: Conv2d | Dense | AvgPool) -> Op:
     return replace(op, act=None)
 
 
@@ -202,9 +214,22 @@ def _batch_norm(op: BatchNorm, operands: Sequence[Known]) -> Known:
     return _sum(op, exact, x.error * scale, terms, x.count + 4, unit)
 
 
-def _add(op: Add, a: Known, b: Known) -> Known:
-    count, unit = max(a.count, b.count) + 1, min(a.unit, b.unit)
-    return _sum(op, _call(op, a.exact, b.exact), a.error + b.error, a.most + b.most, count, unit)
+def _arithmetic(op: Arithmetic, a: Known, b: Known) -> Known:
+    """Sums and products; of a quotient the divisor has no error, so it is a product."""
+    exact, plus, times = _call(op, a.exact, b.exact), partial(_call, Add()), partial(_call, Mul())
+    match op:
+        case Add() | Sub():
+            count, unit = max(a.count, b.count) + 1, min(a.unit, b.unit)
+            return _sum(op, exact, plus(a.error, b.error), plus(a.most, b.most), count, unit)
+        case Min() | Max():
+            error, terms = _call(Max(), a.error, b.error), plus(a.terms, b.terms)
+            return Known(exact, error, terms, max(a.count, b.count), min(a.unit, b.unit))
+        case Div():
+            inverse = 1 / np.abs(b.exact)
+            return _sum(op, exact, times(a.error, inverse), times(a.most, inverse), 2, 0.0)
+        case _:
+            carried = plus(times(a.error, b.most), times(a.most, b.error))
+            return _sum(op, exact, carried, times(a.most, b.most), 2, a.unit * b.unit)
 
 
 def _mean(op: AvgPool | GlobalAvgPool, x: Known) -> Known:

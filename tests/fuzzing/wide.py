@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from hypothesis import strategies as st
 
@@ -22,6 +23,7 @@ from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.window import Pad, Pair
 from tests.activations import ALL_ACTS
 from tests.fuzzing.axes import Axis, axes, still
+from tests.fuzzing.wide_arithmetic import add, arithmetic, gated
 
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 12, 13, 16, 24, 31, 32, 48, 61, 64, 96, 128, 160, 192, 199)
 SIDES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14, 16, 17, 23, 28, 32)
@@ -105,12 +107,14 @@ class Maker:
         image: list[Make] = [
             *(self.pointwise, self.conv, self.conv, self.depthwise, self.grouped, self.pool),
             *(self.multiplied, self.mean, self.global_mean, self.pooled, self.separable),
+            partial(gated, self),
             *[self.inverted_residual, self.windows, self.large] * 3,
         ]
         flat: list[Make] = [self.dense, self.dense]
         any: list[Make] = [
-            *(self.activation, self.softmax, self.batch_norm, self.add, self.concat, self.split),
+            *(self.activation, self.softmax, self.batch_norm, self.concat, self.split),
             *(self.shuffle, self.split_unit, self.reshape, self.transpose),
+            *(partial(make, self) for make in (add, arithmetic)),
         ]
         rank: list[Make] = {4: image, 2: flat}.get(x.type.rank, [])
         return self.draw(st.sampled_from([*rank, *any]))(x)
@@ -317,13 +321,6 @@ class Maker:
     def like(self, x: Value) -> list[Value]:
         """Values of the same height and width, the last ones first."""
         return [v for v in self.values[::-1] if v.type.shape[:-1] == x.type.shape[:-1]]
-
-    def add(self, x: Value) -> Value:
-        """Of what has the same shape, or what is given it."""
-        other = self.draw(st.sampled_from(self.like(x)))
-        if other.type != x.type and x.type.rank == 4:
-            other = self.pointwise(other, x.type.channels) or x
-        return self.put(Add(), x, other if other.type == x.type else x)
 
     def concat(self, x: Value) -> Value | None:
         """Of values of the same height and width, at times one twice."""

@@ -149,7 +149,7 @@ MUTANTS = (
     ),
     _concat(
         "a depthwise convolution moves without its residual",
-        old="return alone and len(node.views) == 1",
+        old="return alone and [type.channels for type in types] == [node.results[0].type.channels]",
         new="return alone",
         tests=GOLDEN,
     ),

@@ -26,6 +26,13 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
     EVERY_OP: (
         "mbc/ops/__init__.py OPS",
         "mbc/interp/kernels.py KERNELS",
+        "mbc/interp/kernels.py FORMULAS",
+        "mbc/ops/elementwise.py ARITHMETIC",
+        "frontends/weights/moments.py FORMULAS",
+        "frontends/onnx/ops.py ARITHMETIC",
+        "backends/llvm/kernels/elementwise.py FORMULAS",
+        "backends/tvm/legal.py FORMULAS",
+        "backends/tvm/gpu/arithmetic.py FORMULAS",
         "mbc/targets/elements.py KERNELS",
         "mbc/targets/elements.py WITHOUT_KERNELS",
         "mbc/ops/move.py moved_views()",

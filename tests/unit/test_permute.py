@@ -15,7 +15,7 @@ from mbc.ir.op import Op
 from mbc.ir.permute import Reindex, absorbed, into_order, on_blocks, on_groups, orders_for_plain
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
-from mbc.ops.elementwise import Activate, Add, BatchNorm
+from mbc.ops.elementwise import Activate, Add, Arithmetic, BatchNorm, Mul
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import Reshape, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -86,10 +86,12 @@ def others(draw: st.DrawFn) -> Node:
         Reshape((4, 4, channels)),
         Transpose((2, 1, 0, 3)),
     ]
-    op = draw(st.sampled_from([*pools, *plain, Add(RELU6), BatchNorm(0.0)]))
+    op = draw(st.sampled_from([*pools, *plain, Add(RELU6), Mul(), BatchNorm(0.0)]))
     operands: list[Operand | None] = [draw(views(channels))]
-    if isinstance(op, Add):
-        operands.append(draw(views(channels)))
+    if isinstance(op, Arithmetic):
+        constants = [constant(draw, channels), constant(draw, 1), constant(draw, 1, 4, 4, 1)]
+        others: list[Operand] = [draw(views(channels)), draw(views(1)), *constants]
+        operands = draw(st.permutations([*operands, draw(st.sampled_from(others))]))
     if isinstance(op, BatchNorm):
         operands += [constant(draw, channels) for _ in range(3)]
         operands.append(Constant.of("variance", draw(st.sampled_from([1, 4])) * np.ones(channels)))

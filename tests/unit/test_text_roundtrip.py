@@ -41,6 +41,10 @@ graph @unit(%x: f32[1,28,28,240]) {
   const @bn.mean : f32[64]
   const @bn.variance : f32[64]
   const @fc.weight : f32[64,10]
+  const @scale : f32[10]
+  const @"2.0" : f32[1] = 2.0
+  const @tiny : f32[1] = 1e-06
+  const @least : f32[1] = -0.1
   arena 4816896
   %0 = conv2d(%x, @g1.w, @g1.b) {groups=3, act=relu} : f32[1,28,28,60] at 401408
   %1 = channel_shuffle(%0) {groups=3} : f32[1,28,28,60]
@@ -80,7 +84,12 @@ graph @unit(%x: f32[1,28,28,240]) {
   %30 = gelu(%29) : f32[1,10]
   %31 = gelu_tanh(%30) : f32[1,10]
   %32 = elu(%31) {alpha=0.5} : f32[1,10]
-  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %32 as y
+  %33 = mul(%32, @scale) {act=relu6} : f32[1,10]
+  %34 = sub(@"2.0", %33) : f32[1,10]
+  %35 = div(%34, @tiny) : f32[1,10]
+  %36 = max(@least, %35) : f32[1,10]
+  %37 = min(%36, %16[0:10]) : f32[1,10]
+  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %37 as y
 }
 """
 
@@ -181,9 +190,9 @@ def test_locations_are_printed_as_comments() -> None:
 def test_nodes_know_their_line_of_text() -> None:
     graph = parse(CANONICAL, "unit.mbc")
     first, fused = graph.topo()[0], graph.topo()[7]
-    assert CANONICAL.split("\n")[15].startswith("  %0 =")
-    assert first.locations == (Location("unit.mbc", 16, 3, 81),)
-    assert fused.locations == (Location("unit.mbc", 23, 3),)
+    assert CANONICAL.split("\n")[19].startswith("  %0 =")
+    assert first.locations == (Location("unit.mbc", 20, 3, 81),)
+    assert fused.locations == (Location("unit.mbc", 27, 3),)
 
 
 NAMED = """\
@@ -262,4 +271,4 @@ def test_the_examples_of_the_documentation_are_canonical(text: str) -> None:
 
 
 def test_the_documentation_has_examples() -> None:
-    assert len(documented()) == 7
+    assert len(documented()) == 8

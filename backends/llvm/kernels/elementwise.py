@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -10,31 +11,70 @@ from mbc.backends.llvm.activations import activate
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Kernel, Site, constant_array
-from mbc.backends.llvm.vectors import arithmetic, fma, load, store
-from mbc.ir.graph import Node
-from mbc.ops import Activate, Add, BatchNorm
-from mbc.ops.elementwise import NORM
+from mbc.backends.llvm.vectors import (
+    arithmetic,
+    fma,
+    load,
+    load_scalar,
+    maximum,
+    minimum,
+    splat,
+    store,
+)
+from mbc.ir.graph import Constant, Node
+from mbc.ops import Activate, BatchNorm
+from mbc.ops.broadcast import aligned
+from mbc.ops.elementwise import NORM, Add, Arithmetic, Div, Max, Min, Mul, Sub
 from mbc.ops.normalisation import scale_and_shift
 
 Vector = Callable[[Function, list[str], int | None], str]
-"""From the addresses of a channel vector in each operand, then in the weights if there are any, and
-the lanes of a narrow one, to the result."""
+"""From the addresses of a channel vector in each operand (and the weights) to the result; from the
+number itself where all channels have the same."""
+
+
+@dataclass(frozen=True)
+class Stream:
+    """An operand, the packed weights, or the result, as the kernel goes through it."""
+
+    pointer: str
+    """Name of its address."""
+    shape: tuple[int, ...]
+    """Its shape with as many axes as the result."""
+    pixel_bytes: int
+    """Bytes from pixel to pixel."""
+    step: int
+    """Bytes from channel vector to channel vector; 0 where all channels have the same number."""
+    is_padded: bool = True
+    """Whether each pixel has room for whole vectors."""
+
+    def pitch(self, row_pixels: int) -> int:
+        """Bytes to the next pixel of a row; 0 where all have the same channels."""
+        return self.pixel_bytes if self.shape[-2] == row_pixels else 0
+
+    def row(self, f: Function, index: Count, leading: Sequence[int]) -> str:
+        """Find the address of a row by its number among those of the result, with its axes before
+        the rows' own."""
+        own, row_bytes = self.shape[:-2], self.pixel_bytes * self.shape[-2]
+        if own == tuple(leading):
+            return f.offset(self.pointer, f.binary("mul", index, row_bytes))
+        address, below = self.pointer, 1
+        for extent, mine in zip(leading[::-1], own[::-1], strict=True):
+            if mine > 1:
+                number = f.binary("urem", f.binary("udiv", index, below), extent)
+                address = f.offset(address, f.binary("mul", number, row_bytes))
+                row_bytes *= mine
+            below *= extent
+        return address
 
 
 def _vector(node: Node) -> Vector:
     match node.op:
         case Activate(act=act):
             return lambda f, at, lanes: activate(f, load(f, at[0], 0, lanes), act)
-        case Add(act=act):
-            return lambda f, at, lanes: activate(f, _sum(f, at, lanes), act)
         case BatchNorm():
             return _scale_shift
         case _:
             raise TypeError(f"{node.op.label} is not elementwise")
-
-
-def _sum(f: Function, at: list[str], lanes: int | None) -> str:
-    return arithmetic(f, "fadd", load(f, at[0], 0, lanes), load(f, at[1], 0, lanes))
 
 
 def _scale_shift(f: Function, at: list[str], lanes: int | None) -> str:
@@ -51,51 +91,127 @@ def pack_batch_norm(isa: Isa, node: Node) -> np.ndarray:
     return np.ascontiguousarray(rows.reshape(2, -1, isa.lanes).transpose(1, 0, 2)).ravel()
 
 
+FORMULAS: Mapping[type[Arithmetic], Callable[[Function, str, str], str]] = {
+    Add: lambda f, a, b: arithmetic(f, "fadd", a, b),
+    Sub: lambda f, a, b: arithmetic(f, "fsub", a, b),
+    Mul: lambda f, a, b: arithmetic(f, "fmul", a, b),
+    Div: lambda f, a, b: arithmetic(f, "fdiv", a, b),
+    Min: lambda f, a, b: minimum(f, [a, b]),
+    Max: lambda f, a, b: maximum(f, [a, b]),
+}
+
+
+def _combined(op: Arithmetic, operands: Sequence[Stream]) -> Vector:
+    """Combine a vector of each operand; `at` has the number of one without channels."""
+
+    def vector(f: Function, at: list[str], lanes: int | None) -> str:
+        a, b = (
+            load(f, here, 0, lanes) if stream.step else here
+            for here, stream in zip(at, operands, strict=False)
+        )
+        return activate(f, FORMULAS[type(op)](f, a, b), op.act)
+
+    return vector
+
+
 def build_elementwise(site: Site) -> Kernel:
-    """Build an elementwise kernel: a task per row of pixels, channel vectors innermost."""
-    node, out = site.node, site.output
-    inputs = [buffer for buffers in site.inputs for buffer in buffers]
-    vector = _vector(node)
-    f = site.kernel_function()
-    norm = isinstance(node.op, BatchNorm)
-    pitches = [*(b.pixel_bytes for b in inputs), *([0] if norm else []), out.pixel_bytes]
-    starts = [*(f"%x{i}" for i in range(len(inputs))), *(["%w"] if norm else []), "%y0"]
-    row_pixels = out.type.shape[-2]
-    padded = all(b.is_padded(f.isa) for b in (*inputs, out))
+    """One task a row of pixels; channel vectors innermost."""
+    inputs = [_stream(site, role) for role, operand in site.node.items() if site.buffers(role)]
+    weights = np.zeros(0, np.float32)
+    if isinstance(site.node.op, BatchNorm):
+        weights = pack_batch_norm(site.isa, site.node)
+        inputs.append(replace(_weights(site, (1,)), pixel_bytes=0, step=2 * site.isa.vector_bytes))
+    return _build(site, inputs, _vector(site.node), weights)
+
+
+def build_arithmetic(site: Site) -> Kernel:
+    """One task a row of pixels of the result; an operand that is broadcast is read again."""
+    op, weights = site.node.op, np.zeros(0, np.float32)
+    assert isinstance(op, Arithmetic)
+    streams = []
+    for role, operand in site.node.items():
+        if isinstance(operand, Constant):
+            weights = pack_operand(site.isa, operand.array, site.output.type.channels)
+            streams.append(_weights(site, operand.type.shape))
+        else:
+            streams.append(_stream(site, role))
+    return _build(site, streams, _combined(op, streams), weights)
+
+
+def pack_operand(isa: Isa, array: np.ndarray, channels: int) -> np.ndarray:
+    """Pad the channels of each pixel to whole vectors; one number for all channels stays one."""
+    if array.shape[-1] < channels:
+        return array.ravel()
+    missing = isa.padded(channels) - channels
+    return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)]).ravel()
+
+
+def _stream(site: Site, role: str) -> Stream:
+    buffer, (pointer,) = site.input(role), site.pointers(role)
+    return _through(
+        site, pointer, buffer.type.shape, buffer.pixel_bytes, buffer.is_padded(site.isa)
+    )
+
+
+def _weights(site: Site, shape: tuple[int, ...]) -> Stream:
+    room = site.isa.padded(shape[-1]) if shape[-1] == site.output.type.channels else 1
+    return _through(site, "%w", shape, room * site.output.element_bytes)
+
+
+def _through(
+    site: Site, pointer: str, shape: tuple[int, ...], pixel_bytes: int, is_padded: bool = True
+) -> Stream:
+    result = site.output.type
+    whole = aligned(shape, max(result.rank, 2))
+    assert whole is not None
+    if whole[-1] < result.channels:
+        return Stream(pointer, whole, pixel_bytes, 0)
+    return Stream(pointer, whole, pixel_bytes, site.isa.vector_bytes, is_padded)
+
+
+def _build(site: Site, inputs: Sequence[Stream], vector: Vector, weights: np.ndarray) -> Kernel:
+    out, f = site.output, site.kernel_function()
+    result = _through(site, "%y0", out.type.shape, out.pixel_bytes, out.is_padded(f.isa))
+    streams = [*inputs, result]
+    *leading, row_pixels, channels = result.shape
 
     def row(index: Count, _: list[str]) -> Sequence[str]:
-        at = [
-            f.offset(pointer, f.binary("mul", index, pitch * row_pixels))
-            for pointer, pitch in zip(starts, pitches, strict=True)
-        ]
+        at = [stream.row(f, index, leading) for stream in streams]
         f.loop(0, row_pixels, [("ptr", p) for p in at], pixel)
         return []
 
     def pixel(_: Count, at: list[str]) -> Sequence[str]:
-        _emit_pixel(f, vector, at, out.type.channels, padded, norm)
-        return [f.offset(p, pitch) for p, pitch in zip(at, pitches, strict=True)]
+        _emit_pixel(f, vector, streams, at, channels)
+        return [
+            f.offset(p, stream.pitch(row_pixels)) for p, stream in zip(at, streams, strict=True)
+        ]
 
     f.loop("%begin", "%end", [], row)
-    shape = f"c{out.type.channels}_w{row_pixels}"
-    name = site.library.define(f"f32_{node.op.label}_{shape}", f)
-    weights = pack_batch_norm(f.isa, node) if norm else np.zeros(0, np.float32)
+    shape = f"c{channels}_w{row_pixels}"
+    name = site.library.define(f"f32_{site.node.op.label}_{shape}", f)
     return Kernel(name, out.pixels // row_pixels, 0, weights)
 
 
 def _emit_pixel(
-    f: Function, vector: Vector, at: list[str], channels: int, padded: bool, norm: bool
+    f: Function, vector: Vector, streams: Sequence[Stream], at: list[str], channels: int
 ) -> None:
-    step = f.isa.vector_bytes
-    tail = 0 if padded else channels % f.isa.lanes
+    tail = 0 if all(stream.is_padded for stream in streams) else channels % f.isa.lanes
     whole = channels // f.isa.lanes if tail else f.isa.vectors(channels)
-    steps = [step] * len(at)
-    if norm:
-        steps[1] = 2 * step
+    moving = [stream.step > 0 for stream in streams]
+    fixed = [
+        p if moves else splat(f, load_scalar(f, p)) for p, moves in zip(at, moving, strict=True)
+    ]
+
+    def filled(here: Sequence[str]) -> list[str]:
+        addresses = iter(here)
+        return [next(addresses) if m else number for number, m in zip(fixed, moving, strict=True)]
 
     def body(_: Count, here: list[str]) -> Sequence[str]:
-        store(f, vector(f, here, None), here[-1])
+        store(f, vector(f, filled(here), None), here[-1])
+        steps = [stream.step for stream in streams if stream.step]
         return [f.offset(p, s) for p, s in zip(here, steps, strict=True)]
 
-    at = f.loop(0, whole, [("ptr", p) for p in at], body)
+    carried = [("ptr", p) for p, moves in zip(at, moving, strict=True) if moves]
+    here = f.loop(0, whole, carried, body)
     if tail:
-        store(f, vector(f, at, tail), at[-1], 0, tail)
+        store(f, vector(f, filled(here), tail), here[-1], 0, tail)

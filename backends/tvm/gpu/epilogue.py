@@ -103,6 +103,13 @@ def larger(code: Code, a: Expr, b: Expr) -> Expr:
     return language().Select(a > b, a, b)
 
 
+def minimum(code: Code, a: Expr, b: Expr) -> Expr:
+    """Compute min(a, b); NaN where one is."""
+    select, a, b = language().Select, code.bind(a), code.bind(b)
+    least = code.bind(select(a < b, a, b))
+    return select(a >= least, least, a + least)
+
+
 def maximum(code: Code, a: Expr, b: Expr) -> Expr:
     """Compute max(a, b); NaN where one is.
 

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mbc.backends.tvm.gpu.arithmetic import arithmetic
 from mbc.backends.tvm.gpu.candidates import rows_of, strips_of, teams_of
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.epilogue import activated
@@ -109,19 +110,6 @@ def _activation(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     return (_map(draft, node.result, reader.lanes, compute, gpu),)
 
 
-def _add(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
-    draft, op = Draft(node.op.label), node.op
-    assert isinstance(op, elementwise.Add)
-    unit = min(reader_of(Draft(""), view).lanes for view in node.views)
-    a, b = (reader_of(draft, view, unit) for view in node.views)
-
-    def compute(code: Code, pixel: Expr, channel: Expr) -> Expr:
-        total = a.load(code, pixel, channel) + b.load(code, pixel, channel)
-        return activated(code, total, op.act, unit)
-
-    return (_map(draft, node.result, unit, compute, gpu),)
-
-
 def _batch_norm(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     draft, op = Draft(node.op.label), node.op
     assert isinstance(op, elementwise.BatchNorm)
@@ -135,6 +123,13 @@ def _batch_norm(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
         return reader.load(code, pixel, channel) * factors + terms
 
     return (_map(draft, node.result, reader.lanes, compute, gpu),)
+
+
+def _arithmetic(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    draft = Draft(node.op.label)
+    assert isinstance(node.op, elementwise.Arithmetic)
+    lanes, compute = arithmetic(draft, node.op, node.operands, node.result.type)
+    return (_map(draft, node.result, lanes, compute, gpu),)
 
 
 def _present(node: Node, role: str) -> np.ndarray:
@@ -186,7 +181,7 @@ BUILDERS: dict[type[Op], Builder] = {
     pool.GlobalAvgPool: _mean,
     elementwise.Softmax: _softmax,
     elementwise.Activate: _activation,
-    elementwise.Add: _add,
+    **dict.fromkeys(elementwise.ARITHMETIC, _arithmetic),
     elementwise.BatchNorm: _batch_norm,
     move.Concat: _channel_moves,
     move.Split: _channel_moves,

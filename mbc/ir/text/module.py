@@ -89,7 +89,8 @@ class DumpFolder:
         self._arrays, self._hashes = {}, {}
 
     def _text(self, graph: Graph, *, locations: bool) -> bytes:
-        hashes = {c.name: self._add(c) for c in graph.constants().values() if c.data is not None}
+        stored = (c for c in graph.constants().values() if c.data is not None and not c.literal)
+        hashes = {c.name: self._add(c) for c in stored}
         return print_graph(graph, locations=locations, hashes=hashes).encode()
 
     def _sidecar(self, replaced: Path | None = None) -> dict[Path, bytes]:

@@ -10,6 +10,7 @@ from typing import Any
 from mbc.diag import nearest
 from mbc.ir.elements import Q8, Element, Scalar
 from mbc.ir.graph import Constant, Graph, Operand
+from mbc.ir.literals import LITERAL, literal
 from mbc.ir.names import symbol, value_symbol
 from mbc.ir.schedule import Schedule
 from mbc.ir.text.attributes import MAX_INT, Call, Raw, Word, attribute_types, convert
@@ -160,6 +161,17 @@ class OperandParser:
         if constant is None:
             raise PoisonedError
         return constant
+
+    def literal(self, constant: Constant) -> None:
+        """`2.5`: the data of a constant of one element."""
+        token = self.cursor.take()
+        if constant.type != LITERAL:
+            message = f"a number is data of {LITERAL}, not of {constant.type}"
+            raise self.cursor.fail("E0304", message, token)
+        number = literal(float(token.text))
+        if not isfinite(number.array[0]):
+            raise self.cursor.fail("E0304", f"{token} is too large for f32", token)
+        constant.data, constant.literal = number.data, True
 
     def view(self, scope: Scope) -> ChannelView:
         """Parse a view: `%0`, `%0[0:29]` or `[%a[0:29], %b]`, then maybe an order in brackets."""

@@ -174,10 +174,14 @@ class _Parser(OperandParser):
         if known:
             raise self.cursor.fail("E0305", f"{token} is defined twice", token)
         self.cursor.expect(":")
-        scope.constants[name] = Constant(name, self.type())
-        if self.cursor.accept("="):
-            self.hashes[name] = self.cursor.expect_kind(Kind.HASH).text[1:]
-            self.places[name] = self.cursor.source.span(start, self.cursor.previous)
+        scope.constants[name] = constant = Constant(name, self.type())
+        if not self.cursor.accept("="):
+            return
+        if self.cursor.token.kind is Kind.NUMBER:
+            self.literal(constant)
+            return
+        self.hashes[name] = self.cursor.expect_kind(Kind.HASH).text[1:]
+        self.places[name] = self.cursor.source.span(start, self.cursor.previous)
 
     def _return(self, scope: Scope) -> None:
         names: list[str] = []

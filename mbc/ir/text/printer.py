@@ -14,6 +14,7 @@ from mbc.diag import error
 from mbc.ir.activations import Activation, Spelled, parameters
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Constant, Graph, Node, Operand
+from mbc.ir.literals import literal_text
 from mbc.ir.names import DOTTED, IDENTIFIER, quoted, symbol, value_symbol
 from mbc.ir.op import Op, OperandSpec
 from mbc.ir.schedule import Schedule
@@ -61,8 +62,7 @@ class _Printer:
         )
         yield f"graph {symbol(graph.name)}({parameters}) {{"
         for name, constant in graph.constants().items():
-            content = f" = #{hashes[name]}" if name in hashes else ""
-            yield f"  const {symbol(name)} : {constant.type}{content}"
+            yield f"  const {symbol(name)} : {constant.type}{_content(constant, hashes)}"
         yield from self.body(graph, "  ")
         yield "}"
 
@@ -86,6 +86,13 @@ class _Printer:
 
     def _has_place(self, node: Node) -> bool:
         return self.locations and bool(node.locations)
+
+
+def _content(constant: Constant, hashes: Mapping[str, str]) -> str:
+    """Format the number of a literal, or the hash of the data."""
+    if constant.literal:
+        return f" = {literal_text(constant)}"
+    return f" = #{hashes[constant.name]}" if constant.name in hashes else ""
 
 
 def _return(graph: Graph) -> str:
