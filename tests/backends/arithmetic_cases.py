@@ -25,8 +25,7 @@ FORMS: tuple[tuple[int, ...], ...] = (
 def broadcasting_cases() -> Iterator[Case]:
     """Each kind with each form of a value and of a constant, and each form with other channels."""
     for number, form in enumerate(FORMS):
-        for op in (KINDS[number % 6], KINDS[(number + 3) % 6]):
-            yield from _pair(op, IMAGES, form)
+        yield from _pair(KINDS[number % 6], IMAGES, form)
         whole = (*form[:-1], 16 if form[-1] == 7 else 1)
         yield from _pair(KINDS[(number + 1) % 6], (2, 3, 5, 16), whole)
     for op in KINDS:

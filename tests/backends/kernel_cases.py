@@ -345,7 +345,6 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from chain_cases()
     yield from padding_cases()
     yield from epilogue_cases()
-    yield from broadcasting_cases()
     yield from window_cases()
     mean = AvgPool((3, 3), (2, 2), ONE)
     for op in (mean, replace(mean, count_pad=True, act=RELU)):
@@ -355,13 +354,19 @@ def arithmetic_cases() -> Iterator[Case]:
         yield from pool(GlobalAvgPool(), *sizes)
     for b, k, n in ((1, 64, 100), (3, 17, 11), (1, 5, 1), (1, 16, 1001), (2, 9, 516)):
         yield from dense(b, k, n)
-    for c in (1, 8, 13, 101):
-        yield from single(f"softmax-{c}", (3, c), _softmax)
-        yield from single(f"batch_norm-{c}", (2, 3, 5, c), _batch_norm)
+    yield from element_cases()
 
 
 def _softmax(net: Net, x: Value) -> Value:
     return net.graph.add(Softmax(), [x]).result
+
+
+def element_cases() -> Iterator[Case]:
+    """Softmax, batch norm, and arithmetic that broadcasts."""
+    for c in (1, 8, 13, 101):
+        yield from single(f"softmax-{c}", (3, c), _softmax)
+        yield from single(f"batch_norm-{c}", (2, 3, 5, c), _batch_norm)
+    yield from broadcasting_cases()
 
 
 def exact_cases() -> Iterator[Case]:

@@ -25,6 +25,7 @@ from mbc.ir.views import Value
 from mbc.ops.elementwise import Activate, Add
 from mbc.ops.linear import Dense
 from tests.activations import ALL_ACTS
+from tests.backends.arithmetic_cases import broadcasting_cases
 from tests.random_graphs import graphs
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -124,6 +125,15 @@ UNTIDY = """graph @g(%x: f32[1,3,2,6]) {
 def test_what_changes_nothing_is_not_exported() -> None:
     assert node_kinds(onnx_model(parse(UNTIDY)).data) == ["Sigmoid"]
     assert len(node_kinds(onnx_model(parse(UNTIDY), as_written=True).data)) > 2
+
+
+BROADCAST = {name: make for name, make in broadcasting_cases() if name.endswith("-dense")}
+
+
+@pytest.mark.parametrize("name", BROADCAST)
+def test_arithmetic_broadcasts_as_there(name: str) -> None:
+    graph = BROADCAST[name]()
+    check(graph, export_onnx(graph).data, tolerance=1e-6)
 
 
 SHUFFLE = """graph @g(%x: f32[1,3,2,6]) {
