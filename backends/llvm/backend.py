@@ -211,9 +211,9 @@ class LlvmBackend:
         return Buffer.in_arena(type, self.isa).bytes
 
     def may_alias(self, node: Node, role: str) -> bool:
-        """A result may lie over an operand that is read at the same position only, before the
-        store: elementwise operands of its shape, and residuals of GEMMs whose stores do not
-        spill."""
+        """Return whether the result may replace an operand in place, since each position is read
+        before it is stored: elementwise operands of its shape, and residuals of GEMMs whose stores
+        do not spill into the next group's columns."""
         match node.op:
             case op if op.elementwise:
                 return present(node.type_of(role)).shape == node.result.type.shape

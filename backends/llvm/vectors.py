@@ -154,12 +154,12 @@ def smaller(f: Function, a: str, b: str) -> str:
 
 
 def maximum(f: Function, values: Sequence[str]) -> str:
-    """The largest of each lane; NaN where there is one."""
+    """Compute the maximum of each lane; NaN propagates."""
     return _extreme(f, values, larger)
 
 
 def minimum(f: Function, values: Sequence[str]) -> str:
-    """The smallest of each lane; NaN where there is one."""
+    """Compute the minimum of each lane; NaN propagates."""
     return _extreme(f, values, smaller)
 
 
