@@ -28,7 +28,6 @@ from mbc.ops.quantized import Dequantize, Quantize, ratio
 from tests.activations import ACTS
 from tests.quantised_graphs import codes, drawn, random_graph
 
-RANDOM = np.random.default_rng(5)
 X, TO, OTHER = Q8.of(0.03, 121), Q8.of(0.047, 7), Q8.of(0.2, 200)
 f32 = np.float32
 
@@ -65,6 +64,7 @@ def code(steps: np.float32, to: Q8, act: Activation | None) -> int:
 @pytest.mark.parametrize("groups", [1, 2, 4])
 @pytest.mark.parametrize("residual", [False, True])
 def test_conv2d(act: Activation | None, groups: int, residual: bool) -> None:
+    rng = np.random.default_rng(5)
     x_type = TensorType((2, 4, 5, 4), X)
     weight_type = TensorType((3, 2, 4 // groups, 8), S8)
     op = Conv2d(stride=(2, 1), pad=(1, 1, 1, 0), groups=groups, to=TO, act=act)
@@ -73,7 +73,7 @@ def test_conv2d(act: Activation | None, groups: int, residual: bool) -> None:
     other = TensorType(result.shape, OTHER)
     x, r = codes(1, x_type), codes(2, other)
     weight, bias, multiplier = (
-        drawn(RANDOM, role, type, weight_type)
+        drawn(rng, role, type, weight_type)
         for role, type in (
             ("weight", weight_type), ("bias", TensorType((8,), S32)), ("", TensorType((8,)))
         )
@@ -109,9 +109,10 @@ def test_conv2d(act: Activation | None, groups: int, residual: bool) -> None:
 
 
 def test_dense_without_to_gives_real_numbers() -> None:
+    rng = np.random.default_rng(5)
     x_type, weight_type = TensorType((3, 6), X), TensorType((6, 4), S8)
-    x, weight = codes(3, x_type), drawn(RANDOM, "weight", weight_type, weight_type)
-    multiplier = RANDOM.uniform(0, 1, 4).astype(f32)
+    x, weight = codes(3, x_type), drawn(rng, "weight", weight_type, weight_type)
+    multiplier = rng.uniform(0, 1, 4).astype(f32)
     found = result_of(
         Dense(),
         [
@@ -273,12 +274,13 @@ def test_in_float64_only_f32_changes() -> None:
 
 
 def test_f16_is_rounded_once_a_node() -> None:
+    rng = np.random.default_rng(5)
     graph = Graph("g")
     type = TensorType((1, 8), F16)
     a, b = graph.add_input("a", type), graph.add_input("b", type)
     total = graph.add(Add(), [a, b]).result
     graph.set_outputs([graph.add(Concat(), [total, a]).result])
-    one, other = (RANDOM.normal(0, 100, (1, 8)).astype(np.float16) for _ in range(2))
+    one, other = (rng.normal(0, 100, (1, 8)).astype(np.float16) for _ in range(2))
     found = run(graph, {"a": one, "b": other})["y"]
     assert found.dtype == np.float16
     exact = (one.astype(np.float64) + other.astype(np.float64)).astype(np.float16)
