@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from mbc.backends.tvm.legal import Emit, Expr, emit_node, gather
+from mbc.backends.tvm.legal.expressions import Emit, Expr, gather
+from mbc.backends.tvm.legal.nodes import emit_node
 from mbc.backends.tvm.require import tvm
 from mbc.ir.graph import Graph, Node
 from mbc.ir.types import TensorType

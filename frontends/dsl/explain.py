@@ -12,16 +12,20 @@ from mbc.frontends.dsl.elsewhere import argument_hints, layer_hints
 from mbc.frontends.dsl.location import in_traceback
 from mbc.frontends.dsl.net import Net
 
+KINDS = (Net, *Net.__bases__)
+LAYERS = tuple(
+    name for kind in KINDS for name in vars(kind) if not name.startswith("_") and name != "require"
+)
+_NET = rf"({'|'.join(kind.__name__ for kind in KINDS)})"
+
 UNKNOWN_KEYWORD = re.compile(
-    r"Net\.(?P<layer>\w+)\(\) got an unexpected keyword argument '(?P<name>\w+)'"
+    rf"{_NET}\.(?P<layer>\w+)\(\) got an unexpected keyword argument '(?P<name>\w+)'"
 )
 MISSING = re.compile(
-    r"Net\.(?P<layer>\w+)\(\) missing \d+ required positional arguments?: (?P<names>.*)"
+    rf"{_NET}\.(?P<layer>\w+)\(\) missing \d+ required positional arguments?: (?P<names>.*)"
 )
-TOO_MANY = re.compile(r"Net\.(?P<layer>\w+)\(\) takes .* positional arguments? .*were given")
-TWICE = re.compile(r"Net\.(?P<layer>\w+)\(\) got multiple values for argument '(?P<name>\w+)'")
-
-LAYERS = tuple(name for name in vars(Net) if not name.startswith("_") and name != "require")
+TOO_MANY = re.compile(rf"{_NET}\.(?P<layer>\w+)\(\) takes .* positional arguments? .*were given")
+TWICE = re.compile(rf"{_NET}\.(?P<layer>\w+)\(\) got multiple values for argument '(?P<name>\w+)'")
 
 
 def explain(problem: BaseException, file: str) -> MbcError | None:

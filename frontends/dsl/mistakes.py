@@ -17,3 +17,9 @@ def describe(given: object) -> str:
 def misuse(message: str, *helps: str) -> MbcError:
     """Return E0218 at the user's line: an argument that a layer cannot take."""
     return error("E0218", message, at=here(), helps=helps)
+
+
+def refuse_list(what: str, given: tuple[object, ...], instead: str) -> None:
+    """Raise E0218 if one list is given in place of separate arguments."""
+    if len(given) == 1 and isinstance(given[0], tuple | list):
+        raise misuse(f"{what} one by one, found {describe(given[0])}", instead)

@@ -8,7 +8,9 @@ from typing import Any
 
 from mbc import __version__
 from mbc.diag import error
-from mbc.frontends.onnx.ops import EMITTERS, Site, axis_of, gathered, onnx_shape, shuffled
+from mbc.frontends.onnx.emitters.moves import gathered, shuffled
+from mbc.frontends.onnx.emitters.site import Site, axis_of, onnx_shape
+from mbc.frontends.onnx.ops import EMITTERS
 from mbc.frontends.onnx.writer import Writer
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import TensorType

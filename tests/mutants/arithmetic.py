@@ -73,7 +73,7 @@ MUTANTS = (
     ),
     Mutant(
         "a model reads a vector of each image along its height",
-        file="frontends/onnx/ops.py",
+        file="frontends/onnx/emitters/elementwise.py",
         old="return reshaped(w, at.operand(role), onnx_shape(TensorType(shape)), at.name)",
         new="return reshaped(w, at.operand(role), shape, at.name)",
         tests=CASES,

@@ -34,7 +34,7 @@ MUTANTS = (
     ),
     _subnormal(
         "TVM's own ops have subnormal weights",
-        "backends/tvm/legal.py",
+        "backends/tvm/legal/expressions.py",
         old="relax.const(flushed(array))",
         new="relax.const(array)",
     ),

@@ -54,7 +54,7 @@ MUTANTS = (
     ),
     Mutant(
         "a max pool by TVM's ops keeps the NaN of the last tap alone",
-        file="backends/tvm/legal.py",
+        file="backends/tvm/legal/elementwise.py",
         old="first = emit(op.logical_or(emit(op.isnan(a)), emit(compare(a, b))))",
         new="first = emit(compare(a, b))",
         tests="tests/backends/test_tvm_cpu.py::test_special_values_are_the_oracles_by_tvms_ops",

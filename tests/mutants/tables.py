@@ -22,6 +22,9 @@ WEIGHTS = "tests/unit/test_weights_files.py"
 ORACLE_ON_CODES = "tests/numeric/test_quantised_oracle.py"
 CLI = "tests/e2e/test_cli.py"
 
+KINDS = ("linear", "elementwise", "pools", "moves")
+"""Kinds of ops, by which folders of emitters are split."""
+
 NOTICED: Mapping[str, tuple[str, ...]] = {
     EVERY_OP: (
         "mbc/ops/__init__.py OPS",
@@ -29,9 +32,9 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "mbc/interp/kernels.py FORMULAS",
         "mbc/ops/elementwise.py ARITHMETIC",
         "frontends/weights/moments.py FORMULAS",
-        "frontends/onnx/ops.py ARITHMETIC",
+        "frontends/onnx/emitters/elementwise.py ARITHMETIC",
         "backends/llvm/kernels/elementwise.py FORMULAS",
-        "backends/tvm/legal.py FORMULAS",
+        "backends/tvm/legal/elementwise.py FORMULAS",
         "backends/tvm/gpu/arithmetic.py FORMULAS",
         "mbc/targets/elements.py KERNELS",
         "mbc/targets/elements.py WITHOUT_KERNELS",
@@ -40,20 +43,20 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/weights/moments.py _after()",
         "frontends/weights/moments.py _computed()",
         "frontends/weights/seeded.py DRAWS",
-        "frontends/onnx/ops.py EMITTERS",
+        *(f"frontends/onnx/emitters/{kind}.py EMITTERS" for kind in KINDS),
         "backends/llvm/backend.py BUILDERS",
         "backends/llvm/kernels/elementwise.py _vector()",
         "backends/llvm/kernels/windows.py window_of()",
         "backends/llvm/kernels/move.py _source()",
         "backends/llvm/backend.py GATHERING",
-        "backends/tvm/legal.py EMITTERS",
+        *(f"backends/tvm/legal/{kind}.py EMITTERS" for kind in KINDS),
         "backends/tvm/gpu/kernels.py BUILDERS",
     ),
     EVERY_ACTIVATION: (
         "backends/llvm/activations.py activate()",
-        "backends/tvm/legal.py _activated()",
+        "backends/tvm/legal/activations.py activated()",
         "backends/tvm/gpu/epilogue.py activated()",
-        "frontends/onnx/ops.py activated()",
+        "frontends/onnx/emitters/activations.py activated()",
     ),
     "tests/unit/test_text_roundtrip.py": (
         "mbc/ir/activations.py SHORT",

@@ -8,7 +8,7 @@ from inspect import signature
 
 import pytest
 
-from mbc.backends.tvm.legal import EMITTERS
+from mbc.backends.tvm.legal.nodes import EMITTERS
 from mbc.interp.kernels import KERNELS
 from mbc.interp.quantized import INTEGER
 from mbc.ir.activations import RELU

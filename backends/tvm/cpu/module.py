@@ -7,7 +7,7 @@ from typing import Any
 
 from mbc.backends.tvm.cpu.backend import TvmBackend
 from mbc.backends.tvm.cpu.kernels import Call, CpuKernels, symbol
-from mbc.backends.tvm.legal import Expr
+from mbc.backends.tvm.legal.expressions import Expr
 from mbc.backends.tvm.module import relax_module, tensor_type
 from mbc.backends.tvm.require import tvm
 from mbc.files import scratch_folder

@@ -10,7 +10,7 @@ from mbc.backends.tvm.gpu.device import lowering
 from mbc.backends.tvm.gpu.kernels import kernels_of
 from mbc.backends.tvm.gpu.launch import Read, Weights, Write
 from mbc.backends.tvm.gpu.planner import Functions
-from mbc.backends.tvm.legal import Expr
+from mbc.backends.tvm.legal.expressions import Expr
 from mbc.backends.tvm.module import relax_module, tensor_type
 from mbc.backends.tvm.require import tvm
 from mbc.ir.graph import Graph, Node

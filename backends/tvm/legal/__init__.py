@@ -1,0 +1,1 @@
+"""Ops of mbc as expressions of Relax, by kind of op."""

@@ -1,0 +1,42 @@
+"""Pools."""
+
+from __future__ import annotations
+
+from functools import partial, reduce
+from operator import add
+
+import numpy as np
+
+from mbc.backends.tvm.legal.activations import activated
+from mbc.backends.tvm.legal.elementwise import larger
+from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr
+from mbc.backends.tvm.legal.linear import padding
+from mbc.backends.tvm.require import tvm
+from mbc.ops import AvgPool, GlobalAvgPool, MaxPool
+
+
+def _max_pool(emit: Emit, op: MaxPool, x: Expr) -> tuple[Expr, ...]:
+    """Tap by tap, since TVM's max_pool2d loses a NaN, and takes its lowest number for -inf."""
+    relax, (top, bottom, left, right) = tvm().relax, op.pad
+    widths = [0, 0, top, bottom, left, right, 0, 0]
+    padded = emit(relax.op.nn.pad(x, widths, pad_value=float("-inf")))
+    _, height, width, _ = map(int, padded.ty.shape)
+    starts = (height - op.kernel[0] + 1, width - op.kernel[1] + 1)
+    taps = (
+        emit(relax.op.strided_slice(padded, [1, 2], tap, [*map(add, tap, starts)], op.stride))
+        for tap in np.ndindex(*op.kernel)
+    )
+    return (reduce(partial(larger, emit), taps),)
+
+
+def _avg_pool(emit: Emit, op: AvgPool, x: Expr) -> tuple[Expr, ...]:
+    pool = tvm().relax.op.nn.avg_pool2d
+    how = {"layout": "NHWC", "count_include_pad": op.count_pad}
+    return (activated(emit, emit(pool(x, op.kernel, op.stride, padding(op.pad), **how)), op.act),)
+
+
+EMITTERS: Emitters = {
+    MaxPool: _max_pool,
+    AvgPool: _avg_pool,
+    GlobalAvgPool: lambda emit, op, x: (emit(tvm().relax.op.mean(x, axis=[1, 2])),),
+}

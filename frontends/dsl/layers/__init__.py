@@ -1,0 +1,1 @@
+"""The layers of the DSL, by kind; `Net` (../net.py) inherits them all."""

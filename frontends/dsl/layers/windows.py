@@ -1,0 +1,135 @@
+"""Convolutions, dense layers and pools: layers that compute over windows or all channels."""
+
+from __future__ import annotations
+
+from mbc.frontends.dsl.builder import Builder, Tensor
+from mbc.frontends.dsl.window import Extent, Padding, flag, pair, sides, whole
+from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+
+
+class WindowLayers(Builder):
+    """Layers with windows and filters."""
+
+    def conv(
+        self,
+        x: Tensor,
+        channels: int,
+        kernel: Extent,
+        *,
+        stride: Extent = 1,
+        padding: Padding = 0,
+        dilation: Extent = 1,
+        groups: int = 1,
+        bias: bool = False,
+        name: str | None = None,
+    ) -> Tensor:
+        """2-D convolution of [n,h,w,c] to [n,oh,ow,channels].
+
+        Parameters: weight [kh,kw,c/groups,channels], bias [channels].
+        """
+        outputs = whole("channels", channels)
+        return self._conv(
+            x, outputs, kernel, stride, padding, dilation, groups, bias, self.claim(name, "conv")
+        )
+
+    def depthwise(
+        self,
+        x: Tensor,
+        kernel: Extent = 3,
+        *,
+        stride: Extent = 1,
+        padding: Padding = 0,
+        dilation: Extent = 1,
+        bias: bool = False,
+        name: str | None = None,
+    ) -> Tensor:
+        """Depthwise convolution: one filter a channel; parameters weight [kh,kw,1,c], bias [c]."""
+        channels = self.read(x).type.channels
+        layer = self.claim(name, "dw")
+        return self._conv(x, channels, kernel, stride, padding, dilation, channels, bias, layer)
+
+    def pointwise(
+        self,
+        x: Tensor,
+        channels: int,
+        *,
+        groups: int = 1,
+        bias: bool = False,
+        name: str | None = None,
+    ) -> Tensor:
+        """1x1 convolution; parameters weight [1,1,c/groups,channels], bias [channels]."""
+        outputs = whole("channels", channels)
+        return self._conv(x, outputs, 1, 1, 0, 1, groups, bias, self.claim(name, "pw"))
+
+    def _conv(
+        self,
+        x: Tensor,
+        outputs: int,
+        kernel: Extent,
+        stride: Extent,
+        padding: Padding,
+        dilation: Extent,
+        groups: int,
+        bias: bool,
+        layer: str,
+    ) -> Tensor:
+        value = self.read(x)
+        window = pair("kernel", kernel)
+        steps, spread = pair("stride", stride), pair("dilation", dilation)
+        pad = sides(padding, value.type, window, steps, spread)
+        per_group = max(value.type.channels // whole("groups", groups), 1)
+        weight = self.parameter(layer, "weight", *window, per_group, outputs)
+        offset = self.parameter(layer, "bias", outputs) if flag("bias", bias) else None
+        op = Conv2d(stride=steps, pad=pad, dilation=spread, groups=groups)
+        (result,) = self.emit(op, [value, weight, offset], layer)
+        return result
+
+    def dense(
+        self, x: Tensor, channels: int, *, bias: bool = True, name: str | None = None
+    ) -> Tensor:
+        """Fully connected layer: [n,c] to [n,channels].
+
+        Parameters: weight [c,channels], bias [channels].
+        """
+        value, outputs = self.read(x), whole("channels", channels)
+        layer = self.claim(name, "fc")
+        weight = self.parameter(layer, "weight", value.type.channels, outputs)
+        offset = self.parameter(layer, "bias", outputs) if flag("bias", bias) else None
+        (result,) = self.emit(Dense(), [value, weight, offset], layer)
+        return result
+
+    def max_pool(
+        self, x: Tensor, kernel: Extent, *, stride: Extent | None = None, padding: Padding = 0
+    ) -> Tensor:
+        """Maximum over each window, padding excluded; the stride defaults to the kernel."""
+        value, window = self.read(x), pair("kernel", kernel)
+        steps = pair("stride", kernel if stride is None else stride)
+        op = MaxPool(window, steps, sides(padding, value.type, window, steps))
+        (result,) = self.emit(op, [value])
+        return result
+
+    def avg_pool(
+        self,
+        x: Tensor,
+        kernel: Extent,
+        *,
+        stride: Extent | None = None,
+        padding: Padding = 0,
+        count_pad: bool = False,
+    ) -> Tensor:
+        """Mean over each window; the stride defaults to the kernel.
+
+        Padding counts as zeros only with `count_pad` (PyTorch counts it by default, TensorFlow
+        never does).
+        """
+        value, window = self.read(x), pair("kernel", kernel)
+        steps = pair("stride", kernel if stride is None else stride)
+        pad = sides(padding, value.type, window, steps)
+        (result,) = self.emit(AvgPool(window, steps, pad, flag("count_pad", count_pad)), [value])
+        return result
+
+    def global_avg_pool(self, x: Tensor) -> Tensor:
+        """Mean over height and width: [n,h,w,c] gives [n,c]."""
+        (result,) = self.emit(GlobalAvgPool(), [self.read(x)])
+        return result

@@ -1,0 +1,1 @@
+"""Emitters of ONNX nodes, by kind of op; the table of all is in ../ops.py."""

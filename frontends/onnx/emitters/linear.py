@@ -1,0 +1,51 @@
+"""Convolutions and dense layers."""
+
+from __future__ import annotations
+
+from mbc.frontends.onnx.emitters.activations import activated
+from mbc.frontends.onnx.emitters.site import Emitters, Site
+from mbc.frontends.onnx.writer import Writer
+from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.window import Pad
+
+
+def onnx_pads(pad: Pad) -> list[int]:
+    """Reorder to ONNX's pads: the begins of both axes, then the ends."""
+    top, bottom, left, right = pad
+    return [top, left, bottom, right]
+
+
+def conv2d(w: Writer, op: Conv2d, at: Site) -> str:
+    """Conv, then the residual's addition, then the activation."""
+    weight = at.array("weight")
+    inputs = [at.x, at.stored(w, "weight", weight.transpose(3, 2, 0, 1)), *biases(w, at)]
+    result = w.node(
+        "Conv",
+        inputs,
+        at.name,
+        kernel_shape=list(weight.shape[:2]),
+        strides=list(op.stride),
+        pads=onnx_pads(op.pad),
+        dilations=list(op.dilation),
+        group=op.groups,
+    )
+    if residual := at.operand("residual"):
+        result = w.node("Add", [residual, result], f"{at.name}.add")
+    return activated(w, result, op.act, at.name)
+
+
+def biases(w: Writer, at: Site) -> list[str]:
+    """Return the bias as a list of one, or an empty list."""
+    return [at.stored(w, "bias")] if at.node["bias"] else []
+
+
+def dense(w: Writer, op: Dense, at: Site) -> str:
+    """Gemm with the weight stored as [o,i], the common order of trained networks."""
+    inputs = [at.x, at.stored(w, "weight", at.array("weight").T), *biases(w, at)]
+    return activated(w, w.node("Gemm", inputs, at.name, transB=1), op.act, at.name)
+
+
+EMITTERS: Emitters = {
+    Conv2d: conv2d,
+    Dense: dense,
+}
