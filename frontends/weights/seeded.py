@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from mbc.diag import error
-from mbc.frontends.weights.moments import Inputs, Moments, propagate, standard_normal
+from mbc.frontends.weights.moments import Inputs, propagate, standard_normal
+from mbc.frontends.weights.normal import Moments
 from mbc.ir.elements import Element
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import TensorType

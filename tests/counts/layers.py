@@ -12,8 +12,8 @@ from mbc.backends.llvm.toolchain import LinkTarget, Zig
 from mbc.targets.target import Target
 from tests.backends.cases import Case
 from tests.backends.chain_cases import chain
-from tests.backends.kernel_cases import convolution, dense, depthwise, fused, pointwise
 from tests.backends.kernel_check import place_without_overlap
+from tests.backends.linear_cases import convolution, dense, depthwise, fused, pointwise
 
 TARGET = Target("arm64", "aarch64-unknown-linux-gnu", "cortex-a53", "neon")
 

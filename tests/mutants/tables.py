@@ -31,7 +31,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "mbc/interp/kernels.py KERNELS",
         "mbc/interp/kernels.py FORMULAS",
         "mbc/ops/elementwise.py ARITHMETIC",
-        "frontends/weights/moments.py FORMULAS",
+        "frontends/weights/normal.py FORMULAS",
         "frontends/onnx/emitters/elementwise.py ARITHMETIC",
         "backends/llvm/kernels/elementwise.py FORMULAS",
         "backends/tvm/legal/elementwise.py FORMULAS",
@@ -64,7 +64,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "mbc/ir/activations.py SHORT",
         "mbc/schedules/__init__.py SCHEDULES",
     ),
-    "tests/unit/test_weights.py": ("frontends/weights/moments.py activated()",),
+    "tests/unit/test_weights.py": ("frontends/weights/normal.py activated()",),
     ORACLE_ON_CODES: (
         "mbc/interp/quantized.py INTEGER",
         "mbc/ops/quantized.py LAYER_ELEMENTS",

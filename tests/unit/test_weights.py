@@ -7,7 +7,8 @@ import pytest
 
 from mbc.frontends.dsl import Net, Tensor
 from mbc.frontends.weights import initialise
-from mbc.frontends.weights.moments import Moments, activated, propagate, standard_normal
+from mbc.frontends.weights.moments import propagate, standard_normal
+from mbc.frontends.weights.normal import Moments, activated
 from mbc.interp import evaluate
 from mbc.ir.activations import RELU, Activation, Clip
 from mbc.ir.graph import Constant, Graph
