@@ -32,7 +32,8 @@ from mbc.backends.llvm.kernels.patches import (
     patch_gemm,
 )
 from mbc.backends.llvm.kernels.windows import define_rows, pack_window, window_name
-from mbc.backends.llvm.window import Rows, Window, emit_row, image_rows
+from mbc.backends.llvm.window import Window
+from mbc.backends.llvm.window_code import Rows, emit_row, image_rows
 from mbc.ops import Fused
 
 

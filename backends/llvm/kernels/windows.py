@@ -12,14 +12,8 @@ import numpy as np
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site, constant_array
-from mbc.backends.llvm.window import (
-    Part,
-    Window,
-    emit_row,
-    image_rows,
-    pack_depthwise,
-    row_functions,
-)
+from mbc.backends.llvm.window import Part, Window, pack_depthwise
+from mbc.backends.llvm.window_code import emit_row, image_rows, row_functions
 from mbc.ir.activations import identifier
 from mbc.ir.graph import Node
 from mbc.ir.views import ChannelView

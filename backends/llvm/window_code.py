@@ -1,0 +1,239 @@
+"""The code of sliding windows (see `window`). Each class of output rows is a function, selected by
+the row number."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, reduce
+from itertools import groupby
+
+from mbc.backends.llvm.activations import activate, activate_stored, is_costly
+from mbc.backends.llvm.emitter import Count, Function, Parameter
+from mbc.backends.llvm.vectors import arithmetic, fma, load, maximum, splat_literal, store
+from mbc.backends.llvm.window import Part, Strip, TileRun, Window, strips
+
+Rows = list[list[str]]
+"""Addresses by part and window row."""
+
+
+def row_parameters(window: Window) -> list[Parameter]:
+    """List the parameters of a row function: the first pixel of each input row under the window,
+    part by part; weights; first output pixel. Rows outside the image are not read."""
+    rows = [f"%x{part}_{ky}" for part in range(len(window.parts)) for ky in range(window.kernel[0])]
+    return [Parameter("ptr", name) for name in (*rows, "%w", "%out")]
+
+
+def row_function(window: Window, rows: tuple[int, ...]) -> Function:
+    """Emit the function of an output row that has window rows `rows` inside the image."""
+    f = Function(window.isa, row_parameters(window))
+    for run in window.tile_runs():
+        width = len(run.columns)
+
+        def tile(index: Count, _: list[str], run: TileRun = run, width: int = width) -> list[str]:
+            column = f.binary("add", f.binary("mul", index, width), run.start)
+            _emit_tile(f, window, rows, run, column)
+            return []
+
+        f.loop(0, run.count, [], tile)
+    return f
+
+
+def _emit_tile(
+    f: Function, window: Window, rows: tuple[int, ...], run: TileRun, column: Count
+) -> None:
+    """Emit all channels of a tile, part by part, strips innermost."""
+    weights, done = "%w", 0
+    out = f.offset("%out", f.binary("mul", column, window.out_pixel))
+    first = f.binary("sub", f.binary("mul", column, window.stride[1]), window.pad[2])
+    for index, part in enumerate(window.parts):
+        across = f.binary("mul", first, part.pixel)
+        pixels = tuple(f.offset(f"%x{index}_{ky}", across) for ky in rows)
+        at = Cursor(pixels, weights, f.offset(out, f.isa.element.bytes * done))
+        for strip, same in groupby(strips(window, index)):
+            at = _emit_strips(f, WindowTile(window, part, rows, run, strip), len(list(same)), at)
+        weights = at.weights
+        done += part.channels
+
+
+@dataclass(frozen=True)
+class WindowTile:
+    """A register tile: the output columns of a run's tile by the channels of a strip."""
+
+    window: Window
+    part: Part
+    """The part that the strip belongs to."""
+    rows: tuple[int, ...]
+    """Window rows inside the image."""
+    run: TileRun
+    strip: Strip
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """Addresses of a strip."""
+
+    pixels: tuple[str, ...]
+    """Its first pixel in each window row inside the image."""
+    weights: str
+    """Its packed weights."""
+    out: str
+    """Its first output pixel."""
+
+
+def _emit_strips(f: Function, tile: WindowTile, count: int, at: Cursor) -> Cursor:
+    """Emit `count` equal strips; returns the addresses of the next one."""
+    step = tile.strip.vectors * f.isa.vector_bytes
+    weight_step = (1 + tile.window.taps) * step if tile.window.kind == "depthwise" else 0
+
+    def strip(_: Count, values: list[str]) -> Sequence[str]:
+        *pixels, weights, out = values
+        _emit_strip(f, tile, Cursor(tuple(pixels), weights, out))
+        moved = [f.offset(pixel, step) for pixel in pixels]
+        return [*moved, f.offset(weights, weight_step), f.offset(out, step)]
+
+    carried = [("ptr", pointer) for pointer in (*at.pixels, at.weights, at.out)]
+    *pixels, weights, out = f.loop(0, count, carried, strip)
+    return Cursor(tuple(pixels), weights, out)
+
+
+def _emit_strip(f: Function, tile: WindowTile, at: Cursor) -> None:
+    pixel, window = _pixels(f, tile, at), tile.window
+    late = is_costly(window.act)
+    match window.kind:
+        case "depthwise":
+            values = _depthwise(f, tile, pixel, at.weights)
+        case "max":
+            values = _largest(f, tile, pixel)
+        case "avg":
+            values = _mean(f, tile, pixel)
+    for column, vectors in enumerate(values):
+        for j, value in enumerate(vectors):
+            where = column * window.out_pixel + j * f.isa.vector_bytes
+            value = value if late else activate(f, value, window.act)
+            store(f, value, at.out, where, tile.strip.lanes)
+    if late and window.act:
+        lanes = [tile.strip.lanes] * tile.strip.vectors
+        activate_stored(f, window.act, at.out, len(values), window.out_pixel, lanes)
+
+
+Vectors = list[str]
+Pixel = Callable[[int, int], Vectors]
+"""From window row and column offset from the tile's first input column to the pixel's vectors."""
+
+
+def _pixels(f: Function, tile: WindowTile, at: Cursor) -> Pixel:
+    """Return a loader of pixels that loads each once."""
+    rows = dict(zip(tile.rows, at.pixels, strict=True))
+
+    @cache
+    def pixel(ky: int, across: int) -> Vectors:
+        start, step = across * tile.part.pixel, f.isa.vector_bytes
+        places = range(start, start + tile.strip.vectors * step, step)
+        return [load(f, rows[ky], place, tile.strip.lanes) for place in places]
+
+    return pixel
+
+
+def _depthwise(f: Function, tile: WindowTile, pixel: Pixel, weights: str) -> list[Vectors]:
+    vectors, across = range(tile.strip.vectors), tile.window.kernel[1]
+    stride, dilation = tile.window.stride[1], tile.window.dilation[1]
+
+    def tap(number: int) -> Vectors:
+        at = number * len(vectors)
+        return [load(f, weights, (at + j) * f.isa.vector_bytes) for j in vectors]
+
+    acc = [tap(0)] * len(tile.run.columns)
+    for ky in tile.rows:
+        taps = {kx: tap(1 + ky * across + kx) for kx in range(across)}
+        for kx, column in _products(tile):
+            under = pixel(ky, column * stride + kx * dilation)
+            acc[column] = [fma(f, under[j], taps[kx][j], acc[column][j]) for j in vectors]
+    flat = f.finished([value for sums in acc for value in sums])
+    return [flat[c * len(vectors) : (c + 1) * len(vectors)] for c in range(len(acc))]
+
+
+def _products(tile: WindowTile) -> list[tuple[int, int]]:
+    """Order the products (window column, output column) of a window row: by weight at stride 1, by
+    pixel at larger strides, where weight order would keep too many pixels in registers."""
+    columns = tile.run.columns
+    positions = sorted({kx for inside in columns for kx in inside})
+    found = [(kx, c) for kx in positions for c, inside in enumerate(columns) if kx in inside]
+    stride, dilation = tile.window.stride[1], tile.window.dilation[1]
+    if stride > 1:
+        found.sort(key=lambda product: product[1] * stride + product[0] * dilation)
+    return found
+
+
+def _largest(f: Function, tile: WindowTile, pixel: Pixel) -> list[Vectors]:
+    """Compute the maximum of each input column once, then of those under each output column."""
+
+    @cache
+    def down(across: int) -> Vectors:
+        return _maxima(f, [pixel(ky, across) for ky in tile.rows])
+
+    return [_maxima(f, [down(across) for across in under]) for under in _under(tile)]
+
+
+def _maxima(f: Function, values: Sequence[Vectors]) -> Vectors:
+    return [maximum(f, lane) for lane in zip(*values, strict=True)]
+
+
+def _sums(f: Function, values: Sequence[Vectors]) -> Vectors:
+    lanes = zip(*values, strict=True)
+    return [reduce(lambda a, b: arithmetic(f, "fadd", a, b), lane) for lane in lanes]
+
+
+def _under(tile: WindowTile) -> list[list[int]]:
+    """For each output column, list the input columns under its window from the tile's first on."""
+    stride, dilation = tile.window.stride[1], tile.window.dilation[1]
+    return [
+        [column * stride + kx * dilation for kx in inside]
+        for column, inside in enumerate(tile.run.columns)
+    ]
+
+
+def _mean(f: Function, tile: WindowTile, pixel: Pixel) -> list[Vectors]:
+    results = []
+    for inside, under in zip(tile.run.columns, _under(tile), strict=True):
+        vectors = _sums(f, [pixel(ky, across) for ky in tile.rows for across in under])
+        count = tile.window.taps if tile.window.count_pad else len(tile.rows) * len(inside)
+        scale = splat_literal(f, 1.0 / count)
+        results.append([arithmetic(f, "fmul", total, scale) for total in vectors])
+    return results
+
+
+def emit_row(
+    f: Function, window: Window, functions: Sequence[str], rows: Rows, w: str, out: str, y: str
+) -> None:
+    """Call the function of row y's class. `functions` are the names of `row_functions`, `rows` the
+    addresses of the input rows under the window, `out` that of the output row."""
+    pointers = [pointer for part in rows for pointer in part]
+    arguments = ", ".join(f"ptr {pointer}" for pointer in (*pointers, w, out))
+
+    def call(name: str) -> Callable[[], None]:
+        return lambda: f.emit(f"call void @{name}({arguments})")
+
+    classes = window.row_classes()
+    if len(classes) == 1:
+        call(functions[0])()
+        return
+    f.switch(y, [(ys, call(name)) for (_, ys), name in zip(classes, functions, strict=True)])
+
+
+def image_rows(f: Function, window: Window, images: Sequence[str], y: Count) -> Rows:
+    """Compute the addresses of the input rows under the window for output row y, from the address
+    of each part's image, which is whole in memory."""
+    top = f.binary("sub", f.binary("mul", y, window.stride[0]), window.pad[0])
+    rows = []
+    for image, part in zip(images, window.parts, strict=True):
+        row_bytes = window.width * part.pixel
+        first = f.offset(image, f.binary("mul", top, row_bytes))
+        steps = range(window.kernel[0])
+        rows.append([f.offset(first, ky * window.dilation[0] * row_bytes) for ky in steps])
+    return rows
+
+
+def row_functions(window: Window) -> list[Function]:
+    """Emit a function per row class, in the order of `row_classes`."""
+    return [row_function(window, rows) for rows, _ in window.row_classes()]
