@@ -29,7 +29,12 @@ from mbc.backends.llvm.kernels.move import build_channel_copy, build_element_cop
 from mbc.backends.llvm.kernels.patches import build_patch_conv, patch_schedules, patches_of
 from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
 from mbc.backends.llvm.kernels.stream import build_stream
-from mbc.backends.llvm.kernels.windows import build_window, window_of, window_schedules
+from mbc.backends.llvm.kernels.windows import (
+    build_window,
+    is_window_conv,
+    window_of,
+    window_schedules,
+)
 from mbc.backends.llvm.storage import as_one_buffer
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
@@ -52,7 +57,6 @@ from mbc.ops import (
     Transpose,
 )
 from mbc.ops.elementwise import ARITHMETIC, Activate
-from mbc.ops.linear import is_depthwise, present
 from mbc.schedules import Panels
 from mbc.targets.backend import Prediction, Support, schedule_refusal
 from mbc.targets.elements import WITHOUT_KERNELS, element_refusal
@@ -89,8 +93,7 @@ def builder_of(node: Node) -> Builder:
         return BUILDERS[type(node.op)]
     if is_gemm_rows(node):  # including depthwise ones: only a GEMM reads any view
         return build_pointwise
-    depthwise = is_depthwise(node.op, present(node.type_of("weight")))
-    return build_window if depthwise and node["residual"] is None else build_patch_conv
+    return build_window if is_window_conv(node) else build_patch_conv
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from mbc.backends.llvm.kernels.linear import plan_halved
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops import Conv2d
-from mbc.ops.linear import is_depthwise, present
+from mbc.ops.linear import filters_per_channel, present
 from mbc.targets.architecture import Core
 from mbc.targets.backend import Prediction
 from mbc.targets.target import Target
@@ -66,7 +66,9 @@ def _sum(compute: float, traffic: float) -> Prediction:
 
 def _compute(node: Node, isa: Isa, core: Core) -> float:
     share = GEMM_SHARE
-    if isinstance(node.op, Conv2d) and is_depthwise(node.op, present(node.type_of("weight"))):
+    if isinstance(node.op, Conv2d) and filters_per_channel(
+        node.op, present(node.type_of("weight"))
+    ):
         share = DEPTHWISE_SHARE
     rate = core.units * min(core.lanes, isa.lanes)
     cycles = node.op.macs(node.operand_types) / (rate * share)

@@ -49,6 +49,27 @@ def load_vectors(f: Function, pointer: str, bytes: int, count: int) -> list[str]
     return vectors
 
 
+def load_spread(
+    f: Function, pointer: str, bytes: int, count: int, sources: Sequence[Sequence[int]]
+) -> list[str]:
+    """Load `count` elements, not more than lanes; returns vectors that have those numbered
+    `sources` in their lanes."""
+    if count == 1:
+        return [splat(f, load_scalar(f, f.offset(pointer, bytes)))] * len(sources)
+    if count.bit_count() == 1:
+        width = count
+        address = f.offset(pointer, bytes)
+        loaded = f.op(f"load <{width} x {f.isa.scalar}>, ptr {address}, {alignment(f)}")
+    else:
+        width, loaded = f.isa.lanes, load(f, pointer, bytes, count)
+    kind = f"<{width} x {f.isa.scalar}>"
+    masks = [", ".join(f"i32 {source}" for source in lanes) for lanes in sources]
+    return [
+        f.op(f"shufflevector {kind} {loaded}, {kind} poison, <{f.isa.lanes} x i32> <{mask}>")
+        for mask in masks
+    ]
+
+
 def _load_piece(f: Function, vector: str, address: str, lane: int, count: int) -> str:
     """Replace `count` lanes from `lane` on by loaded ones. They are loaded together, since LLVM's
     ARM backend merges three single loads and a pointer step into one with too small a step."""

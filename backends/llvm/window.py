@@ -8,14 +8,17 @@ input may lie in several parts, runs of channels of different tensors; the outpu
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import groupby
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from math import gcd, lcm
 from typing import Literal
 
 import numpy as np
 
 from mbc.backends.llvm.isa import Isa
 from mbc.ir.activations import Activation
+
+FEWEST_LANES = 8  # of the vectors of AVX; shorter ones divide it
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,13 @@ class Window:
     """Activation of the result."""
     count_pad: bool = False
     """Whether average pools count padding."""
+    filters: int = 1
+    """Filters a channel: how many output channels, neighbours, each input channel has."""
 
     @property
     def channels(self) -> int:
-        """Channels of all parts."""
-        return sum(part.channels for part in self.parts)
+        """Output channels of all parts."""
+        return self.filters * sum(part.channels for part in self.parts)
 
     @property
     def taps(self) -> int:
@@ -79,8 +84,11 @@ class Window:
     @property
     def tile(self) -> int:
         """Output columns of a register tile."""
-        preferred = (4, 7, 5, 6, 3, 2)
-        return next((t for t in preferred if self.out_width % t == 0), min(4, self.out_width))
+        most = self.out_width
+        if self.filters > 1:  # of the strips that have the most vectors
+            most = min(most, self.isa.registers // most_vectors(self.isa) - 2)
+        preferred = [t for t in (4, 7, 5, 6, 3, 2) if t <= most]
+        return next((t for t in preferred if self.out_width % t == 0), min(4, most))
 
     def valid_rows(self, y: int) -> tuple[int, ...]:
         """Return the window rows inside the image for output row y."""
@@ -138,31 +146,90 @@ class Strip:
     """Number of vectors."""
     lanes: int | None = None
     """Lanes of the only vector of a narrow strip; None for whole vectors."""
+    step: int = 0
+    """Input channels from this strip to the next one."""
+    reads: int = 0
+    """Input channels that it reads if there are several filters a channel."""
+    sources: tuple[tuple[int, ...], ...] = ()
+    """Which of these goes to each lane, by vector."""
 
 
-def strips(window: Window, index: int) -> list[Strip]:
+Strips = tuple[int, list[Strip]]
+"""Strips one after the other, and how many times they are repeated."""
+
+
+def strips(window: Window, index: int) -> list[Strips]:
     """Split a part's channels into strips of several vectors, single vectors, and a narrow one if
     pixels have no room for a whole vector."""
     isa, part = window.isa, window.parts[index]
-    room = window.out_room - sum(before.channels for before in window.parts[:index])
+    before = window.filters * sum(part.channels for part in window.parts[:index])
+    room = window.out_room - before
+    if window.filters > 1:
+        outputs = window.filters * part.channels
+        return _multiplied(isa, window.filters, part.channels, isa.padded(outputs) <= room)
     fits = isa.padded(part.channels) <= min(part.room, room)
     whole = isa.vectors(part.channels) if fits else part.channels // isa.lanes
     several, single = divmod(whole, isa.strip)
     tail = max(part.channels - whole * isa.lanes, 0)
-    narrow = [Strip(1, tail)] if tail else []
-    return [Strip(isa.strip)] * several + [Strip(1)] * single + narrow
+    found = [(several, isa.strip, None), (single, 1, None), (int(tail > 0), 1, tail)]
+    return [
+        (count, [Strip(vectors, lanes, vectors * isa.lanes)])
+        for count, vectors, lanes in found
+        if count
+    ]
+
+
+def most_vectors(isa: Isa) -> int:
+    """Return the most vectors of a strip of several filters a channel."""
+    return 3 if isa.registers < 24 else 4
+
+
+def has_strips(filters: int) -> bool:
+    """Return whether so many filters a channel are worth code of their own: that of some vectors,
+    which end where those of a channel do."""
+    return filters % FEWEST_LANES == 0 or filters // gcd(filters, FEWEST_LANES) < FEWEST_LANES
+
+
+def _multiplied(isa: Isa, filters: int, channels: int, fits: bool) -> list[Strips]:
+    """Split the output channels of several filters a channel. Strips are repeated that end with a
+    vector and with an input channel; `fits` tells whether the last vector may be stored whole."""
+    period = lcm(filters, isa.lanes)
+    if period == isa.lanes:
+        period *= isa.strip
+    repeats, rest = divmod(channels, period // filters)
+    found = [(repeats, _run(isa, filters, period // filters, fits))]
+    found.append((int(rest > 0), _run(isa, filters, rest, fits)))
+    return [(count, run) for count, run in found if count]
+
+
+def _run(isa: Isa, filters: int, channels: int, fits: bool) -> list[Strip]:
+    """Split the output channels of some input channels, which all its strips read."""
+    outputs, lanes = filters * channels, isa.lanes
+    whole = isa.vectors(outputs) if fits else outputs // lanes
+    sources = [
+        tuple(min((v * lanes + i) // filters, channels - 1) for i in range(lanes))
+        for v in range(isa.vectors(outputs))
+    ]
+    count = -(-whole // most_vectors(isa))
+    edges = [whole * i // count for i in range(count + 1)] if count else [0]
+    found = [Strip(b - a, None, 0, channels, tuple(sources[a:b])) for a, b in pairwise(edges)]
+    if whole < len(sources):
+        found.append(Strip(1, outputs - whole * lanes, 0, channels, (sources[-1],)))
+    return [*found[:-1], *(replace(last, step=channels) for last in found[-1:])]
 
 
 def pack_depthwise(window: Window, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """Pack weight [kh,kw,1,c] and bias [c] as [strip][bias, taps][vectors of the strip][lanes],
-    each part padded to whole vectors."""
+    """Pack weight [kh,kw,1,o] and bias [o] as [strip][bias, taps][vectors of the strip][lanes],
+    the outputs of each part padded to whole vectors."""
     isa, taps = window.isa, weight.reshape(-1, weight.shape[-1])
     rows = np.concatenate([bias[None], taps]).astype(isa.element.numpy)
     packed, start = [], 0
     for index, part in enumerate(window.parts):
-        own = rows[:, start : start + part.channels]
-        own = np.pad(own, ((0, 0), (0, isa.padded(part.channels) - part.channels)))
-        edges = np.cumsum([strip.vectors * isa.lanes for strip in strips(window, index)])[:-1]
+        outputs = window.filters * part.channels
+        own = rows[:, start : start + outputs]
+        own = np.pad(own, ((0, 0), (0, isa.padded(outputs) - outputs)))
+        each = [s for count, run in strips(window, index) for _ in range(count) for s in run]
+        edges = np.cumsum([strip.vectors * isa.lanes for strip in each])[:-1]
         packed += [strip.ravel() for strip in np.split(own, edges, axis=1)]
-        start += part.channels
+        start += outputs
     return np.concatenate(packed)

@@ -4,13 +4,21 @@ the row number."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cache, reduce
+from dataclasses import dataclass, replace
+from functools import cache, partial, reduce
 from itertools import groupby
 
 from mbc.backends.llvm.activations import activate, activate_stored, is_costly
 from mbc.backends.llvm.emitter import Count, Function, Parameter
-from mbc.backends.llvm.vectors import arithmetic, fma, load, maximum, splat_literal, store
+from mbc.backends.llvm.vectors import (
+    arithmetic,
+    fma,
+    load,
+    load_spread,
+    maximum,
+    splat_literal,
+    store,
+)
 from mbc.backends.llvm.window import Part, Strip, TileRun, Window, strips
 
 Rows = list[list[str]]
@@ -50,10 +58,11 @@ def _emit_tile(
         across = f.binary("mul", first, part.pixel)
         pixels = tuple(f.offset(f"%x{index}_{ky}", across) for ky in rows)
         at = Cursor(pixels, weights, f.offset(out, f.isa.element.bytes * done))
-        for strip, same in groupby(strips(window, index)):
-            at = _emit_strips(f, WindowTile(window, part, rows, run, strip), len(list(same)), at)
+        base = WindowTile(window, part, rows, run, Strip(0))
+        for count, repeated in strips(window, index):
+            at = _repeat_strips(f, base, count, repeated, at)
         weights = at.weights
-        done += part.channels
+        done += window.filters * part.channels
 
 
 @dataclass(frozen=True)
@@ -81,23 +90,43 @@ class Cursor:
     """Its first output pixel."""
 
 
-def _emit_strips(f: Function, tile: WindowTile, count: int, at: Cursor) -> Cursor:
-    """Emit `count` equal strips; returns the addresses of the next one."""
-    step = tile.strip.vectors * f.isa.vector_bytes
-    weight_step = (1 + tile.window.taps) * step if tile.window.kind == "depthwise" else 0
+def _repeat_strips(
+    f: Function, tile: WindowTile, count: int, repeated: Sequence[Strip], at: Cursor
+) -> Cursor:
+    """Emit `count` times a few strips; returns the addresses of the next one."""
 
-    def strip(_: Count, values: list[str]) -> Sequence[str]:
+    def once(at: Cursor) -> Cursor:
+        for strip, same in groupby(repeated):
+            emit = partial(_emit_strip, f, replace(tile, strip=strip))
+            at = _loop(f, len(list(same)), at, emit)
+        return at
+
+    return _loop(f, count, at, once)
+
+
+def _loop(f: Function, count: int, at: Cursor, body: Callable[[Cursor], Cursor]) -> Cursor:
+    """Emit a loop that carries addresses."""
+
+    def step(_: Count, values: list[str]) -> Sequence[str]:
         *pixels, weights, out = values
-        _emit_strip(f, tile, Cursor(tuple(pixels), weights, out))
-        moved = [f.offset(pixel, step) for pixel in pixels]
-        return [*moved, f.offset(weights, weight_step), f.offset(out, step)]
+        moved = body(Cursor(tuple(pixels), weights, out))
+        return [*moved.pixels, moved.weights, moved.out]
 
     carried = [("ptr", pointer) for pointer in (*at.pixels, at.weights, at.out)]
-    *pixels, weights, out = f.loop(0, count, carried, strip)
+    *pixels, weights, out = f.loop(0, count, carried, step)
     return Cursor(tuple(pixels), weights, out)
 
 
-def _emit_strip(f: Function, tile: WindowTile, at: Cursor) -> None:
+def _emit_strip(f: Function, tile: WindowTile, at: Cursor) -> Cursor:
+    """Emit one strip; returns the addresses of the next one."""
+    _emit_results(f, tile, at)
+    step = tile.strip.vectors * f.isa.vector_bytes
+    weight_step = (1 + tile.window.taps) * step if tile.window.kind == "depthwise" else 0
+    moved = [f.offset(pixel, tile.strip.step * f.isa.element.bytes) for pixel in at.pixels]
+    return Cursor(tuple(moved), f.offset(at.weights, weight_step), f.offset(at.out, step))
+
+
+def _emit_results(f: Function, tile: WindowTile, at: Cursor) -> None:
     pixel, window = _pixels(f, tile, at), tile.window
     late = is_costly(window.act)
     match window.kind:
@@ -129,6 +158,8 @@ def _pixels(f: Function, tile: WindowTile, at: Cursor) -> Pixel:
     @cache
     def pixel(ky: int, across: int) -> Vectors:
         start, step = across * tile.part.pixel, f.isa.vector_bytes
+        if tile.strip.sources:
+            return load_spread(f, rows[ky], start, tile.strip.reads, tile.strip.sources)
         places = range(start, start + tile.strip.vectors * step, step)
         return [load(f, rows[ky], place, tile.strip.lanes) for place in places]
 

@@ -119,9 +119,15 @@ def _check_channels(x: TensorType, weight: TensorType, groups: int) -> None:
         )
 
 
+def filters_per_channel(op: Conv2d, weight: TensorType) -> int:
+    """Return how many filters each channel has by itself, the multiplier of a depthwise
+    convolution; 0 if filters sum over channels."""
+    return weight.channels // op.groups if op.groups > 1 and weight.shape[2] == 1 else 0
+
+
 def is_depthwise(op: Conv2d, weight: TensorType) -> bool:
     """Whether there is one filter a channel, and as many outputs as inputs."""
-    return op.groups > 1 and weight.shape[2] == 1 and weight.channels == op.groups
+    return filters_per_channel(op, weight) == 1
 
 
 def is_pointwise(op: Conv2d, weight: TensorType) -> bool:

@@ -17,13 +17,13 @@ from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer
 from mbc.backends.llvm.kernels.linear import is_gemm_rows, pointwise_gemm
 from mbc.backends.llvm.kernels.patches import Patches, patches_of
-from mbc.backends.llvm.kernels.windows import window_of
+from mbc.backends.llvm.kernels.windows import is_window_conv, window_of
 from mbc.backends.llvm.window import Window
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.ops import AvgPool, Conv2d, Fused, MaxPool
-from mbc.ops.linear import is_depthwise, present
+from mbc.ops.linear import present
 from mbc.schedules import Turns
 
 SCRATCH_GOAL = 192 * 1024  # bytes of one thread's scratch that turns should not exceed
@@ -41,7 +41,7 @@ def stage_kind(node: Node) -> Kind:
         raise TypeError(f"{node.op.label} cannot stand in a chain")
     if is_gemm_rows(node):
         return "pointwise"
-    return "window" if is_depthwise(node.op, present(node.type_of("weight"))) else "patches"
+    return "window" if is_window_conv(node) else "patches"
 
 
 def chain_nodes(node: Node) -> tuple[Node, ...]:

@@ -12,13 +12,13 @@ import numpy as np
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site, constant_array
-from mbc.backends.llvm.window import Part, Window, pack_depthwise
+from mbc.backends.llvm.window import Part, Window, has_strips, pack_depthwise
 from mbc.backends.llvm.window_code import emit_row, image_rows, row_functions
 from mbc.ir.activations import identifier
 from mbc.ir.graph import Node
 from mbc.ir.views import ChannelView
 from mbc.ops import AvgPool, Conv2d, MaxPool
-from mbc.ops.linear import present
+from mbc.ops.linear import filters_per_channel, present
 from mbc.ops.pool import Pool
 from mbc.schedules import ChannelBlocks
 
@@ -31,21 +31,38 @@ def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> W
     _, out_height, out_width, _ = out.type.shape
     parts = view_parts(view, sources)
     sizes = (height, width, out_height, out_width, parts)
-    isa = isa.filled_by(gcd(*(part.channels for part in parts)))
     place = (out.pixel_bytes, out.room)
     match node.op:
         case Conv2d() as op:
-            kh, kw = present(node.type_of("weight")).shape[:2]
+            weight = present(node.type_of("weight"))
+            kh, kw = weight.shape[:2]
             shape = ((kh, kw), op.stride, op.pad, op.dilation)
-            return Window(isa, "depthwise", *sizes, *shape, *place, op.act)
+            filters = filters_per_channel(op, weight)
+            isa = _unit(isa, filters, parts)
+            return Window(isa, "depthwise", *sizes, *shape, *place, op.act, filters=filters)
         case MaxPool() as op:
             shape = (op.kernel, op.stride, op.pad, (1, 1))
-            return Window(isa, "max", *sizes, *shape, *place)
+            return Window(_unit(isa, 1, parts), "max", *sizes, *shape, *place)
         case AvgPool() as op:
             shape = (op.kernel, op.stride, op.pad, (1, 1))
-            return Window(isa, "avg", *sizes, *shape, *place, op.act, op.count_pad)
+            return Window(_unit(isa, 1, parts), "avg", *sizes, *shape, *place, op.act, op.count_pad)
         case _:
             raise TypeError(f"{node.op.mnemonic} has no window")
+
+
+def _unit(isa: Isa, filters: int, parts: Sequence[Part]) -> Isa:
+    """Return the unit with the longest vectors that each part fills, in which the filters of a
+    channel fill whole vectors, or those of some channels one."""
+    wide = isa.filled_by(filters * gcd(*(part.channels for part in parts)))
+    return wide if filters % wide.lanes == 0 or wide.lanes % filters == 0 else isa
+
+
+def is_window_conv(node: Node) -> bool:
+    """Return whether a convolution has the kernel of windows: depthwise, without a residual."""
+    if not isinstance(node.op, Conv2d) or node["residual"] is not None:
+        return False
+    filters = filters_per_channel(node.op, present(node.type_of("weight")))
+    return filters > 0 and has_strips(filters)
 
 
 def view_parts(view: ChannelView, sources: Sequence[Buffer]) -> tuple[Part, ...]:
@@ -78,7 +95,8 @@ def window_name(window: Window) -> str:
     kind = {"depthwise": "dw", "max": "maxpool", "avg": "avgpool"}[window.kind]
     act = "" if window.act is None else f"_{identifier(window.act)}"
     (kh, kw), stride = window.kernel, window.stride[0]
-    return f"{kind}{kh}x{kw}s{stride}_c{window.channels}{act}"
+    filters = f"_m{window.filters}" if window.filters > 1 else ""
+    return f"{kind}{kh}x{kw}s{stride}_c{window.channels}{filters}{act}"
 
 
 def define_rows(library: Library, window: Window) -> list[str]:
@@ -98,7 +116,7 @@ def window_schedules(window: Window) -> tuple[ChannelBlocks, ...]:
     """List the schedules of a window op: first the fewest blocks of channels whose rows under the
     window fit the L1 cache. Blocks are whole strips of vectors."""
     strip = window.isa.strip * window.isa.lanes
-    if len(window.parts) > 1 or window.channels % strip:
+    if len(window.parts) > 1 or window.filters > 1 or window.channels % strip:
         return (ChannelBlocks(1),)
     most = max(window.channels // FEW_CHANNELS, 1)
     pixel = window.isa.element.bytes * window.channels
