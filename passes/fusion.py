@@ -12,7 +12,7 @@ from typing import Literal
 from mbc.ir.graph import Graph, Node, Operand
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.fused import Fused
-from mbc.ops.linear import Conv2d, is_depthwise, is_pointwise
+from mbc.ops.linear import Conv2d, filters_per_channel, is_pointwise
 from mbc.passes.rewrite import candidate, merge, name_of, why_shared
 from mbc.passes.views.colocation import SharedPixels
 from mbc.passmgr.passes import PassContext, PassResult
@@ -21,9 +21,11 @@ Mode = Literal["auto", "always", "never"]
 
 
 def is_depthwise_node(node: Node) -> bool:
-    """Whether a node is a depthwise convolution with a constant weight."""
+    """Whether a node is a depthwise convolution, with any multiplier and a constant weight."""
     weight = node.constant("weight")
-    return isinstance(node.op, Conv2d) and weight is not None and is_depthwise(node.op, weight.type)
+    if not isinstance(node.op, Conv2d) or weight is None:
+        return False
+    return filters_per_channel(node.op, weight.type) > 0
 
 
 def is_pointwise_node(node: Node) -> bool:

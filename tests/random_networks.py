@@ -106,7 +106,7 @@ class _Builder:
 
     def depthwise(self, x: Value, stride: int = 1) -> Value:
         channels = x.type.channels
-        multiplier = self.draw(st.sampled_from([1, 1, 1, 2])) if channels < 24 else 1
+        multiplier = self.draw(st.sampled_from([1, 1, 1, 2, 4])) if channels < 24 else 1
         return self.conv2d(x, 3, channels, channels * multiplier, stride)
 
     def conv(self, x: Value) -> Value:

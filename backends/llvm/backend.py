@@ -57,6 +57,7 @@ from mbc.ops import (
     Transpose,
 )
 from mbc.ops.elementwise import ARITHMETIC, Activate
+from mbc.ops.linear import present
 from mbc.schedules import Panels
 from mbc.targets.backend import Prediction, Support, schedule_refusal
 from mbc.targets.elements import WITHOUT_KERNELS, element_refusal

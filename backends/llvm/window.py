@@ -84,11 +84,19 @@ class Window:
     @property
     def tile(self) -> int:
         """Output columns of a register tile."""
-        most = self.out_width
-        if self.filters > 1:  # of the strips that have the most vectors
-            most = min(most, self.isa.registers // most_vectors(self.isa) - 2)
+        most = self._most_columns
         preferred = [t for t in (4, 7, 5, 6, 3, 2) if t <= most]
         return next((t for t in preferred if self.out_width % t == 0), min(4, most))
+
+    @property
+    def _most_columns(self) -> int:
+        """The most columns for which a tile's sums, the factors of a tap and as many inputs fit
+        the registers, if there are several filters a channel."""
+        if self.filters == 1:
+            return self.out_width
+        each = [strips(self, index) for index in range(len(self.parts))]
+        vectors = max(s.vectors for part in each for _, run in part for s in run)
+        return min(self.out_width, self.isa.registers // vectors - 2)
 
     def valid_rows(self, y: int) -> tuple[int, ...]:
         """Return the window rows inside the image for output row y."""

@@ -12,7 +12,7 @@ from tests.backends.cases import ONE, Case, both
 from tests.backends.kernel_check import Net
 
 Step = tuple[str, int, int]
-"""Kind ("pw", "dw", "conv", "max"), output channels (pw and conv) and stride."""
+"""Kind ("pw", "dw", "conv", "max"), output channels (0: those of the input) and stride."""
 
 
 def chain(
@@ -27,8 +27,8 @@ def chain(
                 op = Conv2d(act=RELU6)
                 return body.add(op, [x, net.constant(1, 1, k, n), net.constant(n)]).result
             case "dw":
-                op = Conv2d((s, s), ONE, groups=k, act=RELU)
-                return body.add(op, [x, net.constant(3, 3, 1, k), net.constant(k)]).result
+                op, n = Conv2d((s, s), ONE, groups=k, act=RELU), n or k
+                return body.add(op, [x, net.constant(3, 3, 1, n), net.constant(n)]).result
             case "conv":
                 op = Conv2d((s, s), (0, 1, 0, 1))
                 return body.add(op, [x, net.constant(3, 3, k, n), net.constant(n)]).result
@@ -97,4 +97,6 @@ def chain_cases() -> Iterator[Case]:
         12, 5, 6, (("dw", 0, 1), ("pw", 9, 1), ("dw", 0, 1), ("pw", 7, 1), ("dw", 0, 2))
     )
     yield from chain(4, 4, 12, (("pw", 20, 1), ("max", 0, 2), ("dw", 0, 1)))
+    yield from chain(9, 7, 5, (("pw", 6, 1), ("dw", 18, 2)), batch=2)
+    yield from chain(6, 8, 3, (("dw", 27, 1),))
     yield from chain(1, 1, 12, (("pw", 20, 1), ("dw", 0, 1)), residual=True)

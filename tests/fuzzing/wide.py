@@ -212,7 +212,8 @@ class Maker:
 
     def multiplied(self, x: Value) -> Value | None:
         """Some filters a channel."""
-        return self.depthwise(x, self.draw(st.integers(2, 3)))
+        most = 3 if x.type.channels > 8 else 8
+        return self.depthwise(x, self.draw(st.integers(2, most)))
 
     def dense(self, x: Value) -> Value | None:
         """Of vectors."""

@@ -15,6 +15,8 @@ _strassen = partial(
     Mutant, file="backends/llvm/kernels/strassen.py", tests="tests/backends/test_kernels.py"
 )
 
+_window = partial(Mutant, file="backends/llvm/window.py", tests="tests/backends/test_kernels.py")
+
 _gemm = partial(Mutant, tests="tests/backends/test_kernels.py")
 
 _subnormal = partial(Mutant, tests="tests/backends/test_subnormal_weights.py")
@@ -169,6 +171,16 @@ MUTANTS = (
         "backends/llvm/window.py",
         old="fits = isa.padded(part.channels) <= min(part.room, room)",
         new="fits = True",
+    ),
+    _window(
+        "the last vector of several filters a channel is stored whole, whatever room there is",
+        old="isa.padded(outputs) <= room",
+        new="True",
+    ),
+    _window(
+        "several filters a channel begin a lane late",
+        old="(v * lanes + i) // filters",
+        new="(v * lanes + i + 1) // filters",
     ),
     _mobilenet(
         "a fused kernel asks for less scratch than it uses",

@@ -56,6 +56,10 @@ def grouped(d: Drawing) -> str:
     return d.conv(d.conv("x", 8, 4, 3, group=2), 8, 1, 3, group=8)
 
 
+def several_filters_a_channel(d: Drawing) -> str:
+    return d.conv("x", 24, 1, 3, group=8, pads=[1] * 4)
+
+
 def dilated(d: Drawing) -> str:
     return d.conv("x", 4, 8, 3, dilations=[2, 2], pads=[2, 2, 2, 2])
 
@@ -231,6 +235,7 @@ def channel_softmax(d: Drawing) -> str:
 
 STILL: tuple[Draw, ...] = (
     *(clip_of_inputs, bounds_by_min_and_max, relu_and_others, grouped, dilated, same_upper),
+    several_filters_a_channel,
     *(same_lower, uneven_pads, pools, pool_that_starts_in_the_padding, whole_map, head, shuffled),
     *(shuffled_over_pixels, interleaved, strided_channels, unit, split, permuted_by_gather),
     *(padded, padded_pools, residual, channels_last_inside, computed_shape, weights_from_nodes),

@@ -131,14 +131,16 @@ def test_filters_are_hwio_and_dense_weights_io() -> None:
     nn = build()
     x = nn.input(8, 8, 12)
     x = nn.conv(x, 24, (3, 5), groups=2, padding=2, bias=True, name="a")
-    x = nn.pointwise(nn.depthwise(x, 3, name="b"), 36, groups=4, name="c")
+    x = nn.depthwise(nn.depthwise(x, 3, name="b"), 5, multiplier=2, padding=2, name="twice")
+    x = nn.pointwise(x, 36, groups=4, name="c")
     nn.dense(nn.global_avg_pool(x), 7, name="d")
     shapes = {name: constant.type.shape for name, constant in nn.graph.constants().items()}
     assert shapes == {
         "a.weight": (3, 5, 6, 24),
         "a.bias": (24,),
         "b.weight": (3, 3, 1, 24),
-        "c.weight": (1, 1, 6, 36),
+        "twice.weight": (5, 5, 1, 48),
+        "c.weight": (1, 1, 12, 36),
         "d.weight": (36, 7),
         "d.bias": (7,),
     }

@@ -111,6 +111,13 @@ def test_names_and_orders_of_pytorch(tmp_path: Path) -> None:
     assert same(arrays(graph), wanted(torch_state()))
 
 
+def test_several_filters_a_channel_keep_their_order(tmp_path: Path) -> None:
+    state = {"dw.weight": random(6, 1, 3, 3)}
+    text = net("return nn.depthwise(nn.input(8, 8, 3), 3, multiplier=2)")
+    found = mapped(tmp_path, torch_file(tmp_path / "w.pth", state), text=text)
+    assert same(arrays(found.graph), wanted(state))
+
+
 @pytest.mark.parametrize("kind", ["safetensors", "npz"])
 def test_other_files_are_mapped_too(kind: str, tmp_path: Path) -> None:
     path = tmp_path / f"w.{kind}"

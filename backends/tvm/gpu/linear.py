@@ -123,18 +123,21 @@ class Depth:
     """Bias [channels], in the same order."""
 
 
+UNFUSED = "only a depthwise convolution, of one filter a channel, and a pointwise one are fused"
+
+
 def fused_refusal(node: Node) -> str:
     """Return why a fused node has no kernel; "" if it has one."""
     assert isinstance(node.op, Fused)
     body = node.op.body.topo()
     if [type(inner.op) for inner in body] != [Conv2d, Conv2d]:
-        return "only a depthwise and a pointwise convolution become one GPU kernel"
+        return UNFUSED
     first, second = body
     (one, _), (two, _) = convolution(first), convolution(second)
     if not is_depthwise(one, weight_of(first).type) or not is_pointwise(
         two, weight_of(second).type
     ):
-        return "only a depthwise and a pointwise convolution become one GPU kernel"
+        return UNFUSED
     (output,) = node.op.body.outputs
     view, residual = second.view("x"), residual_of(second)
     reads = () if residual is None else residual.values

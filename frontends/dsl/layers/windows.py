@@ -38,16 +38,19 @@ class WindowLayers(Builder):
         x: Tensor,
         kernel: Extent = 3,
         *,
+        multiplier: int = 1,
         stride: Extent = 1,
         padding: Padding = 0,
         dilation: Extent = 1,
         bias: bool = False,
         name: str | None = None,
     ) -> Tensor:
-        """Depthwise convolution: one filter a channel; parameters weight [kh,kw,1,c], bias [c]."""
+        """Depthwise convolution: `multiplier` filters m a channel, whose results are neighbours;
+        parameters weight [kh,kw,1,c*m], bias [c*m]."""
         channels = self.read(x).type.channels
+        outputs = channels * whole("multiplier", multiplier)
         layer = self.claim(name, "dw")
-        return self._conv(x, channels, kernel, stride, padding, dilation, channels, bias, layer)
+        return self._conv(x, outputs, kernel, stride, padding, dilation, channels, bias, layer)
 
     def pointwise(
         self,
