@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from mbc.ir.graph import Node, Operand
+from mbc.ir.op import Op
 from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
@@ -37,6 +38,9 @@ class FakeBackend:
     @property
     def name(self) -> str:
         return "fake"
+
+    def has_kernel(self, op: type[Op]) -> bool:
+        return True
 
     def supports(self, node: Node) -> Support:
         if isinstance(node.op, Fused) and not self.fusions:

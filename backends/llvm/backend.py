@@ -60,7 +60,8 @@ from mbc.ops.elementwise import ARITHMETIC, Activate
 from mbc.ops.linear import present
 from mbc.schedules import Panels
 from mbc.targets.backend import Prediction, Support, schedule_refusal
-from mbc.targets.elements import WITHOUT_KERNELS, element_refusal
+from mbc.targets.elements import element_refusal
+from mbc.targets.kernels import kernel_refusal
 from mbc.targets.target import Target
 
 Builder = Callable[[Site], Kernel]
@@ -111,6 +112,10 @@ class LlvmBackend:
         """The target's vector unit."""
         return isa_of(self.target)
 
+    def has_kernel(self, op: type[Op]) -> bool:
+        """Return whether a kernel family builds the op."""
+        return op is Conv2d or op in BUILDERS
+
     def supports(self, node: Node) -> Support:
         """Check a node's views and schedule.
 
@@ -118,6 +123,8 @@ class LlvmBackend:
         pools read views without reordering; others read whole values, or concatenations of them in
         one buffer. Schedules are candidates, or any panels.
         """
+        if refusal := kernel_refusal(node, self):
+            return Support(False, refusal)
         support = self._supports_views(node)
         if support and (refusal := self._schedule_refusal(node)):
             return Support(False, refusal)
@@ -150,7 +157,7 @@ class LlvmBackend:
         copies."""
         if isinstance(node.op, Concat | Split | ChannelShuffle):
             return False
-        if isinstance(node.op, WITHOUT_KERNELS):
+        if not self.has_kernel(type(node.op)):
             return True
         return role != "x" or not (is_gemm_rows(node) or builder_of(node) in GATHERING)
 
@@ -168,7 +175,7 @@ class LlvmBackend:
 
     def candidates(self, node: Node) -> tuple[Schedule, ...]:
         """List panels or Strassen's method for products, turns of rows, or blocks of channels."""
-        if isinstance(node.op, WITHOUT_KERNELS) or element_refusal(node):
+        if not self.has_kernel(type(node.op)) or element_refusal(node):
             return ()
         node = self._assumed(node)
         if isinstance(node.op, Fused):

@@ -10,13 +10,14 @@ from mbc import __version__
 from mbc.diag import error
 from mbc.frontends.onnx.emitters.moves import gathered, shuffled
 from mbc.frontends.onnx.emitters.site import Site, axis_of, onnx_shape
-from mbc.frontends.onnx.ops import EMITTERS
+from mbc.frontends.onnx.ops import EMITTERS, is_exported
 from mbc.frontends.onnx.writer import Writer
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Segment, Value
 from mbc.ops.fused import Fused
 from mbc.targets.elements import refuse_elements
+from mbc.targets.kernels import refuse_ops
 
 IR_VERSIONS = {17: 8, 20: 9}
 """Versions of the format by opset: 17, of 2022, is read by every current engine."""
@@ -42,13 +43,14 @@ class OnnxModel:
 def export_onnx(graph: Graph) -> OnnxModel:
     """Export a graph whose constants have data.
 
-    Every op is supported. The nodes of fused bodies are written one by one; channel views become
+    The nodes of fused bodies are written one by one; channel views become
     nodes that move channels.
 
     Raises E0610 without the package `onnx`, E0712 where the weights are too large for the format,
-    E0509 for element types other than f32.
+    E0509 for element types other than f32, E0517 for ops without a form in ONNX.
     """
     refuse_elements(graph, "the export to ONNX")
+    refuse_ops(graph, is_exported, "the export to ONNX")
     if sum(constant.type.bytes for constant in graph.constants().values()) > MAX_BYTES:
         raise error("E0712", "the weights take more than 2 GB, and an ONNX file cannot")
     known: Known = {value: value.name for value in graph.inputs}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from mbc.frontends.onnx.emitters import elementwise, linear, moves, pools
 from mbc.frontends.onnx.emitters.site import Emitters
+from mbc.ir.op import Op
+from mbc.ops.fused import Fused
 
 EMITTERS: Emitters = {
     **linear.EMITTERS,
@@ -11,3 +13,8 @@ EMITTERS: Emitters = {
     **pools.EMITTERS,
     **moves.EMITTERS,
 }
+
+
+def is_exported(op: type[Op]) -> bool:
+    """Whether an op has a form in ONNX; a fused one has if the ops of its body do."""
+    return op is Fused or op in EMITTERS

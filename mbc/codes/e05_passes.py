@@ -54,4 +54,12 @@ CODES = {
         example="%1 = dense(%0, @w) : f32[1,1000] schedule turns{rows=4}",
         cure="Delete `schedule …`, and the backend chooses; or write one of the candidates.",
     ),
+    "E0517": Code(
+        title="no kernel for an op",
+        cause="numpy evaluates every op, and CPUs have kernels for each that is computed in f32. "
+        "Not all of them have kernels for GPUs, or a form in ONNX.",
+        example="mbc compile net.py --target opencl",
+        cure="`mbc ops --backends` lists the ops of each backend. Build for a CPU, or write the "
+        "layer with others.",
+    ),
 }

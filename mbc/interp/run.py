@@ -13,10 +13,12 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from mbc.diag import error
-from mbc.interp.quantized import compute_integers, computes_integers
+from mbc.interp.kernels import KERNELS
+from mbc.interp.quantized import INTEGER, compute_integers, computes_integers
 from mbc.interp.strips import compute
 from mbc.ir.elements import F32, Element
 from mbc.ir.graph import Constant, Graph, Node, Operand
+from mbc.ir.op import Op
 from mbc.ir.subnormals import flush, flushed
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.fused import Fused
@@ -62,6 +64,11 @@ def evaluate(
         found.copy() if any(np.may_share_memory(found, array) for array in arrays) else found
         for found in results
     )
+
+
+def evaluates(op: type[Op]) -> bool:
+    """Whether an op is defined: by a function on real numbers, one on integers, or its body."""
+    return op is Fused or op in KERNELS or op in INTEGER
 
 
 def _evaluate(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from mbc.ir.graph import Node
+from mbc.ir.op import Op
 from mbc.ir.schedule import Schedule
 from mbc.ir.text.printer import schedule_text
 from mbc.ir.types import TensorType
@@ -37,6 +38,10 @@ class Backend(Protocol):
     @property
     def name(self) -> str:
         """Short name, as in `--backend`."""
+
+    def has_kernel(self, op: type[Op]) -> bool:
+        """Whether the backend has kernels for an op, whatever its operands; for a fused op they are
+        those of some bodies."""
 
     def supports(self, node: Node) -> Support:
         """Whether the backend has a kernel for the node with these operands, views included, and

@@ -102,6 +102,13 @@ def test_ops() -> None:
     assert "stride=(1,1) pad=(0,0,0,0) dilation=(1,1) groups=1 act=none" in out
 
 
+def test_ops_of_backends() -> None:
+    out = done("ops", "--backends").out
+    assert re.search(r"^conv2d( +yes){6}$", out, re.MULTILINE)
+    assert re.search(r"^quantize  +yes( +E0509){4}  +-$", out, re.MULTILINE)
+    assert mbc("ops", "--backends", "--onnx").code == "E0101"
+
+
 @pytest.mark.parametrize("name", CODES)
 def test_explain(name: str) -> None:
     out = done("explain", name).out

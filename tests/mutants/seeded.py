@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.mutants.activations import MUTANTS as ACTIVATIONS
 from tests.mutants.apart import MUTANTS as APART
 from tests.mutants.arithmetic import MUTANTS as ARITHMETIC
+from tests.mutants.backends import MUTANTS as BACKENDS
 from tests.mutants.caches import MUTANTS as CACHES
 from tests.mutants.interface import MUTANTS as INTERFACE
 from tests.mutants.kernels import MUTANTS as KERNELS
@@ -44,4 +45,5 @@ MUTANTS = (
     *ACTIVATIONS,
     *ARITHMETIC,
     *WEIGHTS,
+    *BACKENDS,
 )

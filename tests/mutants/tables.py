@@ -21,6 +21,7 @@ PREPARED = "tests/unit/test_preprocessing.py"
 WEIGHTS = "tests/unit/test_weights_files.py"
 ORACLE_ON_CODES = "tests/numeric/test_quantised_oracle.py"
 CLI = "tests/e2e/test_cli.py"
+OPS_PAGE = "tests/unit/test_ops_page.py"
 
 KINDS = ("linear", "elementwise", "pools", "moves")
 """Kinds of ops, by which folders of emitters are split."""
@@ -154,6 +155,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "mbc/runtime/preprocessing.py _PARTS",
     ),
     CLI: ("mbc/cli/dispatch.py COMMANDS",),
+    OPS_PAGE: ("mbc/driver/support.py COLUMNS", "mbc/cli/commands/ops.py HEADERS"),
     "tests/unit/test_elements.py": (
         "mbc/runtime/abi.py ELEMENTS",
         "backends/llvm/isa.py LLVM_TYPES",

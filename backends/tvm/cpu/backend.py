@@ -10,7 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mbc.backends.llvm.backend import LlvmBackend
+from mbc.backends.tvm.legal.nodes import EMITTERS
 from mbc.ir.graph import Node
+from mbc.ir.op import Op
 from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
@@ -29,6 +31,10 @@ class TvmBackend:
     def kernels(self) -> LlvmBackend:
         """The backend that has the kernels."""
         return LlvmBackend(self.target)
+
+    def has_kernel(self, op: type[Op]) -> bool:
+        """Ask the LLVM backend; TVM's own ops take the place of kernels that it lacks."""
+        return self.kernels.has_kernel(op) or op in EMITTERS
 
     def supports(self, node: Node) -> Support:
         """Ask the LLVM backend; a kernel that needs colocated values is not supported."""

@@ -13,11 +13,14 @@ from mbc.backends.tvm.require import tvm
 from mbc.files import scratch_folder
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import Value
+from mbc.targets.kernels import refuse_ops
 from mbc.targets.target import Target
 
 
 def cpu_module(graph: Graph, target: Target) -> Any:
-    """Return the graph as an IRModule with the kernels attached as an object file."""
+    """Return the graph as an IRModule with the kernels attached as an object file; raises E0509 and
+    E0517."""
+    refuse_ops(graph, TvmBackend(target).has_kernel, "TVM")
     caller = KernelCaller(target)
     module = relax_module(graph, caller)
     with scratch_folder() as scratch:

@@ -8,15 +8,18 @@ from dataclasses import dataclass
 from mbc.alignment import round_up
 from mbc.backends.tvm.gpu.candidates import candidates
 from mbc.backends.tvm.gpu.cost import predict_cycles
+from mbc.backends.tvm.gpu.kernels import BUILDERS
 from mbc.backends.tvm.gpu.launch import ALIGNMENT
 from mbc.backends.tvm.gpu.linear import fused_refusal
 from mbc.ir.graph import Node
+from mbc.ir.op import Op
 from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
 from mbc.ops import Fused
 from mbc.targets.backend import Prediction, Support, schedule_refusal
 from mbc.targets.elements import element_refusal
 from mbc.targets.gpu import Gpu
+from mbc.targets.kernels import kernel_refusal
 
 
 @dataclass(frozen=True)
@@ -28,13 +31,17 @@ class GpuBackend:
     name: str = "tvm"
     """Value of `--backend`."""
 
+    def has_kernel(self, op: type[Op]) -> bool:
+        """Return whether there is a builder of the op's kernels."""
+        return op in BUILDERS
+
     def supports(self, node: Node) -> Support:
-        """Accept every op with every view of its operands: kernels gather.
+        """Accept every op that has a kernel, with every view of its operands: kernels gather.
 
         Of fused nodes only depthwise with pointwise convolutions are supported, since blocks of a
         GPU cannot share rows with each other.
         """
-        refusal = ""
+        refusal = kernel_refusal(node, self)
         if isinstance(node.op, Fused):
             refusal = element_refusal(node) or fused_refusal(node)
         refusal = refusal or schedule_refusal(node, self)

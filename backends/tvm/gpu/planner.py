@@ -34,13 +34,16 @@ from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.names import c_identifier, net_identifier
 from mbc.targets.elements import refuse_elements
 from mbc.targets.gpu import Gpu
+from mbc.targets.kernels import refuse_ops
 from mbc.targets.schedules import refuse_schedules
 
 
 def plan_launches(graph: Graph, gpu: Gpu) -> LaunchPlan:
-    """Plan the launches of a graph whose memory is planned. Raises E0509 and E0516."""
+    """Plan the launches of a graph whose memory is planned. Raises E0509, E0517, E0516."""
     refuse_elements(graph, f"TVM for {gpu}")
-    refuse_schedules(graph, GpuBackend(gpu))
+    backend = GpuBackend(gpu)
+    refuse_ops(graph, backend.has_kernel, f"TVM for {gpu}")
+    refuse_schedules(graph, backend)
     graph = with_plain_outputs(graph)
     functions, memory = Functions(), _Memory(graph)
     calls = [

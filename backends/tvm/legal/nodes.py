@@ -13,6 +13,7 @@ from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr, constant, g
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.views import ChannelView, Value
 from mbc.ops import Fused
+from mbc.targets.kernels import without_kernel
 
 EMITTERS: Emitters = {
     **linear.EMITTERS,
@@ -23,10 +24,12 @@ EMITTERS: Emitters = {
 
 
 def emit_node(emit: Emit, node: Node, known: Mapping[Value, Expr]) -> tuple[Expr, ...]:
-    """Emit a node by TVM's own ops; returns its results."""
+    """Emit a node by TVM's own ops; returns its results. Raises E0517."""
     operands = [_read(emit, operand, known) for operand in node.operands]
     if isinstance(node.op, Fused):
         return _body(emit, node.op.body, operands)
+    if type(node.op) not in EMITTERS:
+        raise without_kernel(node, "TVM")
     return EMITTERS[type(node.op)](emit, node.op, *operands)
 
 

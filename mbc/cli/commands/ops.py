@@ -9,17 +9,21 @@ from typing import Any
 from mbc.cli import console
 from mbc.cli.usage import Parser
 from mbc.driver.formats import onnx_rows
+from mbc.driver.support import COLUMNS, support_rows
 from mbc.ir.activations import KINDS, Activation
 from mbc.ir.op import Op, OperandSpec
 from mbc.ops import OPS
 
 HELP = "list the ops of the IR"
+HEADERS = ("op", "operands", "attributes", "meaning")
 
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
-    parser.add_argument(
-        "--onnx", action="store_true", help="list the ops of ONNX that are imported"
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--onnx", action="store_true", help="list the ops of ONNX that are imported")
+    which.add_argument(
+        "--backends", action="store_true", help="list which backend has a kernel for which op"
     )
 
 
@@ -27,10 +31,17 @@ def run(args: argparse.Namespace) -> int:
     """Print a row an op (operands, attributes with their defaults, meaning) and an activation."""
     if args.onnx:
         console.table(("op of ONNX", "imported as"), onnx_rows())
-        return 0
-    rows = [*map(_row, OPS), *map(_activation, KINDS.values())]
-    console.table(("op", "operands", "attributes", "meaning"), rows)
+    elif args.backends:
+        console.table(("op", *COLUMNS), support_rows())
+        console.note("a code is that of the error that refuses the op: mbc explain E0517")
+    else:
+        console.table(HEADERS, op_rows())
     return 0
+
+
+def op_rows() -> list[tuple[str, ...]]:
+    """Return a row an op and an activation, by HEADERS."""
+    return [*map(_row, OPS), *map(_activation, KINDS.values())]
 
 
 def _row(op: type[Op]) -> tuple[str, ...]:

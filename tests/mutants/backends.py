@@ -1,0 +1,48 @@
+"""Seeded mistakes in what is told of backends without a kernel."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.mutants.mutant import Mutant
+
+_page = partial(Mutant, tests="tests/unit/test_ops_page.py")
+
+MUTANTS = (
+    _page(
+        "LLVM is handed ops that it has no kernel for",
+        "backends/llvm/lower.py",
+        old='refuse_ops(graph, backend.has_kernel, f"LLVM for {target.name}")',
+        new="",
+    ),
+    _page(
+        "GPUs are handed ops that they have no kernel for",
+        "backends/tvm/gpu/planner.py",
+        old='refuse_ops(graph, backend.has_kernel, f"TVM for {gpu}")',
+        new="",
+    ),
+    _page(
+        "modules for GPUs are handed ops that they have no kernel for",
+        "backends/tvm/gpu/module.py",
+        old='refuse_ops(graph, BUILDERS.__contains__, f"TVM for {gpu}")',
+        new="",
+    ),
+    _page(
+        "the export is handed ops that ONNX does not have",
+        "frontends/onnx/export.py",
+        old='refuse_ops(graph, is_exported, "the export to ONNX")',
+        new="",
+    ),
+    _page(
+        "passes are told that there is a kernel where there is none",
+        "mbc/targets/kernels.py",
+        old='return f"there is no kernel for {node.op.label}"',
+        new='return ""',
+    ),
+    _page(
+        "methods of the importer's builder are not searched for what they make",
+        "frontends/onnx/importer/makes.py",
+        old="(known, *map(vars, modules), vars(Builder))",
+        new="(known, *map(vars, modules))",
+    ),
+)
