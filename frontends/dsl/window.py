@@ -13,7 +13,7 @@ from mbc.ir.types import TensorType
 from mbc.ops.window import Pad, Pair, same_padding
 
 Extent: TypeAlias = int | tuple[int, int]
-Padding: TypeAlias = int | Literal["same"] | tuple[int, int, int, int]
+Padding: TypeAlias = int | Literal["same", "half"] | tuple[int, int, int, int]
 
 
 def whole(what: str, given: object, *, least: int = 1) -> int:
@@ -64,11 +64,15 @@ def pair(what: str, given: object) -> Pair:
 def sides(given: object, x: TensorType, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Pad:
     """Return (top, bottom, left, right) of a padding.
 
-    It is given as "same" (TensorFlow's rule), as an integer (PyTorch's: the same on each side),
-    or as these four; raises E0218 for anything else.
+    It is given as "same" (TensorFlow's rule), as "half" (what reaches beyond the middle of the
+    kernel on each side, as PyTorch's networks have it), as an integer for each side, or as these
+    four; raises E0218 for anything else.
     """
     if isinstance(given, str) and given == "same":
         return _same(x, kernel, stride, dilation)
+    if isinstance(given, str) and given == "half":
+        rows, columns = ((k - 1) // 2 * d for k, d in zip(kernel, dilation, strict=True))
+        return rows, rows, columns, columns
     if as_integer(given) is not None:
         each = whole("padding", given, least=0)
         return each, each, each, each
@@ -76,7 +80,8 @@ def sides(given: object, x: TensorType, kernel: Pair, stride: Pair, dilation: Pa
         top, bottom, left, right = (whole("padding", side, least=0) for side in given)
         return top, bottom, left, right
     raise misuse(
-        f"padding must be 'same', an integer or (top, bottom, left, right), found {given!r}",
+        "padding must be 'same', 'half', an integer or (top, bottom, left, right), "
+        f"found {given!r}",
         *_padding_hints(given),
     )
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from math import inf
 from typing import TypeAlias
 
-from mbc.frontends.dsl.builder import IDENTIFIER, Builder, Tensor, Weight, check_name, refuse_large
+from mbc.frontends.dsl.builder import IDENTIFIER, Tensor, Weight, check_name, refuse_large
+from mbc.frontends.dsl.layers.defaults import Defaults
 from mbc.frontends.dsl.mistakes import misuse, refuse_list
 from mbc.frontends.dsl.window import number, whole
 from mbc.ir.activations import (
@@ -31,15 +32,18 @@ Operand: TypeAlias = Tensor | Weight | float
 """What arithmetic takes; one of two is a tensor."""
 
 
-class ElementwiseLayers(Builder):
+class ElementwiseLayers(Defaults):
     """Layers that compute each element or pixel by itself."""
 
-    def batch_norm(self, x: Tensor, *, epsilon: float = 1e-5, name: str | None = None) -> Tensor:
+    def batch_norm(
+        self, x: Tensor, *, epsilon: float | None = None, name: str | None = None
+    ) -> Tensor:
         """(x - mean) / sqrt(variance + epsilon) * gamma + beta; four parameters of [c]."""
         value = self.read(x)
         layer = self.claim(name, "bn", owner=x.layer)
         vectors = [self.parameter(layer, role, value.type.channels) for role in NORM]
-        op, follows = BatchNorm(number("epsilon", epsilon)), x.layer or layer
+        given = self.default_epsilon if epsilon is None else number("epsilon", epsilon)
+        op, follows = BatchNorm(given), x.layer or layer
         (result,) = self.emit(op, [value, *vectors], name=layer, follows=follows)
         return result
 

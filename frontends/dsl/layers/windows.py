@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from mbc.frontends.dsl.builder import Builder, Tensor
+from mbc.frontends.dsl.builder import Tensor
+from mbc.frontends.dsl.layers.defaults import Defaults
 from mbc.frontends.dsl.window import Extent, Padding, flag, pair, sides, whole
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 
 
-class WindowLayers(Builder):
+class WindowLayers(Defaults):
     """Layers with windows and filters."""
 
     def conv(
@@ -18,7 +19,7 @@ class WindowLayers(Builder):
         kernel: Extent,
         *,
         stride: Extent = 1,
-        padding: Padding = 0,
+        padding: Padding | None = None,
         dilation: Extent = 1,
         groups: int = 1,
         bias: bool = False,
@@ -40,7 +41,7 @@ class WindowLayers(Builder):
         *,
         multiplier: int = 1,
         stride: Extent = 1,
-        padding: Padding = 0,
+        padding: Padding | None = None,
         dilation: Extent = 1,
         bias: bool = False,
         name: str | None = None,
@@ -71,7 +72,7 @@ class WindowLayers(Builder):
         outputs: int,
         kernel: Extent,
         stride: Extent,
-        padding: Padding,
+        padding: Padding | None,
         dilation: Extent,
         groups: int,
         bias: bool,
@@ -80,7 +81,8 @@ class WindowLayers(Builder):
         value = self.read(x)
         window = pair("kernel", kernel)
         steps, spread = pair("stride", stride), pair("dilation", dilation)
-        pad = sides(padding, value.type, window, steps, spread)
+        given = self.default_padding if padding is None else padding
+        pad = sides(given, value.type, window, steps, spread)
         per_group = max(value.type.channels // whole("groups", groups), 1)
         weight = self.parameter(layer, "weight", *window, per_group, outputs)
         offset = self.parameter(layer, "bias", outputs) if flag("bias", bias) else None
