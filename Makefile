@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint
+.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -11,6 +11,7 @@ THREADS ?= 1
 BUSY ?= shufflenet_v1-groups3-scale1.0 mobilenet_v2
 ROUNDS ?= 100
 COUNTS_ARGS ?=
+PAGES_ARGS ?=
 MUTANTS_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -126,6 +127,9 @@ mutants: $(INSTALLED) ## seed mistakes in the view algebra, passes and planner; 
 
 counts: $(INSTALLED) test-tools ## count the arm64 instructions of whole networks (COUNTS_ARGS=...)
 	$(BIN)/python -m tests.counts.networks $(COUNTS_ARGS)
+
+pages: $(INSTALLED) test-tools ## every network of examples/ beside the first four, at full size on every kind of machine (PAGES_ARGS=...)
+	$(BIN)/python -m tests.pages.run $(PAGES_ARGS)
 
 # ncnn is left out: its converter brings PyTorch.
 bench: $(INSTALLED) ## time the examples in turns with other engines, which are installed (THREADS=1 ROUNDS=100)

@@ -1,4 +1,5 @@
-"""The networks of the papers as the examples give them, in every width that we make claims of."""
+"""The networks of the papers as the examples give them, in every width that we make claims of, and
+the other pages, in every variant."""
 
 from __future__ import annotations
 
@@ -52,3 +53,53 @@ PAIR = (Example("mobilenet_v1"), _shufflenet_v1(3, 1.0))
 
 VARIED = (*LEADING, _shufflenet_v1(8, 1.0), _shufflenet_v1(1, 0.5))
 """With the extremes of their parameters."""
+
+
+@dataclass(frozen=True)
+class Page(Example):
+    """A page with its parameters at full size, and what makes it small."""
+
+    small: tuple[tuple[str, str], ...] = ()
+    """Parameters that replace those of the full size, or go with them."""
+    everyday: bool = True
+    """Whether everyday tests run it; else another variant stands for it."""
+
+    @property
+    def file(self) -> Path:
+        """Where it is."""
+        return EXAMPLES / f"{self.name}.py"
+
+    def settings(self, *, small: bool) -> dict[str, str]:
+        """Parameters for `-D`; outputs are logits where a page can tell them from probabilities."""
+        chosen = dict(self.parameters) | (dict(self.small) if small else {})
+        known = [parameter.name for parameter in load_network(self.file).parameters]
+        return chosen | ({"softmax": "false"} if "softmax" in known else {})
+
+
+def _variants(name: str, variants: tuple[str, ...], *small: tuple[str, str]) -> tuple[Page, ...]:
+    """All variants of a page; the first is run everyday."""
+    return tuple(
+        Page(name, (("variant", variant),), small, variant == variants[0]) for variant in variants
+    )
+
+
+HALF = ("padding", "half")
+SMALL = ("resolution", "64")
+
+PAGES = (
+    *_variants("efficientnet_lite", ("0", "1", "2", "3", "4"), SMALL),
+    Page("mnasnet", small=(SMALL, HALF, ("alpha", "0.5"))),
+    *_variants("mobilenet_v3", ("small_minimalistic", "large_minimalistic"), SMALL),
+    *_variants("mobilenet_v4", ("small", "medium"), SMALL, HALF),
+    Page("mobilenet_v2", (("features", "true"),), (SMALL,)),
+    Page("squeezenet", small=(("resolution", "66"),)),  # the last window of each pool overhangs
+    Page(
+        "mobilenet_v1",
+        (("alpha", "0.25"), ("resolution", "96"), ("classes", "2")),
+        everyday=False,
+    ),
+    Page("tiny/ds_cnn"),
+    Page("tiny/resnet8"),
+    Page("tiny/autoencoder"),
+)
+"""The networks beside those of EXAMPLE_NETWORKS, the last four of them MLPerf Tiny's."""

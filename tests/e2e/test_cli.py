@@ -132,14 +132,17 @@ def test_new_copies_an_example_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert copy.read_text() == "# mine now\n"
     done("new", "shufflenet_v2", "-o", "other.py")
     assert Path("other.py").read_bytes() == (EXAMPLES / "shufflenet_v2.py").read_bytes()
+    done("new", "ds_cnn")
+    assert Path("ds_cnn.py").read_bytes() == (EXAMPLES / "tiny" / "ds_cnn.py").read_bytes()
     assert mbc("new", "mobilenet_v9.py").code == "E0104"
     assert mbc("new", "mobilenet_v1.py", "-o", "no/folder.py").code == "E0703"
 
 
 def test_new_lists_the_examples() -> None:
     out = done("new").out
-    for name in ("mobilenet_v1.py", "mobilenet_v2.py", "shufflenet_v1.py", "shufflenet_v2.py"):
-        assert name in out
+    pages = [*EXAMPLES.glob("*.py"), *EXAMPLES.glob("tiny/*.py")]
+    assert len(pages) == 12
+    assert [line.split()[0] for line in out.splitlines()[-12:]] == sorted(p.name for p in pages)
 
 
 def test_an_example_that_was_copied_compiles(

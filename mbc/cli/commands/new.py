@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from mbc.cli import console
@@ -12,6 +13,7 @@ from mbc.diag import error, nearest
 from mbc.driver.output import write_file
 
 HELP = "copy an example network, to begin with"
+FOLDERS = ("tiny",)  # of examples/, beside what lies in it
 
 
 def configure(parser: Parser) -> None:
@@ -24,33 +26,31 @@ def configure(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Copy it; without an example list them."""
+    known = examples()
     if args.example is None:
-        console.table(("example", "network"), [(n, _summary(n)) for n in example_names()])
+        console.table(("example", "network"), [(n, _summary(e)) for n, e in known.items()])
         return 0
     name = args.example if args.example.endswith(".py") else f"{args.example}.py"
-    if name not in example_names():
+    if name not in known:
         raise error(
             "E0104",
             f"there is no example '{args.example}'",
-            helps=[*nearest(name, example_names()), f"examples: {', '.join(example_names())}"],
+            helps=[*nearest(name, known), f"examples: {', '.join(known)}"],
         )
     output = args.output or Path(name)
-    write_file(output, _text(name), overwrite=False)
+    write_file(output, known[name].read_text("utf-8"), overwrite=False)
     console.note(f"wrote {output}; try: mbc compile {output} --target arm64")
     return 0
 
 
-def example_names() -> list[str]:
-    """File names of the examples."""
-    folder = resources.files("mbc").joinpath("examples")
-    names = (entry.name for entry in folder.iterdir())
-    return sorted(name for name in names if name.endswith(".py") and name != "__init__.py")
+def examples() -> dict[str, Traversable]:
+    """Return the examples by file name; no two folders have one of the same name."""
+    top = resources.files("mbc").joinpath("examples")
+    entries = [entry for folder in (top, *map(top.joinpath, FOLDERS)) for entry in folder.iterdir()]
+    pages = {entry.name: entry for entry in entries if entry.name.endswith(".py")}
+    return {name: pages[name] for name in sorted(pages) if name != "__init__.py"}
 
 
-def _text(name: str) -> str:
-    return resources.files("mbc").joinpath("examples", name).read_text("utf-8")
-
-
-def _summary(name: str) -> str:
-    first = _text(name).lstrip('"').partition("\n")[0]
+def _summary(example: Traversable) -> str:
+    first = example.read_text("utf-8").lstrip('"').partition("\n")[0]
     return first.rstrip('"').rstrip(".")

@@ -1,0 +1,116 @@
+"""The pages beside the first four have the multiply-adds and parameters that their sources give.
+
+Sources round: a claim is compared in its own digits. Multiply-adds are those of convolutions and
+dense layers; parameters are weights, biases, gammas and betas ("trainable" in Keras).
+"""
+
+from dataclasses import dataclass
+from functools import cache
+
+import pytest
+
+from mbc.frontends.dsl import load_network
+from mbc.ir.graph import Graph
+from mbc.ops.cost import learned_params, total_cost
+from tests.example_networks import EXAMPLES
+
+
+@dataclass(frozen=True)
+class Claim:
+    """What a source says of a page."""
+
+    page: str
+    """The page and its parameters, as on the command line."""
+    source: str
+    params: int | None = None
+    """Exactly."""
+    macs: int | None = None
+    """Exactly."""
+    m_params: str | None = None
+    """In millions, in the digits of the source."""
+
+
+TORCHVISION = "torchvision 0.28.0, its modules counted"
+TIMM = "timm 1.0.31, its modules counted"
+LITE = "github.com/tensorflow/tpu, models/official/efficientnet/lite/README.md"
+KERAS = "Keras, applications/mobilenet_v3.py"
+TINY = "github.com/mlcommons/tiny, benchmark/training"
+
+CLAIMS = (
+    Claim("mobilenet_v1", TIMM, 4_231_976, 568_740_352),
+    Claim("mobilenet_v2", TORCHVISION, 3_504_872, 300_774_272),
+    Claim("efficientnet_lite -D variant=0", TIMM, 4_652_008, 385_187_552),
+    Claim("efficientnet_lite -D variant=1", TIMM, 5_416_680, 600_185_232),
+    Claim("efficientnet_lite -D variant=2", TIMM, 6_092_072, 859_736_272),
+    Claim("efficientnet_lite -D variant=3", TIMM, 8_197_096, 1_383_321_872),  # at 280, for it has
+    Claim("efficientnet_lite -D variant=4", TIMM, 13_006_568, 2_553_034_336),  # 300; 300, for 380
+    *(
+        Claim(f"efficientnet_lite -D variant={variant}", LITE, m_params=params)
+        for variant, params in enumerate(("4.7", "5.4", "6.1", "8.2", "13.0"))
+    ),
+    Claim("mnasnet -D alpha=0.5", TORCHVISION, 2_218_512, 104_455_968),
+    Claim("mnasnet -D alpha=0.75", TORCHVISION, 3_170_208, 215_493_104),
+    Claim("mnasnet", TORCHVISION, 4_383_312, 314_415_872),
+    Claim("mnasnet -D alpha=1.3", TORCHVISION, 6_282_256, 526_362_432),
+    Claim("mobilenet_v3 -D variant=large_minimalistic", TIMM, 3_924_288, 209_136_704),
+    Claim("mobilenet_v3 -D variant=small_minimalistic", TIMM, 2_044_736, 52_288_448),
+    Claim("mobilenet_v3 -D variant=large_minimalistic", KERAS, m_params="3.9"),
+    Claim("mobilenet_v3 -D variant=small_minimalistic", KERAS, m_params="2.0"),
+    Claim("mobilenet_v4 -D variant=small", TIMM, 3_774_024, 186_005_568),
+    Claim("mobilenet_v4 -D variant=medium -D resolution=256", TIMM, 9_715_512, 1_080_244_224),
+    Claim("squeezenet", TORCHVISION, 1_235_496, 349_151_936),
+    # By hand from the tables of the reference. Its MobileNetV1 has biases before batch norms too,
+    # which fold away: 2,736 more.
+    Claim(
+        "mobilenet_v1 -D alpha=0.25 -D resolution=96 -D classes=2",
+        f"{TINY}/visual_wake_words",
+        213_586,
+        7_489_664,
+    ),
+    Claim("tiny/resnet8", f"{TINY}/image_classification", 78_186, 12_501_632),
+    Claim("tiny/ds_cnn", f"{TINY}/keyword_spotting", 23_756, 2_656_768),
+    Claim("tiny/autoencoder", f"{TINY}/anomaly_detection", 267_928, 264_192),
+)
+
+
+@cache
+def traced(page: str) -> Graph:
+    name, *words = page.split()
+    settings = [word for word in words if word != "-D"]
+    network = load_network(EXAMPLES / f"{name}.py")
+    return network.trace(dict(setting.split("=") for setting in settings))
+
+
+def millions(count: int, claim: str) -> str:
+    """A count in as many digits as a claim has."""
+    return f"{count / 1e6:.{len(claim.partition('.')[2])}f}"
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: f"{claim.page} {claim.source}")
+def test_pages_count_as_their_sources(claim: Claim) -> None:
+    graph = traced(claim.page)
+    params, macs = learned_params(graph), total_cost(graph).macs
+    assert claim.params in (None, params)
+    assert claim.macs in (None, macs)
+    assert claim.m_params in (None, millions(params, claim.m_params or ""))
+
+
+FEATURES = {  # page: scales, channels of the maps
+    "mobilenet_v1": ((2, 4, 8, 16, 32), (64, 128, 256, 512, 1024)),
+    "mobilenet_v2": ((2, 4, 8, 16, 32), (16, 24, 32, 96, 320)),
+    "mobilenet_v3": ((2, 4, 8, 16, 32), (16, 24, 40, 112, 960)),
+    "mobilenet_v4": ((2, 4, 8, 16, 32), (32, 32, 64, 96, 960)),
+    "mnasnet": ((2, 4, 8, 16, 32), (16, 24, 40, 96, 320)),
+    "efficientnet_lite": ((2, 4, 8, 16, 32), (16, 24, 40, 112, 320)),
+}
+
+
+@pytest.mark.parametrize("page", FEATURES)
+def test_feature_maps_are_those_of_timm(page: str) -> None:
+    graph = traced(f"{page} -D features=true -D resolution=96")
+    scales, channels = FEATURES[page]
+    maps = zip(graph.output_names, graph.outputs, strict=True)
+    assert {name: value.type.shape for name, value in maps} == {
+        f"stride{scale}": (1, 96 // scale, 96 // scale, c)
+        for scale, c in zip(scales, channels, strict=True)
+    }
