@@ -136,6 +136,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/dsl/params.py TYPES",
         "frontends/dsl/params.py BOOLEANS",
     ),
+    "tests/unit/test_dsl_defaults.py": ("frontends/dsl/layers/defaults.py ACTIVATIONS",),
     WEIGHTS: (
         "frontends/weights/names.py PYTORCH",
         "frontends/weights/names.py KERAS",

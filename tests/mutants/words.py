@@ -8,6 +8,7 @@ from tests.mutants.mutant import Mutant
 
 HINTS = "tests/unit/test_hints.py"
 DSL = "tests/unit/test_dsl.py"
+DEFAULTS = "tests/unit/test_dsl_defaults.py"
 
 _slips = partial(Mutant, file="mbc/diag.py", tests=HINTS)
 
@@ -19,6 +20,7 @@ def _row(mistake: str, file: str, old: str, new: str = ")") -> Mutant:
 _cost = partial(Mutant, file="backends/llvm/cost.py", tests="tests/unit/test_cost.py")
 _asked = partial(Mutant, file="mbc/targets/cpu_check.py", tests="tests/unit/test_cpu_check.py")
 _numbers = partial(Mutant, file="frontends/dsl/numbers.py", tests=DSL)
+_defaults = partial(Mutant, file="frontends/dsl/layers/defaults.py", tests=DEFAULTS)
 
 MUTANTS = (
     _slips(
@@ -51,6 +53,20 @@ MUTANTS = (
         old="    __array_ufunc__ = None",
         new="    _array_ufunc = None",
         tests=DSL,
+    ),
+    Mutant(
+        "half of an even kernel is rounded up",
+        "frontends/dsl/window.py",
+        old="(k - 1) // 2 * d",
+        new="k // 2 * d",
+        tests=DEFAULTS,
+    ),
+    _defaults("a padding is no default", old="self.default_padding = padding", new="pass"),
+    _defaults("an epsilon is no default", old='= number("epsilon", epsilon)', new="= 1e-5"),
+    _defaults(
+        "the first activation stays",
+        old="            self._act = act",
+        new="            self._act = self._act or act",
     ),
     Mutant(
         "what is known as unsupported is only unknown",

@@ -2,19 +2,17 @@
 
 import inspect
 import shlex
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import numpy as np
 import pytest
 
 from mbc.diag import MbcError
 from mbc.frontends.dsl import Net, NetworkDef, Tensor, network
-from mbc.frontends.dsl.layers.defaults import ACTIVATIONS
 from mbc.frontends.dsl.params import Parameter, ParameterType, ParameterValue
 from mbc.interp import run
-from mbc.ir.activations import RELU6, Activation, HardSwish
 from mbc.ir.graph import Graph
-from mbc.ops.elementwise import Activate, Add, BatchNorm
+from mbc.ops.elementwise import Add, BatchNorm
 from mbc.ops.linear import Conv2d
 from mbc.ops.pool import AvgPool, MaxPool
 
@@ -212,17 +210,6 @@ def test_same_padding_counts_dilation() -> None:
     assert x.shape == (1, 9, 9, 2)
 
 
-def test_half_padding_is_that_of_pytorchs_networks() -> None:
-    nn = build()
-    x = nn.input(9, 8, 2)
-    nn.conv(x, 2, (5, 2), stride=2, dilation=(2, 1), padding="half")
-    nn.max_pool(x, 3, stride=2, padding="half")
-    conv, pool = (node.op for node in nn.graph.topo())
-    assert isinstance(conv, Conv2d)
-    assert conv.pad == (4, 4, 0, 0)
-    assert pool == MaxPool((3, 3), (2, 2), (1, 1, 1, 1))
-
-
 def test_an_integer_pads_like_pytorch_and_four_sides_as_they_are() -> None:
     nn = build()
     x = nn.input(8, 8, 2)
@@ -237,43 +224,6 @@ def test_epsilon_is_kept() -> None:
     nn = build()
     nn.batch_norm(nn.input(4), epsilon=1e-3)
     assert nn.graph.topo()[0].op == BatchNorm(1e-3)
-
-
-def test_defaults_hold_for_what_follows_and_says_nothing_else() -> None:
-    nn = build()
-    x = nn.input(8, 8, 4)
-    nn.conv(x, 4, 3)
-    nn.defaults(padding="same", epsilon=1e-3, act="relu6")
-    nn.conv(x, 4, 3, stride=2)
-    nn.depthwise(x, 5, padding=0)
-    nn.max_pool(x, 3)
-    nn.batch_norm(x)
-    nn.activate(x)
-    nn.defaults(act="hard_swish")
-    nn.activate(nn.batch_norm(x, epsilon=1e-5))
-    first, *pads, pool, norm, relu6, other_norm, swish = (node.op for node in nn.graph.topo())
-    assert isinstance(first, Conv2d)
-    assert first.pad == (0, 0, 0, 0)
-    assert [op.pad for op in pads if isinstance(op, Conv2d)] == [(0, 1, 0, 1), (0, 0, 0, 0)]
-    assert pool == MaxPool((3, 3), (3, 3), (0, 0, 0, 0))
-    assert (norm, other_norm) == (BatchNorm(1e-3), BatchNorm(1e-5))
-    assert (relu6, swish) == (Activate(RELU6), Activate(HardSwish()))
-
-
-@pytest.mark.parametrize("name", ACTIVATIONS)
-def test_each_default_activation_is_the_layer_of_its_name(name: str) -> None:
-    nn = build()
-    x = nn.input(4)
-    nn.defaults(act=name)
-    nn.activate(x)
-    getattr(nn, name)(x)
-    by_default, by_name = (node.op for node in nn.graph.topo())
-    assert by_default == by_name
-
-
-def test_every_activation_but_clip_can_be_the_default() -> None:
-    names = {kind.name for kind in get_args(Activation)}
-    assert set(ACTIVATIONS) == names - {"clip"} | {"relu", "relu6"}
 
 
 def test_a_shuffle_written_by_hand() -> None:
