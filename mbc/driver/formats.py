@@ -5,14 +5,16 @@ from __future__ import annotations
 import inspect
 
 FOLDED = "Folded where all operands are constant."
+IN_FORMULAS = "In activations that are written out, which are recognised."
 
 
 def onnx_rows() -> list[tuple[str, str]]:
     """Return each op of ONNX that is imported, and what of it, from the code that imports it."""
-    from mbc.frontends.onnx.importer import FOLDABLE, IMPORTERS  # takes time to import
+    from mbc.frontends.onnx.importer import FOLDABLE, IMPORTERS, NUMERIC  # takes time to import
 
     rules = {
         kind: (inspect.getdoc(rule) or "").partition("\n")[0] for kind, rule in IMPORTERS.items()
     }
     folded = dict.fromkeys(FOLDABLE - IMPORTERS.keys(), FOLDED)
-    return sorted((rules | folded).items())
+    parts = dict.fromkeys(NUMERIC - rules.keys() - folded.keys(), IN_FORMULAS)
+    return sorted((rules | folded | parts).items())

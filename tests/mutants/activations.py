@@ -10,6 +10,11 @@ POLYNOMIALS = "tests/backends/test_polynomials.py"
 
 _polynomials = partial(Mutant, file="backends/llvm/polynomials.py", tests=POLYNOMIALS)
 _tiles = partial(Mutant, file="backends/llvm/gemm_code.py")
+_formulas = partial(
+    Mutant,
+    file="frontends/onnx/importer/formulas.py",
+    tests="tests/numeric/test_onnx_activations.py",
+)
 
 MUTANTS = (
     _polynomials(
@@ -61,5 +66,25 @@ MUTANTS = (
         old='arithmetic(f, "fmul", at_least(f, vector, -3.0), share)',
         new='arithmetic(f, "fmul", vector, share)',
         tests="tests/backends/test_special_values.py::test_special_values_are_the_oracles",
+    ),
+    _formulas(
+        "a formula that is close to an activation is taken for it",
+        old="TOLERANCE = 1e-6",
+        new="TOLERANCE = 1e-3",
+    ),
+    _formulas(
+        "a constant for each channel counts as one number",
+        old="all(array.size == 1 for array in constants)",
+        new="True",
+    ),
+    _formulas(
+        "the shortest formula that is an activation is taken",
+        old="        if found is not None:",
+        new="        if found is not None and result is None:",
+    ),
+    _formulas(
+        "nodes of a formula that are read elsewhere are left out",
+        old="nodes=live(nodes, model.outputs)",
+        new="nodes=live(nodes, model.outputs[:1])",
     ),
 )

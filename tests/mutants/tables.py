@@ -199,6 +199,11 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/onnx/importer/external.py BITS",
     ),
     "tests/numeric/test_onnx_import.py": ("frontends/onnx/importer/rules/__init__.py IMPORTERS",),
+    "tests/numeric/test_onnx_activations.py": (
+        "frontends/onnx/importer/rules/activations.py ACTIVATIONS",
+        "frontends/onnx/importer/formulas.py NUMERIC",
+        "frontends/onnx/importer/formulas.py ENDS",
+    ),
     "tests/unit/test_configuration.py": (
         "mbc/driver/producers/tvm.py COMPLETE",
         "mbc/driver/optimise.py TARGET_KEYS",

@@ -9,6 +9,7 @@ import pytest
 
 from mbc.driver.export import onnx_model
 from mbc.frontends.onnx.importer import IMPORTERS
+from mbc.frontends.onnx.importer.rules.activations import ACTIVATIONS
 from mbc.frontends.weights import initialise
 from mbc.interp import run
 from mbc.ir.graph import Graph
@@ -310,7 +311,7 @@ def test_new_opsets(opset: int, tmp_path: Path) -> None:
 
 
 def test_every_rule_has_a_model(tmp_path: Path) -> None:
-    used = {"Squeeze", "Identity", "Cast"}  # below
+    used = {"Squeeze", "Identity", "Cast"} | {*ACTIVATIONS}  # below, and in test_onnx_activations
     for draw in (*STILL, *MOVING):
         drawing = Drawing()
         draw(drawing)

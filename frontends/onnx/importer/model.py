@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -59,3 +59,13 @@ class Model:
     """Inputs that are not initialised, in order."""
     outputs: tuple[str, ...]
     """Outputs, in order."""
+
+
+def live(nodes: Iterable[OnnxNode], outputs: Iterable[str]) -> tuple[OnnxNode, ...]:
+    """Return the nodes that outputs depend on."""
+    wanted, kept = {*outputs}, list[OnnxNode]()
+    for node in reversed([*nodes]):
+        if wanted & {*node.outputs}:
+            wanted |= {*node.inputs}
+            kept.append(node)
+    return tuple(kept[::-1])

@@ -12,7 +12,7 @@ from mbc.diag import error
 from mbc.extras import optional_module
 from mbc.frontends.onnx.importer.extents import fix_inputs, refuse_large
 from mbc.frontends.onnx.importer.folding import FOLDABLE, Folding
-from mbc.frontends.onnx.importer.model import FLOAT, FLOAT16, Model, OnnxNode, Shape
+from mbc.frontends.onnx.importer.model import FLOAT, FLOAT16, Model, OnnxNode, Shape, live
 from mbc.frontends.onnx.importer.origins import Origin, origins_of
 from mbc.frontends.onnx.importer.problems import Problem, refuse
 from mbc.frontends.onnx.importer.read import read_model
@@ -68,22 +68,12 @@ def _finished(onnx: Any, graph: Any, folding: Folding, origins: Mapping[str, Ori
     shapes = _shapes(folding)
     outputs = tuple(value.name for value in graph.output)
     return Model(
-        tuple(_plain(onnx, node, origins) for node in _live(folding.nodes, outputs)),
+        live((_plain(onnx, node, origins) for node in folding.nodes), outputs),
         {name: _widened(array) for name, array in folding.constants.items()},
         shapes,
         tuple(value.name for value in graph.input),
         outputs,
     )
-
-
-def _live(nodes: Iterable[Any], outputs: Iterable[str]) -> list[Any]:
-    """Return the nodes that outputs depend on."""
-    wanted, kept = {*outputs}, list[Any]()
-    for node in reversed([*nodes]):
-        if wanted & {*node.output}:
-            wanted |= {*node.input}
-            kept.append(node)
-    return kept[::-1]
 
 
 def _shapes(folding: Folding) -> dict[str, Shape]:

@@ -7,12 +7,13 @@ from typing import TypeAlias
 
 from mbc.frontends.onnx.importer.builder import Builder
 from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.rules import linear, moves, pointwise, pools
+from mbc.frontends.onnx.importer.rules import activations, linear, moves, pointwise, pools
 from mbc.frontends.onnx.importer.tracked import Tracked
 
 Rule: TypeAlias = Callable[[Builder, OnnxNode], Tracked | tuple[Tracked, ...]]
 
 IMPORTERS: Mapping[str, Rule] = {
+    **activations.RULES,
     "Add": pointwise.add,
     "AveragePool": pools.average_pool,
     "BatchNormalization": pointwise.batch_norm,
@@ -27,7 +28,6 @@ IMPORTERS: Mapping[str, Rule] = {
     "Gemm": linear.gemm,
     "GlobalAveragePool": pools.global_average_pool,
     "Identity": moves.identity,
-    "LeakyRelu": pointwise.leaky_relu,
     "MatMul": linear.matmul,
     "Max": pointwise.maximum,
     "MaxPool": pools.max_pool,
@@ -35,9 +35,7 @@ IMPORTERS: Mapping[str, Rule] = {
     "Mul": pointwise.multiply,
     "Pad": moves.pad,
     "ReduceMean": pools.reduce_mean,
-    "Relu": pointwise.relu,
     "Reshape": moves.reshape,
-    "Sigmoid": pointwise.sigmoid,
     "Slice": moves.slice_,
     "Softmax": pointwise.softmax,
     "Split": moves.split,

@@ -1,4 +1,4 @@
-"""Activations, additions, scales and softmax."""
+"""Bounds, additions, scales and softmax."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ import numpy as np
 from mbc.frontends.onnx.importer.builder import Builder
 from mbc.frontends.onnx.importer.model import OnnxNode
 from mbc.frontends.onnx.importer.problems import Unsupported
+from mbc.frontends.onnx.importer.rules.activations import activated
 from mbc.frontends.onnx.importer.rules.attributes import axis_of, real, shortest, whole
 from mbc.frontends.onnx.importer.tracked import CHANNEL, Tracked
-from mbc.ir.activations import RELU, Activation, Clip, LeakyRelu, Sigmoid
-from mbc.ops.elementwise import Activate, Add, BatchNorm, Softmax
-
-
-def relu(b: Builder, node: OnnxNode) -> Tracked:
-    """max(x, 0)."""
-    return activated(b, b.input(0), RELU)
+from mbc.ir.activations import Clip
+from mbc.ops.elementwise import Add, BatchNorm, Softmax
 
 
 def clip(b: Builder, node: OnnxNode) -> Tracked:
@@ -35,22 +31,6 @@ def maximum(b: Builder, node: OnnxNode) -> Tracked:
     """Maximum with one constant."""
     x, bound = _with_scalar(b, node)
     return _clipped(b, x, bound, inf)
-
-
-def leaky_relu(b: Builder, node: OnnxNode) -> Tracked:
-    """x above 0, else alpha * x."""
-    return activated(b, b.input(0), LeakyRelu(real(node, "alpha", 0.01)))
-
-
-def sigmoid(b: Builder, node: OnnxNode) -> Tracked:
-    """1 / (1 + exp(-x))."""
-    return activated(b, b.input(0), Sigmoid())
-
-
-def activated(b: Builder, x: Tracked, act: Activation) -> Tracked:
-    """Apply an activation, whatever the layout."""
-    x = b.settled(x)
-    return x.with_stored(b.emit(Activate(act), [x.stored]))
 
 
 def _bound(b: Builder, index: int, default: float) -> float:

@@ -1,0 +1,109 @@
+"""Activations: the ops of ONNX that are one, and their values in mbc."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from typing import TypeAlias
+
+import numpy as np
+
+from mbc.frontends.onnx.importer.builder import Builder
+from mbc.frontends.onnx.importer.model import OnnxNode
+from mbc.frontends.onnx.importer.problems import Unsupported
+from mbc.frontends.onnx.importer.rules.attributes import real
+from mbc.frontends.onnx.importer.tracked import Tracked
+from mbc.ir import activations
+from mbc.ir.activations import RELU, Activation
+from mbc.ops.elementwise import Activate
+
+SIXTH = 1 / 6
+"""The slope that PyTorch has, whose decimal digits do not end."""
+
+Parsed: TypeAlias = Callable[[OnnxNode], Activation]
+
+
+def activated(b: Builder, x: Tracked, act: Activation) -> Tracked:
+    """Apply an activation, whatever the layout."""
+    x = b.settled(x)
+    return x.with_stored(b.emit(Activate(act), [x.stored]))
+
+
+def _elu(node: OnnxNode) -> Activation:
+    """x above 0, else alpha * (exp(x) - 1)."""
+    return activations.Elu(real(node, "alpha", 1.0))
+
+
+def _gelu(node: OnnxNode) -> Activation:
+    """x * (1 + erf(x / sqrt(2))) / 2, or its approximation by tanh."""
+    match node.attributes.get("approximate", "none"):
+        case "none":
+            return activations.Gelu()
+        case "tanh":
+            return activations.GeluTanh()
+    raise Unsupported("it is approximated neither by none nor by tanh")
+
+
+def _hard_sigmoid(node: OnnxNode) -> Activation:
+    """clip(alpha * x + beta, 0, 1)."""
+    slope = real(node, "alpha", 0.2)
+    alpha = SIXTH if np.float32(slope) == np.float32(SIXTH) else slope
+    return activations.HardSigmoid(alpha, real(node, "beta", 0.5))
+
+
+def _hard_swish(_: OnnxNode) -> Activation:
+    """x * clip(x / 6 + 1/2, 0, 1)."""
+    return activations.HardSwish()
+
+
+def _leaky_relu(node: OnnxNode) -> Activation:
+    """x above 0, else alpha * x."""
+    return activations.LeakyRelu(real(node, "alpha", 0.01))
+
+
+def _relu(_: OnnxNode) -> Activation:
+    """max(x, 0)."""
+    return RELU
+
+
+def _sigmoid(_: OnnxNode) -> Activation:
+    """1 / (1 + exp(-x))."""
+    return activations.Sigmoid()
+
+
+def _swish(node: OnnxNode) -> Activation:
+    """x / (1 + exp(-x)), where its alpha is 1."""
+    if real(node, "alpha", 1.0) != 1:
+        raise Unsupported("its alpha is not 1")
+    return activations.Silu()
+
+
+def _tanh(_: OnnxNode) -> Activation:
+    """Hyperbolic tangent."""
+    return activations.Tanh()
+
+
+ACTIVATIONS: Mapping[str, Parsed] = {
+    "Elu": _elu,
+    "Gelu": _gelu,
+    "HardSigmoid": _hard_sigmoid,
+    "HardSwish": _hard_swish,
+    "LeakyRelu": _leaky_relu,
+    "Relu": _relu,
+    "Sigmoid": _sigmoid,
+    "Swish": _swish,
+    "Tanh": _tanh,
+}
+"""The ops of ONNX that are activations."""
+
+
+def _rule(parsed: Parsed) -> Callable[[Builder, OnnxNode], Tracked]:
+    @wraps(parsed)
+    def rule(b: Builder, node: OnnxNode) -> Tracked:
+        return activated(b, b.input(0), parsed(node))
+
+    return rule
+
+
+RULES = {kind: _rule(parsed) for kind, parsed in ACTIVATIONS.items()}
+"""How they are imported."""
