@@ -16,7 +16,7 @@ from mbc.backends.llvm.formula import Lanes
 LOG2_E, LN2_HIGH, LN2_LOW = 1.4426950408889634, 0.693359375, -2.12194440e-4
 ROUND = 1.5 * 2**23  # added, it leaves an integer in the last bits of the mantissa
 BIAS = 127.0  # of exponents
-EXP_LOWEST, EXP_HIGHEST = -87.33654, 88.72284  # the ends of normal results
+EXP_LOWEST, EXP_HIGHEST = -87.33654, 88.72283  # the ends of normal results
 EXP = (0.49999994, 0.1666652, 0.04166839, 0.008368781, 0.0013814467)
 TANH = (-0.333333, 0.13332221, -0.05385233, 0.021302992, -0.0074095582, 0.0015847565)
 TANH_SMALL = 0.8  # below, tanh has a polynomial of its own

@@ -202,7 +202,7 @@ def test_all_that_is_not_supported_is_told_at_once(tmp_path: Path) -> None:
     script = tmp_path / "model.py"
     script.write_text("class Neck:\n    return F.grid_sample(x, grid)\n")
     x = d.op("GridSample", d.conv("x", 4, 8), d.weight(1, 6, 6, 2))
-    x = d.op("Erf", d.op("GridSample", x, d.weight(1, 6, 6, 2)))
+    x = d.op("Hardmax", d.op("GridSample", x, d.weight(1, 6, 6, 2)))
     model = d.model(x)
     notes = {
         "pkg.torch.onnx.stack_trace": f'File "{script}", line 2, in forward\n'
@@ -216,7 +216,7 @@ def test_all_that_is_not_supported_is_told_at_once(tmp_path: Path) -> None:
     assert first.label == "2 nodes, the first is '/gridsample1' in module neck.align"
     assert first.location is not None
     assert (first.location.file, first.location.line) == (str(script), 2)
-    assert (second.message, second.label) == ("Erf is not supported", "node '/erf3'")
+    assert (second.message, second.label) == ("Hardmax is not supported", "node '/hardmax3'")
 
 
 def test_uses_that_are_not_supported_are_told_at_once(tmp_path: Path) -> None:
