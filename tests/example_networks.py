@@ -89,7 +89,13 @@ SMALL = ("resolution", "64")
 PAGES = (
     *_variants("efficientnet_lite", ("0", "1", "2", "3", "4"), SMALL),
     Page("mnasnet", small=(SMALL, HALF, ("alpha", "0.5"))),
-    *_variants("mobilenet_v3", ("small_minimalistic", "large_minimalistic"), SMALL),
+    *_variants("efficientnet", ("0", "1", "2", "3", "4"), SMALL),
+    *_variants("mobilenet_v3", ("small", "large"), SMALL),
+    *(
+        Page("mobilenet_v3", (("variant", variant), ("minimalistic", "true")), (SMALL,), False)
+        for variant in ("small", "large")
+    ),
+    Page("ghostnet", small=(SMALL,)),
     *_variants("mobilenet_v4", ("small", "medium"), SMALL, HALF),
     Page("mobilenet_v2", (("features", "true"),), (SMALL,)),
     Page("squeezenet", small=(("resolution", "66"),)),  # the last window of each pool overhangs

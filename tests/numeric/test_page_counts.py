@@ -48,14 +48,21 @@ CLAIMS = (
         Claim(f"efficientnet_lite -D variant={variant}", LITE, m_params=params)
         for variant, params in enumerate(("4.7", "5.4", "6.1", "8.2", "13.0"))
     ),
+    Claim("efficientnet", TORCHVISION, 5_288_548, 385_814_752),
+    Claim("efficientnet -D variant=1", TIMM, 7_794_184, 686_802_832),
+    Claim("ghostnet -D width=0.5", TIMM, 2_587_292, 42_328_152),
+    Claim("ghostnet", TIMM, 5_182_508, 141_150_512),
+    Claim("ghostnet -D width=1.3", TIMM, 7_358_820, 227_003_256),
     Claim("mnasnet -D alpha=0.5", TORCHVISION, 2_218_512, 104_455_968),
     Claim("mnasnet -D alpha=0.75", TORCHVISION, 3_170_208, 215_493_104),
     Claim("mnasnet", TORCHVISION, 4_383_312, 314_415_872),
     Claim("mnasnet -D alpha=1.3", TORCHVISION, 6_282_256, 526_362_432),
-    Claim("mobilenet_v3 -D variant=large_minimalistic", TIMM, 3_924_288, 209_136_704),
-    Claim("mobilenet_v3 -D variant=small_minimalistic", TIMM, 2_044_736, 52_288_448),
-    Claim("mobilenet_v3 -D variant=large_minimalistic", KERAS, m_params="3.9"),
-    Claim("mobilenet_v3 -D variant=small_minimalistic", KERAS, m_params="2.0"),
+    Claim("mobilenet_v3", TORCHVISION, 5_483_032, 216_589_760),
+    Claim("mobilenet_v3 -D variant=small", TORCHVISION, 2_542_856, 56_510_400),
+    Claim("mobilenet_v3 -D minimalistic=true", TIMM, 3_924_288, 209_136_704),
+    Claim("mobilenet_v3 -D variant=small -D minimalistic=true", TIMM, 2_044_736, 52_288_448),
+    Claim("mobilenet_v3 -D minimalistic=true", KERAS, m_params="3.9"),
+    Claim("mobilenet_v3 -D variant=small -D minimalistic=true", KERAS, m_params="2.0"),
     Claim("mobilenet_v4 -D variant=small", TIMM, 3_774_024, 186_005_568),
     Claim("mobilenet_v4 -D variant=medium -D resolution=256", TIMM, 9_715_512, 1_080_244_224),
     Claim("squeezenet", TORCHVISION, 1_235_496, 349_151_936),
@@ -102,11 +109,13 @@ FEATURES = {  # page: scales, channels of the maps
     "mobilenet_v4": ((2, 4, 8, 16, 32), (32, 32, 64, 96, 960)),
     "mnasnet": ((2, 4, 8, 16, 32), (16, 24, 40, 96, 320)),
     "efficientnet_lite": ((2, 4, 8, 16, 32), (16, 24, 40, 112, 320)),
+    "efficientnet": ((2, 4, 8, 16, 32), (16, 24, 40, 112, 320)),
+    "ghostnet": ((2, 4, 8, 16, 32), (16, 24, 40, 112, 160)),
 }
 
 
 @pytest.mark.parametrize("page", FEATURES)
-def test_feature_maps_are_those_of_timm(page: str) -> None:
+def test_feature_maps_are_the_last_of_each_size(page: str) -> None:
     graph = traced(f"{page} -D features=true -D resolution=96")
     scales, channels = FEATURES[page]
     maps = zip(graph.output_names, graph.outputs, strict=True)
