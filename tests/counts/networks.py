@@ -31,7 +31,7 @@ from mbc.passmgr.pipeline import spec_of
 from tests.counts.counter import Counter, Counts
 from tests.e2e.support import EXAMPLES, done
 
-LANES, MILLION = 4, 1e6
+LANES, MILLION, INF = 4, 1e6, float("inf")
 UNFUSED = ",".join(
     spec_of(step)
     for stage in O2.stages
@@ -47,7 +47,7 @@ class Network:
     name: str
     file: str
     instructions: float
-    stored: float = float("inf")
+    stored: float = INF
     options: tuple[str, ...] = ()
 
     @property
@@ -68,7 +68,15 @@ NETWORKS = (
     *(_shufflenet_v1(groups, limit) for groups, limit in ((1, 45), (2, 46), (3, 45), (4, 46))),
     _shufflenet_v1(8, 48),
     Network("shufflenet_v2", "shufflenet_v2.py", 47),
-    Network("shufflenet_v2-unfused", "shufflenet_v2.py", float("inf"), 8.75, ("--passes", UNFUSED)),
+    Network("efficientnet_lite0", "efficientnet_lite.py", 125.1),
+    Network("mnasnet", "mnasnet.py", 102.1),
+    Network("mobilenet_v4-small", "mobilenet_v4.py", 60.4),
+    Network("mobilenet_v3-large", "mobilenet_v3.py", 78.5),
+    Network("mobilenet_v3-small", "mobilenet_v3.py", INF, options=("-D", "variant=small")),
+    Network("efficientnet_b0", "efficientnet.py", INF),
+    Network("ghostnet", "ghostnet.py", INF),
+    Network("squeezenet", "squeezenet.py", INF),
+    Network("shufflenet_v2-unfused", "shufflenet_v2.py", INF, 8.75, ("--passes", UNFUSED)),
 )
 
 
@@ -106,7 +114,7 @@ class Result:
 
 
 def _limit(limit: float, count: int) -> str:
-    if limit == float("inf"):
+    if limit == INF:
         return "-"
     return f"{limit:g}" + "!" * (count > limit * MILLION)
 
@@ -122,13 +130,13 @@ def measure(network: Network, counter: Counter, folder: Path) -> Result:
     flags = tuple(flag for flag in toolchain.LINK_FLAGS["elf"] if flag != "-s")
     with mock.patch.dict(toolchain.LINK_FLAGS, elf=flags):
         done(*network.command, "-o", output)
-    macs = json.loads((output / "manifest.json").read_text())["macs"]
+    manifest = json.loads((output / "manifest.json").read_text())
     tensor = folder / "x.npy"
-    np.save(tensor, np.zeros((1, 224, 224, 3), np.float32))
+    np.save(tensor, np.zeros(manifest["inputs"][0]["shape"], np.float32))
     command = (output / Path(network.file).stem, "--input", tensor, "--top", "1")
     once, twice = counter.count_symbols(*command), counter.count_symbols(*command, "--bench", "1")
     kernels = {name: counts - once.get(name, Counts()) for name, counts in twice.items()}
-    return Result(network, macs, kernels)
+    return Result(network, manifest["macs"], kernels)
 
 
 def kernel_rows(result: Result) -> Iterator[tuple[str, ...]]:

@@ -34,6 +34,8 @@ TORCHVISION = "torchvision 0.28.0, its modules counted"
 TIMM = "timm 1.0.31, its modules counted"
 LITE = "github.com/tensorflow/tpu, models/official/efficientnet/lite/README.md"
 KERAS = "Keras, applications/mobilenet_v3.py"
+PAPER = "arXiv 1801.04381, table 6"
+MOBILE_SSDLITE = "torchvision 0.28.0, modules of MobileNetV2 and SSDLite put together, counted"
 TINY = "github.com/mlcommons/tiny, benchmark/training"
 
 CLAIMS = (
@@ -66,6 +68,9 @@ CLAIMS = (
     Claim("mobilenet_v4 -D variant=small", TIMM, 3_774_024, 186_005_568),
     Claim("mobilenet_v4 -D variant=medium -D resolution=256", TIMM, 9_715_512, 1_080_244_224),
     Claim("squeezenet", TORCHVISION, 1_235_496, 349_151_936),
+    # 80 classes and the background; the paper rounds 788.8 M multiply-adds to 0.8 B.
+    Claim("detection/ssdlite -D classes=81", PAPER, m_params="4.3"),
+    Claim("detection/ssdlite", MOBILE_SSDLITE, 4_500_543, 804_397_504),
     # By hand from the tables of the reference. Its MobileNetV1 has biases before batch norms too,
     # which fold away: 2,736 more.
     Claim(

@@ -13,7 +13,7 @@ from mbc.diag import error, nearest
 from mbc.driver.output import write_file
 
 HELP = "copy an example network, to begin with"
-FOLDERS = ("tiny",)  # of examples/, beside what lies in it
+FOLDERS = ("tiny", "detection")  # of examples/, beside what lies in it
 
 
 def configure(parser: Parser) -> None:
@@ -44,11 +44,11 @@ def run(args: argparse.Namespace) -> int:
 
 
 def examples() -> dict[str, Traversable]:
-    """Return the examples by file name; no two folders have one of the same name."""
+    """Return the networks by file name; no two folders have one of the same name."""
     top = resources.files("mbc").joinpath("examples")
     entries = [entry for folder in (top, *map(top.joinpath, FOLDERS)) for entry in folder.iterdir()]
     pages = {entry.name: entry for entry in entries if entry.name.endswith(".py")}
-    return {name: pages[name] for name in sorted(pages) if name != "__init__.py"}
+    return {name: pages[name] for name in sorted(pages) if "@network" in pages[name].read_text()}
 
 
 def _summary(example: Traversable) -> str:
