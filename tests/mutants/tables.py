@@ -155,7 +155,10 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "mbc/runtime/preprocessing.py PRESETS",
         "mbc/runtime/preprocessing.py _PARTS",
     ),
-    CLI: ("mbc/cli/dispatch.py COMMANDS",),
+    CLI: (
+        "mbc/cli/commands/new.py FOLDERS",
+        "mbc/cli/dispatch.py COMMANDS",
+    ),
     OPS_PAGE: ("mbc/driver/support.py COLUMNS", "mbc/cli/commands/ops.py HEADERS"),
     "tests/unit/test_elements.py": (
         "mbc/runtime/abi.py ELEMENTS",
