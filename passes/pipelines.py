@@ -14,6 +14,7 @@ from mbc.passes.choose_schedules import ChooseSchedules
 from mbc.passes.eliminate_concat import EliminateConcat
 from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
 from mbc.passes.eliminate_split import EliminateSplit
+from mbc.passes.fold_affine import FoldAffine
 from mbc.passes.fold_batch_norm import FoldBatchNorm
 from mbc.passes.fold_constants import FoldConstants
 from mbc.passes.fuse_activation import FuseActivation
@@ -37,6 +38,7 @@ PASSES: tuple[type[Pass], ...] = (
     EliminateSplit,
     RemapChannelShuffle,
     FoldBatchNorm,
+    FoldAffine,
     FuseActivation,
     FuseResidualAdd,
     UseStrassen,
@@ -61,13 +63,16 @@ MERGE: tuple[Pass, ...] = (
     EliminateSplit(),
     RemapChannelShuffle(),
     FoldBatchNorm(),
+    FoldAffine(),
     FuseActivation(),
     FuseResidualAdd(),
 )
 FUSE: tuple[Pass, ...] = (FuseInvertedResidual(), FuseDepthwisePointwise())
 
 O0 = Pipeline((IMPORT, Stage("canonicalize", ()), Stage("fuse", ()), PLAN))
-O1 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", (FoldBatchNorm(), FuseActivation())), PLAN))
+O1 = Pipeline(
+    (IMPORT, CANONICALIZE, Stage("fuse", (FoldBatchNorm(), FoldAffine(), FuseActivation())), PLAN)
+)
 # Whether fusing pays depends on what the convolutions would take by themselves.
 O2 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", (*MERGE, UseStrassen(), *FUSE)), PLAN))
 O3 = O2

@@ -14,6 +14,7 @@ SCHEDULES = "tests/backends/test_schedules.py"
 _raise = partial(Mutant, file="passes/raise_channel_shuffle.py", tests=NUMERIC)
 _constants = partial(Mutant, file="passes/fold_constants.py", tests=NUMERIC)
 _norm = partial(Mutant, file="passes/fold_batch_norm.py", tests=NUMERIC)
+_affine = partial(Mutant, file="passes/fold_affine.py", tests=NUMERIC)
 _chains = partial(Mutant, file="passes/fusion.py", tests=PIPELINE)
 _residual = partial(Mutant, file="passes/fuse_residual_add.py", tests=NUMERIC)
 _activation = partial(Mutant, file="passes/fuse_activation.py", tests=NUMERIC)
@@ -73,6 +74,51 @@ MUTANTS = (
     _norm(
         "a batch norm is folded into a layer with an activation",
         old="if layer.op.act is not None:",
+        new="if False:",
+    ),
+    _affine(
+        "a scale is folded into a layer with an activation",
+        old='activated = "" if layer.op.act is None else f"has act={layer.op.act}"',
+        new='activated = ""',
+    ),
+    _affine(
+        "a shift goes into a layer with padding",
+        old='if affine.shift and padded else ""',
+        new='if False else ""',
+    ),
+    _affine(
+        "what is activated goes into the layer after it",
+        old='activated = "" if op.act is None else f"reads act={op.act} of it"',
+        new='activated = ""',
+    ),
+    _affine(
+        "the results of a layer are scaled beside a residual",
+        old="_refusal(layer, SCALED)",
+        new="_refusal(layer, READING)",
+    ),
+    _affine(
+        "values are scaled for all their users",
+        old="_refusal(layer, SCALED) or why_shared(graph, layer.result)",
+        new="_refusal(layer, SCALED)",
+    ),
+    _affine(
+        "a divisor of zero is folded",
+        old="and np.all(constant.data)",
+        new="and True",
+    ),
+    _affine(
+        "a difference keeps its sign",
+        old="scale=lambda c: -np.ones(1),",
+        new="scale=lambda c: np.ones(1),",
+    ),
+    _affine(
+        "groups of inputs share a scale",
+        old="numbers.reshape(groups, per_group).T",
+        new="numbers.reshape(per_group, groups)",
+    ),
+    _affine(
+        "a layer that reads a part is scaled as a whole",
+        old='if not layer.view("x").is_plain:',
         new="if False:",
     ),
     # fuse

@@ -1,7 +1,7 @@
 """Every golden case once more, with numbers: the oracle gives the same answer before and after.
 
 Weights and inputs are small integers, so that sums are exact in any order: what passes only move
-or regroup must come out bit for bit. Only fold-batch-norm rounds.
+or regroup must come out bit for bit. Only those that fold into weights round.
 """
 
 import numpy as np
@@ -12,7 +12,9 @@ from numpy.typing import DTypeLike
 
 from mbc.interp.run import run
 from mbc.ir.graph import Constant, Graph
+from mbc.ir.literals import weights_of
 from mbc.ir.text.parser import parse
+from mbc.passes.fold_affine import FoldAffine
 from mbc.passes.fold_batch_norm import FoldBatchNorm
 from mbc.passes.fold_constants import FoldConstants
 from mbc.passes.pipelines import LEVELS
@@ -24,7 +26,7 @@ from tests.fake_backend import FakeBackend
 from tests.golden_cases import Case, cases
 from tests.random_graphs import graphs
 
-ROUNDING = {"fold-batch-norm": 1e-5}  # relative to the largest output; all other passes: none
+ROUNDING = {"fold-batch-norm": 1e-5, "fold-affine": 1e-5}  # of the largest output; others: none
 CONTEXT = PassContext(FakeBackend())
 
 
@@ -37,7 +39,7 @@ def bind(graph: Graph, seed: int = 0) -> None:
         for spec, operand in zip(node.op.operands, node.operands, strict=False)
         if spec.name == "variance"
     }
-    for constant in graph.constants().values():
+    for constant in weights_of(graph).values():
         choices = (1, 4) if constant in variances else range(-3, 4)
         data = rng.choice(choices, constant.type.shape)
         constant.data = Constant.of(constant.name, data).data
@@ -69,6 +71,26 @@ def test_passes_keep_the_answer(case: Case) -> None:
             assert relative_error(y, after[name]) <= tolerance
         else:
             np.testing.assert_array_equal(after[name], y)
+
+
+QUOTIENT = """
+graph @g(%x: f32[1,2,2,4]) {
+  const @w : f32[1,1,4,4]
+  const @d : f32[4]
+  %0 = conv2d(%x, @w) : f32[1,2,2,4]
+  %1 = div(%0, @d) : f32[1,2,2,4]
+  return %1
+}
+"""
+
+
+@pytest.mark.parametrize("divisors", [(1, 2, 4, 8), (1, 2, 0, 8), None])
+def test_only_known_divisors_other_than_zero_are_folded(divisors: tuple[int, ...] | None) -> None:
+    graph = parse(QUOTIENT)
+    if divisors:
+        constant = graph.constants()["d"]
+        constant.data = Constant.of("d", np.array(divisors)).data
+    assert FoldAffine().run(graph, CONTEXT).changed == (divisors == (1, 2, 4, 8))
 
 
 BATCH_NORM = """
