@@ -13,7 +13,7 @@ from mbc.ir.graph import Constant, Graph
 from mbc.ir.text.printer import print_graph
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
-from mbc.ops.elementwise import Activate, Add, BatchNorm
+from mbc.ops.elementwise import Activate, Add, BatchNorm, Div, Mul, Sub
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -29,7 +29,14 @@ LAYERS = (
     *("pointwise", "depthwise", "conv", "batch_norm", "relu", "relu6", "add", "pool"),
     *("shuffle", "written_shuffle", "concat", "branch", "view"),
     *("split", "inverted_residual"),
-    *("pointwise", "batch_norm", "shuffle", "split"),  # once more, for they are likelier
+    *(
+        "pointwise",
+        "batch_norm",
+        "shuffle",
+        "split",
+        "affine",
+        "affine",
+    ),  # once more, for they are likelier
 )
 
 
@@ -78,6 +85,11 @@ class Builder:
 
     def batch_norm(self) -> None:
         self.put(BatchNorm(), self.x, *(self.constant(12) for _ in range(4)))
+
+    def affine(self) -> None:
+        """After a layer, or before the next one."""
+        op = self.random.choice([Add, Sub, Mul, Div])
+        self.put(op(), self.x, self.constant(self.random.choice([1, 12])))
 
     def relu(self) -> None:
         self.put(Activate(RELU), self.x)
