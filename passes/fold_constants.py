@@ -9,6 +9,7 @@ constants has to be folded. The rewrites are:
     a transpose that moves only axes of extent 1 = reshape
     channel_shuffle(channel_shuffle(x, g), C/g) = x                1 or C groups = x
     split into one part = x         concat of one = x              pool of 1x1, stride 1 = x
+    slice of all = x                pad by nothing = x             blocks of one pixel = x
     batch_norm = x where its weights are bound, every scale is 1 and every shift 0 in f32
 """
 
@@ -24,6 +25,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.op import Activated, Op
 from mbc.ir.views import ChannelMap, ChannelView
 from mbc.ops.elementwise import NORM, Activate, BatchNorm
+from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.normalisation import scale_of
 from mbc.ops.pool import AvgPool, MaxPool
@@ -107,7 +109,7 @@ def _unchanged(graph: Graph, node: Node) -> ChannelView | None:
     match node.op:
         case Activate(act=act):
             return node.view("x") if _is_in_range(graph, node, act) else None
-        case Concat() if len(node.views) == 1:
+        case Concat() | ConcatAlong() if len(node.views) == 1:
             return node.view("x")
         case ChannelShuffle():
             return _unshuffled(graph, node)
@@ -123,6 +125,10 @@ def _is_identity(node: Node) -> bool:
             return perm == tuple(range(len(perm)))
         case Split(sizes=sizes):
             return len(sizes) == 1
+        case Slice() | Pad():  # which keep what they do not move
+            return node.result.type == node.view("x").type
+        case DepthToSpace(block=block) | SpaceToDepth(block=block):
+            return block == 1
         case AvgPool(act=act) if act is not None:
             return False
         case MaxPool(kernel=(1, 1), stride=(1, 1)) | AvgPool(kernel=(1, 1), stride=(1, 1)):

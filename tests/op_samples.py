@@ -21,8 +21,10 @@ from mbc.ops import (
     BatchNorm,
     ChannelShuffle,
     Concat,
+    ConcatAlong,
     Conv2d,
     Dense,
+    DepthToSpace,
     Dequantize,
     Div,
     Fused,
@@ -31,9 +33,12 @@ from mbc.ops import (
     MaxPool,
     Min,
     Mul,
+    Pad,
     Quantize,
     Reshape,
+    Slice,
     Softmax,
+    SpaceToDepth,
     Split,
     Sub,
     Transpose,
@@ -61,6 +66,8 @@ def samples() -> Mapping[type[Op], Op]:
         *(MaxPool((2, 2), (1, 1), (0, 0, 0, 0)), AvgPool((2, 2), (1, 1), (0, 0, 0, 0))),
         *(Quantize(to=CODES), Dequantize(), Concat(), Split((3, 5)), ChannelShuffle(2)),
         *(Reshape((6, 32)), Transpose((0, 3, 1, 2)), Fused("dw_pw", body())),
+        *(Slice(1, 1, 4, 2), ConcatAlong(1), Pad((0, 1, 2, 0), (0, 0, 1, 0), 0.5)),
+        *(DepthToSpace(2), SpaceToDepth(2)),
     ]
     return {type(op): op for op in ops}
 

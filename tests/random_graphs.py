@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 
 from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Constant, Graph, Node
+from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Place, Value
 from mbc.ops.elementwise import Activate, Add, BatchNorm, Softmax
 from mbc.ops.fused import Fused
+from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -124,7 +126,11 @@ class _Builder:
 
     def move(self, graph: Graph, x: ChannelView) -> Node:
         channels = x.type.channels
-        match self.draw(st.integers(0, 4)):
+        match self.draw(st.integers(0, 6)):
+            case 5:
+                return graph.add(self.slice(x.type), [x])
+            case 6:
+                return self.grid(graph, x)
             case 0:
                 return graph.add(
                     ChannelShuffle(groups=self.draw(st.sampled_from(divisors(channels)))), [x]
@@ -142,6 +148,23 @@ class _Builder:
                     Transpose(perm=tuple(self.draw(st.permutations(range(x.type.rank))))), [x]
                 )
         return graph.add(Concat(), [x] * self.draw(st.integers(1, 3)))
+
+    def slice(self, type: TensorType) -> Slice:
+        axis = self.draw(st.integers(0, type.rank - 1))
+        start = self.draw(st.integers(0, type.shape[axis] - 1))
+        stop = self.draw(st.integers(start + 1, type.shape[axis]))
+        return Slice(axis, start, stop, self.draw(st.integers(1, 3)))
+
+    def grid(self, graph: Graph, x: ChannelView) -> Node:
+        shape = x.type.shape
+        fitting: list[Op] = [ConcatAlong(self.draw(st.integers(0, len(shape) - 1)))]
+        before, after = (tuple(self.draw(st.integers(0, 2)) for _ in shape) for _ in range(2))
+        fitting.append(Pad(before, after, self.draw(st.sampled_from([0.0, -1.5]))))
+        if len(shape) == 4:
+            fitting += [DepthToSpace(2)] if shape[3] % 4 == 0 else []
+            fitting += [SpaceToDepth(2)] if shape[1] % 2 == shape[2] % 2 == 0 else []
+        op = self.draw(st.sampled_from(fitting))
+        return graph.add(op, [x] * (2 if isinstance(op, ConcatAlong) else 1))
 
     def conv(self, graph: Graph, x: ChannelView) -> Node:
         channels = x.type.channels

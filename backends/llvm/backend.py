@@ -25,10 +25,11 @@ from mbc.backends.llvm.kernels.linear import (
     plan_halved,
     product_schedules,
 )
-from mbc.backends.llvm.kernels.move import build_channel_copy, build_element_copy
+from mbc.backends.llvm.kernels.move import build_channel_copy, build_reshape
 from mbc.backends.llvm.kernels.patches import build_patch_conv, patch_schedules, patches_of
 from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
 from mbc.backends.llvm.kernels.stream import build_stream
+from mbc.backends.llvm.kernels.strided import build_strided_copy
 from mbc.backends.llvm.kernels.windows import (
     build_window,
     is_window_conv,
@@ -57,6 +58,7 @@ from mbc.ops import (
     Transpose,
 )
 from mbc.ops.elementwise import ARITHMETIC, Activate
+from mbc.ops.grid import GRID
 from mbc.ops.linear import present
 from mbc.schedules import Panels
 from mbc.targets.backend import Prediction, Support, schedule_refusal
@@ -80,8 +82,8 @@ BUILDERS: dict[type[Op], Builder] = {
     Concat: build_channel_copy,
     Split: build_channel_copy,
     ChannelShuffle: build_channel_copy,
-    Reshape: build_element_copy,
-    Transpose: build_element_copy,
+    Reshape: build_reshape,
+    **dict.fromkeys((Transpose, *GRID), build_strided_copy),
 }
 
 

@@ -36,12 +36,14 @@ _LAYERS: Mapping[str, tuple[str, ...]] = {
     "nn.silu(x)": ("swish",),
     "nn.clip(x, lo, hi)": ("clamp", "clipbyvalue"),
     "nn.clip(x, -1, 1)": ("hardtanh",),
+    'nn.depth_to_space(x, block, mode="crd")': ("pixelshuffle",),
+    "nn.slice(x, axis, start, stop)": ("narrow", "crop", "cropping2d", "stridedslice"),
     "nn.channel_shuffle(x, groups)": ("shufflechannels", "shufflechannel"),
 }
 
 _ADVICE: Mapping[str, tuple[str, ...]] = {
     _NOTHING: ("dropout", "dropout2d", "identity"),
-    _PADDING: ("pad", "zeropad2d", "zeropadding", "zeropadding2d"),
+    _PADDING: ("zeropad2d", "zeropadding", "zeropadding2d"),
     _OWN_LAYERS: ("activation", "act"),
     _FUNCTION: ("sequential", "module", "modulelist", "model"),
 }
@@ -60,6 +62,9 @@ _ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "count_pad": ("count_include_pad",),
     "perm": ("axes", "dims"),
     "parts": ("chunks",),
+    "axis": ("dim",),
+    "block": ("blocksize", "block_size", "upscale_factor", "downscale_factor"),
+    "stop": ("end",),
 }
 
 _ARGUMENT_ADVICE: Mapping[str, tuple[str, ...]] = {
@@ -74,7 +79,7 @@ _ARGUMENT_ADVICE: Mapping[str, tuple[str, ...]] = {
     "it is for training: leave it out": ("momentum", "track_running_stats", "training"),
 }
 
-OF_CHANNELS = ("batch_norm", "concat", "softmax", "split")
+OF_CHANNELS = ("batch_norm", "softmax")
 
 
 def _inverse(table: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

@@ -8,17 +8,20 @@ estimate also holds for small images.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import TypeAlias
 
 import numpy as np
 
 from mbc.frontends.weights.normal import FORMULAS, Array, Moments, activated, average, maximum, plus
+from mbc.interp.kernels import KERNELS
 from mbc.ir.graph import Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.elementwise import NORM, Activate, Arithmetic, BatchNorm, Softmax
 from mbc.ops.fused import Fused
+from mbc.ops.grid import GRID, Pad
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.normalisation import scale_of
@@ -80,6 +83,8 @@ def _after(node: Node, operands: Inputs, visit: Visit) -> list[Moments]:
             return [given["x"].moved(node.view("x").type.shape, lambda part: part.reshape(shape))]
         case Transpose(perm=perm):
             return [given["x"].moved(node.view("x").type.shape, lambda part: part.transpose(perm))]
+        case op if isinstance(op, GRID):
+            return [_rearranged(node, [*given.values()])]
         case Concat():
             return [concatenate([*given.values()])]
         case Split(sizes=sizes):
@@ -89,6 +94,20 @@ def _after(node: Node, operands: Inputs, visit: Visit) -> list[Moments]:
             order = np.arange(given["x"].channels.mean.size).reshape(groups, -1).T.ravel()
             return [given["x"].at(order.tolist())]
     return [_computed(node, {role: moments.channels for role, moments in given.items()})]
+
+
+def _rearranged(node: Node, given: Sequence[Moments]) -> Moments:
+    """Move the mean and variance of each element as the oracle moves elements."""
+    shapes = [view.type.shape for view in node.views]
+    means, variances = (
+        [np.broadcast_to(part, shape) for part, shape in zip(parts, shapes, strict=True)]
+        for parts in ([each.mean for each in given], [each.variance for each in given])
+    )
+    still = replace(node.op, value=0.0) if isinstance(node.op, Pad) else node.op
+    (mean,), (variance,) = (
+        KERNELS[type(op)](op, *parts) for op, parts in ((node.op, means), (still, variances))
+    )
+    return Moments(mean, variance)
 
 
 def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:

@@ -16,9 +16,11 @@ CODES = {
     "E0202": Code(
         title="shapes do not agree",
         cause="Arithmetic needs equal shapes, or one operand that is [c], [n,c], [n,1,1,c], "
-        "[n,h,w,1] or [1] beside the other's [n,h,w,c]; a concat needs equal shapes but for the "
-        "channels; the sizes of a split must add up to the channels, a reshape must keep the "
-        "number of elements, and a transpose must name each axis once.",
+        "[n,h,w,1] or [1] beside the other's [n,h,w,c]; a concat needs equal shapes but for its "
+        "axis; the sizes of a split must add up to the extent of its axis, a slice lies within "
+        "its axis, blocks of pixels divide height and width, a pad has two numbers for each "
+        "axis, a reshape must keep the number of elements, and a transpose must name each axis "
+        "once.",
         example="nn.add(x, nn.conv(x, 8, 3, stride=2))",
         cure="Print x.shape in the network's function to see what each layer returns.",
     ),

@@ -13,6 +13,7 @@ import numpy as np
 
 from mbc.ir.activations import Activation
 from mbc.ir.op import Op
+from mbc.ops import grid
 from mbc.ops.broadcast import aligned
 from mbc.ops.elementwise import (
     Activate,
@@ -187,6 +188,37 @@ def transpose(op: Transpose, x: Array) -> Results:
     return (x.transpose(op.perm),)
 
 
+def slice_(op: grid.Slice, x: Array) -> Results:
+    """Take elements start, start + step, … before stop along one axis."""
+    return (x.swapaxes(0, op.axis)[op.start : op.stop : op.step].swapaxes(0, op.axis),)
+
+
+def concat_along(op: grid.ConcatAlong, *parts: Array) -> Results:
+    """Concatenate along an axis."""
+    return (np.concatenate(parts, axis=op.axis),)
+
+
+def padded(op: grid.Pad, x: Array) -> Results:
+    """Put a number around x."""
+    pads = list(zip(op.before, op.after, strict=True))
+    return (np.pad(x, pads, constant_values=x.dtype.type(op.fill)),)
+
+
+def depth_to_space(op: grid.DepthToSpace, x: Array) -> Results:
+    """Spread the channels of a pixel over a block of pixels."""
+    n, h, w, _ = x.shape
+    blocks = x.reshape(n, h, w, op.block, op.block, -1).transpose(0, 1, 3, 2, 4, 5)
+    return (blocks.reshape(n, h * op.block, w * op.block, -1),)
+
+
+def space_to_depth(op: grid.SpaceToDepth, x: Array) -> Results:
+    """Gather the channels of a block of pixels in one pixel."""
+    n, h, w, c = x.shape
+    b = op.block
+    blocks = x.reshape(n, h // b, b, w // b, b, c).transpose(0, 1, 3, 2, 4, 5)
+    return (blocks.reshape(n, h // b, w // b, -1),)
+
+
 KERNELS: dict[type[Op], Callable[..., Results]] = {
     Conv2d: conv2d,
     Dense: dense,
@@ -202,5 +234,10 @@ KERNELS: dict[type[Op], Callable[..., Results]] = {
     ChannelShuffle: channel_shuffle,
     Reshape: reshape,
     Transpose: transpose,
+    grid.Slice: slice_,
+    grid.ConcatAlong: concat_along,
+    grid.Pad: padded,
+    grid.DepthToSpace: depth_to_space,
+    grid.SpaceToDepth: space_to_depth,
 }
 """The function of each op. A fused op has none: its body is evaluated (mbc/interp/run.py)."""

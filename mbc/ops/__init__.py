@@ -5,6 +5,7 @@ from __future__ import annotations
 from mbc.ir.op import Op
 from mbc.ops.elementwise import Activate, Add, BatchNorm, Div, Max, Min, Mul, Softmax, Sub
 from mbc.ops.fused import Fused
+from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -18,8 +19,10 @@ __all__ = [
     "BatchNorm",
     "ChannelShuffle",
     "Concat",
+    "ConcatAlong",
     "Conv2d",
     "Dense",
+    "DepthToSpace",
     "Dequantize",
     "Div",
     "Fused",
@@ -28,9 +31,12 @@ __all__ = [
     "MaxPool",
     "Min",
     "Mul",
+    "Pad",
     "Quantize",
     "Reshape",
+    "Slice",
     "Softmax",
+    "SpaceToDepth",
     "Split",
     "Sub",
     "Transpose",
@@ -58,6 +64,11 @@ OPS: tuple[type[Op], ...] = (
     ChannelShuffle,
     Reshape,
     Transpose,
+    Slice,
+    ConcatAlong,
+    Pad,
+    DepthToSpace,
+    SpaceToDepth,
     Fused,
 )
 """Every op, in the order in which `mbc ops` lists them."""

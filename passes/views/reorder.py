@@ -11,6 +11,7 @@ from mbc.ir.graph import Constant, Node, Operands
 from mbc.ir.op import OperandSpec
 from mbc.ir.permute import Reindex, absorbed, into_order, on_blocks, on_groups
 from mbc.ir.views import ChannelMap, ChannelView
+from mbc.ops.grid import ConcatAlong, Pad, Slice
 from mbc.ops.move import Reshape, Transpose
 
 
@@ -55,14 +56,19 @@ Specs = Sequence[OperandSpec]
 
 
 def _specs(node: Node) -> Specs:
-    """Return the specs of the operands; those of a reshape depend on its attributes."""
+    """Return the specs of the operands; those of a move depend on its attributes."""
     specs = node.op.specs(node.operand_types)
     return [replace(spec, along="out") for spec in specs] if _keeps_channels(node) else specs
 
 
 def _keeps_channels(node: Node) -> bool:
-    """Whether a reshape or transpose leaves the last axis alone."""
+    """Whether a move leaves the last axis alone."""
+    last = node.results[0].type.rank - 1
     match node.op:
+        case Slice(axis=axis) | ConcatAlong(axis=axis):
+            return axis != last
+        case Pad(before=before, after=after):
+            return before[-1] == after[-1] == 0
         case Reshape(shape=shape):
             return shape[-1] == node.view("x").type.channels
         case Transpose(perm=perm):

@@ -31,6 +31,7 @@ from tests.activations import ACTS, ALL_ACTS, ROUNDED
 from tests.backends.arithmetic_cases import broadcasting_cases
 from tests.backends.cases import ONE, Case, Layer, both
 from tests.backends.chain_cases import chain_cases, padding_cases
+from tests.backends.grid_cases import grid_cases
 from tests.backends.kernel_check import Net
 from tests.backends.linear_cases import (
     convolution,
@@ -204,5 +205,6 @@ def element_cases() -> Iterator[Case]:
 def exact_cases() -> Iterator[Case]:
     """Compared bit for bit."""
     yield "moves", _moves
+    yield from grid_cases()
     yield from pool(MaxPool((3, 3), (2, 2), ONE), 11, 12, 9)
     yield from activation_cases()

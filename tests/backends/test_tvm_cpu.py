@@ -26,6 +26,8 @@ from mbc.ops import Add, AvgPool, Conv2d, MaxPool, Softmax
 from mbc.ops.elementwise import Activate
 from mbc.ops.linear import Dense
 from mbc.runtime.reference import seeded_inputs
+from tests.backends.cases import Case
+from tests.backends.grid_cases import grid_cases
 from tests.backends.kernel_check import Net, equal
 from tests.backends.special_values import Layers, differences, special_inputs
 from tests.backends.tvm_cpu import HOST, NoKernels, fuse, load
@@ -197,3 +199,12 @@ def test_kernels_share_a_function_where_only_weights_differ() -> None:
     module = relax_module(graph, caller)
     assert len(called(module)) == 1
     assert str(module["main"]).count("call_tir(") == 3
+
+
+@pytest.mark.parametrize("case", grid_cases(), ids=lambda case: case[0])
+def test_moves_along_any_axis_by_tvms_own_ops(case: Case, tmp_path: Path) -> None:
+    graph = case[1]()
+    inputs = seeded_inputs({value.name: value.type for value in graph.inputs}, 0)
+    found = load(relax_module(graph, NoKernels()), graph, tmp_path)(inputs)
+    for name, wanted in run(graph, inputs).items():
+        equal(found[name], wanted)

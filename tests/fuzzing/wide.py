@@ -24,6 +24,7 @@ from mbc.ops.window import Pad, Pair
 from tests.activations import ALL_ACTS
 from tests.fuzzing.axes import Axis, axes, still
 from tests.fuzzing.wide_arithmetic import add, arithmetic, gated
+from tests.fuzzing.wide_moves import moved
 
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 12, 13, 16, 24, 31, 32, 48, 61, 64, 96, 128, 160, 192, 199)
 SIDES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14, 16, 17, 23, 28, 32)
@@ -114,7 +115,7 @@ class Maker:
         any: list[Make] = [
             *(self.activation, self.softmax, self.batch_norm, self.concat, self.split),
             *(self.shuffle, self.split_unit, self.reshape, self.transpose),
-            *(partial(make, self) for make in (add, arithmetic)),
+            *(partial(make, self) for make in (add, arithmetic, moved)),
         ]
         rank: list[Make] = {4: image, 2: flat}.get(x.type.rank, [])
         return self.draw(st.sampled_from([*rank, *any]))(x)

@@ -26,6 +26,8 @@ from mbc.ops.elementwise import Activate, Add
 from mbc.ops.linear import Dense
 from tests.activations import ALL_ACTS
 from tests.backends.arithmetic_cases import broadcasting_cases
+from tests.backends.cases import Case
+from tests.backends.grid_cases import grid_cases
 from tests.random_graphs import graphs
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -111,6 +113,16 @@ def test_activations(act: Activation) -> None:
         np.testing.assert_allclose(result, nchw(wanted), rtol=2e-6, atol=4e-6)
     gelus = act.name.startswith("gelu")
     assert (model.ir_version, model.opset_import[0].version) == ((9, 20) if gelus else (8, 17))
+
+
+@pytest.mark.parametrize("case", grid_cases(), ids=lambda case: case[0])
+def test_moves_along_any_axis(case: Case) -> None:
+    """Bit for bit, minus infinity in pads too."""
+    graph = case[1]()
+    inputs = random_inputs(graph)
+    found = answers(export_onnx(graph).data, inputs)
+    for wanted, result in zip(run(graph, inputs).values(), found, strict=True):
+        np.testing.assert_array_equal(result, nchw(wanted))
 
 
 UNTIDY = """graph @g(%x: f32[1,3,2,6]) {

@@ -88,7 +88,7 @@ FOREIGN = """
 prelu selu celu rrelu glu mish softplus softsign softmin log_softmax hardmax
 conv_transpose conv_transpose2d
 ConvTranspose deconv conv1d conv3d Conv3d layer_norm group_norm instance_norm lrn rms_norm
-normalize resize upsample interpolate pixel_shuffle depth_to_space space_to_depth sub mul div
+normalize resize upsample interpolate depth_to_space space_to_depth sub mul div
 matmul bmm einsum mean sum max min abs sqrt exp log pow min_pool lp_pool global_max_pool
 adaptive_max_pool adaptive_max_pool2d max_pool1d avg_pool3d slice gather embedding lstm gru rnn
 attention squeeze unsqueeze expand tile stack where constant reduce_mean argmax topk unfold fold
@@ -122,6 +122,8 @@ def test_no_layer_is_hinted_at_that_computes_something_else(name: str) -> None:
         ("Flatten", "nn.reshape(x, (x.shape[0], -1)), in the order of h, w, c"),
         ("chunk", "nn.split(x, parts=2)"),
         ("ShuffleChannel", "nn.channel_shuffle(x, groups)"),
+        ("PixelShuffle", 'nn.depth_to_space(x, block, mode="crd")'),
+        ("narrow", "nn.slice(x, axis, start, stop)"),
         ("swish", "nn.silu(x)"),
         ("hardtanh", "nn.clip(x, -1, 1)"),
         ("clamp", "nn.clip(x, lo, hi)"),
@@ -164,6 +166,9 @@ def test_what_is_near_in_letters_alone(near: str) -> None:
         ("count_include_pad", "count_pad"),
         ("axes", "perm"),
         ("chunks", "parts"),
+        ("dim", "axis"),
+        ("block_size", "block"),
+        ("end", "stop"),
     ],
 )
 def test_the_same_argument_elsewhere(name: str, ours: str) -> None:
@@ -178,8 +183,8 @@ def test_the_same_argument_elsewhere(name: str, ours: str) -> None:
         ("conv", "in_channels", "it is taken from x"),
         ("conv", "data_format", "tensors are [n,h,w,c]"),
         ("batch_norm", "momentum", "it is for training"),
-        *((layer, "dim", "always the channels") for layer in ("batch_norm", "concat")),
-        *((layer, "axis", "always the channels") for layer in ("softmax", "split")),
+        *((layer, "dim", "always the channels") for layer in ("batch_norm", "softmax")),
+        ("softmax", "axis", "always the channels"),
     ],
 )
 def test_arguments_that_are_left_out(layer: str, name: str, advice: str) -> None:

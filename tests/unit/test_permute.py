@@ -16,6 +16,7 @@ from mbc.ir.permute import Reindex, absorbed, into_order, on_blocks, on_groups, 
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops.elementwise import Activate, Add, Arithmetic, BatchNorm, Mul
+from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import Reshape, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -23,6 +24,16 @@ from mbc.passes.rewrite import candidate
 from mbc.passes.views.reorder import rewrites
 from tests.activations import ACTS
 
+OTHER_MOVES = (
+    Transpose((0, 3, 1, 2)),
+    Reshape((1, 128)),
+    Slice(3, 1, 7, 2),
+    Pad((0, 0, 0, 1), (0, 0, 0, 0)),
+    Pad((0, 0, 0, 0), (0, 0, 0, 2)),
+    DepthToSpace(2),
+    SpaceToDepth(2),
+    ConcatAlong(3),
+)
 VALUES = tuple(
     Value(name, TensorType((1, 4, 4, n))) for name, n in zip("abc", (4, 6, 8), strict=True)
 )
@@ -85,6 +96,9 @@ def others(draw: st.DrawFn) -> Node:
         Activate(RELU6),
         Reshape((4, 4, channels)),
         Transpose((2, 1, 0, 3)),
+        Slice(1, 1, 4, 2),
+        Pad((0, 1, 0, 0), (1, 0, 2, 0), 3.0),
+        ConcatAlong(2),
     ]
     op = draw(st.sampled_from([*pools, *plain, Add(RELU6), Mul(), BatchNorm(0.0)]))
     operands: list[Operand | None] = [draw(views(channels))]
@@ -92,6 +106,8 @@ def others(draw: st.DrawFn) -> Node:
         constants = [constant(draw, channels), constant(draw, 1), constant(draw, 1, 4, 4, 1)]
         others: list[Operand] = [draw(views(channels)), draw(views(1)), *constants]
         operands = draw(st.permutations([*operands, draw(st.sampled_from(others))]))
+    if isinstance(op, ConcatAlong):
+        operands.append(draw(views(channels)))
     if isinstance(op, BatchNorm):
         operands += [constant(draw, channels) for _ in range(3)]
         operands.append(Constant.of("variance", draw(st.sampled_from([1, 4])) * np.ones(channels)))
@@ -139,7 +155,7 @@ def test_results_in_a_prescribed_order(node: Node, data: st.DataObject) -> None:
     assert bool(check_ways(node, order)) == (on_groups(order, groups) is not None)
 
 
-@given(st.sampled_from([Transpose((0, 3, 1, 2)), Reshape((1, 128))]), views(8))
+@given(st.sampled_from(OTHER_MOVES), views(8))
 def test_what_moves_channels_to_another_axis_keeps_their_order(op: Op, view: ChannelView) -> None:
     node = candidate(op, [view])
     channels = node.result.type.channels

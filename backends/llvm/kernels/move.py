@@ -1,16 +1,13 @@
-"""Ops that only move data: channel copies (concat, split, shuffle) and reshape, transpose."""
+"""Copies of channels (concat, split, shuffle), and reshapes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
 from mbc.backends.llvm.vectors import load, load_scalar, store, store_scalar
-from mbc.ir.graph import Node
 from mbc.ir.views import ChannelView, Value
-from mbc.ops import Reshape, Transpose
 from mbc.ops.move import moved_views
 
 
@@ -54,7 +51,7 @@ def _copy_pixel(f: Function, view: ChannelView, sources: dict[Value, str], targe
     done, size = 0, view.type.element.bytes
     for value, start, length in channel_runs(view):
         source = f.offset(sources[value], size * start)
-        _copy(f, source, f.offset(target, size * done), length)
+        copy_run(f, source, f.offset(target, size * done), length)
         done += length
 
 
@@ -69,7 +66,8 @@ def channel_runs(view: ChannelView) -> list[tuple[Value, int, int]]:
     return runs
 
 
-def _copy(f: Function, source: str, target: str, length: int) -> None:
+def copy_run(f: Function, source: str, target: str, length: int) -> None:
+    """Copy consecutive elements, in whole vectors and a tail."""
     whole, tail = divmod(length, f.isa.lanes)
     step = f.isa.vector_bytes
 
@@ -82,9 +80,9 @@ def _copy(f: Function, source: str, target: str, length: int) -> None:
         store(f, load(f, at[0], 0, tail), at[1], 0, tail)
 
 
-def build_element_copy(site: Site) -> Kernel:
-    """Build a reshape or transpose that copies single elements; a task per row of the last axis."""
-    node, x, out = site.node, site.input("x"), site.output
+def build_reshape(site: Site) -> Kernel:
+    """Build a reshape that copies single elements; a task per row of the last axis."""
+    x, out = site.input("x"), site.output
     f = site.kernel_function()
     last = out.type.channels
 
@@ -92,7 +90,7 @@ def build_element_copy(site: Site) -> Kernel:
         target = f.offset("%y0", f.binary("mul", index, out.pixel_bytes))
 
         def element(column: Count, at: list[str]) -> Sequence[str]:
-            source = _source(f, node, x, out, index, column)
+            source = _reshaped(f, x, out, index, column)
             store_scalar(f, load_scalar(f, source), at[0])
             return [f.offset(at[0], out.element_bytes)]
 
@@ -100,33 +98,13 @@ def build_element_copy(site: Site) -> Kernel:
         return []
 
     f.loop("%begin", "%end", [], row)
-    return Kernel(site.library.define(f"f32_{node.op.mnemonic}_c{last}", f), out.pixels)
+    return Kernel(site.library.define(f"f32_{site.node.op.mnemonic}_c{last}", f), out.pixels)
 
 
-def _source(f: Function, node: Node, x: Buffer, out: Buffer, row: Count, column: Count) -> str:
+def _reshaped(f: Function, x: Buffer, out: Buffer, row: Count, column: Count) -> str:
     """Compute the address of the element of x for (row, column) of the result."""
-    match node.op:
-        case Reshape():
-            flat = f.binary("add", f.binary("mul", row, out.type.channels), column)
-            pixel = f.binary("udiv", flat, x.type.channels)
-            channel = f.binary("urem", flat, x.type.channels)
-            where = f.binary("add", f.binary("mul", pixel, x.pitch), channel)
-        case Transpose(perm=perm):
-            where = _transposed(f, perm, x, out, row, column)
-        case _:
-            raise TypeError(f"{node.op.mnemonic} does not move elements")
+    flat = f.binary("add", f.binary("mul", row, out.type.channels), column)
+    pixel = f.binary("udiv", flat, x.type.channels)
+    channel = f.binary("urem", flat, x.type.channels)
+    where = f.binary("add", f.binary("mul", pixel, x.pitch), channel)
     return f.offset("%x0", f.binary("mul", where, x.element_bytes))
-
-
-def _transposed(
-    f: Function, perm: tuple[int, ...], x: Buffer, out: Buffer, row: Count, column: Count
-) -> Count:
-    strides = [x.pitch * prod(x.type.shape[axis + 1 : -1]) for axis in range(x.type.rank - 1)]
-    strides.append(1)
-    where = f.binary("mul", column, strides[perm[-1]])
-    for axis in range(out.type.rank - 2, -1, -1):
-        extent = out.type.shape[axis]
-        index = f.binary("urem", row, extent)
-        row = f.binary("udiv", row, extent)
-        where = f.binary("add", where, f.binary("mul", index, strides[perm[axis]]))
-    return where

@@ -22,17 +22,18 @@ from mbc.backends.tvm.gpu.linear import (
     vector,
     weight_of,
 )
-from mbc.backends.tvm.gpu.maps import Compute, Map, map_kernel, transposed
-from mbc.backends.tvm.gpu.reader import Reader, reader_of
+from mbc.backends.tvm.gpu.maps import Compute, Map, map_kernel
+from mbc.backends.tvm.gpu.reader import reader_of
 from mbc.backends.tvm.gpu.reductions import Mean, SoftmaxRows, mean_kernel, softmax_kernel
 from mbc.backends.tvm.gpu.schedule import chosen, flat_threads
 from mbc.backends.tvm.gpu.sources import Window
+from mbc.backends.tvm.gpu.strided import strided_kernel
 from mbc.backends.tvm.gpu.tir import Code, Expr
 from mbc.backends.tvm.gpu.windows import Rule, Sliding, sliding_kernel
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelView, Value
-from mbc.ops import elementwise, linear, move, pool
+from mbc.ops import elementwise, grid, linear, move, pool
 from mbc.ops.fused import Fused
 from mbc.ops.move import moved_views
 from mbc.ops.normalisation import scale_and_shift
@@ -155,12 +156,8 @@ def _copy(op: Op, view: ChannelView, value: Value, gpu: Gpu) -> NodeKernel:
     return _map(draft, value, reader.lanes, reader.load, gpu, len(view.order))
 
 
-def _transpose(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
-    draft, op = Draft(node.op.label), node.op
-    assert isinstance(op, move.Transpose)
-    reader: Reader = reader_of(draft, node.view("x"), unit=1)
-    compute = transposed(reader, node.view("x").type.shape, op.perm)
-    return (_map(draft, node.result, 1, compute, gpu),)
+def _strided(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    return (strided_kernel(node, gpu),)
 
 
 def _map(
@@ -187,6 +184,6 @@ BUILDERS: dict[type[Op], Builder] = {
     move.Split: _channel_moves,
     move.ChannelShuffle: _channel_moves,
     move.Reshape: _reshape,
-    move.Transpose: _transpose,
+    **dict.fromkeys((move.Transpose, *grid.GRID), _strided),
 }
 """The builder of each op's kernels."""

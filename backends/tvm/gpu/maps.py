@@ -1,17 +1,15 @@
-"""Elementwise layers, and copies: of views, and transposes.
+"""Elementwise layers, and copies of views.
 
 A thread computes one vector of the result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from math import prod
 
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.launch import NodeKernel
-from mbc.backends.tvm.gpu.reader import Reader
 from mbc.backends.tvm.gpu.schedule import ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr
 
@@ -46,20 +44,3 @@ def map_kernel(draft: Draft, layer: Map, compute: Compute) -> NodeKernel:
             code.parameters[layer.out].store(number * layer.lanes, value, layer.lanes)
 
     return draft.finish((ceildiv(count, layer.threads), 1, 1), (layer.threads, 1, 1), body)
-
-
-def transposed(reader: Reader, shape: Sequence[int], perm: Sequence[int]) -> Compute:
-    """Read a tensor of a shape, channels last, with its axes permuted; one lane at a time."""
-    result = [shape[axis] for axis in perm]
-    strides = {axis: prod(result[place + 1 :]) for place, axis in enumerate(perm)}
-    last = len(shape) - 1
-
-    def compute(code: Code, pixel: Expr, channel: Expr) -> Expr:
-        flat = pixel * result[-1] + channel
-        index = [flat // strides[axis] % shape[axis] for axis in range(len(shape))]
-        source: Expr = 0
-        for axis in range(last):
-            source = source * shape[axis] + index[axis]
-        return reader.load(code, source, index[last])
-
-    return compute

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from mbc.frontends.onnx.emitters.site import (
     TO_NCHW,
     TO_NHWC,
     Emitters,
     Site,
     axis_of,
+    onnx_axis,
     onnx_shape,
     permuted,
     reshaped,
@@ -18,6 +21,7 @@ from mbc.frontends.onnx.emitters.site import (
 from mbc.frontends.onnx.writer import Writer
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap
+from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 
 
@@ -77,10 +81,44 @@ def transpose(w: Writer, op: Transpose, at: Site) -> str:
     return transposed(w, at.x, order, at.name)
 
 
+def slice_(w: Writer, op: Slice, at: Site) -> str:
+    """Slice along one axis."""
+    bounds = (op.start, op.stop, onnx_axis(at.x_type, op.axis), op.step)
+    return w.node("Slice", [at.x, *(w.integers("bound", [each]) for each in bounds)], at.name)
+
+
+def concat_along(w: Writer, op: ConcatAlong, at: Site) -> str:
+    """Concat along one axis."""
+    return w.node("Concat", at.operands, at.name, axis=onnx_axis(at.x_type, op.axis))
+
+
+def pad(w: Writer, op: Pad, at: Site) -> str:
+    """Pad all axes with a number."""
+    axes = TO_NCHW if at.x_type.rank == 4 else range(at.x_type.rank)
+    pads = [*permuted(op.before, axes), *permuted(op.after, axes)]
+    value = w.constant("value", np.array(op.fill, np.float32))
+    return w.node("Pad", [at.x, w.integers("pads", pads), value], at.name)
+
+
+def depth_to_space(w: Writer, op: DepthToSpace, at: Site) -> str:
+    """DepthToSpace, of whose modes DCR has the channels of a pixel one after the other."""
+    return w.node("DepthToSpace", [at.x], at.name, blocksize=op.block, mode="DCR")
+
+
+def space_to_depth(w: Writer, op: SpaceToDepth, at: Site) -> str:
+    """SpaceToDepth."""
+    return w.node("SpaceToDepth", [at.x], at.name, blocksize=op.block)
+
+
 EMITTERS: Emitters = {
     Concat: concat,
     Split: split,
     ChannelShuffle: channel_shuffle,
     Reshape: reshape,
     Transpose: transpose,
+    Slice: slice_,
+    ConcatAlong: concat_along,
+    Pad: pad,
+    DepthToSpace: depth_to_space,
+    SpaceToDepth: space_to_depth,
 }

@@ -67,6 +67,11 @@ def axis_of(type: TensorType) -> int:
     return 1 if type.rank == 4 else type.rank - 1
 
 
+def onnx_axis(type: TensorType, axis: int) -> int:
+    """Return the axis in ONNX of an axis of a type."""
+    return TO_NCHW.index(axis) if type.rank == 4 else axis
+
+
 def onnx_shape(type: TensorType) -> tuple[int, ...]:
     """Return the shape in ONNX: NCHW for rank 4."""
     return permuted(type.shape, TO_NCHW) if type.rank == 4 else type.shape
