@@ -125,8 +125,8 @@ def _is_identity(node: Node) -> bool:
             return perm == tuple(range(len(perm)))
         case Split(sizes=sizes):
             return len(sizes) == 1
-        case Slice() | Pad():  # which keep what they do not move
-            return node.result.type == node.view("x").type
+        case Slice() | Pad():  # which change the shape wherever they do anything
+            return node.result.type.shape == node.view("x").type.shape
         case DepthToSpace(block=block) | SpaceToDepth(block=block):
             return block == 1
         case AvgPool(act=act) if act is not None:

@@ -13,12 +13,15 @@ from mbc.ir.views import Value
 from mbc.ops import (
     Activate,
     Add,
+    ChannelShuffle,
+    Concat,
     ConcatAlong,
     DepthToSpace,
     Pad,
     Reshape,
     Slice,
     SpaceToDepth,
+    Split,
     Transpose,
 )
 from tests.backends.cases import Case
@@ -73,6 +76,11 @@ RANKS: tuple[Move, ...] = (
     (Transpose((4, 0, 2, 1, 3)), (2, 3, 1, 2, 5)),
     (Transpose((0,)), (6,)),
     (Reshape((15,)), (3, 5)),
+    (Concat(), (9,)),
+    (Split((3, 4)), (7,)),
+    (ChannelShuffle(2), (2, 3, 10)),
+    (Split((2, 5)), (1, 2, 1, 3, 7)),
+    (Concat(), (2, 2, 1, 3, 3)),
     (Reshape((2, 1, 3, 2, 2)), (24,)),
 )
 
@@ -83,9 +91,9 @@ def _graph(moves: Sequence[Move]) -> Graph:
         x = net.input(*shape, name=f"x{number}")
         inside = net.graph.add(Activate(RELU), [x]).result
         for source, other in ((x, inside), (inside, x)):
-            several = isinstance(op, ConcatAlong)
-            made = net.graph.add(op, [source, other, source] if several else [source]).result
-            outputs.append(made if source is x else net.graph.add(Add(), [made, made]).result)
+            several = isinstance(op, ConcatAlong | Concat)
+            for made in net.graph.add(op, [source, other, source] if several else [source]).results:
+                outputs.append(made if source is x else net.graph.add(Add(), [made, made]).result)
     return net.outputs(*outputs)
 
 

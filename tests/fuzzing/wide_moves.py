@@ -45,8 +45,10 @@ def joined(maker: Maker, x: Value) -> Op:
 
 def padded(maker: Maker, x: Value) -> Op:
     """By zeros, all axes but the batch, mostly few."""
-    draws = [(0, *(maker.draw(st.integers(0, 2)) for _ in x.type.shape[1:])) for _ in range(2)]
-    return Pad(*draws)
+    before, after = (
+        (0, *(maker.draw(st.integers(0, 2)) for _ in x.type.shape[1:])) for _ in range(2)
+    )
+    return Pad(before, after)
 
 
 def blocks(maker: Maker, x: Value) -> Op | None:

@@ -115,7 +115,7 @@ def test_activations(act: Activation) -> None:
     assert (model.ir_version, model.opset_import[0].version) == ((9, 20) if gelus else (8, 17))
 
 
-@pytest.mark.parametrize("case", grid_cases(), ids=lambda case: case[0])
+@pytest.mark.parametrize("case", [*grid_cases()], ids=lambda case: case[0])
 def test_moves_along_any_axis(case: Case) -> None:
     """Bit for bit, minus infinity in pads too."""
     graph = case[1]()

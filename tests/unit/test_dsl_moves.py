@@ -80,7 +80,7 @@ def test_pads() -> None:
         lambda nn, x: nn.pad(x, 1),
         lambda nn, x: nn.pad(x, (1, 0, 2, 3), 1.5),
         lambda nn, x: nn.pad(x, ((0, 1), (0, 0), (2, 0), (3, 4)), -inf),
-        lambda nn, x: nn.pad(x, np.array([0, 1, 0, 0])),
+        lambda nn, x: nn.pad(x, list(np.array([0, 1, 0, 0]))),
     )
     widths = [
         ([(0, 0), (1, 1), (1, 1), (0, 0)], 0.0),

@@ -20,7 +20,7 @@ def build_channel_copy(site: Site) -> Kernel:
     distinct = list(names)
     f = site.kernel_function()
     views = moved_views(node.op, node.views)
-    row_pixels = views[0].type.shape[-2]
+    row_pixels = (1, *views[0].type.shape)[-2]
     starts = [*(names[v] for v in distinct), *(f"%y{i}" for i in range(len(views)))]
     pitches = [
         *(buffers[v].pixel_bytes for v in distinct),

@@ -19,8 +19,6 @@ from mbc.ops import (
     Transpose,
 )
 
-BLOCKS = (0, 1, 3, 2, 4, 5)
-
 
 def _split(emit: Emit, op: Split, x: Expr) -> tuple[Expr, ...]:
     ends = [int(end) for end in np.cumsum(op.sizes)]
@@ -64,7 +62,8 @@ def _space_to_depth(emit: Emit, op: SpaceToDepth, x: Expr) -> tuple[Expr, ...]:
 def _blocks(emit: Emit, x: Expr, apart: tuple[int, ...], shape: tuple[int, ...]) -> Expr:
     """Exchange the two middle ones of six axes, then give the result's shape."""
     cut = emit(tvm().relax.op.reshape(x, apart))
-    return emit(tvm().relax.op.reshape(emit(tvm().relax.op.permute_dims(cut, BLOCKS)), shape))
+    turned = emit(tvm().relax.op.permute_dims(cut, (0, 1, 3, 2, 4, 5)))
+    return emit(tvm().relax.op.reshape(turned, shape))
 
 
 EMITTERS: Emitters = {
