@@ -54,7 +54,8 @@ class Copy:
 
 def copies_of(op: Op, types: Sequence[TensorType]) -> tuple[Copy, ...]:
     """Return copies that store every element of the result once, given the operands' types."""
-    x = types[0].shape
+    first, *_ = types
+    x = first.shape
     origin = (0,) * len(x)
     match op:
         case Slice(axis=axis, start=start, step=step):
