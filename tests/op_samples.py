@@ -36,6 +36,7 @@ from mbc.ops import (
     Pad,
     Quantize,
     Reshape,
+    Resize,
     Slice,
     Softmax,
     SpaceToDepth,
@@ -68,6 +69,7 @@ def samples() -> Mapping[type[Op], Op]:
         *(Reshape((6, 32)), Transpose((0, 3, 1, 2)), Fused("dw_pw", body())),
         *(Slice(1, 1, 4, 2), ConcatAlong(1), Pad((0, 1, 2, 0), (0, 0, 1, 0), 0.5)),
         *(DepthToSpace(2), SpaceToDepth(2)),
+        Resize((5, 9)),
     ]
     return {type(op): op for op in ops}
 

@@ -18,6 +18,7 @@ from mbc.ops.elementwise import Activate, Add, BatchNorm, Max, Min, Mul, Sub
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from mbc.ops.resize import Resize
 from tests.activations import ACTS
 from tests.exact import bind_exact
 
@@ -74,7 +75,7 @@ class _Builder:
             *(self.pointwise, self.depthwise, self.conv, self.activation, self.batch_norm),
             *(self.shuffle, self.shuffle, self.written_shuffle, self.pool),
             *(self.join_earlier, self.add_earlier, self.swap),
-            self.arithmetic,
+            *(self.arithmetic, self.resized),
         ]
         branching: list[Callable[[Value], Value]] = [
             partial(make, depth=depth - 1)
@@ -135,6 +136,13 @@ class _Builder:
             return self.put(MaxPool((3, 3), (1, 1), (1, 1, 1, 1)), x)
         act, count_pad = self.draw(st.sampled_from(ACTS)), self.draw(st.booleans())
         return self.put(AvgPool((2, 2), (1, 1), (1, 0, 0, 1), count_pad, act), x)
+
+    def resized(self, x: Value) -> Value:
+        """Made larger, where means are over 2 or 4, and smaller again."""
+        sides = (2 * x.type.shape[1], 2 * x.type.shape[2])
+        mode = self.draw(st.sampled_from(["nearest", "bilinear"]))
+        large = self.put(Resize(sides, mode, "asymmetric"), x)
+        return self.put(MaxPool(), large)
 
     def like(self, x: Value) -> list[Value]:
         """Earlier values of the same height and width."""

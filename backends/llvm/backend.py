@@ -28,6 +28,7 @@ from mbc.backends.llvm.kernels.linear import (
 from mbc.backends.llvm.kernels.move import build_channel_copy, build_reshape
 from mbc.backends.llvm.kernels.patches import build_patch_conv, patch_schedules, patches_of
 from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
+from mbc.backends.llvm.kernels.resize import build_resize
 from mbc.backends.llvm.kernels.stream import build_stream
 from mbc.backends.llvm.kernels.strided import build_strided_copy
 from mbc.backends.llvm.kernels.windows import (
@@ -53,6 +54,7 @@ from mbc.ops import (
     GlobalAvgPool,
     MaxPool,
     Reshape,
+    Resize,
     Softmax,
     Split,
     Transpose,
@@ -75,6 +77,7 @@ BUILDERS: dict[type[Op], Builder] = {
     MaxPool: build_window,
     AvgPool: build_window,
     GlobalAvgPool: build_global_pool,
+    Resize: build_resize,
     Softmax: build_softmax,
     Activate: build_elementwise,
     **dict.fromkeys(ARITHMETIC, build_arithmetic),
@@ -87,7 +90,7 @@ BUILDERS: dict[type[Op], Builder] = {
 }
 
 
-GATHERING = (build_window, build_global_pool)
+GATHERING = (build_window, build_global_pool, build_resize)
 """Families that read the parts of `x` from several buffers."""
 
 
@@ -121,9 +124,9 @@ class LlvmBackend:
     def supports(self, node: Node) -> Support:
         """Check a node's views and schedule.
 
-        1x1 convolutions, dense layers and channel copies read any view; depthwise convolutions and
-        pools read views without reordering; others read whole values, or concatenations of them in
-        one buffer. Schedules are candidates, or any panels.
+        1x1 convolutions, dense layers and channel copies read any view; depthwise convolutions,
+        pools and resizes read views without reordering; others read whole values, or concatenations
+        of them in one buffer. Schedules are candidates, or any panels.
         """
         if refusal := kernel_refusal(node, self):
             return Support(False, refusal)

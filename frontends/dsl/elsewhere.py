@@ -30,6 +30,13 @@ _LAYERS: Mapping[str, tuple[str, ...]] = {
         "globalavgpool2d",
     ),
     "nn.global_avg_pool(x), where its result is 1x1": ("adaptiveavgpool", "adaptiveavgpool2d"),
+    'nn.resize(x, (height, width), mode="nearest")': (
+        "interpolate",
+        "upsample",
+        "upsampling2d",
+        "upsamplingnearest2d",
+    ),
+    'nn.resize(x, (height, width), coordinates="align_corners")': ("upsamplingbilinear2d",),
     "nn.reshape(x, (x.shape[0], -1)), in the order of h, w, c": ("flatten",),
     "nn.transpose(x, perm)": ("permute",),
     "nn.split(x, parts=2)": ("chunk",),

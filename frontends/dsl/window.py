@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -42,6 +42,14 @@ def flag(what: str, given: object) -> bool:
     if value is None:
         raise misuse(f"{what} must be True or False, found {describe(given)}")
     return value
+
+
+def choice(what: str, given: object, words: Sequence[str]) -> str:
+    """Check that an argument is one of some words; raises E0218."""
+    if isinstance(given, str) and given in words:
+        return given
+    quoted = ", ".join(f"'{word}'" for word in words)
+    raise misuse(f"{what} must be one of {quoted}, found {describe(given)}")
 
 
 def listed(what: str, given: object) -> tuple[object, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mbc.frontends.onnx.emitters import elementwise, linear, moves, pools
+from mbc.frontends.onnx.emitters import elementwise, linear, moves, pools, spatial
 from mbc.frontends.onnx.emitters.site import Emitters
 from mbc.ir.op import Op
 from mbc.ops.fused import Fused
@@ -11,6 +11,7 @@ EMITTERS: Emitters = {
     **linear.EMITTERS,
     **elementwise.EMITTERS,
     **pools.EMITTERS,
+    **spatial.EMITTERS,
     **moves.EMITTERS,
 }
 

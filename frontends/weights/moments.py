@@ -26,6 +26,7 @@ from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.normalisation import scale_of
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from mbc.ops.resize import Resize, taps_of
 from mbc.ops.window import window_extent
 
 Inputs: TypeAlias = list[Moments | None]
@@ -134,6 +135,8 @@ def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:
             return average(x, prod(kernel))
         case GlobalAvgPool():
             return average(x, prod(node.view("x").type.shape[1:3]))
+        case Resize() as op:
+            return Moments(x.mean, x.variance * _kept(op, node.view("x").type))
         case Softmax():
             share = np.full_like(x.mean, 1 / x.mean.size)
             return Moments(share, share**2)
@@ -174,6 +177,16 @@ def _axis_coverage(size: int, kernel: int, stride: int, pad: Sequence[int], dila
     outputs = np.arange(window_extent(size, kernel, stride, sum(pad), dilation))
     reads = outputs * stride - pad[0] + np.arange(kernel)[:, None] * dilation
     return np.asarray(((reads >= 0) & (reads < size)).mean(axis=1))
+
+
+def _kept(op: Resize, x: TensorType) -> float:
+    """Return the share of the variance that is left between pixels, which are neither independent
+    nor equal, as those under the window of an average pool."""
+    if op.mode == "nearest":
+        return 1.0
+    axes = (taps_of(op, *sides) for sides in zip(x.shape[1:3], op.size, strict=True))
+    squares = (np.where(a.low == a.high, 1, a.weight**2 + (1 - a.weight) ** 2) for a in axes)
+    return float(np.sqrt(prod(each.mean() for each in squares)))
 
 
 def _dense(node: Node, x: Moments) -> Moments:

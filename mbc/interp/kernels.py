@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mbc.interp.resize import resize
 from mbc.ir.activations import Activation
 from mbc.ir.op import Op
 from mbc.ops import grid
@@ -30,6 +31,7 @@ from mbc.ops.elementwise import (
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
+from mbc.ops.resize import Resize
 from mbc.ops.window import Pad, Pair, window_extent
 
 Array: TypeAlias = np.ndarray
@@ -228,6 +230,7 @@ KERNELS: dict[type[Op], Callable[..., Results]] = {
     MaxPool: max_pool,
     AvgPool: avg_pool,
     GlobalAvgPool: global_avg_pool,
+    Resize: resize,
     Softmax: softmax,
     Concat: concat,
     Split: split,

@@ -10,6 +10,7 @@ from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.quantized import Dequantize, Quantize
+from mbc.ops.resize import Resize
 
 __all__ = [
     "OPS",
@@ -34,6 +35,7 @@ __all__ = [
     "Pad",
     "Quantize",
     "Reshape",
+    "Resize",
     "Slice",
     "Softmax",
     "SpaceToDepth",
@@ -56,6 +58,7 @@ OPS: tuple[type[Op], ...] = (
     MaxPool,
     AvgPool,
     GlobalAvgPool,
+    Resize,
     Softmax,
     Quantize,
     Dequantize,

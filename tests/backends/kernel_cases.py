@@ -44,6 +44,7 @@ from tests.backends.linear_cases import (
     pointwise,
     strassen_cases,
 )
+from tests.backends.spatial_cases import copied_cases, resize_cases
 from tests.backends.window_cases import window_cases
 
 
@@ -188,6 +189,7 @@ def arithmetic_cases() -> Iterator[Case]:
     for b, k, n in ((1, 64, 100), (3, 17, 11), (1, 5, 1), (1, 16, 1001), (2, 9, 516)):
         yield from dense(b, k, n)
     yield from element_cases()
+    yield from resize_cases()
 
 
 def _softmax(net: Net, x: Value) -> Value:
@@ -208,3 +210,4 @@ def exact_cases() -> Iterator[Case]:
     yield from grid_cases()
     yield from pool(MaxPool((3, 3), (2, 2), ONE), 11, 12, 9)
     yield from activation_cases()
+    yield from copied_cases()

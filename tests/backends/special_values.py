@@ -27,6 +27,7 @@ from mbc.ops import (
     Min,
     Mul,
     Reshape,
+    Resize,
     Softmax,
     Sub,
 )
@@ -116,6 +117,10 @@ class Layers(Net):
         yield "avg_pool", self._add(AvgPool((3, 3), (2, 2), ONE, act=RELU), x)
         yield "avg_pool all", self._add(AvgPool((3, 2), (2, 2), ONE, count_pad=True), x)
         yield "global_avg_pool", self._add(GlobalAvgPool(), x)
+        for size in ((14, 18), (5, 11)):
+            for mode, grid in (("nearest", "asymmetric"), ("bilinear", "half_pixel")):
+                yield f"resize {mode} {size}", self._add(Resize(size, mode, grid), x)
+        yield "resize corners", self._add(Resize((13, 25), "bilinear", "align_corners"), x)
 
     def _depthwise(self, x: Value) -> Iterator[tuple[str, Value]]:
         for stride in (1, 2):

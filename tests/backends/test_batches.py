@@ -31,6 +31,7 @@ from mbc.ops import (
     GlobalAvgPool,
     MaxPool,
     Reshape,
+    Resize,
     Softmax,
     Split,
     Transpose,
@@ -83,6 +84,8 @@ class Families(Net):
         yield self._depthwise(self.padded)
         yield self._add(MaxPool((3, 3), (2, 2), ONE), self.x)
         yield self._add(AvgPool((3, 3), (1, 1), ONE), self.padded)
+        yield self._add(Resize((7, 9)), self.padded)
+        yield self._add(Resize((10, 3), "nearest"), self.x)
 
     def _fused(self) -> Iterator[Value]:
         """Bodies that stream rows: one depthwise layer, and two between pointwise ones."""

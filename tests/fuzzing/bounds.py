@@ -47,6 +47,7 @@ from mbc.ops.elementwise import (
 )
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from mbc.ops.resize import Resize
 
 Array = np.ndarray
 EPSILON = 2.0**-23
@@ -152,6 +153,8 @@ def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[
             return (_mean(op, given[0]),)
         case Softmax():
             return (_softmax(op, given[0]),)
+        case Resize(mode="bilinear"):
+            return (_between(op, given[0]),)
         case Activate(act=LeakyRelu(alpha=alpha)):
             return (_scaled(op, given[0], alpha),)
         case Activate(act=Sigmoid()):
@@ -242,6 +245,12 @@ def _mean(op: AvgPool | GlobalAvgPool, x: Known) -> Known:
     unit = x.unit / float(counts.max()) if halves else 0.0
     carried, terms = _call(plain, x.error), _call(plain, x.most)
     return _sum(op, _call(op, x.exact), carried, terms, prod(taps), unit)
+
+
+def _between(op: Resize, x: Known) -> Known:
+    """Sums of four terms, whose weights are rounded."""
+    carried, terms = _call(op, x.error), _call(op, x.most)
+    return _sum(op, _call(op, x.exact), carried, terms, 12, 0.0)
 
 
 def _softmax(op: Softmax, x: Known) -> Known:

@@ -25,6 +25,7 @@ from tests.activations import ALL_ACTS
 from tests.fuzzing.axes import Axis, axes, still
 from tests.fuzzing.wide_arithmetic import add, arithmetic, gated
 from tests.fuzzing.wide_moves import moved
+from tests.fuzzing.wide_spatial import resized
 
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 12, 13, 16, 24, 31, 32, 48, 61, 64, 96, 128, 160, 192, 199)
 SIDES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14, 16, 17, 23, 28, 32)
@@ -108,7 +109,7 @@ class Maker:
         image: list[Make] = [
             *(self.pointwise, self.conv, self.conv, self.depthwise, self.grouped, self.pool),
             *(self.multiplied, self.mean, self.global_mean, self.pooled, self.separable),
-            partial(gated, self),
+            *(partial(make, self) for make in (gated, resized)),
             *[self.inverted_residual, self.windows, self.large] * 3,
         ]
         flat: list[Make] = [self.dense, self.dense]

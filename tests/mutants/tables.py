@@ -23,7 +23,7 @@ ORACLE_ON_CODES = "tests/numeric/test_quantised_oracle.py"
 CLI = "tests/e2e/test_cli.py"
 OPS_PAGE = "tests/unit/test_ops_page.py"
 
-KINDS = ("linear", "elementwise", "pools", "moves")
+KINDS = ("linear", "elementwise", "pools", "spatial", "moves")
 """Kinds of ops, by which folders of emitters are split."""
 
 NOTICED: Mapping[str, tuple[str, ...]] = {
@@ -199,6 +199,18 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "passes/fold_constants.py _combined()",
         "passes/fold_constants.py _unchanged()",
         "passes/views/reorder.py _keeps_channels()",
+    ),
+    "tests/numeric/test_resize.py": (
+        "mbc/ops/resize.py MODES",
+        "mbc/ops/resize.py COORDINATES",
+        "mbc/ops/resize.py ROUNDINGS",
+        "mbc/ops/resize.py _fractions()",
+        "mbc/ops/resize.py _rounds_up()",
+        "mbc/interp/resize.py COORDINATES",
+        "mbc/interp/resize.py ROUNDINGS",
+        "frontends/onnx/importer/versions.py OLD_COORDINATES",
+        "frontends/onnx/importer/rules/spatial.py MODES",
+        "frontends/onnx/importer/rules/spatial.py SAME_AS_HALF_PIXEL",
     ),
     "tests/unit/test_onnx_folding.py": (
         "frontends/onnx/importer/folding.py FOLDABLE",

@@ -15,6 +15,7 @@ from mbc.interp import run
 from mbc.ir.graph import Graph
 from tests.example_networks import EXAMPLE_NETWORKS, PAIR, Example
 from tests.onnx_models import Drawing, agree, imported, moves_after_fuse
+from tests.spatial_models import SPATIAL
 
 Draw = Callable[[Drawing], str | tuple[str, ...]]
 ROUND_TRIPS = [*((e, False) for e in EXAMPLE_NETWORKS), *((e, True) for e in PAIR)]
@@ -241,6 +242,7 @@ STILL: tuple[Draw, ...] = (
     *(shuffled_over_pixels, interleaved, strided_channels, unit, split, permuted_by_gather),
     *(padded, padded_pools, residual, channels_last_inside, computed_shape, weights_from_nodes),
     *(channel_softmax, shuffled_and_halved),
+    *SPATIAL,
 )
 """Models in which no data have to move."""
 
@@ -311,7 +313,8 @@ def test_new_opsets(opset: int, tmp_path: Path) -> None:
 
 
 def test_every_rule_has_a_model(tmp_path: Path) -> None:
-    used = {"Squeeze", "Identity", "Cast"} | {*ACTIVATIONS}  # below, and in test_onnx_activations
+    used = {"Squeeze", "Identity", "Cast", "Upsample"}  # below
+    used |= {*ACTIVATIONS}  # in test_onnx_activations
     for draw in (*STILL, *MOVING):
         drawing = Drawing()
         draw(drawing)
@@ -320,6 +323,8 @@ def test_every_rule_has_a_model(tmp_path: Path) -> None:
     d = Drawing()
     x = d.op("Squeeze", d.op("GlobalAveragePool", "x"), d.constant([2, 3]))
     agree(d, tmp_path, d.op("Cast", d.op("Identity", x), to=1))
+    old = Drawing(9)
+    agree(old, tmp_path, old.op("Upsample", "x", old.constant([1, 1, 2, 3], np.float32)))
 
 
 def test_names_are_those_of_the_model(tmp_path: Path) -> None:

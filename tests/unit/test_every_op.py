@@ -33,7 +33,7 @@ from mbc.ir.op import Op
 from mbc.ir.text.parser import parse
 from mbc.ir.text.printer import print_graph
 from mbc.ir.views import ChannelView
-from mbc.ops import OPS, Activate, AvgPool, GlobalAvgPool, MaxPool
+from mbc.ops import OPS, Activate, AvgPool, GlobalAvgPool, MaxPool, Resize
 from mbc.ops.cost import node_cost
 from mbc.ops.quantized import MULTIPLIER
 from mbc.targets.elements import WITHOUT_KERNELS
@@ -100,7 +100,9 @@ def test_it_has_kernels_of_llvm(op: type[Op]) -> None:
     assert "define" in lower(graph, TARGET).kernel_ir
 
 
-@pytest.mark.parametrize("op", [MaxPool, AvgPool, GlobalAvgPool], ids=lambda op: op.mnemonic)
+@pytest.mark.parametrize(
+    "op", [MaxPool, AvgPool, GlobalAvgPool, Resize], ids=lambda op: op.mnemonic
+)
 def test_pools_read_parts_of_values(op: type[Op]) -> None:
     """They are gathered, not first copied."""
     graph = graph_of(samples()[op])

@@ -88,7 +88,7 @@ FOREIGN = """
 prelu selu celu rrelu glu mish softplus softsign softmin log_softmax hardmax
 conv_transpose conv_transpose2d
 ConvTranspose deconv conv1d conv3d Conv3d layer_norm group_norm instance_norm lrn rms_norm
-normalize resize upsample interpolate depth_to_space space_to_depth sub mul div
+normalize resize depth_to_space space_to_depth sub mul div
 matmul bmm einsum mean sum max min abs sqrt exp log pow min_pool lp_pool global_max_pool
 adaptive_max_pool adaptive_max_pool2d max_pool1d avg_pool3d slice gather embedding lstm gru rnn
 attention squeeze unsqueeze expand tile stack where constant reduce_mean argmax topk unfold fold
@@ -127,6 +127,12 @@ def test_no_layer_is_hinted_at_that_computes_something_else(name: str) -> None:
         ("swish", "nn.silu(x)"),
         ("hardtanh", "nn.clip(x, -1, 1)"),
         ("clamp", "nn.clip(x, lo, hi)"),
+        ("interpolate", 'nn.resize(x, (height, width), mode="nearest")'),
+        ("Upsample", 'nn.resize(x, (height, width), mode="nearest")'),
+        (
+            "UpsamplingBilinear2d",
+            'nn.resize(x, (height, width), coordinates="align_corners")',
+        ),
     ],
 )
 def test_the_same_layer_elsewhere(name: str, hint: str) -> None:

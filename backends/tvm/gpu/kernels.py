@@ -25,6 +25,7 @@ from mbc.backends.tvm.gpu.linear import (
 from mbc.backends.tvm.gpu.maps import Compute, Map, map_kernel
 from mbc.backends.tvm.gpu.reader import reader_of
 from mbc.backends.tvm.gpu.reductions import Mean, SoftmaxRows, mean_kernel, softmax_kernel
+from mbc.backends.tvm.gpu.resize import resized
 from mbc.backends.tvm.gpu.schedule import chosen, flat_threads
 from mbc.backends.tvm.gpu.sources import Window
 from mbc.backends.tvm.gpu.strided import strided_kernel
@@ -33,7 +34,7 @@ from mbc.backends.tvm.gpu.windows import Rule, Sliding, sliding_kernel
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelView, Value
-from mbc.ops import elementwise, grid, linear, move, pool
+from mbc.ops import elementwise, grid, linear, move, pool, resize
 from mbc.ops.fused import Fused
 from mbc.ops.move import moved_views
 from mbc.ops.normalisation import scale_and_shift
@@ -89,6 +90,14 @@ def _mean(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     team = chosen(node, PoolBlock, teams_of(node, gpu))
     layer = Mean(images, height * width, reader, team, draft.write(node.result))
     return (mean_kernel(draft, layer),)
+
+
+def _resize(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    draft, op, view = Draft(node.op.label), node.op, node.view("x")
+    assert isinstance(op, resize.Resize)
+    reader = reader_of(draft, view)
+    compute = resized(draft, op, reader, view.type)
+    return (_map(draft, node.result, reader.lanes, compute, gpu),)
 
 
 def _softmax(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
@@ -176,6 +185,7 @@ BUILDERS: dict[type[Op], Builder] = {
     pool.MaxPool: _pool,
     pool.AvgPool: _pool,
     pool.GlobalAvgPool: _mean,
+    resize.Resize: _resize,
     elementwise.Softmax: _softmax,
     elementwise.Activate: _activation,
     **dict.fromkeys(elementwise.ARITHMETIC, _arithmetic),

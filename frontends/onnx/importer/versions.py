@@ -9,6 +9,9 @@ from mbc.diag import error
 OLDEST, MODERN = 7, 18
 """The oldest opset that is read, and the one to which older ones are raised."""
 
+OLD_COORDINATES = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+"""What Resize and Upsample computed before opset 11, when attributes began to say it."""
+
 OLDEST_IR, MODERN_IR = 3, 10
 DOMAINS = ("", "ai.onnx")
 """The names of ONNX's own domain."""
@@ -58,6 +61,16 @@ def raised(onnx: Any, model: Any) -> Any:
     opset = opset_of(model)
     if opset >= MODERN:
         return model
+    converted = _converted(onnx, model, opset)
+    if opset < 11:  # onnx leaves these out
+        for node in converted.graph.node:
+            if node.op_type == "Resize":
+                named = OLD_COORDINATES.items()
+                node.attribute.extend(onnx.helper.make_attribute(*each) for each in named)
+    return converted
+
+
+def _converted(onnx: Any, model: Any, opset: int) -> Any:
     try:
         from onnx.version_converter import convert_version
 

@@ -7,7 +7,14 @@ from typing import TypeAlias
 
 from mbc.frontends.onnx.importer.builder import Builder
 from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.rules import activations, linear, moves, pointwise, pools
+from mbc.frontends.onnx.importer.rules import (
+    activations,
+    linear,
+    moves,
+    pointwise,
+    pools,
+    spatial,
+)
 from mbc.frontends.onnx.importer.tracked import Tracked
 
 Rule: TypeAlias = Callable[[Builder, OnnxNode], Tracked | tuple[Tracked, ...]]
@@ -36,6 +43,7 @@ IMPORTERS: Mapping[str, Rule] = {
     "Pad": moves.pad,
     "ReduceMean": pools.reduce_mean,
     "Reshape": moves.reshape,
+    "Resize": spatial.resize,
     "Slice": moves.slice_,
     "Softmax": pointwise.softmax,
     "Split": moves.split,
@@ -44,5 +52,6 @@ IMPORTERS: Mapping[str, Rule] = {
     "Sum": pointwise.add,
     "Transpose": moves.transpose,
     "Unsqueeze": moves.reshape,
+    "Upsample": spatial.resize,
 }
 """The rule of each op of ONNX's own domain; the first line of its text is its documentation."""

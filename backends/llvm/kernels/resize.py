@@ -1,0 +1,158 @@
+"""Resizes of images. A task is an output row; its pixels are found by a table of the columns.
+
+The table lies where weights lie, so its numbers are floats: they are exact, since sides have few
+bits. A pixel is computed between columns in both rows first, then between the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import gcd
+
+import numpy as np
+
+from mbc.backends.llvm.emitter import Count, Function, float_literal
+from mbc.backends.llvm.kernels.base import Kernel, Site
+from mbc.backends.llvm.kernels.windows import image_pointers, part_pointers, view_parts
+from mbc.backends.llvm.vectors import arithmetic, fma, load, load_scalar, splat, store
+from mbc.backends.llvm.window import Part
+from mbc.ops.resize import Resize, Taps, taps_of
+
+ENTRY_BYTES = 3 * 4  # of a row or column in the table: two pixels, and the weight of the second
+
+Formula = Callable[[Function, Sequence[str], int | None], str]
+"""From the addresses of one channel vector in the pixels that are read to that of the result."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a row or column of the result lies in x."""
+
+    low: str
+    """Number of the first row or column."""
+    high: str
+    """Number of the second one."""
+    weight: str
+    """Weight of the second one, as a scalar."""
+
+
+def build_resize(site: Site) -> Kernel:
+    """Build a resize, part by part of the view."""
+    op, view, out = site.node.op, site.node.view("x"), site.output
+    assert isinstance(op, Resize)
+    images, height, width, channels = view.type.shape
+    parts = view_parts(view, site.buffers("x"))
+    f = site.kernel_function()
+
+    def row(index: Count, _: list[str]) -> Sequence[str]:
+        image, y = f.binary("udiv", index, op.size[0]), f.binary("urem", index, op.size[0])
+        starts = part_pointers(f, view, image_pointers(f, site, image))
+        entry = f.binary("mul", f.binary("add", y, op.size[1]), ENTRY_BYTES)
+        place = _place(f, f.offset("%w", entry))
+        lines = [_lines(f, op, *each, width, place) for each in zip(starts, parts, strict=True)]
+        target = f.offset("%y0", f.binary("mul", index, out.row_bytes))
+
+        def pixel(_: Count, at: list[str]) -> Sequence[str]:
+            _emit_pixel(f, op, parts, lines, place, _place(f, at[0]), at[1], out.room)
+            return [f.offset(at[0], ENTRY_BYTES), f.offset(at[1], out.pixel_bytes)]
+
+        f.loop(0, op.size[1], [("ptr", "%w"), ("ptr", target)], pixel)
+        return []
+
+    with f.vectors_of(site.isa.filled_by(gcd(*(part.channels for part in parts)))):
+        f.loop("%begin", "%end", [], row)
+    sides = zip((width, height), op.size[::-1], strict=True)
+    table = np.concatenate([pack_taps(taps_of(op, size, into)) for size, into in sides])
+    name = f"f32_resize_{op.mode}_c{channels}_{op.size[0]}x{op.size[1]}"
+    return Kernel(site.library.define(name, f), images * op.size[0], 0, table)
+
+
+def pack_taps(taps: Taps) -> np.ndarray:
+    """Pack the entries of an axis."""
+    return np.stack([taps.low, taps.high, taps.weight], axis=1).astype(np.float32).ravel()
+
+
+def _place(f: Function, entry: str) -> Place:
+    """Load an entry of the table."""
+    low, high, weight = (load_scalar(f, f.offset(entry, 4 * number)) for number in range(3))
+    first, second = (f.op(f"fptosi float {each} to {f.isa.word}") for each in (low, high))
+    return Place(first, second, weight)
+
+
+def _lines(
+    f: Function, op: Resize, start: str, part: Part, width: int, place: Place
+) -> tuple[str, ...]:
+    """Compute the addresses of the rows of a part that are read."""
+    rows = (place.low,) if op.mode == "nearest" else (place.low, place.high)
+    return tuple(f.offset(start, f.binary("mul", row, width * part.pixel)) for row in rows)
+
+
+def _emit_pixel(
+    f: Function,
+    op: Resize,
+    parts: Sequence[Part],
+    lines: Sequence[Sequence[str]],
+    row: Place,
+    column: Place,
+    target: str,
+    room: int,
+) -> None:
+    """Emit a pixel of the result, part by part."""
+    formula = _copied if op.mode == "nearest" else _between(f, row, column)
+    columns = (column.low,) if op.mode == "nearest" else (column.low, column.high)
+    done = 0
+    for part, starts in zip(parts, lines, strict=True):
+        steps = [f.binary("mul", each, part.pixel) for each in columns]
+        sources = [f.offset(start, step) for start in starts for step in steps]
+        at = [*sources, f.offset(target, f.isa.element.bytes * done)]
+        _emit_channels(f, formula, at, part.channels, min(part.room, room - done))
+        done += part.channels
+
+
+def _copied(f: Function, at: Sequence[str], lanes: int | None) -> str:
+    return load(f, at[0], 0, lanes)
+
+
+def _between(f: Function, row: Place, column: Place) -> Formula:
+    """Return the formula of a pixel between four."""
+    across, down = _shares(f, column), _shares(f, row)
+
+    def formula(f: Function, at: Sequence[str], lanes: int | None) -> str:
+        corners = [load(f, corner, 0, lanes) for corner in at]
+        upper, lower = (_mixed(f, corners[k], corners[k + 1], across) for k in (0, 2))
+        return _mixed(f, upper, lower, down)
+
+    return formula
+
+
+def _shares(f: Function, place: Place) -> tuple[str, str]:
+    """Return the weights of both rows or columns as vectors."""
+    rest = f.op(f"fsub {f.isa.scalar} {float_literal(1.0)}, {place.weight}")
+    return splat(f, rest), splat(f, place.weight)
+
+
+def _mixed(f: Function, a: str, b: str, shares: tuple[str, str]) -> str:
+    return fma(f, b, shares[1], arithmetic(f, "fmul", a, shares[0]))
+
+
+def _emit_channels(
+    f: Function, formula: Formula, at: Sequence[str], channels: int, room: int
+) -> None:
+    """Emit the channels of a part. The last vector is whole where there is room for it or where it
+    may begin among the channels before it, which it computes again."""
+    whole, tail = divmod(channels, f.isa.lanes)
+    if tail and room >= f.isa.padded(channels):
+        whole, tail = whole + 1, 0
+
+    def vector(_: Count, here: list[str]) -> Sequence[str]:
+        *sources, target = here
+        store(f, formula(f, sources, None), target)
+        return [f.offset(pointer, f.isa.vector_bytes) for pointer in here]
+
+    f.loop(0, whole, [("ptr", pointer) for pointer in at], vector)
+    if tail:
+        start = f.isa.element.bytes * (channels - f.isa.lanes) if whole else 0
+        *sources, target = [f.offset(pointer, start) for pointer in at]
+        lanes = None if whole else tail
+        store(f, formula(f, sources, lanes), target, 0, lanes)

@@ -1,0 +1,54 @@
+"""Drawings of models that resize images, with the input x [1,8,6,6]."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from tests.onnx_models import Drawing
+
+
+def resized(d: Drawing, *, scales: tuple[float, ...] = (), **how: Any) -> str:
+    """By scales, or to 12 rows and 9 columns."""
+    if scales:
+        return d.op("Resize", "x", "", d.constant(scales, np.float32), **how)
+    return d.op("Resize", "x", "", "", d.constant([1, 8, 12, 9]), **how)
+
+
+def nearest(d: Drawing) -> tuple[str, ...]:
+    """As PyTorch writes it; with half pixels and every rounding; and as the standard has it."""
+    rounds = ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
+    grids = ("asymmetric", "half_pixel", "align_corners")
+    return (
+        resized(d),
+        resized(d, coordinate_transformation_mode="half_pixel_symmetric"),
+        *(
+            resized(d, mode="nearest", coordinate_transformation_mode=grid, nearest_mode=rounding)
+            for grid in grids
+            for rounding in rounds
+        ),
+    )
+
+
+def linear(d: Drawing) -> tuple[str, ...]:
+    """To sizes, by scales, along one axis, and to no other size."""
+    grids = ("asymmetric", "half_pixel", "align_corners", "pytorch_half_pixel")
+    along = d.op("Resize", "x", "", "", d.constant([3]), mode="linear", axes=[-1])
+    return (
+        *(resized(d, mode="linear", coordinate_transformation_mode=grid) for grid in grids),
+        resized(d, scales=(1, 1, 2, 0.5), mode="linear"),
+        resized(
+            d,
+            scales=(1, 1, 1.3, 2.4),
+            mode="linear",
+            coordinate_transformation_mode="align_corners",
+        ),
+        along,
+        d.op("Relu", d.op("Resize", "x", "", d.constant([1] * 4, np.float32))),
+    )
+
+
+SPATIAL: tuple[Callable[[Drawing], tuple[str, ...]], ...] = (nearest, linear)
+"""Models in which no data have to move."""
