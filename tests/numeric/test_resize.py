@@ -165,8 +165,8 @@ def test_resizes_of_any_opset(opset: int, tmp_path: Path) -> None:
 def test_coordinates_of_other_names(tmp_path: Path) -> None:
     d = Drawing(19)
     names = ("half_pixel_symmetric", "pytorch_half_pixel")
-    how = ({"mode": "linear", "coordinate_transformation_mode": name} for name in names)
-    agree(d, tmp_path, *(resized(d, **each) for each in how))
+    outputs = (resized(d, mode="linear", coordinate_transformation_mode=name) for name in names)
+    agree(d, tmp_path, *outputs)
 
 
 @pytest.mark.parametrize(

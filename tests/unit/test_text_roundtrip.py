@@ -54,6 +54,7 @@ graph @unit(%x: f32[1,28,28,240]) {
   %4, %5 = split(%3) {sizes=(120,120)} : f32[1,28,28,120], f32[1,28,28,120] at 64
   %6 = max_pool([%0[0:15], %0[30:45]][c -> (c mod 2)*15 + c floordiv 2]) : f32[1,14,14,30]
   %7 = avg_pool(%1[perm 59 0:59]) {pad=(1,1,0,0), count_pad=true} : f32[1,15,14,60]
+  %larger = resize(%7) {size=(30,20), mode="nearest", coordinates="asymmetric"} : f32[1,30,20,60]
   %8 = fused dw_pw(%x = %2, %r = %x[0:64]) {
     arena 192
     %0 = conv2d(%x, @dw.w) {pad=(1,1,1,1), groups=60, act=relu} : f32[1,28,28,60] at 0
