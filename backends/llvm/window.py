@@ -18,6 +18,8 @@ import numpy as np
 from mbc.backends.llvm.isa import Isa
 from mbc.ir.activations import Activation
 
+SHORT_SUM = 9  # taps; by the time that a strip of so few ends, the CPU has begun the next one
+LONG_SUMS = 8  # that are computed side by side, since a multiply-add waits for the one before
 FEWEST_LANES = 8  # of the vectors of AVX; shorter ones divide it
 
 
@@ -84,19 +86,27 @@ class Window:
     @property
     def tile(self) -> int:
         """Output columns of a register tile."""
-        most = self._most_columns
-        preferred = [t for t in (4, 7, 5, 6, 3, 2) if t <= most]
-        return next((t for t in preferred if self.out_width % t == 0), min(4, most))
+        if self.filters > 1:
+            return _equal_tiles(self.out_width, self._most_columns)
+        if self._has_long_sums:
+            return _equal_tiles(self.out_width, LONG_SUMS)
+        preferred = (4, 7, 5, 6, 3, 2)
+        return next((t for t in preferred if self.out_width % t == 0), min(4, self.out_width))
+
+    @property
+    def _has_long_sums(self) -> bool:
+        """Whether a tile should have many columns. At larger strides, which share fewer inputs,
+        strips of several vectors have sums enough, and more columns would spill registers."""
+        fits = self.stride[1] == 1 or self.isa.strip == 1
+        return self.kind == "depthwise" and self.taps > SHORT_SUM and fits
 
     @property
     def _most_columns(self) -> int:
         """The most columns for which a tile's sums, the factors of a tap and as many inputs fit
-        the registers, if there are several filters a channel."""
-        if self.filters == 1:
-            return self.out_width
+        the registers, if there are several filters a channel; not more than make enough sums."""
         each = [strips(self, index) for index in range(len(self.parts))]
         vectors = max(s.vectors for part in each for _, run in part for s in run)
-        return min(self.out_width, self.isa.registers // vectors - 2)
+        return min(self.isa.registers // vectors - 2, -(-LONG_SUMS // vectors))
 
     def valid_rows(self, y: int) -> tuple[int, ...]:
         """Return the window rows inside the image for output row y."""
@@ -132,6 +142,12 @@ class Window:
             runs.append(TileRun(starts[index], shape, count))
             index += count
         return runs
+
+
+def _equal_tiles(width: int, most: int) -> int:
+    """Return the columns of tiles that are as equal as can be."""
+    preferred = [t for t in (7, 8, 6) if t <= most and width % t == 0]
+    return preferred[0] if preferred else -(-width // -(-width // most))
 
 
 @dataclass(frozen=True)

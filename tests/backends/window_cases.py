@@ -79,6 +79,8 @@ def window_cases() -> Iterator[Case]:
     yield from filtered((4, 9, 16), 16, 16, (1, 6), (1, 4), (0, 2, 7, 8), (1, 2))
     yield from filtered((5, 5, 7), 21, 7, (3, 3), (1, 1), (4, 0, 1, 5))
     yield from multiplied()
+    yield from filtered((4, 13, 17), 17, 17, (5, 5), (1, 1), (2, 2, 2, 2))  # tiles of 7 and 6
+    yield from filtered((6, 20, 8), 8, 8, (7, 7), (1, 2), (3, 3, 3, 3))
     yield from filtered((1, 1, 8), 8, 8, (1, 1), (2, 2), (1, 1, 1, 1))  # nothing but padding
     yield from pooled((5, 9, 11), MaxPool((4, 2), (1, 3), (3, 3, 1, 0)))
     yield from pooled((6, 2, 9), AvgPool((1, 5), (2, 1), (0, 0, 4, 4)))

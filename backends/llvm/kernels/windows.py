@@ -12,7 +12,7 @@ import numpy as np
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site, constant_array
-from mbc.backends.llvm.window import Part, Window, has_strips, pack_depthwise
+from mbc.backends.llvm.window import SHORT_SUM, Part, Window, has_strips, pack_depthwise
 from mbc.backends.llvm.window_code import emit_row, image_rows, row_functions
 from mbc.ir.activations import identifier
 from mbc.ir.graph import Node
@@ -122,7 +122,8 @@ def window_schedules(window: Window) -> tuple[ChannelBlocks, ...]:
     pixel = window.isa.element.bytes * window.channels
     rows = window.kernel[0] * window.width * pixel
     even = [n for n in range(1, most + 1) if window.channels % (n * strip) == 0]
-    best = next((n for n in even if rows // n <= NEAR_BYTES), 1)
+    least = 1 if window.taps <= SHORT_SUM else even[-1]  # or as near as can be, for many rows
+    best = next((n for n in even if rows // n <= NEAR_BYTES), least)
     return tuple(map(ChannelBlocks, dict.fromkeys((best, *even))))
 
 
