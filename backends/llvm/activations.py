@@ -71,7 +71,7 @@ def _clipped_line(f: Function, x: str, slope: float, offset: float) -> str:
     return at_most(f, at_least(f, line, 0.0), 1.0)
 
 
-SIDE_BY_SIDE = 4  # vectors of a turn, whose chains of operations hide each other's latency
+SIDE_BY_SIDE = 6  # vectors of a turn, whose chains of operations hide each other's latency
 
 
 def is_costly(act: Activation | None) -> bool:

@@ -16,7 +16,8 @@ import pytest
 
 from mbc.backends.llvm.isa import isa_of
 from mbc.targets.target import Target
-from tests.backends.code_of_networks import NETWORKS, routines_of
+from tests.activations import ROUNDED
+from tests.backends.code_of_networks import NETWORKS, compiled, routines_of, with_activations
 from tests.backends.code_rules import (
     is_gemm,
     is_k_loop,
@@ -28,6 +29,8 @@ from tests.everyday import part_of
 
 RECORD = Path(__file__).with_name("spills.json")
 TOLERANCE = 0.1
+MOST_SPILLS = 40
+"""Vectors of a kernel with any activation that are stored or loaded on the stack."""
 
 TARGETS = {
     "avx2": Target("x86_64", "x86_64-unknown-linux-gnu", "haswell", "avx2"),
@@ -73,3 +76,14 @@ def test_generated_code(network: str, machine: str, request: pytest.FixtureReque
     assert [problem for routine in gemms for problem in violations(routine, isa)] == []
     found = {routine.name: n for routine in routines if (n := spills(routine))}
     assert deviations(found, record(f"{network} {machine}", found, request)) == {}
+
+
+@pytest.mark.parametrize("machine", TARGETS)
+def test_activations_of_large_tiles(machine: str, request: pytest.FixtureRequest) -> None:
+    """Those that need many registers keep to theirs: constants apart, which are loaded again."""
+    routines = compiled(with_activations(ROUNDED), TARGETS[machine])
+    tiles = [routine for routine in routines if "_edge_" not in routine.name]
+    assert len(tiles) >= 2 * len(ROUNDED)
+    found = {routine.name: n for routine in tiles if (n := spills(routine))}
+    assert deviations(found, record(f"activations {machine}", found, request)) == {}
+    assert max(found.values(), default=0) <= MOST_SPILLS
