@@ -20,7 +20,10 @@ def ds_cnn(
     bn_epsilon: float = 1e-3,
     softmax: bool = True,
 ) -> Tensor:
-    """Convolutions have biases, as in the reference, though a batch norm follows each."""
+    """Convolutions have biases, as in the reference, though a batch norm follows each.
+
+    The pool is over all of 25x5, as in version 0.5; later versions leave the last row out.
+    """
     x = nn.input(49, 10, 1)
     with nn.scope("stem"):
         x = nn.conv(x, channels, (10, 4), stride=2, padding="same", bias=True)

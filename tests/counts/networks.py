@@ -72,10 +72,10 @@ NETWORKS = (
     Network("mnasnet", "mnasnet.py", 102.1),
     Network("mobilenet_v4-small", "mobilenet_v4.py", 60.4),
     Network("mobilenet_v3-large", "mobilenet_v3.py", 78.5),
-    Network("mobilenet_v3-small", "mobilenet_v3.py", INF, options=("-D", "variant=small")),
-    Network("efficientnet_b0", "efficientnet.py", INF),
-    Network("ghostnet", "ghostnet.py", INF),
-    Network("squeezenet", "squeezenet.py", INF),
+    Network("mobilenet_v3-small", "mobilenet_v3.py", 20.5, options=("-D", "variant=small")),
+    Network("efficientnet_b0", "efficientnet.py", 178),
+    Network("ghostnet", "ghostnet.py", 48),
+    Network("squeezenet", "squeezenet.py", 106),
     Network("shufflenet_v2-unfused", "shufflenet_v2.py", INF, 8.75, ("--passes", UNFUSED)),
 )
 

@@ -14,7 +14,7 @@ from mbc.driver.producers.llvm import lower_graph
 from mbc.driver.request import Request, Silent
 from mbc.driver.rounds import Run, Times, take_turns
 from mbc.runtime.pool import Team
-from tests.example_networks import EXAMPLE_NETWORKS, Example
+from tests.example_networks import EXAMPLE_NETWORKS, PAGES, Example
 
 WARM_UP_ROUNDS = 3
 
@@ -61,15 +61,16 @@ def _first_like(name: str, variants: Mapping[str, Variant]) -> str:
 
 
 def options(program: str, words: Sequence[str]) -> tuple[list[Example], int]:
-    """The arguments of a benchmark: which examples, all if none is named, and how many rounds."""
+    """The arguments of a benchmark: which examples, those of the papers if none is named, and
+    how many rounds."""
     parser = argparse.ArgumentParser(prog=f"python -m {program}")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="only these networks")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="these networks or pages")
     parser.add_argument("--rounds", type=int, default=100, metavar="N", help="default 100")
     args = parser.parse_args(words)
-    known = {str(example): example for example in EXAMPLE_NETWORKS}
+    known = {str(example): example for example in (*EXAMPLE_NETWORKS, *PAGES)}
     if unknown := [name for name in args.names if name not in known]:
         parser.error(f"no network {' or '.join(unknown)}; there are {', '.join(known)}")
-    return [known[name] for name in args.names or known], args.rounds
+    return [known[name] for name in args.names] or list(EXAMPLE_NETWORKS), args.rounds
 
 
 def print_row(cells: Sequence[str], width: int) -> None:
