@@ -98,6 +98,7 @@ PAGES = (
     Page("ghostnet", small=(SMALL,)),
     *_variants("mobilenet_v4", ("small", "medium"), SMALL, HALF),
     Page("mobilenet_v2", (("features", "true"),), (SMALL,)),
+    Page("lraspp", small=(SMALL,)),
     Page("detection/ssdlite", small=(SMALL,)),
     Page("squeezenet", small=(("resolution", "66"),)),  # the last window of each pool overhangs
     Page(

@@ -68,6 +68,7 @@ CLAIMS = (
     Claim("mobilenet_v4 -D variant=small", TIMM, 3_774_024, 186_005_568),
     Claim("mobilenet_v4 -D variant=medium -D resolution=256", TIMM, 9_715_512, 1_080_244_224),
     Claim("squeezenet", TORCHVISION, 1_235_496, 349_151_936),
+    Claim("lraspp", TORCHVISION, 3_221_538, 772_346_880),
     # 80 classes and the background; the paper rounds 788.8 M multiply-adds to 0.8 B.
     Claim("detection/ssdlite -D classes=81", PAPER, m_params="4.3"),
     Claim("detection/ssdlite", MOBILE_SSDLITE, 4_500_543, 804_397_504),
