@@ -263,6 +263,11 @@ class Gemm:
         return (1 + self.depth) * sum(self.widths) * self.isa.vector_bytes
 
     @property
+    def panel_bytes(self) -> int:
+        """Packed bytes of the widest panel."""
+        return (1 + self.depth) * max(self.widths) * self.isa.vector_bytes
+
+    @property
     def unroll(self) -> int:
         """k-steps per loop iteration: fewer where groups or parts have their own code, to keep it
         small, unless several steps are loaded at a time."""

@@ -111,12 +111,47 @@ def _emit_panels(
 
 
 def _emit_panel(f: Function, tile: Tile, at: Pointers, first: Count, last: Count) -> None:
-    blocks = tile.blocks
+    blocks, at = tile.blocks, _scaled(f, tile, at)
     tall_end = f.clamp("min", last, blocks.tall_count)
     _emit_blocks(f, tile, at, blocks.tall, first, tall_end, 0)
     if blocks.tall_count < blocks.count:
         short_start = f.clamp("max", first, blocks.tall_count)
         _emit_blocks(f, tile, at, blocks.tall - 1, short_start, last, blocks.tall_count)
+
+
+def _scaled(f: Function, tile: Tile, at: Pointers) -> Pointers:
+    """Store a panel's biases, and its weights multiplied by what multiplies A, to scratch, where
+    tiles then find them."""
+    if at.scaling is None:
+        return at
+    row, panel = tile.width * f.isa.vector_bytes, at.scaling.panel
+    for j, bias in enumerate(load_vectors(f, at.weights, 0, tile.width)):
+        store(f, bias, panel, j * f.isa.vector_bytes)
+    pointers = [f.offset(at.weights, row), f.offset(panel, row)]
+    for run in tile.runs:
+        factors = f.offset(at.scaling.factors, run.offset)
+        pointers = _emit_scaled_run(f, tile, run, [factors, *pointers])
+    return replace(at, weights=panel)
+
+
+def _emit_scaled_run(f: Function, tile: Tile, run: Run, pointers: Sequence[str]) -> list[str]:
+    """Multiply the weights of a run, given the addresses of its factors, weights and results;
+    returns the addresses of the next run's weights and results."""
+    row, size = tile.width * f.isa.vector_bytes, tile.gemm.element_bytes
+    several = next(n for n in (tile.gemm.unroll, 2, 1) if run.length % n == 0)
+
+    def body(_: Count, values: list[str]) -> Sequence[str]:
+        factors, weights, out = values
+        for k in range(several):
+            factor = splat(f, load_scalar(f, f.offset(factors, k * size)))
+            for j, column in enumerate(load_vectors(f, weights, k * row, tile.width)):
+                value = arithmetic(f, "fmul", factor, column)
+                store(f, value, out, k * row + j * f.isa.vector_bytes)
+        steps = (several * size, several * row, several * row)
+        return [f.offset(p, step) for p, step in zip(values, steps, strict=True)]
+
+    carried = [("ptr", pointer) for pointer in pointers]
+    return f.loop(0, run.length, carried, body, step=several)[1:]
 
 
 def _emit_blocks(

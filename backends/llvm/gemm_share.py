@@ -4,16 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm import Gemm
 
 
+class Scaling(NamedTuple):
+    """What multiplies A. It is the weights that are multiplied, a panel at a time:
+    (s x) w = x (s w)."""
+
+    factors: str
+    """Address of the factor of each element of a row of A."""
+    panel: str
+    """Address of scratch for a panel (`Gemm.panel_bytes`)."""
+
+
 @dataclass(frozen=True)
 class Pointers:
     """Where a piece of the work finds A's sources, the weights, its output and the residual; the
-    weights that it brings into the cache for later, if it does; and what takes the place of output
-    and residual where sinks dump their first row."""
+    weights that it brings into the cache for later, if it does; what takes the place of output and
+    residual where sinks dump their first row; and what multiplies A, if something does."""
 
     a: tuple[str, ...]
     weights: str
@@ -21,6 +32,7 @@ class Pointers:
     residual: str | None = None
     ahead: str | None = None
     dump: str | None = None
+    scaling: Scaling | None = None
 
     def moved(self, f: Function, weights: Count, out: Count, residual: Count) -> Pointers:
         """Weights, output and residual advanced by bytes."""
@@ -73,7 +85,8 @@ class Pointers:
         residual = None if self.residual is None else rest.pop(0)
         ahead = None if self.ahead is None else rest.pop(0)
         dump = None if self.dump is None else rest.pop(0)
-        return Pointers(tuple(values[:n]), weights, out, residual, ahead, dump)
+        places = (tuple(values[:n]), weights, out, residual, ahead, dump)
+        return Pointers(*places, self.scaling)
 
 
 @dataclass(frozen=True)
