@@ -63,13 +63,14 @@ def _misread(node: Node, reader: Node) -> str:
     return ""
 
 
-def fused_chain(kind: str, nodes: Sequence[Node]) -> Node:
+def fused_chain(kind: str, nodes: Sequence[Node], returned: Sequence[Node] = ()) -> Node:
     """Return a fused node, in no graph yet, that computes a chain of nodes; the bodies of fused
-    nodes are inlined. Its operands are the values that the chain reads from outside."""
+    nodes are inlined. Its operands are the values that the chain reads from outside, its results
+    those of the nodes `returned`, or of the last one."""
     body = _Body(kind)
     for node in nodes:
         body.append(node)
-    return body.finish(nodes[-1].result)
+    return body.finish([node.result for node in returned or nodes[-1:]])
 
 
 class _Body:
@@ -94,9 +95,9 @@ class _Body:
         (result,) = node.op.body.outputs
         self._inner[node.result] = result.substitute(self._inner)
 
-    def finish(self, result: Value) -> Node:
+    def finish(self, returned: Sequence[Value]) -> Node:
         """Return the fused node."""
-        self._graph.set_outputs([self._inner[result]])
+        self._graph.set_outputs([self._inner[value] for value in returned])
         return candidate(Fused(self._graph.name, self._graph), self._operands)
 
     def _add(self, node: Node, operands: Iterable[Operand | None]) -> None:
@@ -164,7 +165,7 @@ def judge(
     together = context.backend.predict(fused).cycles
     gain = f"{100 * (together / apart - 1):+.1f} %"
     if mode == "auto" and together >= apart:
-        _, height, width, _ = fused.result.type.shape
+        _, height, width, _ = fused.results[0].type.shape
         return gain, f"{height}x{width} output, cost model predicts {gain}"
     return gain, ""
 

@@ -18,6 +18,8 @@ from mbc.passes.fold_affine import FoldAffine
 from mbc.passes.fold_batch_norm import FoldBatchNorm
 from mbc.passes.fold_constants import FoldConstants
 from mbc.passes.fuse_activation import FuseActivation
+from mbc.passes.fuse_channel_scale import FuseChannelScale
+from mbc.passes.fuse_depthwise_mean import FuseDepthwiseMean
 from mbc.passes.fuse_depthwise_pointwise import FuseDepthwisePointwise
 from mbc.passes.fuse_inverted_residual import FuseInvertedResidual
 from mbc.passes.fuse_residual_add import FuseResidualAdd
@@ -44,6 +46,8 @@ PASSES: tuple[type[Pass], ...] = (
     UseStrassen,
     FuseInvertedResidual,
     FuseDepthwisePointwise,
+    FuseDepthwiseMean,
+    FuseChannelScale,
     FuseRows,
     MaterializeViews,
     ChooseSchedules,
@@ -68,13 +72,17 @@ MERGE: tuple[Pass, ...] = (
     FuseResidualAdd(),
 )
 FUSE: tuple[Pass, ...] = (FuseInvertedResidual(), FuseDepthwisePointwise())
+FUSE_GATES: tuple[Pass, ...] = (FuseDepthwiseMean(), FuseChannelScale())
+"""For speed: they keep fuse-rows from streaming the wide tensor before a gate."""
 
 O0 = Pipeline((IMPORT, Stage("canonicalize", ()), Stage("fuse", ()), PLAN))
 O1 = Pipeline(
     (IMPORT, CANONICALIZE, Stage("fuse", (FoldBatchNorm(), FoldAffine(), FuseActivation())), PLAN)
 )
 # Whether fusing pays depends on what the convolutions would take by themselves.
-O2 = Pipeline((IMPORT, CANONICALIZE, Stage("fuse", (*MERGE, UseStrassen(), *FUSE)), PLAN))
+O2 = Pipeline(
+    (IMPORT, CANONICALIZE, Stage("fuse", (*MERGE, UseStrassen(), *FUSE, *FUSE_GATES)), PLAN)
+)
 O3 = O2
 O2_MEMORY = Pipeline(
     (IMPORT, CANONICALIZE, Stage("fuse", (*MERGE, *FUSE, MaterializeViews(), FuseRows())), PLAN)
@@ -111,7 +119,7 @@ def _in_mode(stage: Stage, mode: FuseMode) -> Stage:
     return stage if passes == stage.passes else replace(stage, passes=passes)
 
 
-FUSING = (FuseInvertedResidual, FuseDepthwisePointwise)
+FUSING = (FuseInvertedResidual, FuseDepthwisePointwise, FuseDepthwiseMean, FuseChannelScale)
 
 
 def without_strassen(pipeline: Pipeline) -> Pipeline:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from mbc.backends.llvm.cost import predict_cycles
 from mbc.backends.llvm.isa import Isa, isa_of
+from mbc.backends.llvm.kernels.averaged import averaged_refusal, averaged_window, build_averaged
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
 from mbc.backends.llvm.kernels.chain import (
     Chain,
@@ -29,6 +30,12 @@ from mbc.backends.llvm.kernels.move import build_channel_copy, build_reshape
 from mbc.backends.llvm.kernels.patches import build_patch_conv, patch_schedules, patches_of
 from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
 from mbc.backends.llvm.kernels.resize import build_resize
+from mbc.backends.llvm.kernels.scaled import (
+    build_scaled,
+    scaled_product,
+    scaled_refusal,
+    scratch_of,
+)
 from mbc.backends.llvm.kernels.stream import build_stream
 from mbc.backends.llvm.kernels.strided import build_strided_copy
 from mbc.backends.llvm.kernels.windows import (
@@ -96,6 +103,10 @@ GATHERING = (build_window, build_global_pool, build_resize)
 
 def builder_of(node: Node) -> Builder:
     """Return the kernel family of a node."""
+    if scaled_product(node):
+        return build_scaled
+    if averaged_window(node):
+        return build_averaged
     if not isinstance(node.op, Conv2d):
         return BUILDERS[type(node.op)]
     if is_gemm_rows(node):  # including depthwise ones: only a GEMM reads any view
@@ -171,12 +182,18 @@ class LlvmBackend:
         return as_one_buffer(node, self.reads_one_buffer)
 
     def _supports_fused(self, node: Node) -> Support:
-        if refusal := element_refusal(node) or chain_refusal(node):
+        if refusal := element_refusal(node) or self._body_refusal(node):
             return Support(False, refusal)
         if not all(view.is_concatenation for view in node.views):
             return Support(False, "a fused kernel reads its operands only as they are stored")
         refusals = (support for inner in chain_nodes(node) if not (support := self.supports(inner)))
         return next(refusals, Support(True))
+
+    def _body_refusal(self, node: Node) -> str:
+        if scaled := scaled_product(node):
+            return scaled_refusal(node, scaled, self.isa)
+        averaged = averaged_window(node)
+        return averaged_refusal(node, averaged) if averaged else chain_refusal(node)
 
     def candidates(self, node: Node) -> tuple[Schedule, ...]:
         """List panels or Strassen's method for products, turns of rows, or blocks of channels."""
@@ -184,15 +201,23 @@ class LlvmBackend:
             return ()
         node = self._assumed(node)
         if isinstance(node.op, Fused):
-            if chain_refusal(node):
-                return ()
-            return chain_schedules(self._chain(replace(node, schedule=None)))
+            return () if self._body_refusal(node) else self._fused_schedules(node)
         if is_gemm_rows(node):
             return product_schedules(self.isa, node)
         if builder_of(node) is build_window:
-            out = Buffer.in_arena(node.result.type, self.isa)
-            return window_schedules(window_of(self.isa, node, self._buffers(node), out))
+            return self._window_schedules(node, self._buffers(node))
         return patch_schedules(node.result.type) if isinstance(node.op, Conv2d) else ()
+
+    def _fused_schedules(self, node: Node) -> tuple[Schedule, ...]:
+        if averaged := averaged_window(node):
+            return self._window_schedules(averaged.window, self._buffers(node))
+        if builder_of(node) is not build_stream:
+            return ()
+        return chain_schedules(self._chain(replace(node, schedule=None)))
+
+    def _window_schedules(self, node: Node, sources: list[Buffer]) -> tuple[Schedule, ...]:
+        out = Buffer.in_arena(node.result.type, self.isa)
+        return window_schedules(window_of(self.isa, node, sources, out))
 
     def _buffers(self, node: Node) -> list[Buffer]:
         values = [value for view in node.views for value in view.values]
@@ -210,7 +235,9 @@ class LlvmBackend:
     def scratch_bytes(self, node: Node) -> int:
         """Return the scratch of one thread, in bytes."""
         node = self._assumed(node)
-        if isinstance(node.op, Fused):
+        if scaled := scaled_product(node):
+            return scratch_of(scaled, self.isa)
+        if builder_of(node) is build_stream:
             return self._chain(node).scratch_bytes
         if isinstance(node.op, Conv2d) and builder_of(node) is build_patch_conv:
             x = self._buffer(node, "x")
@@ -236,7 +263,8 @@ class LlvmBackend:
             case Conv2d():
                 return role == "residual" and self._stores_exactly(node)
             case Fused():
-                residual = ends_of(node).residual
+                scaled = scaled_product(node)
+                residual = scaled.residual if scaled else _residual_of(node)
                 return role == residual and self._stores_exactly(chain_nodes(node)[-1])
             case _:
                 return False
@@ -244,10 +272,15 @@ class LlvmBackend:
     def overlap_bytes(self, node: Node, role: str) -> int | None:
         """Return the overlap of chains, which compute rows in order; None for other nodes."""
         node = self._assumed(node)
-        if not isinstance(node.op, Fused) or node.result.type.shape[0] > 1:
+        if builder_of(node) is not build_stream or node.result.type.shape[0] > 1:
             return None
         return overlap_bytes(self._chain(node), ends_of(node), role, self._buffer(node, role))
 
     def _stores_exactly(self, node: Node) -> bool:
         groups = node.op.channel_groups
         return groups == 1 or node.result.type.channels // groups % self.isa.lanes == 0
+
+
+def _residual_of(node: Node) -> str | None:
+    """Return the role of the residual of a fused node; None without one."""
+    return ends_of(node).residual if builder_of(node) is build_stream else None

@@ -6,10 +6,14 @@ smallest cache that holds the tensor. Only differences between alternatives matt
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mbc.backends.llvm.isa import Isa
+from mbc.backends.llvm.kernels.averaged import AveragedWindow, averaged_window
 from mbc.backends.llvm.kernels.base import Buffer
 from mbc.backends.llvm.kernels.chain import chain_nodes, turn_rows, turns_of
 from mbc.backends.llvm.kernels.linear import plan_halved
+from mbc.backends.llvm.kernels.scaled import ScaledProduct, scaled_product
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops import Conv2d
@@ -19,6 +23,8 @@ from mbc.targets.backend import Prediction
 from mbc.targets.target import Target
 
 GEMM_SHARE, DEPTHWISE_SHARE = 0.93, 0.6
+SCALE_CYCLES, SCALE_ACCESSES = 1.2, 2  # least to load a vector, multiply and store
+SUM_CYCLES = 0.6  # to load a vector from the first cache and add
 ADD_CYCLES, ADD_ACCESSES = 1.7, 3  # least to load two vectors, add and store, not all of it near
 LOADS_PER_FMA = 0.83  # that multiply-adds do not wait for
 RATES = L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, L3_BYTES_PER_CYCLE = 64.0, 28.0, 10.0
@@ -29,6 +35,10 @@ RANGE_CYCLES = 3000.0  # that a range of tasks takes at least: it costs a thread
 def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
     """Cycles of a node, and whether compute or memory bounds it."""
     nodes = chain_nodes(node)
+    if scaled := scaled_product(node):
+        return _predict_body(node, [scaled.product], _scaling(scaled, isa, target), isa, target)
+    if averaged := averaged_window(node):
+        return _predict_body(node, [averaged.window], _averaging(averaged, isa), isa, target)
     if not nodes:
         return _predict_plain(node, isa, target)
     rows = turns_of(node)
@@ -36,6 +46,28 @@ def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
     traffic = sum(_stream(view.type, isa, target) for view in node.views)
     traffic += _stream(node.result.type, isa, target)
     return _sum(compute, traffic + sum(_reread(inner, rows, target.core) for inner in nodes))
+
+
+def _predict_body(
+    node: Node, nodes: Sequence[Node], more: float, isa: Isa, target: Target
+) -> Prediction:
+    """Predict a fused node from what its nodes compute, and cycles of work besides."""
+    compute = sum(_compute(inner, isa, target.core) for inner in nodes) + more
+    traffic = sum(_stream(view.type, isa, target) for view in node.views)
+    traffic += sum(_stream(result.type, isa, target) for result in node.results)
+    return _sum(compute, traffic)
+
+
+def _scaling(scaled: ScaledProduct, isa: Isa, target: Target) -> float:
+    """Cycles to multiply the weights, once for each image."""
+    weight, images = present(scaled.product.type_of("weight")), scaled.mul.result.type.shape[0]
+    each = max(SCALE_CYCLES, SCALE_ACCESSES / target.core.accesses)
+    return images * weight.elements / isa.lanes * each
+
+
+def _averaging(averaged: AveragedWindow, isa: Isa) -> float:
+    """Cycles to add up the rows that were just stored."""
+    return SUM_CYCLES * averaged.window.result.type.elements / isa.lanes
 
 
 def fewest_tasks(tasks: int, cycles: float) -> int:

@@ -110,7 +110,7 @@ def add_pipeline(parser: Parser, *, may_stop: bool = True) -> None:
         "--fuse",
         choices=FUSE_MODES,
         metavar="WHEN",
-        help=f"{', '.join(FUSE_MODES)}: when depthwise convolutions become one kernel with their "
+        help=f"{', '.join(FUSE_MODES)}: when convolutions become one kernel with their "
         "neighbours (default auto: where the cost model says that it pays)",
     )
     group.add_argument(

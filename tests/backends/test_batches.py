@@ -36,11 +36,13 @@ from mbc.ops import (
     Split,
     Transpose,
 )
-from mbc.ops.elementwise import Activate
+from mbc.ops.elementwise import ARITHMETIC, Activate
+from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
 from mbc.runtime.pool import Pool
 from mbc.targets.elements import WITHOUT_KERNELS
 from mbc.targets.target import Target
 from tests.backends.emulated import MACHINES, build, output_of
+from tests.backends.gate_cases import averaged, scaled
 from tests.backends.kernel_check import Net, host_target, host_targets, place_without_overlap
 from tests.schedules import by_strassen
 
@@ -91,6 +93,9 @@ class Families(Net):
         """Bodies that stream rows: one depthwise layer, and two between pointwise ones."""
         yield self._chain("dw", "pw")
         yield self._chain("pw", "dw", "pw", "dw", "pw")
+        map, means = averaged(self, self.padded, 3, 1, RELU).results
+        gate = self._add(GlobalAvgPool(), means)
+        yield from (means, scaled(self, map, gate, 20))
 
     def _elements(self) -> Iterator[Value]:
         first, second = self.graph.add(Split((12, 20)), [self.padded]).results
@@ -100,6 +105,13 @@ class Families(Net):
         normed = self._add(BatchNorm(), shuffled, *norm, self.positive(CHANNELS))
         for op in (Activate(RELU), Activate(RELU6), Softmax(), Transpose((0, 2, 1, 3))):
             yield self._add(op, normed)
+        yield self._add(ConcatAlong(1), normed, self.x)
+        for moved in (Slice(2, 1, 4), Pad((0, 1, 0, 2), (0, 0, 3, 0)), SpaceToDepth(1)):
+            yield self._add(moved, normed)
+        yield self._add(DepthToSpace(2), normed)
+        vector = self._add(GlobalAvgPool(), self.x)
+        for kind in ARITHMETIC:
+            yield self._add(kind(), normed, vector)
 
     def _chain(self, *kinds: str) -> Value:
         body = Graph("chain")
@@ -205,9 +217,9 @@ def _outputs(net: LoweredNet, answer: np.ndarray) -> list[np.ndarray]:
 def test_there_is_an_output_of_each_family() -> None:
     nodes: list[Node] = Families(IMAGES).build().topo()
     assert {type(node.op) for node in nodes} == set(OPS) - set(WITHOUT_KERNELS)
-    convolutions = {builder_of(node) for node in nodes if isinstance(node.op, Conv2d)}
-    assert {builder_of(node) for node in nodes} == {*BUILDERS.values(), *convolutions}
-    assert len(convolutions) == 3
+    several = {builder_of(node) for node in nodes if isinstance(node.op, Conv2d | Fused)}
+    assert {builder_of(node) for node in nodes} == {*BUILDERS.values(), *several}
+    assert len(several) == 6
 
 
 @pytest.mark.parametrize("target", [*NATIVE.values(), *(m.target for m in MACHINES.values())])

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from mbc.backends.llvm.backend import BUILDERS, builder_of
+from mbc.backends.llvm.kernels.averaged import build_averaged
+from mbc.backends.llvm.kernels.scaled import build_scaled
+from mbc.backends.llvm.kernels.stream import build_stream
 from mbc.backends.llvm.lower import lower
-from mbc.ops import OPS, Conv2d
+from mbc.ops import OPS, Conv2d, Fused
 from mbc.targets.elements import WITHOUT_KERNELS
 from tests.backends.cases import Case
 from tests.backends.kernel_cases import arithmetic_cases, exact_cases
@@ -64,6 +67,6 @@ def test_every_op_has_a_kernel_and_a_case() -> None:
     graphs = [build() for _, build in (*ARITHMETIC.values(), *EXACT.values())]
     nodes = [node for graph in graphs for node in graph.topo()]
     assert {type(node.op) for node in nodes} == set(OPS) - set(WITHOUT_KERNELS)
-    assert len({builder_of(node) for node in nodes}) == len(
-        {*BUILDERS.values(), *(builder_of(n) for n in nodes if isinstance(n.op, Conv2d))}
-    )
+    several = {builder_of(node) for node in nodes if isinstance(node.op, Conv2d | Fused)}
+    assert {builder_of(node) for node in nodes} == {*BUILDERS.values(), *several}
+    assert {build_stream, build_scaled, build_averaged} < several

@@ -23,7 +23,7 @@ from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.window import Pad, Pair
 from tests.activations import ALL_ACTS
 from tests.fuzzing.axes import Axis, axes, still
-from tests.fuzzing.wide_arithmetic import add, arithmetic, gated
+from tests.fuzzing.wide_arithmetic import add, arithmetic, gated, squeezed
 from tests.fuzzing.wide_moves import moved
 from tests.fuzzing.wide_spatial import resized
 
@@ -109,7 +109,7 @@ class Maker:
         image: list[Make] = [
             *(self.pointwise, self.conv, self.conv, self.depthwise, self.grouped, self.pool),
             *(self.multiplied, self.mean, self.global_mean, self.pooled, self.separable),
-            *(partial(make, self) for make in (gated, resized)),
+            *(partial(make, self) for make in (gated, resized, squeezed, squeezed)),
             *[self.inverted_residual, self.windows, self.large] * 3,
         ]
         flat: list[Make] = [self.dense, self.dense]

@@ -51,6 +51,16 @@ def gated(maker: Maker, x: Value) -> Value | None:
     return maker.put(maker.draw(st.sampled_from([Mul(), Sub(), Min(), Max()])), *operands)
 
 
+def squeezed(maker: Maker, x: Value) -> Value | None:
+    """Squeeze-and-excitation between a depthwise convolution and a pointwise one."""
+    map = maker.depthwise(x)
+    if map is None:
+        return None
+    gate = maker.put(Activate(Sigmoid()), maker.put(GlobalAvgPool(), map))
+    pair = maker.draw(st.permutations([map, gate]))
+    return maker.pointwise(maker.put(Mul(), *pair))
+
+
 def add(maker: Maker, x: Value) -> Value:
     """Of what has the same shape, or what is given it."""
     other = maker.draw(st.sampled_from(maker.like(x)))

@@ -7,6 +7,7 @@ from tests.mutants.apart import MUTANTS as APART
 from tests.mutants.arithmetic import MUTANTS as ARITHMETIC
 from tests.mutants.backends import MUTANTS as BACKENDS
 from tests.mutants.caches import MUTANTS as CACHES
+from tests.mutants.gates import MUTANTS as GATES
 from tests.mutants.interface import MUTANTS as INTERFACE
 from tests.mutants.kernels import MUTANTS as KERNELS
 from tests.mutants.moves import MUTANTS as MOVES
@@ -44,6 +45,7 @@ MUTANTS = (
     *QUANTISED,
     *ACTIVATIONS,
     *ARITHMETIC,
+    *GATES,
     *WEIGHTS,
     *BACKENDS,
 )

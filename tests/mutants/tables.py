@@ -108,6 +108,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "passes/pipelines.py PLANS",
         "passes/pipelines.py MERGE",
         "passes/pipelines.py FUSE",
+        "passes/pipelines.py FUSE_GATES",
         "passes/pipelines.py O0",
         "passes/pipelines.py O1",
         "passes/pipelines.py O2",

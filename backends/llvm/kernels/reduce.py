@@ -35,7 +35,7 @@ def build_global_pool(site: Site) -> Kernel:
         target, done = f.offset("%y0", f.binary("mul", index, out.pixel_bytes)), 0
         for part, start in zip(parts, starts, strict=True):
             place = f.offset(target, out.element_bytes * done)
-            _emit_part(f, part, start, place, pixels, out.room - done)
+            emit_means(f, part, start, place, pixels, out.room - done)
             done += part.channels
         return []
 
@@ -44,7 +44,9 @@ def build_global_pool(site: Site) -> Kernel:
     return Kernel(name, images)
 
 
-def _emit_part(f: Function, part: Part, x: str, out: str, pixels: int, room: int) -> None:
+def emit_means(f: Function, part: Part, x: str, out: str, pixels: int, room: int) -> None:
+    """Store the mean of `pixels` pixels of a part, from that at `x` on, to `out`, where `room`
+    elements may be overwritten."""
     fits = f.isa.padded(part.channels) <= min(part.room, room)
     whole, tail = divmod(part.channels, f.isa.lanes)
     if fits and tail:

@@ -3,7 +3,7 @@ channels where whole rows under the window would not fit the L1 cache."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from math import gcd
 
@@ -138,8 +138,20 @@ def _block(window: Window, blocks: int) -> Window:
 
 def build_window(site: Site) -> Kernel:
     """Build a depthwise convolution or a pool."""
-    view, out = site.node.view("x"), site.output
-    window = window_of(site.isa, site.node, site.buffers("x"), out)
+    return window_kernel(site, site.node, "x")
+
+
+AfterRow = Callable[[Function, Window, Count, Count, str], None]
+"""Emits what follows a row of a block of channels, given the block, its number among the blocks,
+the row's number among those of all images, and the address of its first output."""
+
+
+def window_kernel(
+    site: Site, node: Node, role: str, name: str = "", after: AfterRow | None = None
+) -> Kernel:
+    """Build a window op that reads an operand of the site, with `name` in that of its kernel."""
+    view, out = node.view("x"), site.outputs[0]
+    window = window_of(site.isa, node, site.buffers(role), out)
     schedule, height = site.node.schedule, window.out_height
     chosen = schedule if isinstance(schedule, ChannelBlocks) else window_schedules(window)[0]
     blocks = chosen.count
@@ -152,18 +164,20 @@ def build_window(site: Site) -> Kernel:
     def row(index: Count, _: list[str]) -> Sequence[str]:
         image, number, y = _place(f, index, blocks, height)
         shift = f.binary("mul", number, across)
-        sources = part_pointers(f, view, image_pointers(f, site, image))
+        sources = part_pointers(f, view, image_pointers(f, site, image, role))
         lines = image_rows(f, block, [f.offset(source, shift) for source in sources], y)
         line = f.binary("add", f.binary("mul", image, height), y)
         target = f.offset(f.offset("%y0", f.binary("mul", line, out.row_bytes)), shift)
         own = f.offset("%w", f.binary("mul", number, weights))
         emit_row(f, block, rows, lines, own, target, str(y))
+        if after:
+            after(f, block, number, line, target)
         return []
 
     f.loop("%begin", "%end", [], row)
-    name = site.library.define(f"f32_{window_name(window)}_{height}x{window.out_width}", f)
+    kind = f"f32_{window_name(window)}{name}_{height}x{window.out_width}"
     tasks = out.type.shape[0] * blocks * height
-    return Kernel(name, tasks, 0, pack_window(window, site.node))
+    return Kernel(site.library.define(kind, f), tasks, 0, pack_window(window, node))
 
 
 def _place(f: Function, task: Count, blocks: int, height: int) -> tuple[Count, Count, Count]:
@@ -180,9 +194,9 @@ def _place(f: Function, task: Count, blocks: int, height: int) -> tuple[Count, C
     return image, number, f.binary("add", y, f.binary("mul", half, rows))
 
 
-def image_pointers(f: Function, site: Site, image: Count) -> list[str]:
-    """Compute the addresses of the values of x for one image of the batch."""
+def image_pointers(f: Function, site: Site, image: Count, role: str = "x") -> list[str]:
+    """Compute the addresses of the values of an operand for one image of the batch."""
     return [
         f.offset(pointer, f.binary("mul", image, buffer.bytes // buffer.type.shape[0]))
-        for pointer, buffer in zip(site.pointers("x"), site.buffers("x"), strict=True)
+        for pointer, buffer in zip(site.pointers(role), site.buffers(role), strict=True)
     ]

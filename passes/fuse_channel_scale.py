@@ -1,0 +1,63 @@
+"""conv1x1(mul(x, s)) {residual=y} = fused scaled(x, s, y), without storing the product.
+
+s is a vector of channels for each image, as the gate of squeeze-and-excitation is (arXiv 1709.01507
+§3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mbc.ir.graph import Graph, Node
+from mbc.ir.views import ChannelView
+from mbc.ops.elementwise import Mul
+from mbc.passes.fusion import Mode, cycles, follower, fused_chain, is_pointwise_node, judge
+from mbc.passes.rewrite import merge, name_of
+from mbc.passmgr.passes import PassContext, PassResult
+
+
+@dataclass(frozen=True)
+class FuseChannelScale:
+    """Fuse a multiplication by a vector of channels into the pointwise convolution after it, where
+    the backend can and (with mode=auto) its cost model says that it pays."""
+
+    name: ClassVar[str] = "fuse-channel-scale"
+    tolerance: ClassVar[float] = 0.0
+
+    mode: Mode = "auto"
+
+    def run(self, graph: Graph, context: PassContext) -> PassResult:
+        """Fuse every multiplication that qualifies."""
+        result = PassResult()
+        for node in graph.topo():
+            if not isinstance(node.op, Mul) or not _scales_channels(node):
+                continue
+            if refusal := self._visit(graph, context, node, result):
+                result.note(f"not fused: {refusal}", node)
+        return result
+
+    def _visit(self, graph: Graph, context: PassContext, mul: Node, result: PassResult) -> str:
+        """Fuse a multiplication, or return why not."""
+        if mul.op != Mul():
+            return f"{name_of(mul)} has act={mul.op.act}" if isinstance(mul.op, Mul) else ""
+        product, refusal = follower(graph, mul, "pointwise", is_pointwise_node)
+        if product is None:
+            return refusal
+        nodes = [mul, product]
+        fused = fused_chain("scaled", nodes)
+        gain, refusal = judge(graph, context, self.mode, cycles(context, nodes), nodes, fused)
+        if refusal:
+            return f"{name_of(mul)}: {refusal}"
+        names = [name_of(node) for node in nodes]
+        merge(graph, nodes, fused.op, fused.operands)
+        result.did(f"fused: {names[0]} and {names[1]}, predicted {gain}", mul)
+        return ""
+
+
+def _scales_channels(mul: Node) -> bool:
+    """Whether one operand is a vector of channels for each image, computed at run time."""
+    images, *_, channels = shape = mul.result.type.shape
+    vectors = {(images, channels), (images, 1, 1, channels)} if len(shape) == 4 else set()
+    shapes = [o.type.shape for o in mul.operands if isinstance(o, ChannelView)]
+    return len(shapes) == 2 and shape in shapes and any(s in vectors and s != shape for s in shapes)
