@@ -43,6 +43,7 @@ def shufflenet_v1(
     groups: Literal[1, 2, 3, 4, 8] = 3,
     scale: float = 1.0,
     resolution: int = 224,
+    classes: int = 1000,
     softmax: bool = True,
 ) -> Tensor:
     """`scale` multiplies the channels of the stages ("ShuffleNet 0.5x")."""
@@ -57,5 +58,5 @@ def shufflenet_v1(
             with nn.scope(f"stage{stage}.{i}"):
                 x = unit(nn, x, int(channels * scale), groups, first, 2 if i == 0 else 1)
     x = nn.global_avg_pool(x)
-    x = nn.dense(x, 1000)
+    x = nn.dense(x, classes)
     return nn.softmax(x) if softmax else x

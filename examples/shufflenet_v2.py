@@ -44,7 +44,12 @@ def downsample(nn: Net, x: Tensor, channels: int) -> Tensor:
 
 @network
 def shufflenet_v2(
-    nn: Net, *, scale: float = 1.0, resolution: int = 224, softmax: bool = True
+    nn: Net,
+    *,
+    scale: float = 1.0,
+    resolution: int = 224,
+    classes: int = 1000,
+    softmax: bool = True,
 ) -> Tensor:
     """`scale` chooses the widths of table 5 ("ShuffleNet v2 1.5x")."""
     known = ", ".join(map(str, CHANNELS))
@@ -61,5 +66,5 @@ def shufflenet_v2(
     with nn.scope("head"):
         x = pointwise(nn, x, last, "pw")
     x = nn.global_avg_pool(x)
-    x = nn.dense(x, 1000)
+    x = nn.dense(x, classes)
     return nn.softmax(x) if softmax else x
