@@ -7,6 +7,7 @@ constants has to be folded. The rewrites are:
     reshape(reshape(x)) = reshape(x)                               reshape to the same shape = x
     transpose(transpose(x), p) = transpose(x, q∘p)                 transpose in order = x
     a transpose that moves only axes of extent 1 = reshape
+    reduce_mean over height and width of an image = global_avg_pool
     channel_shuffle(channel_shuffle(x, g), C/g) = x                1 or C groups = x
     split into one part = x         concat of one = x              pool of 1x1, stride 1 = x
     slice of all = x                pad by nothing = x             blocks of one pixel = x
@@ -28,7 +29,8 @@ from mbc.ops.elementwise import NORM, Activate, BatchNorm
 from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.normalisation import scale_of
-from mbc.ops.pool import AvgPool, MaxPool
+from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from mbc.ops.reduce import Reduce, ReduceMean
 from mbc.passes.rewrite import merge, name_of
 from mbc.passmgr.passes import PassContext, PassResult
 
@@ -83,6 +85,8 @@ def _combined(graph: Graph, node: Node) -> tuple[Op, ChannelView] | None:
     """Return an equivalent op on an earlier value, if there is one."""
     if isinstance(node.op, Transpose) and _keeps_order(node):
         return Reshape(node.result.type.shape), node.view("x")
+    if isinstance(node.op, ReduceMean) and _is_global_pool(node):
+        return GlobalAvgPool(), node.view("x")
     first = _producer(graph, node)
     if first is None:
         return None
@@ -102,6 +106,12 @@ def _keeps_order(node: Node) -> bool:
     shape, perm = node.view("x").type.shape, node.op.perm
     moved = [axis for axis in perm if shape[axis] > 1]
     return moved == sorted(moved) and perm != tuple(range(len(perm)))
+
+
+def _is_global_pool(node: Node) -> bool:
+    """Whether a mean is of all pixels of each image, as [n,c]."""
+    assert isinstance(node.op, ReduceMean)
+    return node.op.is_over_images(node.view("x").type) and not node.op.keep
 
 
 def _unchanged(graph: Graph, node: Node) -> ChannelView | None:
@@ -134,6 +144,8 @@ def _is_identity(node: Node) -> bool:
         case MaxPool(kernel=(1, 1), stride=(1, 1)) | AvgPool(kernel=(1, 1), stride=(1, 1)):
             # a pad must be smaller than the kernel, so there is none; codes may get another scale
             return node.result.type == node.view("x").type
+        case Reduce() as op:
+            return op.keep and op.terms(node.view("x").type) == 1
         case BatchNorm():
             return _scales_nothing(node)
     return False

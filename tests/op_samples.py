@@ -35,6 +35,9 @@ from mbc.ops import (
     Mul,
     Pad,
     Quantize,
+    ReduceMax,
+    ReduceMean,
+    ReduceSum,
     Reshape,
     Resize,
     Slice,
@@ -64,6 +67,7 @@ def samples() -> Mapping[type[Op], Op]:
     ops: list[Op] = [
         *(Conv2d(), Dense(), BatchNorm(), Activate(RELU), Add(), Softmax(), GlobalAvgPool()),
         *(Sub(), Mul(), Div(), Min(), Max()),
+        *(ReduceMean((0, 2)), ReduceMax((1, 3)), ReduceSum((1, 2), keep=True)),
         *(MaxPool((2, 2), (1, 1), (0, 0, 0, 0)), AvgPool((2, 2), (1, 1), (0, 0, 0, 0))),
         *(Quantize(to=CODES), Dequantize(), Concat(), Split((3, 5)), ChannelShuffle(2)),
         *(Reshape((6, 32)), Transpose((0, 3, 1, 2)), Fused("dw_pw", body())),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from mbc.backends.llvm.cost import predict_cycles
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.averaged import averaged_refusal, averaged_window, build_averaged
+from mbc.backends.llvm.kernels.axes import build_reduction
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
 from mbc.backends.llvm.kernels.chain import (
     Chain,
@@ -69,6 +70,7 @@ from mbc.ops import (
 from mbc.ops.elementwise import ARITHMETIC, Activate
 from mbc.ops.grid import GRID
 from mbc.ops.linear import present
+from mbc.ops.reduce import REDUCTIONS
 from mbc.schedules import Panels
 from mbc.targets.backend import Prediction, Support, schedule_refusal
 from mbc.targets.elements import element_refusal
@@ -85,6 +87,7 @@ BUILDERS: dict[type[Op], Builder] = {
     AvgPool: build_window,
     GlobalAvgPool: build_global_pool,
     Resize: build_resize,
+    **dict.fromkeys(REDUCTIONS, build_reduction),
     Softmax: build_softmax,
     Activate: build_elementwise,
     **dict.fromkeys(ARITHMETIC, build_arithmetic),

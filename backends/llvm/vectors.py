@@ -240,4 +240,16 @@ def reduce_lanes(f: Function, vector: str, combine: str) -> str:
     return scalar
 
 
+def largest_lane(f: Function, vector: str) -> str:
+    """Compute the maximum of all lanes as a scalar; NaN propagates."""
+    kind, largest = f.isa.scalar, f.op(f"extractelement {f.isa.vector} {vector}, i32 0")
+    for lane in range(1, f.isa.lanes):
+        element = f.op(f"extractelement {f.isa.vector} {vector}, i32 {lane}")
+        above = f.op(f"fcmp ogt {kind} {largest}, {element}")
+        lost = f.op(f"fcmp uno {kind} {largest}, {largest}")
+        stays = f.op(f"or i1 {above}, {lost}")
+        largest = f.op(f"select i1 {stays}, {kind} {largest}, {kind} {element}")
+    return largest
+
+
 LOWEST = -inf

@@ -10,6 +10,7 @@ from mbc.diag import error
 from mbc.frontends.dsl.builder import IDENTIFIER, Tensor, check_name, refuse_large
 from mbc.frontends.dsl.layers.elementwise import ElementwiseLayers
 from mbc.frontends.dsl.layers.moves import MoveLayers
+from mbc.frontends.dsl.layers.reductions import ReductionLayers
 from mbc.frontends.dsl.layers.spatial import SpatialLayers
 from mbc.frontends.dsl.layers.windows import WindowLayers
 from mbc.frontends.dsl.location import here
@@ -28,7 +29,7 @@ def _static(extent: object) -> int:
     return whole("an extent of an input", extent)
 
 
-class Net(WindowLayers, SpatialLayers, ElementwiseLayers, MoveLayers):
+class Net(WindowLayers, SpatialLayers, ElementwiseLayers, ReductionLayers, MoveLayers):
     """The layers of a network under construction."""
 
     def input(self, *shape: int, name: str | None = None) -> Tensor:

@@ -19,7 +19,7 @@ from mbc.ops.fused import Fused
 from mbc.targets.elements import refuse_elements
 from mbc.targets.kernels import refuse_ops
 
-IR_VERSIONS = {17: 8, 20: 9}
+IR_VERSIONS = {17: 8, 18: 8, 20: 9}
 """Versions of the format by opset: 17, of 2022, is read by every current engine."""
 
 MAX_BYTES = 2**31 - 2**20

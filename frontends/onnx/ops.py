@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mbc.frontends.onnx.emitters import elementwise, linear, moves, pools, spatial
+from mbc.frontends.onnx.emitters import elementwise, linear, moves, pools, reductions, spatial
 from mbc.frontends.onnx.emitters.site import Emitters
 from mbc.ir.op import Op
 from mbc.ops.fused import Fused
@@ -12,6 +12,7 @@ EMITTERS: Emitters = {
     **elementwise.EMITTERS,
     **pools.EMITTERS,
     **spatial.EMITTERS,
+    **reductions.EMITTERS,
     **moves.EMITTERS,
 }
 

@@ -26,6 +26,7 @@ from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.normalisation import scale_of
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from mbc.ops.reduce import Reduce, ReduceMax, ReduceSum
 from mbc.ops.resize import Resize, taps_of
 from mbc.ops.window import window_extent
 
@@ -137,6 +138,8 @@ def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:
             return average(x, prod(node.view("x").type.shape[1:3]))
         case Resize() as op:
             return Moments(x.mean, x.variance * _kept(op, node.view("x").type))
+        case Reduce() as op:
+            return _reduced(node, op, x)
         case Softmax():
             share = np.full_like(x.mean, 1 / x.mean.size)
             return Moments(share, share**2)
@@ -150,6 +153,21 @@ def _operand(node: Node, role: str, given: Mapping[str, Moments], channels: int)
         data = _data(node, role)
         found = Moments(data, np.zeros_like(data)).channels
     return Moments(*(np.broadcast_to(part, channels) for part in (found.mean, found.variance)))
+
+
+def _reduced(node: Node, op: Reduce, x: Moments) -> Moments:
+    """Reduce elements of which those of all channels are alike where channels are reduced."""
+    type, channels = node.view("x").type, node.result.type.channels
+    taps = op.terms(type)
+    if type.rank - 1 in op.axes:
+        whole = Moments(x.mean[None, :, None], x.variance[None, :, None]).channels
+        x = Moments(*(np.broadcast_to(part, channels) for part in (whole.mean, whole.variance)))
+    if isinstance(op, ReduceMax):
+        return maximum(x, taps) if taps > 1 else x
+    mean = average(x, taps)
+    if isinstance(op, ReduceSum):
+        return Moments(mean.mean * taps, mean.variance * taps**2)
+    return mean
 
 
 def _conv(node: Node, op: Conv2d, x: Moments) -> Moments:

@@ -31,6 +31,7 @@ from mbc.ops.elementwise import (
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
+from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
 from mbc.ops.resize import Resize
 from mbc.ops.window import Pad, Pair, window_extent
 
@@ -163,6 +164,19 @@ def global_avg_pool(op: GlobalAvgPool, x: Array) -> Results:
     return (x.mean(axis=(1, 2), dtype=x.dtype),)
 
 
+REDUCTIONS: dict[type[Reduce], Callable[..., Array]] = {
+    ReduceMean: np.mean,
+    ReduceMax: np.max,
+    ReduceSum: np.sum,
+}
+"""What each kind of reduction computes; a maximum is NaN where an element is."""
+
+
+def reduction(op: Reduce, x: Array) -> Results:
+    """Reduce over the axes."""
+    return (REDUCTIONS[type(op)](x, axis=op.axes, keepdims=op.keep),)
+
+
 def concat(op: Concat, *parts: Array) -> Results:
     """Concatenate the channels."""
     return (np.concatenate(parts, axis=-1),)
@@ -231,6 +245,7 @@ KERNELS: dict[type[Op], Callable[..., Results]] = {
     AvgPool: avg_pool,
     GlobalAvgPool: global_avg_pool,
     Resize: resize,
+    **dict.fromkeys(REDUCTIONS, reduction),
     Softmax: softmax,
     Concat: concat,
     Split: split,

@@ -10,6 +10,7 @@ from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.quantized import Dequantize, Quantize
+from mbc.ops.reduce import ReduceMax, ReduceMean, ReduceSum
 from mbc.ops.resize import Resize
 
 __all__ = [
@@ -34,6 +35,9 @@ __all__ = [
     "Mul",
     "Pad",
     "Quantize",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceSum",
     "Reshape",
     "Resize",
     "Slice",
@@ -59,6 +63,9 @@ OPS: tuple[type[Op], ...] = (
     AvgPool,
     GlobalAvgPool,
     Resize,
+    ReduceMean,
+    ReduceMax,
+    ReduceSum,
     Softmax,
     Quantize,
     Dequantize,

@@ -45,6 +45,7 @@ from tests.backends.linear_cases import (
     pointwise,
     strassen_cases,
 )
+from tests.backends.reduce_cases import reduce_cases
 from tests.backends.spatial_cases import copied_cases, resize_cases
 from tests.backends.window_cases import window_cases
 
@@ -204,6 +205,7 @@ def element_cases() -> Iterator[Case]:
         yield from single(f"softmax-{c}", (3, c), _softmax)
         yield from single(f"batch_norm-{c}", (2, 3, 5, c), _batch_norm)
     yield from broadcasting_cases()
+    yield from reduce_cases()
 
 
 def exact_cases() -> Iterator[Case]:

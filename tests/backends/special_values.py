@@ -32,6 +32,7 @@ from mbc.ops import (
     Sub,
 )
 from mbc.ops.elementwise import Activate
+from mbc.ops.reduce import REDUCTIONS
 from tests.activations import ROUNDED
 from tests.backends.kernel_check import Net
 from tests.schedules import by_strassen
@@ -121,6 +122,9 @@ class Layers(Net):
             for mode, grid in (("nearest", "asymmetric"), ("bilinear", "half_pixel")):
                 yield f"resize {mode} {size}", self._add(Resize(size, mode, grid), x)
         yield "resize corners", self._add(Resize((13, 25), "bilinear", "align_corners"), x)
+        for axes in ((1, 2), (3,), (2, 3)):
+            for kind in REDUCTIONS:
+                yield f"{kind.mnemonic} {axes}", self._add(kind(axes), x)
 
     def _depthwise(self, x: Value) -> Iterator[tuple[str, Value]]:
         for stride in (1, 2):

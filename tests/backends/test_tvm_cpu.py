@@ -25,6 +25,7 @@ from mbc.ir.views import ChannelMap, ChannelView
 from mbc.ops import Add, AvgPool, Conv2d, MaxPool, Softmax
 from mbc.ops.elementwise import Activate
 from mbc.ops.linear import Dense
+from mbc.ops.reduce import ReduceMax, ReduceMean, ReduceSum
 from mbc.runtime.reference import seeded_inputs
 from tests.backends.cases import Case
 from tests.backends.grid_cases import grid_cases
@@ -187,6 +188,19 @@ def test_batches_and_classifiers(tmp_path: Path) -> None:
     y = net.graph.add(Dense(act=RELU), [x, net.constant(20, 13), net.constant(13)]).result
     graph = net.outputs(net.graph.add(Softmax(), [y]).result)
     through_tvm(graph, tmp_path)
+
+
+def test_reductions_by_ops_of_tvm(tmp_path: Path) -> None:
+    """Maxima of NaN and of infinities too."""
+    net = Net()
+    x = net.input(2, 3, 4, 5)
+    kinds = [ReduceMean((1, 2)), ReduceSum((0, 3), keep=True), ReduceMax((2,)), ReduceMax((0, 3))]
+    graph = net.outputs(*(net.graph.add(op, [x]).result for op in kinds))
+    given = np.random.default_rng(0).standard_normal((2, 3, 4, 5), np.float32)
+    given[0, 1, 2, 3], given[1, 2] = np.nan, -np.inf
+    found = load(relax_module(graph, NoKernels()), graph, tmp_path)({"x": given})
+    for name, wanted in run(graph, {"x": given}).items():
+        np.testing.assert_allclose(found[name], wanted, rtol=1e-6, atol=1e-6)
 
 
 def test_kernels_share_a_function_where_only_weights_differ() -> None:

@@ -47,6 +47,7 @@ from mbc.ops.elementwise import (
 )
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean
 from mbc.ops.resize import Resize
 
 Array = np.ndarray
@@ -151,6 +152,8 @@ def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[
             return (_arithmetic(op, *given),)
         case AvgPool() | GlobalAvgPool():
             return (_mean(op, given[0]),)
+        case Reduce():
+            return (_reduced(op, given[0]),)
         case Softmax():
             return (_softmax(op, given[0]),)
         case Resize(mode="bilinear"):
@@ -251,6 +254,17 @@ def _between(op: Resize, x: Known) -> Known:
     """Sums of four terms, whose weights are rounded."""
     carried, terms = _call(op, x.error), _call(op, x.most)
     return _sum(op, _call(op, x.exact), carried, terms, 12, 0.0)
+
+
+def _reduced(op: Reduce, x: Known) -> Known:
+    """A sum of so many terms, their mean, or one of them."""
+    exact, error, terms = (_call(op, part) for part in (x.exact, x.error, x.most))
+    if isinstance(op, ReduceMax):
+        return Known(exact, error, np.abs(exact), 1, x.unit)
+    count = prod(x.exact.shape[axis] for axis in op.axes)
+    halves = not isinstance(op, ReduceMean) or count & (count - 1) == 0
+    unit = x.unit / (count if isinstance(op, ReduceMean) else 1) if halves else 0.0
+    return _sum(op, exact, error, terms, count, unit)
 
 
 def _softmax(op: Softmax, x: Known) -> Known:

@@ -32,6 +32,9 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "mbc/interp/kernels.py KERNELS",
         "mbc/interp/kernels.py FORMULAS",
         "mbc/ops/elementwise.py ARITHMETIC",
+        "mbc/interp/kernels.py REDUCTIONS",
+        "mbc/ops/reduce.py REDUCTIONS",
+        "frontends/onnx/emitters/reductions.py KINDS",
         "frontends/weights/normal.py FORMULAS",
         "frontends/onnx/emitters/elementwise.py ARITHMETIC",
         "backends/llvm/kernels/elementwise.py FORMULAS",
@@ -232,6 +235,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
     "tests/numeric/test_onnx_export.py": (
         "mbc/driver/export.py TIDY",
         "frontends/onnx/export.py IR_VERSIONS",
+        "frontends/onnx/emitters/reductions.py GLOBAL",
     ),
     "tests/unit/test_kinds_of_files.py": (
         "mbc/driver/producers/llvm_files.py EMITTERS",

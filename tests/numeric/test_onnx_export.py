@@ -24,10 +24,12 @@ from mbc.ir.types import TensorType
 from mbc.ir.views import Value
 from mbc.ops.elementwise import Activate, Add
 from mbc.ops.linear import Dense
+from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
 from tests.activations import ALL_ACTS
 from tests.backends.arithmetic_cases import broadcasting_cases
 from tests.backends.cases import Case
 from tests.backends.grid_cases import grid_cases
+from tests.backends.reduce_cases import reduce_cases
 from tests.random_graphs import graphs
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -137,6 +139,31 @@ UNTIDY = """graph @g(%x: f32[1,3,2,6]) {
 def test_what_changes_nothing_is_not_exported() -> None:
     assert node_kinds(onnx_model(parse(UNTIDY)).data) == ["Sigmoid"]
     assert len(node_kinds(onnx_model(parse(UNTIDY), as_written=True).data)) > 2
+
+
+REDUCED = {name: make for name, make in reduce_cases() if name.endswith("-dense")}
+
+
+@pytest.mark.parametrize("name", REDUCED)
+def test_reductions(name: str) -> None:
+    """To images and from them, whose axes ONNX has in another order."""
+    graph = REDUCED[name]()
+    check(graph, export_onnx(graph).data, tolerance=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("op", "kinds"),
+    [
+        (ReduceMean((1, 2)), ["GlobalAveragePool", "Flatten"]),
+        (ReduceMax((1, 2), keep=True), ["GlobalMaxPool"]),
+        (ReduceSum((1, 2)), ["ReduceSum"]),
+        (ReduceMax((2,)), ["ReduceMax", "Transpose"]),
+    ],
+)
+def test_global_pools_are_what_engines_know(op: Reduce, kinds: list[str]) -> None:
+    graph = Graph("g")
+    graph.set_outputs([graph.add(op, [graph.add_input("x", TensorType((2, 3, 4, 5)))]).result])
+    assert node_kinds(export_onnx(graph).data) == kinds
 
 
 BROADCAST = {name: make for name, make in broadcasting_cases() if name.endswith("-dense")}

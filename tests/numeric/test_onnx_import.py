@@ -100,6 +100,28 @@ def whole_map(d: Drawing) -> tuple[str, ...]:
     return d.op("GlobalAveragePool", "x"), mean, kept, window
 
 
+def largest_of_the_map(d: Drawing) -> tuple[str, ...]:
+    """As both exporters of PyTorch write AdaptiveMaxPool2d(1)."""
+    window = d.op("MaxPool", "x", kernel_shape=[6, 6])
+    kept = d.op("ReduceMax", "x", d.constant([2, 3]))
+    return d.op("GlobalMaxPool", "x"), kept, window, d.op("Flatten", window)
+
+
+def reduced_where_it_lies(d: Drawing) -> tuple[str, ...]:
+    """Whole stored axes, and the sum of a vector."""
+    x = d.op("ReduceSum", "x", d.constant([2]))
+    y = d.op("ReduceMax", "x", d.constant([1]))
+    vector = d.op("ReduceMean", "x", d.constant([2, 3]), keepdims=0)
+    return x, y, d.op("ReduceSum", vector, d.constant([1]))
+
+
+def reduced_groups(d: Drawing) -> tuple[str, ...]:
+    """Channels of two digits, one of which is reduced; and all that is not the batch."""
+    all = d.op("ReduceSum", "x", d.constant([1, 2, 3]), keepdims=0)
+    x = d.op("Reshape", "x", d.constant([1, 2, 4, 6, 6]))
+    return d.op("ReduceMax", x, d.constant([1]), keepdims=0), all
+
+
 def head(d: Drawing) -> str:
     """Pool, a 1x1 convolution of it, Flatten, Gemm, Softmax."""
     x = d.conv(d.op("GlobalAveragePool", "x"), 12, 8)
@@ -239,6 +261,7 @@ STILL: tuple[Draw, ...] = (
     *(clip_of_inputs, bounds_by_min_and_max, relu_and_others, grouped, dilated, same_upper),
     several_filters_a_channel,
     *(same_lower, uneven_pads, pools, pool_that_starts_in_the_padding, whole_map, head, shuffled),
+    *(largest_of_the_map, reduced_where_it_lies),
     *(shuffled_over_pixels, interleaved, strided_channels, unit, split, permuted_by_gather),
     *(padded, padded_pools, residual, channels_last_inside, computed_shape, weights_from_nodes),
     *(channel_softmax, shuffled_and_halved),
@@ -246,7 +269,7 @@ STILL: tuple[Draw, ...] = (
 )
 """Models in which no data have to move."""
 
-MOVING: tuple[Draw, ...] = (gemm_with_factors, flattened, spatial_softmax)
+MOVING: tuple[Draw, ...] = (gemm_with_factors, flattened, spatial_softmax, reduced_groups)
 
 
 @pytest.mark.parametrize("draw", STILL, ids=lambda draw: draw.__name__)

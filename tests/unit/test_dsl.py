@@ -2,6 +2,7 @@
 
 import inspect
 import shlex
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from mbc.ir.graph import Graph
 from mbc.ops.elementwise import Add, BatchNorm
 from mbc.ops.linear import Conv2d
 from mbc.ops.pool import AvgPool, MaxPool
+from mbc.ops.reduce import ReduceMax, ReduceMean, ReduceSum
 
 
 @network
@@ -218,6 +220,45 @@ def test_an_integer_pads_like_pytorch_and_four_sides_as_they_are() -> None:
     most, mean = (node.op for node in nn.graph.topo())
     assert most == MaxPool((3, 3), (2, 2), (1, 1, 1, 1))
     assert mean == AvgPool((2, 3), (2, 3), (0, 1, 2, 0), count_pad=True)
+
+
+def test_axes_are_integers_in_any_order_also_from_the_end() -> None:
+    nn = build(batch=2)
+    x = nn.input(3, 4, 5)
+    shapes = [
+        nn.reduce_mean(x, (1, 2)).shape,
+        nn.reduce_sum(x, -1).shape,
+        nn.reduce_max(x, [-2, 1], keep=True).shape,
+        nn.global_max_pool(x).shape,
+    ]
+    assert shapes == [(2, 5), (2, 3, 4), (2, 1, 1, 5), (2, 5)]
+    ops = [node.op for node in nn.graph.topo()]
+    most = ReduceMax((1, 2))
+    assert ops == [ReduceMean((1, 2)), ReduceSum((3,)), replace(most, keep=True), most]
+
+
+@pytest.mark.parametrize(
+    ("axes", "message"),
+    [
+        ((), "at least one axis"),
+        ((1, -3), "each once"),
+        ((1, 4), "-4 to 3 here, found 4"),
+        (-5, "-4 to 3 here, found -5"),
+        ((1.0,), "an axis must be an integer, found 1.0"),
+        (None, "axes must be a tuple of integers, found None"),
+        ((0, 1, 2, 3), "a tensor needs an axis"),
+    ],
+)
+def test_axes_that_there_are_not(axes: Any, message: str) -> None:
+    nn = build()
+    with pytest.raises(MbcError, match=message):
+        nn.reduce_sum(nn.input(3, 4, 5), axes)
+
+
+def test_a_global_pool_needs_an_image() -> None:
+    nn = build()
+    with pytest.raises(MbcError, match="a pool needs an NHWC tensor"):
+        nn.global_max_pool(nn.input(3, 5))
 
 
 def test_epsilon_is_kept() -> None:

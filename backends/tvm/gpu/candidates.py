@@ -11,6 +11,7 @@ from mbc.backends.tvm.gpu.schedule import row_threads, strips_for, teams_for, ti
 from mbc.ir.graph import Node
 from mbc.ir.schedule import Schedule
 from mbc.ops import AvgPool, GlobalAvgPool, MaxPool, Softmax
+from mbc.ops.reduce import Reduce
 from mbc.schedules import PoolBlock, Strip, Threads
 from mbc.targets.gpu import Gpu
 
@@ -21,9 +22,15 @@ def candidates(node: Node, gpu: Gpu) -> Sequence[Schedule]:
         return tiles_for(product_of(node), gpu)
     if isinstance(node.op, MaxPool | AvgPool) or is_sliding(node):
         return strips_of(node, gpu)
-    if isinstance(node.op, GlobalAvgPool):
+    if is_global_pool(node):
         return teams_of(node, gpu)
     return rows_of(node, gpu) if isinstance(node.op, Softmax) else ()
+
+
+def is_global_pool(node: Node) -> bool:
+    """Whether a node reduces all pixels of each image, channel by channel."""
+    over = isinstance(node.op, Reduce) and node.op.is_over_images(node.view("x").type)
+    return over or isinstance(node.op, GlobalAvgPool)
 
 
 def strips_of(node: Node, gpu: Gpu) -> Sequence[Strip]:

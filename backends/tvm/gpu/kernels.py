@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mbc.backends.tvm.gpu.arithmetic import arithmetic
+from mbc.backends.tvm.gpu.axes import reduced
 from mbc.backends.tvm.gpu.candidates import rows_of, strips_of, teams_of
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.epilogue import activated
@@ -24,7 +25,12 @@ from mbc.backends.tvm.gpu.linear import (
 )
 from mbc.backends.tvm.gpu.maps import Compute, Map, map_kernel
 from mbc.backends.tvm.gpu.reader import reader_of
-from mbc.backends.tvm.gpu.reductions import Mean, SoftmaxRows, mean_kernel, softmax_kernel
+from mbc.backends.tvm.gpu.reductions import (
+    GlobalPool,
+    SoftmaxRows,
+    global_pool_kernel,
+    softmax_kernel,
+)
 from mbc.backends.tvm.gpu.resize import resized
 from mbc.backends.tvm.gpu.schedule import chosen, flat_threads
 from mbc.backends.tvm.gpu.sources import Window
@@ -38,6 +44,7 @@ from mbc.ops import elementwise, grid, linear, move, pool, resize
 from mbc.ops.fused import Fused
 from mbc.ops.move import moved_views
 from mbc.ops.normalisation import scale_and_shift
+from mbc.ops.reduce import REDUCTIONS, Reduce, ReduceMax, ReduceSum
 from mbc.schedules import PoolBlock, Strip, Threads
 from mbc.targets.gpu import Gpu
 
@@ -83,13 +90,26 @@ def _sliding(draft: Draft, node: Node, window: Window, rule: Rule, gpu: Gpu) -> 
     return sliding_kernel(draft, Sliding(images, reader, window, strip, out, rule))
 
 
-def _mean(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
-    draft = Draft(node.op.label)
+def _global_pool(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    draft, largest = Draft(node.op.label), isinstance(node.op, ReduceMax)
     images, height, width, _ = node.view("x").type.shape
-    reader = reader_of(draft, node.view("x"))
+    reader, pixels = reader_of(draft, node.view("x")), height * width
     team = chosen(node, PoolBlock, teams_of(node, gpu))
-    layer = Mean(images, height * width, reader, team, draft.write(node.result))
-    return (mean_kernel(draft, layer),)
+    factor = 1.0 if isinstance(node.op, ReduceMax | ReduceSum) else 1.0 / pixels
+    out = draft.write(node.result)
+    layer = GlobalPool(images, pixels, reader, team, out, largest, factor)
+    return (global_pool_kernel(draft, layer),)
+
+
+def _reduction(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    op, x = node.op, node.view("x")
+    assert isinstance(op, Reduce)
+    if op.is_over_images(x.type):
+        return _global_pool(node, gpu)
+    draft = Draft(node.op.label)
+    reader = reader_of(draft, x, unit=1 if x.type.rank - 1 in op.axes else None)
+    compute = reduced(reader, x.type.shape, op)
+    return (_map(draft, node.result, reader.lanes, compute, gpu),)
 
 
 def _resize(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
@@ -184,8 +204,9 @@ BUILDERS: dict[type[Op], Builder] = {
     Fused: lambda node, gpu: (fused_kernel(node, gpu),),
     pool.MaxPool: _pool,
     pool.AvgPool: _pool,
-    pool.GlobalAvgPool: _mean,
     resize.Resize: _resize,
+    pool.GlobalAvgPool: _global_pool,
+    **dict.fromkeys(REDUCTIONS, _reduction),
     elementwise.Softmax: _softmax,
     elementwise.Activate: _activation,
     **dict.fromkeys(elementwise.ARITHMETIC, _arithmetic),

@@ -1,4 +1,4 @@
-"""Layers that reduce over many elements: global average pools and softmax.
+"""Layers that reduce over many elements: global pools and softmax.
 
 The threads of a block each reduce a part, and the parts are combined in shared memory.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from mbc.backends.tvm.gpu.draft import Draft
-from mbc.backends.tvm.gpu.epilogue import larger
+from mbc.backends.tvm.gpu.epilogue import larger, maximum
 from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.reader import Reader
 from mbc.backends.tvm.gpu.schedule import ceildiv
@@ -22,8 +22,8 @@ Combine: TypeAlias = Callable[[Expr, Expr], Expr]
 
 
 @dataclass(frozen=True)
-class Mean:
-    """A global average pool."""
+class GlobalPool:
+    """The mean, sum or maximum of all pixels of an image."""
 
     images: int
     """Images of the batch."""
@@ -35,39 +35,54 @@ class Mean:
     """Its schedule."""
     out: int
     """Parameter number of the result."""
+    largest: bool = False
+    """Whether it is the maximum."""
+    factor: float = 1.0
+    """By which a sum is multiplied."""
+
+    def combined(self, code: Code, a: Expr, b: Expr) -> Expr:
+        """Combine two vectors."""
+        return maximum(code, a, b) if self.largest else a + b
 
 
-def mean_kernel(draft: Draft, layer: Mean) -> NodeKernel:
+def global_pool_kernel(draft: Draft, layer: GlobalPool) -> NodeKernel:
     """Make the kernel: threads lie along vectors of channels; `down` threads share the pixels of
     each."""
     vectors = layer.reader.channels // layer.reader.lanes
     grid = (layer.images, ceildiv(vectors, layer.team.across), 1)
     block = (layer.team.across, layer.team.down, 1)
-    return draft.finish(grid, block, lambda code: _mean(code, layer, vectors))
+    return draft.finish(grid, block, lambda code: _pool(code, layer, vectors))
 
 
-def _mean(code: Code, layer: Mean, vectors: int) -> None:
+def _pool(code: Code, layer: GlobalPool, vectors: int) -> None:
     team, lanes = layer.team, layer.reader.lanes
     vector = code.block[1] * team.across + code.thread[0]
     part, image = code.thread[1], code.block[0]
     exists = True if vectors % team.across == 0 else vector < vectors
     total, sums = code.registers(1, lanes), code.shared(team.across * team.down * lanes)
-    total.store(0, zero(lanes))
+    total.store(0, neutral(layer.largest, lanes))
     turns = ceildiv(layer.pixels, team.down)
     with code.when(exists), code.loop(turns) as turn:
         pixel = turn * team.down + part
         with code.when(True if layer.pixels % team.down == 0 else pixel < layer.pixels):
             value = layer.reader.load(code, image * layer.pixels + pixel, vector * lanes)
-            total.store(0, total.load(0) + value)
+            total.store(0, layer.combined(code, total.load(0), value))
     sums.store((part * team.across + code.thread[0]) * lanes, total.load(0), lanes)
     code.barrier()
     with code.when(part == 0), code.when(exists):
         for other in range(1, team.down):
             place = (other * team.across + code.thread[0]) * lanes
-            total.store(0, total.load(0) + sums.load(place, lanes))
-        scale = spread(1.0 / layer.pixels, lanes)
+            total.store(0, layer.combined(code, total.load(0), sums.load(place, lanes)))
+        result = total.load(0)
+        if layer.factor != 1:
+            result = result * spread(layer.factor, lanes)
         place = image * layer.reader.channels + vector * lanes
-        code.parameters[layer.out].store(place, total.load(0) * scale, lanes)
+        code.parameters[layer.out].store(place, result, lanes)
+
+
+def neutral(largest: bool, lanes: int) -> Expr:
+    """Return what combines with any number to that number."""
+    return spread(-language().infinity("float32"), lanes) if largest else zero(lanes)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Pools."""
+"""Pools, and reductions over axes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mbc.backends.tvm.legal.elementwise import larger
 from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr
 from mbc.backends.tvm.legal.linear import padding
 from mbc.backends.tvm.require import tvm
-from mbc.ops import AvgPool, GlobalAvgPool, MaxPool
+from mbc.ops import AvgPool, GlobalAvgPool, MaxPool, ReduceMax, ReduceMean, ReduceSum
 
 
 def _max_pool(emit: Emit, op: MaxPool, x: Expr) -> tuple[Expr, ...]:
@@ -35,8 +35,27 @@ def _avg_pool(emit: Emit, op: AvgPool, x: Expr) -> tuple[Expr, ...]:
     return (activated(emit, emit(pool(x, op.kernel, op.stride, padding(op.pad), **how)), op.act),)
 
 
+def _reduce_max(emit: Emit, op: ReduceMax, x: Expr) -> tuple[Expr, ...]:
+    """Beside TVM's maximum, which loses a NaN and takes its lowest number for -inf, count both."""
+    relax = tvm().relax
+    const, over = relax.const, {"axis": list(op.axes), "keepdims": op.keep}
+
+    def any(condition: Expr) -> Expr:
+        ones = emit(relax.op.astype(emit(condition), "float32"))
+        return emit(relax.op.greater(emit(relax.op.max(ones, **over)), const(0.5, "float32")))
+
+    nothing = const(float("-inf"), "float32")
+    above = any(relax.op.greater(x, nothing))
+    largest = emit(relax.op.where(above, emit(relax.op.max(x, **over)), nothing))
+    nan = any(relax.op.isnan(x))
+    return (emit(relax.op.where(nan, const(float("nan"), "float32"), largest)),)
+
+
 EMITTERS: Emitters = {
     MaxPool: _max_pool,
     AvgPool: _avg_pool,
     GlobalAvgPool: lambda emit, op, x: (emit(tvm().relax.op.mean(x, axis=[1, 2])),),
+    ReduceMean: lambda emit, op, x: (emit(tvm().relax.op.mean(x, [*op.axes], op.keep)),),
+    ReduceSum: lambda emit, op, x: (emit(tvm().relax.op.sum(x, [*op.axes], op.keep)),),
+    ReduceMax: _reduce_max,
 }

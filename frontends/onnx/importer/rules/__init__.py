@@ -13,6 +13,7 @@ from mbc.frontends.onnx.importer.rules import (
     moves,
     pointwise,
     pools,
+    reductions,
     spatial,
 )
 from mbc.frontends.onnx.importer.tracked import Tracked
@@ -33,7 +34,8 @@ IMPORTERS: Mapping[str, Rule] = {
     "Flatten": moves.reshape,
     "Gather": moves.gather,
     "Gemm": linear.gemm,
-    "GlobalAveragePool": pools.global_average_pool,
+    "GlobalAveragePool": reductions.global_average_pool,
+    "GlobalMaxPool": reductions.global_max_pool,
     "Identity": moves.identity,
     "MatMul": linear.matmul,
     "Max": pointwise.maximum,
@@ -41,7 +43,9 @@ IMPORTERS: Mapping[str, Rule] = {
     "Min": pointwise.minimum,
     "Mul": pointwise.multiply,
     "Pad": moves.pad,
-    "ReduceMean": pools.reduce_mean,
+    "ReduceMax": reductions.reduce_max,
+    "ReduceMean": reductions.reduce_mean,
+    "ReduceSum": reductions.reduce_sum,
     "Reshape": moves.reshape,
     "Resize": spatial.resize,
     "Slice": moves.slice_,

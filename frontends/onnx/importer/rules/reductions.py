@@ -1,0 +1,98 @@
+"""Means, maxima and sums over any axes, and pools over the whole map."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mbc.frontends.onnx.importer.builder import IMAGE, Builder
+from mbc.frontends.onnx.importer.model import OnnxNode
+from mbc.frontends.onnx.importer.problems import Unsupported
+from mbc.frontends.onnx.importer.rules.attributes import axis_of, whole
+from mbc.frontends.onnx.importer.tracked import CHANNEL, Tracked
+from mbc.ops.pool import GlobalAvgPool
+from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
+
+
+def global_average_pool(b: Builder, node: OnnxNode) -> Tracked:
+    """Mean over height and width; the result is kept as [n,c]."""
+    return over_map(b, ReduceMean(), b.input(0))
+
+
+def global_max_pool(b: Builder, node: OnnxNode) -> Tracked:
+    """Maximum over height and width; the result is kept as [n,c]."""
+    return over_map(b, ReduceMax(), b.input(0))
+
+
+def over_map(b: Builder, op: Reduce, x: Tracked) -> Tracked:
+    """Reduce height and width of an image to extent 1."""
+    if x.rank != 4:
+        raise Unsupported(f"it has {x.rank - 2} dimensions, mbc's have 2")
+    return _reduced(b, op, x, {2, 3}, keep=True)
+
+
+def reduce_mean(b: Builder, node: OnnxNode) -> Tracked:
+    """Mean over any axes; over height and width of an image it moves no data."""
+    return _over_axes(b, node, ReduceMean())
+
+
+def reduce_max(b: Builder, node: OnnxNode) -> Tracked:
+    """Maximum over any axes."""
+    return _over_axes(b, node, ReduceMax())
+
+
+def reduce_sum(b: Builder, node: OnnxNode) -> Tracked:
+    """Sum over any axes."""
+    return _over_axes(b, node, ReduceSum())
+
+
+def _over_axes(b: Builder, node: OnnxNode, op: Reduce) -> Tracked:
+    x = b.input(0)
+    given = b.optional_input(1, "axes")
+    listed = node.attributes.get("axes", ()) if given is None else given.ravel().tolist()
+    axes = {axis_of(node, int(axis), x.rank) for axis in listed}
+    if not axes and whole(node, "noop_with_empty_axes", 0):
+        return x
+    return _reduced(b, op, x, axes or {*range(x.rank)}, keep=bool(whole(node, "keepdims", 1)))
+
+
+def _reduced(b: Builder, op: Reduce, x: Tracked, axes: set[int], *, keep: bool) -> Tracked:
+    """Reduce ONNX axes: stored ones where they are whole, else after storing x in its own order."""
+    if not keep and len(axes) == x.rank:
+        raise Unsupported("its result has no axes", "export it with keepdims=1")
+    x = b.settled(x)
+    if _cuts_channels(x, axes):
+        order = IMAGE if x.rank == 4 else tuple(range(x.rank))
+        x = Tracked.of(b.arranged(x, order), order)
+    if stored := _stored_axes(x, axes):
+        x = _emitted(b, op, x, stored)
+    left = [
+        () if axis in axes else factors
+        for axis, factors in enumerate(x.axes)
+        if keep or axis not in axes
+    ]
+    return Tracked(x.stored, tuple(left), x.channels)
+
+
+def _cuts_channels(x: Tracked, axes: set[int]) -> bool:
+    """Whether some axes of the channels are reduced, and others not."""
+    along = {axis for axis, factors in enumerate(x.axes) if CHANNEL in factors}
+    return bool(along & axes) and bool(along - axes)
+
+
+def _stored_axes(x: Tracked, axes: set[int]) -> tuple[int, ...]:
+    """Return the stored axes that ONNX axes run along; none has extent 1."""
+    factors = {factor for axis in axes for factor in x.axes[axis]}
+    return tuple(sorted(x.type.rank - 1 if f == CHANNEL else f for f in factors))
+
+
+def _emitted(b: Builder, op: Reduce, x: Tracked, stored: tuple[int, ...]) -> Tracked:
+    """Reduce stored axes, which stay with extent 1; an image becomes [n,c] where it can."""
+    extents = x.type.shape
+    spatial = tuple(axis for axis in (1, 2) if x.type.rank == 4 and extents[axis] > 1)
+    if stored == spatial:
+        over: Reduce | GlobalAvgPool = type(op)((1, 2))
+        pooled = b.emit(GlobalAvgPool() if isinstance(op, ReduceMean) else over, [x.stored])
+        return Tracked(pooled, x.axes, np.arange(x.channels.size).reshape(x.channels.shape))
+    kept = b.emit(type(op)(stored, keep=True), [x.stored])
+    channels = np.zeros((), np.int64) if x.type.rank - 1 in stored else x.channels
+    return Tracked(kept, x.axes, channels)

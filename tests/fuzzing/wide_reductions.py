@@ -1,0 +1,26 @@
+"""Reductions in random networks, by the draws of `wide.py`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+
+from mbc.ir.views import Value
+from mbc.ops import ReduceMax, ReduceMean, ReduceSum
+from mbc.ops.reduce import Reduce
+
+if TYPE_CHECKING:
+    from tests.fuzzing.wide import Maker
+
+
+def reduction(maker: Maker, x: Value) -> Value | None:
+    """Over any axes but that of the batch."""
+    axes = maker.draw(st.sets(st.integers(1, x.type.rank - 1), min_size=1))
+    chosen, keep = tuple(sorted(axes)), maker.flip(2)
+    kinds: list[Reduce] = [ReduceMean(chosen, keep), ReduceMax(chosen, keep)]
+    if x.type.elements <= 1000 * maker.batch:  # so that results stay of a size
+        kinds.append(ReduceSum(chosen, keep))
+    op = maker.draw(st.sampled_from(kinds))
+    (result,) = op.infer([x.type])
+    return maker.put(op, x) if result.channels <= 1000 and result.rank > 1 else None
