@@ -45,7 +45,7 @@ class Reduce(Op):
 
     def specs(self, types: Sequence[TensorType | None]) -> tuple[OperandSpec, ...]:
         """Return the spec of x, which is along no channels if these are reduced."""
-        x, (spec,) = present(types[0]), self.operands
+        x, (spec,) = present(self.by_role(types)["x"]), self.operands
         return (replace(spec, along=()) if x.rank - 1 in self.axes else spec,)
 
     def terms(self, x: TensorType) -> int:

@@ -110,7 +110,7 @@ def largest_of_the_map(d: Drawing) -> tuple[str, ...]:
 def reduced_where_it_lies(d: Drawing) -> tuple[str, ...]:
     """Whole stored axes, and the sum of a vector."""
     x = d.op("ReduceSum", "x", d.constant([2]))
-    y = d.op("ReduceMax", "x", d.constant([1]))
+    y = d.op("GlobalMaxPool", d.op("ReduceMax", "x", d.constant([1])))
     vector = d.op("ReduceMean", "x", d.constant([2, 3]), keepdims=0)
     return x, y, d.op("ReduceSum", vector, d.constant([1]))
 

@@ -36,7 +36,6 @@ from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
-from mbc.ops.reduce import ReduceMax, ReduceMean, ReduceSum
 from tests.activations import ALL_ACTS
 
 RTOL = 1e-12  # in double; the order of sums is all that differs
@@ -234,22 +233,6 @@ def test_global_avg_pool() -> None:
     for n, c in np.ndindex(2, 5):
         cells = [x[n, y, xx, c] for y, xx in np.ndindex(3, 4)]
         np.testing.assert_allclose(found[n, c], sum(cells) / 12, rtol=RTOL)
-
-
-@pytest.mark.parametrize("axes", [(1, 2), (0, 3), (3,), (0, 1, 3)])
-@pytest.mark.parametrize("keep", [False, True])
-def test_reductions(axes: tuple[int, ...], keep: bool) -> None:
-    x = random(2, 3, 4, 5)
-    groups: dict[tuple[int, ...], list[float]] = {}
-    for place in np.ndindex(x.shape):
-        left = tuple(0 if a in axes else i for a, i in enumerate(place) if keep or a not in axes)
-        groups.setdefault(left, []).append(float(x[place]))
-    mean, most, total = (kind(axes, keep) for kind in (ReduceMean, ReduceMax, ReduceSum))
-    for op, compute in ((mean, lambda g: sum(g) / len(g)), (most, max), (total, sum)):
-        (found,) = single(op, x)
-        assert found.size == len(groups)
-        for place, group in groups.items():
-            np.testing.assert_allclose(found[place], compute(group), rtol=RTOL, atol=1e-14)
 
 
 def test_concat() -> None:

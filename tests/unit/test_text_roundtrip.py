@@ -96,7 +96,10 @@ graph @unit(%x: f32[1,28,28,240]) {
   %35 = div(%34, @tiny) : f32[1,10]
   %36 = max(@least, %35) : f32[1,10]
   %37 = min(%36, %16[0:10]) : f32[1,10]
-  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %37 as y
+  %38 = reduce_mean(%0) {axes=(1,2), keep=true} : f32[1,1,1,60]
+  %39 = reduce_max(%38) {axes=(0,3)} : f32[1,1]
+  %40 = reduce_sum(%39) {axes=(1)} : f32[1]
+  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %37 as y, %40 as z
 }
 """
 
@@ -278,4 +281,4 @@ def test_the_examples_of_the_documentation_are_canonical(text: str) -> None:
 
 
 def test_the_documentation_has_examples() -> None:
-    assert len(documented()) == 8
+    assert len(documented()) == 9

@@ -63,7 +63,8 @@ def _reduced(b: Builder, op: Reduce, x: Tracked, axes: set[int], *, keep: bool) 
     if _cuts_channels(x, axes):
         order = IMAGE if x.rank == 4 else tuple(range(x.rank))
         x = Tracked.of(b.arranged(x, order), order)
-    if stored := _stored_axes(x, axes):
+    stored = _stored_axes(x, axes)
+    if stored or ({2, 3} <= axes and x.type.rank == 4 and _spatial(x) == ()):
         x = _emitted(b, op, x, stored)
     left = [
         () if axis in axes else factors
@@ -85,11 +86,14 @@ def _stored_axes(x: Tracked, axes: set[int]) -> tuple[int, ...]:
     return tuple(sorted(x.type.rank - 1 if f == CHANNEL else f for f in factors))
 
 
+def _spatial(x: Tracked) -> tuple[int, ...]:
+    """Return height and width of a stored image, but for extents of 1."""
+    return tuple(axis for axis in (1, 2) if x.type.shape[axis] > 1)
+
+
 def _emitted(b: Builder, op: Reduce, x: Tracked, stored: tuple[int, ...]) -> Tracked:
     """Reduce stored axes, which stay with extent 1; an image becomes [n,c] where it can."""
-    extents = x.type.shape
-    spatial = tuple(axis for axis in (1, 2) if x.type.rank == 4 and extents[axis] > 1)
-    if stored == spatial:
+    if x.type.rank == 4 and stored == _spatial(x):
         over: Reduce | GlobalAvgPool = type(op)((1, 2))
         pooled = b.emit(GlobalAvgPool() if isinstance(op, ReduceMean) else over, [x.stored])
         return Tracked(pooled, x.axes, np.arange(x.channels.size).reshape(x.channels.shape))
