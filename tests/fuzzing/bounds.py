@@ -21,14 +21,9 @@ from mbc.interp.run import gather
 from mbc.ir.activations import (
     Clip,
     Elu,
-    Gelu,
-    GeluTanh,
     HardSigmoid,
-    HardSwish,
     LeakyRelu,
     Sigmoid,
-    Silu,
-    Tanh,
 )
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Op
@@ -158,18 +153,26 @@ def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[
             return (_softmax(op, given[0]),)
         case Resize(mode="bilinear"):
             return (_between(op, given[0]),)
-        case Activate(act=LeakyRelu(alpha=alpha)):
-            return (_scaled(op, given[0], alpha),)
-        case Activate(act=Sigmoid()):
-            return (_sigmoid(op, given[0]),)
-        case Activate(act=HardSigmoid(alpha=alpha) | Elu(alpha=alpha)):
-            return (_smooth(op, given[0], max(abs(alpha), 1.0)),)
-        case Activate(act=HardSwish() | Silu() | Tanh() | Gelu() | GeluTanh()):
-            return (_smooth(op, given[0], 1.5),)
-        case Activate(act=Clip()) | MaxPool():
+        case Activate():
+            return (_activated(op, given[0]),)
+        case MaxPool():
             return (_selected(op, given[0]),)
         case _:
             return _moved(op, given)
+
+
+def _activated(op: Activate, x: Known) -> Known:
+    match op.act:
+        case LeakyRelu(alpha=alpha):
+            return _scaled(op, x, alpha)
+        case Sigmoid():
+            return _sigmoid(op, x)
+        case HardSigmoid(alpha=alpha) | Elu(alpha=alpha):
+            return _smooth(op, x, max(abs(alpha), 1.0))
+        case Clip():
+            return _selected(op, x)
+        case _:
+            return _smooth(op, x, 1.5)
 
 
 def _call(op: Op, *arrays: Array | None) -> Array:
