@@ -29,6 +29,7 @@ from mbc.ops import (
     Div,
     Fused,
     GlobalAvgPool,
+    LayerNorm,
     Max,
     MaxPool,
     Min,
@@ -73,7 +74,7 @@ def samples() -> Mapping[type[Op], Op]:
         *(Reshape((6, 32)), Transpose((0, 3, 1, 2)), Fused("dw_pw", body())),
         *(Slice(1, 1, 4, 2), ConcatAlong(1), Pad((0, 1, 2, 0), (0, 0, 1, 0), 0.5)),
         *(DepthToSpace(2), SpaceToDepth(2)),
-        Resize((5, 9)),
+        *(Resize((5, 9)), LayerNorm()),
     ]
     return {type(op): op for op in ops}
 

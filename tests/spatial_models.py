@@ -1,4 +1,4 @@
-"""Drawings of models that resize images, with the input x [1,8,6,6]."""
+"""Drawings of models that resize or normalise images, with the input x [1,8,6,6]."""
 
 from __future__ import annotations
 
@@ -50,5 +50,17 @@ def linear(d: Drawing) -> tuple[str, ...]:
     )
 
 
-SPATIAL: tuple[Callable[[Drawing], tuple[str, ...]], ...] = (nearest, linear)
+def layer_norms(d: Drawing) -> tuple[str, ...]:
+    """Over the channels, as in ConvNeXt; of vectors; without a bias."""
+    last = d.op("Transpose", "x", perm=[0, 2, 3, 1])
+    norm = d.op("LayerNormalization", last, d.weight(8), d.weight(8), axis=-1, epsilon=1e-6)
+    first = d.op("Transpose", norm, perm=[0, 3, 1, 2])
+    vector = d.op("Flatten", d.op("GlobalAveragePool", "x"))
+    bare = d.op("LayerNormalization", vector, d.weight(8), axis=1)
+    shuffled = d.op("Gather", last, d.constant([3, 1, 2, 0, 7, 6, 5, 4]), axis=3)
+    other = d.op("LayerNormalization", shuffled, d.weight(8), d.weight(8))
+    return d.conv(first, 4, 8), bare, d.op("Transpose", other, perm=[0, 3, 1, 2])
+
+
+SPATIAL: tuple[Callable[[Drawing], tuple[str, ...]], ...] = (nearest, linear, layer_norms)
 """Models in which no data have to move."""

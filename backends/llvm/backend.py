@@ -28,6 +28,7 @@ from mbc.backends.llvm.kernels.linear import (
     product_schedules,
 )
 from mbc.backends.llvm.kernels.move import build_channel_copy, build_reshape
+from mbc.backends.llvm.kernels.norm import build_layer_norm
 from mbc.backends.llvm.kernels.patches import build_patch_conv, patch_schedules, patches_of
 from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
 from mbc.backends.llvm.kernels.resize import build_resize
@@ -60,6 +61,7 @@ from mbc.ops import (
     Dense,
     Fused,
     GlobalAvgPool,
+    LayerNorm,
     MaxPool,
     Reshape,
     Resize,
@@ -89,6 +91,7 @@ BUILDERS: dict[type[Op], Builder] = {
     Resize: build_resize,
     **dict.fromkeys(REDUCTIONS, build_reduction),
     Softmax: build_softmax,
+    LayerNorm: build_layer_norm,
     Activate: build_elementwise,
     **dict.fromkeys(ARITHMETIC, build_arithmetic),
     BatchNorm: build_elementwise,

@@ -19,6 +19,7 @@ _LAYERS: Mapping[str, tuple[str, ...]] = {
     "nn.pointwise(x, channels)": ("pointwiseconv", "pwconv", "conv1x1"),
     "nn.pointwise(nn.depthwise(x, kernel), channels)": ("separableconv", "separableconv2d"),
     "nn.batch_norm(x)": ("batchnorm2d", "batchnormalization", "bn"),
+    "nn.layer_norm(x)": ("layernorm2d", "layernormalization"),
     "nn.concat(a, b)": ("cat", "concatenate"),
     "nn.max_pool(x, kernel)": ("maxpool2d", "maxpooling", "maxpooling2d"),
     "nn.avg_pool(x, kernel)": ("averagepooling", "averagepooling2d", "averagepool"),
@@ -98,7 +99,7 @@ _ARGUMENT_ADVICE: Mapping[str, tuple[str, ...]] = {
     "it is for training: leave it out": ("momentum", "track_running_stats", "training"),
 }
 
-OF_CHANNELS = ("batch_norm", "softmax")
+OF_CHANNELS = ("batch_norm", "layer_norm", "softmax")
 
 
 def _inverse(table: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

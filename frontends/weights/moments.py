@@ -24,6 +24,7 @@ from mbc.ops.fused import Fused
 from mbc.ops.grid import GRID, Pad
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
+from mbc.ops.norm import LayerNorm
 from mbc.ops.normalisation import scale_of
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceSum
@@ -140,6 +141,11 @@ def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:
             return Moments(x.mean, x.variance * _kept(op, node.view("x").type))
         case Reduce() as op:
             return _reduced(node, op, x)
+        case LayerNorm() as op:
+            gamma, beta = (_data(node, role) for role in ("gamma", "beta"))
+            mean = x.mean.mean()
+            scale = gamma / np.sqrt(x.variance.mean() + x.mean.var() + op.epsilon)
+            return Moments((x.mean - mean) * scale + beta, x.variance * scale**2)
         case Softmax():
             share = np.full_like(x.mean, 1 / x.mean.size)
             return Moments(share, share**2)

@@ -10,7 +10,7 @@ from mbc.ir.graph import Constant
 
 SHOWN = 3
 
-# The parameters of a batch norm; the first two are a convolution's too.
+# The parameters of a batch norm; the first two are a convolution's and a layer norm's too.
 PYTORCH = {"weight": "gamma", "bias": "beta", "running_mean": "mean", "running_var": "variance"}
 KERAS = {"moving_mean": "mean", "moving_variance": "variance", "kernel": "weight"}
 
@@ -33,7 +33,7 @@ def _translated(
     """Yield each name of PyTorch or Keras in the file with the missing name it stands for."""
     for name in extra:
         layer, role = _layer(name), _role(name)
-        normalises = f"{layer}running_mean" in stored
+        normalises = f"{layer}running_mean" in stored or f"{layer}gamma" in missing
         ours = (PYTORCH if normalises else KERAS).get(role, "")
         if f"{layer}{ours}" in missing:
             yield name, f"{layer}{ours}"

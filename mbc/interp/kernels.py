@@ -30,6 +30,7 @@ from mbc.ops.elementwise import (
 )
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
+from mbc.ops.norm import LayerNorm
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
 from mbc.ops.resize import Resize
@@ -136,6 +137,13 @@ def softmax(op: Softmax, x: Array) -> Results:
     """exp(x - max) / sum, over the last axis."""
     powers = np.exp(x - x.max(axis=-1, keepdims=True))
     return (powers / powers.sum(axis=-1, keepdims=True),)
+
+
+def layer_norm(op: LayerNorm, x: Array, gamma: Array, beta: Array) -> Results:
+    """Normalise each pixel by the mean and variance of its channels."""
+    apart = x - x.mean(axis=-1, keepdims=True, dtype=x.dtype)
+    variance = (apart**2).mean(axis=-1, keepdims=True, dtype=x.dtype)
+    return (apart / np.sqrt(variance + x.dtype.type(op.epsilon)) * gamma + beta,)
 
 
 def max_pool(op: MaxPool, x: Array) -> Results:
@@ -247,6 +255,7 @@ KERNELS: dict[type[Op], Callable[..., Results]] = {
     Resize: resize,
     **dict.fromkeys(REDUCTIONS, reduction),
     Softmax: softmax,
+    LayerNorm: layer_norm,
     Concat: concat,
     Split: split,
     ChannelShuffle: channel_shuffle,

@@ -8,6 +8,7 @@ from mbc.ops.fused import Fused
 from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
+from mbc.ops.norm import LayerNorm
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.quantized import Dequantize, Quantize
 from mbc.ops.reduce import ReduceMax, ReduceMean, ReduceSum
@@ -29,6 +30,7 @@ __all__ = [
     "Div",
     "Fused",
     "GlobalAvgPool",
+    "LayerNorm",
     "Max",
     "MaxPool",
     "Min",
@@ -67,6 +69,7 @@ OPS: tuple[type[Op], ...] = (
     ReduceMax,
     ReduceSum,
     Softmax,
+    LayerNorm,
     Quantize,
     Dequantize,
     Concat,

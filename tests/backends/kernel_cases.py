@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 
+import numpy as np
+
 from mbc.ir.activations import RELU, identifier
-from mbc.ir.graph import Graph
+from mbc.ir.graph import Constant, Graph
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import (
     Add,
@@ -20,6 +22,7 @@ from mbc.ops import (
     Concat,
     Conv2d,
     GlobalAvgPool,
+    LayerNorm,
     MaxPool,
     Reshape,
     Softmax,
@@ -199,11 +202,21 @@ def _softmax(net: Net, x: Value) -> Value:
     return net.graph.add(Softmax(), [x]).result
 
 
+def _layer_norm(net: Net, x: Value) -> Value:
+    """Of numbers that are not around zero."""
+    offset, vectors = Constant.of("offset", np.full(1, 2.0, np.float32)), net.constant
+    shifted = net.graph.add(Add(), [x, offset]).result
+    c = x.type.channels
+    return net.graph.add(LayerNorm(1e-2), [shifted, vectors(c), vectors(c)]).result
+
+
 def element_cases() -> Iterator[Case]:
-    """Softmax, batch norm, and arithmetic that broadcasts."""
+    """Softmax, batch and layer norm, and arithmetic that broadcasts."""
     for c in (1, 8, 13, 101):
         yield from single(f"softmax-{c}", (3, c), _softmax)
         yield from single(f"batch_norm-{c}", (2, 3, 5, c), _batch_norm)
+    for c in (1, 3, 8, 13, 45, 101, 192):
+        yield from single(f"layer_norm-{c}", (2, 3, 5, c), _layer_norm)
     yield from broadcasting_cases()
     yield from reduce_cases()
 

@@ -22,6 +22,7 @@ from mbc.ops import (
     Div,
     Fused,
     GlobalAvgPool,
+    LayerNorm,
     Max,
     MaxPool,
     Min,
@@ -92,6 +93,8 @@ class Layers(Net):
         yield from self._arithmetic(x)
         yield "batch_norm", self._norm(x)
         yield "softmax", self._add(Softmax(), x)
+        vectors = [self.constant(CHANNELS), self.constant(CHANNELS)]
+        yield "layer_norm", self._add(LayerNorm(), x, *vectors)
         flat = self._add(Reshape((self.images, HEIGHT * WIDTH * GROUPED)), wide)
         yield "softmax whole", self._add(Softmax(), flat)
 

@@ -29,6 +29,7 @@ from mbc.ops import (
     Dense,
     Fused,
     GlobalAvgPool,
+    LayerNorm,
     MaxPool,
     Reshape,
     Resize,
@@ -112,6 +113,7 @@ class Families(Net):
         vector = self._add(GlobalAvgPool(), self.x)
         for kind in ARITHMETIC:
             yield self._add(kind(), normed, vector)
+        yield self._add(LayerNorm(), normed, *norm[:2])
 
     def _chain(self, *kinds: str) -> Value:
         body = Graph("chain")

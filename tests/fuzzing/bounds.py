@@ -41,6 +41,7 @@ from mbc.ops.elementwise import (
     Sub,
 )
 from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.norm import LayerNorm
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean
 from mbc.ops.resize import Resize
@@ -151,6 +152,8 @@ def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[
             return (_reduced(op, given[0]),)
         case Softmax():
             return (_softmax(op, given[0]),)
+        case LayerNorm():
+            return (_layer_norm(op, *given),)
         case Resize(mode="bilinear"):
             return (_between(op, given[0]),)
         case Activate():
@@ -251,6 +254,20 @@ def _mean(op: AvgPool | GlobalAvgPool, x: Known) -> Known:
     unit = x.unit / float(counts.max()) if halves else 0.0
     carried, terms = _call(plain, x.error), _call(plain, x.most)
     return _sum(op, _call(op, x.exact), carried, terms, prod(taps), unit)
+
+
+def _layer_norm(op: LayerNorm, x: Known, gamma: Known, beta: Known) -> Known:
+    """Differences from the mean are off by the largest error of the pixel and that of its sum; the
+    deviation by as much, and all of its share of what is divided by it."""
+    exact, channels = _call(op, x.exact, gamma.exact, beta.exact), x.exact.shape[-1]
+    largest = x.most.max(axis=-1, keepdims=True)
+    apart = 2 * x.error.max(axis=-1, keepdims=True) + 2 * rounding(channels) * largest
+    least = np.sqrt(x.exact.var(axis=-1, keepdims=True) + op.epsilon)
+    least = np.maximum(least - apart, np.sqrt(op.epsilon))
+    scaled = np.abs(exact - beta.exact)
+    error = np.abs(gamma.exact) * apart / least + scaled * (apart / least + rounding(channels))
+    terms = scaled + np.abs(beta.exact)
+    return Known(exact, error + rounding(4) * terms, terms)
 
 
 def _between(op: Resize, x: Known) -> Known:

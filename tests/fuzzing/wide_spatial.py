@@ -1,4 +1,4 @@
-"""Resizes in random networks, by the draws of `wide.py`."""
+"""Resizes and layer norms in random networks, by the draws of `wide.py`."""
 
 from __future__ import annotations
 
@@ -7,10 +7,18 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from mbc.ir.views import Value
+from mbc.ops import LayerNorm
 from mbc.ops.resize import COORDINATES, ROUNDINGS, Resize
 
 if TYPE_CHECKING:
     from tests.fuzzing.wide import Maker
+
+
+def layer_norm(maker: Maker, x: Value) -> Value:
+    """With an epsilon that is large enough for pixels of equal channels."""
+    epsilon = maker.draw(st.sampled_from([1e-3, 1e-1]))
+    vectors = [maker.constant(x.type.channels) for _ in range(2)]
+    return maker.put(LayerNorm(epsilon), x, *vectors)
 
 
 def resized(maker: Maker, x: Value) -> Value | None:

@@ -132,6 +132,7 @@ def test_no_layer_is_hinted_at_that_computes_something_else(name: str) -> None:
         ("swish", "nn.silu(x)"),
         ("hardtanh", "nn.clip(x, -1, 1)"),
         ("clamp", "nn.clip(x, lo, hi)"),
+        ("LayerNormalization", "nn.layer_norm(x)"),
         ("interpolate", 'nn.resize(x, (height, width), mode="nearest")'),
         ("Upsample", 'nn.resize(x, (height, width), mode="nearest")'),
         (

@@ -61,6 +61,7 @@ graph @unit(%x: f32[1,28,28,240]) {
     %1 = conv2d(%0, @pw.w) {residual=%r} : f32[1,28,28,64]
     return %1
   } : f32[1,28,28,64] at 128
+  %normal = layer_norm(%8, @bn.gamma, @bn.beta) {epsilon=1e-06} : f32[1,28,28,64]
   %9 = batch_norm(%8, @bn.gamma, @bn.beta, @bn.mean, @bn.variance) {epsilon=0.001} : f32[1,28,28,64]
   %10 = relu(%9) : f32[1,28,28,64]
   %11 = relu6(%9) : f32[1,28,28,64]

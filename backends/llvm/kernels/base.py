@@ -93,6 +93,7 @@ class Library:
         self.isa = isa
         self._names: dict[str, str] = {}
         self._texts: dict[str, str] = {}
+        self._declared: dict[str, None] = {}
 
     def define(self, hint: str, function: Function) -> str:
         """Add a function unless there is an equal one; returns its name."""
@@ -106,9 +107,13 @@ class Library:
             self._texts[name] = function.text(name, "noinline nounwind")
         return self._names[key]
 
+    def declare(self, line: str) -> None:
+        """Add a declaration of what few kernels call."""
+        self._declared[line] = None
+
     def text(self) -> str:
-        """Return all definitions."""
-        return "\n".join(self._texts.values())
+        """Return all declarations and definitions."""
+        return "\n".join((*self._declared, *self._texts.values()))
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from mbc.backends.tvm.gpu.reader import reader_of
 from mbc.backends.tvm.gpu.schedule import row_threads, strips_for, teams_for, tiles_for
 from mbc.ir.graph import Node
 from mbc.ir.schedule import Schedule
-from mbc.ops import AvgPool, GlobalAvgPool, MaxPool, Softmax
+from mbc.ops import AvgPool, GlobalAvgPool, LayerNorm, MaxPool, Softmax
 from mbc.ops.reduce import Reduce
 from mbc.schedules import PoolBlock, Strip, Threads
 from mbc.targets.gpu import Gpu
@@ -24,7 +24,7 @@ def candidates(node: Node, gpu: Gpu) -> Sequence[Schedule]:
         return strips_of(node, gpu)
     if is_global_pool(node):
         return teams_of(node, gpu)
-    return rows_of(node, gpu) if isinstance(node.op, Softmax) else ()
+    return rows_of(node, gpu) if isinstance(node.op, Softmax | LayerNorm) else ()
 
 
 def is_global_pool(node: Node) -> bool:

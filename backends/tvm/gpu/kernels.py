@@ -24,10 +24,11 @@ from mbc.backends.tvm.gpu.linear import (
     weight_of,
 )
 from mbc.backends.tvm.gpu.maps import Compute, Map, map_kernel
+from mbc.backends.tvm.gpu.norms import NormRows, norm_kernel
 from mbc.backends.tvm.gpu.reader import reader_of
 from mbc.backends.tvm.gpu.reductions import (
     GlobalPool,
-    SoftmaxRows,
+    RowLayer,
     global_pool_kernel,
     softmax_kernel,
 )
@@ -40,7 +41,7 @@ from mbc.backends.tvm.gpu.windows import Rule, Sliding, sliding_kernel
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelView, Value
-from mbc.ops import elementwise, grid, linear, move, pool, resize
+from mbc.ops import elementwise, grid, linear, move, norm, pool, resize
 from mbc.ops.fused import Fused
 from mbc.ops.move import moved_views
 from mbc.ops.normalisation import scale_and_shift
@@ -121,11 +122,23 @@ def _resize(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
 
 
 def _softmax(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
-    draft, shape = Draft(node.op.label), node.result.type.shape
+    draft = Draft(node.op.label)
+    return (softmax_kernel(draft, _rows(draft, node, gpu)),)
+
+
+def _rows(draft: Draft, node: Node, gpu: Gpu) -> RowLayer:
     reader = reader_of(draft, node.view("x"), unit=1)
     threads = chosen(node, Threads, rows_of(node, gpu))
-    layer = SoftmaxRows(prod(shape[:-1]), reader, threads.count, draft.write(node.result))
-    return (softmax_kernel(draft, layer),)
+    rows = prod(node.result.type.shape[:-1])
+    return RowLayer(rows, reader, threads.count, draft.write(node.result))
+
+
+def _layer_norm(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    draft, op = Draft(node.op.label), node.op
+    assert isinstance(op, norm.LayerNorm)
+    gamma, beta = (draft.weights(_present(node, role)) for role in ("gamma", "beta"))
+    rows = _rows(draft, node, gpu)
+    return (norm_kernel(draft, NormRows(**vars(rows), epsilon=op.epsilon, gamma=gamma, beta=beta)),)
 
 
 def _activation(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
@@ -208,6 +221,7 @@ BUILDERS: dict[type[Op], Builder] = {
     pool.GlobalAvgPool: _global_pool,
     **dict.fromkeys(REDUCTIONS, _reduction),
     elementwise.Softmax: _softmax,
+    norm.LayerNorm: _layer_norm,
     elementwise.Activate: _activation,
     **dict.fromkeys(elementwise.ARITHMETIC, _arithmetic),
     elementwise.BatchNorm: _batch_norm,

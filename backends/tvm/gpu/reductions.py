@@ -86,8 +86,8 @@ def neutral(largest: bool, lanes: int) -> Expr:
 
 
 @dataclass(frozen=True)
-class SoftmaxRows:
-    """A softmax over rows, read one element at a time."""
+class RowLayer:
+    """A layer that computes each row by itself, read one element at a time."""
 
     rows: int
     """Number of rows."""
@@ -99,60 +99,65 @@ class SoftmaxRows:
     """Parameter number of the result."""
 
 
-def softmax_kernel(draft: Draft, layer: SoftmaxRows) -> NodeKernel:
+def softmax_kernel(draft: Draft, layer: RowLayer) -> NodeKernel:
     """Make the kernel, one block a row: find the largest element, then the sum, then divide.
 
     The largest may miss a NaN, but its exponential makes the sum NaN, and so all results.
     """
     grid, block = (layer.rows, 1, 1), (layer.threads, 1, 1)
-    return draft.finish(grid, block, lambda code: _Softmax(code, layer).run())
+    return draft.finish(grid, block, lambda code: _softmax(code, layer))
 
 
-class _Softmax:
-    """The code of one thread."""
+def _softmax(code: Code, layer: RowLayer) -> None:
+    """Write the whole kernel."""
+    T, rows = language(), Rows(code, layer)
+    out, channels = code.parameters[layer.out], layer.reader.channels
 
-    def __init__(self, code: Code, layer: SoftmaxRows) -> None:
+    def larger_of(a: Expr, b: Expr) -> Expr:
+        return larger(code, a, b)
+
+    rows.each(-T.infinity("float32"), larger_of)
+    largest = code.bind(rows.together(larger_of))
+    rows.each(T.float32(0.0), lambda found, x: found + T.exp(x - largest))
+    total = code.bind(rows.together(lambda a, b: a + b))
+    with code.loop(rows.turns) as turn, rows.channel(turn) as channel:
+        value = T.exp(rows.element(channel) - largest) / total
+        out.store(rows.row * channels + channel, value)
+
+
+class Rows:
+    """The code of one thread of a block that computes a row."""
+
+    def __init__(self, code: Code, layer: RowLayer) -> None:
         self.code, self.layer = code, layer
         self.row, self.me = code.block[0], code.thread[0]
         self.result = code.registers(1)
         self.parts = code.shared(layer.threads)
 
-    def run(self) -> None:
-        """Write the whole kernel."""
-        T, code = language(), self.code
-        out, channels = code.parameters[self.layer.out], self.layer.reader.channels
-        self._each(-T.infinity("float32"), self._larger)
-        largest = code.bind(self._together(self._larger))
-        self._each(T.float32(0.0), lambda found, x: found + T.exp(x - largest))
-        total = code.bind(self._together(lambda a, b: a + b))
-        with code.loop(self._turns()) as turn, self._channel(turn) as channel:
-            value = T.exp(self._element(channel) - largest) / total
-            out.store(self.row * channels + channel, value)
-
-    def _larger(self, a: Expr, b: Expr) -> Expr:
-        return larger(self.code, a, b)
-
-    def _turns(self) -> int:
+    @property
+    def turns(self) -> int:
+        """Channels of each thread."""
         return ceildiv(self.layer.reader.channels, self.layer.threads)
 
     @contextmanager
-    def _channel(self, turn: Expr) -> Iterator[Expr]:
+    def channel(self, turn: Expr) -> Iterator[Expr]:
         """Yield the thread's channel of an iteration, in code that runs only if it exists."""
         channel = turn * self.layer.threads + self.me
         whole = self.layer.reader.channels % self.layer.threads == 0
         with self.code.when(True if whole else channel < self.layer.reader.channels):
             yield channel
 
-    def _element(self, channel: Expr) -> Expr:
+    def element(self, channel: Expr) -> Expr:
+        """Load an element of the row."""
         return self.layer.reader.load(self.code, self.row, channel)
 
-    def _each(self, start: Expr, combine: Combine) -> None:
+    def each(self, start: Expr, combine: Combine) -> None:
         """Reduce the thread's own elements."""
         self.result.store(0, start)
-        with self.code.loop(self._turns()) as turn, self._channel(turn) as channel:
-            self.result.store(0, combine(self.result.load(0), self._element(channel)))
+        with self.code.loop(self.turns) as turn, self.channel(turn) as channel:
+            self.result.store(0, combine(self.result.load(0), self.element(channel)))
 
-    def _together(self, combine: Combine) -> Expr:
+    def together(self, combine: Combine) -> Expr:
         """Reduce the results of all threads: halve their number until one is left."""
         code, half = self.code, self.layer.threads // 2
         code.barrier()

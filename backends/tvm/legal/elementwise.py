@@ -9,7 +9,7 @@ import numpy as np
 from mbc.backends.tvm.legal.activations import activated
 from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr, array_of, constant
 from mbc.backends.tvm.require import tvm
-from mbc.ops import Activate, Add, BatchNorm, Div, Max, Min, Mul, Softmax, Sub
+from mbc.ops import Activate, Add, BatchNorm, Div, LayerNorm, Max, Min, Mul, Softmax, Sub
 from mbc.ops.broadcast import aligned
 from mbc.ops.elementwise import Arithmetic
 from mbc.ops.normalisation import scale_and_shift
@@ -21,6 +21,18 @@ def _batch_norm(
     vectors = scale_and_shift(op, *map(array_of, (gamma, beta, mean, variance)))
     scale, shift = (constant(vector.astype(np.float32)) for vector in vectors)
     return (emit(tvm().relax.op.add(emit(tvm().relax.op.multiply(x, scale)), shift)),)
+
+
+def _layer_norm(emit: Emit, op: LayerNorm, x: Expr, gamma: Expr, beta: Expr) -> tuple[Expr, ...]:
+    """Emit mean and variance one after the other, since TVM's op subtracts large numbers."""
+    relax = tvm().relax
+    mean = emit(relax.op.mean(x, axis=[-1], keepdims=True))
+    apart = emit(relax.op.subtract(x, mean))
+    squares = emit(relax.op.multiply(apart, apart))
+    variance = emit(relax.op.mean(squares, axis=[-1], keepdims=True))
+    safe = emit(relax.op.add(variance, relax.const(op.epsilon, "float32")))
+    scaled = emit(relax.op.divide(apart, emit(relax.op.sqrt(safe))))
+    return (emit(relax.op.add(emit(relax.op.multiply(scaled, gamma)), beta)),)
 
 
 def _arithmetic(emit: Emit, op: Arithmetic, a: Expr, b: Expr) -> tuple[Expr, ...]:
@@ -67,5 +79,6 @@ EMITTERS: Emitters = {
     BatchNorm: _batch_norm,
     Activate: lambda emit, op, x: (activated(emit, x, op.act),),
     **dict.fromkeys(FORMULAS, _arithmetic),
+    LayerNorm: _layer_norm,
     Softmax: lambda emit, op, x: (emit(tvm().relax.op.nn.softmax(x, axis=-1)),),
 }

@@ -27,6 +27,7 @@ from mbc.ir.activations import (
 from mbc.ir.graph import Constant
 from mbc.ir.types import TensorType
 from mbc.ops.elementwise import NORM, Activate, Add, BatchNorm, Div, Max, Min, Mul, Softmax, Sub
+from mbc.ops.norm import LayerNorm
 
 Operand: TypeAlias = Tensor | Weight | float
 """What arithmetic takes; one of two is a tensor."""
@@ -45,6 +46,17 @@ class ElementwiseLayers(Defaults):
         given = self.default_epsilon if epsilon is None else number("epsilon", epsilon)
         op, follows = BatchNorm(given), x.layer or layer
         (result,) = self.emit(op, [value, *vectors], name=layer, follows=follows)
+        return result
+
+    def layer_norm(self, x: Tensor, *, epsilon: float = 1e-5, name: str | None = None) -> Tensor:
+        """Normalise the channels of each pixel; parameters gamma and beta of [c].
+
+        (x - mean) / sqrt(variance + epsilon) * gamma + beta, with the mean and the variance of the
+        pixel's own channels. PyTorch's epsilon is 1e-5, ConvNeXt's 1e-6, Keras' 1e-3.
+        """
+        value, layer = self.read(x), self.claim(name, "ln")
+        vectors = [self.parameter(layer, role, value.type.channels) for role in ("gamma", "beta")]
+        (result,) = self.emit(LayerNorm(number("epsilon", epsilon)), [value, *vectors], layer)
         return result
 
     def relu(self, x: Tensor) -> Tensor:

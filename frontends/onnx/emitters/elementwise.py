@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from mbc.frontends.onnx.emitters.activations import activated
-from mbc.frontends.onnx.emitters.site import TO_NCHW, Emitters, Site, axis_of, onnx_shape, reshaped
+from mbc.frontends.onnx.emitters.site import (
+    TO_NCHW,
+    TO_NHWC,
+    Emitters,
+    Site,
+    axis_of,
+    onnx_shape,
+    reshaped,
+    transposed,
+)
 from mbc.frontends.onnx.writer import Writer
 from mbc.ir.graph import Constant
 from mbc.ir.types import TensorType
@@ -23,6 +32,7 @@ from mbc.ops.elementwise import (
     Softmax,
     Sub,
 )
+from mbc.ops.norm import LayerNorm
 from mbc.ops.normalisation import scale_and_shift
 
 
@@ -78,9 +88,19 @@ def softmax(w: Writer, op: Softmax, at: Site) -> str:
     return w.node("Softmax", [at.x], at.name, axis=axis_of(at.x_type))
 
 
+def layer_norm(w: Writer, op: LayerNorm, at: Site) -> str:
+    """LayerNormalization, whose axes are the last ones: images are transposed before and after."""
+    image = at.x_type.rank == 4
+    x = transposed(w, at.x, TO_NHWC, at.name) if image else at.x
+    inputs = [x, at.stored(w, "gamma"), at.stored(w, "beta")]
+    result = w.node("LayerNormalization", inputs, at.name, axis=-1, epsilon=op.epsilon)
+    return transposed(w, result, TO_NCHW, at.name) if image else result
+
+
 EMITTERS: Emitters = {
     BatchNorm: batch_norm,
     Activate: activation,
     **dict.fromkeys(ARITHMETIC, arithmetic),
     Softmax: softmax,
+    LayerNorm: layer_norm,
 }

@@ -37,6 +37,7 @@ IMPORTERS: Mapping[str, Rule] = {
     "GlobalAveragePool": reductions.global_average_pool,
     "GlobalMaxPool": reductions.global_max_pool,
     "Identity": moves.identity,
+    "LayerNormalization": pointwise.layer_norm,
     "MatMul": linear.matmul,
     "Max": pointwise.maximum,
     "MaxPool": pools.max_pool,

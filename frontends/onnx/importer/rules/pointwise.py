@@ -14,6 +14,7 @@ from mbc.frontends.onnx.importer.rules.attributes import axis_of, real, shortest
 from mbc.frontends.onnx.importer.tracked import CHANNEL, Tracked
 from mbc.ir.activations import Clip
 from mbc.ops.elementwise import Add, BatchNorm, Softmax
+from mbc.ops.norm import LayerNorm
 
 
 def clip(b: Builder, node: OnnxNode) -> Tracked:
@@ -164,10 +165,34 @@ def batch_norm(b: Builder, node: OnnxNode) -> Tracked:
 
 def softmax(b: Builder, node: OnnxNode) -> Tracked:
     """Softmax over one axis; that of the channels moves no data."""
-    x = b.settled(b.input(0))
-    axis = axis_of(node, whole(node, "axis", -1), x.rank)
-    others = [at for at in range(x.rank) if at != axis]
+    x = b.input(0)
+    x = along_channels(b, x, axis_of(node, whole(node, "axis", -1), x.rank))
+    return x.with_stored(b.emit(Softmax(), [x.stored]))
+
+
+def along_channels(b: Builder, x: Tracked, axis: int) -> Tracked:
+    """Return x with an axis as the stored channels, all of them; moves data only if it is not."""
+    x, others = b.settled(x), [at for at in range(x.rank) if at != axis]
     if {*x.axes[axis]} - {CHANNEL} or any(CHANNEL in x.axes[at] for at in others):
         order = (*others, axis)
-        x = Tracked.of(b.arranged(x, order), order)
-    return x.with_stored(b.emit(Softmax(), [x.stored]))
+        return Tracked.of(b.arranged(x, order), order)
+    return x
+
+
+def layer_norm(b: Builder, node: OnnxNode) -> Tracked:
+    """Normalisation over the last axis by its own mean and variance."""
+    x, gamma = b.input(0), b.required_input(1, "scale")
+    beta = b.optional_input(2, "bias")
+    beta = np.zeros_like(gamma) if beta is None else beta
+    if node.extra_outputs:
+        raise Unsupported("it also returns its mean or deviation")
+    if axis_of(node, whole(node, "axis", -1), x.rank) != x.rank - 1:
+        raise Unsupported("it normalises several axes")
+    x = along_channels(b, x, x.rank - 1)
+    pairs = zip((1, 2), ("gamma", "beta"), (gamma, beta), strict=True)
+    constants = [
+        b.constant(node.input(at) or f"{b.name}.{role}", np.broadcast_to(v, x.type.channels))
+        for at, role, v in pairs
+    ]
+    op = LayerNorm(real(node, "epsilon", 1e-5))
+    return x.with_stored(b.emit(op, [x.stored, *constants]))
