@@ -129,8 +129,19 @@ def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:
             gamma, beta, mean, variance = (_data(node, role) for role in NORM)
             scale = scale_of(op, gamma, variance)
             return Moments((x.mean - mean) * scale + beta, x.variance * scale**2)
+        case LayerNorm() as op:
+            gamma, beta = (_data(node, role) for role in ("gamma", "beta"))
+            mean = x.mean.mean()
+            scale = gamma / np.sqrt(x.variance.mean() + x.mean.var() + op.epsilon)
+            return Moments((x.mean - mean) * scale + beta, x.variance * scale**2)
         case Activate(act=act):
             return activated(x, act)
+    return _of_several(node, x)
+
+
+def _of_several(node: Node, x: Moments) -> Moments:
+    """Return the moments of what is chosen among elements, or their mean."""
+    match node.op:
         case MaxPool(kernel=kernel):
             return maximum(x, prod(kernel))
         case AvgPool(kernel=kernel):
@@ -141,11 +152,6 @@ def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:
             return Moments(x.mean, x.variance * _kept(op, node.view("x").type))
         case Reduce() as op:
             return _reduced(node, op, x)
-        case LayerNorm() as op:
-            gamma, beta = (_data(node, role) for role in ("gamma", "beta"))
-            mean = x.mean.mean()
-            scale = gamma / np.sqrt(x.variance.mean() + x.mean.var() + op.epsilon)
-            return Moments((x.mean - mean) * scale + beta, x.variance * scale**2)
         case Softmax():
             share = np.full_like(x.mean, 1 / x.mean.size)
             return Moments(share, share**2)

@@ -48,6 +48,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "mbc/ops/linear.py WEIGHTED",
         "frontends/weights/moments.py _after()",
         "frontends/weights/moments.py _computed()",
+        "frontends/weights/moments.py _of_several()",
         "frontends/weights/seeded.py DRAWS",
         "frontends/onnx/ops.py EMITTERS",
         *(f"frontends/onnx/emitters/{kind}.py EMITTERS" for kind in KINDS),
