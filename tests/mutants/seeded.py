@@ -8,6 +8,7 @@ from tests.mutants.arithmetic import MUTANTS as ARITHMETIC
 from tests.mutants.backends import MUTANTS as BACKENDS
 from tests.mutants.caches import MUTANTS as CACHES
 from tests.mutants.gates import MUTANTS as GATES
+from tests.mutants.grid import MUTANTS as GRID
 from tests.mutants.interface import MUTANTS as INTERFACE
 from tests.mutants.kernels import MUTANTS as KERNELS
 from tests.mutants.moves import MUTANTS as MOVES
@@ -48,4 +49,5 @@ MUTANTS = (
     *GATES,
     *WEIGHTS,
     *BACKENDS,
+    *GRID,
 )

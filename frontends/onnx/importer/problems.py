@@ -14,8 +14,6 @@ HELPS = {
     "Loop": "export the model with the loop unrolled",
     "Scan": "export the model with the loop unrolled",
     "NonMaxSuppression": "export the network without its post-processing",
-    "Pad": "zeros around an image are read by the convolution or average pool after it, if that is "
-    "the only reader; let the layer itself pad",
 }
 """What to do about some ops."""
 

@@ -9,6 +9,7 @@ from mbc.frontends.onnx.importer.builder import Builder
 from mbc.frontends.onnx.importer.model import OnnxNode
 from mbc.frontends.onnx.importer.rules import (
     activations,
+    grid,
     linear,
     moves,
     pointwise,
@@ -29,6 +30,7 @@ IMPORTERS: Mapping[str, Rule] = {
     "Clip": pointwise.clip,
     "Concat": moves.concat,
     "Conv": linear.conv,
+    "DepthToSpace": grid.depth_to_space,
     "Div": pointwise.divide,
     "Dropout": moves.dropout,
     "Flatten": moves.reshape,
@@ -43,7 +45,7 @@ IMPORTERS: Mapping[str, Rule] = {
     "MaxPool": pools.max_pool,
     "Min": pointwise.minimum,
     "Mul": pointwise.multiply,
-    "Pad": moves.pad,
+    "Pad": grid.pad,
     "ReduceMax": reductions.reduce_max,
     "ReduceMean": reductions.reduce_mean,
     "ReduceSum": reductions.reduce_sum,
@@ -51,6 +53,7 @@ IMPORTERS: Mapping[str, Rule] = {
     "Resize": spatial.resize,
     "Slice": moves.slice_,
     "Softmax": pointwise.softmax,
+    "SpaceToDepth": grid.space_to_depth,
     "Split": moves.split,
     "Squeeze": moves.reshape,
     "Sub": pointwise.subtract,

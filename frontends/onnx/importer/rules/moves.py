@@ -7,10 +7,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.builder import IMAGE, Builder
+from mbc.frontends.onnx.importer.builder import Builder
 from mbc.frontends.onnx.importer.model import FLOAT, FLOAT16, OnnxNode
 from mbc.frontends.onnx.importer.problems import Unsupported
 from mbc.frontends.onnx.importer.rules.attributes import axis_of, whole
+from mbc.frontends.onnx.importer.rules.grid import joined_along, taken
 from mbc.frontends.onnx.importer.tracked import Factors, Tracked
 from mbc.ir.views import ChannelView
 from mbc.ops.move import Concat, Reshape
@@ -26,11 +27,6 @@ def cast(b: Builder, node: OnnxNode) -> Tracked:
     if whole(node, "to", 0) not in (FLOAT, FLOAT16):
         raise Unsupported("its result is not float32 or float16")
     return b.input(0)
-
-
-def pad(b: Builder, node: OnnxNode) -> Tracked:
-    """Around height and width, where only windows read it that can pad so themselves."""
-    raise Unsupported("it is not the padding of convolutions or pools")
 
 
 def dropout(b: Builder, node: OnnxNode) -> Tracked:
@@ -64,17 +60,16 @@ def transpose(b: Builder, node: OnnxNode) -> Tracked:
 
 
 def concat(b: Builder, node: OnnxNode) -> Tracked:
-    """Along channels."""
+    """Along any axis; along channels its parts are read where they are."""
     parts = [b.settled(b.input(index)) for index in range(len(node.inputs))]
     axis = axis_of(node, whole(node, "axis", 0), parts[0].rank)
     if len(parts) == 1:
         return parts[0]
-    arrays = [part.along(axis) for part in parts]
-    if not _join(parts, axis) or any(array is None for array in arrays):
-        parts = [_as_image(b, part, axis) for part in parts]
-        arrays = [part.along(axis) for part in parts]
+    arrays = [array for part in parts if (array := part.along(axis)) is not None]
+    if not _join(parts, axis) or len(arrays) < len(parts):
+        return joined_along(b, parts, axis)
     stored = b.emit(Concat(), [part.stored for part in parts])
-    return _joined(stored, parts, axis, [array for array in arrays if array is not None])
+    return _joined(stored, parts, axis, arrays)
 
 
 def _join(parts: Sequence[Tracked], axis: int) -> bool:
@@ -92,13 +87,6 @@ def _others(axes: Sequence[Factors], axis: int) -> tuple[Factors, ...]:
     return (*axes[:axis], *axes[axis + 1 :])
 
 
-def _as_image(b: Builder, part: Tracked, axis: int) -> Tracked:
-    if part.rank not in (2, 4) or axis != 1:
-        raise Unsupported("it is not along channels")
-    order = IMAGE if part.rank == 4 else (0, 1)
-    return Tracked.of(b.arranged(part, order), order)
-
-
 def _joined(
     stored: ChannelView, parts: Sequence[Tracked], axis: int, arrays: Sequence[np.ndarray]
 ) -> Tracked:
@@ -109,14 +97,14 @@ def _joined(
 
 
 def split(b: Builder, node: OnnxNode) -> tuple[Tracked, ...]:
-    """Along channels, into any sizes."""
+    """Along any axis, into any sizes; along channels by views."""
     x = b.input(0)
     axis = axis_of(node, whole(node, "axis", 0), x.rank)
     sizes = [_extent(b, name, axis) for name in node.outputs]
     ends = np.cumsum([0, *sizes]).tolist()
     if ends[-1] != x.shape[axis]:
         raise Unsupported("its parts do not add up")
-    return tuple(_taken(x, axis, np.arange(*ends_of)) for ends_of in pairwise(ends))
+    return tuple(taken(b, x, axis, np.arange(*each), keep=True) for each in pairwise(ends))
 
 
 def _extent(b: Builder, name: str, axis: int) -> int:
@@ -126,18 +114,8 @@ def _extent(b: Builder, name: str, axis: int) -> int:
     return shape[axis]
 
 
-def _taken(x: Tracked, axis: int, indices: np.ndarray, *, keep: bool = True) -> Tracked:
-    """Select indices along an ONNX axis, which must be of channels unless all are taken."""
-    if keep and np.array_equal(indices, np.arange(x.shape[axis])):
-        return x
-    array = x.along(axis)
-    if array is None:
-        raise Unsupported("it is not along channels")
-    return x.with_channels(axis, np.take(array, indices, axis=x.place(axis)), keep=keep)
-
-
 def slice_(b: Builder, node: OnnxNode) -> Tracked:
-    """Along channels, with any step."""
+    """Along any axes; along channels with any step, along others forward."""
     x = b.input(0)
     starts, ends = b.required_input(1, "start").ravel(), b.required_input(2, "end").ravel()
     axes, steps = b.optional_input(3, "axes"), b.optional_input(4, "step")
@@ -152,12 +130,12 @@ def slice_(b: Builder, node: OnnxNode) -> Tracked:
         indices = np.arange(*slice(start, end, step).indices(x.shape[at]))
         if not indices.size:
             raise Unsupported("its result is empty")
-        x = _taken(x, at, indices)
+        x = taken(b, x, at, indices, keep=True)
     return x
 
 
 def gather(b: Builder, node: OnnxNode) -> Tracked:
-    """Along channels, by constant indices, each taken once."""
+    """By constant indices: along channels each taken once, along other axes in regular steps."""
     x, indices = b.input(0), b.required_input(1, "index")
     axis = axis_of(node, whole(node, "axis", 0), x.rank)
     extent = x.shape[axis]
@@ -165,4 +143,4 @@ def gather(b: Builder, node: OnnxNode) -> Tracked:
         raise Unsupported("its indices are no list of integers")
     if indices.min() < -extent or indices.max() >= extent:
         raise Unsupported("its indices lie outside the tensor")
-    return _taken(x, axis, np.atleast_1d(indices) % extent, keep=indices.ndim == 1)
+    return taken(b, x, axis, np.atleast_1d(indices) % extent, keep=indices.ndim == 1)
