@@ -17,6 +17,7 @@ from mbc.passes.eliminate_split import EliminateSplit
 from mbc.passes.fold_affine import FoldAffine
 from mbc.passes.fold_batch_norm import FoldBatchNorm
 from mbc.passes.fold_constants import FoldConstants
+from mbc.passes.fold_pad import FoldPad
 from mbc.passes.fuse_activation import FuseActivation
 from mbc.passes.fuse_channel_scale import FuseChannelScale
 from mbc.passes.fuse_depthwise_mean import FuseDepthwiseMean
@@ -35,6 +36,7 @@ from mbc.passmgr.pipeline import single_stage
 PASSES: tuple[type[Pass], ...] = (
     FoldConstants,
     EliminateDeadNodes,
+    FoldPad,
     RaiseChannelShuffle,
     EliminateConcat,
     EliminateSplit,
@@ -60,7 +62,9 @@ PLANS: tuple[Pass, ...] = (PlanMemory(threads="many"), PlanMemory())
 """The plan for one thread comes last: it is the one that the text of a graph shows."""
 
 PLAN = Stage("plan", (MaterializeViews(), ChooseSchedules(), *PLANS))
-CANONICALIZE = Stage("canonicalize", (FoldConstants(), EliminateDeadNodes(), RaiseChannelShuffle()))
+CANONICALIZE = Stage(
+    "canonicalize", (FoldConstants(), EliminateDeadNodes(), FoldPad(), RaiseChannelShuffle())
+)
 
 MERGE: tuple[Pass, ...] = (
     EliminateConcat(),
