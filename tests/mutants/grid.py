@@ -11,7 +11,7 @@ NUMERIC = "tests/numeric/test_passes.py"
 PERMUTE = "tests/unit/test_permute.py"
 KERNELS = "tests/backends/test_kernels.py"
 EXPORT = "tests/numeric/test_onnx_export.py"
-IMPORT = "tests/numeric/test_onnx_import.py"
+IMPORT = "tests/numeric/test_onnx_moves.py"
 DSL = "tests/unit/test_dsl_moves.py"
 
 _pad = partial(Mutant, file="passes/fold_pad.py", tests=NUMERIC)
