@@ -4,6 +4,7 @@ Sources round: a claim is compared in its own digits. Multiply-adds are those of
 dense layers; parameters are weights, biases, gammas and betas ("trainable" in Keras).
 """
 
+import re
 from dataclasses import dataclass
 from functools import cache
 
@@ -106,6 +107,26 @@ def test_pages_count_as_their_sources(claim: Claim) -> None:
     assert claim.params in (None, params)
     assert claim.macs in (None, macs)
     assert claim.m_params in (None, millions(params, claim.m_params or ""))
+
+
+ROW = re.compile(r"\| `([\w/]+)\.py([^`]*)`[^|]*\| ([\d.,]+) \| ([\d,]+) \|")
+ROWS = ROW.findall((EXAMPLES.parent / "docs" / "networks.md").read_text("utf-8"))
+
+
+@pytest.mark.parametrize(("name", "options", "m_macs", "params"), ROWS)
+def test_the_table_of_networks_says_so_too(
+    name: str, options: str, m_macs: str, params: str
+) -> None:
+    graph = traced(name + options)
+    assert millions(total_cost(graph).macs, m_macs) == m_macs.replace(",", "")
+    assert f"{learned_params(graph):,}" == params
+
+
+def test_the_table_of_networks_has_all_pages() -> None:
+    pages = {str(page.relative_to(EXAMPLES).with_suffix("")) for page in EXAMPLES.rglob("*.py")}
+    networks = {page for page in pages if "@network" in (EXAMPLES / f"{page}.py").read_text()}
+    listed = {name for name, *_ in ROWS} | {"shufflenet_v1"}  # of which it has no parameters
+    assert {page for page in networks if not page.startswith("digits/")} == listed
 
 
 FEATURES = {  # page: scales, channels of the maps
