@@ -31,12 +31,13 @@ class Difference:
 
 
 def difference(found: np.ndarray, reference: np.ndarray) -> Difference:
-    """Compare tensors whose axes are images, pixels in any number of axes, and channels.
+    """Compare tensors whose axes are images, pixels in any number of axes, and channels. Those of a
+    single axis are one image's pixels.
 
     The error is infinite if the shapes differ, or if an element that is not finite differs."""
     if found.shape != reference.shape:
         return Difference(inf)
-    shape = reference.shape if reference.ndim > 1 else (*reference.shape, 1)
+    shape = reference.shape if reference.ndim > 1 else (1, *reference.shape, 1)
     images, rows = (shape[0], -1), (-1, shape[-1])
     errors = _by_strips(_errors, found.reshape(rows), reference.reshape(rows)).reshape(images)
     if not errors.any():

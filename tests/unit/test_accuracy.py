@@ -92,7 +92,9 @@ def test_vectors_and_sequences_have_their_places() -> None:
     found[1, 5, 0] = 2
     assert difference(found, wanted) == Difference(1.0, "image 1, pixel (5)")
     assert difference(found[:1], wanted[:1]) == Difference(0.0)
-    assert difference(np.array([1.0, 3.0]), np.array([1.0, 2.0])) == Difference(0.5, "image 1")
+    assert difference(np.array([1.0, 3.0]), np.array([1.0, 2.0])) == Difference(0.5, "pixel (1)")
+    cancelled = difference(np.array([4.0, 2.0, 1e-4]), np.array([4.0, 2.0, 0.0]))
+    assert cancelled == Difference(1e-4 / 3, "pixel (2)"), "beside the median"
 
 
 def test_large_tensors_are_looked_at_to_the_end() -> None:
