@@ -15,6 +15,7 @@ from mbc.ir.op import Op, OperandSpec
 from mbc.ir.types import TensorType
 from mbc.ir.views import Value
 from mbc.ops import (
+    Abs,
     Activate,
     Add,
     AvgPool,
@@ -27,15 +28,21 @@ from mbc.ops import (
     DepthToSpace,
     Dequantize,
     Div,
+    Exp,
     Fused,
+    Gather,
     GlobalAvgPool,
     LayerNorm,
+    Log,
     Max,
     MaxPool,
     Min,
     Mul,
+    Neg,
     Pad,
+    Pow,
     Quantize,
+    Reciprocal,
     ReduceMax,
     ReduceMean,
     ReduceSum,
@@ -45,6 +52,7 @@ from mbc.ops import (
     Softmax,
     SpaceToDepth,
     Split,
+    Sqrt,
     Sub,
     Transpose,
 )
@@ -76,6 +84,7 @@ def samples() -> Mapping[type[Op], Op]:
         *(DepthToSpace(2), SpaceToDepth(2)),
         *(Resize((5, 9)), LayerNorm()),
     ]
+    ops += [Gather(1, (0, 3, 3, 2)), Abs(), Neg(), Exp(), Log(), Sqrt(), Reciprocal(), Pow(2.5)]
     return {type(op): op for op in ops}
 
 

@@ -73,6 +73,7 @@ from mbc.ops.elementwise import ARITHMETIC, Activate
 from mbc.ops.grid import GRID
 from mbc.ops.linear import present
 from mbc.ops.reduce import REDUCTIONS
+from mbc.ops.unary import UNARY
 from mbc.schedules import Panels
 from mbc.targets.backend import Prediction, Support, schedule_refusal
 from mbc.targets.elements import element_refusal
@@ -95,6 +96,7 @@ BUILDERS: dict[type[Op], Builder] = {
     Activate: build_elementwise,
     **dict.fromkeys(ARITHMETIC, build_arithmetic),
     BatchNorm: build_elementwise,
+    **dict.fromkeys(UNARY, build_elementwise),
     Concat: build_channel_copy,
     Split: build_channel_copy,
     ChannelShuffle: build_channel_copy,

@@ -39,6 +39,10 @@ class Lanes:
     def __abs__(self) -> Lanes:
         return self._called("fabs")
 
+    def sqrt(self) -> Lanes:
+        """Return the square root; NaN of negative numbers."""
+        return self._called("sqrt")
+
     def times(self, factor: Lanes | float, plus: Lanes | float) -> Lanes:
         """Return self * factor + plus, rounded once where the CPU can."""
         names = (self.name, self._of(factor).name, self._of(plus).name)

@@ -66,7 +66,7 @@ _ADVICE: Mapping[str, tuple[str, ...]] = {
     _FUNCTION: ("sequential", "module", "modulelist", "model"),
 }
 
-_OTHERS = frozenset({"glu", "rrelu", "selu", "softmin"})
+_OTHERS = frozenset({"glu", "rrelu", "selu", "softmin", "sort"})
 """Similar to a name here in spelling alone."""
 
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {

@@ -12,6 +12,7 @@ from mbc.frontends.dsl.layers.elementwise import ElementwiseLayers
 from mbc.frontends.dsl.layers.moves import MoveLayers
 from mbc.frontends.dsl.layers.reductions import ReductionLayers
 from mbc.frontends.dsl.layers.spatial import SpatialLayers
+from mbc.frontends.dsl.layers.unary import UnaryLayers
 from mbc.frontends.dsl.layers.windows import WindowLayers
 from mbc.frontends.dsl.location import here
 from mbc.frontends.dsl.mistakes import misuse, refuse_list
@@ -29,7 +30,7 @@ def _static(extent: object) -> int:
     return whole("an extent of an input", extent)
 
 
-class Net(WindowLayers, SpatialLayers, ElementwiseLayers, ReductionLayers, MoveLayers):
+class Net(WindowLayers, SpatialLayers, ElementwiseLayers, ReductionLayers, UnaryLayers, MoveLayers):
     """The layers of a network under construction."""
 
     def input(self, *shape: int, name: str | None = None) -> Tensor:

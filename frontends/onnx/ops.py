@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from mbc.frontends.onnx.emitters import elementwise, linear, moves, pools, reductions, spatial
+from mbc.frontends.onnx.emitters import (
+    elementwise,
+    linear,
+    moves,
+    pools,
+    reductions,
+    spatial,
+    unary,
+)
 from mbc.frontends.onnx.emitters.site import Emitters
 from mbc.ir.op import Op
 from mbc.ops.fused import Fused
@@ -10,6 +18,7 @@ from mbc.ops.fused import Fused
 EMITTERS: Emitters = {
     **linear.EMITTERS,
     **elementwise.EMITTERS,
+    **unary.EMITTERS,
     **pools.EMITTERS,
     **spatial.EMITTERS,
     **reductions.EMITTERS,

@@ -14,8 +14,18 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mbc.frontends.weights.normal import FORMULAS, Array, Moments, activated, average, maximum, plus
+from mbc.frontends.weights.normal import (
+    FORMULAS,
+    Array,
+    Moments,
+    activated,
+    average,
+    maximum,
+    plus,
+    sampled,
+)
 from mbc.interp.kernels import KERNELS
+from mbc.interp.unary import unary
 from mbc.ir.graph import Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Value
@@ -29,6 +39,7 @@ from mbc.ops.normalisation import scale_of
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceSum
 from mbc.ops.resize import Resize, taps_of
+from mbc.ops.unary import Unary
 from mbc.ops.window import window_extent
 
 Inputs: TypeAlias = list[Moments | None]
@@ -152,6 +163,8 @@ def _of_several(node: Node, x: Moments) -> Moments:
             return Moments(x.mean, x.variance * _kept(op, node.view("x").type))
         case Reduce() as op:
             return _reduced(node, op, x)
+        case Unary() as function:
+            return sampled(x, lambda values: unary(function, values)[0])
         case Softmax():
             share = np.full_like(x.mean, 1 / x.mean.size)
             return Moments(share, share**2)

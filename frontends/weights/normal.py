@@ -110,7 +110,7 @@ def activated(x: Moments, act: Activation | None) -> Moments:
             below = _clipped(Moments(-x.mean, x.variance), -hi, inf)
             return Moments(-below.mean, below.variance)
         case _:
-            return _sampled(x, act)
+            return sampled(x, act.reference)
 
 
 def _clipped(x: Moments, lo: float, hi: float) -> Moments:
@@ -122,10 +122,14 @@ def _clipped(x: Moments, lo: float, hi: float) -> Moments:
     return Moments(mean + lo, np.maximum(second - mean**2, 0))
 
 
-def _sampled(x: Moments, act: Activation) -> Moments:
+def sampled(x: Moments, function: Callable[[Array], Array]) -> Moments:
+    """Apply a function to normal values at quantiles, but those whose result is not finite."""
     deviation = np.sqrt(np.maximum(x.variance, 1e-12))
-    y = act.reference(x.mean[:, None] + deviation[:, None] * QUANTILES)
-    return Moments(y.mean(axis=1), y.var(axis=1))
+    with np.errstate(all="ignore"):
+        y = function(x.mean[:, None] + deviation[:, None] * QUANTILES)
+    y = np.where(np.isfinite(y).any(axis=1, keepdims=True), y, 0.0)
+    finite = np.where(np.isfinite(y), y, np.nan)
+    return Moments(np.nanmean(finite, axis=1), np.nanvar(finite, axis=1))
 
 
 def _rectified(mean: Array, variance: Array) -> tuple[Array, Array]:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mbc.interp.resize import resize
+from mbc.interp.unary import unary
 from mbc.ir.activations import Activation
 from mbc.ir.op import Op
 from mbc.ops import grid
@@ -34,6 +35,7 @@ from mbc.ops.norm import LayerNorm
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
 from mbc.ops.resize import Resize
+from mbc.ops.unary import UNARY
 from mbc.ops.window import Pad, Pair, window_extent
 
 Array: TypeAlias = np.ndarray
@@ -217,6 +219,11 @@ def slice_(op: grid.Slice, x: Array) -> Results:
     return (x.swapaxes(0, op.axis)[op.start : op.stop : op.step].swapaxes(0, op.axis),)
 
 
+def gather(op: grid.Gather, x: Array) -> Results:
+    """Take elements along one axis by their numbers."""
+    return (np.take(x, op.indices, axis=op.axis),)
+
+
 def concat_along(op: grid.ConcatAlong, *parts: Array) -> Results:
     """Concatenate along an axis."""
     return (np.concatenate(parts, axis=op.axis),)
@@ -256,6 +263,7 @@ KERNELS: dict[type[Op], Callable[..., Results]] = {
     **dict.fromkeys(REDUCTIONS, reduction),
     Softmax: softmax,
     LayerNorm: layer_norm,
+    **dict.fromkeys(UNARY, unary),
     Concat: concat,
     Split: split,
     ChannelShuffle: channel_shuffle,
@@ -266,5 +274,6 @@ KERNELS: dict[type[Op], Callable[..., Results]] = {
     grid.Pad: padded,
     grid.DepthToSpace: depth_to_space,
     grid.SpaceToDepth: space_to_depth,
+    grid.Gather: gather,
 }
 """The function of each op. A fused op has none: its body is evaluated (mbc/interp/run.py)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mbc.ir.op import Op
 from mbc.ops.elementwise import Activate, Add, BatchNorm, Div, Max, Min, Mul, Softmax, Sub
 from mbc.ops.fused import Fused
-from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
+from mbc.ops.grid import ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.norm import LayerNorm
@@ -13,9 +13,11 @@ from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.quantized import Dequantize, Quantize
 from mbc.ops.reduce import ReduceMax, ReduceMean, ReduceSum
 from mbc.ops.resize import Resize
+from mbc.ops.unary import Abs, Exp, Log, Neg, Pow, Reciprocal, Sqrt
 
 __all__ = [
     "OPS",
+    "Abs",
     "Activate",
     "Add",
     "AvgPool",
@@ -28,15 +30,21 @@ __all__ = [
     "DepthToSpace",
     "Dequantize",
     "Div",
+    "Exp",
     "Fused",
+    "Gather",
     "GlobalAvgPool",
     "LayerNorm",
+    "Log",
     "Max",
     "MaxPool",
     "Min",
     "Mul",
+    "Neg",
     "Pad",
+    "Pow",
     "Quantize",
+    "Reciprocal",
     "ReduceMax",
     "ReduceMean",
     "ReduceSum",
@@ -46,6 +54,7 @@ __all__ = [
     "Softmax",
     "SpaceToDepth",
     "Split",
+    "Sqrt",
     "Sub",
     "Transpose",
 ]
@@ -82,6 +91,14 @@ OPS: tuple[type[Op], ...] = (
     Pad,
     DepthToSpace,
     SpaceToDepth,
+    Gather,
+    Abs,
+    Neg,
+    Exp,
+    Log,
+    Sqrt,
+    Reciprocal,
+    Pow,
     Fused,
 )
 """Every op, in the order in which `mbc ops` lists them."""

@@ -1,8 +1,9 @@
-"""Ops that move elements along any axis: slices, concatenations, pads, and blocks of pixels."""
+"""Ops that move elements along any axis: slices, gathers, concatenations, pads, and
+blocks of pixels."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
@@ -11,6 +12,8 @@ from mbc.ir.op import OperandSpec, OpError, require
 from mbc.ir.types import TensorType
 from mbc.ops.linear import present
 from mbc.ops.move import Move
+
+MOST_INDICES = 4096  # of a gather, each of which may be a loop of its own in a kernel
 
 
 def check_axis(axis: int, x: TensorType) -> None:
@@ -162,5 +165,50 @@ class SpaceToDepth(Move):
         return (TensorType((images, *small, channels * self.block**2), x.element),)
 
 
-GRID: tuple[type[Move], ...] = (Slice, ConcatAlong, Pad, DepthToSpace, SpaceToDepth)
+@dataclass(frozen=True)
+class Gather(Move):
+    """Elements along one axis by their numbers, in any order and any of them several times."""
+
+    mnemonic: ClassVar[str] = "gather"
+
+    axis: int = 0
+    indices: tuple[int, ...] = (0,)
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """Return the type with as many elements along the axis as there are numbers."""
+        x = present(self.by_role(types)["x"])
+        check_axis(self.axis, x)
+        count = len(self.indices)
+        message = f"gather takes 1 to {MOST_INDICES:,} numbers, found {count}"
+        require(0 < count <= MOST_INDICES, message)
+        extent = x.shape[self.axis]
+        if not 0 <= min(self.indices) <= max(self.indices) < extent:
+            raise OpError(
+                f"axis {self.axis} has no such element",
+                f"x is {x}, the numbers are {min(self.indices)} to {max(self.indices)}",
+                f"0 <= each <= {extent - 1}",
+                code="E0202",
+            )
+        return (with_extent(x, self.axis, count),)
+
+
+def reflected(extent: int, before: int, after: int) -> tuple[int, ...]:
+    """Return the numbers of elements for an axis that goes on as in a mirror at both ends."""
+    last = extent - 1
+    return tuple(last - abs(last - abs(index)) for index in range(-before, extent + after))
+
+
+def extended(extent: int, before: int, after: int) -> tuple[int, ...]:
+    """Return the numbers of elements for an axis whose ends are repeated."""
+    return tuple(min(max(index, 0), extent - 1) for index in range(-before, extent + after))
+
+
+MIRRORS: Mapping[str, Callable[[int, int, int], tuple[int, ...]]] = {
+    "reflect": reflected,
+    "edge": extended,
+}
+"""The numbers of the elements of a padded axis, by mode: of its extent, and the pads."""
+
+
+GRID: tuple[type[Move], ...] = (Slice, ConcatAlong, Pad, DepthToSpace, SpaceToDepth, Gather)
 """The ops of this file."""

@@ -2,6 +2,7 @@
 one of the result.
 
     slice             one loop an axis
+    gather            the same for each run of numbers with equal differences
     concat_along      the same for each operand
     transpose         the same; an axis of the result for another of x
     depth_to_space    loops over n, y, i, x, j, k: y goes `block` rows of the result, i one
@@ -10,13 +11,13 @@ one of the result.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
-from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
+from mbc.ops.grid import ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
 from mbc.ops.move import Transpose
 
 Along = tuple[int, int]
@@ -62,6 +63,11 @@ def copies_of(op: Op, types: Sequence[TensorType]) -> tuple[Copy, ...]:
             (result,) = op.infer(types)
             steps = tuple(step if a == axis else 1 for a in range(len(x)))
             return (Copy(_box(result.shape, steps), _at(origin, axis, start), origin),)
+        case Gather(axis=axis, indices=indices):
+            return tuple(
+                Copy(_runs(x, axis, run), _at(origin, axis, run[0]), _at(origin, axis, place))
+                for place, run in runs_of(indices)
+            )
         case ConcatAlong(axis=axis):
             starts = accumulate((type.shape[axis] for type in types), initial=0)
             return tuple(
@@ -84,6 +90,25 @@ def copies_of(op: Op, types: Sequence[TensorType]) -> tuple[Copy, ...]:
 
 def _at(origin: Index, axis: int, place: int) -> Index:
     return (*origin[:axis], place, *origin[axis + 1 :])
+
+
+def runs_of(indices: Sequence[int]) -> Iterator[tuple[int, Sequence[int]]]:
+    """Cut a list of numbers into runs of equal differences, each with the place where it begins."""
+    start = 0
+    while start < len(indices):
+        end = start + min(2, len(indices) - start)
+        step = indices[end - 1] - indices[start]
+        while end < len(indices) and indices[end] - indices[end - 1] == step:
+            end += 1
+        yield start, indices[start:end]
+        start = end
+
+
+def _runs(x: Index, axis: int, run: Sequence[int]) -> tuple[Loop, ...]:
+    """Return loops over all axes of x, but for one only over a run of its elements."""
+    step = run[1] - run[0] if len(run) > 1 else 1
+    shape = (*x[:axis], len(run), *x[axis + 1 :])
+    return _box(shape, tuple(step if a == axis else 1 for a in range(len(x))))
 
 
 def _box(shape: Sequence[int], steps: Sequence[int] = ()) -> tuple[Loop, ...]:

@@ -11,7 +11,7 @@ from mbc.ir.graph import Constant, Node, Operands
 from mbc.ir.op import OperandSpec
 from mbc.ir.permute import Reindex, absorbed, into_order, on_blocks, on_groups
 from mbc.ir.views import ChannelMap, ChannelView
-from mbc.ops.grid import ConcatAlong, Pad, Slice
+from mbc.ops.grid import ConcatAlong, Gather, Pad, Slice
 from mbc.ops.move import Reshape, Transpose
 
 
@@ -65,7 +65,7 @@ def _keeps_channels(node: Node) -> bool:
     """Whether a move leaves the last axis alone."""
     last = node.results[0].type.rank - 1
     match node.op:
-        case Slice(axis=axis) | ConcatAlong(axis=axis):
+        case Slice(axis=axis) | ConcatAlong(axis=axis) | Gather(axis=axis):
             return axis != last
         case Pad(before=before, after=after):
             return before[-1] == after[-1] == 0

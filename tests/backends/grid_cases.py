@@ -17,6 +17,7 @@ from mbc.ops import (
     Concat,
     ConcatAlong,
     DepthToSpace,
+    Gather,
     Pad,
     Reshape,
     Slice,
@@ -84,6 +85,16 @@ RANKS: tuple[Move, ...] = (
     (Reshape((2, 1, 3, 2, 2)), (24,)),
 )
 
+GATHERS: tuple[Move, ...] = (
+    (Gather(0, (1, 1, 0)), (2, 3, 2, 9)),
+    (Gather(1, (4, 3, 2, 1, 0)), (1, 5, 3, 7)),
+    (Gather(2, (0, 3, 1, 1, 2)), (2, 2, 4, 16)),
+    (Gather(3, (8, 0, 2, 4, 4)), (1, 3, 2, 9)),
+    (Gather(1, (2, 1, 0, 1, 2, 1, 0)), (2, 3, 2, 5)),
+    (Gather(0, (6, 0, 3)), (7,)),
+    (Gather(2, (0, 0, 1)), (2, 1, 3, 2, 5)),
+)
+
 
 def _graph(moves: Sequence[Move]) -> Graph:
     net, outputs = Net(), list[Value]()
@@ -106,5 +117,6 @@ def grid_cases() -> Iterator[Case]:
         ("transposes", TRANSPOSES),
         ("blocks", BLOCKS),
         ("ranks", RANKS),
+        ("gathers", GATHERS),
     ):
         yield name, partial(_graph, moves)

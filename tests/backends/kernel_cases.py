@@ -50,6 +50,7 @@ from tests.backends.linear_cases import (
 )
 from tests.backends.reduce_cases import reduce_cases
 from tests.backends.spatial_cases import copied_cases, resize_cases
+from tests.backends.unary_cases import unary_cases
 from tests.backends.window_cases import window_cases
 
 
@@ -219,6 +220,7 @@ def element_cases() -> Iterator[Case]:
         yield from single(f"layer_norm-{c}", (2, 3, 5, c), _layer_norm)
     yield from broadcasting_cases()
     yield from reduce_cases()
+    yield from unary_cases()
 
 
 def exact_cases() -> Iterator[Case]:

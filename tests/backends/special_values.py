@@ -34,6 +34,7 @@ from mbc.ops import (
 )
 from mbc.ops.elementwise import Activate
 from mbc.ops.reduce import REDUCTIONS
+from mbc.ops.unary import Abs, Exp, Log, Neg, Pow, Reciprocal, Sqrt
 from tests.activations import ROUNDED
 from tests.backends.kernel_check import Net
 from tests.schedules import by_strassen
@@ -91,6 +92,8 @@ class Layers(Net):
             yield str(act), self._add(Activate(act), x)
         yield "add", self._add(Add(RELU6), wide, wide)
         yield from self._arithmetic(x)
+        if self.chains:
+            yield from self._unary(x)
         yield "batch_norm", self._norm(x)
         yield "softmax", self._add(Softmax(), x)
         vectors = [self.constant(CHANNELS), self.constant(CHANNELS)]
@@ -108,6 +111,10 @@ class Layers(Net):
         yield "div", self._add(Div(), x, self.positive(CHANNELS))
         zero = self._add(Div(), x, Constant.of("zero", np.zeros(1)))
         yield "div zero", self._add(Min(), zero, self.positive(1))
+
+    def _unary(self, x: Value) -> Iterator[tuple[str, Value]]:
+        for op in (Abs(), Neg(), Exp(), Log(), Sqrt(), Reciprocal(), Pow(3.0), Pow(-0.5)):
+            yield f"{op}", self._add(op, x)
 
     def _norm(self, x: Value) -> Value:
         more = [self.constant(CHANNELS) for _ in range(3)]

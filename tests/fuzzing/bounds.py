@@ -45,6 +45,7 @@ from mbc.ops.norm import LayerNorm
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean
 from mbc.ops.resize import Resize
+from mbc.ops.unary import Abs, Exp, Neg, Unary
 
 Array = np.ndarray
 EPSILON = 2.0**-23
@@ -156,6 +157,8 @@ def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[
             return (_layer_norm(op, *given),)
         case Resize(mode="bilinear"):
             return (_between(op, given[0]),)
+        case Unary() as op:
+            return (_unary(op, given[0]),)
         case Activate():
             return (_activated(op, given[0]),)
         case MaxPool():
@@ -302,6 +305,22 @@ def _sigmoid(op: Activate, x: Known) -> Known:
     exact = _call(op, x.exact)
     relative = EXPONENTIAL * (1 + np.abs(x.exact)) + rounding(3)
     return Known(exact, x.error / 4 + relative * exact + UNDERFLOW, exact)
+
+
+def _unary(op: Unary, x: Known) -> Known:
+    """By what the function makes of the least that x may be: all but exp are steepest there, as far
+    as numbers that are drawn go."""
+    exact = _call(op, x.exact)
+    match op:
+        case Abs() | Neg():
+            return Known(exact, x.error, x.terms, x.count, x.unit)
+        case Exp():
+            relative = np.expm1(np.minimum(x.error, 50.0)) + EXPONENTIAL * (1 + np.abs(x.exact))
+            return Known(exact, relative * exact + UNDERFLOW, exact)
+    least = x.exact - x.error
+    carried = np.abs(_call(op, np.maximum(least, 0)) - exact)
+    rounded = EXPONENTIAL * (1 + np.abs(exact))
+    return Known(exact, np.where(least > 0, 2 * carried + rounded, np.inf), np.abs(exact))
 
 
 def _smooth(op: Activate, x: Known, slope: float) -> Known:

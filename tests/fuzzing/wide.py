@@ -27,6 +27,7 @@ from tests.fuzzing.wide_arithmetic import add, arithmetic, gated, squeezed
 from tests.fuzzing.wide_moves import moved
 from tests.fuzzing.wide_reductions import reduction
 from tests.fuzzing.wide_spatial import layer_norm, resized
+from tests.fuzzing.wide_unary import unary
 
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 12, 13, 16, 24, 31, 32, 48, 61, 64, 96, 128, 160, 192, 199)
 SIDES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 14, 16, 17, 23, 28, 32)
@@ -117,7 +118,10 @@ class Maker:
         any: list[Make] = [
             *(self.activation, self.softmax, self.batch_norm, self.concat, self.split),
             *(self.shuffle, self.split_unit, self.reshape, self.transpose),
-            *(partial(make, self) for make in (add, arithmetic, layer_norm, moved, reduction)),
+            *(
+                partial(make, self)
+                for make in (add, arithmetic, layer_norm, moved, reduction, unary)
+            ),
         ]
         rank: list[Make] = {4: image, 2: flat}.get(x.type.rank, [])
         return self.draw(st.sampled_from([*rank, *any]))(x)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mbc.ir.op import Op
 from mbc.ir.views import Value
-from mbc.ops import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
+from mbc.ops import ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
 
 if TYPE_CHECKING:
     from tests.fuzzing.wide import Maker
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def moved(maker: Maker, x: Value) -> Value | None:
     """Some elements of an axis after the batch, more, or others around it; or blocks of pixels."""
-    makes = [sliced, joined, padded, *([blocks] * 2 if x.type.rank == 4 else [])]
+    makes = [sliced, joined, padded, gathered, *([blocks] * 2 if x.type.rank == 4 else [])]
     op = maker.draw(st.sampled_from(makes))(maker, x)
     if op is None:
         return None
@@ -49,6 +49,16 @@ def padded(maker: Maker, x: Value) -> Op:
         (0, *(maker.draw(st.integers(0, 2)) for _ in x.type.shape[1:])) for _ in range(2)
     )
     return Pad(before, after)
+
+
+def gathered(maker: Maker, x: Value) -> Op:
+    """Some elements in any order, or the axis backwards."""
+    axis = _axis(maker, x)
+    extent = x.type.shape[axis]
+    if maker.flip(2):
+        return Gather(axis, tuple(reversed(range(min(extent, 64)))))
+    some = maker.draw(st.lists(st.integers(0, extent - 1), min_size=1, max_size=8))
+    return Gather(axis, tuple(some))
 
 
 def blocks(maker: Maker, x: Value) -> Op | None:

@@ -23,7 +23,7 @@ ORACLE_ON_CODES = "tests/numeric/test_quantised_oracle.py"
 CLI = "tests/e2e/test_cli.py"
 OPS_PAGE = "tests/unit/test_ops_page.py"
 
-KINDS = ("linear", "elementwise", "pools", "spatial", "moves")
+KINDS = ("linear", "elementwise", "unary", "pools", "spatial", "moves")
 """Kinds of ops, by which folders of emitters are split."""
 
 NOTICED: Mapping[str, tuple[str, ...]] = {
@@ -35,6 +35,10 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "mbc/interp/kernels.py REDUCTIONS",
         "mbc/ops/reduce.py REDUCTIONS",
         "frontends/onnx/emitters/reductions.py KINDS",
+        "mbc/ops/unary.py UNARY",
+        "mbc/interp/unary.py FORMULAS",
+        "frontends/onnx/emitters/unary.py KINDS",
+        "backends/llvm/unary.py unary()",
         "frontends/weights/normal.py FORMULAS",
         "frontends/onnx/emitters/elementwise.py ARITHMETIC",
         "backends/llvm/kernels/elementwise.py FORMULAS",
@@ -142,6 +146,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/dsl/params.py TYPES",
         "frontends/dsl/params.py BOOLEANS",
     ),
+    "tests/unit/test_dsl_moves.py": ("mbc/ops/grid.py MIRRORS",),
     "tests/unit/test_dsl_defaults.py": ("frontends/dsl/layers/defaults.py ACTIVATIONS",),
     WEIGHTS: (
         "frontends/weights/names.py PYTORCH",
@@ -267,7 +272,7 @@ NO_TABLES: Mapping[str, str] = {
     "COLOURS SCRATCH": "colours of a picture",
     "DAMAGE": "what libraries raise for damaged files",
     "FLAGS C_FLAGS SOURCES MAIN_SOURCES": "a command",
-    "EXP EXP2 TANH GELU_LOG2 GELU_TANH IMAGENET": "numbers of a formula",
+    "EXP EXP2 LOG TANH GELU_LOG2 GELU_TANH IMAGENET": "numbers of a formula",
     "CHUNKS REGISTERS LANES RULES ORDERS": "candidates of a search, which finds something anyway",
     "HELPS LEVELS ELSEWHERE": "words",
     "IMAGE NHWC_FROM_NCHW OIHW_TO_HWIO": "orders of axes",

@@ -30,6 +30,7 @@ from tests.backends.arithmetic_cases import broadcasting_cases
 from tests.backends.cases import Case
 from tests.backends.grid_cases import grid_cases
 from tests.backends.reduce_cases import reduce_cases
+from tests.backends.unary_cases import unary_cases
 from tests.random_graphs import graphs
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
@@ -172,6 +173,15 @@ BROADCAST = {name: make for name, make in broadcasting_cases() if name.endswith(
 @pytest.mark.parametrize("name", BROADCAST)
 def test_arithmetic_broadcasts_as_there(name: str) -> None:
     graph = BROADCAST[name]()
+    check(graph, export_onnx(graph).data, tolerance=1e-6)
+
+
+UNARIES = {name: make for name, make in unary_cases() if name.endswith("7-dense")}
+
+
+@pytest.mark.parametrize("name", UNARIES)
+def test_functions_are_those_of_onnx(name: str) -> None:
+    graph = UNARIES[name]()
     check(graph, export_onnx(graph).data, tolerance=1e-6)
 
 

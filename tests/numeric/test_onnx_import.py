@@ -254,6 +254,12 @@ def spatial_softmax(d: Drawing) -> str:
     return d.op("Softmax", d.op("Reshape", "x", d.constant([1, 8, 36])), axis=2)
 
 
+def functions(d: Drawing) -> tuple[str, ...]:
+    below = d.op("Exp", d.op("Neg", d.op("Abs", "x")))
+    power = d.op("Pow", below, d.constant(1.5, np.float32))
+    return power, *(d.op(kind, below) for kind in ("Log", "Sqrt", "Reciprocal"))
+
+
 def channel_softmax(d: Drawing) -> str:
     return d.op("Softmax", "x", axis=1)
 
@@ -265,7 +271,7 @@ STILL: tuple[Draw, ...] = (
     *(largest_of_the_map, reduced_where_it_lies),
     *(shuffled_over_pixels, interleaved, strided_channels, unit, split, permuted_by_gather),
     *(padded, padded_pools, residual, channels_last_inside, computed_shape, weights_from_nodes),
-    *(channel_softmax, shuffled_and_halved),
+    *(channel_softmax, shuffled_and_halved, functions),
     *SPATIAL,
 )
 """Models in which no data have to move."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import inf
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -138,3 +139,44 @@ def test_mistakes(layer: Callable[[Net, Tensor], Tensor], expected: str) -> None
     with pytest.raises(MbcError) as caught:
         layer(nn, nn.input(4, 6, 8))
     assert code(caught) == expected
+
+
+def test_gathers() -> None:
+    found = computed(
+        lambda nn, x: nn.gather(x, 1, (3, 0, 0)),
+        lambda nn, x: nn.gather(x, -2, [-1, 2, -6]),
+        lambda nn, x: nn.gather(x, 3, range(7, -1, -1)),
+    )
+    wanted = [X[:, [3, 0, 0]], X[:, :, [5, 2, 0]], X[..., ::-1]]
+    for result, expected in zip(found, wanted, strict=True):
+        np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "edge"])
+def test_pads_of_the_own_elements(mode: Literal["reflect", "edge"]) -> None:
+    found = computed(
+        lambda nn, x: nn.pad(x, 2, mode=mode),
+        lambda nn, x: nn.pad(x, (0, 3, 1, 0), mode=mode),
+        lambda nn, x: nn.pad(x, ((1, 0), (0, 0), (5, 4), (0, 7)), mode=mode),
+    )
+    pads = (
+        ((0, 0), (2, 2), (2, 2), (0, 0)),
+        ((0, 0), (0, 3), (1, 0), (0, 0)),
+        ((1, 0), (0, 0), (5, 4), (0, 7)),
+    )
+    for result, each in zip(found, pads, strict=True):
+        np.testing.assert_array_equal(result, np.pad(X, each, mode=mode))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda nn, x: nn.pad(x, 4, mode="reflect"), "axis 1 has 4 elements, too few to reflect 4"),
+        (lambda nn, x: nn.pad(x, 1, mode="wrap"), "mode must be 'constant', 'reflect' or 'edge'"),
+        (lambda nn, x: nn.gather(x, 1, (0, 4)), "E0202: axis 1 has no such element"),
+        (lambda nn, x: nn.gather(x, 1, ()), "gather takes 1 to 4,096 numbers, found 0"),
+    ],
+)
+def test_what_cannot_be_gathered(make: Callable[[Net, Tensor], Tensor], message: str) -> None:
+    with pytest.raises(MbcError, match=message):
+        computed(make)

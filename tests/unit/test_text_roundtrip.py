@@ -100,7 +100,15 @@ graph @unit(%x: f32[1,28,28,240]) {
   %38 = reduce_mean(%0) {axes=(1,2), keep=true} : f32[1,1,1,60]
   %39 = reduce_max(%38) {axes=(0,3)} : f32[1,1]
   %40 = reduce_sum(%39) {axes=(1)} : f32[1]
-  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %37 as y, %40 as z
+  %41 = abs(%37) : f32[1,10]
+  %42 = neg(%41) : f32[1,10]
+  %43 = exp(%42) : f32[1,10]
+  %44 = log(%43) : f32[1,10]
+  %45 = sqrt(%44) : f32[1,10]
+  %46 = reciprocal(%45) : f32[1,10]
+  %47 = pow(%46) {exponent=2.5} : f32[1,10]
+  %48 = gather(%47) {axis=1, indices=(2,0,0,1)} : f32[1,4]
+  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %48 as y, %40 as z
 }
 """
 

@@ -1,4 +1,4 @@
-"""Ops on each element: activations, addition, batch norm."""
+"""Ops on each element: activations and other functions, arithmetic, batch norm."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mbc.backends.llvm.activations import activate
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Kernel, Site, constant_array
+from mbc.backends.llvm.unary import unary
 from mbc.backends.llvm.vectors import (
     arithmetic,
     fma,
@@ -26,6 +27,7 @@ from mbc.ops import Activate, BatchNorm
 from mbc.ops.broadcast import aligned
 from mbc.ops.elementwise import NORM, Add, Arithmetic, Div, Max, Min, Mul, Sub
 from mbc.ops.normalisation import scale_and_shift
+from mbc.ops.unary import Unary
 
 Vector = Callable[[Function, list[str], int | None], str]
 """From the addresses of a channel vector in each operand (and the weights) to the result; from the
@@ -73,6 +75,8 @@ def _vector(node: Node) -> Vector:
             return lambda f, at, lanes: activate(f, load(f, at[0], 0, lanes), act)
         case BatchNorm():
             return _scale_shift
+        case Unary() as op:
+            return lambda f, at, lanes: unary(f, op, load(f, at[0], 0, lanes))
         case _:
             raise TypeError(f"{node.op.label} is not elementwise")
 

@@ -11,6 +11,7 @@ from mbc.ops import (
     Concat,
     ConcatAlong,
     DepthToSpace,
+    Gather,
     Pad,
     Reshape,
     Slice,
@@ -40,6 +41,11 @@ def _concat(emit: Emit, op: Concat, *parts: Expr) -> tuple[Expr, ...]:
 def _slice(emit: Emit, op: Slice, x: Expr) -> tuple[Expr, ...]:
     ends = [op.axis], [op.start], [op.stop], [op.step]
     return (emit(tvm().relax.op.strided_slice(x, *ends)),)
+
+
+def _gather(emit: Emit, op: Gather, x: Expr) -> tuple[Expr, ...]:
+    indices = tvm().relax.const(np.array(op.indices, np.int64))
+    return (emit(tvm().relax.op.take(x, indices, axis=op.axis)),)
 
 
 def _pad(emit: Emit, op: Pad, x: Expr) -> tuple[Expr, ...]:
@@ -77,4 +83,5 @@ EMITTERS: Emitters = {
     Pad: _pad,
     DepthToSpace: _depth_to_space,
     SpaceToDepth: _space_to_depth,
+    Gather: _gather,
 }

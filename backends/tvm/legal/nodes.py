@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mbc.backends.tvm.legal import elementwise, linear, moves, pools, spatial
+from mbc.backends.tvm.legal import elementwise, linear, moves, pools, spatial, unary
 from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr, constant, gather
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.views import ChannelView, Value
@@ -18,6 +18,7 @@ from mbc.targets.kernels import without_kernel
 EMITTERS: Emitters = {
     **linear.EMITTERS,
     **elementwise.EMITTERS,
+    **unary.EMITTERS,
     **pools.EMITTERS,
     **spatial.EMITTERS,
     **moves.EMITTERS,

@@ -11,7 +11,15 @@ from mbc.frontends.dsl.builder import Builder, Tensor
 from mbc.frontends.dsl.mistakes import misuse, refuse_list
 from mbc.frontends.dsl.window import listed, number, whole
 from mbc.ir.views import Value
-from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
+from mbc.ops.grid import (
+    MIRRORS,
+    ConcatAlong,
+    DepthToSpace,
+    Gather,
+    Pad,
+    Slice,
+    SpaceToDepth,
+)
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 
 
@@ -78,15 +86,56 @@ class MoveLayers(Builder):
         cut = self.emit(Split(tuple(filter(None, sizes))), [value], name=name)
         return cut[1 if first else 0]
 
-    def pad(self, x: Tensor, padding: int | Sequence[object], value: float = 0.0) -> Tensor:
+    def gather(self, x: Tensor, axis: int, indices: Sequence[int]) -> Tensor:
+        """Take elements of an axis by their numbers, in any order; negative ones count from the
+        end."""
+        value = self.read(x)
+        along = axis_of(axis, value)
+        extent = value.type.shape[along]
+        each = (whole("an index", index, least=-extent) for index in listed("indices", indices))
+        op = Gather(along, tuple(index + extent * (index < 0) for index in each))
+        (result,) = self.emit(op, [value])
+        return result
+
+    def pad(
+        self,
+        x: Tensor,
+        padding: int | Sequence[object],
+        value: float = 0.0,
+        *,
+        mode: str = "constant",
+    ) -> Tensor:
         """Put a number around x: on each side of an image's height and width, on its (top, bottom,
-        left, right), or (before, after) for each axis. The number may be -inf."""
+        left, right), or (before, after) for each axis. The number may be -inf.
+
+        With mode="reflect" x goes on as in a mirror at its first and last elements, with
+        mode="edge" these are repeated.
+        """
         read = self.read(x)
         before, after = pads_of(padding, read)
+        if mode != "constant":
+            return self._mirrored(read, before, after, mode)
         lowest = value == -inf
         op = Pad(before, after, 0.0 if lowest else number("value", value), lowest)
         (result,) = self.emit(op, [read])
         return result
+
+    def _mirrored(
+        self, value: Value, before: Sequence[int], after: Sequence[int], mode: str
+    ) -> Tensor:
+        """Gather the elements of each axis that is padded."""
+        if mode not in MIRRORS:
+            raise misuse(f"mode must be 'constant', 'reflect' or 'edge', found {mode!r}")
+        made = Tensor(value, self)
+        for axis, (first, last) in enumerate(zip(before, after, strict=True)):
+            extent = value.type.shape[axis]
+            if mode == "reflect" and max(first, last) >= extent:
+                wanted = max(first, last)
+                raise misuse(f"axis {axis} has {extent} elements, too few to reflect {wanted}")
+            if first or last:
+                op = Gather(axis, MIRRORS[mode](extent, first, last))
+                (made,) = self.emit(op, [made.value], name=self._full("pad"))
+        return made
 
     def depth_to_space(self, x: Tensor, block: int, *, mode: str = "dcr") -> Tensor:
         """Spread the channels of each pixel over block x block pixels: [n,h,w,block*block*c] gives

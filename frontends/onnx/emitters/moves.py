@@ -21,7 +21,7 @@ from mbc.frontends.onnx.emitters.site import (
 from mbc.frontends.onnx.writer import Writer
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap
-from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
+from mbc.ops.grid import ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 
 
@@ -87,6 +87,12 @@ def slice_(w: Writer, op: Slice, at: Site) -> str:
     return w.node("Slice", [at.x, *(w.integers("bound", [each]) for each in bounds)], at.name)
 
 
+def gather(w: Writer, op: Gather, at: Site) -> str:
+    """Gather along one axis."""
+    axis = onnx_axis(at.x_type, op.axis)
+    return w.node("Gather", [at.x, w.integers("indices", op.indices)], at.name, axis=axis)
+
+
 def concat_along(w: Writer, op: ConcatAlong, at: Site) -> str:
     """Concat along one axis."""
     return w.node("Concat", at.operands, at.name, axis=onnx_axis(at.x_type, op.axis))
@@ -121,4 +127,5 @@ EMITTERS: Emitters = {
     Pad: pad,
     DepthToSpace: depth_to_space,
     SpaceToDepth: space_to_depth,
+    Gather: gather,
 }

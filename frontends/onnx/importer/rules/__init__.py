@@ -16,6 +16,7 @@ from mbc.frontends.onnx.importer.rules import (
     pools,
     reductions,
     spatial,
+    unary,
 )
 from mbc.frontends.onnx.importer.tracked import Tracked
 
@@ -23,6 +24,7 @@ Rule: TypeAlias = Callable[[Builder, OnnxNode], Tracked | tuple[Tracked, ...]]
 
 IMPORTERS: Mapping[str, Rule] = {
     **activations.RULES,
+    "Abs": unary.absolute,
     "Add": pointwise.add,
     "AveragePool": pools.average_pool,
     "BatchNormalization": pointwise.batch_norm,
@@ -33,6 +35,7 @@ IMPORTERS: Mapping[str, Rule] = {
     "DepthToSpace": grid.depth_to_space,
     "Div": pointwise.divide,
     "Dropout": moves.dropout,
+    "Exp": unary.exponential,
     "Flatten": moves.reshape,
     "Gather": moves.gather,
     "Gemm": linear.gemm,
@@ -40,12 +43,16 @@ IMPORTERS: Mapping[str, Rule] = {
     "GlobalMaxPool": reductions.global_max_pool,
     "Identity": moves.identity,
     "LayerNormalization": pointwise.layer_norm,
+    "Log": unary.logarithm,
     "MatMul": linear.matmul,
     "Max": pointwise.maximum,
     "MaxPool": pools.max_pool,
     "Min": pointwise.minimum,
     "Mul": pointwise.multiply,
+    "Neg": unary.negated,
     "Pad": grid.pad,
+    "Pow": unary.power,
+    "Reciprocal": unary.reciprocal,
     "ReduceMax": reductions.reduce_max,
     "ReduceMean": reductions.reduce_mean,
     "ReduceSum": reductions.reduce_sum,
@@ -55,6 +62,7 @@ IMPORTERS: Mapping[str, Rule] = {
     "Softmax": pointwise.softmax,
     "SpaceToDepth": grid.space_to_depth,
     "Split": moves.split,
+    "Sqrt": unary.root,
     "Squeeze": moves.reshape,
     "Sub": pointwise.subtract,
     "Sum": pointwise.add,

@@ -12,8 +12,9 @@ from mbc.frontends.onnx.importer.model import OnnxNode
 from mbc.frontends.onnx.importer.problems import Unsupported
 from mbc.frontends.onnx.importer.rules.attributes import axis_of, text, whole
 from mbc.frontends.onnx.importer.tracked import CHANNEL, Tracked
+from mbc.ir.op import Op
 from mbc.ir.views import ChannelView
-from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
+from mbc.ops.grid import MIRRORS, ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
 from mbc.ops.move import ChannelShuffle, Concat
 
 
@@ -29,7 +30,8 @@ def in_order(b: Builder, x: Tracked) -> Tracked:
 
 
 def taken(b: Builder, x: Tracked, axis: int, indices: np.ndarray, *, keep: bool) -> Tracked:
-    """Select indices along an ONNX axis: of channels by a view, of others by a slice."""
+    """Select indices along an ONNX axis: of channels by a view, of others by a slice,
+    or a gather where they have no regular order."""
     if keep and np.array_equal(indices, np.arange(x.shape[axis])):
         return x
     if x.along(axis) is None and len(x.axes[axis]) > 1:
@@ -38,10 +40,10 @@ def taken(b: Builder, x: Tracked, axis: int, indices: np.ndarray, *, keep: bool)
     if array is not None:
         return x.with_channels(axis, np.take(array, indices, axis=x.place(axis)), keep=keep)
     steps = {*np.diff(indices).tolist()} or {1}
+    (place,) = x.axes[axis]
+    op: Op = Slice(place, int(indices[0]), int(indices[-1]) + 1, min(steps))
     if len(steps) > 1 or min(steps) < 1:
-        raise Unsupported(f"it takes elements of axis {axis} in no regular order")
-    (place,), (step,) = x.axes[axis], steps
-    op = Slice(place, int(indices[0]), int(indices[-1]) + 1, step)
+        op = Gather(place, tuple(indices.tolist()))
     own = (place,) if indices.size > 1 else ()
     middle = (own,) if keep else ()
     axes = (*x.axes[:axis], *middle, *x.axes[axis + 1 :])
@@ -71,9 +73,9 @@ def _joined(b: Builder, parts: Sequence[Tracked], place: int) -> ChannelView:
 
 
 def pad(b: Builder, node: OnnxNode) -> Tracked:
-    """Constant numbers around any axes; around height and width windows do it themselves."""
+    """Constant numbers around any axes, which windows do themselves, or by reflection or edge."""
     x = b.input(0)
-    if (mode := text(node, "mode", "constant")) != "constant":
+    if (mode := text(node, "mode", "constant")) not in ("constant", *MIRRORS):
         raise Unsupported(f"its mode is {mode}")
     pads, axes = b.required_input(1, "padding").ravel(), b.optional_input(3, "axes")
     on = range(x.rank) if axes is None else [axis_of(node, int(a), x.rank) for a in axes.ravel()]
@@ -85,9 +87,21 @@ def pad(b: Builder, node: OnnxNode) -> Tracked:
         return x
     order = stored_order(x.rank)
     before, after = (tuple(side[list(order)].tolist()) for side in whole_pads)
+    if mode in MIRRORS:
+        return Tracked.of(_mirrored(b, b.arranged(x, order), before, after, mode), order)
     value = _value(b)
     op = Pad(before, after, 0.0 if value == -inf else value, value == -inf)
     return Tracked.of(b.emit(op, [b.arranged(x, order)]), order)
+
+
+def _mirrored(
+    b: Builder, x: ChannelView, before: Sequence[int], after: Sequence[int], mode: str
+) -> ChannelView:
+    """Gather the elements of each axis that is padded."""
+    for axis, (first, last) in enumerate(zip(before, after, strict=True)):
+        if first or last:
+            x = b.emit(Gather(axis, MIRRORS[mode](x.type.shape[axis], first, last)), [x])
+    return x
 
 
 def _value(b: Builder) -> float:
