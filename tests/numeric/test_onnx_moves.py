@@ -74,8 +74,17 @@ def blocks_of_pixels(d: Drawing) -> tuple[str, ...]:
     )
 
 
+def gathered_pixels(d: Drawing) -> tuple[str, ...]:
+    """Rows and columns in no regular order, repeated and backward; pads of the own elements."""
+    rows = d.op("Gather", d.conv("x", 4, 8), d.constant([5, 0, 0, -2]), axis=2)
+    columns = d.op("Gather", "x", d.constant([2, 1, 0]), axis=3)
+    pads = d.constant([0, 0, 2, 1, 0, 0, 3, 5])
+    return rows, columns, *(d.op("Pad", "x", pads, mode=mode) for mode in ("reflect", "edge"))
+
+
 MOVES: tuple[Draw, ...] = (
     *(sliced_pixels, sliced_pixels_of_a_flat_map, joined_pixels, padded_axes, blocks_of_pixels),
+    gathered_pixels,
 )
 
 
