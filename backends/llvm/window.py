@@ -8,6 +8,7 @@ input may lie in several parts, runs of channels of different tensors; the outpu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from math import gcd, lcm
@@ -70,6 +71,8 @@ class Window:
     """Activation of the result."""
     count_pad: bool = False
     """Whether average pools count padding."""
+    overhang: tuple[int, int] = (0, 0)
+    """Last rows and columns of the padding that are not counted."""
     filters: int = 1
     """Filters a channel: how many output channels, neighbours, each input channel has."""
 
@@ -121,6 +124,18 @@ class Window:
         return tuple(
             kx for kx in range(self.kernel[1]) if 0 <= first + kx * self.dilation[1] < self.width
         )
+
+    def counted(self, rows: Sequence[int], columns: Sequence[int]) -> int:
+        """Count the cells of a mean with these window rows and columns inside the image."""
+        return self._counted(0, rows) * self._counted(1, columns)
+
+    def _counted(self, axis: int, inside: Sequence[int]) -> int:
+        kernel, size = self.kernel[axis], (self.height, self.width)[axis]
+        if not self.count_pad or len(inside) == kernel:
+            return len(inside)
+        first = -inside[0] if inside[0] else size - 1 - inside[-1]
+        end: int = size + self.pad[2 * axis + 1] - self.overhang[axis]
+        return min(kernel, end - first)
 
     def row_classes(self) -> list[tuple[tuple[int, ...], list[int]]]:
         """List row classes (window rows inside the image, output rows), the largest class last."""

@@ -228,8 +228,7 @@ def _mean(f: Function, tile: WindowTile, pixel: Pixel) -> list[Vectors]:
     results = []
     for inside, under in zip(tile.run.columns, _under(tile), strict=True):
         vectors = _sums(f, [pixel(ky, across) for ky in tile.rows for across in under])
-        count = tile.window.taps if tile.window.count_pad else len(tile.rows) * len(inside)
-        scale = splat_literal(f, 1.0 / count)
+        scale = splat_literal(f, 1.0 / tile.window.counted(tile.rows, inside))
         results.append([arithmetic(f, "fmul", total, scale) for total in vectors])
     return results
 

@@ -69,9 +69,9 @@ def layer(node: Node) -> Layer:
             return nn.BatchNorm2d(node.result.type.channels, eps=epsilon)
         case Activate(act=Clip(lo=lo, hi=hi)):
             return lambda x: torch.clamp(x, lo, hi)
-        case MaxPool(kernel=kernel, stride=stride, pad=pad):
-            return nn.MaxPool2d(kernel, stride, _symmetric(pad))
-        case AvgPool(kernel=kernel, stride=stride, pad=pad, count_pad=count_pad):
+        case MaxPool(kernel=kernel, stride=stride, pad=pad, dilation=dilation):
+            return nn.MaxPool2d(kernel, stride, _symmetric(pad), dilation)
+        case AvgPool(kernel=kernel, stride=stride, pad=pad, count_pad=count_pad, overhang=(0, 0)):
             return nn.AvgPool2d(kernel, stride, _symmetric(pad), count_include_pad=count_pad)
         case GlobalAvgPool():
             return lambda x: x.mean(dim=(2, 3))

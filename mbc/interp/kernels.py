@@ -7,6 +7,7 @@ absent or None) and returns the tuple of results. Tensors are NHWC, filters HWIO
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -150,7 +151,7 @@ def layer_norm(op: LayerNorm, x: Array, gamma: Array, beta: Array) -> Results:
 
 def max_pool(op: MaxPool, x: Array) -> Results:
     """Maximum over the taps; padding is minus infinity."""
-    windows = taps(x, op.kernel, op.stride, op.pad, fill=-np.inf)
+    windows = taps(x, op.kernel, op.stride, op.pad, op.dilation, -np.inf)
     return (np.max([window for _, _, window in windows], axis=0),)
 
 
@@ -162,11 +163,19 @@ def window_sum(op: Pool, x: Array) -> Array:
 
 
 def avg_pool(op: AvgPool, x: Array) -> Results:
-    """Sum over the taps, divided by their number: all of them, or those within the input."""
-    count = window_sum(op, np.ones_like(x[:1, :, :, :1]))
-    if op.count_pad:
-        count = np.full_like(count, op.kernel[0] * op.kernel[1])
-    return (activate(window_sum(op, x) / count, op.act),)
+    """Sum over the taps, divided by the number of those that count."""
+    return (activate(window_sum(op, x) / tap_counts(op, x), op.act),)
+
+
+def tap_counts(op: AvgPool, x: Array) -> Array:
+    """Count the taps within the input, and with `count_pad` in its padding but for the overhang."""
+    ones = np.ones_like(x[:1, :, :, :1])
+    if not op.count_pad:
+        return window_sum(op, ones)
+    (top, bottom, left, right), (down, across) = op.pad, op.overhang
+    sides = ((0, 0), (top, bottom - down), (left, right - across), (0, 0))
+    ones = np.pad(ones, sides, constant_values=1)
+    return window_sum(replace(op, pad=(0, down, 0, across)), ones)
 
 
 def global_avg_pool(op: GlobalAvgPool, x: Array) -> Results:

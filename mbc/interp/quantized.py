@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mbc.interp.kernels import activate, grouped_product, taps, window_sum
+from mbc.interp.kernels import activate, grouped_product, tap_counts, taps, window_sum
 from mbc.ir.activations import Activation
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Node
@@ -136,7 +136,7 @@ def max_pool(node: Node, x: Array) -> Array:
     """Maximum over the taps; padding is the minimum of the integer type."""
     op = node.op
     assert isinstance(op, MaxPool)
-    windows = taps(x, op.kernel, op.stride, op.pad, fill=np.iinfo(x.dtype).min)
+    windows = taps(x, op.kernel, op.stride, op.pad, op.dilation, np.iinfo(x.dtype).min)
     found: Array = np.max([window for _, _, window in windows], axis=0)
     return found
 
@@ -145,9 +145,7 @@ def avg_pool(node: Node, x: Array) -> Array:
     """Sum over the taps, times a multiplier for each number of taps that count."""
     op = node.op
     assert isinstance(op, AvgPool)
-    count = window_sum(op, np.ones_like(x[:1, :, :, :1], np.float64))
-    if op.count_pad:
-        count = np.full_like(count, op.kernel[0] * op.kernel[1])
+    count = tap_counts(op, x.astype(np.float64))
     total = window_sum(op, centred(node, "x", x))
     return codes_of(wrapped(total) * _mean_multipliers(node, count), _result(node), op.act)
 

@@ -84,12 +84,20 @@ def _windowed(op: Windowed, x: Array, others: Sequence[Array | None]) -> Array:
             a[image, span] if is_cut and a is not None else a
             for a, is_cut in zip(others, cuts, strict=True)
         ]
-        (made,) = _call(replace(op, pad=pad), (part, *cut))
+        (made,) = _call(_padded(op, pad), (part, *cut))
         if result is None:
             result = np.empty((x.shape[0], window.rows, *made.shape[2:]), made.dtype)
         result[image, span] = made
     assert result is not None  # no tensor is empty
     return result
+
+
+def _padded(op: Windowed, pad: Pad) -> Windowed:
+    """Return the op of a strip, which has another padding above and below."""
+    if isinstance(op, AvgPool) and any(op.overhang):
+        down = max(0, pad[1] - (op.pad[1] - op.overhang[0]))
+        return replace(op, pad=pad, overhang=(down, op.overhang[1]))
+    return replace(op, pad=pad)
 
 
 @dataclass(frozen=True)
@@ -117,7 +125,7 @@ class _Window:
             dilation = op.dilation
         else:
             kernel, made = op.kernel, op.kernel[0] * op.kernel[1] * x.shape[3]
-            dilation = (1, 1)
+            dilation = op.spacing
         rows, width = (
             window_extent(
                 x.shape[1 + a], kernel[a], op.stride[a], sum(op.pad[2 * a : 2 * a + 2]), dilation[a]

@@ -24,6 +24,21 @@ def same_padding(size: int, kernel: int, stride: int) -> Pair:
     return total // 2, total - total // 2
 
 
+def ceil_overhang(size: int, reach: int, stride: int, pad: Pair) -> int:
+    """Return the cells after the padding that the last window reads where extents are rounded up
+    (`ceil_mode`). A window that would begin after the data and the first padding is left out."""
+    free = size + sum(pad) - reach
+    count = -(-free // stride)
+    if count * stride >= size + pad[0]:
+        count -= 1
+    return max(count * stride - free, 0)
+
+
+def wider(pad: Pad, overhang: Pair) -> Pad:
+    """Return a padding with more rows at the bottom and columns at the right."""
+    return pad[0], pad[1] + overhang[0], pad[2], pad[3] + overhang[1]
+
+
 def window_output(
     x: TensorType, kernel: Pair, stride: Pair, pad: Pad, dilation: Pair = (1, 1)
 ) -> Pair:

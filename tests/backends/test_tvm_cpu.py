@@ -20,6 +20,7 @@ from mbc.frontends.weights import initialise
 from mbc.interp import run
 from mbc.ir.activations import RELU, RELU6
 from mbc.ir.graph import Graph
+from mbc.ir.op import Op
 from mbc.ir.text.printer import print_graph
 from mbc.ir.views import ChannelMap, ChannelView
 from mbc.ops import Add, AvgPool, Conv2d, MaxPool, Softmax
@@ -191,10 +192,12 @@ def test_batches_and_classifiers(tmp_path: Path) -> None:
 
 
 def test_reductions_by_ops_of_tvm(tmp_path: Path) -> None:
-    """Maxima of NaN and of infinities too."""
+    """Maxima of NaN and of infinities too; windows that hang over, or are dilated."""
     net = Net()
     x = net.input(2, 3, 4, 5)
-    kinds = [ReduceMean((1, 2)), ReduceSum((0, 3), keep=True), ReduceMax((2,)), ReduceMax((0, 3))]
+    kinds: list[Op] = [ReduceMean((1, 2)), ReduceSum((0, 3), keep=True)]
+    kinds += [ReduceMax((2,)), ReduceMax((0, 3)), MaxPool((2, 2), (1, 1), dilation=(1, 2))]
+    kinds += [AvgPool((2, 3), (2, 2), (0, 1, 1, 0), True, overhang=(1, 0))]
     graph = net.outputs(*(net.graph.add(op, [x]).result for op in kinds))
     given = np.random.default_rng(0).standard_normal((2, 3, 4, 5), np.float32)
     given[0, 1, 2, 3], given[1, 2] = np.nan, -np.inf

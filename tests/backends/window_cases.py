@@ -83,5 +83,9 @@ def window_cases() -> Iterator[Case]:
     yield from filtered((6, 20, 8), 8, 8, (7, 7), (1, 2), (3, 3, 3, 3))
     yield from filtered((1, 1, 8), 8, 8, (1, 1), (2, 2), (1, 1, 1, 1))  # nothing but padding
     yield from pooled((5, 9, 11), MaxPool((4, 2), (1, 3), (3, 3, 1, 0)))
+    yield from pooled((9, 8, 11), MaxPool((3, 2), (2, 1), (2, 1, 0, 1), (2, 3)))
+    yield from pooled((7, 6, 9), MaxPool((3, 3), (2, 2), (1, 1, 0, 2), (1, 2)))
+    yield from pooled((6, 7, 9), AvgPool((3, 3), (2, 2), (1, 2, 1, 1), True, overhang=(1, 0)))
+    yield from pooled((5, 9, 16), AvgPool((4, 2), (3, 2), (0, 2, 0, 1), True, overhang=(1, 1)))
     yield from pooled((6, 2, 9), AvgPool((1, 5), (2, 1), (0, 0, 4, 4)))
     yield from pooled((2, 7, 16), AvgPool((6, 3), (1, 2), (5, 5, 2, 2), count_pad=True))

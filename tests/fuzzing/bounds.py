@@ -16,7 +16,7 @@ from math import prod, sqrt
 
 import numpy as np
 
-from mbc.interp.kernels import KERNELS, window_sum
+from mbc.interp.kernels import KERNELS, tap_counts
 from mbc.interp.run import gather
 from mbc.ir.activations import (
     Clip,
@@ -251,8 +251,8 @@ def _mean(op: AvgPool | GlobalAvgPool, x: Known) -> Known:
     plain = _without_act(op) if isinstance(op, AvgPool) else op
     taps = op.kernel if isinstance(op, AvgPool) else x.exact.shape[1:3]
     counts = np.array([float(prod(taps))])
-    if isinstance(op, AvgPool) and not op.count_pad:
-        counts = window_sum(op, np.ones_like(x.exact[:1, :, :, :1]))
+    if isinstance(op, AvgPool):
+        counts = tap_counts(op, x.exact)
     halves = bool(np.all(np.exp2(np.rint(np.log2(counts))) == counts))
     unit = x.unit / float(counts.max()) if halves else 0.0
     carried, terms = _call(plain, x.error), _call(plain, x.most)

@@ -6,7 +6,7 @@ Each layer takes from a budget of multiply-adds; one that would take too much ha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from hypothesis import strategies as st
@@ -294,7 +294,10 @@ class Maker:
         window = pool_of(down, across)
         if self.flip(2):
             return self.put(MaxPool(*window), x)
-        return self.tail(self.put(AvgPool(*window, count_pad=self.flip(2)), x))
+        op = AvgPool(*window, count_pad=self.flip(2))
+        if op.count_pad and self.flip(2):
+            op = replace(op, overhang=(min(down.after, 1), min(across.after, 1)))
+        return self.tail(self.put(op, x))
 
     def mean(self, x: Value) -> Value | None:
         """A mean that rounds nothing."""

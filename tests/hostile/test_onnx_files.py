@@ -220,15 +220,15 @@ def test_all_that_is_not_supported_is_told_at_once(tmp_path: Path) -> None:
 
 
 def test_uses_that_are_not_supported_are_told_at_once(tmp_path: Path) -> None:
-    d = Drawing()
+    d = Drawing(19)
     d.inputs["y"] = (1, 8, 1, 1)
-    pool = d.op("MaxPool", "x", kernel_shape=[2, 2], dilations=[2, 2])
+    pool = d.op("AveragePool", "x", kernel_shape=[2, 2], dilations=[2, 2])
     more = d.op("Relu", d.op("MaxPool", pool, kernel_shape=[9, 9], dilations=[2, 2]))
     product, total = d.op("Mul", "x", "y"), d.op("Add", "x", "y")
     cut = d.op("Pow", "x", d.constant([0, 1, 2, 3, 4, 5], np.float32))
     problem = refused(d.model(more, product, total, cut), tmp_path)
     assert [diagnostic.message for diagnostic in problem.diagnostics] == [
-        "MaxPool: its window is dilated",
+        "AveragePool: its window is dilated",
         "Mul: both operands are computed",
         "Add: it is of tensors of different shapes, such as [1, 8, 6, 6] and [1, 8, 1, 1]",
         "Pow: its exponent is no single number",

@@ -20,6 +20,7 @@ from tests.mutants.passes import MUTANTS as PASSES
 from tests.mutants.photos import MUTANTS as PHOTOS
 from tests.mutants.planner import MUTANTS as PLANNER
 from tests.mutants.quantised import MUTANTS as QUANTISED
+from tests.mutants.reductions import MUTANTS as REDUCTIONS
 from tests.mutants.roles import MUTANTS as ROLES
 from tests.mutants.threads import MUTANTS as THREADS
 from tests.mutants.views import MUTANTS as VIEWS
@@ -50,4 +51,5 @@ MUTANTS = (
     *WEIGHTS,
     *BACKENDS,
     *GRID,
+    *REDUCTIONS,
 )

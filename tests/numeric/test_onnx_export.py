@@ -24,6 +24,7 @@ from mbc.ir.types import TensorType
 from mbc.ir.views import Value
 from mbc.ops.elementwise import Activate, Add
 from mbc.ops.linear import Dense
+from mbc.ops.pool import AvgPool, MaxPool, Pool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
 from tests.activations import ALL_ACTS
 from tests.backends.arithmetic_cases import broadcasting_cases
@@ -150,6 +151,20 @@ def test_reductions(name: str) -> None:
     """To images and from them, whose axes ONNX has in another order."""
     graph = REDUCED[name]()
     check(graph, export_onnx(graph).data, tolerance=2e-6)
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        MaxPool((3, 2), (2, 1), (2, 1, 0, 1), (2, 3)),
+        AvgPool((3, 3), (2, 2), (1, 2, 1, 1), True, overhang=(1, 0)),
+    ],
+    ids=str,
+)
+def test_pools(op: Pool) -> None:
+    graph = Graph("g")
+    graph.set_outputs([graph.add(op, [graph.add_input("x", TensorType((2, 6, 7, 3)))]).result])
+    check(graph, export_onnx(graph).data, tolerance=1e-6)
 
 
 @pytest.mark.parametrize(

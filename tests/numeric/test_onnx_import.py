@@ -90,6 +90,18 @@ def pools(d: Drawing) -> tuple[str, ...]:
     )
 
 
+def rounded_up_pools(d: Drawing) -> tuple[str, ...]:
+    """Their last windows go beyond the padding, of which some count."""
+    window: dict[str, Any] = {"kernel_shape": [3, 3], "strides": [3, 2], "ceil_mode": 1}
+    counted = {**window, "count_include_pad": 1}
+    return (
+        d.op("AveragePool", "x", **counted, pads=[1, 1, 1, 0]),
+        d.op("AveragePool", "x", **counted),
+        d.op("MaxPool", "x", kernel_shape=[2, 3], dilations=[3, 2], pads=[1, 0, 0, 2]),
+        d.op("MaxPool", "x", **window, dilations=[1, 2], pads=[1, 2, 0, 0]),
+    )
+
+
 def pool_that_starts_in_the_padding(d: Drawing) -> str:
     return d.op("MaxPool", "x", kernel_shape=[1, 1], strides=[5, 5], ceil_mode=1, pads=[0, 0, 0, 0])
 
@@ -268,6 +280,7 @@ STILL: tuple[Draw, ...] = (
     *(clip_of_inputs, bounds_by_min_and_max, relu_and_others, grouped, dilated, same_upper),
     several_filters_a_channel,
     *(same_lower, uneven_pads, pools, pool_that_starts_in_the_padding, whole_map, head, shuffled),
+    rounded_up_pools,
     *(largest_of_the_map, reduced_where_it_lies),
     *(shuffled_over_pixels, interleaved, strided_channels, unit, split, permuted_by_gather),
     *(padded, padded_pools, residual, channels_last_inside, computed_shape, weights_from_nodes),

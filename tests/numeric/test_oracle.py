@@ -99,7 +99,7 @@ def window(
     ox: int,
 ) -> Iterator[tuple[int, int, int, int]]:
     """The kernel positions (i, j) that meet the input at (y, x), not its padding."""
-    dilation = op.dilation if isinstance(op, Conv2d) else (1, 1)
+    dilation = (1, 1) if isinstance(op, AvgPool) else op.dilation
     for i, j in product(range(kernel[0]), range(kernel[1])):
         y = oy * op.stride[0] + i * dilation[0] - op.pad[0]
         x = ox * op.stride[1] + j * dilation[1] - op.pad[2]

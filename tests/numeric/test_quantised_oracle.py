@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -324,7 +325,8 @@ def operands_for(op: type[Op], element: Element) -> Types:
 def test_every_op_takes_an_element_or_refuses_it(op: type[Op], element: Element) -> None:
     """What an op takes has a function; what it does not take is an error of the user's."""
     types = operands_for(op, element)
-    fields = {"to": TO} if "to" in op.__dataclass_fields__ else {}
+    given: dict[str, Any] = {"to": TO, "axes": (1,)}
+    fields = {name: value for name, value in given.items() if name in op.__dataclass_fields__}
     try:
         (result,) = op(**fields).infer(types)
     except OpError as problem:

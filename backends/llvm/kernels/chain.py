@@ -229,11 +229,8 @@ def row_window(node: Node) -> tuple[int, int, int]:
         case Conv2d(stride=stride, pad=pad, dilation=dilation):
             kernel = present(node.type_of("weight")).shape[0]
             return stride[0], pad[0], (kernel - 1) * dilation[0] + 1
-        case (
-            MaxPool(kernel=(kernel, _), stride=stride, pad=pad)
-            | AvgPool(kernel=(kernel, _), stride=stride, pad=pad)
-        ):
-            return stride[0], pad[0], kernel
+        case MaxPool() | AvgPool() as op:
+            return op.stride[0], op.pad[0], (op.kernel[0] - 1) * op.spacing[0] + 1
         case _:
             return 1, 0, 1
 

@@ -41,11 +41,12 @@ def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> W
             isa = _unit(isa, filters, parts)
             return Window(isa, "depthwise", *sizes, *shape, *place, op.act, filters=filters)
         case MaxPool() as op:
-            shape = (op.kernel, op.stride, op.pad, (1, 1))
+            shape = (op.kernel, op.stride, op.pad, op.dilation)
             return Window(_unit(isa, 1, parts), "max", *sizes, *shape, *place)
         case AvgPool() as op:
             shape = (op.kernel, op.stride, op.pad, (1, 1))
-            return Window(_unit(isa, 1, parts), "avg", *sizes, *shape, *place, op.act, op.count_pad)
+            window = Window(_unit(isa, 1, parts), "avg", *sizes, *shape, *place, op.act)
+            return replace(window, count_pad=op.count_pad, overhang=op.overhang)
         case _:
             raise TypeError(f"{node.op.mnemonic} has no window")
 

@@ -76,10 +76,10 @@ def _depthwise(node: Node, gpu: Gpu) -> NodeKernel:
 def _pool(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     op, x, out = node.op, node.view("x").type.shape, node.result.type.shape
     assert isinstance(op, pool.MaxPool | pool.AvgPool)
-    window = Window(x[1], x[2], (out[1], out[2]), op.kernel, op.stride, op.pad)
+    window = Window(x[1], x[2], (out[1], out[2]), op.kernel, op.stride, op.pad, op.spacing)
     rule = Rule(largest=True)
     if isinstance(op, pool.AvgPool):
-        rule = Rule(mean=True, count_pad=op.count_pad, act=op.act)
+        rule = Rule(mean=True, count_pad=op.count_pad, overhang=op.overhang, act=op.act)
     draft = Draft(f"{op.mnemonic} {op.kernel[0]}x{op.kernel[1]}")
     return (_sliding(draft, node, window, rule, gpu),)
 

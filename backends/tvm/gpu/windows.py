@@ -17,6 +17,7 @@ from mbc.backends.tvm.gpu.schedule import ceildiv
 from mbc.backends.tvm.gpu.sources import Window
 from mbc.backends.tvm.gpu.tir import Code, Expr, both, choose, language, spread, zero
 from mbc.ir.activations import Activation
+from mbc.ops.window import Pair
 from mbc.schedules import Strip
 
 UNROLLED = 16  # columns of a filter; wider ones stay a loop, which bounds the size of the code
@@ -36,6 +37,8 @@ class Rule:
     """Whether it is the mean."""
     count_pad: bool = False
     """Whether the mean counts the padding."""
+    overhang: Pair = (0, 0)
+    """Last rows and columns of the padding that are not counted."""
     act: Activation | None = None
     """Activation, applied last."""
 
@@ -184,15 +187,20 @@ class _Body:
 
     def _count(self, number: int) -> Expr:
         """Count the inputs by which a mean is divided."""
-        window = self.window
-        if self.rule.count_pad or not any(window.pad):
+        window, counted = self.window, self.rule.count_pad
+        if (counted and not any(self.rule.overhang)) or not any(window.pad):
             return float(window.kernel[0] * window.kernel[1])
-        rows = _overlap(self.top, window.kernel[0], window.height)
-        left = self.left + number * window.stride[1]
-        return language().cast(rows * _overlap(left, window.kernel[1], window.width), "float32")
+        (top, bottom, left, right), (down, across) = window.pad, self.rule.overhang
+        rows, columns = (0, window.height), (0, window.width)
+        if counted:
+            rows = -top, window.height + bottom - down
+            columns = -left, window.width + right - across
+        first = self.left + number * window.stride[1]
+        high = _overlap(self.top, window.kernel[0], *rows)
+        return language().cast(high * _overlap(first, window.kernel[1], *columns), "float32")
 
 
-def _overlap(start: Expr, length: int, extent: int) -> Expr:
-    """Count those of `length` positions from `start` on that lie within 0 … extent-1."""
+def _overlap(start: Expr, length: int, low: int, high: int) -> Expr:
+    """Count those of `length` positions from `start` on that lie within low … high-1."""
     T = language()
-    return T.min(start + length, extent) - T.max(start, 0)
+    return T.min(start + length, high) - T.max(start, low)

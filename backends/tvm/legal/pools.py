@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from functools import partial, reduce
-from operator import add
+from math import prod
+from operator import add, mul
 
 import numpy as np
 
 from mbc.backends.tvm.legal.activations import activated
 from mbc.backends.tvm.legal.elementwise import larger
-from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr
+from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr, constant
 from mbc.backends.tvm.legal.linear import padding
 from mbc.backends.tvm.require import tvm
+from mbc.ir.types import TensorType
 from mbc.ops import AvgPool, GlobalAvgPool, MaxPool, ReduceMax, ReduceMean, ReduceSum
 
 
@@ -21,10 +23,12 @@ def _max_pool(emit: Emit, op: MaxPool, x: Expr) -> tuple[Expr, ...]:
     widths = [0, 0, top, bottom, left, right, 0, 0]
     padded = emit(relax.op.nn.pad(x, widths, pad_value=float("-inf")))
     _, height, width, _ = map(int, padded.ty.shape)
-    starts = (height - op.kernel[0] + 1, width - op.kernel[1] + 1)
+    reach = [(k - 1) * d + 1 for k, d in zip(op.kernel, op.dilation, strict=True)]
+    starts = (height - reach[0] + 1, width - reach[1] + 1)
+    firsts = ([*map(mul, tap, op.dilation)] for tap in np.ndindex(*op.kernel))
     taps = (
-        emit(relax.op.strided_slice(padded, [1, 2], tap, [*map(add, tap, starts)], op.stride))
-        for tap in np.ndindex(*op.kernel)
+        emit(relax.op.strided_slice(padded, [1, 2], first, [*map(add, first, starts)], op.stride))
+        for first in firsts
     )
     return (reduce(partial(larger, emit), taps),)
 
@@ -32,7 +36,12 @@ def _max_pool(emit: Emit, op: MaxPool, x: Expr) -> tuple[Expr, ...]:
 def _avg_pool(emit: Emit, op: AvgPool, x: Expr) -> tuple[Expr, ...]:
     pool = tvm().relax.op.nn.avg_pool2d
     how = {"layout": "NHWC", "count_include_pad": op.count_pad}
-    return (activated(emit, emit(pool(x, op.kernel, op.stride, padding(op.pad), **how)), op.act),)
+    mean = emit(pool(x, op.kernel, op.stride, padding(op.pad), **how))
+    if any(op.overhang):
+        counts = op.counts(TensorType(tuple(map(int, x.ty.shape))))
+        share = np.float32(prod(op.kernel)) / counts[None, :, :, None].astype(np.float32)
+        mean = emit(tvm().relax.op.multiply(mean, constant(share)))
+    return (activated(emit, mean, op.act),)
 
 
 def _reduce_max(emit: Emit, op: ReduceMax, x: Expr) -> tuple[Expr, ...]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from mbc.frontends.dsl.builder import Tensor
 from mbc.frontends.dsl.layers.defaults import Defaults
+from mbc.frontends.dsl.pooling import Counting, counting, overhang_of
 from mbc.frontends.dsl.window import Extent, Padding, flag, pair, sides, whole
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
+from mbc.ops.window import wider
 
 
 class WindowLayers(Defaults):
@@ -105,13 +107,25 @@ class WindowLayers(Defaults):
         return result
 
     def max_pool(
-        self, x: Tensor, kernel: Extent, *, stride: Extent | None = None, padding: Padding = 0
+        self,
+        x: Tensor,
+        kernel: Extent,
+        *,
+        stride: Extent | None = None,
+        padding: Padding = 0,
+        dilation: Extent = 1,
+        ceil_mode: bool = False,
     ) -> Tensor:
-        """Maximum over each window, padding excluded; the stride defaults to the kernel."""
+        """Maximum over each window, padding excluded; the stride defaults to the kernel.
+
+        With `ceil_mode` extents are rounded up: the last window may go beyond the padding.
+        """
         value, window = self.read(x), pair("kernel", kernel)
         steps = pair("stride", kernel if stride is None else stride)
-        op = MaxPool(window, steps, sides(padding, value.type, window, steps))
-        (result,) = self.emit(op, [value])
+        spread = pair("dilation", dilation)
+        pad = sides(padding, value.type, window, steps, spread)
+        over = overhang_of(ceil_mode, value.type, window, steps, pad, spread)
+        (result,) = self.emit(MaxPool(window, steps, wider(pad, over), spread), [value])
         return result
 
     def avg_pool(
@@ -121,17 +135,20 @@ class WindowLayers(Defaults):
         *,
         stride: Extent | None = None,
         padding: Padding = 0,
-        count_pad: bool = False,
+        count_pad: Counting = False,
+        ceil_mode: bool = False,
     ) -> Tensor:
         """Mean over each window; the stride defaults to the kernel.
 
         Padding counts as zeros only with `count_pad` (PyTorch counts it by default, TensorFlow
-        never does).
+        never does). What `ceil_mode` adds beyond it counts only with `count_pad="overhang"`.
         """
         value, window = self.read(x), pair("kernel", kernel)
         steps = pair("stride", kernel if stride is None else stride)
         pad = sides(padding, value.type, window, steps)
-        (result,) = self.emit(AvgPool(window, steps, pad, flag("count_pad", count_pad)), [value])
+        over = overhang_of(ceil_mode, value.type, window, steps, pad)
+        op = AvgPool(window, steps, wider(pad, over), **counting(count_pad, pad, over))
+        (result,) = self.emit(op, [value])
         return result
 
     def global_avg_pool(self, x: Tensor) -> Tensor:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from math import prod
+
+import numpy as np
+
 from mbc.frontends.onnx.emitters.activations import activated
 from mbc.frontends.onnx.emitters.linear import onnx_pads
 from mbc.frontends.onnx.emitters.site import Emitters, Site
@@ -9,7 +13,7 @@ from mbc.frontends.onnx.writer import Writer
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 
 
-def pool(w: Writer, kind: str, op: Pool, at: Site, **more: int) -> str:
+def pool(w: Writer, kind: str, op: Pool, at: Site, **more: object) -> str:
     """Emit a window pool of an ONNX op type."""
     return w.node(
         kind,
@@ -25,12 +29,17 @@ def pool(w: Writer, kind: str, op: Pool, at: Site, **more: int) -> str:
 
 def max_pool(w: Writer, op: MaxPool, at: Site) -> str:
     """MaxPool."""
-    return pool(w, "MaxPool", op, at)
+    more = {} if op.dilation == (1, 1) else {"dilations": list(op.dilation)}
+    return pool(w, "MaxPool", op, at, **more)
 
 
 def avg_pool(w: Writer, op: AvgPool, at: Site) -> str:
-    """AveragePool, then the activation."""
+    """AveragePool, then the activation. What hangs over is counted at first, as engines do not
+    agree on `ceil_mode`."""
     mean = pool(w, "AveragePool", op, at, count_include_pad=int(op.count_pad))
+    if any(op.overhang):
+        share = np.float32(prod(op.kernel)) / op.counts(at.x_type)[None, None].astype(np.float32)
+        mean = w.node("Mul", [mean, w.constant(f"{at.name}.share", share)], f"{at.name}.counted")
     return activated(w, mean, op.act, at.name)
 
 

@@ -11,16 +11,17 @@ from mbc.frontends.onnx.importer.rules.windows import Window, window_of
 from mbc.frontends.onnx.importer.tracked import Tracked
 from mbc.ops.pool import AvgPool, MaxPool
 from mbc.ops.reduce import ReduceMax, ReduceMean
+from mbc.ops.window import wider
 
 
 def max_pool(b: Builder, node: OnnxNode) -> Tracked:
-    """Maximum over windows, with ceil_mode; dilations are not supported."""
+    """Maximum over windows, with ceil_mode and dilations."""
     x, window = _windowed(b, node)
     if node.extra_outputs:
         raise Unsupported("it also returns the places of the maxima")
     if window.kernel == x.shape[2:] and not any(window.pad):
         return over_map(b, ReduceMax(), x)
-    return _made(b, MaxPool(window.kernel, window.stride, window.pad), x)
+    return _made(b, MaxPool(window.kernel, window.stride, window.pad, window.dilation), x)
 
 
 def average_pool(b: Builder, node: OnnxNode) -> Tracked:
@@ -28,20 +29,20 @@ def average_pool(b: Builder, node: OnnxNode) -> Tracked:
     x, window = _windowed(b, node)
     if window.kernel == x.shape[2:] and not any(window.pad):
         return over_map(b, ReduceMean(), x)
-    counted = bool(whole(node, "count_include_pad", 0)) and any(window.pad)
-    if counted and window.beyond:
-        raise Unsupported("it counts padding and rounds extents up (ceil_mode)")
-    return _made(b, AvgPool(window.kernel, window.stride, window.pad, counted), x)
+    if window.dilation != (1, 1):
+        raise Unsupported("its window is dilated")
+    explicit = window.pad != wider((0, 0, 0, 0), window.overhang)
+    counted = explicit and bool(whole(node, "count_include_pad", 0))
+    overhang = window.overhang if counted else (0, 0)
+    op = AvgPool(window.kernel, window.stride, window.pad, counted, overhang=overhang)
+    return _made(b, op, x)
 
 
 def _windowed(b: Builder, node: OnnxNode) -> tuple[Tracked, Window]:
     x = b.input(0)
     if x.rank != 4:
         raise Unsupported(f"it has {x.rank - 2} dimensions, mbc's have 2")
-    window = window_of(node, (x.shape[2], x.shape[3]), (1, 1))
-    if window.dilation != (1, 1):
-        raise Unsupported("its window is dilated")
-    return x, window
+    return x, window_of(node, (x.shape[2], x.shape[3]), (1, 1))
 
 
 def _made(b: Builder, op: MaxPool | AvgPool, x: Tracked) -> Tracked:

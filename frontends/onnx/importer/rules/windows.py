@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from mbc.frontends.onnx.importer.model import OnnxNode
 from mbc.frontends.onnx.importer.problems import Unsupported
 from mbc.frontends.onnx.importer.rules.attributes import text, whole, wholes
-from mbc.ops.window import MAX_STEP, Pad, Pair, same_padding
+from mbc.ops.window import MAX_STEP, Pad, Pair, ceil_overhang, same_padding, wider
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class Window:
     """Distances of taps."""
     pad: Pad
     """Top, bottom, left, right."""
-    beyond: bool = False
-    """Whether `ceil_mode` has added cells to the padding at the end."""
+    overhang: Pair = (0, 0)
+    """Rows and columns that `ceil_mode` has added to the padding at the end."""
 
 
 def window_of(node: OnnxNode, size: Pair, kernel: Pair) -> Window:
@@ -38,9 +38,9 @@ def window_of(node: OnnxNode, size: Pair, kernel: Pair) -> Window:
     if not whole(node, "ceil_mode", 0):
         return Window(kernel, stride, dilation, pad)
     sides = pad[:2], pad[2:]
-    more = [_beyond(*axis) for axis in zip(size, reach, stride, sides, strict=True)]
-    wider = pad[0], pad[1] + more[0], pad[2], pad[3] + more[1]
-    return Window(kernel, stride, dilation, wider, beyond=any(more))
+    axes = zip(size, reach, stride, sides, strict=True)
+    more = _pair(tuple(ceil_overhang(*axis) for axis in axes))
+    return Window(kernel, stride, dilation, wider(pad, more), more)
 
 
 def _pair(numbers: tuple[int, ...]) -> Pair:
@@ -61,13 +61,3 @@ def _padding(node: OnnxNode, size: Pair, reach: Pair, stride: Pair) -> Pad:
     if min(begin, start, end, stop) < 0:
         raise Unsupported("its padding is negative")
     return begin, end, start, stop
-
-
-def _beyond(size: int, reach: int, stride: int, pad: Pair) -> int:
-    """Return the cells after the padding that the last window reads where extents are rounded up;
-    a window that would begin after the data and the first padding is left out."""
-    free = size + sum(pad) - reach
-    count = -(-free // stride)
-    if count * stride >= size + pad[0]:
-        count -= 1
-    return max(count * stride - free, 0)
