@@ -47,8 +47,8 @@ MUTANTS = (
     ),
     _oracle(
         "padding counts in every mean",
-        old="    if op.count_pad:\n",
-        new="    if True:\n",
+        old="_mean_multipliers(node, count), ",
+        new="_mean_multipliers(node, np.full_like(count, count.max())), ",
     ),
     _oracle(
         "NaN has the lowest code",

@@ -39,6 +39,6 @@ MUTANTS = (
         "mbc/ops/pool.py",
         old="(skipped < self.kernel[axis]) & ",
         new="",
-        tests="tests/unit/test_dsl.py",
+        tests="tests/unit/test_dsl_reductions.py",
     ),
 )

@@ -15,6 +15,7 @@ from mbc.interp import run
 from mbc.ir.graph import Graph
 from tests.example_networks import EXAMPLE_NETWORKS, PAIR, Example
 from tests.numeric.test_onnx_moves import MOVES
+from tests.numeric.test_onnx_reductions import REDUCTIONS
 from tests.onnx_models import Drawing, agree, imported, moves_after_fuse
 from tests.spatial_models import SPATIAL
 
@@ -90,18 +91,6 @@ def pools(d: Drawing) -> tuple[str, ...]:
     )
 
 
-def rounded_up_pools(d: Drawing) -> tuple[str, ...]:
-    """Their last windows go beyond the padding, of which some count."""
-    window: dict[str, Any] = {"kernel_shape": [3, 3], "strides": [3, 2], "ceil_mode": 1}
-    counted = {**window, "count_include_pad": 1}
-    return (
-        d.op("AveragePool", "x", **counted, pads=[1, 1, 1, 0]),
-        d.op("AveragePool", "x", **counted),
-        d.op("MaxPool", "x", kernel_shape=[2, 3], dilations=[3, 2], pads=[1, 0, 0, 2]),
-        d.op("MaxPool", "x", **window, dilations=[1, 2], pads=[1, 2, 0, 0]),
-    )
-
-
 def pool_that_starts_in_the_padding(d: Drawing) -> str:
     return d.op("MaxPool", "x", kernel_shape=[1, 1], strides=[5, 5], ceil_mode=1, pads=[0, 0, 0, 0])
 
@@ -111,28 +100,6 @@ def whole_map(d: Drawing) -> tuple[str, ...]:
     kept = d.op("ReduceMean", "x", d.constant([-1, -2]))
     window = d.op("AveragePool", "x", kernel_shape=[6, 6])
     return d.op("GlobalAveragePool", "x"), mean, kept, window
-
-
-def largest_of_the_map(d: Drawing) -> tuple[str, ...]:
-    """As both exporters of PyTorch write AdaptiveMaxPool2d(1)."""
-    window = d.op("MaxPool", "x", kernel_shape=[6, 6])
-    kept = d.op("ReduceMax", "x", d.constant([2, 3]))
-    return d.op("GlobalMaxPool", "x"), kept, window, d.op("Flatten", window)
-
-
-def reduced_where_it_lies(d: Drawing) -> tuple[str, ...]:
-    """Whole stored axes, and the sum of a vector."""
-    x = d.op("ReduceSum", "x", d.constant([2]))
-    y = d.op("GlobalMaxPool", d.op("ReduceMax", "x", d.constant([1])))
-    vector = d.op("ReduceMean", "x", d.constant([2, 3]), keepdims=0)
-    return x, y, d.op("ReduceSum", vector, d.constant([1]))
-
-
-def reduced_groups(d: Drawing) -> tuple[str, ...]:
-    """Channels of two digits, one of which is reduced; and all that is not the batch."""
-    all = d.op("ReduceSum", "x", d.constant([1, 2, 3]), keepdims=0)
-    x = d.op("Reshape", "x", d.constant([1, 2, 4, 6, 6]))
-    return d.op("ReduceMax", x, d.constant([1]), keepdims=0), all
 
 
 def head(d: Drawing) -> str:
@@ -280,8 +247,6 @@ STILL: tuple[Draw, ...] = (
     *(clip_of_inputs, bounds_by_min_and_max, relu_and_others, grouped, dilated, same_upper),
     several_filters_a_channel,
     *(same_lower, uneven_pads, pools, pool_that_starts_in_the_padding, whole_map, head, shuffled),
-    rounded_up_pools,
-    *(largest_of_the_map, reduced_where_it_lies),
     *(shuffled_over_pixels, interleaved, strided_channels, unit, split, permuted_by_gather),
     *(padded, padded_pools, residual, channels_last_inside, computed_shape, weights_from_nodes),
     *(channel_softmax, shuffled_and_halved, functions),
@@ -289,7 +254,7 @@ STILL: tuple[Draw, ...] = (
 )
 """Models in which no data have to move."""
 
-MOVING: tuple[Draw, ...] = (gemm_with_factors, flattened, spatial_softmax, reduced_groups)
+MOVING: tuple[Draw, ...] = (gemm_with_factors, flattened, spatial_softmax)
 
 
 @pytest.mark.parametrize("draw", STILL, ids=lambda draw: draw.__name__)
@@ -358,7 +323,7 @@ def test_new_opsets(opset: int, tmp_path: Path) -> None:
 def test_every_rule_has_a_model(tmp_path: Path) -> None:
     used = {"Squeeze", "Identity", "Cast", "Upsample"}  # below
     used |= {*ACTIVATIONS}  # in test_onnx_activations
-    for draw in (*STILL, *MOVING, *MOVES):
+    for draw in (*STILL, *MOVING, *MOVES, *REDUCTIONS):
         drawing = Drawing()
         draw(drawing)
         used |= {node.op_type for node in drawing.nodes}
