@@ -6,7 +6,7 @@ Each layer takes from a budget of multiply-adds; one that would take too much ha
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 from hypothesis import strategies as st
@@ -25,7 +25,7 @@ from tests.activations import ALL_ACTS
 from tests.fuzzing.axes import Axis, axes, still
 from tests.fuzzing.wide_arithmetic import add, arithmetic, gated, squeezed
 from tests.fuzzing.wide_moves import moved
-from tests.fuzzing.wide_reductions import reduction
+from tests.fuzzing.wide_reductions import hanging_over, reduction
 from tests.fuzzing.wide_spatial import layer_norm, resized
 from tests.fuzzing.wide_unary import unary
 
@@ -295,9 +295,7 @@ class Maker:
         if self.flip(2):
             return self.put(MaxPool(*window), x)
         op = AvgPool(*window, count_pad=self.flip(2))
-        if op.count_pad and self.flip(2):
-            op = replace(op, overhang=(min(down.after, 1), min(across.after, 1)))
-        return self.tail(self.put(op, x))
+        return self.tail(self.put(hanging_over(self, op), x))
 
     def mean(self, x: Value) -> Value | None:
         """A mean that rounds nothing."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hypothesis import strategies as st
 
 from mbc.ir.views import Value
-from mbc.ops import ReduceMax, ReduceMean, ReduceSum
+from mbc.ops import AvgPool, ReduceMax, ReduceMean, ReduceSum
 from mbc.ops.reduce import Reduce
 
 if TYPE_CHECKING:
@@ -24,3 +25,10 @@ def reduction(maker: Maker, x: Value) -> Value | None:
     op = maker.draw(st.sampled_from(kinds))
     (result,) = op.infer([x.type])
     return maker.put(op, x) if result.channels <= 1000 and result.rank > 1 else None
+
+
+def hanging_over(maker: Maker, op: AvgPool) -> AvgPool:
+    """A pool that counts padding, at times not all of it."""
+    if not op.count_pad or maker.flip(2):
+        return op
+    return replace(op, overhang=(min(op.pad[1], 1), min(op.pad[3], 1)))
