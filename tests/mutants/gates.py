@@ -91,10 +91,10 @@ MUTANTS = (
         tests=BATCHES,
     ),
     _scaled(
-        "a share of several images does the whole last one",
-        old='end = f.binary("sub", f.clamp("min", "%end", stop), start)',
-        new="end = gemm.tasks",
-        tests=KERNELS,
+        "the tasks of each image are counted from the first one's",
+        old='begin = f.binary("sub", f.clamp("max", "%begin", start), start)',
+        new='begin = f.clamp("max", "%begin", start)',
+        tests=BATCHES,
     ),
     _averaged(
         "windows of several rows are averaged as rows",
