@@ -41,6 +41,7 @@ from mbc.ops import (
     Neg,
     Pad,
     Pow,
+    Prelu,
     Quantize,
     Reciprocal,
     ReduceMax,
@@ -75,7 +76,7 @@ def samples() -> Mapping[type[Op], Op]:
     """Return an instance of each op, for images of IMAGE or rows of ROW."""
     ops: list[Op] = [
         *(Conv2d(), Dense(), BatchNorm(), Activate(RELU), Add(), Softmax(), GlobalAvgPool()),
-        *(Sub(), Mul(), Div(), Min(), Max()),
+        *(Sub(), Mul(), Div(), Min(), Max(), Prelu()),
         *(ReduceMean((0, 2)), ReduceMax((1, 3)), ReduceSum((1, 2), keep=True)),
         *(MaxPool((2, 2), (1, 1), (0, 0, 0, 0)), AvgPool((2, 2), (1, 1), (0, 0, 0, 0))),
         *(Quantize(to=CODES), Dequantize(), Concat(), Split((3, 5)), ChannelShuffle(2)),

@@ -14,7 +14,7 @@ from mbc.ir.graph import Constant, Graph
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ir.views import Value
-from mbc.ops.elementwise import Activate, Add, BatchNorm, Max, Min, Mul, Sub
+from mbc.ops.elementwise import Activate, Add, BatchNorm, Max, Min, Mul, Prelu, Sub
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -170,6 +170,9 @@ class _Builder:
         if self.draw(st.booleans()):
             other = self.put(MaxPool((whole[1], whole[2]), (1, 1)), x)
             op = op if isinstance(op, Add | Sub) else Min(act)
+            return self.put(op, *self.draw(st.permutations([x, other])))
+        if self.draw(st.booleans()):
+            return self.put(Prelu(act), x, other)
         return self.put(op, *self.draw(st.permutations([x, other])))
 
     def split(self, x: Value) -> list[Value]:

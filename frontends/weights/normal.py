@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mbc.ir.activations import Activation, Clip
-from mbc.ops.elementwise import Add, Arithmetic, Div, Max, Min, Mul, Sub
+from mbc.ops.elementwise import Add, Arithmetic, Div, Max, Min, Mul, Prelu, Sub
 
 Array: TypeAlias = npt.NDArray[np.float64]
 NORMAL = NormalDist()
@@ -88,6 +88,15 @@ def _larger(a: Moments, b: Moments) -> Moments:
     return Moments(mean, np.maximum(second + (a.mean + b.mean) * spread - mean**2, 0))
 
 
+def _sloped(x: Moments, slope: Moments) -> Moments:
+    """Compute those of relu(x) - slope * relu(-x), of whose terms one is always zero."""
+    above, above_second = _rectified(x.mean, x.variance)
+    below, below_second = _rectified(-x.mean, x.variance)
+    mean = above - slope.mean * below
+    second = above_second + (slope.variance + slope.mean**2) * below_second
+    return Moments(mean, np.maximum(second - mean**2, 0))
+
+
 FORMULAS: dict[type[Arithmetic], Callable[[Moments, Moments], Moments]] = {
     Add: plus,
     Sub: lambda a, b: plus(a, _minus(b)),
@@ -95,6 +104,7 @@ FORMULAS: dict[type[Arithmetic], Callable[[Moments, Moments], Moments]] = {
     Div: lambda a, b: _product(a, _inverse(b)),
     Min: lambda a, b: _minus(_larger(_minus(a), _minus(b))),
     Max: _larger,
+    Prelu: _sloped,
 }
 """The moments of each kind of arithmetic on independent operands."""
 

@@ -21,8 +21,9 @@ from mbc.frontends.weights.moments import Inputs, propagate, standard_normal
 from mbc.frontends.weights.normal import Moments
 from mbc.ir.elements import Element
 from mbc.ir.graph import Constant, Graph, Node
+from mbc.ir.op import Op
 from mbc.ir.types import TensorType
-from mbc.ops.elementwise import Add, Div, Mul
+from mbc.ops.elementwise import Add, Div, Mul, Prelu
 
 Sample: TypeAlias = npt.NDArray[np.floating]
 
@@ -68,11 +69,19 @@ def initialise(graph: Graph, seed: int = 0) -> None:
                 spec, x = node.op.spec(i), _first(operands, operand.type)
                 fan_in = spec.fan_in(operand.type)
                 use = ParameterUse(operand.type, fan_in, x, _is_added(home, node))
-                draw = _factor if isinstance(node.op, Mul | Div) else DRAWS[spec.name]
-                sample = draw(_generator(seed, operand.name), use)
+                sample = _draw(node.op, spec.name)(_generator(seed, operand.name), use)
                 operand.data = _frozen(sample, operand.type.element)
 
     propagate(graph, [standard_normal(value.type) for value in graph.inputs], bind)
+
+
+def _draw(op: Op, role: str) -> Draw:
+    match op:
+        case Mul() | Div():
+            return _factor
+        case Prelu():
+            return _slope
+    return DRAWS[role]
 
 
 def _first(operands: Inputs, type: TensorType) -> Moments:
@@ -131,6 +140,11 @@ def _bias(random: np.random.Generator, use: ParameterUse) -> Sample:
 def _factor(random: np.random.Generator, use: ParameterUse) -> Sample:
     """Draw around one, for constants that multiply or divide."""
     return random.uniform(0.8, 1.2, use.type.shape)
+
+
+def _slope(random: np.random.Generator, use: ParameterUse) -> Sample:
+    """Draw around the 1/4 with which training begins in PyTorch."""
+    return _factor(random, use) / 4
 
 
 def _gamma(random: np.random.Generator, use: ParameterUse) -> Sample:

@@ -27,6 +27,7 @@ from mbc.ops.elementwise import (
     Max,
     Min,
     Mul,
+    Prelu,
     Softmax,
     Sub,
 )
@@ -125,6 +126,7 @@ FORMULAS: dict[type[Arithmetic], Callable[[Array, Array], Array]] = {
     Div: np.divide,
     Min: np.minimum,
     Max: np.maximum,
+    Prelu: lambda a, b: np.where(a > 0, a, a * b),
 }
 """What each kind of arithmetic computes; min and max give NaN where an operand is."""
 

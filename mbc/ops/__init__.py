@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mbc.ir.op import Op
-from mbc.ops.elementwise import Activate, Add, BatchNorm, Div, Max, Min, Mul, Softmax, Sub
+from mbc.ops.elementwise import Activate, Add, BatchNorm, Div, Max, Min, Mul, Prelu, Softmax, Sub
 from mbc.ops.fused import Fused
 from mbc.ops.grid import ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
 from mbc.ops.linear import Conv2d, Dense
@@ -43,6 +43,7 @@ __all__ = [
     "Neg",
     "Pad",
     "Pow",
+    "Prelu",
     "Quantize",
     "Reciprocal",
     "ReduceMax",
@@ -70,6 +71,7 @@ OPS: tuple[type[Op], ...] = (
     Div,
     Min,
     Max,
+    Prelu,
     MaxPool,
     AvgPool,
     GlobalAvgPool,

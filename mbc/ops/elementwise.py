@@ -180,4 +180,17 @@ class Max(Arithmetic):
     mnemonic: ClassVar[str] = "max"
 
 
-ARITHMETIC: tuple[type[Arithmetic], ...] = (Add, Sub, Mul, Div, Min, Max)
+@dataclass(frozen=True)
+class Prelu(Arithmetic):
+    """a above 0, else a * b, arXiv 1502.01852; then the activation. b is broadcast to a."""
+
+    mnemonic: ClassVar[str] = "prelu"
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """Return the type of a."""
+        (result,), (a, b) = super().infer(types), map(present, types)
+        require(result.shape == a.shape, "prelu needs slopes that broadcast", f"{b} beside {a}")
+        return (result,)
+
+
+ARITHMETIC: tuple[type[Arithmetic], ...] = (Add, Sub, Mul, Div, Min, Max, Prelu)

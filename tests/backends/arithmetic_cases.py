@@ -8,7 +8,7 @@ from functools import partial
 from mbc.ir.activations import RELU6
 from mbc.ir.graph import Operand
 from mbc.ir.views import ChannelView, Value
-from mbc.ops import Add, Div, Max, Min, Mul, Sub
+from mbc.ops import Add, Div, Max, Min, Mul, Prelu, Sub
 from mbc.ops.elementwise import Arithmetic
 from tests.backends.cases import Case, both
 from tests.backends.kernel_check import Net
@@ -30,6 +30,8 @@ def broadcasting_cases() -> Iterator[Case]:
         yield from _pair(KINDS[(number + 1) % 6], (2, 3, 5, 16), whole)
     for op in KINDS:
         yield from _pair(op, IMAGES, (2, 7))
+    for form in FORMS[:6]:
+        yield from _pair(Prelu(), IMAGES, form)
     for shape, form in (
         *(((1, 1, 1, 9), (9,)), ((3, 8), (8,)), ((3, 8), (3, 1)), ((3, 9), (1, 9)), ((3, 1), (1,))),
         *(((2, 4, 3, 1), (2, 1)), ((1, 2, 2, 513), (1, 513)), ((2, 6, 5), (2, 5)), ((1, 5), (5,))),
@@ -46,17 +48,20 @@ def _pair(op: Arithmetic, shape: tuple[int, ...], form: tuple[int, ...]) -> Iter
 
 
 def _with_value(op: Arithmetic, form: tuple[int, ...], net: Net, x: Value) -> Value:
-    """Both ways round; a divisor is positive, as is what divides."""
+    """Both ways round but for slopes; a divisor is positive, as is what divides."""
     other = net.input(*form, name="other")
     if isinstance(op, Div):
         other = net.graph.add(Max(), [other, net.positive(1)]).result
     first = net.graph.add(op, [x, other]).result
-    return first if isinstance(op, Div) else net.graph.add(op, [other, first]).result
+    one_way = isinstance(op, Div | Prelu)
+    return first if one_way else net.graph.add(op, [other, first]).result
 
 
 def _with_constant(op: Arithmetic, form: tuple[int, ...], net: Net, x: Value) -> Value:
     constants: list[Operand] = [net.positive(*form), net.positive(*form)]
     first = net.graph.add(op, [x, constants[0]]).result
+    if isinstance(op, Prelu):
+        return first
     if isinstance(op, Div):
         first = net.graph.add(Max(), [first, net.positive(1)]).result
     return net.graph.add(op, [constants[1], ChannelView.of(first)]).result

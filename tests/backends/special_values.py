@@ -27,6 +27,7 @@ from mbc.ops import (
     MaxPool,
     Min,
     Mul,
+    Prelu,
     Reshape,
     Resize,
     Softmax,
@@ -108,6 +109,8 @@ class Layers(Net):
             yield f"means {op.mnemonic}", self._add(op, means, x)
             yield f"{op.mnemonic} vector", self._add(op, x, vector)
             yield f"vector {op.mnemonic}", self._add(op, vector, x)
+        yield "prelu vector", self._add(Prelu(), x, vector)
+        yield "prelu means", self._add(Prelu(), x, means)
         yield "div", self._add(Div(), x, self.positive(CHANNELS))
         zero = self._add(Div(), x, Constant.of("zero", np.zeros(1)))
         yield "div zero", self._add(Min(), zero, self.positive(1))

@@ -37,6 +37,7 @@ from mbc.ops.elementwise import (
     Max,
     Min,
     Mul,
+    Prelu,
     Softmax,
     Sub,
 )
@@ -239,6 +240,10 @@ def _arithmetic(op: Arithmetic, a: Known, b: Known) -> Known:
         case Min() | Max():
             error, terms = _call(Max(), a.error, b.error), plus(a.terms, b.terms)
             return Known(exact, error, terms, max(a.count, b.count), min(a.unit, b.unit))
+        case Prelu():
+            steepest = np.maximum(b.most, 1)
+            carried = plus(times(a.error, steepest), times(a.most, b.error))
+            return _sum(op, exact, carried, times(a.most, steepest), 2, 0.0)
         case Div():
             inverse = 1 / np.abs(b.exact)
             return _sum(op, exact, times(a.error, inverse), times(a.most, inverse), 2, 0.0)

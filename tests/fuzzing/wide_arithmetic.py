@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mbc.ir.activations import Sigmoid
 from mbc.ir.graph import Constant
 from mbc.ir.views import Value
-from mbc.ops import Activate, Add, Div, GlobalAvgPool, Max, Min, Mul, Sub
+from mbc.ops import Activate, Add, Div, GlobalAvgPool, Max, Min, Mul, Prelu, Sub
 from tests.fuzzing.axes import still
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 def arithmetic(maker: Maker, x: Value) -> Value:
     """With a constant of any form, on either side; nothing is divided by what may be zero."""
     form = _form(maker, x)
-    op = maker.draw(st.sampled_from([Add(), Sub(), Mul(), Div(), Min(), Max()]))
+    op = maker.draw(st.sampled_from([Add(), Sub(), Mul(), Div(), Min(), Max(), Prelu()]))
     operands: list[Value | Constant] = [x, maker.constant(*form)]
-    if not isinstance(op, Div) and maker.flip(2):
+    if not isinstance(op, Div | Prelu) and maker.flip(2):
         operands.reverse()
     return maker.put(op, *operands)
 
@@ -48,7 +48,7 @@ def gated(maker: Maker, x: Value) -> Value | None:
             return None
         gate = map
     operands = [x, maker.put(Activate(Sigmoid()), gate)]
-    return maker.put(maker.draw(st.sampled_from([Mul(), Sub(), Min(), Max()])), *operands)
+    return maker.put(maker.draw(st.sampled_from([Mul(), Sub(), Min(), Max(), Prelu()])), *operands)
 
 
 def squeezed(maker: Maker, x: Value) -> Value | None:

@@ -61,6 +61,19 @@ MUTANTS = (
         new="    if False and",
         tests=BROADCAST,
     ),
+    _op(
+        "slopes are larger than what they are for",
+        old="        require(result.shape == a.shape",
+        new="        require(True",
+        tests="tests/unit/test_dsl_arithmetic.py",
+    ),
+    Mutant(
+        "slopes are drawn as offsets",
+        file="frontends/weights/seeded.py",
+        old="            return _slope\n",
+        new="            return DRAWS[role]\n",
+        tests="tests/unit/test_dsl_arithmetic.py",
+    ),
     _kernel(
         "each image reads the first one's vector",
         old="                row_bytes *= mine\n",

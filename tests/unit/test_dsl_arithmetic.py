@@ -10,9 +10,38 @@ import pytest
 
 from mbc.diag import MbcError
 from mbc.frontends.dsl import Tensor
+from mbc.frontends.weights import initialise
 from mbc.interp import run
+from mbc.ir.op import OpError
+from mbc.ir.types import TensorType
+from mbc.ops import Prelu
 from mbc.ops.cost import learned_params
 from tests.unit.test_dsl import build, code, nn_names
+
+
+def test_prelu_has_a_slope_for_each_channel_or_one_for_all() -> None:
+    nn = build()
+    x = nn.input(2, 2, 3)
+    conv = nn.conv(x, 3, 1)
+    results = nn.prelu(conv), nn.prelu(nn.batch_norm(conv), shared=True), nn.prelu(x, name="act")
+    nn.graph.set_outputs([result.value for result in results])
+    shapes = {name: constant.type.shape for name, constant in nn.graph.constants().items()}
+    assert shapes["conv.prelu.weight"] == (3,)
+    assert shapes["conv.prelu2.weight"] == (1,)
+    assert shapes["act.weight"] == (3,)
+    initialise(nn.graph)
+    for name in ("conv.prelu.weight", "conv.prelu2.weight", "act.weight"):
+        slopes = nn.graph.constants()[name].array
+        assert ((slopes >= 0.2) & (slopes <= 0.3)).all()
+    given = np.array([-2, 0, 2, 1, -1, 3, -4, 4, -8, 0.5, 0, -0.5], np.float32).reshape(1, 2, 2, 3)
+    *_, found = run(nn.graph, {"input": given}).values()
+    expected = np.where(given < 0, given * nn.graph.constants()["act.weight"].array, given)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_slopes_are_broadcast_alone() -> None:
+    with pytest.raises(OpError, match="prelu needs slopes that broadcast"):
+        Prelu().infer([TensorType((1, 1, 1, 4)), TensorType((1, 2, 2, 4))])
 
 
 def test_operators_are_layers() -> None:

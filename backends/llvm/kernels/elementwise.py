@@ -14,18 +14,21 @@ from mbc.backends.llvm.kernels.base import Kernel, Site, constant_array
 from mbc.backends.llvm.unary import unary
 from mbc.backends.llvm.vectors import (
     arithmetic,
+    compare,
     fma,
     load,
     load_scalar,
     maximum,
     minimum,
+    select,
     splat,
+    splat_literal,
     store,
 )
 from mbc.ir.graph import Constant, Node
 from mbc.ops import Activate, BatchNorm
 from mbc.ops.broadcast import aligned
-from mbc.ops.elementwise import NORM, Add, Arithmetic, Div, Max, Min, Mul, Sub
+from mbc.ops.elementwise import NORM, Add, Arithmetic, Div, Max, Min, Mul, Prelu, Sub
 from mbc.ops.normalisation import scale_and_shift
 from mbc.ops.unary import Unary
 
@@ -102,6 +105,12 @@ FORMULAS: Mapping[type[Arithmetic], Callable[[Function, str, str], str]] = {
     Div: lambda f, a, b: arithmetic(f, "fdiv", a, b),
     Min: lambda f, a, b: minimum(f, [a, b]),
     Max: lambda f, a, b: maximum(f, [a, b]),
+    Prelu: lambda f, a, b: select(
+        f,
+        compare(f, "ogt", a, splat_literal(f, 0.0)),
+        a,
+        arithmetic(f, "fmul", a, b),
+    ),
 }
 
 

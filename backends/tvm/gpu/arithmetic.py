@@ -15,22 +15,29 @@ from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.epilogue import activated, maximum, minimum
 from mbc.backends.tvm.gpu.maps import Compute
 from mbc.backends.tvm.gpu.reader import LANES, Reader, reader_of
-from mbc.backends.tvm.gpu.tir import Code, Expr, spread
+from mbc.backends.tvm.gpu.tir import Code, Expr, language, spread
 from mbc.ir.graph import Constant, Operand
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.ops.broadcast import aligned
-from mbc.ops.elementwise import Add, Arithmetic, Div, Max, Min, Mul, Sub
+from mbc.ops.elementwise import Add, Arithmetic, Div, Max, Min, Mul, Prelu, Sub
 
 Shape: TypeAlias = tuple[int, ...]
 
-FORMULAS: Mapping[type[Arithmetic], Callable[[Code, Expr, Expr], Expr]] = {
-    Add: lambda code, a, b: a + b,
-    Sub: lambda code, a, b: a - b,
-    Mul: lambda code, a, b: a * b,
-    Div: lambda code, a, b: a / b,
-    Min: minimum,
-    Max: maximum,
+
+def _sloped(code: Code, x: Expr, slope: Expr, lanes: int) -> Expr:
+    given = code.bind(x)
+    return language().Select(given > spread(0.0, lanes), given, given * slope)
+
+
+FORMULAS: Mapping[type[Arithmetic], Callable[[Code, Expr, Expr, int], Expr]] = {
+    Add: lambda code, a, b, lanes: a + b,
+    Sub: lambda code, a, b, lanes: a - b,
+    Mul: lambda code, a, b, lanes: a * b,
+    Div: lambda code, a, b, lanes: a / b,
+    Min: lambda code, a, b, lanes: minimum(code, a, b),
+    Max: lambda code, a, b, lanes: maximum(code, a, b),
+    Prelu: _sloped,
 }
 
 
@@ -44,7 +51,7 @@ def arithmetic(
 
     def compute(code: Code, pixel: Expr, channel: Expr) -> Expr:
         first, second = (source.load(code, pixel, channel, lanes) for source in (a, b))
-        return activated(code, FORMULAS[type(op)](code, first, second), op.act, lanes)
+        return activated(code, FORMULAS[type(op)](code, first, second, lanes), op.act, lanes)
 
     return lanes, compute
 

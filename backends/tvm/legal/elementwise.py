@@ -9,7 +9,19 @@ import numpy as np
 from mbc.backends.tvm.legal.activations import activated
 from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr, array_of, constant
 from mbc.backends.tvm.require import tvm
-from mbc.ops import Activate, Add, BatchNorm, Div, LayerNorm, Max, Min, Mul, Softmax, Sub
+from mbc.ops import (
+    Activate,
+    Add,
+    BatchNorm,
+    Div,
+    LayerNorm,
+    Max,
+    Min,
+    Mul,
+    Prelu,
+    Softmax,
+    Sub,
+)
 from mbc.ops.broadcast import aligned
 from mbc.ops.elementwise import Arithmetic
 from mbc.ops.normalisation import scale_and_shift
@@ -65,6 +77,11 @@ def _chosen(emit: Emit, compare: Callable[[Expr, Expr], Expr], a: Expr, b: Expr)
     return emit(op.where(first, a, b))
 
 
+def _sloped(emit: Emit, x: Expr, slope: Expr) -> Expr:
+    op, zero = tvm().relax.op, tvm().relax.const(0.0, "float32")
+    return emit(op.where(emit(op.greater(x, zero)), x, emit(op.multiply(x, slope))))
+
+
 FORMULAS: Mapping[type[Arithmetic], Callable[[Emit, Expr, Expr], Expr]] = {
     Add: lambda emit, a, b: emit(tvm().relax.op.add(a, b)),
     Sub: lambda emit, a, b: emit(tvm().relax.op.subtract(a, b)),
@@ -72,6 +89,7 @@ FORMULAS: Mapping[type[Arithmetic], Callable[[Emit, Expr, Expr], Expr]] = {
     Div: lambda emit, a, b: emit(tvm().relax.op.divide(a, b)),
     Min: smaller,
     Max: larger,
+    Prelu: _sloped,
 }
 
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from mbc.frontends.dsl.builder import IDENTIFIER, Tensor, Weight, check_name, refuse_large
 from mbc.frontends.dsl.layers.defaults import Defaults
 from mbc.frontends.dsl.mistakes import misuse, refuse_list
-from mbc.frontends.dsl.window import number, whole
+from mbc.frontends.dsl.window import flag, number, whole
 from mbc.ir.activations import (
     RELU,
     RELU6,
@@ -26,7 +26,19 @@ from mbc.ir.activations import (
 )
 from mbc.ir.graph import Constant
 from mbc.ir.types import TensorType
-from mbc.ops.elementwise import NORM, Activate, Add, BatchNorm, Div, Max, Min, Mul, Softmax, Sub
+from mbc.ops.elementwise import (
+    NORM,
+    Activate,
+    Add,
+    BatchNorm,
+    Div,
+    Max,
+    Min,
+    Mul,
+    Prelu,
+    Softmax,
+    Sub,
+)
 from mbc.ops.norm import LayerNorm
 
 Operand: TypeAlias = Tensor | Weight | float
@@ -112,6 +124,13 @@ class ElementwiseLayers(Defaults):
     def elu(self, x: Tensor, alpha: float = 1.0) -> Tensor:
         """x above 0, else alpha * (exp(x) - 1)."""
         return self._activate(x, Elu(number("alpha", alpha)))
+
+    def prelu(self, x: Tensor, *, shared: bool = False, name: str | None = None) -> Tensor:
+        """x above 0, else weight * x; parameter weight [c], or [1] where `shared`."""
+        value, layer = self.read(x), self.claim(name, "prelu", owner=x.follows)
+        slopes = 1 if flag("shared", shared) else value.type.channels
+        (result,) = self.emit(Prelu(), [value, self.parameter(layer, "weight", slopes)], layer)
+        return result
 
     def _activate(self, x: Tensor, act: Activation) -> Tensor:
         value, op = self.read(x), Activate(act)

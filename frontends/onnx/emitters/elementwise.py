@@ -29,6 +29,7 @@ from mbc.ops.elementwise import (
     Max,
     Min,
     Mul,
+    Prelu,
     Softmax,
     Sub,
 )
@@ -59,6 +60,7 @@ ARITHMETIC: dict[type[Arithmetic], str] = {
     Div: "Div",
     Min: "Min",
     Max: "Max",
+    Prelu: "PRelu",
 }
 """ONNX's op types, which broadcast as numpy does."""
 
