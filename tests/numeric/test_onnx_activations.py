@@ -167,12 +167,13 @@ def test_what_computes_otherwise_stays_as_it_is(tmp_path: Path) -> None:
     """One number a channel, other numbers, and lines."""
     others: dict[Draw, list[str]] = {
         lambda x: (x + Term(x.d, x.d.weight(8, 1, 1))).op("Clip", 0, 6) / 6: [
-            "batch_norm",
+            "add",
             "relu6",
-            "batch_norm",
+            "div",
         ],
-        lambda x: (x + 3).op("Clip", 0, 6) / 5: ["batch_norm", "relu6", "batch_norm"],
-        lambda x: x / 6 + 0.5: ["batch_norm", "batch_norm"],
+        lambda x: (x + 3).op("Clip", 0, 6) / 5: ["add", "relu6", "div"],
+        lambda x: x * (1.702 * x).op("Sigmoid"): ["mul", "sigmoid", "mul"],
+        lambda x: x / 6 + 0.5: ["div", "add"],
     }
     for draw, ops in others.items():
         assert [node.op.label for node in drawn(draw, tmp_path).topo()] == ops
@@ -182,7 +183,7 @@ def test_parts_that_are_used_elsewhere_are_kept(tmp_path: Path) -> None:
     x = Term(Drawing())
     gate = (x + 3).op("Clip", 0, 6)
     graph = agree(x.d, tmp_path, (x * gate / 6).name, gate.name)
-    assert [node.op.label for node in graph.topo()] == ["batch_norm", "relu6", "hard_swish"]
+    assert [node.op.label for node in graph.topo()] == ["add", "relu6", "hard_swish"]
 
 
 def kinds(draw: Draw) -> list[str]:

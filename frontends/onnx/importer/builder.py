@@ -12,6 +12,7 @@ from mbc.frontends.onnx.importer.model import Model, OnnxNode
 from mbc.frontends.onnx.importer.problems import Unsupported
 from mbc.frontends.onnx.importer.tracked import CHANNEL, Tracked
 from mbc.ir.graph import Constant, Graph, Operand
+from mbc.ir.literals import LITERAL, literal
 from mbc.ir.op import Op, OpError
 from mbc.ir.types import MAX_CHANNELS, MAX_ELEMENTS, MAX_RANK, TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
@@ -105,6 +106,11 @@ class Builder:
         made.name = unique
         self._constants[unique] = made
         return made
+
+    def number(self, value: float) -> Constant:
+        """Return a number, which the text of the network has instead of a weight."""
+        made = literal(value)
+        return self._constants.setdefault(f"{LITERAL} {made.name}", made)
 
     # layouts
 
