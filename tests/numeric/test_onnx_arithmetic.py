@@ -103,6 +103,12 @@ def test_other_layouts(tmp_path: Path) -> None:
     agree(d, tmp_path, scaled, rows, flat)
 
 
+def test_an_image_beside_its_mirror(tmp_path: Path) -> None:
+    """What is stored has the same shape, but not the same order."""
+    d = Drawing(inputs={"x": (2, 8, 5, 5)})
+    agree(d, tmp_path, d.op("Sub", "x", d.op("Transpose", "x", perm=[0, 1, 3, 2])))
+
+
 def test_more_than_two_operands(tmp_path: Path) -> None:
     d = drawing()
     row, channel = d.weight(6), d.weight(8, 1, 1)
