@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import inf
 
+import numpy as np
+
 from mbc.frontends.onnx.importer.builder import Builder
 from mbc.frontends.onnx.importer.model import OnnxNode
 from mbc.frontends.onnx.importer.problems import Unsupported
