@@ -230,9 +230,9 @@ def test_uses_that_are_not_supported_are_told_at_once(tmp_path: Path) -> None:
     problem = refused(d.model(more, product, total, cut), tmp_path)
     assert [diagnostic.message for diagnostic in problem.diagnostics] == [
         "AveragePool: its window is dilated",
+        "Pow: its exponent is no single number",
         "Mul: neither operand has the shape of the result, [1, 8, 7, 6]",
         "Add: neither operand has the shape of the result, [1, 8, 7, 6]",
-        "Pow: its exponent is no single number",
     ]
     assert all(diagnostic.helps for diagnostic in problem.diagnostics)
 
