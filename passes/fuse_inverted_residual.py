@@ -16,6 +16,7 @@ from mbc.passes.fusion import (
     follower,
     fuse_around_depthwise,
     fused_chain,
+    is_bottleneck,
     is_depthwise_node,
     is_pointwise_node,
 )
@@ -46,13 +47,14 @@ def _block(graph: Graph, depthwise: Node) -> tuple[list[Node], str]:
         source = "a graph input" if expand is None else f"the result of {expand.op.label}"
         name = name_of(view.values[0])
         return [], f"{name_of(depthwise)} reads {name}, {source}, not of a pointwise conv2d"
-    if separable := _projects(graph, expand):
-        return [], separable
-    _, refusal = follower(graph, expand, "depthwise", is_depthwise_node)
-    if refusal:
-        return [], refusal
     project, refusal = follower(graph, depthwise, "pointwise", is_pointwise_node)
-    return ([], refusal) if project is None else ([expand, depthwise, project], "")
+    separable = _projects(graph, expand)
+    if separable and not (project and is_bottleneck(expand, project)):
+        return [], separable
+    _, shared = follower(graph, expand, "depthwise", is_depthwise_node)
+    if shared or project is None:
+        return [], shared or refusal
+    return [expand, depthwise, project], ""
 
 
 def _projects(graph: Graph, expand: Node) -> str:

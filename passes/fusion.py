@@ -34,6 +34,12 @@ def is_pointwise_node(node: Node) -> bool:
     return isinstance(node.op, Conv2d) and weight is not None and is_pointwise(node.op, weight.type)
 
 
+def is_bottleneck(expand: Node, project: Node) -> bool:
+    """Whether there are more channels between two pointwise convolutions than before and after."""
+    narrow = max(expand.view("x").type.channels, project.result.type.channels)
+    return expand.result.type.channels > narrow
+
+
 def follower(
     graph: Graph, node: Node, kind: str, fits: Callable[[Node], bool]
 ) -> tuple[Node | None, str]:
@@ -125,11 +131,12 @@ def fuse_around_depthwise(
     mode: Mode,
     find: Callable[[Graph, Node], tuple[list[Node], str]],
     apart: Callable[[PassContext, Sequence[Node]], float],
+    least_gain: float = 0.0,
 ) -> PassResult:
     """Fuse the chain around each depthwise convolution.
 
     `find` returns the nodes of the chain, or none and the reason; `apart` predicts the cycles that
-    they take without this fusion."""
+    they take without this fusion, of which it must save a share of `least_gain`."""
     result = PassResult()
     gone: set[Node] = set()
     for node in graph.topo():
@@ -140,7 +147,7 @@ def fuse_around_depthwise(
             result.note(f"not fused: {refusal}", node)
             continue
         fused = fused_chain(kind, chain)
-        gain, refusal = judge(graph, context, mode, apart(context, chain), chain, fused)
+        gain, refusal = judge(graph, context, mode, apart(context, chain), chain, fused, least_gain)
         if refusal:
             result.note(f"not fused: {name_of(node)}: {refusal}", node)
             continue
@@ -152,10 +159,17 @@ def fuse_around_depthwise(
 
 
 def judge(
-    graph: Graph, context: PassContext, mode: Mode, apart: float, nodes: Sequence[Node], fused: Node
+    graph: Graph,
+    context: PassContext,
+    mode: Mode,
+    apart: float,
+    nodes: Sequence[Node],
+    fused: Node,
+    least_gain: float = 0.0,
 ) -> tuple[str, str]:
     """Return the predicted change of time ("-7.0 %") if `nodes`, which take `apart` cycles, become
-    `fused`, and the reason not to fuse them, "" if there is none."""
+    `fused`, and the reason not to fuse them, "" if there is none: they should save a share of
+    `least_gain`."""
     if mode == "never":
         return "", "mode=never"
     if not (support := context.backend.supports(fused)):
@@ -164,7 +178,7 @@ def judge(
         return "", crowded
     together = context.backend.predict(fused).cycles
     gain = f"{100 * (together / apart - 1):+.1f} %"
-    if mode == "auto" and together >= apart:
+    if mode == "auto" and together >= apart * (1 - least_gain):
         _, height, width, _ = fused.results[0].type.shape
         return gain, f"{height}x{width} output, cost model predicts {gain}"
     return gain, ""

@@ -25,6 +25,7 @@ from mbc.passes.fuse_depthwise_pointwise import FuseDepthwisePointwise
 from mbc.passes.fuse_inverted_residual import FuseInvertedResidual
 from mbc.passes.fuse_residual_add import FuseResidualAdd
 from mbc.passes.fuse_rows import FuseRows
+from mbc.passes.fuse_universal_bottleneck import FuseUniversalBottleneck
 from mbc.passes.materialize_views import MaterializeViews
 from mbc.passes.plan_memory import PlanMemory, Threads
 from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
@@ -46,6 +47,7 @@ PASSES: tuple[type[Pass], ...] = (
     FuseActivation,
     FuseResidualAdd,
     UseStrassen,
+    FuseUniversalBottleneck,
     FuseInvertedResidual,
     FuseDepthwisePointwise,
     FuseDepthwiseMean,
@@ -75,7 +77,11 @@ MERGE: tuple[Pass, ...] = (
     FuseActivation(),
     FuseResidualAdd(),
 )
-FUSE: tuple[Pass, ...] = (FuseInvertedResidual(), FuseDepthwisePointwise())
+FUSE: tuple[Pass, ...] = (
+    FuseUniversalBottleneck(),
+    FuseInvertedResidual(),
+    FuseDepthwisePointwise(),
+)
 FUSE_GATES: tuple[Pass, ...] = (FuseDepthwiseMean(), FuseChannelScale())
 """For speed: they keep fuse-rows from streaming the wide tensor before a gate."""
 
@@ -123,7 +129,13 @@ def _in_mode(stage: Stage, mode: FuseMode) -> Stage:
     return stage if passes == stage.passes else replace(stage, passes=passes)
 
 
-FUSING = (FuseInvertedResidual, FuseDepthwisePointwise, FuseDepthwiseMean, FuseChannelScale)
+FUSING = (
+    FuseUniversalBottleneck,
+    FuseInvertedResidual,
+    FuseDepthwisePointwise,
+    FuseDepthwiseMean,
+    FuseChannelScale,
+)
 
 
 def without_strassen(pipeline: Pipeline) -> Pipeline:

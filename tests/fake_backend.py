@@ -22,8 +22,8 @@ GATHERING = Conv2d | Dense | MaxPool | AvgPool | GlobalAvgPool
 @dataclass(frozen=True)
 class FakeBackend:
     """Supports everything that its fields do not refuse. Time is one cycle a multiply-add, and
-    `fused` times that in a fused body, `strassen` times that by Strassen's method;
-    buffers have no padding."""
+    `fused` times that in a fused body, `longer` times that for each node there beyond two,
+    `strassen` times that by Strassen's method; buffers have no padding."""
 
     views: bool = True
     fusions: bool = True
@@ -31,6 +31,7 @@ class FakeBackend:
     residuals: bool = True
     alias: bool = True
     fused: float = 0.9
+    longer: float = 1.0
     strassen: float = 0.9
     overlap: int | None = None
     scratch: int = 0
@@ -77,7 +78,9 @@ class FakeBackend:
         macs = node.op.macs(node.operand_types)
         if isinstance(node.schedule, Strassen):
             return Prediction(macs * self.strassen)
-        return Prediction(macs * (self.fused if isinstance(node.op, Fused) else 1.0))
+        if not isinstance(node.op, Fused):
+            return Prediction(macs)
+        return Prediction(macs * self.fused * self.longer ** (len(node.op.body.topo()) - 2))
 
     def buffer_bytes(self, type: TensorType) -> int:
         return type.bytes

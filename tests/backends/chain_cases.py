@@ -97,6 +97,8 @@ def chain_cases() -> Iterator[Case]:
         12, 5, 6, (("dw", 0, 1), ("pw", 9, 1), ("dw", 0, 1), ("pw", 7, 1), ("dw", 0, 2))
     )
     yield from chain(4, 4, 12, (("pw", 20, 1), ("max", 0, 2), ("dw", 0, 1)))
+    universal: tuple[Step, ...] = (("dw", 0, 1), ("pw", 24, 1), ("dw", 0, 1))
+    yield from chain(14, 14, 6, universal, residual=True, batch=2)
     yield from chain(9, 7, 5, (("pw", 6, 1), ("dw", 18, 2)), batch=2)
     yield from chain(6, 8, 3, (("dw", 27, 1),))
     yield from chain(1, 1, 12, (("pw", 20, 1), ("dw", 0, 1)), residual=True)

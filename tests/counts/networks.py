@@ -36,7 +36,7 @@ UNFUSED = ",".join(
     spec_of(step)
     for stage in O2.stages
     for step in stage.passes
-    if not step.name.startswith(("fuse-depthwise", "fuse-inverted"))
+    if not step.name.startswith(("fuse-depthwise", "fuse-inverted", "fuse-universal"))
 )
 
 

@@ -13,6 +13,7 @@ from tests.e2e.support import EXAMPLES, done, relative_error, single
 NETWORK = EXAMPLES / "mobilenet_v2.py"
 SMALL = ("-D", "resolution=64", "-D", "alpha=0.35")
 FUSING = (
+    "fuse-universal-bottleneck",
     "fuse-inverted-residual",
     "fuse-depthwise-pointwise",
     "fuse-depthwise-mean",

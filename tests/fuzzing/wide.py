@@ -219,8 +219,7 @@ class Maker:
 
     def multiplied(self, x: Value) -> Value | None:
         """Some filters a channel."""
-        most = 3 if x.type.channels > 8 else 8
-        return self.depthwise(x, self.draw(st.integers(2, most)))
+        return self.depthwise(x, self.draw(st.integers(2, 3 if x.type.channels > 8 else 8)))
 
     def dense(self, x: Value) -> Value | None:
         """Of vectors."""
@@ -242,8 +241,9 @@ class Maker:
         return wide and self.pointwise(wide, self.draw(st.sampled_from(widths)))
 
     def inverted_residual(self, x: Value) -> Value | None:
-        """1x1, depthwise, 1x1, and the input added where it fits."""
-        wide = self.pointwise(x, x.type.channels * self.draw(st.integers(1, 6)))
+        """1x1, depthwise, 1x1, behind another depthwise or not; the input added where it fits."""
+        start = (self.depthwise(x) if self.flip(3) else None) or x
+        wide = self.pointwise(start, x.type.channels * self.draw(st.integers(1, 6)))
         deep = wide and self.depthwise(wide)
         fits = deep is not None and deep.type.shape[:-1] == x.type.shape[:-1]
         narrow = deep and self.pointwise(deep, x.type.channels if fits else None)

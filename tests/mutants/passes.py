@@ -17,11 +17,28 @@ _norm = partial(Mutant, file="passes/fold_batch_norm.py", tests=NUMERIC)
 _affine = partial(Mutant, file="passes/fold_affine.py", tests=NUMERIC)
 _chains = partial(Mutant, file="passes/fusion.py", tests=PIPELINE)
 _residual = partial(Mutant, file="passes/fuse_residual_add.py", tests=NUMERIC)
+_universal = partial(Mutant, file="passes/fuse_universal_bottleneck.py", tests=GOLDEN)
 _activation = partial(Mutant, file="passes/fuse_activation.py", tests=NUMERIC)
 _copies = partial(Mutant, file="passes/materialize_views.py", tests=NUMERIC)
 _rewrite = partial(Mutant, file="passes/rewrite.py", tests="tests/unit/test_rewrite.py")
 
 MUTANTS = (
+    # bottlenecks
+    _universal(
+        "any gain is enough to make one kernel of a block",
+        old="self.mode, _block, _apart, LEAST_GAIN)",
+        new="self.mode, _block, _apart)",
+    ),
+    _universal(
+        "two separable convolutions are a block",
+        old="if not is_bottleneck(expand, project):",
+        new="if False:",
+    ),
+    _universal(
+        "a block is compared with its layers alone",
+        old="return min(cycles(context, nodes), together)",
+        new="return cycles(context, nodes)",
+    ),
     # raise
     _raise(
         "a shuffle has as many groups as channels in each",

@@ -30,7 +30,7 @@ def test_every_pass_runs_at_the_default_level() -> None:
 def test_all_that_decides_by_costs_has_the_mode_that_is_asked_for(mode: FuseMode) -> None:
     passes = [step for _, step in with_fuse_mode(O2, mode).all_passes()]
     modes = [vars(step)["mode"] for step in passes if hasattr(step, "mode")]
-    assert modes == [mode] * 4
+    assert modes == [mode] * 5
 
 
 def test_what_is_optimized_for_memory_is_optimized_for_speed_first() -> None:
@@ -39,7 +39,7 @@ def test_what_is_optimized_for_memory_is_optimized_for_speed_first() -> None:
         rows = names.index("fuse-rows")
         # it needs views that the planner can place; Strassen's method takes more weights
         del names[rows - 1 : rows + 1]
-        names.insert(names.index("fuse-inverted-residual"), "use-strassen")
+        names.insert(names.index("fuse-universal-bottleneck"), "use-strassen")
         # what streams by rows must not find the convolutions around a gate fused otherwise
         end = names.index("fuse-depthwise-pointwise") + 1
         names[end:end] = ["fuse-depthwise-mean", "fuse-channel-scale"]
