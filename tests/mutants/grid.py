@@ -7,10 +7,10 @@ from functools import partial
 from tests.mutants.moves import GOLDEN
 from tests.mutants.mutant import Mutant
 
-NUMERIC = "tests/numeric/test_passes.py"
+NUMERIC = "tests/numeric/test_passes.py::test_passes_keep_the_answer"
 PERMUTE = "tests/unit/test_permute.py"
-KERNELS = "tests/backends/test_kernels.py"
-EXPORT = "tests/numeric/test_onnx_export.py"
+KERNELS = "tests/backends/test_kernels.py::test_equals_the_oracle_bit_for_bit"
+EXPORT = "tests/numeric/test_onnx_export.py::test_moves_along_any_axis"
 IMPORT = "tests/numeric/test_onnx_moves.py"
 DSL = "tests/unit/test_dsl_moves.py"
 
