@@ -99,7 +99,7 @@ _ARGUMENT_ADVICE: Mapping[str, tuple[str, ...]] = {
     "it is for training: leave it out": ("momentum", "track_running_stats", "training"),
 }
 
-OF_CHANNELS = ("batch_norm", "layer_norm", "softmax")
+OF_CHANNELS = ("batch_norm", "layer_norm")
 
 
 def _inverse(table: Mapping[str, tuple[str, ...]]) -> dict[str, str]:

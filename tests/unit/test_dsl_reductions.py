@@ -3,9 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from mbc.diag import MbcError
+from mbc.interp import run
 from mbc.ops.pool import AvgPool, MaxPool
 from mbc.ops.reduce import ReduceMax, ReduceMean, ReduceSum
 from tests.unit.test_dsl import build
@@ -71,9 +73,9 @@ def test_axes_are_integers_in_any_order_also_from_the_end() -> None:
     [
         ((), "at least one axis"),
         ((1, -3), "each once"),
-        ((1, 4), "-4 to 3 here, found 4"),
-        (-5, "-4 to 3 here, found -5"),
-        ((1.0,), "an axis must be an integer, found 1.0"),
+        ((1, 4), "axis must be below 4, found 4"),
+        (-5, "axis must be at least -4, found -5"),
+        ((1.0,), "axis must be an integer, found 1.0"),
         (None, "axes must be a tuple of integers, found None"),
         ((0, 1, 2, 3), "a tensor needs an axis"),
     ],
@@ -88,3 +90,22 @@ def test_a_global_pool_needs_an_image() -> None:
     nn = build()
     with pytest.raises(MbcError, match="a pool needs an NHWC tensor"):
         nn.global_max_pool(nn.input(3, 5))
+
+
+@pytest.mark.parametrize("axis", [-1, 0, 1, -2])
+def test_softmax_over_any_axis(axis: int) -> None:
+    nn = build(batch=2)
+    x = nn.input(3, 4, 5)
+    y = nn.softmax(x, axis=axis)
+    nn.graph.set_outputs([y.value])
+    given = np.random.default_rng(0).standard_normal(x.shape).astype(np.float32)
+    (found,) = run(nn.graph, {"input": given}).values()
+    powers = np.exp(given.astype(np.float64))
+    np.testing.assert_allclose(found, powers / powers.sum(axis=axis, keepdims=True), rtol=1e-5)
+    assert (len(nn.graph.topo()) == 1) == (axis == -1)
+
+
+def test_softmax_over_no_axis() -> None:
+    nn = build()
+    with pytest.raises(MbcError, match="axis must be below 4, found 4"):
+        nn.softmax(nn.input(3, 4, 5), axis=4)

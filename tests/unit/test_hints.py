@@ -195,8 +195,8 @@ def test_the_same_argument_elsewhere(name: str, ours: str) -> None:
         ("conv", "in_channels", "it is taken from x"),
         ("conv", "data_format", "tensors are [n,h,w,c]"),
         ("batch_norm", "momentum", "it is for training"),
-        *((layer, "dim", "always the channels") for layer in ("batch_norm", "softmax")),
-        ("softmax", "axis", "always the channels"),
+        *((layer, "dim", "always the channels") for layer in ("batch_norm", "layer_norm")),
+        ("layer_norm", "axis", "always the channels"),
     ],
 )
 def test_arguments_that_are_left_out(layer: str, name: str, advice: str) -> None:
@@ -208,7 +208,7 @@ def test_arguments_elsewhere_are_named_only_where_the_layer_takes_ours() -> None
     assert argument_hints("conv", "filters", ["x", "channels"]) == ("it is called channels here",)
     assert argument_hints("relu", "filters", ["x"]) == ()
     assert argument_hints("conv", "axis", ["x"]) == ()
-    assert argument_hints("softmax", "axis", ["x"]) != ()
+    assert argument_hints("batch_norm", "axis", ["x"]) != ()
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,6 @@ from mbc.ops.elementwise import (
     Min,
     Mul,
     Prelu,
-    Softmax,
     Sub,
 )
 from mbc.ops.norm import LayerNorm
@@ -136,11 +135,6 @@ class ElementwiseLayers(Defaults):
         value, op = self.read(x), Activate(act)
         name = f"{x.follows}.{op.label}" if x.follows else ""
         (result,) = self.emit(op, [value], name=name)
-        return result
-
-    def softmax(self, x: Tensor) -> Tensor:
-        """Softmax over the channels."""
-        (result,) = self.emit(Softmax(), [self.read(x)])
         return result
 
     def weight(self, *shape: int, name: str) -> Weight:

@@ -1,4 +1,4 @@
-"""Means, maxima and sums over axes."""
+"""Means, maxima and sums over axes, and softmax."""
 
 from __future__ import annotations
 
@@ -6,10 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TypeAlias
 
+from mbc.frontends.dsl.axes import axis_of
 from mbc.frontends.dsl.builder import Builder, Tensor
-from mbc.frontends.dsl.mistakes import describe, misuse
+from mbc.frontends.dsl.mistakes import misuse
 from mbc.frontends.dsl.numbers import as_integer
 from mbc.frontends.dsl.window import flag, listed
+from mbc.ir.views import Value
+from mbc.ops.elementwise import Softmax
+from mbc.ops.move import Transpose
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
 
 Axes: TypeAlias = int | Sequence[int]
@@ -37,27 +41,31 @@ class ReductionLayers(Builder):
             raise misuse(f"a pool needs an NHWC tensor, not {type}")
         return self._reduce(ReduceMax(), x, (1, 2), keep=False)
 
+    def softmax(self, x: Tensor, axis: int = -1) -> Tensor:
+        """exp(x) divided by its sum over an axis, which is that of the channels unless given; any
+        other one changes places with it before and after."""
+        value = self.read(x)
+        along, last = axis_of(axis, value), value.type.rank - 1
+        perm = [*range(last + 1)]
+        perm[along], perm[last] = last, along
+        if along != last:
+            x = self.emit(Transpose(tuple(perm)), [value])[0]
+        (result,) = self.emit(Softmax(), [x.value])
+        if along != last:
+            (result,) = self.emit(Transpose(tuple(perm)), [result.value])
+        return result
+
     def _reduce(self, op: Reduce, x: Tensor, axes: Axes, keep: bool) -> Tensor:
         value = self.read(x)
-        each = tuple(sorted(axes_of(axes, value.type.rank)))
+        each = tuple(sorted(axes_of(axes, value)))
         (result,) = self.emit(replace(op, axes=each, keep=flag("keep", keep)), [value])
         return result
 
 
-def axes_of(given: object, rank: int) -> tuple[int, ...]:
+def axes_of(given: object, x: Value) -> tuple[int, ...]:
     """Read axes, which may count from the end; raises E0218 for others, and for one twice."""
     items = (given,) if as_integer(given) is not None else listed("axes", given)
-    axes = tuple(axis_of(axis, rank) for axis in items)
+    axes = tuple(axis_of(axis, x) for axis in items)
     if not axes or len(set(axes)) < len(axes):
         raise misuse(f"axes must name at least one axis, and each once, found {given}")
     return axes
-
-
-def axis_of(given: object, rank: int) -> int:
-    """Read an axis, which may count from the end; raises E0218."""
-    axis = as_integer(given)
-    if axis is None:
-        raise misuse(f"an axis must be an integer, found {describe(given)}")
-    if not -rank <= axis < rank:
-        raise misuse(f"an axis must be {-rank} to {rank - 1} here, found {axis}")
-    return axis % rank
