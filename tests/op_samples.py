@@ -32,8 +32,12 @@ from mbc.ops import (
     Fused,
     Gather,
     GlobalAvgPool,
+    InstanceNorm,
+    L2Normalize,
     LayerNorm,
     Log,
+    LogSoftmax,
+    MatMul,
     Max,
     MaxPool,
     Min,
@@ -85,6 +89,7 @@ def samples() -> Mapping[type[Op], Op]:
         *(DepthToSpace(2), SpaceToDepth(2)),
         *(Resize((5, 9)), LayerNorm()),
     ]
+    ops += [LogSoftmax(), L2Normalize(), InstanceNorm(), MatMul()]
     ops += [Gather(1, (0, 3, 3, 2)), Abs(), Neg(), Exp(), Log(), Sqrt(), Reciprocal(), Pow(2.5)]
     return {type(op): op for op in ops}
 
@@ -117,6 +122,8 @@ def _operand(graph: Graph, op: Op, spec: OperandSpec) -> Value | Constant:
         return drawn(f"{op.mnemonic}.{spec.name}", *shape)
     element: Element = CODES if isinstance(op, Dequantize) else F32
     type = TensorType((ROW if isinstance(op, Dense | Softmax) else IMAGE).shape, element)
+    if isinstance(op, MatMul):
+        type = ROW if spec.name == "a" else TensorType((8, 8))
     name = f"{spec.name}{type.rank}"
     known = {value.name: value for value in graph.inputs}
     return known[name] if name in known else graph.add_input(name, type)

@@ -27,11 +27,17 @@ from mbc.backends.llvm.kernels.linear import (
     plan_halved,
     product_schedules,
 )
+from mbc.backends.llvm.kernels.matmul import build_matmul
 from mbc.backends.llvm.kernels.move import build_channel_copy, build_reshape
 from mbc.backends.llvm.kernels.norm import build_layer_norm
 from mbc.backends.llvm.kernels.patches import build_patch_conv, patch_schedules, patches_of
 from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
 from mbc.backends.llvm.kernels.resize import build_resize
+from mbc.backends.llvm.kernels.rows import (
+    build_instance_norm,
+    build_l2_normalize,
+    build_log_softmax,
+)
 from mbc.backends.llvm.kernels.scaled import (
     build_scaled,
     scaled_product,
@@ -72,7 +78,9 @@ from mbc.ops import (
 from mbc.ops.elementwise import ARITHMETIC, Activate
 from mbc.ops.grid import GRID
 from mbc.ops.linear import present
+from mbc.ops.matmul import MatMul
 from mbc.ops.reduce import REDUCTIONS
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
 from mbc.ops.unary import UNARY
 from mbc.schedules import Panels
 from mbc.targets.backend import Prediction, Support, schedule_refusal
@@ -97,6 +105,10 @@ BUILDERS: dict[type[Op], Builder] = {
     **dict.fromkeys(ARITHMETIC, build_arithmetic),
     BatchNorm: build_elementwise,
     **dict.fromkeys(UNARY, build_elementwise),
+    LogSoftmax: build_log_softmax,
+    L2Normalize: build_l2_normalize,
+    InstanceNorm: build_instance_norm,
+    MatMul: build_matmul,
     Concat: build_channel_copy,
     Split: build_channel_copy,
     ChannelShuffle: build_channel_copy,

@@ -11,6 +11,7 @@ from mbc.frontends.dsl.builder import IDENTIFIER, Tensor, check_name, refuse_lar
 from mbc.frontends.dsl.layers.elementwise import ElementwiseLayers
 from mbc.frontends.dsl.layers.moves import MoveLayers
 from mbc.frontends.dsl.layers.reductions import ReductionLayers
+from mbc.frontends.dsl.layers.rows import RowLayers
 from mbc.frontends.dsl.layers.spatial import SpatialLayers
 from mbc.frontends.dsl.layers.unary import UnaryLayers
 from mbc.frontends.dsl.layers.windows import WindowLayers
@@ -30,7 +31,15 @@ def _static(extent: object) -> int:
     return whole("an extent of an input", extent)
 
 
-class Net(WindowLayers, SpatialLayers, ElementwiseLayers, ReductionLayers, UnaryLayers, MoveLayers):
+class Net(
+    WindowLayers,
+    SpatialLayers,
+    ElementwiseLayers,
+    ReductionLayers,
+    UnaryLayers,
+    RowLayers,
+    MoveLayers,
+):
     """The layers of a network under construction."""
 
     def input(self, *shape: int, name: str | None = None) -> Tensor:

@@ -8,6 +8,7 @@ from mbc.frontends.onnx.emitters import (
     moves,
     pools,
     reductions,
+    rows,
     spatial,
     unary,
 )
@@ -19,6 +20,7 @@ EMITTERS: Emitters = {
     **linear.EMITTERS,
     **elementwise.EMITTERS,
     **unary.EMITTERS,
+    **rows.EMITTERS,
     **pools.EMITTERS,
     **spatial.EMITTERS,
     **reductions.EMITTERS,

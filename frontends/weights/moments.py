@@ -29,16 +29,18 @@ from mbc.interp.unary import unary
 from mbc.ir.graph import Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Value
-from mbc.ops.elementwise import NORM, Activate, Arithmetic, BatchNorm, Softmax
+from mbc.ops.elementwise import NORM, Activate, Arithmetic, BatchNorm, Mul, Softmax
 from mbc.ops.fused import Fused
 from mbc.ops.grid import GRID, Pad
 from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.matmul import MatMul
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.norm import LayerNorm
 from mbc.ops.normalisation import scale_of
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceSum
 from mbc.ops.resize import Resize, taps_of
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
 from mbc.ops.unary import Unary
 from mbc.ops.window import window_extent
 
@@ -129,6 +131,8 @@ def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:
         channels = node.result.type.channels
         a, b = (_operand(node, role, given, channels) for role in ("a", "b"))
         return activated(FORMULAS[type(node.op)](a, b), node.op.act)
+    if isinstance(node.op, MatMul):
+        return _product(node, given["a"], given["b"])
     x = given["x"]
     match node.op:
         case Conv2d() as op:
@@ -153,6 +157,8 @@ def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:
 def _of_several(node: Node, x: Moments) -> Moments:
     """Return the moments of what is chosen among elements, or their mean."""
     match node.op:
+        case InstanceNorm():
+            return Moments(_data(node, "beta"), _data(node, "gamma") ** 2)
         case MaxPool(kernel=kernel):
             return maximum(x, prod(kernel))
         case AvgPool(kernel=kernel):
@@ -165,10 +171,25 @@ def _of_several(node: Node, x: Moments) -> Moments:
             return _reduced(node, op, x)
         case Unary() as function:
             return sampled(x, lambda values: unary(function, values)[0])
+        case LogSoftmax():
+            top = x.mean.mean() + x.variance.mean() / 2 + np.log(x.mean.size)
+            return Moments(x.mean - top, x.variance)
+        case L2Normalize():
+            norm = np.sqrt(max((x.mean**2 + x.variance).sum(), 1e-12))
+            return Moments(x.mean / norm, x.variance / norm**2)
         case Softmax():
             share = np.full_like(x.mean, 1 / x.mean.size)
             return Moments(share, share**2)
     raise NotImplementedError(f"no moments for {node.op.mnemonic}")
+
+
+def _product(node: Node, a: Moments, b: Moments) -> Moments:
+    """Multiply elements of which those of all of a's channels are alike."""
+    terms = node.view("a").type.channels
+    whole = Moments(a.mean[None, :, None], a.variance[None, :, None]).channels
+    left = (np.broadcast_to(part, b.mean.shape) for part in (whole.mean, whole.variance))
+    each = FORMULAS[Mul](Moments(*left), b)
+    return Moments(each.mean * terms, each.variance * terms)
 
 
 def _operand(node: Node, role: str, given: Mapping[str, Moments], channels: int) -> Moments:

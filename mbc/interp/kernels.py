@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mbc.interp.resize import resize
+from mbc.interp.rows import instance_norm, l2_normalize, log_softmax, matmul
 from mbc.interp.unary import unary
 from mbc.ir.activations import Activation
 from mbc.ir.op import Op
@@ -32,11 +33,13 @@ from mbc.ops.elementwise import (
     Sub,
 )
 from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.matmul import MatMul
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.norm import LayerNorm
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
 from mbc.ops.resize import Resize
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
 from mbc.ops.unary import UNARY
 from mbc.ops.window import Pad, Pair, window_extent
 
@@ -275,6 +278,10 @@ KERNELS: dict[type[Op], Callable[..., Results]] = {
     Softmax: softmax,
     LayerNorm: layer_norm,
     **dict.fromkeys(UNARY, unary),
+    LogSoftmax: log_softmax,
+    L2Normalize: l2_normalize,
+    InstanceNorm: instance_norm,
+    MatMul: matmul,
     Concat: concat,
     Split: split,
     ChannelShuffle: channel_shuffle,

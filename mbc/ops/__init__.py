@@ -7,12 +7,14 @@ from mbc.ops.elementwise import Activate, Add, BatchNorm, Div, Max, Min, Mul, Pr
 from mbc.ops.fused import Fused
 from mbc.ops.grid import ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
 from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.matmul import MatMul
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.norm import LayerNorm
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.quantized import Dequantize, Quantize
 from mbc.ops.reduce import ReduceMax, ReduceMean, ReduceSum
 from mbc.ops.resize import Resize
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
 from mbc.ops.unary import Abs, Exp, Log, Neg, Pow, Reciprocal, Sqrt
 
 __all__ = [
@@ -34,8 +36,12 @@ __all__ = [
     "Fused",
     "Gather",
     "GlobalAvgPool",
+    "InstanceNorm",
+    "L2Normalize",
     "LayerNorm",
     "Log",
+    "LogSoftmax",
+    "MatMul",
     "Max",
     "MaxPool",
     "Min",
@@ -94,6 +100,10 @@ OPS: tuple[type[Op], ...] = (
     DepthToSpace,
     SpaceToDepth,
     Gather,
+    LogSoftmax,
+    L2Normalize,
+    InstanceNorm,
+    MatMul,
     Abs,
     Neg,
     Exp,

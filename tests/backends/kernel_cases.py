@@ -49,6 +49,7 @@ from tests.backends.linear_cases import (
     strassen_cases,
 )
 from tests.backends.reduce_cases import reduce_cases
+from tests.backends.rows_cases import rows_cases
 from tests.backends.spatial_cases import copied_cases, resize_cases
 from tests.backends.unary_cases import unary_cases
 from tests.backends.window_cases import window_cases
@@ -221,6 +222,7 @@ def element_cases() -> Iterator[Case]:
     yield from broadcasting_cases()
     yield from reduce_cases()
     yield from unary_cases()
+    yield from rows_cases()
 
 
 def exact_cases() -> Iterator[Case]:

@@ -22,7 +22,11 @@ from mbc.ops import (
     Div,
     Fused,
     GlobalAvgPool,
+    InstanceNorm,
+    L2Normalize,
     LayerNorm,
+    LogSoftmax,
+    MatMul,
     Max,
     MaxPool,
     Min,
@@ -32,6 +36,7 @@ from mbc.ops import (
     Resize,
     Softmax,
     Sub,
+    Transpose,
 )
 from mbc.ops.elementwise import Activate
 from mbc.ops.reduce import REDUCTIONS
@@ -95,6 +100,7 @@ class Layers(Net):
         yield from self._arithmetic(x)
         if self.chains:
             yield from self._unary(x)
+            yield from self._rows(x)
         yield "batch_norm", self._norm(x)
         yield "softmax", self._add(Softmax(), x)
         vectors = [self.constant(CHANNELS), self.constant(CHANNELS)]
@@ -118,6 +124,15 @@ class Layers(Net):
     def _unary(self, x: Value) -> Iterator[tuple[str, Value]]:
         for op in (Abs(), Neg(), Exp(), Log(), Sqrt(), Reciprocal(), Pow(3.0), Pow(-0.5)):
             yield f"{op}", self._add(op, x)
+
+    def _rows(self, x: Value) -> Iterator[tuple[str, Value]]:
+        yield "log_softmax", self._add(LogSoftmax(), x)
+        yield "l2_normalize", self._add(L2Normalize(), x)
+        yield (
+            "instance_norm",
+            self._add(InstanceNorm(), x, self.constant(CHANNELS), self.constant(CHANNELS)),
+        )
+        yield "matmul", self._add(MatMul(), x, self._add(Transpose((0, 1, 3, 2)), x))
 
     def _norm(self, x: Value) -> Value:
         more = [self.constant(CHANNELS) for _ in range(3)]

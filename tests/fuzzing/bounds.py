@@ -42,10 +42,12 @@ from mbc.ops.elementwise import (
     Sub,
 )
 from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.matmul import MatMul
 from mbc.ops.norm import LayerNorm
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean
 from mbc.ops.resize import Resize
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
 from mbc.ops.unary import Abs, Exp, Neg, Unary
 
 Array = np.ndarray
@@ -158,8 +160,8 @@ def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[
             return (_layer_norm(op, *given),)
         case Resize(mode="bilinear"):
             return (_between(op, given[0]),)
-        case Unary() as op:
-            return (_unary(op, given[0]),)
+        case Unary() | LogSoftmax() | L2Normalize() | InstanceNorm() | MatMul():
+            return (_further(op, given),)
         case Activate():
             return (_activated(op, given[0]),)
         case MaxPool():
@@ -326,6 +328,41 @@ def _unary(op: Unary, x: Known) -> Known:
     carried = np.abs(_call(op, np.maximum(least, 0)) - exact)
     rounded = EXPONENTIAL * (1 + np.abs(exact))
     return Known(exact, np.where(least > 0, 2 * carried + rounded, np.inf), np.abs(exact))
+
+
+def _further(op: Op, given: Sequence[Known]) -> Known:
+    match op:
+        case Unary():
+            return _unary(op, given[0])
+        case MatMul():
+            a, b = given
+            exact, carried = a.exact @ b.exact, a.error @ b.most + a.most @ b.error
+            count = a.exact.shape[-1] + max(a.count, b.count)
+            return _sum(op, exact, carried, a.most @ b.most, count, a.unit * b.unit)
+        case InstanceNorm():
+            return _instance_norm(op, *given)
+    x = given[0]
+    exact, terms = _call(op, x.exact), x.exact.shape[-1]
+    if isinstance(op, LogSoftmax):
+        below = x.exact.max(axis=-1, keepdims=True) - x.exact
+        off = x.error + x.error.max(axis=-1, keepdims=True)
+        rounded = EXPONENTIAL * (1 + below) + rounding(terms) + rounding(4) * np.abs(x.exact)
+        return Known(exact, off + rounded, np.abs(exact))
+    norm, off = (np.sqrt((p * p).sum(axis=-1, keepdims=True)) for p in (x.exact, x.error))
+    with np.errstate(divide="ignore"):
+        relative = 3 * (x.error + off) / norm + rounding(terms)
+    return Known(exact, np.where(norm > 4 * off, relative, np.inf), np.abs(exact))
+
+
+def _instance_norm(op: InstanceNorm, x: Known, gamma: Known, beta: Known) -> Known:
+    exact = _call(op, x.exact, gamma.exact, beta.exact)
+    deviation = np.sqrt(x.exact.var(axis=(1, 2), keepdims=True) + op.epsilon)
+    off = 2 * x.error.max(axis=(1, 2), keepdims=True)
+    off = off + rounding(prod(x.exact.shape[1:3])) * x.most.max(axis=(1, 2), keepdims=True)
+    unit = np.abs(x.exact - x.exact.mean(axis=(1, 2), keepdims=True)) / deviation
+    error = np.abs(gamma.exact) * off / deviation * (3 + 3 * unit)
+    error = error + rounding(4) * (np.abs(exact) + np.abs(beta.exact))
+    return Known(exact, np.where(deviation > 4 * off, error, np.inf), np.abs(exact))
 
 
 def _smooth(op: Activate, x: Known, slope: float) -> Known:

@@ -26,6 +26,7 @@ from tests.fuzzing.axes import Axis, axes, still
 from tests.fuzzing.wide_arithmetic import add, arithmetic, gated, squeezed
 from tests.fuzzing.wide_moves import moved
 from tests.fuzzing.wide_reductions import hanging_over, reduction
+from tests.fuzzing.wide_rows import normalised, squared
 from tests.fuzzing.wide_spatial import layer_norm, resized
 from tests.fuzzing.wide_unary import unary
 
@@ -118,10 +119,8 @@ class Maker:
         any: list[Make] = [
             *(self.activation, self.softmax, self.batch_norm, self.concat, self.split),
             *(self.shuffle, self.split_unit, self.reshape, self.transpose),
-            *(
-                partial(make, self)
-                for make in (add, arithmetic, layer_norm, moved, reduction, unary)
-            ),
+            *(partial(make, self) for make in (add, arithmetic, layer_norm, moved, reduction)),
+            *(partial(make, self) for make in (unary, normalised, squared)),
         ]
         rank: list[Make] = {4: image, 2: flat}.get(x.type.rank, [])
         return self.draw(st.sampled_from([*rank, *any]))(x)

@@ -23,7 +23,7 @@ ORACLE_ON_CODES = "tests/numeric/test_quantised_oracle.py"
 CLI = "tests/e2e/test_cli.py"
 OPS_PAGE = "tests/unit/test_ops_page.py"
 
-KINDS = ("linear", "elementwise", "unary", "pools", "spatial", "moves")
+KINDS = ("linear", "elementwise", "unary", "rows", "pools", "spatial", "moves")
 """Kinds of ops, by which folders of emitters are split."""
 
 NOTICED: Mapping[str, tuple[str, ...]] = {

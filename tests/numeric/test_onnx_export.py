@@ -31,6 +31,7 @@ from tests.backends.arithmetic_cases import broadcasting_cases
 from tests.backends.cases import Case
 from tests.backends.grid_cases import grid_cases
 from tests.backends.reduce_cases import reduce_cases
+from tests.backends.rows_cases import rows_cases
 from tests.backends.unary_cases import unary_cases
 from tests.random_graphs import graphs
 
@@ -189,6 +190,15 @@ BROADCAST = {name: make for name, make in broadcasting_cases() if name.endswith(
 def test_arithmetic_broadcasts_as_there(name: str) -> None:
     graph = BROADCAST[name]()
     check(graph, export_onnx(graph).data, tolerance=1e-6)
+
+
+ROWS = {name: make for name, make in rows_cases() if name.endswith("dense")}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_normalisations_and_products(name: str) -> None:
+    graph = ROWS[name]()
+    check(graph, export_onnx(graph).data, tolerance=1e-5)
 
 
 UNARIES = {name: make for name, make in unary_cases() if name.endswith("7-dense")}

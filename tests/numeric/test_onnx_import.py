@@ -14,6 +14,7 @@ from mbc.frontends.weights import initialise
 from mbc.interp import run
 from mbc.ir.graph import Graph
 from tests.example_networks import EXAMPLE_NETWORKS, PAIR, Example
+from tests.function_models import FUNCTIONS, product_of_tensors
 from tests.numeric.test_onnx_moves import MOVES
 from tests.numeric.test_onnx_reductions import REDUCTIONS
 from tests.onnx_models import Drawing, agree, imported, moves_after_fuse
@@ -233,12 +234,6 @@ def spatial_softmax(d: Drawing) -> str:
     return d.op("Softmax", d.op("Reshape", "x", d.constant([1, 8, 36])), axis=2)
 
 
-def functions(d: Drawing) -> tuple[str, ...]:
-    below = d.op("Exp", d.op("Neg", d.op("Abs", "x")))
-    power = d.op("Pow", below, d.constant(1.5, np.float32))
-    return power, *(d.op(kind, below) for kind in ("Log", "Sqrt", "Reciprocal"))
-
-
 def channel_softmax(d: Drawing) -> str:
     return d.op("Softmax", "x", axis=1)
 
@@ -249,12 +244,13 @@ STILL: tuple[Draw, ...] = (
     *(same_lower, uneven_pads, pools, pool_that_starts_in_the_padding, whole_map, head, shuffled),
     *(shuffled_over_pixels, interleaved, strided_channels, unit, split, permuted_by_gather),
     *(padded, padded_pools, residual, channels_last_inside, computed_shape, weights_from_nodes),
-    *(channel_softmax, shuffled_and_halved, functions),
+    *(channel_softmax, shuffled_and_halved),
     *SPATIAL,
+    *FUNCTIONS,
 )
 """Models in which no data have to move."""
 
-MOVING: tuple[Draw, ...] = (gemm_with_factors, flattened, spatial_softmax)
+MOVING: tuple[Draw, ...] = (gemm_with_factors, flattened, product_of_tensors, spatial_softmax)
 
 
 @pytest.mark.parametrize("draw", STILL, ids=lambda draw: draw.__name__)

@@ -33,7 +33,18 @@ from mbc.ir.op import Op
 from mbc.ir.text.parser import parse
 from mbc.ir.text.printer import print_graph
 from mbc.ir.views import ChannelView
-from mbc.ops import OPS, Activate, AvgPool, GlobalAvgPool, MaxPool, Resize
+from mbc.ops import (
+    OPS,
+    Activate,
+    AvgPool,
+    GlobalAvgPool,
+    InstanceNorm,
+    L2Normalize,
+    LogSoftmax,
+    MatMul,
+    MaxPool,
+    Resize,
+)
 from mbc.ops.cost import node_cost
 from mbc.ops.quantized import MULTIPLIER
 from mbc.ops.unary import UNARY
@@ -53,7 +64,9 @@ def concrete(base: type[Op]) -> set[type[Op]]:
     return {op for op in {*found, *inherited} if op.__module__.startswith("mbc.ops.")}
 
 
-ON_CPUS_ALONE: frozenset[type[Op]] = frozenset(UNARY)
+ON_CPUS_ALONE: frozenset[type[Op]] = frozenset(
+    (*UNARY, LogSoftmax, L2Normalize, InstanceNorm, MatMul)
+)
 """Ops that GPUs have no kernel for."""
 
 ALL = sorted(concrete(Op), key=lambda op: op.mnemonic)

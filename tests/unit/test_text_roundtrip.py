@@ -108,7 +108,13 @@ graph @unit(%x: f32[1,28,28,240]) {
   %46 = reciprocal(%45) : f32[1,10]
   %47 = pow(%46) {exponent=2.5} : f32[1,10]
   %48 = gather(%47) {axis=1, indices=(2,0,0,1)} : f32[1,4]
-  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, %48 as y, %40 as z
+  %49 = log_softmax(%48) : f32[1,4]
+  %50 = l2_normalize(%49) {epsilon=0.001} : f32[1,4]
+  %51 = transpose(%50) {perm=(1,0)} : f32[4,1]
+  %52 = matmul(%50, %51) : f32[1,1]
+  %53 = instance_norm(%9, @bn.gamma, @bn.beta) {epsilon=0.001} : f32[1,28,28,64]
+  return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, \
+%48 as y, %40 as z, %52 as p, %53 as q
 }
 """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mbc.backends.tvm.legal import elementwise, linear, moves, pools, spatial, unary
+from mbc.backends.tvm.legal import elementwise, linear, moves, pools, rows, spatial, unary
 from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr, constant, gather
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.views import ChannelView, Value
@@ -19,6 +19,7 @@ EMITTERS: Emitters = {
     **linear.EMITTERS,
     **elementwise.EMITTERS,
     **unary.EMITTERS,
+    **rows.EMITTERS,
     **pools.EMITTERS,
     **spatial.EMITTERS,
     **moves.EMITTERS,

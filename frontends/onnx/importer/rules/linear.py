@@ -10,6 +10,7 @@ from mbc.frontends.onnx.importer.builder import Builder
 from mbc.frontends.onnx.importer.model import OnnxNode
 from mbc.frontends.onnx.importer.problems import Unsupported
 from mbc.frontends.onnx.importer.rules.attributes import real, whole
+from mbc.frontends.onnx.importer.rules.rows import product
 from mbc.frontends.onnx.importer.rules.windows import window_of
 from mbc.frontends.onnx.importer.tracked import CHANNEL, Factors, Tracked
 from mbc.ir.graph import Constant
@@ -76,7 +77,9 @@ def gemm(b: Builder, node: OnnxNode) -> Tracked:
 
 
 def matmul(b: Builder, node: OnnxNode) -> Tracked:
-    """Product of a matrix with constant weights."""
+    """Product of a matrix with constant weights, or of two computed tensors."""
+    if b.constant_input(0) is None and b.constant_input(1) is None:
+        return product(b, node)
     if b.constant_input(0) is not None:
         raise Unsupported("its first factor is constant")
     return _dense(b, b.input(0), b.required_input(1, "second factor"), None)

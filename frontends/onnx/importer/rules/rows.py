@@ -1,0 +1,52 @@
+"""Normalisations over channels or images."""
+
+from __future__ import annotations
+
+from mbc.frontends.onnx.importer.builder import IMAGE, Builder
+from mbc.frontends.onnx.importer.model import OnnxNode
+from mbc.frontends.onnx.importer.problems import Unsupported
+from mbc.frontends.onnx.importer.rules.attributes import axis_of, real, whole
+from mbc.frontends.onnx.importer.tracked import CHANNEL, Tracked
+from mbc.ops.matmul import MatMul
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+
+
+def _over_channels(b: Builder, node: OnnxNode) -> Tracked:
+    """Return x with one axis as its channels; that of the channels moves no data."""
+    x = b.settled(b.input(0))
+    axis = axis_of(node, whole(node, "axis", -1), x.rank)
+    others = [at for at in range(x.rank) if at != axis]
+    if {*x.axes[axis]} - {CHANNEL} or any(CHANNEL in x.axes[at] for at in others):
+        order = (*others, axis)
+        x = Tracked.of(b.arranged(x, order), order)
+    return x
+
+
+def log_softmax(b: Builder, node: OnnxNode) -> Tracked:
+    """Logarithm of softmax over one axis."""
+    x = _over_channels(b, node)
+    return x.with_stored(b.emit(LogSoftmax(), [x.stored]))
+
+
+def lp_normalization(b: Builder, node: OnnxNode) -> Tracked:
+    """Quotient by the norm of p = 2 over one axis."""
+    if whole(node, "p", 2) != 2:
+        raise Unsupported("its p is not 2")
+    x = _over_channels(b, node)
+    return x.with_stored(b.emit(L2Normalize(), [x.stored]))
+
+
+def instance_norm(b: Builder, node: OnnxNode) -> Tracked:
+    """Of images: each channel by its own mean and variance."""
+    x = b.image(b.input(0))
+    vectors = [b.required_input(index, name) for index, name in ((1, "scale"), (2, "bias"))]
+    constants = [b.constant(node.input(index), v) for index, v in enumerate(vectors, 1)]
+    op = InstanceNorm(real(node, "epsilon", 1e-5))
+    return Tracked.of(b.emit(op, [x, *constants]), IMAGE)
+
+
+def product(b: Builder, node: OnnxNode) -> Tracked:
+    """Multiply two computed tensors, whose axes before the last two are the same."""
+    factors = [b.input(index) for index in (0, 1)]
+    stored = [b.arranged(x, tuple(range(x.rank))) for x in factors]
+    return Tracked.of(b.emit(MatMul(), stored), tuple(range(factors[0].rank)))
