@@ -113,8 +113,9 @@ graph @unit(%x: f32[1,28,28,240]) {
   %51 = transpose(%50) {perm=(1,0)} : f32[4,1]
   %52 = matmul(%50, %51) : f32[1,1]
   %53 = instance_norm(%9, @bn.gamma, @bn.beta) {epsilon=0.001} : f32[1,28,28,64]
+  %54 = prelu(%53, @bn.beta) : f32[1,28,28,64]
   return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, \
-%48 as y, %40 as z, %52 as p, %53 as q
+%48 as y, %40 as z, %52 as p, %54 as q
 }
 """
 
