@@ -18,13 +18,14 @@ from mbc.ir.types import TensorType
 from mbc.ops.elementwise import NORM, BatchNorm
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.normalisation import scale_and_shift, scale_of
+from mbc.ops.transposed import TransposedConv
 from mbc.passes.rewrite import ConstantMaker, merge, name_of, why_shared
 from mbc.passmgr.passes import PassContext, PassResult
 
 
 @dataclass(frozen=True)
 class FoldBatchNorm:
-    """Fold batch normalisation into the weights of the conv2d or dense before it."""
+    """Fold batch normalisation into the conv2d, transposed_conv or dense before it."""
 
     name: ClassVar[str] = "fold-batch-norm"
     tolerance: ClassVar[float] = 1e-4
@@ -45,11 +46,11 @@ def _visit(graph: Graph, norm: Node, constants: ConstantMaker, result: PassResul
         result.note(f"not folded: {name_of(norm)} reads through a channel view", norm)
         return
     layer = graph.producer(view.value)
-    if layer is None or not isinstance(layer.op, Conv2d | Dense):
+    if layer is None or not isinstance(layer.op, Conv2d | TransposedConv | Dense):
         source = "a graph input" if layer is None else f"the result of {layer.op.label}"
         result.note(
             f"not folded: {name_of(norm)} reads {name_of(view.value)}, {source}, "
-            "not of a conv2d or dense",
+            "not of a conv2d, transposed_conv or dense",
             norm,
         )
     elif refusal := _refusal(graph, layer):
@@ -60,7 +61,7 @@ def _visit(graph: Graph, norm: Node, constants: ConstantMaker, result: PassResul
 
 
 def _refusal(graph: Graph, layer: Node) -> str:
-    assert isinstance(layer.op, Conv2d | Dense)
+    assert isinstance(layer.op, Conv2d | TransposedConv | Dense)
     if (element := layer.view("x").type.element) is not F32:
         return f"multiplies {element}"
     if layer.op.act is not None:

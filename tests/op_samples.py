@@ -60,6 +60,7 @@ from mbc.ops import (
     Sqrt,
     Sub,
     Transpose,
+    TransposedConv,
 )
 
 CODES = Q8.of(0.05, 100)
@@ -87,7 +88,7 @@ def samples() -> Mapping[type[Op], Op]:
         *(Reshape((6, 32)), Transpose((0, 3, 1, 2)), Fused("dw_pw", body())),
         *(Slice(1, 1, 4, 2), ConcatAlong(1), Pad((0, 1, 2, 0), (0, 0, 1, 0), 0.5)),
         *(DepthToSpace(2), SpaceToDepth(2)),
-        *(Resize((5, 9)), LayerNorm()),
+        *(Resize((5, 9)), LayerNorm(), TransposedConv()),
     ]
     ops += [LogSoftmax(), L2Normalize(), InstanceNorm(), MatMul()]
     ops += [Gather(1, (0, 3, 3, 2)), Abs(), Neg(), Exp(), Log(), Sqrt(), Reciprocal(), Pow(2.5)]
@@ -117,7 +118,7 @@ def put(graph: Graph, op: Op) -> Node:
 def _operand(graph: Graph, op: Op, spec: OperandSpec) -> Value | Constant:
     channels = IMAGE.channels
     if spec.constant:
-        kernel = (1, 1) if isinstance(op, Conv2d) else ()
+        kernel = (1, 1) if isinstance(op, Conv2d | TransposedConv) else ()
         shape = (*kernel, channels, channels) if "in" in spec.axes else (channels,)
         return drawn(f"{op.mnemonic}.{spec.name}", *shape)
     element: Element = CODES if isinstance(op, Dequantize) else F32

@@ -19,6 +19,7 @@ from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.resize import Resize
+from mbc.ops.transposed import TransposedConv
 from tests.activations import ACTS
 from tests.exact import bind_exact
 
@@ -75,7 +76,7 @@ class _Builder:
             *(self.pointwise, self.depthwise, self.conv, self.activation, self.batch_norm),
             *(self.shuffle, self.shuffle, self.written_shuffle, self.pool),
             *(self.join_earlier, self.add_earlier, self.swap),
-            *(self.arithmetic, self.resized),
+            *(self.arithmetic, self.resized, self.transposed),
         ]
         branching: list[Callable[[Value], Value]] = [
             partial(make, depth=depth - 1)
@@ -143,6 +144,15 @@ class _Builder:
         mode = self.draw(st.sampled_from(["nearest", "bilinear"]))
         large = self.put(Resize(sides, mode, "asymmetric"), x)
         return self.put(MaxPool(), large)
+
+    def transposed(self, x: Value) -> Value:
+        """Made larger by a filter, and smaller again."""
+        channels = x.type.channels
+        groups = self.draw(st.sampled_from(_divisors(channels)))
+        op = TransposedConv((2, 2), groups=groups, act=self.draw(st.sampled_from(ACTS)))
+        bias = self.constant(channels) if self.draw(st.booleans()) else None
+        weight = self.constant(2, 2, channels // groups, channels)
+        return self.put(MaxPool(), self.put(op, x, weight, bias))
 
     def like(self, x: Value) -> list[Value]:
         """Earlier values of the same height and width."""

@@ -1,4 +1,4 @@
-"""Drawings of models that resize or normalise images, with the input x [1,8,6,6]."""
+"""Drawings of models that enlarge, resize or normalise images, with the input x [1,8,6,6]."""
 
 from __future__ import annotations
 
@@ -62,5 +62,30 @@ def layer_norms(d: Drawing) -> tuple[str, ...]:
     return d.conv(first, 4, 8), bare, d.op("Transpose", other, perm=[0, 3, 1, 2])
 
 
-SPATIAL: tuple[Callable[[Drawing], tuple[str, ...]], ...] = (nearest, linear, layer_norms)
+def transposed(d: Drawing) -> tuple[str, ...]:
+    """Kernels as large as the stride and larger; every way to say the padding; groups."""
+
+    def up(kernel: int, outputs: int, groups: int = 1, **how: Any) -> str:
+        weight, bias = d.weight(8, outputs, kernel, kernel), d.weight(outputs * groups)
+        return d.op("ConvTranspose", "x", weight, bias, group=groups, **how)
+
+    two = [2, 2]
+    return (
+        up(2, 4, strides=two),
+        up(3, 5, strides=two, pads=[1, 0, 1, 2], output_padding=[1, 0]),
+        up(4, 3, groups=2, strides=[2, 3], pads=[1, 1, 0, 1]),
+        up(3, 1, groups=8, strides=two, auto_pad="SAME_UPPER"),
+        up(4, 4, strides=two, auto_pad="SAME_LOWER"),
+        up(3, 4, strides=two, auto_pad="VALID"),
+        up(3, 4, strides=two, output_shape=[12, 11]),
+        d.op("ConvTranspose", "x", d.weight(8, 4, 3, 3)),
+    )
+
+
+SPATIAL: tuple[Callable[[Drawing], tuple[str, ...]], ...] = (
+    nearest,
+    linear,
+    layer_norms,
+    transposed,
+)
 """Models in which no data have to move."""

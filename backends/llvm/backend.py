@@ -46,6 +46,7 @@ from mbc.backends.llvm.kernels.scaled import (
 )
 from mbc.backends.llvm.kernels.stream import build_stream
 from mbc.backends.llvm.kernels.strided import build_strided_copy
+from mbc.backends.llvm.kernels.transposed import build_transposed_conv, transposed_of
 from mbc.backends.llvm.kernels.windows import (
     build_window,
     is_window_conv,
@@ -74,6 +75,7 @@ from mbc.ops import (
     Softmax,
     Split,
     Transpose,
+    TransposedConv,
 )
 from mbc.ops.elementwise import ARITHMETIC, Activate
 from mbc.ops.grid import GRID
@@ -93,6 +95,7 @@ Builder = Callable[[Site], Kernel]
 
 BUILDERS: dict[type[Op], Builder] = {
     Dense: build_pointwise,
+    TransposedConv: build_transposed_conv,
     Fused: build_stream,
     MaxPool: build_window,
     AvgPool: build_window,
@@ -262,6 +265,8 @@ class LlvmBackend:
         if isinstance(node.op, Conv2d) and builder_of(node) is build_patch_conv:
             x = self._buffer(node, "x")
             return patches_of(self.isa, node, x, node.result.type).scratch_bytes
+        if isinstance(node.op, TransposedConv):
+            return transposed_of(self.isa, node, self._buffer(node, "x")).scratch_bytes
         plan = plan_halved(self.isa, node)
         return plan.scratch_bytes if plan else 0
 

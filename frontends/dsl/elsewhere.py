@@ -19,6 +19,13 @@ _LAYERS: Mapping[str, tuple[str, ...]] = {
     "nn.pointwise(x, channels)": ("pointwiseconv", "pwconv", "conv1x1"),
     "nn.pointwise(nn.depthwise(x, kernel), channels)": ("separableconv", "separableconv2d"),
     "nn.batch_norm(x)": ("batchnorm2d", "batchnormalization", "bn"),
+    "nn.transposed_conv(x, channels, kernel)": (
+        "convtranspose",
+        "convtranspose2d",
+        "conv2dtranspose",
+        "deconv",
+        "deconvolution",
+    ),
     "nn.layer_norm(x)": ("layernorm2d", "layernormalization"),
     "nn.concat(a, b)": ("cat", "concatenate"),
     "nn.max_pool(x, kernel)": ("maxpool2d", "maxpooling", "maxpooling2d"),

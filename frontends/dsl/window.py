@@ -59,13 +59,13 @@ def listed(what: str, given: object) -> tuple[object, ...]:
     return tuple(given)
 
 
-def pair(what: str, given: object) -> Pair:
+def pair(what: str, given: object, *, least: int = 1) -> Pair:
     """Read one number for both axes, or (height, width); raises E0218."""
     if isinstance(given, tuple | list | np.ndarray):
         if len(given) != 2:
             raise misuse(f"{what} must be one integer or (height, width), found {given}")
-        return whole(what, given[0]), whole(what, given[1])
-    value = whole(what, given)
+        return whole(what, given[0], least=least), whole(what, given[1], least=least)
+    value = whole(what, given, least=least)
     return value, value
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from math import prod
 from typing import TypeAlias
 
@@ -41,6 +42,7 @@ from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceSum
 from mbc.ops.resize import Resize, taps_of
 from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+from mbc.ops.transposed import TransposedConv, phases
 from mbc.ops.unary import Unary
 from mbc.ops.window import window_extent
 
@@ -138,6 +140,8 @@ def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:
         case Conv2d() as op:
             added = [moments for role, moments in given.items() if role != "x"]
             return activated(plus(_conv(node, op, x), *added), op.act)
+        case TransposedConv() as op:
+            return activated(_transposed(node, op, x), op.act)
         case Dense(act=act):
             return activated(_dense(node, x), act)
         case BatchNorm() as op:
@@ -225,6 +229,23 @@ def _conv(node: Node, op: Conv2d, x: Moments) -> Moments:
     inside = _coverage(op, node.view("x").type, (kh, kw))[:, None, None]
     spread = (inside * variance + inside * (1 - inside) * mean**2).sum(axis=0)
     return Moments((inside * mean).sum(axis=0).ravel() + _bias(node), spread.ravel())
+
+
+def _transposed(node: Node, op: TransposedConv, x: Moments) -> Moments:
+    """Take all pixels of all phases as one distribution, and none as near a border."""
+    weight, out = _data(node, "weight"), node.result.type.shape
+    kh, kw, depth, outputs = weight.shape
+    sides = zip((kh, kw), op.stride, (op.pad[0], op.pad[2]), out[1:3], strict=True)
+    rows, columns = (phases(*each) for each in sides)
+    found = []
+    for row, column in product(rows, columns):
+        taps = weight[list(row.taps)][:, list(column.taps)]
+        taps = taps.reshape(-1, depth, op.groups, outputs // op.groups)
+        parts = ((taps, x.mean), (taps**2, x.variance))
+        sums = (np.einsum("kigo,gi->go", w, m.reshape(op.groups, depth)) for w, m in parts)
+        found.append([each.ravel() for each in sums])
+    mean, variance = np.array(found).swapaxes(0, 1)
+    return Moments(mean.mean(axis=0) + _bias(node), variance.mean(axis=0) + mean.var(axis=0))
 
 
 def _coverage(op: Conv2d, x: TensorType, kernel: tuple[int, int]) -> Array:

@@ -1,4 +1,4 @@
-"""Orders of axes: mbc's HWIO and IO, and PyTorch's OIHW and OI.
+"""Orders of axes: mbc's HWIO and IO, and PyTorch's OIHW and OI; IOHW of a transposed convolution.
 
 A dense layer that reads a flattened map has its rows in the order of that map's elements: (h,w,c)
 here, (c,h,w) in PyTorch.
@@ -17,6 +17,7 @@ from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.literals import weights_of
 from mbc.ir.views import ChannelView
 from mbc.ops.move import Reshape
+from mbc.ops.transposed import TransposedConv
 
 Order = Literal["mbc", "pytorch"]
 ORDERS: tuple[Order, ...] = ("mbc", "pytorch")
@@ -31,6 +32,8 @@ class Target:
     constant: Constant
     map: tuple[int, int, int] | None
     """Height, width and channels of the flattened map that its first axis runs over."""
+    transposed: int = 0
+    """Groups of the transposed convolution whose weight it is; 0 for all others."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -39,7 +42,14 @@ class Target:
 
     def fits(self, shape: Sequence[int], order: Order) -> bool:
         """Whether a tensor of a shape, in an order of axes, has the parameter's shape."""
+        if self._is_iohw(len(shape), order):
+            inputs, outputs, *kernel = shape
+            groups = self.transposed
+            return (*kernel, inputs // groups, outputs * groups) == self.shape
         return tuple(shape[axis] for axis in axes(len(shape), order)) == self.shape
+
+    def _is_iohw(self, rank: int, order: Order) -> bool:
+        return order == "pytorch" and rank == 4 and self.transposed > 0
 
     def orders(self, shape: Sequence[int]) -> tuple[Order, ...]:
         """Return the orders that a shape fits; only one of them where they mean the same."""
@@ -49,6 +59,9 @@ class Target:
 
     def arranged(self, array: np.ndarray, order: Order) -> np.ndarray:
         """Return a tensor in the order of the parameter."""
+        if self._is_iohw(array.ndim, order):
+            parts = array.reshape(self.transposed, -1, *array.shape[1:])
+            return parts.transpose(3, 4, 1, 0, 2).reshape(self.shape)
         result = array.transpose(axes(array.ndim, order))
         if order == "mbc" or self.map is None:
             return result
@@ -60,6 +73,8 @@ class Target:
         """Say what `arranged` does to a tensor."""
         if order == "mbc":
             return ""
+        if self._is_iohw(rank, order):
+            return "IOHW to HWIO"
         words = [] if rank not in AXES else ["OIHW to HWIO" if rank == 4 else "OI to IO"]
         return ", ".join([*words, *(["rows chw to hwc"] if self.map else [])])
 
@@ -78,7 +93,19 @@ def _is_vector(shape: Sequence[int]) -> bool:
 def targets(graph: Graph) -> Mapping[str, Target]:
     """Return the parameters of a graph by name."""
     maps = dict(_maps(graph))
-    return {name: Target(c, maps.get(name)) for name, c in weights_of(graph).items()}
+    groups = dict(_transposed(graph))
+    return {
+        name: Target(c, maps.get(name), groups.get(name, 0))
+        for name, c in weights_of(graph).items()
+    }
+
+
+def _transposed(graph: Graph) -> Iterator[tuple[str, int]]:
+    """Yield the weights of transposed convolutions, with their groups."""
+    for node in graph.topo():
+        weight = node.constant("weight")
+        if isinstance(node.op, TransposedConv) and weight is not None:
+            yield weight.name, node.op.groups
 
 
 def _maps(graph: Graph) -> Iterator[tuple[str, tuple[int, int, int]]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import prod
 from statistics import NormalDist
 from typing import TypeAlias
 
@@ -21,9 +22,10 @@ from mbc.frontends.weights.moments import Inputs, propagate, standard_normal
 from mbc.frontends.weights.normal import Moments
 from mbc.ir.elements import Element
 from mbc.ir.graph import Constant, Graph, Node
-from mbc.ir.op import Op
+from mbc.ir.op import Op, OperandSpec
 from mbc.ir.types import TensorType
 from mbc.ops.elementwise import Add, Div, Mul, Prelu
+from mbc.ops.transposed import TransposedConv
 
 Sample: TypeAlias = npt.NDArray[np.floating]
 
@@ -67,7 +69,7 @@ def initialise(graph: Graph, seed: int = 0) -> None:
         for i, operand in enumerate(node.operands):
             if isinstance(operand, Constant) and operand.data is None:
                 spec, x = node.op.spec(i), _first(operands, operand.type)
-                fan_in = spec.fan_in(operand.type)
+                fan_in = _fan_in(node, spec, operand.type)
                 use = ParameterUse(operand.type, fan_in, x, _is_added(home, node))
                 sample = _draw(node.op, spec.name)(_generator(seed, operand.name), use)
                 operand.data = _frozen(sample, operand.type.element)
@@ -82,6 +84,12 @@ def _draw(op: Op, role: str) -> Draw:
         case Prelu():
             return _slope
     return DRAWS[role]
+
+
+def _fan_in(node: Node, spec: OperandSpec, type: TensorType) -> int:
+    """Return the elements of a constant that one element of the result is made of."""
+    phases = prod(node.op.stride) if isinstance(node.op, TransposedConv) else 1
+    return max(spec.fan_in(type) // phases, 1)
 
 
 def _first(operands: Inputs, type: TensorType) -> Moments:

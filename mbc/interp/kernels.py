@@ -14,6 +14,7 @@ import numpy as np
 
 from mbc.interp.resize import resize
 from mbc.interp.rows import instance_norm, l2_normalize, log_softmax, matmul
+from mbc.interp.transposed import transposed_conv
 from mbc.interp.unary import unary
 from mbc.ir.activations import Activation
 from mbc.ir.op import Op
@@ -40,6 +41,7 @@ from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
 from mbc.ops.resize import Resize
 from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+from mbc.ops.transposed import TransposedConv
 from mbc.ops.unary import UNARY
 from mbc.ops.window import Pad, Pair, window_extent
 
@@ -266,6 +268,7 @@ def space_to_depth(op: grid.SpaceToDepth, x: Array) -> Results:
 
 KERNELS: dict[type[Op], Callable[..., Results]] = {
     Conv2d: conv2d,
+    TransposedConv: transposed_conv,
     Dense: dense,
     BatchNorm: batch_norm,
     Activate: activation,

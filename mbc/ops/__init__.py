@@ -15,6 +15,7 @@ from mbc.ops.quantized import Dequantize, Quantize
 from mbc.ops.reduce import ReduceMax, ReduceMean, ReduceSum
 from mbc.ops.resize import Resize
 from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+from mbc.ops.transposed import TransposedConv
 from mbc.ops.unary import Abs, Exp, Log, Neg, Pow, Reciprocal, Sqrt
 
 __all__ = [
@@ -64,10 +65,12 @@ __all__ = [
     "Sqrt",
     "Sub",
     "Transpose",
+    "TransposedConv",
 ]
 
 OPS: tuple[type[Op], ...] = (
     Conv2d,
+    TransposedConv,
     Dense,
     BatchNorm,
     Activate,

@@ -72,7 +72,7 @@ class Conv2d(Activated):
         require(weight.rank == 4, f"a filter has four axes (HWIO), found {weight}")
         kernel = (weight.shape[0], weight.shape[1])
         height, width = window_output(x, kernel, self.stride, self.pad, self.dilation)
-        _check_channels(x, weight, self.groups)
+        check_groups(x, weight, self.groups)
         check_vectors(self, named, weight.channels)
         element = layer_element(self, self.to, named)
         result = TensorType((x.shape[0], height, width, weight.channels), element)
@@ -98,7 +98,8 @@ def _check_residual(residual: TensorType | None, result: TensorType) -> None:
         )
 
 
-def _check_channels(x: TensorType, weight: TensorType, groups: int) -> None:
+def check_groups(x: TensorType, weight: TensorType, groups: int) -> None:
+    """Check that groups divide the channels, and that a weight [kh,kw,i/g,o] fits its input."""
     *_, per_group, outputs = weight.shape
     require(groups >= 1, f"groups must be positive, found {groups}")
     if x.channels % groups or outputs % groups:

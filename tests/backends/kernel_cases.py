@@ -50,7 +50,7 @@ from tests.backends.linear_cases import (
 )
 from tests.backends.reduce_cases import reduce_cases
 from tests.backends.rows_cases import rows_cases
-from tests.backends.spatial_cases import copied_cases, resize_cases
+from tests.backends.spatial_cases import copied_cases, spatial_cases
 from tests.backends.unary_cases import unary_cases
 from tests.backends.window_cases import window_cases
 
@@ -197,7 +197,7 @@ def arithmetic_cases() -> Iterator[Case]:
     for b, k, n in ((1, 64, 100), (3, 17, 11), (1, 5, 1), (1, 16, 1001), (2, 9, 516)):
         yield from dense(b, k, n)
     yield from element_cases()
-    yield from resize_cases()
+    yield from spatial_cases()
 
 
 def _softmax(net: Net, x: Value) -> Value:

@@ -1,11 +1,13 @@
-"""Resizes to larger and smaller images, by every kind of coordinates and rounding."""
+"""Resizes to larger and smaller images, by every kind of coordinates and rounding, and transposed
+convolutions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mbc.ir.activations import RELU6
 from mbc.ir.views import ChannelView, Value
-from mbc.ops import Concat, Resize, Split
+from mbc.ops import Concat, Resize, Split, TransposedConv
 from mbc.ops.resize import COORDINATES, ROUNDINGS
 from mbc.ops.window import Pair
 from tests.backends.cases import Case, both
@@ -58,3 +60,36 @@ def copied_cases() -> Iterator[Case]:
             if number < 2 or turn == number % 3:
                 yield from resized(x, Resize(size, "nearest", coordinates, rounding))
     yield from parts_resized("nearest")
+
+
+def transposed(x: Extents, n: int, kernel: Pair, op: TransposedConv) -> Iterator[Case]:
+    """Batch 2, with a bias."""
+
+    def layer(net: Net, value: Value) -> Value:
+        weight = net.constant(*kernel, x[2] // op.groups, n)
+        return net.graph.add(op, [value, weight, net.constant(n)]).result
+
+    parts = (x, (n,), kernel, op.stride, op.pad, op.more, (op.groups,))
+    text = "-".join(".".join(map(str, each)) for each in parts)
+    yield from both(f"transposed-{text}", (2, *x), layer)
+
+
+def transposed_cases() -> Iterator[Case]:
+    """Windows of one pixel and of several, cut off and extended, in groups."""
+    square, none = (2, 2), (0, 0, 0, 0)
+    yield from transposed((3, 4, 5), 7, square, TransposedConv(square))
+    yield from transposed((5, 9, 16), 32, square, TransposedConv(square, act=RELU6))
+    yield from transposed((3, 4, 8), 16, (3, 3), TransposedConv(square, (1, 1, 1, 1), (1, 1)))
+    yield from transposed((3, 4, 6), 8, (4, 4), TransposedConv(square, (1, 1, 1, 1), groups=2))
+    yield from transposed((1, 4, 6), 6, (5, 3), TransposedConv((3, 2), (2, 0, 0, 3), (2, 0), 3))
+    yield from transposed((5, 1, 6), 6, (3, 3), TransposedConv((1, 1), (1, 1, 1, 1), groups=6))
+    yield from transposed((4, 6, 6), 12, (2, 3), TransposedConv((2, 3), (1, 0, 2, 1), (1, 2)))
+    yield from transposed((2, 2, 3), 24, (7, 7), TransposedConv(square, (5, 4, 3, 6), (1, 1)))
+    yield from transposed((2, 3, 4), 5, square, TransposedConv(square, none, (1, 1)))
+    yield from transposed((1, 3, 4), 5, (3, 3), TransposedConv((3, 3), (2, 1, 0, 5), (2, 2)))
+
+
+def spatial_cases() -> Iterator[Case]:
+    """All that rounds."""
+    yield from resize_cases()
+    yield from transposed_cases()

@@ -37,6 +37,7 @@ from mbc.ops import (
     Softmax,
     Sub,
     Transpose,
+    TransposedConv,
 )
 from mbc.ops.elementwise import Activate
 from mbc.ops.reduce import REDUCTIONS
@@ -166,6 +167,9 @@ class Layers(Net):
             yield f"pointwise {n}", self._add(Conv2d(act=act), x, weight, bias, *residual)
         yield "grouped", self._grouped(wide)
         yield "conv 2", self._conv(x, 2, (0, 1, 0, 1))
+        up = TransposedConv((2, 2), ONE, (1, 1), act=RELU)
+        weight, bias = self.constant(3, 3, CHANNELS, 10), self.constant(10)
+        yield "transposed_conv", self._add(up, x, weight, bias)
         flat = self._add(Reshape((self.images, HEIGHT * WIDTH * CHANNELS)), x)
         weight = self.constant(HEIGHT * WIDTH * CHANNELS, 19)
         yield "dense", self._add(Dense(RELU6), flat, weight, self.constant(19))

@@ -36,6 +36,7 @@ from mbc.ops import (
     Softmax,
     Split,
     Transpose,
+    TransposedConv,
 )
 from mbc.ops.elementwise import ARITHMETIC, Activate
 from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
@@ -82,6 +83,8 @@ class Families(Net):
         yield self._add(Conv2d(groups=4), view, self.constant(1, 1, CHANNELS // 4, 24))
         yield self._add(Conv2d((2, 2), ONE), self.x, self.constant(3, 3, CHANNELS, 12))
         yield self._add(Conv2d((2, 2), ONE, groups=8), self.padded, self.constant(3, 3, 4, 16))
+        up = TransposedConv((2, 2), ONE)
+        yield self._add(up, self.padded, self.constant(4, 4, CHANNELS, 12))
 
     def _windows(self) -> Iterator[Value]:
         yield self._depthwise(self.padded)

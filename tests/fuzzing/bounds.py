@@ -48,6 +48,7 @@ from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean
 from mbc.ops.resize import Resize
 from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+from mbc.ops.transposed import TransposedConv
 from mbc.ops.unary import Abs, Exp, Neg, Unary
 
 Array = np.ndarray
@@ -144,7 +145,7 @@ def _gathered(view: ChannelView, known: Mapping[Value, Known]) -> Known:
 def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[Known, ...]:
     op, given = node.op, [operand for operand in operands if operand is not None]
     match op:
-        case Conv2d() | Dense():
+        case Conv2d() | TransposedConv() | Dense():
             return (_linear(op, operands, mixing),)
         case BatchNorm():
             return (_batch_norm(op, given),)
@@ -196,11 +197,13 @@ def _sum(op: Op, exact: Array, carried: Array, terms: Array, count: int, unit: f
     return Known(exact, error, terms, count, unit if fits else 0.0)
 
 
-def _without_act(op: Conv2d | Dense | AvgPool) -> Op:
+def _without_act(op: Conv2d | TransposedConv | Dense | AvgPool) -> Op:
     return replace(op, act=None)
 
 
-def _linear(op: Conv2d | Dense, operands: Sequence[Known | None], mixing: bool) -> Known:
+def _linear(
+    op: Conv2d | TransposedConv | Dense, operands: Sequence[Known | None], mixing: bool
+) -> Known:
     x, weight, *more = operands
     assert x is not None
     assert weight is not None

@@ -27,7 +27,7 @@ from tests.fuzzing.wide_arithmetic import add, arithmetic, gated, squeezed
 from tests.fuzzing.wide_moves import moved
 from tests.fuzzing.wide_reductions import hanging_over, reduction
 from tests.fuzzing.wide_rows import normalised, squared
-from tests.fuzzing.wide_spatial import layer_norm, resized
+from tests.fuzzing.wide_spatial import layer_norm, resized, transposed
 from tests.fuzzing.wide_unary import unary
 
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 12, 13, 16, 24, 31, 32, 48, 61, 64, 96, 128, 160, 192, 199)
@@ -112,7 +112,7 @@ class Maker:
         image: list[Make] = [
             *(self.pointwise, self.conv, self.conv, self.depthwise, self.grouped, self.pool),
             *(self.multiplied, self.mean, self.global_mean, self.pooled, self.separable),
-            *(partial(make, self) for make in (gated, resized, squeezed, squeezed)),
+            *(partial(make, self) for make in (gated, resized, transposed, squeezed, squeezed)),
             *[self.inverted_residual, self.windows, self.large] * 3,
         ]
         flat: list[Make] = [self.dense, self.dense]

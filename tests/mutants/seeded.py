@@ -22,6 +22,7 @@ from tests.mutants.planner import MUTANTS as PLANNER
 from tests.mutants.quantised import MUTANTS as QUANTISED
 from tests.mutants.reductions import MUTANTS as REDUCTIONS
 from tests.mutants.roles import MUTANTS as ROLES
+from tests.mutants.spatial import MUTANTS as SPATIAL
 from tests.mutants.threads import MUTANTS as THREADS
 from tests.mutants.views import MUTANTS as VIEWS
 from tests.mutants.weights import MUTANTS as WEIGHTS
@@ -52,4 +53,5 @@ MUTANTS = (
     *BACKENDS,
     *GRID,
     *REDUCTIONS,
+    *SPATIAL,
 )

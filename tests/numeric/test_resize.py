@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import product
 from math import ceil, floor
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,13 @@ def test_what_is_infinite_spreads_no_further_than_its_weight() -> None:
     assert found[1, 1] == np.inf
     assert np.isfinite(found[-1]).all()
     assert not np.isnan(found).any()
+
+
+def test_no_pixel_is_read_without_a_weight() -> None:
+    """As 0 times infinity would be no number."""
+    for kind, (size, out) in product(KINDS, SIDES):
+        taps = taps_of(kind, size, out)
+        assert ((taps.weight > 0) & (taps.weight < 1)).all()
 
 
 def test_moments() -> None:

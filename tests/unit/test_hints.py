@@ -86,8 +86,7 @@ def test_the_nearest_of_several() -> None:
 # What PyTorch, Keras and ONNX have; mbc has not, or under the same name.
 FOREIGN = """
 prelu selu celu rrelu glu mish softplus softsign softmin log_softmax hardmax
-conv_transpose conv_transpose2d
-ConvTranspose deconv conv1d conv3d Conv3d layer_norm group_norm instance_norm lrn rms_norm
+conv1d conv3d Conv3d layer_norm group_norm instance_norm lrn rms_norm
 normalize resize depth_to_space space_to_depth sub mul div
 matmul bmm einsum max min abs sqrt exp log pow min_pool lp_pool
 max_pool1d avg_pool3d slice gather embedding lstm gru rnn
@@ -132,6 +131,8 @@ def test_no_layer_is_hinted_at_that_computes_something_else(name: str) -> None:
         ("swish", "nn.silu(x)"),
         ("hardtanh", "nn.clip(x, -1, 1)"),
         ("clamp", "nn.clip(x, lo, hi)"),
+        ("ConvTranspose2d", "nn.transposed_conv(x, channels, kernel)"),
+        ("deconv", "nn.transposed_conv(x, channels, kernel)"),
         ("LayerNormalization", "nn.layer_norm(x)"),
         ("interpolate", 'nn.resize(x, (height, width), mode="nearest")'),
         ("Upsample", 'nn.resize(x, (height, width), mode="nearest")'),

@@ -34,6 +34,7 @@ graph @unit(%x: f32[1,28,28,240]) {
   const @"a/b:0" : f32[3,3,1,60]
   const @dw.b : f32[60]
   const @g2 : f32[1,1,20,240]
+  const @tc.w : f32[2,2,30,8]
   const @dw.w : f32[3,3,1,60]
   const @pw.w : f32[1,1,60,64]
   const @bn.gamma : f32[64]
@@ -55,6 +56,8 @@ graph @unit(%x: f32[1,28,28,240]) {
   %6 = max_pool([%0[0:15], %0[30:45]][c -> (c mod 2)*15 + c floordiv 2]) : f32[1,14,14,30]
   %7 = avg_pool(%1[perm 59 0:59]) {pad=(1,1,0,0), count_pad=true} : f32[1,15,14,60]
   %larger = resize(%7) {size=(30,20), mode="nearest", coordinates="asymmetric"} : f32[1,30,20,60]
+  %up = transposed_conv(%7, @tc.w) {stride=(2,2), pad=(1,0,0,1), more=(1,0), groups=2, act=relu} \
+: f32[1,30,27,8]
   %8 = fused dw_pw(%x = %2, %r = %x[0:64]) {
     arena 192
     %0 = conv2d(%x, @dw.w) {pad=(1,1,1,1), groups=60, act=relu} : f32[1,28,28,60] at 0
@@ -215,10 +218,10 @@ def test_locations_are_printed_as_comments() -> None:
 
 def test_nodes_know_their_line_of_text() -> None:
     graph = parse(CANONICAL, "unit.mbc")
-    first, fused = graph.topo()[0], graph.topo()[8]
-    assert CANONICAL.split("\n")[19].startswith("  %0 =")
-    assert first.locations == (Location("unit.mbc", 20, 3, 81),)
-    assert fused.locations == (Location("unit.mbc", 28, 3),)
+    first, fused = graph.topo()[0], graph.topo()[9]
+    assert CANONICAL.split("\n")[20].startswith("  %0 =")
+    assert first.locations == (Location("unit.mbc", 21, 3, 81),)
+    assert fused.locations == (Location("unit.mbc", 30, 3),)
 
 
 NAMED = """\

@@ -248,7 +248,7 @@ class PatchRows:
     def clear(self) -> None:
         """Zero the strips once; copies later overwrite all but their borders."""
         if self.patches.band_offset:
-            _zero(self.f, self.scratch, self.patches.band_offset)
+            zero_bytes(self.f, self.scratch, self.patches.band_offset)
 
     def emit_turn(self, at: Pointers, turn: Count) -> None:
         """Emit the rows of one turn; `at` has the addresses of the image, the weights, and the
@@ -288,7 +288,7 @@ class PatchRows:
             return
         for ky in range(patches.kernel[0]):
             to = f.offset(strip, ky * columns.width * pixel + target)
-            _copy(f, to, f.offset(source, ky * down + first * pixel), length)
+            copy_bytes(f, to, f.offset(source, ky * down + first * pixel), length)
 
     def _rows(self, image: str, y: Count) -> str:
         """Compute the address of the first input row under the windows of an output row: in the
@@ -327,10 +327,10 @@ class PatchRows:
             copy, clear, leave = f.label("copy"), f.label("clear"), f.label("filled")
             f.emit(f"br i1 {inside}, label %{copy}, label %{clear}")
             f.start_block(copy)
-            _copy(f, target, f.offset(image, f.binary("mul", y, row_bytes)), row_bytes)
+            copy_bytes(f, target, f.offset(image, f.binary("mul", y, row_bytes)), row_bytes)
             f.emit(f"br label %{leave}")
             f.start_block(clear)
-            _zero(f, target, row_bytes)
+            zero_bytes(f, target, row_bytes)
             f.emit(f"br label %{leave}")
             f.start_block(leave)
             return []
@@ -338,12 +338,14 @@ class PatchRows:
         f.loop(0, self.patches.extent[0], [], row)
 
 
-def _copy(f: Function, target: str, source: str, bytes: int) -> None:
+def copy_bytes(f: Function, target: str, source: str, bytes: int) -> None:
+    """Copy memory that does not overlap."""
     word = f.isa.word
     arguments = f"ptr {target}, ptr {source}, {word} {bytes}, i1 false"
     f.emit(f"call void @llvm.memcpy.p0.p0.{word}({arguments})")
 
 
-def _zero(f: Function, pointer: str, bytes: int) -> None:
+def zero_bytes(f: Function, pointer: str, bytes: int) -> None:
+    """Fill memory with zeros."""
     word = f.isa.word
     f.emit(f"call void @llvm.memset.p0.{word}(ptr {pointer}, i8 0, {word} {bytes}, i1 false)")

@@ -37,6 +37,7 @@ from mbc.backends.tvm.gpu.schedule import chosen, flat_threads
 from mbc.backends.tvm.gpu.sources import Window
 from mbc.backends.tvm.gpu.strided import strided_kernel
 from mbc.backends.tvm.gpu.tir import Code, Expr
+from mbc.backends.tvm.gpu.transposed import transposed, transposed_lanes
 from mbc.backends.tvm.gpu.windows import Rule, Sliding, sliding_kernel
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
@@ -46,6 +47,7 @@ from mbc.ops.fused import Fused
 from mbc.ops.move import moved_views
 from mbc.ops.normalisation import scale_and_shift
 from mbc.ops.reduce import REDUCTIONS, Reduce, ReduceMax, ReduceSum
+from mbc.ops.transposed import TransposedConv
 from mbc.schedules import PoolBlock, Strip, Threads
 from mbc.targets.gpu import Gpu
 
@@ -111,6 +113,15 @@ def _reduction(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     reader = reader_of(draft, x, unit=1 if x.type.rank - 1 in op.axes else None)
     compute = reduced(reader, x.type.shape, op)
     return (_map(draft, node.result, reader.lanes, compute, gpu),)
+
+
+def _transposed_conv(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    draft, op, view = Draft(node.op.label), node.op, node.view("x")
+    assert isinstance(op, TransposedConv)
+    weight, shapes = weight_of(node).array, (view.type, node.result.type)
+    reader = reader_of(draft, view, unit=1)
+    compute = transposed(draft, op, reader, shapes, weight, vector(node, "bias"))
+    return (_map(draft, node.result, transposed_lanes(op, weight), compute, gpu),)
 
 
 def _resize(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
@@ -213,6 +224,7 @@ def _map(
 
 BUILDERS: dict[type[Op], Builder] = {
     linear.Conv2d: _conv2d,
+    TransposedConv: _transposed_conv,
     linear.Dense: lambda node, gpu: (pointwise_kernel(node, gpu),),
     Fused: lambda node, gpu: (fused_kernel(node, gpu),),
     pool.MaxPool: _pool,

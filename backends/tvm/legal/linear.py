@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from mbc.backends.tvm.legal.activations import activated
-from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr
+from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr, array_of, constant
 from mbc.backends.tvm.require import tvm
-from mbc.ops import Conv2d, Dense
+from mbc.ops import Conv2d, Dense, TransposedConv
 from mbc.ops.window import Pad
 
 
@@ -41,6 +43,29 @@ def _conv2d(
     return (activated(emit, result, op.act),)
 
 
+def _transposed_conv(
+    emit: Emit, op: TransposedConv, x: Expr, weight: Expr, bias: Expr | None = None
+) -> tuple[Expr, ...]:
+    """By a transposed convolution of NCHW, the one order that TVM has a kernel for."""
+    relax, array = tvm().relax, array_of(weight)
+    kernel = array.reshape(*array.shape[:2], -1, op.groups, array.shape[3] // op.groups)
+    kernel = kernel.transpose(3, 2, 4, 0, 1).reshape(-1, kernel.shape[4], *array.shape[:2])
+    result = emit(
+        relax.op.nn.conv2d_transpose(
+            emit(relax.op.permute_dims(x, [0, 3, 1, 2])),
+            constant(np.ascontiguousarray(kernel)),
+            strides=op.stride,
+            padding=padding(op.pad),
+            output_padding=op.more,
+            groups=op.groups,
+        )
+    )
+    result = emit(relax.op.permute_dims(result, [0, 2, 3, 1]))
+    if bias is not None:
+        result = emit(relax.op.add(result, bias))
+    return (activated(emit, result, op.act),)
+
+
 def _dense(
     emit: Emit, op: Dense, x: Expr, weight: Expr, bias: Expr | None = None
 ) -> tuple[Expr, ...]:
@@ -52,5 +77,6 @@ def _dense(
 
 EMITTERS: Emitters = {
     Conv2d: _conv2d,
+    TransposedConv: _transposed_conv,
     Dense: _dense,
 }

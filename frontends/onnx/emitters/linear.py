@@ -6,6 +6,7 @@ from mbc.frontends.onnx.emitters.activations import activated
 from mbc.frontends.onnx.emitters.site import Emitters, Site
 from mbc.frontends.onnx.writer import Writer
 from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.transposed import TransposedConv
 from mbc.ops.window import Pad
 
 
@@ -34,6 +35,26 @@ def conv2d(w: Writer, op: Conv2d, at: Site) -> str:
     return activated(w, result, op.act, at.name)
 
 
+def transposed_conv(w: Writer, op: TransposedConv, at: Site) -> str:
+    """ConvTranspose, whose weight is [i,o/g,kh,kw]; then the activation."""
+    weight = at.array("weight")
+    kh, kw, depth, outputs = weight.shape
+    weight = weight.reshape(kh, kw, depth, op.groups, outputs // op.groups)
+    weight = weight.transpose(3, 2, 4, 0, 1).reshape(-1, outputs // op.groups, kh, kw)
+    inputs = [at.x, at.stored(w, "weight", weight), *biases(w, at)]
+    result = w.node(
+        "ConvTranspose",
+        inputs,
+        at.name,
+        kernel_shape=[kh, kw],
+        strides=list(op.stride),
+        pads=onnx_pads(op.pad),
+        output_padding=list(op.more),
+        group=op.groups,
+    )
+    return activated(w, result, op.act, at.name)
+
+
 def biases(w: Writer, at: Site) -> list[str]:
     """Return the bias as a list of one, or an empty list."""
     return [at.stored(w, "bias")] if at.node["bias"] else []
@@ -47,5 +68,6 @@ def dense(w: Writer, op: Dense, at: Site) -> str:
 
 EMITTERS: Emitters = {
     Conv2d: conv2d,
+    TransposedConv: transposed_conv,
     Dense: dense,
 }

@@ -18,6 +18,7 @@ from mbc.frontends.onnx.importer.rules import (
     reductions,
     rows,
     spatial,
+    transposed,
     unary,
 )
 from mbc.frontends.onnx.importer.tracked import Tracked
@@ -34,6 +35,7 @@ IMPORTERS: Mapping[str, Rule] = {
     "Clip": pointwise.clip,
     "Concat": moves.concat,
     "Conv": linear.conv,
+    "ConvTranspose": transposed.conv_transpose,
     "DepthToSpace": grid.depth_to_space,
     "Div": arithmetic.divide,
     "Dropout": moves.dropout,

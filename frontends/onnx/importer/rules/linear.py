@@ -25,7 +25,7 @@ def conv(b: Builder, node: OnnxNode) -> Tracked:
     x, weight = b.input(0), b.required_input(1, "weight")
     if weight.ndim != 4 or x.rank != 4:
         raise Unsupported(f"it has {weight.ndim - 2} dimensions, mbc's have 2")
-    bias = _vector(b, node.input(2), b.optional_input(2, "bias"), weight.shape[0])
+    bias = vector(b, node.input(2), b.optional_input(2, "bias"), weight.shape[0])
     groups = whole(node, "group", 1)
     size = x.shape[2], x.shape[3]
     window = window_of(node, size, (weight.shape[2], weight.shape[3]))
@@ -54,7 +54,8 @@ def _pixel_conv(b: Builder, x: Tracked, weight: np.ndarray, bias: Constant | Non
     return Tracked(made.stored, (*made.axes, (), ()), made.channels)
 
 
-def _vector(b: Builder, name: str, bias: np.ndarray | None, channels: int) -> Constant | None:
+def vector(b: Builder, name: str, bias: np.ndarray | None, channels: int) -> Constant | None:
+    """Return an optional bias as one number a channel."""
     if bias is None:
         return None
     if bias.size not in (1, channels) or bias.size != max(bias.shape, default=1):
@@ -92,8 +93,8 @@ def _dense(b: Builder, x: Tracked, weight: np.ndarray, bias: np.ndarray | None) 
         raise Unsupported(f"{x.shape[1]} inputs do not fit a weight of {weight.shape[0]}")
     rows, order = _rows(b, x)
     matrix = b.constant(b.node.input(1), weight[order] if order is not None else weight)
-    vector = _vector(b, b.node.input(2), bias, weight.shape[1])
-    return Tracked.of(b.emit(Dense(), [rows, matrix, vector]), (0, 1))
+    offsets = vector(b, b.node.input(2), bias, weight.shape[1])
+    return Tracked.of(b.emit(Dense(), [rows, matrix, offsets]), (0, 1))
 
 
 def _rows(b: Builder, x: Tracked) -> tuple[ChannelView, np.ndarray | None]:
