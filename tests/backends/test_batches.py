@@ -15,7 +15,7 @@ from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.kernels.linear import plan_halved
 from mbc.backends.llvm.lower import LoweredNet, lower
 from mbc.ir.activations import RELU, RELU6
-from mbc.ir.graph import Graph, Node, Operand
+from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import (
@@ -39,7 +39,11 @@ from mbc.ops import (
     TransposedConv,
 )
 from mbc.ops.elementwise import ARITHMETIC, Activate
-from mbc.ops.grid import ConcatAlong, DepthToSpace, Pad, Slice, SpaceToDepth
+from mbc.ops.grid import ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
+from mbc.ops.matmul import MatMul
+from mbc.ops.reduce import REDUCTIONS
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+from mbc.ops.unary import Abs, Exp, Log, Neg, Pow, Reciprocal, Sqrt
 from mbc.runtime.pool import Pool
 from mbc.targets.elements import WITHOUT_KERNELS
 from mbc.targets.target import Target
@@ -117,6 +121,18 @@ class Families(Net):
         for kind in ARITHMETIC:
             yield self._add(kind(), normed, vector)
         yield self._add(LayerNorm(), normed, *norm[:2])
+        yield from self._tail(normed, norm)
+
+    def _tail(self, x: Value, norm: list[Constant]) -> Iterator[Value]:
+        """Ops of heads and of rarer networks."""
+        for reduction in REDUCTIONS:
+            yield self._add(reduction((2,)), x)
+        functions = (Abs(), Neg(), Exp(), Log(), Sqrt(), Reciprocal(), Pow(3.0))
+        for op in (*functions, LogSoftmax(), L2Normalize(), Gather(1, (2, 0))):
+            yield self._add(op, x)
+        yield self._add(InstanceNorm(), x, *norm[:2])
+        turned = self._add(Transpose((0, 1, 3, 2)), self.x)
+        yield self._add(MatMul(), x, turned)
 
     def _chain(self, *kinds: str) -> Value:
         body = Graph("chain")

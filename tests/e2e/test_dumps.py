@@ -53,7 +53,8 @@ def test_the_header_carries_the_target(tmp_path: Path) -> None:
     (path, *_) = dump("mobilenet_v1", ["alpha=0.25"], tmp_path, "--target", "aarch64-linux-gnu")
     assert load_module(path).meta == {
         "network": "mobilenet_v1",
-        "parameters": "alpha=0.25 resolution=224 softmax=true",
+        "parameters": "alpha=0.25 resolution=224 classes=1000 padding=same act=relu "
+        "bn_epsilon=1e-05 features=false softmax=true",
         "batch": "1",
         "target": "arm64",
         "mcpu": "generic",

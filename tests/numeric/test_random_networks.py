@@ -14,6 +14,7 @@ from mbc.ir.text.printer import print_graph
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops.elementwise import Activate, Add, BatchNorm, Div, Mul, Sub
+from mbc.ops.grid import Pad
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -29,14 +30,8 @@ LAYERS = (
     *("pointwise", "depthwise", "conv", "batch_norm", "relu", "relu6", "add", "pool"),
     *("shuffle", "written_shuffle", "concat", "branch", "view"),
     *("split", "inverted_residual"),
-    *(
-        "pointwise",
-        "batch_norm",
-        "shuffle",
-        "split",
-        "affine",
-        "affine",
-    ),  # once more, for they are likelier
+    *("padded", "padded", "gated", "gated", "affine", "affine"),
+    *("pointwise", "batch_norm", "shuffle", "split"),  # once more, for they are likelier
 )
 
 
@@ -130,6 +125,17 @@ class Builder:
         self.depthwise()
         self.put(Conv2d(), self.x, self.constant(1, 1, 12, 12))
         self.put(Add(), x, self.x)
+
+    def padded(self) -> None:
+        before = self.graph.add(Pad((0, 1, 1, 0), (0, 0, 0, 0)), [self.x]).result
+        self.put(Conv2d(), before, self.constant(2, 2, 12, 12))
+
+    def gated(self) -> None:
+        """Squeeze-and-excitation, but for its activations."""
+        mean = self.graph.add(GlobalAvgPool(), [self.x]).result
+        gate = self.graph.add(Dense(), [mean, self.constant(12, 12)]).result
+        self.put(Mul(), self.x, gate)
+        self.pointwise()
 
     def branch(self) -> None:
         self.x = ChannelView.of(self.random.choice(self.values))
