@@ -30,7 +30,7 @@ LAYERS = (
     *("pointwise", "depthwise", "conv", "batch_norm", "relu", "relu6", "add", "pool"),
     *("shuffle", "written_shuffle", "concat", "branch", "view"),
     *("split", "inverted_residual"),
-    *("padded", "padded", "gated", "gated", "affine", "affine"),
+    *("padded", "gated", "affine", "affine", "universal_bottleneck", "depthwise_mean"),
     *("pointwise", "batch_norm", "shuffle", "split"),  # once more, for they are likelier
 )
 
@@ -136,6 +136,14 @@ class Builder:
         gate = self.graph.add(Dense(), [mean, self.constant(12, 12)]).result
         self.put(Mul(), self.x, gate)
         self.pointwise()
+
+    def universal_bottleneck(self) -> None:
+        self.depthwise()
+        self.inverted_residual()
+
+    def depthwise_mean(self) -> None:
+        self.depthwise()
+        self.gated()
 
     def branch(self) -> None:
         self.x = ChannelView.of(self.random.choice(self.values))
