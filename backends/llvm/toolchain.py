@@ -28,7 +28,7 @@ from mbc.targets.architectures import find_architecture
 # One set for every link: zig builds its libc anew for each combination of such flags.
 C_FLAGS = ("-std=c11", "-O2", "-ffunction-sections", "-fdata-sections")
 LINK_FLAGS = {
-    "elf": ("-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none", "-Wl,--no-eh-frame-hdr"),
+    "elf": ("-static", "-s", "-Wl,--gc-sections", "-Wl,--build-id=none"),
     "macho": ("-s", "-Wl,-dead_strip"),  # a Mac's libc is always a shared library
 }
 

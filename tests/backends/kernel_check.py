@@ -116,9 +116,10 @@ TOLERANCE = 1e-5
 
 
 def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
-    """Largest difference, relative to the largest magnitude."""
-    scale = max(float(np.abs(expected).max()), 1.0)
-    return float(np.abs(actual - expected).max()) / scale
+    """Largest difference, relative to the largest finite magnitude; equal infinities have none."""
+    scale = max(float(np.abs(expected[np.isfinite(expected)]).max(initial=0.0)), 1.0)
+    apart = actual != expected
+    return float(np.abs(actual[apart] - expected[apart]).max(initial=0.0)) / scale
 
 
 def close(actual: np.ndarray, expected: np.ndarray) -> None:
