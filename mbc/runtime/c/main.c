@@ -293,7 +293,7 @@ static void print_help(void) {
   fputs(threads_help, stdout);
   fputs(weights_help, stdout);
   puts("  --help         print this\n"
-       "\nWithout an option that says what to do it prints a summary.");
+       "\nWithout these it prints a summary.");
 }
 
 static size_t parse_count(const char *option, const char *text, size_t most) {

@@ -5,7 +5,7 @@
 enum { PROFILE_ROUNDS = 20, LINE_BYTES = 64, LEAST_BYTES = 1 << 20, STREAM_BLOCK = 1024 };
 
 static const char profile_help[] =
-    "  --profile FILE time each kernel, in as many rounds as --bench says, 20 without it,\n"
+    "  --profile FILE time each kernel, in as many rounds as --bench says, else 20,\n"
     "                 and write that as JSON\n";
 
 static double ticks[LENGTH(layers) + 1];
