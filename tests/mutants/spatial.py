@@ -97,9 +97,9 @@ MUTANTS = (
         new="weight[list(row.taps)][:, list(column.taps)]",
     ),
     _kernel(
-        "a phase without a row of that number makes one",
-        old="if (row.start, row.stop) == (plan.first, plan.first + plan.turns):",
-        new="if True:",
+        "the last row of a phase is not made",
+        old="{offset}, {row.stop - row.start}",
+        new="{offset}, {row.stop - row.start - 1}",
     ),
     Mutant(
         "groups of a transposed weight are not turned",
