@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
+from mbc.ir.elements import F32
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.pool import AvgPool, GlobalAvgPool
@@ -68,6 +69,8 @@ def _window(graph: Graph, pool: Node) -> tuple[Node | None, str]:
     if node is None or not is_depthwise_node(node):
         source = "a graph input" if node is None else f"the result of {node.op.label}"
         return None, f"{name} reads {name_of(view.value)}, {source}, not of a depthwise conv2d"
+    if view.type.element is not F32:
+        return None, f"{name_of(node)} gives {view.type.element}"
     if node["residual"] is not None:
         return None, f"{name_of(node)} adds a residual"
     if view.type.shape[2] == 1:

@@ -260,7 +260,7 @@ class LlvmBackend:
         node = self._assumed(node)
         if scaled := scaled_product(node):
             return scratch_of(scaled, self.isa)
-        if builder_of(node) is build_stream:
+        if self._streams(node):
             return self._chain(node).scratch_bytes
         if isinstance(node.op, Conv2d) and builder_of(node) is build_patch_conv:
             x = self._buffer(node, "x")
@@ -297,9 +297,14 @@ class LlvmBackend:
     def overlap_bytes(self, node: Node, role: str) -> int | None:
         """Return the overlap of chains, which compute rows in order; None for other nodes."""
         node = self._assumed(node)
-        if builder_of(node) is not build_stream or node.result.type.shape[0] > 1:
+        if not self._streams(node) or node.result.type.shape[0] > 1:
             return None
         return overlap_bytes(self._chain(node), ends_of(node), role, self._buffer(node, role))
+
+    def _streams(self, node: Node) -> bool:
+        """Return whether a node is a body whose kernel streams rows."""
+        fused = isinstance(node.op, Fused) and builder_of(node) is build_stream
+        return fused and not self._body_refusal(node)
 
     def _stores_exactly(self, node: Node) -> bool:
         groups = node.op.channel_groups

@@ -26,7 +26,7 @@ from mbc.ops.outputs import with_plain_outputs
 from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.names import net_identifier
 from mbc.targets.elements import refuse_elements
-from mbc.targets.kernels import refuse_ops
+from mbc.targets.kernels import refuse_bodies, refuse_ops
 from mbc.targets.schedules import refuse_schedules
 from mbc.targets.target import Target
 
@@ -67,11 +67,12 @@ def lower(graph: Graph, target: Target) -> LoweredNet:
 
     Without a memory plan for several threads, these use the one for a single thread, and kernels
     whose result overlaps an operand run on one thread. Raises E0509 for element types without
-    kernels, E0517 for such ops, and E0516 for schedules that kernels do not support.
+    kernels, E0517 for such ops and bodies, and E0516 for schedules that kernels do not support.
     """
     refuse_elements(graph, f"LLVM for {target.name}")
     backend = LlvmBackend(target)
     refuse_ops(graph, backend.has_kernel, f"LLVM for {target.name}")
+    refuse_bodies(graph, backend, f"LLVM for {target.name}")
     refuse_schedules(graph, backend)
     alone, shared = Addresses(with_plain_outputs(graph), target), graph.placed_for_threads()
     return _Lowering(

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from mbc.diag import MbcError, error
 from mbc.ir.graph import Graph, Node
 from mbc.ir.op import Op
+from mbc.ops.fused import Fused
 from mbc.targets.backend import Backend
 from mbc.targets.elements import WITHOUT_KERNELS
 
@@ -24,11 +26,20 @@ def refuse_ops(graph: Graph, has_kernel: Callable[[type[Op]], bool], who: str) -
             refuse_ops(body, has_kernel, who)
 
 
-def without_kernel(node: Node, who: str) -> MbcError:
+def refuse_bodies(graph: Graph, backend: Backend, who: str) -> None:
+    """Raise MbcError E0517 at the first fused node whose body has no kernel."""
+    for node in graph.topo():
+        if isinstance(node.op, Fused):
+            support = backend.supports(replace(node, schedule=None))
+            if not support:
+                raise without_kernel(node, who, support.reason)
+
+
+def without_kernel(node: Node, who: str, reason: str = "") -> MbcError:
     """Return the error E0517 of a node."""
     return error(
         "E0517",
-        f"{who} has no kernel for {node.op.label}",
+        f"{who} has no kernel for {node.op.label}" + (f": {reason}" if reason else ""),
         at=node.locations[0] if node.locations else None,
         label=f"this computes a tensor {node.results[0].type}",
         helps=["mbc ops --backends lists the ops of each backend"],

@@ -159,10 +159,11 @@ def test_what_pytorch_counts_is_ignored_with_a_word(suffix: str, tmp_path: Path)
     assert load_weights(sample(), write(tmp_path / f"net{suffix}", good())) == ()
 
 
-def test_a_weight_of_what_is_no_batch_norm_is_not_gamma(tmp_path: Path) -> None:
+def test_a_weight_where_gamma_is_missing_is_gamma(tmp_path: Path) -> None:
+    """A layer norm has no running mean by which to know it."""
     arrays = renamed("stem.bn", {"gamma": "weight"})
     _, text = failures(write(tmp_path / "net.npz", arrays))
-    assert "help" not in text
+    assert "= help: 'stem.bn.weight' is 'stem.bn.gamma' here" in text
 
 
 def test_names_of_keras_are_translated(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from mbc.backends.tvm.build import cpu_target
+from mbc.backends.tvm.gpu.backend import GpuBackend
 from mbc.backends.tvm.gpu.device import lowering
-from mbc.backends.tvm.gpu.kernels import BUILDERS, kernels_of
+from mbc.backends.tvm.gpu.kernels import kernels_of
 from mbc.backends.tvm.gpu.launch import Read, Weights, Write
 from mbc.backends.tvm.gpu.planner import Functions
 from mbc.backends.tvm.legal.expressions import Expr
@@ -17,7 +18,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.views import Value
 from mbc.ops.outputs import with_plain_outputs
 from mbc.targets.gpu import Gpu
-from mbc.targets.kernels import refuse_ops
+from mbc.targets.kernels import refuse_bodies, refuse_ops
 from mbc.targets.target import Target
 
 LOWERING = "mbc"  # the name under which the lowering passes are registered
@@ -26,7 +27,9 @@ LOWERING = "mbc"  # the name under which the lowering passes are registered
 def gpu_module(graph: Graph, gpu: Gpu) -> Any:
     """Return the graph as an IRModule whose functions are kernels for the GPU. Raises E0509
     and E0517."""
-    refuse_ops(graph, BUILDERS.__contains__, f"TVM for {gpu}")
+    backend = GpuBackend(gpu)
+    refuse_ops(graph, backend.has_kernel, f"TVM for {gpu}")
+    refuse_bodies(graph, backend, f"TVM for {gpu}")
     return relax_module(with_plain_outputs(graph), LaunchCaller(gpu))
 
 

@@ -34,7 +34,7 @@ from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.names import c_identifier, net_identifier
 from mbc.targets.elements import refuse_elements
 from mbc.targets.gpu import Gpu
-from mbc.targets.kernels import refuse_ops
+from mbc.targets.kernels import refuse_bodies, refuse_ops
 from mbc.targets.schedules import refuse_schedules
 
 
@@ -43,6 +43,7 @@ def plan_launches(graph: Graph, gpu: Gpu) -> LaunchPlan:
     refuse_elements(graph, f"TVM for {gpu}")
     backend = GpuBackend(gpu)
     refuse_ops(graph, backend.has_kernel, f"TVM for {gpu}")
+    refuse_bodies(graph, backend, f"TVM for {gpu}")
     refuse_schedules(graph, backend)
     graph = with_plain_outputs(graph)
     functions, memory = Functions(), _Memory(graph)
