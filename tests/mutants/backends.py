@@ -24,8 +24,29 @@ MUTANTS = (
     _page(
         "modules for GPUs are handed ops that they have no kernel for",
         "backends/tvm/gpu/module.py",
-        old='refuse_ops(graph, BUILDERS.__contains__, f"TVM for {gpu}")',
+        old='refuse_ops(graph, backend.has_kernel, f"TVM for {gpu}")',
         new="",
+    ),
+    Mutant(
+        "a fused body without a kernel is lowered",
+        "backends/llvm/lower.py",
+        old='refuse_bodies(graph, backend, f"LLVM for {target.name}")',
+        new="",
+        tests="tests/unit/test_bodies_without_kernels.py",
+    ),
+    Mutant(
+        "a GPU is handed a fused body without a kernel",
+        "backends/tvm/gpu/planner.py",
+        old='refuse_bodies(graph, backend, f"TVM for {gpu}")',
+        new="",
+        tests="tests/unit/test_bodies_without_kernels.py",
+    ),
+    Mutant(
+        "rows of codes are averaged",
+        "passes/fuse_depthwise_mean.py",
+        old="if view.type.element is not F32:",
+        new="if False:",
+        tests="tests/golden/test_golden.py",
     ),
     _page(
         "the export is handed ops that ONNX does not have",
