@@ -42,6 +42,7 @@ class TransposedConv(Activated):
         """Infer [n,oh,ow,o] from [n,h,w,i] and [kh,kw,i/g,o]."""
         named = self.by_role(types)
         x, weight = present(named["x"]), present(named["weight"])
+        element = check_float(self.mnemonic, *types)
         require(x.rank == 4, f"a transposed_conv needs an NHWC tensor, not {x}", f"x is {x}")
         require(weight.rank == 4, f"a filter has four axes (HWIO), found {weight}")
         self._check(weight)
@@ -53,7 +54,6 @@ class TransposedConv(Activated):
             found = f"x is {x}, the filter {weight}, the padding {self.pad}"
             message = f"the result would be empty: {out[0]}x{out[1]}"
             raise OpError(message, found, "pad less: padding cuts the result", code="E0205")
-        element = check_float(self.mnemonic, *types)
         return (TensorType((x.shape[0], *out, weight.channels), element),)
 
     @property

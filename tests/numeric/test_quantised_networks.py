@@ -26,6 +26,7 @@ from mbc.passes.eliminate_split import EliminateSplit
 from mbc.passes.fold_batch_norm import FoldBatchNorm
 from mbc.passes.fold_constants import FoldConstants
 from mbc.passes.fuse_activation import FuseActivation
+from mbc.passes.fuse_depthwise_mean import FuseDepthwiseMean
 from mbc.passes.fuse_residual_add import FuseResidualAdd
 from mbc.passes.pipelines import LEVELS, O2_MEMORY
 from mbc.passes.remap_channel_shuffle import RemapChannelShuffle
@@ -214,6 +215,14 @@ def test_a_batch_norm_behind_integers_stays() -> None:
     norm += "  %1 = batch_norm(%0, @n, @n, @n, @n) : f32[1,4,4,8]\n  return %1\n"
     (remark,) = refusals(built(norm), FoldBatchNorm())
     assert remark == "not folded: %1 into %0, which multiplies q8(0.5,3)"
+
+
+def test_rows_of_codes_are_not_averaged() -> None:
+    body = "  const @d : s8[3,3,1,8]\n  %0 = conv2d(%x, @d, @b, @m) {pad=(1,1,1,1), groups=8, "
+    body += "to=q8(0.5,3)} : q8(0.5,3)[1,4,4,8]\n"
+    body += "  %1 = global_avg_pool(%0) {to=q8(0.5,3)} : q8(0.5,3)[1,8]\n  return %1\n"
+    (remark,) = refusals(built(body), FuseDepthwiseMean())
+    assert remark == "not fused: %0 gives q8(0.5,3)"
 
 
 def test_passes_work_on_f16() -> None:

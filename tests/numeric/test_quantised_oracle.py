@@ -26,6 +26,7 @@ from mbc.ops import OPS, Add, AvgPool, Conv2d, Dense, Fused, GlobalAvgPool, MaxP
 from mbc.ops.elementwise import Activate
 from mbc.ops.move import Concat, Move
 from mbc.ops.quantized import Dequantize, Quantize, ratio
+from mbc.ops.transposed import TransposedConv
 from tests.activations import ACTS
 from tests.quantised_graphs import codes, drawn, random_graph
 
@@ -312,7 +313,7 @@ Types = list[TensorType | None]
 def operands_for(op: type[Op], element: Element) -> Types:
     """Types that fit an op on f32, with another element for what is read of values."""
     image, vector = TensorType((1, 4, 4, 4), element), TensorType((4,))
-    if op is Conv2d:
+    if op in (Conv2d, TransposedConv):
         return [image, TensorType((1, 1, 4, 4))]
     if op is Dense:
         return [TensorType((1, 4), element), TensorType((4, 4))]
