@@ -115,7 +115,7 @@ def expected(
     """The outputs of a network as written, by name. `mixing`: pointwise convolutions may be
     multiplied by Strassen's method, whose errors are relative to all pixels of an image."""
     known: dict[Value, Known] = {v: Known.given(inputs[v.name]) for v in graph.inputs}
-    with np.errstate(invalid="ignore", over="ignore"):
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         for node in graph.topo():
             operands = [_read(operand, known) for operand in node.operands]
             known.update(zip(node.results, _apply(node, operands, mixing), strict=True))
