@@ -3,8 +3,8 @@
     log(x) = e ln 2 + log(1 + f),  x = 2**e (1 + f),  sqrt(1/2) <= 1 + f < sqrt(2)
     log(1 + f) = f - f**2 / 2 + f**3 p(f)
 
-p is that of the Cephes library. The largest error of all float32 is below one unit in the last
-place (tests/backends/test_unary.py). Powers by integers are products, others
+p is that of the Cephes library. The error of each 4099th float32 is at most one unit in
+the last place (tests/backends/test_unary.py). Powers by integers are products, others
 exp(exponent * log(x)), whose relative error grows with the logarithm of the result, up to 1e-5.
 """
 
