@@ -7,12 +7,12 @@ import re
 from collections.abc import Callable
 
 from mbc.diag import Location, MbcError, error
-from mbc.frontends.dsl.builder import Tensor
+from mbc.frontends.dsl.builder import Builder, Tensor
 from mbc.frontends.dsl.elsewhere import argument_hints, layer_hints
 from mbc.frontends.dsl.location import in_traceback
 from mbc.frontends.dsl.net import Net
 
-KINDS = (Net, *Net.__bases__)
+KINDS = [kind for kind in Net.__mro__ if issubclass(kind, Builder) and kind is not Builder]
 LAYERS = tuple(
     name for kind in KINDS for name in vars(kind) if not name.startswith("_") and name != "require"
 )

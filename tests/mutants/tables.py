@@ -138,7 +138,6 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/dsl/elsewhere.py _ARGUMENTS",
         "frontends/dsl/elsewhere.py _ARGUMENT_ADVICE",
         "frontends/dsl/elsewhere.py OF_CHANNELS",
-        "frontends/dsl/explain.py KINDS",
     ),
     "tests/golden/test_dsl_errors.py": ("frontends/dsl/explain.py _CALLS",),
     "tests/unit/test_dsl.py": (

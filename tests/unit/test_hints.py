@@ -228,3 +228,7 @@ def test_arguments_elsewhere_are_named_only_where_the_layer_takes_ours() -> None
 )
 def test_a_known_name_is_its_own_nearest(names: tuple[str, ...]) -> None:
     assert all(count_slips(name, name) == 0 for name in names)
+
+
+def test_every_method_of_a_network_is_known() -> None:
+    assert {"activate", "defaults", "input", "conv", "add", "concat"} <= {*LAYERS}
