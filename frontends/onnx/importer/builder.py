@@ -22,6 +22,11 @@ IMAGE = (0, 2, 3, 1)
 """The ONNX axes of an image in the order in which it is stored."""
 
 
+def stored_order(rank: int) -> tuple[int, ...]:
+    """Return the ONNX axes in the order in which values of a rank are stored."""
+    return IMAGE if rank == len(IMAGE) else tuple(range(rank))
+
+
 class Builder:
     """Adds nodes to a graph, and keeps the layouts of ONNX's values."""
 
@@ -152,6 +157,11 @@ class Builder:
             self._splits[key] = self._move(Split(sizes), ChannelView.of(value))
         starts = np.cumsum([0, *sizes]).tolist()
         return ChannelView.of(self._splits[key][starts.index(first)])
+
+    def in_order(self, x: Tracked) -> Tracked:
+        """Return x with each ONNX axis along one stored axis."""
+        order = stored_order(x.rank)
+        return Tracked.of(self.arranged(x, order), order)
 
     def image(self, x: Tracked) -> ChannelView:
         """Return x, which has the axes [n,c,h,w], as [n,h,w,c]."""

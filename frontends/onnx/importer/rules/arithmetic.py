@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.builder import IMAGE, Builder
+from mbc.frontends.onnx.importer.builder import Builder, stored_order
 from mbc.frontends.onnx.importer.model import OnnxNode
 from mbc.frontends.onnx.importer.problems import Unsupported
 from mbc.frontends.onnx.importer.rules.activations import activated
@@ -115,8 +115,7 @@ def _of_tensors(b: Builder, op: Arithmetic, x: Tracked, y: Tracked) -> Tracked:
         raise Unsupported(f"neither operand has the shape of the result, {list(shape)}")
     whole, other = (x, y) if x.shape == shape else (y, x)
     if not _fits(whole, other):
-        order = _order(len(shape))
-        x, y = (Tracked.of(b.arranged(each, order), order) for each in (x, y))
+        x, y = b.in_order(x), b.in_order(y)
         whole = x if x.shape == shape else y
     return whole.with_stored(b.emit(op, [x.stored, y.stored]))
 
@@ -124,10 +123,6 @@ def _of_tensors(b: Builder, op: Arithmetic, x: Tracked, y: Tracked) -> Tracked:
 def _ranked(x: Tracked, rank: int) -> Tracked:
     """Add axes of extent 1 at the front, as broadcasting does."""
     return replace(x, axes=((),) * (rank - x.rank) + x.axes)
-
-
-def _order(rank: int) -> tuple[int, ...]:
-    return IMAGE if rank == 4 else tuple(range(rank))
 
 
 def _fits(whole: Tracked, other: Tracked) -> bool:
@@ -150,8 +145,7 @@ def _beside(b: Builder, x: Tracked, name: str) -> tuple[Tracked, Constant, tuple
     x = b.settled(_ranked(x, len(shape)))
     if x.shape == shape:
         return x, b.constant(name, _as_stored(x, array)), None
-    order = _order(len(shape))
-    x = Tracked.of(b.arranged(x, order), order)
+    order, x = stored_order(len(shape)), b.in_order(x)
     return x, b.constant(name, array.transpose(order)), order
 
 

@@ -7,7 +7,7 @@ from math import inf, isfinite
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.builder import IMAGE, Builder
+from mbc.frontends.onnx.importer.builder import IMAGE, Builder, stored_order
 from mbc.frontends.onnx.importer.model import OnnxNode
 from mbc.frontends.onnx.importer.problems import Unsupported
 from mbc.frontends.onnx.importer.rules.attributes import axis_of, text, whole
@@ -18,24 +18,13 @@ from mbc.ops.grid import MIRRORS, ConcatAlong, DepthToSpace, Gather, Pad, Slice,
 from mbc.ops.move import ChannelShuffle, Concat
 
 
-def stored_order(rank: int) -> tuple[int, ...]:
-    """Return the ONNX axes in the order in which values of a rank are stored."""
-    return IMAGE if rank == len(IMAGE) else tuple(range(rank))
-
-
-def in_order(b: Builder, x: Tracked) -> Tracked:
-    """Return x with each ONNX axis along one stored axis."""
-    order = stored_order(x.rank)
-    return Tracked.of(b.arranged(x, order), order)
-
-
 def taken(b: Builder, x: Tracked, axis: int, indices: np.ndarray, *, keep: bool) -> Tracked:
     """Select indices along an ONNX axis: of channels by a view, of others by a slice,
     or a gather where they have no regular order."""
     if keep and np.array_equal(indices, np.arange(x.shape[axis])):
         return x
     if x.along(axis) is None and len(x.axes[axis]) > 1:
-        x = in_order(b, x)
+        x = b.in_order(x)
     array = x.along(axis)
     if array is not None:
         return x.with_channels(axis, np.take(array, indices, axis=x.place(axis)), keep=keep)
@@ -56,7 +45,7 @@ def joined_along(b: Builder, parts: Sequence[Tracked], axis: int) -> Tracked:
     if len(first.axes[axis]) == 1 and all(_is_alike(part, first, axis) for part in parts):
         (place,) = first.axes[axis]
         return first.with_stored(_joined(b, parts, place % first.type.rank))
-    parts = [in_order(b, part) for part in parts]
+    parts = [b.in_order(part) for part in parts]
     order = stored_order(parts[0].rank)
     return Tracked.of(_joined(b, parts, order.index(axis)), order)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.builder import IMAGE, Builder
+from mbc.frontends.onnx.importer.builder import Builder
 from mbc.frontends.onnx.importer.model import OnnxNode
 from mbc.frontends.onnx.importer.problems import Unsupported
 from mbc.frontends.onnx.importer.rules.attributes import axis_of, whole
@@ -61,8 +61,7 @@ def _reduced(b: Builder, op: Reduce, x: Tracked, axes: set[int], *, keep: bool) 
         raise Unsupported("its result has no axes", "export it with keepdims=1")
     x = b.settled(x)
     if _cuts_channels(x, axes):
-        order = IMAGE if x.rank == 4 else tuple(range(x.rank))
-        x = Tracked.of(b.arranged(x, order), order)
+        x = b.in_order(x)
     stored = _stored_axes(x, axes)
     if stored or ({2, 3} <= axes and x.type.rank == 4 and _spatial(x) == ()):
         x = _emitted(b, op, x, stored)

@@ -6,20 +6,16 @@ from mbc.frontends.onnx.importer.builder import IMAGE, Builder
 from mbc.frontends.onnx.importer.model import OnnxNode
 from mbc.frontends.onnx.importer.problems import Unsupported
 from mbc.frontends.onnx.importer.rules.attributes import axis_of, real, whole
-from mbc.frontends.onnx.importer.tracked import CHANNEL, Tracked
+from mbc.frontends.onnx.importer.rules.pointwise import along_channels
+from mbc.frontends.onnx.importer.tracked import Tracked
 from mbc.ops.matmul import MatMul
 from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
 
 
 def _over_channels(b: Builder, node: OnnxNode) -> Tracked:
-    """Return x with one axis as its channels; that of the channels moves no data."""
-    x = b.settled(b.input(0))
-    axis = axis_of(node, whole(node, "axis", -1), x.rank)
-    others = [at for at in range(x.rank) if at != axis]
-    if {*x.axes[axis]} - {CHANNEL} or any(CHANNEL in x.axes[at] for at in others):
-        order = (*others, axis)
-        x = Tracked.of(b.arranged(x, order), order)
-    return x
+    """Return x with the axis of the node as its channels."""
+    x = b.input(0)
+    return along_channels(b, x, axis_of(node, whole(node, "axis", -1), x.rank))
 
 
 def log_softmax(b: Builder, node: OnnxNode) -> Tracked:
