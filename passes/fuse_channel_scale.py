@@ -33,14 +33,13 @@ class FuseChannelScale:
         for node in graph.topo():
             if not isinstance(node.op, Mul) or not _scales_channels(node):
                 continue
-            if refusal := self._visit(graph, context, node, result):
+            refusal = f"{name_of(node)} has act={node.op.act}" if node.op.act else ""
+            if refusal := refusal or self._visit(graph, context, node, result):
                 result.note(f"not fused: {refusal}", node)
         return result
 
     def _visit(self, graph: Graph, context: PassContext, mul: Node, result: PassResult) -> str:
         """Fuse a multiplication, or return why not."""
-        if mul.op != Mul():
-            return f"{name_of(mul)} has act={mul.op.act}" if isinstance(mul.op, Mul) else ""
         product, refusal = follower(graph, mul, "pointwise", is_pointwise_node)
         if product is None:
             return refusal

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import inf
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from mbc.ir.graph import Graph, Node
 from mbc.passes.fusion import (
+    Mode,
     cycles,
     follower,
     fuse_around_depthwise,
@@ -35,7 +36,7 @@ class FuseUniversalBottleneck:
     name: ClassVar[str] = "fuse-universal-bottleneck"
     tolerance: ClassVar[float] = 0.0
 
-    mode: Literal["auto", "always", "never"] = "auto"
+    mode: Mode = "auto"
 
     def run(self, graph: Graph, context: PassContext) -> PassResult:
         """Fuse every block that qualifies."""

@@ -47,8 +47,6 @@ from mbc.ops.unary import Unary
 from mbc.ops.window import window_extent
 
 Inputs: TypeAlias = list[Moments | None]
-
-
 Visit: TypeAlias = Callable[[Graph, Node, Inputs], None]
 
 

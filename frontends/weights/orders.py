@@ -17,7 +17,7 @@ from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.literals import weights_of
 from mbc.ir.views import ChannelView
 from mbc.ops.move import Reshape
-from mbc.ops.transposed import TransposedConv
+from mbc.ops.transposed import TransposedConv, from_iohw
 
 Order = Literal["mbc", "pytorch"]
 ORDERS: tuple[Order, ...] = ("mbc", "pytorch")
@@ -60,8 +60,7 @@ class Target:
     def arranged(self, array: np.ndarray, order: Order) -> np.ndarray:
         """Return a tensor in the order of the parameter."""
         if self._is_iohw(array.ndim, order):
-            parts = array.reshape(self.transposed, -1, *array.shape[1:])
-            return parts.transpose(3, 4, 1, 0, 2).reshape(self.shape)
+            return from_iohw(array, self.transposed)
         result = array.transpose(axes(array.ndim, order))
         if order == "mbc" or self.map is None:
             return result

@@ -57,7 +57,8 @@ CODES = {
     "E0517": Code(
         title="no kernel for an op",
         cause="numpy evaluates every op, and CPUs have kernels for each that is computed in f32. "
-        "Not all of them have kernels for GPUs, or a form in ONNX.",
+        "Not all of them have kernels for GPUs, or a form in ONNX. A fused body in "
+        "text may be none that the backend runs as one kernel.",
         example="mbc compile net.py --target opencl",
         cure="`mbc ops --backends` lists the ops of each backend. Build for a CPU, or write the "
         "layer with others.",

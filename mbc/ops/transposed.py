@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import numpy as np
+
 from mbc.ir.activations import Activation
 from mbc.ir.op import Activated, OperandSpec, OpError, require
 from mbc.ir.types import TensorType
@@ -83,6 +85,20 @@ class TransposedConv(Activated):
         named = self.by_role(types)
         kh, kw, _, outputs = present(named["weight"]).shape
         return present(named["x"]).elements * kh * kw * outputs // self.groups
+
+
+def from_iohw(weight: np.ndarray, groups: int) -> np.ndarray:
+    """Return a weight [i,o/g,kh,kw], the order of PyTorch and ONNX, as [kh,kw,i/g,o]."""
+    inputs, each, kh, kw = weight.shape
+    parts = weight.reshape(groups, inputs // groups, each, kh, kw)
+    return parts.transpose(3, 4, 1, 0, 2).reshape(kh, kw, -1, groups * each)
+
+
+def to_iohw(weight: np.ndarray, groups: int) -> np.ndarray:
+    """Return a weight [kh,kw,i/g,o] as [i,o/g,kh,kw]."""
+    kh, kw, depth, outputs = weight.shape
+    parts = weight.reshape(kh, kw, depth, groups, outputs // groups)
+    return parts.transpose(3, 2, 4, 0, 1).reshape(-1, outputs // groups, kh, kw)
 
 
 @dataclass(frozen=True)

@@ -74,9 +74,9 @@ class Pow(Unary):
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """Return the type of x."""
-        size = abs(self.exponent)
-        message = f"the exponent must be from -64 to 64, found {self.exponent:g}"
-        require(size <= MOST_EXPONENT, message)
+        most = MOST_EXPONENT
+        message = f"the exponent must be from {-most:g} to {most:g}, found {self.exponent:g}"
+        require(abs(self.exponent) <= most, message)
         return super().infer(types)
 
 

@@ -21,8 +21,8 @@ _cost = partial(Mutant, file="backends/llvm/cost.py", tests=GATES)
 MUTANTS = (
     _scale(
         "an activation between product and convolution is lost",
-        old="if mul.op != Mul():",
-        new="if False:",
+        old="if refusal := refusal or self._visit(",
+        new="if refusal := self._visit(",
     ),
     _scale(
         "any operand that is broadcast is a vector of channels",

@@ -103,9 +103,9 @@ MUTANTS = (
     ),
     Mutant(
         "groups of a transposed weight are not turned",
-        file="frontends/weights/orders.py",
-        old="return parts.transpose(3, 4, 1, 0, 2).reshape(self.shape)",
-        new="return parts.transpose(3, 4, 0, 1, 2).reshape(self.shape)",
+        file="mbc/ops/transposed.py",
+        old="return parts.transpose(3, 4, 1, 0, 2).reshape(",
+        new="return parts.transpose(3, 4, 0, 1, 2).reshape(",
         tests=TRANSPOSED,
     ),
     Mutant(

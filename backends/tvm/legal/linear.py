@@ -8,6 +8,7 @@ from mbc.backends.tvm.legal.activations import activated
 from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr, array_of, constant
 from mbc.backends.tvm.require import tvm
 from mbc.ops import Conv2d, Dense, TransposedConv
+from mbc.ops.transposed import to_iohw
 from mbc.ops.window import Pad
 
 
@@ -47,9 +48,7 @@ def _transposed_conv(
     emit: Emit, op: TransposedConv, x: Expr, weight: Expr, bias: Expr | None = None
 ) -> tuple[Expr, ...]:
     """By a transposed convolution of NCHW, the one order that TVM has a kernel for."""
-    relax, array = tvm().relax, array_of(weight)
-    kernel = array.reshape(*array.shape[:2], -1, op.groups, array.shape[3] // op.groups)
-    kernel = kernel.transpose(3, 2, 4, 0, 1).reshape(-1, kernel.shape[4], *array.shape[:2])
+    relax, kernel = tvm().relax, to_iohw(array_of(weight), op.groups)
     result = emit(
         relax.op.nn.conv2d_transpose(
             emit(relax.op.permute_dims(x, [0, 3, 1, 2])),

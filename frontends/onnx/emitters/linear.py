@@ -6,7 +6,7 @@ from mbc.frontends.onnx.emitters.activations import activated
 from mbc.frontends.onnx.emitters.site import Emitters, Site
 from mbc.frontends.onnx.writer import Writer
 from mbc.ops.linear import Conv2d, Dense
-from mbc.ops.transposed import TransposedConv
+from mbc.ops.transposed import TransposedConv, to_iohw
 from mbc.ops.window import Pad
 
 
@@ -37,16 +37,13 @@ def conv2d(w: Writer, op: Conv2d, at: Site) -> str:
 
 def transposed_conv(w: Writer, op: TransposedConv, at: Site) -> str:
     """ConvTranspose, whose weight is [i,o/g,kh,kw]; then the activation."""
-    weight = at.array("weight")
-    kh, kw, depth, outputs = weight.shape
-    weight = weight.reshape(kh, kw, depth, op.groups, outputs // op.groups)
-    weight = weight.transpose(3, 2, 4, 0, 1).reshape(-1, outputs // op.groups, kh, kw)
+    weight = to_iohw(at.array("weight"), op.groups)
     inputs = [at.x, at.stored(w, "weight", weight), *biases(w, at)]
     result = w.node(
         "ConvTranspose",
         inputs,
         at.name,
-        kernel_shape=[kh, kw],
+        kernel_shape=list(weight.shape[2:]),
         strides=list(op.stride),
         pads=onnx_pads(op.pad),
         output_padding=list(op.more),

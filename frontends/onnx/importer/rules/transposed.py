@@ -8,7 +8,7 @@ from mbc.frontends.onnx.importer.problems import Unsupported
 from mbc.frontends.onnx.importer.rules.attributes import text, whole, wholes
 from mbc.frontends.onnx.importer.rules.linear import vector
 from mbc.frontends.onnx.importer.tracked import Tracked
-from mbc.ops.transposed import TransposedConv
+from mbc.ops.transposed import TransposedConv, from_iohw
 from mbc.ops.window import Pad, Pair
 
 
@@ -28,8 +28,7 @@ def conv_transpose(b: Builder, node: OnnxNode) -> Tracked:
     down, across = wholes(node, "strides", (1, 1))
     rows, columns = wholes(node, "output_padding", (0, 0))
     pad, more = _padding(node, (x.shape[2], x.shape[3]), (kh, kw), (down, across), (rows, columns))
-    parts = weight.reshape(groups, inputs // groups, each, kh, kw).transpose(3, 4, 1, 0, 2)
-    filters = b.constant(node.input(1), parts.reshape(kh, kw, -1, groups * each))
+    filters = b.constant(node.input(1), from_iohw(weight, groups))
     bias = vector(b, node.input(2), b.optional_input(2, "bias"), groups * each)
     op = TransposedConv((down, across), pad, more, groups)
     return Tracked.of(b.emit(op, [b.image(x), filters, bias]), IMAGE)
