@@ -11,6 +11,7 @@ from typing import ClassVar
 
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView
+from mbc.ops.broadcast import is_channel_vector
 from mbc.ops.elementwise import Mul
 from mbc.passes.fusion import Mode, cycles, follower, fused_chain, is_pointwise_node, judge
 from mbc.passes.rewrite import merge, name_of
@@ -56,7 +57,7 @@ class FuseChannelScale:
 
 def _scales_channels(mul: Node) -> bool:
     """Whether one operand is a vector of channels for each image, computed at run time."""
-    images, *_, channels = shape = mul.result.type.shape
-    vectors = {(images, channels), (images, 1, 1, channels)} if len(shape) == 4 else set()
+    whole = mul.result.type.shape
     shapes = [o.type.shape for o in mul.operands if isinstance(o, ChannelView)]
-    return len(shapes) == 2 and shape in shapes and any(s in vectors and s != shape for s in shapes)
+    smaller = [s for s in shapes if s != whole]
+    return len(shapes) == 2 and [is_channel_vector(s, whole) for s in smaller] == [True]

@@ -12,11 +12,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from mbc.interp.products import activate, grouped_product
 from mbc.interp.resize import resize
 from mbc.interp.rows import instance_norm, l2_normalize, log_softmax, matmul
 from mbc.interp.transposed import transposed_conv
 from mbc.interp.unary import unary
-from mbc.ir.activations import Activation
 from mbc.ir.op import Op
 from mbc.ops import grid
 from mbc.ops.broadcast import aligned
@@ -49,11 +49,6 @@ Array: TypeAlias = np.ndarray
 Results: TypeAlias = tuple[Array, ...]
 
 
-def activate(x: Array, act: Activation | None) -> Array:
-    """Apply the activation of an epilogue, if there is one."""
-    return x if act is None else act.reference(x)
-
-
 def taps(
     x: Array, kernel: Pair, stride: Pair, pad: Pad, dilation: Pair = (1, 1), fill: float = 0.0
 ) -> Iterator[tuple[int, int, Array]]:
@@ -74,20 +69,6 @@ def taps(
                     column : column + (out_w - 1) * stride[1] + 1 : stride[1],
                 ],
             )
-
-
-def grouped_product(x: Array, weight: Array, groups: int) -> Array:
-    """Multiply […,g*i] by [i,g*o] to […,g*o]: each group of inputs by its own group of filters."""
-    product: Array
-    if weight.shape[0] == 1:  # depthwise, with any multiplier: no sum, so no matrix product
-        product = np.repeat(x, weight.shape[1] // groups, axis=-1) * weight[0]
-    elif groups == 1:
-        product = x.reshape(-1, x.shape[-1]) @ weight
-    else:
-        rows = x.reshape(-1, groups, weight.shape[0]).transpose(1, 0, 2)
-        filters = weight.reshape(weight.shape[0], groups, -1).transpose(1, 0, 2)
-        product = (rows @ filters).transpose(1, 0, 2)
-    return product.reshape(*x.shape[:-1], weight.shape[1])
 
 
 def conv2d(

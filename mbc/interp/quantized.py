@@ -11,7 +11,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mbc.interp.kernels import activate, grouped_product, tap_counts, taps, window_sum
+from mbc.interp.kernels import tap_counts, taps, window_sum
+from mbc.interp.products import activate, grouped_product
 from mbc.ir.activations import Activation
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Node

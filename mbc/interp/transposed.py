@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from mbc.interp.products import activate, grouped_product
 from mbc.ops.transposed import TransposedConv
 
 Array: TypeAlias = np.ndarray
@@ -22,13 +23,8 @@ def transposed_conv(
     for i in range(kh):
         for j in range(kw):
             last = i + (height - 1) * down + 1, j + (width - 1) * across + 1
-            full[:, i : last[0] : down, j : last[1] : across] += _product(op, x, weight[i, j])
+            product = grouped_product(x, weight[i, j], op.groups)
+            full[:, i : last[0] : down, j : last[1] : across] += product
     total = full[:, top : full.shape[1] - bottom, left : full.shape[2] - right]
     total = total if bias is None else total + bias
-    return (total if op.act is None else op.act.reference(total),)
-
-
-def _product(op: TransposedConv, x: Array, weight: Array) -> Array:
-    """Multiply each group of channels by its own columns of a tap [i/g,o]."""
-    inputs, outputs = np.split(x, op.groups, axis=-1), np.split(weight, op.groups, axis=-1)
-    return np.concatenate([a @ b for a, b in zip(inputs, outputs, strict=True)], axis=-1)
+    return (activate(total, op.act),)

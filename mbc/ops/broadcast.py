@@ -27,6 +27,12 @@ def aligned(shape: Shape, rank: int) -> Shape | None:
     return (*images, *[1] * (rank - 1 - len(images)), shape[-1])
 
 
+def is_channel_vector(shape: Shape, whole: Shape) -> bool:
+    """Whether a shape is [n,c], or [n,1,1,c], beside [n,h,w,c]."""
+    vector = (whole[0], whole[-1])
+    return len(whole) == 4 and shape in (vector, aligned(vector, 4))
+
+
 def broadcast(op: str, a: TensorType, b: TensorType) -> Shape:
     """Return the shape of the result; raises OpError E0202 where neither operand has it."""
     for whole, other in ((a, b), (b, a)):

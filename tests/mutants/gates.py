@@ -26,8 +26,8 @@ MUTANTS = (
     ),
     _scale(
         "any operand that is broadcast is a vector of channels",
-        old="any(s in vectors and s != shape for s in shapes)",
-        new="any(s != shape for s in shapes)",
+        old="[is_channel_vector(s, whole) for s in smaller] == [True]",
+        new="len(smaller) == 1",
     ),
     _mean(
         "a mean of some channels takes those of all",
@@ -56,8 +56,8 @@ MUTANTS = (
     ),
     _scaled(
         "factors may be those of one image for all",
-        old="vectors = ((shape[0], shape[-1]), (shape[0], 1, 1, shape[-1]))",
-        new="vectors = ((1, shape[-1]), (shape[0], shape[-1]), (shape[0], 1, 1, shape[-1]))",
+        old="is_channel_vector(gate.type.shape, whole)",
+        new="gate.type.shape[-1] == whole[-1]",
     ),
     _scaled(
         "groups share the first one's factors",

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from mbc.interp import run
-from mbc.interp.kernels import KERNELS, Results, activate, conv2d
+from mbc.interp.kernels import KERNELS, Results, conv2d
+from mbc.interp.products import activate
 from mbc.ir.activations import RELU
 from mbc.ir.graph import Constant, Graph, Operand
 from mbc.ir.op import Op, OperandSpec

@@ -189,3 +189,10 @@ def kernel_function(isa: Isa, values: int, results: int) -> Function:
 def constant_array(operand: object, default: Sequence[int]) -> np.ndarray:
     """Return a constant operand's data, zeros where it is absent."""
     return operand.array if isinstance(operand, Constant) else np.zeros(default, np.float32)
+
+
+def pack_vectors(isa: Isa, *vectors: np.ndarray) -> np.ndarray:
+    """Pack vectors of the channels as [channel vector][each of them][lanes]."""
+    rows = np.stack(vectors).astype(isa.element.numpy)
+    rows = np.pad(rows, ((0, 0), (0, isa.padded(rows.shape[1]) - rows.shape[1])))
+    return np.ascontiguousarray(rows.reshape(len(rows), -1, isa.lanes).swapaxes(0, 1)).ravel()

@@ -10,7 +10,7 @@ import numpy as np
 from mbc.backends.llvm.activations import activate
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.isa import Isa
-from mbc.backends.llvm.kernels.base import Kernel, Site, constant_array
+from mbc.backends.llvm.kernels.base import Kernel, Site, constant_array, pack_vectors
 from mbc.backends.llvm.unary import unary
 from mbc.backends.llvm.vectors import (
     arithmetic,
@@ -93,9 +93,7 @@ def pack_batch_norm(isa: Isa, node: Node) -> np.ndarray:
     """Pack scales and shifts as [channel vector][scale, shift][lanes], from double precision."""
     assert isinstance(node.op, BatchNorm)
     constants = (constant_array(node[role], ()) for role in NORM)
-    rows = np.stack(scale_and_shift(node.op, *constants)).astype(isa.element.numpy)
-    rows = np.pad(rows, ((0, 0), (0, isa.padded(rows.shape[1]) - rows.shape[1])))
-    return np.ascontiguousarray(rows.reshape(2, -1, isa.lanes).transpose(1, 0, 2)).ravel()
+    return pack_vectors(isa, *scale_and_shift(node.op, *constants))
 
 
 FORMULAS: Mapping[type[Arithmetic], Callable[[Function, str, str], str]] = {

@@ -10,11 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-import numpy as np
-
 from mbc.backends.llvm.emitter import Count, Function, float_literal
-from mbc.backends.llvm.isa import Isa
-from mbc.backends.llvm.kernels.base import Kernel, Site, constant_array
+from mbc.backends.llvm.kernels.base import Kernel, Site, constant_array, pack_vectors
 from mbc.backends.llvm.vectors import arithmetic, fma, load, reduce_lanes, select, splat, store
 from mbc.ops.norm import LayerNorm
 
@@ -68,13 +65,6 @@ def build_layer_norm(site: Site) -> Kernel:
     name = site.library.define(f"f32_layer_norm_c{channels.count}", f)
     weights = pack_vectors(isa, *(constant_array(site.node[r], ()) for r in ("gamma", "beta")))
     return Kernel(name, x.pixels, 0, weights)
-
-
-def pack_vectors(isa: Isa, *vectors: np.ndarray) -> np.ndarray:
-    """Pack vectors of the channels as [channel vector][each of them][lanes]."""
-    rows = np.stack(vectors).astype(isa.element.numpy)
-    rows = np.pad(rows, ((0, 0), (0, isa.padded(rows.shape[1]) - rows.shape[1])))
-    return np.ascontiguousarray(rows.reshape(len(rows), -1, isa.lanes).swapaxes(0, 1)).ravel()
 
 
 def _emit_pixel(f: Function, channels: Channels, epsilon: float, x: str, out: str) -> None:

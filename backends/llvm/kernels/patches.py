@@ -317,25 +317,31 @@ class PatchRows:
 
     def _fill_band(self, image: str, band: str, top: Count) -> None:
         """Copy input rows from `top` on to the band, zeros for rows outside the image."""
-        f, word = self.f, self.f.isa.word
+        f = self.f
         height, row_bytes = self.patches.x.type.shape[1], self.patches.x.row_bytes
 
         def row(index: Count, _: list[str]) -> Sequence[str]:
             y = f.binary("add", top, index)
             target = f.offset(band, f.binary("mul", index, row_bytes))
-            inside = f.op(f"icmp ult {word} {y}, {height}")
-            copy, clear, leave = f.label("copy"), f.label("clear"), f.label("filled")
-            f.emit(f"br i1 {inside}, label %{copy}, label %{clear}")
-            f.start_block(copy)
-            copy_bytes(f, target, f.offset(image, f.binary("mul", y, row_bytes)), row_bytes)
-            f.emit(f"br label %{leave}")
-            f.start_block(clear)
-            zero_bytes(f, target, row_bytes)
-            f.emit(f"br label %{leave}")
-            f.start_block(leave)
+            source = f.offset(image, f.binary("mul", y, row_bytes))
+            copy_row(f, y, height, target, source, row_bytes)
             return []
 
         f.loop(0, self.patches.extent[0], [], row)
+
+
+def copy_row(f: Function, y: Count, height: int, target: str, source: str, bytes: int) -> None:
+    """Copy row y of an image, or zeros if the image has none."""
+    inside = f.op(f"icmp ult {f.isa.word} {y}, {height}")
+    copy, clear, leave = f.label("copy"), f.label("clear"), f.label("filled")
+    f.emit(f"br i1 {inside}, label %{copy}, label %{clear}")
+    f.start_block(copy)
+    copy_bytes(f, target, source, bytes)
+    f.emit(f"br label %{leave}")
+    f.start_block(clear)
+    zero_bytes(f, target, bytes)
+    f.emit(f"br label %{leave}")
+    f.start_block(leave)
 
 
 def copy_bytes(f: Function, target: str, source: str, bytes: int) -> None:

@@ -26,6 +26,7 @@ from mbc.backends.llvm.kernels.linear import (
 from mbc.ir.graph import Node, Operand
 from mbc.ir.views import ChannelView
 from mbc.ops import Conv2d, Fused
+from mbc.ops.broadcast import is_channel_vector
 from mbc.ops.elementwise import Mul
 
 MOST_SCRATCH = 192 * 1024  # bytes of one thread's scratch for a panel
@@ -41,13 +42,12 @@ class ScaledProduct:
     @property
     def ends(self) -> tuple[ChannelView, ChannelView] | None:
         """What is multiplied, and by what; None if that is no vector of channels for each image."""
-        shape = self.mul.result.type.shape
-        vectors = ((shape[0], shape[-1]), (shape[0], 1, 1, shape[-1]))
+        whole = self.mul.result.type.shape
         match self.mul.operands:
             case (ChannelView() as a, ChannelView() as b):
-                pairs = ((a, b), (b, a))
-                fits = (p for p in pairs if p[0].type.shape == shape and p[1].type.shape in vectors)
-                return next(fits, None)
+                for x, gate in ((a, b), (b, a)):
+                    if x.type.shape == whole and is_channel_vector(gate.type.shape, whole):
+                        return x, gate
         return None
 
     @property

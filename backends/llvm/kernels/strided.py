@@ -91,10 +91,10 @@ def _indexed(index: Index) -> Sequence[Along]:
 def _bytes(buffer: Buffer, ways: Sequence[Along]) -> int:
     """Return the bytes that elements along some axes are apart."""
     shape, last = buffer.type.shape, buffer.type.rank - 1
+    pixel, element = buffer.pixel_bytes, buffer.element_bytes
     return sum(
-        count * (buffer.element_bytes if axis == last else prod(shape[axis + 1 : -1]) * pixel)
+        count * (element if axis == last else prod(shape[axis + 1 : -1]) * pixel)
         for axis, count in ways
-        for pixel in (buffer.pixel_bytes,)
     )
 
 

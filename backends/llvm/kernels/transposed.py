@@ -22,7 +22,7 @@ from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
 from mbc.backends.llvm.kernels.linear import contiguous, group_bias, shape_name
-from mbc.backends.llvm.kernels.patches import copy_bytes, zero_bytes
+from mbc.backends.llvm.kernels.patches import copy_row, zero_bytes
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops.linear import present
@@ -219,25 +219,11 @@ class _Rows:
             y = f.binary("add", top, index)
             target = f.offset("%scratch", f.binary("mul", index, line))
             target = f.offset(target, plan.before * pixel)
-            self._copy_row(y, height, self._row(image, y), target, length)
+            copy_row(f, y, height, target, self._row(image, y), length)
             return []
 
         f.loop(0, plan.depth, [], row)
         return "%scratch"
-
-    def _copy_row(self, y: Count, height: int, source: str, target: str, length: int) -> None:
-        """Copy row y, or zeros if the image has none."""
-        f = self.f
-        inside = f.op(f"icmp ult {f.isa.word} {y}, {height}")
-        copy, clear, leave = f.label("copy"), f.label("clear"), f.label("filled")
-        f.emit(f"br i1 {inside}, label %{copy}, label %{clear}")
-        f.start_block(copy)
-        copy_bytes(f, target, source, length)
-        f.emit(f"br label %{leave}")
-        f.start_block(clear)
-        zero_bytes(f, target, length)
-        f.emit(f"br label %{leave}")
-        f.start_block(leave)
 
 
 def pack_phase(gemm: Gemm, node: Node, row: Phase, column: Phase) -> np.ndarray:
