@@ -38,7 +38,7 @@ def support_of(op: type[Op], act: type[Activation] | None = None) -> Mapping[str
 
 def _answers(op: type[Op], act: type[Activation] | None) -> Iterator[str]:
     """Answer for the columns in turn; backends have all activations."""
-    from mbc.frontends.onnx.importer.makes import made_by_rules  # these take time to import
+    from mbc.frontends.lowering.makes import made_by_rules  # these take time to import
     from mbc.frontends.onnx.ops import is_exported
     from mbc.interp.run import evaluates
 

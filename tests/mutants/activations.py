@@ -12,7 +12,7 @@ _polynomials = partial(Mutant, file="backends/llvm/polynomials.py", tests=POLYNO
 _tiles = partial(Mutant, file="backends/llvm/gemm_code.py")
 _formulas = partial(
     Mutant,
-    file="frontends/onnx/importer/formulas.py",
+    file="frontends/lowering/formulas.py",
     tests="tests/numeric/test_onnx_activations.py",
 )
 

@@ -93,14 +93,14 @@ MUTANTS = (
     ),
     Mutant(
         "an imported tensor in another layout is read as it lies",
-        file="frontends/onnx/importer/rules/arithmetic.py",
+        file="frontends/lowering/rules/arithmetic.py",
         old="    return same and (",
         new="    return (",
         tests="tests/numeric/test_onnx_arithmetic.py",
     ),
     Mutant(
         "an imported constant for some digits of the channels is for all",
-        file="frontends/onnx/importer/rules/arithmetic.py",
+        file="frontends/lowering/rules/arithmetic.py",
         old="(next(extents), 1)[1] for _ in factors]",
         new="next(extents) for _ in factors]",
         tests="tests/numeric/test_onnx_arithmetic.py",

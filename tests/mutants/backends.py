@@ -62,7 +62,7 @@ MUTANTS = (
     ),
     _page(
         "methods of the importer's builder are not searched for what they make",
-        "frontends/onnx/importer/makes.py",
+        "frontends/lowering/makes.py",
         old="(known, *map(vars, modules), vars(Builder))",
         new="(known, *map(vars, modules))",
     ),

@@ -18,7 +18,7 @@ _pad = partial(Mutant, file="passes/fold_pad.py", tests=NUMERIC)
 _order = partial(Mutant, file="passes/views/reorder.py", tests=PERMUTE)
 _copies = partial(Mutant, file="mbc/ops/strided.py", tests=KERNELS)
 _nests = partial(Mutant, file="backends/llvm/kernels/strided.py", tests=KERNELS)
-_rules = partial(Mutant, file="frontends/onnx/importer/rules/grid.py", tests=IMPORT)
+_rules = partial(Mutant, file="frontends/lowering/rules/grid.py", tests=IMPORT)
 _layers = partial(Mutant, file="frontends/dsl/layers/moves.py", tests=DSL)
 
 MUTANTS = (

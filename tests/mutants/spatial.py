@@ -45,7 +45,7 @@ MUTANTS = (
     ),
     Mutant(
         "a scale that gives no whole extent is rounded",
-        file="frontends/onnx/importer/rules/spatial.py",
+        file="frontends/lowering/rules/spatial.py",
         old="    if exact:\n",
         new="    if False:\n",
         tests=RESIZE,
@@ -66,7 +66,7 @@ MUTANTS = (
     ),
     Mutant(
         "several axes are normalised as one",
-        file="frontends/onnx/importer/rules/pointwise.py",
+        file="frontends/lowering/rules/pointwise.py",
         old='    if axis_of(node, whole(node, "axis", -1), x.rank) != x.rank - 1:\n',
         new="    if False:\n",
         tests=LAYER_NORM,
@@ -110,7 +110,7 @@ MUTANTS = (
     ),
     Mutant(
         "what is too much is cut off on the other side",
-        file="frontends/onnx/importer/rules/transposed.py",
+        file="frontends/lowering/rules/transposed.py",
         old='cuts.append(cut if mode == "SAME_UPPER" else cut[::-1])',
         new="cuts.append(cut)",
         tests="tests/numeric/test_onnx_import.py",

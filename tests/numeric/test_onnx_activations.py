@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from mbc.diag import MbcError
-from mbc.frontends.onnx.importer.formulas import ENDS, NUMERIC
-from mbc.frontends.onnx.importer.rules.activations import ACTIVATIONS
+from mbc.frontends.lowering.formulas import ENDS, NUMERIC
+from mbc.frontends.lowering.rules.activations import ACTIVATIONS
 from mbc.ir.activations import (
     RELU,
     Activation,

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mbc.driver.export import onnx_model
+from mbc.frontends.lowering.rules.activations import ACTIVATIONS
 from mbc.frontends.onnx.importer import IMPORTERS
-from mbc.frontends.onnx.importer.rules.activations import ACTIVATIONS
 from mbc.frontends.weights import initialise
 from mbc.interp import run
 from mbc.ir.graph import Graph

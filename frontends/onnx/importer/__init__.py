@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from mbc.frontends.lowering import IMPORTERS, NUMERIC, graph_of
+from mbc.frontends.lowering.model import Shape
 from mbc.frontends.onnx.importer.folding import FOLDABLE
-from mbc.frontends.onnx.importer.formulas import NUMERIC, recognise_activations
-from mbc.frontends.onnx.importer.model import Shape
-from mbc.frontends.onnx.importer.pads import absorb_pads
 from mbc.frontends.onnx.importer.prepare import prepare
-from mbc.frontends.onnx.importer.rules import IMPORTERS
-from mbc.frontends.onnx.importer.walk import lower
 from mbc.ir.graph import Graph
 
 __all__ = ["FOLDABLE", "IMPORTERS", "NUMERIC", "import_onnx"]
@@ -23,5 +20,4 @@ def import_onnx(path: Path, shapes: Mapping[str, Shape] | None = None) -> Graph:
     `shapes` sets inputs whose shapes are symbolic. Raises E0610 without the package `onnx`, E0701
     for an unreadable file, E0801 to E0807 for what the model holds.
     """
-    model = prepare(path, shapes or {}, {*IMPORTERS, *NUMERIC})
-    return lower(absorb_pads(recognise_activations(model)), path.stem)
+    return graph_of(prepare(path, shapes or {}, {*IMPORTERS, *NUMERIC}), path.stem)

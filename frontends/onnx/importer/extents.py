@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from mbc.diag import error, nearest
-from mbc.frontends.onnx.importer.model import Shape
+from mbc.frontends.lowering.model import Shape
 from mbc.ir.types import MAX_ELEMENTS, MAX_RANK
 
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from mbc.diag import error
+from mbc.frontends.lowering.model import Shape
 from mbc.frontends.onnx.importer.extents import shape_of
-from mbc.frontends.onnx.importer.model import Shape
 
 MAX_ROUNDS = 100
 MAX_FOLDED = 2**24

@@ -10,11 +10,11 @@ import numpy as np
 
 from mbc.diag import error
 from mbc.extras import optional_module
+from mbc.frontends.lowering.model import FLOAT, FLOAT16, Model, Node, Shape, live
+from mbc.frontends.lowering.problems import Problem, refuse
 from mbc.frontends.onnx.importer.extents import fix_inputs, refuse_large
 from mbc.frontends.onnx.importer.folding import FOLDABLE, Folding
-from mbc.frontends.onnx.importer.model import FLOAT, FLOAT16, Model, OnnxNode, Shape, live
 from mbc.frontends.onnx.importer.origins import Origin, origins_of
-from mbc.frontends.onnx.importer.problems import Problem, refuse
 from mbc.frontends.onnx.importer.read import read_model
 from mbc.frontends.onnx.importer.structure import check_structure
 from mbc.frontends.onnx.importer.versions import DOMAINS, raised, with_known_version
@@ -91,13 +91,13 @@ def _widened(array: np.ndarray) -> np.ndarray:
     return array.astype(np.float32) if array.dtype in (np.float16, np.float64) else array
 
 
-def _plain(onnx: Any, node: Any, origins: Mapping[str, Origin]) -> OnnxNode:
+def _plain(onnx: Any, node: Any, origins: Mapping[str, Origin]) -> Node:
     first = next(filter(None, node.output), "")
     module, location = origins.get(first, Origin())
     kind = node.op_type if node.domain in DOMAINS else f"{node.domain}::{node.op_type}"
     attributes = dict(_attributes(onnx, node))
     inputs, outputs = tuple(node.input), tuple(node.output)
-    return OnnxNode(kind, node.name or first, inputs, outputs, attributes, module, location)
+    return Node(kind, node.name or first, inputs, outputs, attributes, module, location)
 
 
 def _attributes(onnx: Any, node: Any) -> Iterator[tuple[str, Any]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mbc.frontends.onnx.importer.builder import Builder
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.rules.attributes import shortest
-from mbc.frontends.onnx.importer.tracked import Tracked
+from mbc.frontends.lowering.builder import Builder
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.rules.attributes import shortest
+from mbc.frontends.lowering.tracked import Tracked
 from mbc.ops.unary import Abs, Exp, Log, Neg, Pow, Reciprocal, Sqrt, Unary
 
 
@@ -15,37 +15,37 @@ def _applied(b: Builder, op: Unary) -> Tracked:
     return x.with_stored(b.emit(op, [x.stored]))
 
 
-def absolute(b: Builder, node: OnnxNode) -> Tracked:
+def absolute(b: Builder, node: Node) -> Tracked:
     """Magnitudes."""
     return _applied(b, Abs())
 
 
-def negated(b: Builder, node: OnnxNode) -> Tracked:
+def negated(b: Builder, node: Node) -> Tracked:
     """-x."""
     return _applied(b, Neg())
 
 
-def exponential(b: Builder, node: OnnxNode) -> Tracked:
+def exponential(b: Builder, node: Node) -> Tracked:
     """exp(x)."""
     return _applied(b, Exp())
 
 
-def logarithm(b: Builder, node: OnnxNode) -> Tracked:
+def logarithm(b: Builder, node: Node) -> Tracked:
     """Natural logarithms."""
     return _applied(b, Log())
 
 
-def root(b: Builder, node: OnnxNode) -> Tracked:
+def root(b: Builder, node: Node) -> Tracked:
     """Square roots."""
     return _applied(b, Sqrt())
 
 
-def reciprocal(b: Builder, node: OnnxNode) -> Tracked:
+def reciprocal(b: Builder, node: Node) -> Tracked:
     """1 / x."""
     return _applied(b, Reciprocal())
 
 
-def power(b: Builder, node: OnnxNode) -> Tracked:
+def power(b: Builder, node: Node) -> Tracked:
     """x to the power of one constant number, from -64 to 64."""
     exponent = b.required_input(1, "exponent")
     if exponent.size != 1 or exponent.ndim > b.input(0).rank:

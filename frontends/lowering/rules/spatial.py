@@ -6,11 +6,11 @@ from math import isclose
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.builder import IMAGE, Builder
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.rules.attributes import axis_of, text, whole
-from mbc.frontends.onnx.importer.tracked import Tracked
+from mbc.frontends.lowering.builder import IMAGE, Builder
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.rules.attributes import axis_of, text, whole
+from mbc.frontends.lowering.tracked import Tracked
 from mbc.ops.resize import COORDINATES, ROUNDINGS, Resize
 
 MODES = {"nearest": "nearest", "linear": "bilinear"}
@@ -19,7 +19,7 @@ SAME_AS_HALF_PIXEL = ("half_pixel_symmetric", "pytorch_half_pixel")
 Ints = tuple[int, ...]
 
 
-def resize(b: Builder, node: OnnxNode) -> Tracked:
+def resize(b: Builder, node: Node) -> Tracked:
     """Height and width of images, nearest or linear, to whole extents."""
     x = b.input(0)
     for name, only in (("antialias", 0), ("exclude_outside", 0)):
@@ -43,7 +43,7 @@ def resize(b: Builder, node: OnnxNode) -> Tracked:
     return Tracked.of(b.emit(op, [b.image(x)]), IMAGE)
 
 
-def _extents(b: Builder, node: OnnxNode, x: Tracked, coordinates: str) -> Ints:
+def _extents(b: Builder, node: Node, x: Tracked, coordinates: str) -> Ints:
     """Return the extents of the result, given as such or by scales."""
     rank, found = x.rank, list(x.shape)
     named = node.attributes.get("axes", range(rank))

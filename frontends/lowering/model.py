@@ -1,4 +1,4 @@
-"""An ONNX model after preparation: nodes, constants and shapes as plain data."""
+"""A model after preparation by its frontend: nodes, constants and shapes as plain data."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ FLOAT, FLOAT16 = 1, 10
 
 
 @dataclass(frozen=True, eq=False)
-class OnnxNode:
-    """A node of the default domain, in the form of opset 18 or later."""
+class Node:
+    """A node: an op of ONNX in the form of opset 18 or later."""
 
     kind: str
     """Op, with its domain before `::` unless that is ONNX's own."""
@@ -49,7 +49,7 @@ class OnnxNode:
 class Model:
     """A model whose shapes are all known and whose constants are folded."""
 
-    nodes: tuple[OnnxNode, ...]
+    nodes: tuple[Node, ...]
     """Nodes that outputs depend on, in dependency order."""
     constants: Mapping[str, np.ndarray]
     """Constants by name."""
@@ -61,9 +61,9 @@ class Model:
     """Outputs, in order."""
 
 
-def live(nodes: Iterable[OnnxNode], outputs: Iterable[str]) -> tuple[OnnxNode, ...]:
+def live(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:
     """Return the nodes that outputs depend on."""
-    wanted, kept = {*outputs}, list[OnnxNode]()
+    wanted, kept = {*outputs}, list[Node]()
     for node in reversed([*nodes]):
         if wanted & {*node.outputs}:
             wanted |= {*node.inputs}

@@ -1,13 +1,13 @@
-"""How each op of ONNX is imported: from a node to the layouts of its results."""
+"""How each op is imported: from a node to the layouts of its results."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
-from mbc.frontends.onnx.importer.builder import Builder
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.rules import (
+from mbc.frontends.lowering.builder import Builder
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.rules import (
     activations,
     arithmetic,
     grid,
@@ -21,9 +21,9 @@ from mbc.frontends.onnx.importer.rules import (
     transposed,
     unary,
 )
-from mbc.frontends.onnx.importer.tracked import Tracked
+from mbc.frontends.lowering.tracked import Tracked
 
-Rule: TypeAlias = Callable[[Builder, OnnxNode], Tracked | tuple[Tracked, ...]]
+Rule: TypeAlias = Callable[[Builder, Node], Tracked | tuple[Tracked, ...]]
 
 IMPORTERS: Mapping[str, Rule] = {
     **activations.RULES,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from mbc.frontends.onnx.importer.builder import IMAGE, Builder
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.rules.attributes import whole
-from mbc.frontends.onnx.importer.rules.reductions import over_map
-from mbc.frontends.onnx.importer.rules.windows import Window, window_of
-from mbc.frontends.onnx.importer.tracked import Tracked
+from mbc.frontends.lowering.builder import IMAGE, Builder
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.rules.attributes import whole
+from mbc.frontends.lowering.rules.reductions import over_map
+from mbc.frontends.lowering.rules.windows import Window, window_of
+from mbc.frontends.lowering.tracked import Tracked
 from mbc.ops.pool import AvgPool, MaxPool
 from mbc.ops.reduce import ReduceMax, ReduceMean
 from mbc.ops.window import wider
 
 
-def max_pool(b: Builder, node: OnnxNode) -> Tracked:
+def max_pool(b: Builder, node: Node) -> Tracked:
     """Maximum over windows, with ceil_mode and dilations."""
     x, window = _windowed(b, node)
     if node.extra_outputs:
@@ -24,7 +24,7 @@ def max_pool(b: Builder, node: OnnxNode) -> Tracked:
     return _made(b, MaxPool(window.kernel, window.stride, window.pad, window.dilation), x)
 
 
-def average_pool(b: Builder, node: OnnxNode) -> Tracked:
+def average_pool(b: Builder, node: Node) -> Tracked:
     """Mean over windows, padding counted or not; one over the whole map is a global pool."""
     x, window = _windowed(b, node)
     if window.kernel == x.shape[2:] and not any(window.pad):
@@ -38,7 +38,7 @@ def average_pool(b: Builder, node: OnnxNode) -> Tracked:
     return _made(b, op, x)
 
 
-def _windowed(b: Builder, node: OnnxNode) -> tuple[Tracked, Window]:
+def _windowed(b: Builder, node: Node) -> tuple[Tracked, Window]:
     x = b.input(0)
     if x.rank != 4:
         raise Unsupported(f"it has {x.rank - 2} dimensions, mbc's have 2")

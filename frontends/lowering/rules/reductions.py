@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.builder import Builder
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.rules.attributes import axis_of, whole
-from mbc.frontends.onnx.importer.tracked import CHANNEL, Tracked
+from mbc.frontends.lowering.builder import Builder
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.rules.attributes import axis_of, whole
+from mbc.frontends.lowering.tracked import CHANNEL, Tracked
 from mbc.ops.pool import GlobalAvgPool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
 
 
-def global_average_pool(b: Builder, node: OnnxNode) -> Tracked:
+def global_average_pool(b: Builder, node: Node) -> Tracked:
     """Mean over height and width; the result is kept as [n,c]."""
     return over_map(b, ReduceMean(), b.input(0))
 
 
-def global_max_pool(b: Builder, node: OnnxNode) -> Tracked:
+def global_max_pool(b: Builder, node: Node) -> Tracked:
     """Maximum over height and width; the result is kept as [n,c]."""
     return over_map(b, ReduceMax(), b.input(0))
 
@@ -30,22 +30,22 @@ def over_map(b: Builder, op: Reduce, x: Tracked) -> Tracked:
     return _reduced(b, op, x, {2, 3}, keep=True)
 
 
-def reduce_mean(b: Builder, node: OnnxNode) -> Tracked:
+def reduce_mean(b: Builder, node: Node) -> Tracked:
     """Mean over any axes; over height and width of an image it moves no data."""
     return _over_axes(b, node, ReduceMean())
 
 
-def reduce_max(b: Builder, node: OnnxNode) -> Tracked:
+def reduce_max(b: Builder, node: Node) -> Tracked:
     """Maximum over any axes."""
     return _over_axes(b, node, ReduceMax())
 
 
-def reduce_sum(b: Builder, node: OnnxNode) -> Tracked:
+def reduce_sum(b: Builder, node: Node) -> Tracked:
     """Sum over any axes."""
     return _over_axes(b, node, ReduceSum())
 
 
-def _over_axes(b: Builder, node: OnnxNode, op: Reduce) -> Tracked:
+def _over_axes(b: Builder, node: Node, op: Reduce) -> Tracked:
     x = b.input(0)
     given = b.optional_input(1, "axes")
     listed = node.attributes.get("axes", ()) if given is None else given.ravel().tolist()

@@ -6,18 +6,18 @@ from math import inf
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.builder import Builder
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.rules.activations import activated
-from mbc.frontends.onnx.importer.rules.attributes import axis_of, real, shortest, whole
-from mbc.frontends.onnx.importer.tracked import CHANNEL, Tracked
+from mbc.frontends.lowering.builder import Builder
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.rules.activations import activated
+from mbc.frontends.lowering.rules.attributes import axis_of, real, shortest, whole
+from mbc.frontends.lowering.tracked import CHANNEL, Tracked
 from mbc.ir.activations import Clip
 from mbc.ops.elementwise import BatchNorm, Softmax
 from mbc.ops.norm import LayerNorm
 
 
-def clip(b: Builder, node: OnnxNode) -> Tracked:
+def clip(b: Builder, node: Node) -> Tracked:
     """Bounds, either of which may be absent; constants alone."""
     return _clipped(b, b.input(0), _bound(b, 1, -inf), _bound(b, 2, inf))
 
@@ -37,7 +37,7 @@ def _clipped(b: Builder, x: Tracked, lo: float, hi: float) -> Tracked:
     return activated(b, x, Clip(lo, hi)) if (lo, hi) != (-inf, inf) else x
 
 
-def batch_norm(b: Builder, node: OnnxNode) -> Tracked:
+def batch_norm(b: Builder, node: Node) -> Tracked:
     """Normalisation by stored statistics; training_mode is not supported."""
     if whole(node, "training_mode", 0) or node.extra_outputs:
         helps = "export the model after model.eval()"
@@ -54,7 +54,7 @@ def batch_norm(b: Builder, node: OnnxNode) -> Tracked:
     return x.with_stored(b.emit(op, [x.stored, *constants]))
 
 
-def softmax(b: Builder, node: OnnxNode) -> Tracked:
+def softmax(b: Builder, node: Node) -> Tracked:
     """Softmax over one axis; that of the channels moves no data."""
     x = b.input(0)
     x = along_channels(b, x, axis_of(node, whole(node, "axis", -1), x.rank))
@@ -70,7 +70,7 @@ def along_channels(b: Builder, x: Tracked, axis: int) -> Tracked:
     return x
 
 
-def layer_norm(b: Builder, node: OnnxNode) -> Tracked:
+def layer_norm(b: Builder, node: Node) -> Tracked:
     """Normalisation over the last axis by its own mean and variance."""
     x, gamma = b.input(0), b.required_input(1, "scale")
     beta = b.optional_input(2, "bias")

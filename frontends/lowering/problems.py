@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mbc.diag import Diagnostic, MbcError
-from mbc.frontends.onnx.importer.model import OnnxNode
+from mbc.frontends.lowering.model import Node
 
 HELPS = {
     "Erf": "it is read as part of gelu, x * (1 + erf(x / sqrt(2))) / 2, and by itself not",
@@ -32,7 +32,7 @@ class Unsupported(Exception):
 class Problem:
     """A node that cannot be imported."""
 
-    node: OnnxNode
+    node: Node
     reason: str
     """What of it is not supported; "" for all of it."""
     help: str = ""

@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-from mbc.frontends.onnx.importer.builder import IMAGE, Builder
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.rules.attributes import axis_of, real, whole
-from mbc.frontends.onnx.importer.rules.pointwise import along_channels
-from mbc.frontends.onnx.importer.tracked import Tracked
+from mbc.frontends.lowering.builder import IMAGE, Builder
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.rules.attributes import axis_of, real, whole
+from mbc.frontends.lowering.rules.pointwise import along_channels
+from mbc.frontends.lowering.tracked import Tracked
 from mbc.ops.matmul import MatMul
 from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
 
 
-def _over_channels(b: Builder, node: OnnxNode) -> Tracked:
+def _over_channels(b: Builder, node: Node) -> Tracked:
     """Return x with the axis of the node as its channels."""
     x = b.input(0)
     return along_channels(b, x, axis_of(node, whole(node, "axis", -1), x.rank))
 
 
-def log_softmax(b: Builder, node: OnnxNode) -> Tracked:
+def log_softmax(b: Builder, node: Node) -> Tracked:
     """Logarithm of softmax over one axis."""
     x = _over_channels(b, node)
     return x.with_stored(b.emit(LogSoftmax(), [x.stored]))
 
 
-def lp_normalization(b: Builder, node: OnnxNode) -> Tracked:
+def lp_normalization(b: Builder, node: Node) -> Tracked:
     """Quotient by the norm of p = 2 over one axis."""
     if whole(node, "p", 2) != 2:
         raise Unsupported("its p is not 2")
@@ -32,7 +32,7 @@ def lp_normalization(b: Builder, node: OnnxNode) -> Tracked:
     return x.with_stored(b.emit(L2Normalize(), [x.stored]))
 
 
-def instance_norm(b: Builder, node: OnnxNode) -> Tracked:
+def instance_norm(b: Builder, node: Node) -> Tracked:
     """Of images: each channel by its own mean and variance."""
     x = b.image(b.input(0))
     vectors = [b.required_input(index, name) for index, name in ((1, "scale"), (2, "bias"))]
@@ -41,7 +41,7 @@ def instance_norm(b: Builder, node: OnnxNode) -> Tracked:
     return Tracked.of(b.emit(op, [x, *constants]), IMAGE)
 
 
-def product(b: Builder, node: OnnxNode) -> Tracked:
+def product(b: Builder, node: Node) -> Tracked:
     """Multiply two computed tensors, whose axes before the last two are the same."""
     factors = [b.input(index) for index in (0, 1)]
     stored = [b.arranged(x, tuple(range(x.rank))) for x in factors]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.model import Model, OnnxNode
+from mbc.frontends.lowering.model import Model, Node
 
 LOWEST = -3.0e38
 """A padding of at most this is as good as minus infinity."""
@@ -23,7 +23,7 @@ def absorb_pads(model: Model) -> Model:
     return model
 
 
-def _without(model: Model, pad: OnnxNode) -> Model:
+def _without(model: Model, pad: Node) -> Model:
     """Return the model without a Pad node; unchanged, where some reader cannot pad so."""
     sides, result = _sides(model, pad), pad.outputs[0]
     readers = [node for node in model.nodes if result in node.inputs]
@@ -36,7 +36,7 @@ def _without(model: Model, pad: OnnxNode) -> Model:
     return replace(model, nodes=tuple(nodes))
 
 
-def _sides(model: Model, pad: OnnxNode) -> Sides | None:
+def _sides(model: Model, pad: Node) -> Sides | None:
     """Return the pads of height and width as a window has them; None for any other Pad."""
     pads, axes = model.constants.get(pad.input(1)), model.constants.get(pad.input(3))
     rank = len(model.shapes.get(pad.outputs[0], ()))
@@ -52,7 +52,7 @@ def _sides(model: Model, pad: OnnxNode) -> Sides | None:
     return tuple(whole[:, 2:].ravel().tolist())
 
 
-def _padded(model: Model, node: OnnxNode, pad: OnnxNode, sides: Sides) -> OnnxNode | None:
+def _padded(model: Model, node: Node, pad: Node, sides: Sides) -> Node | None:
     """Return a window that pads itself; None if it cannot."""
     value, own = _value(model, pad), node.attributes.get("pads", (0, 0, 0, 0))
     fits = isinstance(own, tuple) and len(own) == 4
@@ -68,7 +68,7 @@ def _padded(model: Model, node: OnnxNode, pad: OnnxNode, sides: Sides) -> OnnxNo
     return replace(node, inputs=inputs, attributes=attributes)
 
 
-def _value(model: Model, pad: OnnxNode) -> float | None:
+def _value(model: Model, pad: Node) -> float | None:
     if not pad.input(2):
         return 0.0
     array = model.constants.get(pad.input(2))
@@ -76,7 +76,7 @@ def _value(model: Model, pad: OnnxNode) -> float | None:
 
 
 def _reads_alike(
-    model: Model, node: OnnxNode, pad: OnnxNode, value: float | None, own: Sequence[int]
+    model: Model, node: Node, pad: Node, value: float | None, own: Sequence[int]
 ) -> bool:
     """Whether a window with its own padding reads what it reads after the Pad."""
     if value is None:

@@ -10,12 +10,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.builder import Builder, stored_order
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.rules.activations import activated
-from mbc.frontends.onnx.importer.rules.attributes import shortest
-from mbc.frontends.onnx.importer.tracked import CHANNEL, Tracked
+from mbc.frontends.lowering.builder import Builder, stored_order
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.rules.activations import activated
+from mbc.frontends.lowering.rules.attributes import shortest
+from mbc.frontends.lowering.tracked import CHANNEL, Tracked
 from mbc.ir.activations import Clip, LeakyRelu
 from mbc.ir.graph import Constant
 from mbc.ops.broadcast import aligned
@@ -25,37 +25,37 @@ Given: TypeAlias = Tracked | str
 """An operand: a computed value, or the name of a constant."""
 
 
-def add(b: Builder, node: OnnxNode) -> Tracked:
+def add(b: Builder, node: Node) -> Tracked:
     """Sum, with broadcasting; one operand has the shape of the result."""
     return _all(b, Add(), _operands(b, node))
 
 
-def subtract(b: Builder, node: OnnxNode) -> Tracked:
+def subtract(b: Builder, node: Node) -> Tracked:
     """Difference, with broadcasting."""
     return _all(b, Sub(), _operands(b, node))
 
 
-def multiply(b: Builder, node: OnnxNode) -> Tracked:
+def multiply(b: Builder, node: Node) -> Tracked:
     """Product, with broadcasting."""
     return _all(b, Mul(), _operands(b, node))
 
 
-def divide(b: Builder, node: OnnxNode) -> Tracked:
+def divide(b: Builder, node: Node) -> Tracked:
     """Quotient, with broadcasting."""
     return _all(b, Div(), _operands(b, node))
 
 
-def minimum(b: Builder, node: OnnxNode) -> Tracked:
+def minimum(b: Builder, node: Node) -> Tracked:
     """Minimum, with broadcasting; with numbers a clip."""
     return _bounded(b, node, Min(), lambda bound: Clip(-inf, bound))
 
 
-def maximum(b: Builder, node: OnnxNode) -> Tracked:
+def maximum(b: Builder, node: Node) -> Tracked:
     """Maximum, with broadcasting; with numbers a clip."""
     return _bounded(b, node, Max(), lambda bound: Clip(bound, inf))
 
 
-def prelu(b: Builder, node: OnnxNode) -> Tracked:
+def prelu(b: Builder, node: Node) -> Tracked:
     """x above 0, else slope * x; with one slope a leaky_relu."""
     slopes = b.constant_input(1)
     if slopes is not None and slopes.size == 1:
@@ -63,7 +63,7 @@ def prelu(b: Builder, node: OnnxNode) -> Tracked:
     return _all(b, Prelu(), _operands(b, node))
 
 
-def _operands(b: Builder, node: OnnxNode) -> list[Given]:
+def _operands(b: Builder, node: Node) -> list[Given]:
     return [
         b.input(index) if b.constant_input(index) is None else name
         for index, name in enumerate(node.inputs)
@@ -79,7 +79,7 @@ def _all(b: Builder, op: Arithmetic, given: Sequence[Given]) -> Tracked:
     return result
 
 
-def _bounded(b: Builder, node: OnnxNode, op: Arithmetic, clip: Callable[[float], Clip]) -> Tracked:
+def _bounded(b: Builder, node: Node, op: Arithmetic, clip: Callable[[float], Clip]) -> Tracked:
     """Combine tensors, and clip by numbers among the operands, where they are no NaN."""
     operands, numbers = list[Given](), list[float]()
     for operand in _operands(b, node):

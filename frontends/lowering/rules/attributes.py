@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.problems import Unsupported
 
 Ints = tuple[int, ...]
 
 
-def whole(node: OnnxNode, name: str, default: int) -> int:
+def whole(node: Node, name: str, default: int) -> int:
     """Return an integer attribute."""
     value = node.attributes.get(name, default)
     if not isinstance(value, int):
@@ -18,7 +18,7 @@ def whole(node: OnnxNode, name: str, default: int) -> int:
     return value
 
 
-def real(node: OnnxNode, name: str, default: float) -> float:
+def real(node: Node, name: str, default: float) -> float:
     """Return a number: the shortest one that is the same as float32."""
     value = node.attributes.get(name, default)
     if not isinstance(value, int | float):
@@ -31,7 +31,7 @@ def shortest(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def wholes(node: OnnxNode, name: str, default: Ints) -> Ints:
+def wholes(node: Node, name: str, default: Ints) -> Ints:
     """Return a list of integers as long as the default."""
     value = node.attributes.get(name, default)
     if not isinstance(value, tuple) or not all(isinstance(item, int) for item in value):
@@ -43,12 +43,12 @@ def wholes(node: OnnxNode, name: str, default: Ints) -> Ints:
     return value
 
 
-def text(node: OnnxNode, name: str, default: str) -> str:
+def text(node: Node, name: str, default: str) -> str:
     """Return a text."""
     return str(node.attributes.get(name, default))
 
 
-def axis_of(node: OnnxNode, axis: int, rank: int) -> int:
+def axis_of(node: Node, axis: int, rank: int) -> int:
     """Return an axis that may count from the end."""
     if not -rank <= axis < rank:
         raise Unsupported(f"it has no axis {axis}")

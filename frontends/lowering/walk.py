@@ -5,11 +5,11 @@ from __future__ import annotations
 from math import prod
 
 from mbc.diag import error
-from mbc.frontends.onnx.importer.builder import IMAGE, Builder
-from mbc.frontends.onnx.importer.model import Model, OnnxNode
-from mbc.frontends.onnx.importer.problems import Problem, Unsupported, refuse
-from mbc.frontends.onnx.importer.rules import IMPORTERS
-from mbc.frontends.onnx.importer.tracked import Tracked
+from mbc.frontends.lowering.builder import IMAGE, Builder
+from mbc.frontends.lowering.model import Model, Node
+from mbc.frontends.lowering.problems import Problem, Unsupported, refuse
+from mbc.frontends.lowering.rules import IMPORTERS
+from mbc.frontends.lowering.tracked import Tracked
 from mbc.ir.graph import Graph
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
@@ -72,7 +72,7 @@ def _problems(b: Builder) -> list[Problem]:
     return problems
 
 
-def _import(b: Builder, node: OnnxNode) -> Problem | None:
+def _import(b: Builder, node: Node) -> Problem | None:
     b.node = node
     try:
         made = IMPORTERS[node.kind](b, node)
@@ -88,7 +88,7 @@ def _output(b: Builder, name: str) -> ChannelView:
     if name not in b.known:
         raise error("E0802", f"output '{name}' does not depend on the inputs")
     x = b.settled(b.known[name])
-    b.node = OnnxNode("output", name, (), (name,))
+    b.node = Node("output", name, (), (name,))
     try:
         return _stored(b, x)
     except Unsupported as problem:

@@ -7,11 +7,11 @@ from math import inf, isfinite
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.builder import IMAGE, Builder, stored_order
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.rules.attributes import axis_of, text, whole
-from mbc.frontends.onnx.importer.tracked import CHANNEL, Tracked
+from mbc.frontends.lowering.builder import IMAGE, Builder, stored_order
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.rules.attributes import axis_of, text, whole
+from mbc.frontends.lowering.tracked import CHANNEL, Tracked
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelView
 from mbc.ops.grid import MIRRORS, ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
@@ -61,7 +61,7 @@ def _joined(b: Builder, parts: Sequence[Tracked], place: int) -> ChannelView:
     return b.emit(op, stored)
 
 
-def pad(b: Builder, node: OnnxNode) -> Tracked:
+def pad(b: Builder, node: Node) -> Tracked:
     """Constant numbers around any axes, which windows do themselves, or by reflection or edge."""
     x = b.input(0)
     if (mode := text(node, "mode", "constant")) not in ("constant", *MIRRORS):
@@ -101,7 +101,7 @@ def _value(b: Builder) -> float:
     return value
 
 
-def depth_to_space(b: Builder, node: OnnxNode) -> Tracked:
+def depth_to_space(b: Builder, node: Node) -> Tracked:
     """In both modes; the order of channels of CRD is a shuffle."""
     x, block = b.image(b.input(0)), whole(node, "blocksize", 0)
     mode, channels = text(node, "mode", "DCR"), x.type.channels
@@ -112,7 +112,7 @@ def depth_to_space(b: Builder, node: OnnxNode) -> Tracked:
     return Tracked.of(b.emit(DepthToSpace(block), [x]), IMAGE)
 
 
-def space_to_depth(b: Builder, node: OnnxNode) -> Tracked:
+def space_to_depth(b: Builder, node: Node) -> Tracked:
     """Blocks of pixels as channels."""
     op = SpaceToDepth(whole(node, "blocksize", 0))
     return Tracked.of(b.emit(op, [b.image(b.input(0))]), IMAGE)

@@ -6,13 +6,13 @@ from math import prod
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.builder import Builder
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.rules.attributes import real, whole
-from mbc.frontends.onnx.importer.rules.rows import product
-from mbc.frontends.onnx.importer.rules.windows import window_of
-from mbc.frontends.onnx.importer.tracked import CHANNEL, Factors, Tracked
+from mbc.frontends.lowering.builder import Builder
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.rules.attributes import real, whole
+from mbc.frontends.lowering.rules.rows import product
+from mbc.frontends.lowering.rules.windows import window_of
+from mbc.frontends.lowering.tracked import CHANNEL, Factors, Tracked
 from mbc.ir.graph import Constant
 from mbc.ir.views import ChannelView
 from mbc.ops.linear import Conv2d, Dense
@@ -20,7 +20,7 @@ from mbc.ops.linear import Conv2d, Dense
 OIHW_TO_HWIO = (2, 3, 1, 0)
 
 
-def conv(b: Builder, node: OnnxNode) -> Tracked:
+def conv(b: Builder, node: Node) -> Tracked:
     """Convolution in two dimensions, with any groups, strides, dilations and padding."""
     x, weight = b.input(0), b.required_input(1, "weight")
     if weight.ndim != 4 or x.rank != 4:
@@ -63,7 +63,7 @@ def vector(b: Builder, name: str, bias: np.ndarray | None, channels: int) -> Con
     return b.constant(name, np.broadcast_to(bias.ravel(), (channels,)))
 
 
-def gemm(b: Builder, node: OnnxNode) -> Tracked:
+def gemm(b: Builder, node: Node) -> Tracked:
     """Dense layer; transA is not supported."""
     if whole(node, "transA", 0):
         raise Unsupported("it transposes its input (transA)")
@@ -77,7 +77,7 @@ def gemm(b: Builder, node: OnnxNode) -> Tracked:
     return _dense(b, b.input(0), weight, bias)
 
 
-def matmul(b: Builder, node: OnnxNode) -> Tracked:
+def matmul(b: Builder, node: Node) -> Tracked:
     """Product of a matrix with constant weights, or of two computed tensors."""
     if b.constant_input(0) is None and b.constant_input(1) is None:
         return product(b, node)

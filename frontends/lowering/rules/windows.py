@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.rules.attributes import text, whole, wholes
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.rules.attributes import text, whole, wholes
 from mbc.ops.window import MAX_STEP, Pad, Pair, ceil_overhang, same_padding, wider
 
 
@@ -26,7 +26,7 @@ class Window:
     """Rows and columns that `ceil_mode` has added to the padding at the end."""
 
 
-def window_of(node: OnnxNode, size: Pair, kernel: Pair) -> Window:
+def window_of(node: Node, size: Pair, kernel: Pair) -> Window:
     """Read the window of a node over an image of that size; `kernel` is that of the weights."""
     kernel = _pair(wholes(node, "kernel_shape", kernel))
     stride = _pair(wholes(node, "strides", (1, 1)))
@@ -48,7 +48,7 @@ def _pair(numbers: tuple[int, ...]) -> Pair:
     return first, second
 
 
-def _padding(node: OnnxNode, size: Pair, reach: Pair, stride: Pair) -> Pad:
+def _padding(node: Node, size: Pair, reach: Pair, stride: Pair) -> Pad:
     mode = text(node, "auto_pad", "NOTSET")
     if mode == "VALID":
         return 0, 0, 0, 0

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from mbc.frontends.onnx.importer.builder import IMAGE, Builder
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.rules.attributes import text, whole, wholes
-from mbc.frontends.onnx.importer.rules.linear import vector
-from mbc.frontends.onnx.importer.tracked import Tracked
+from mbc.frontends.lowering.builder import IMAGE, Builder
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.rules.attributes import text, whole, wholes
+from mbc.frontends.lowering.rules.linear import vector
+from mbc.frontends.lowering.tracked import Tracked
 from mbc.ops.transposed import TransposedConv, from_iohw
 from mbc.ops.window import Pad, Pair
 
 
-def conv_transpose(b: Builder, node: OnnxNode) -> Tracked:
+def conv_transpose(b: Builder, node: Node) -> Tracked:
     """Transposed convolution in two dimensions, with any groups, strides and padding."""
     x, weight = b.input(0), b.required_input(1, "weight")
     if weight.ndim != 4 or x.rank != 4:
@@ -34,9 +34,7 @@ def conv_transpose(b: Builder, node: OnnxNode) -> Tracked:
     return Tracked.of(b.emit(op, [b.image(x), filters, bias]), IMAGE)
 
 
-def _padding(
-    node: OnnxNode, size: Pair, kernel: Pair, stride: Pair, more: Pair
-) -> tuple[Pad, Pair]:
+def _padding(node: Node, size: Pair, kernel: Pair, stride: Pair, more: Pair) -> tuple[Pad, Pair]:
     """Return the padding, and the rows and columns that are added.
 
     Where the extents of the result are given, by output_shape or SAME, what is too much is cut off

@@ -11,8 +11,8 @@ from functools import cache, partial
 from types import CodeType, FunctionType, ModuleType
 from typing import Any, TypeAlias, cast
 
-from mbc.frontends.onnx.importer.builder import Builder
-from mbc.frontends.onnx.importer.rules import IMPORTERS
+from mbc.frontends.lowering.builder import Builder
+from mbc.frontends.lowering.rules import IMPORTERS
 from mbc.ir.activations import Activation, Spelled
 from mbc.ir.op import Op
 

@@ -7,29 +7,29 @@ from itertools import pairwise
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.builder import Builder
-from mbc.frontends.onnx.importer.model import FLOAT, FLOAT16, OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.rules.attributes import axis_of, whole
-from mbc.frontends.onnx.importer.rules.grid import joined_along, taken
-from mbc.frontends.onnx.importer.tracked import Factors, Tracked
+from mbc.frontends.lowering.builder import Builder
+from mbc.frontends.lowering.model import FLOAT, FLOAT16, Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.rules.attributes import axis_of, whole
+from mbc.frontends.lowering.rules.grid import joined_along, taken
+from mbc.frontends.lowering.tracked import Factors, Tracked
 from mbc.ir.views import ChannelView
 from mbc.ops.move import Concat, Reshape
 
 
-def identity(b: Builder, node: OnnxNode) -> Tracked:
+def identity(b: Builder, node: Node) -> Tracked:
     """Its operand as it is."""
     return b.input(0)
 
 
-def cast(b: Builder, node: OnnxNode) -> Tracked:
+def cast(b: Builder, node: Node) -> Tracked:
     """Between float32 and float16, which is computed as float32."""
     if whole(node, "to", 0) not in (FLOAT, FLOAT16):
         raise Unsupported("its result is not float32 or float16")
     return b.input(0)
 
 
-def dropout(b: Builder, node: OnnxNode) -> Tracked:
+def dropout(b: Builder, node: Node) -> Tracked:
     """Its operand as it is; training mode is not supported."""
     training = b.optional_input(2, "training mode")
     if (training is not None and training.any()) or node.extra_outputs:
@@ -37,7 +37,7 @@ def dropout(b: Builder, node: OnnxNode) -> Tracked:
     return b.input(0)
 
 
-def reshape(b: Builder, node: OnnxNode) -> Tracked:
+def reshape(b: Builder, node: Node) -> Tracked:
     """Any static shape; what only cuts or joins channels, or joins other axes, moves no data."""
     shape = b.model.shapes.get(node.outputs[0])
     if shape is None:
@@ -50,7 +50,7 @@ def reshape(b: Builder, node: OnnxNode) -> Tracked:
     return Tracked.of(b.emit(Reshape(shape), [flat]), range(len(shape)))
 
 
-def transpose(b: Builder, node: OnnxNode) -> Tracked:
+def transpose(b: Builder, node: Node) -> Tracked:
     """Any order of axes; moves no data."""
     x = b.input(0)
     perm = node.attributes.get("perm", tuple(reversed(range(x.rank))))
@@ -59,7 +59,7 @@ def transpose(b: Builder, node: OnnxNode) -> Tracked:
     return x.transposed(perm)
 
 
-def concat(b: Builder, node: OnnxNode) -> Tracked:
+def concat(b: Builder, node: Node) -> Tracked:
     """Along any axis; along channels its parts are read where they are."""
     parts = [b.settled(b.input(index)) for index in range(len(node.inputs))]
     axis = axis_of(node, whole(node, "axis", 0), parts[0].rank)
@@ -96,7 +96,7 @@ def _joined(
     return Tracked(stored, parts[0].axes, parts[0].channels).with_channels(axis, channels)
 
 
-def split(b: Builder, node: OnnxNode) -> tuple[Tracked, ...]:
+def split(b: Builder, node: Node) -> tuple[Tracked, ...]:
     """Along any axis, into any sizes; along channels by views."""
     x = b.input(0)
     axis = axis_of(node, whole(node, "axis", 0), x.rank)
@@ -114,7 +114,7 @@ def _extent(b: Builder, name: str, axis: int) -> int:
     return shape[axis]
 
 
-def slice_(b: Builder, node: OnnxNode) -> Tracked:
+def slice_(b: Builder, node: Node) -> Tracked:
     """Along any axes; along channels with any step, along others forward."""
     x = b.input(0)
     starts, ends = b.required_input(1, "start").ravel(), b.required_input(2, "end").ravel()
@@ -134,7 +134,7 @@ def slice_(b: Builder, node: OnnxNode) -> Tracked:
     return x
 
 
-def gather(b: Builder, node: OnnxNode) -> Tracked:
+def gather(b: Builder, node: Node) -> Tracked:
     """By constant indices: along channels each taken once, along other axes in regular steps."""
     x, indices = b.input(0), b.required_input(1, "index")
     axis = axis_of(node, whole(node, "axis", 0), x.rank)

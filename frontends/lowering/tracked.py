@@ -1,4 +1,6 @@
-"""Layouts of imported values: how the axes of an ONNX value lie in a stored one.
+"""Layouts of imported values: how the axes of a model's value lie in a stored one.
+
+The model's axes are called ONNX axes, for all formats have its order of axes here.
 
 Transposes, reshapes, and selections of channels change a layout and no data. The layout follows
 from the ops alone; nothing is guessed from extents.

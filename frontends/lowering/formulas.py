@@ -18,8 +18,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.model import Model, OnnxNode, live
-from mbc.frontends.onnx.importer.rules.activations import ACTIVATIONS
+from mbc.frontends.lowering.model import Model, Node, live
+from mbc.frontends.lowering.rules.activations import ACTIVATIONS
 
 Array: TypeAlias = np.ndarray
 
@@ -61,7 +61,7 @@ ENDS = frozenset({"Add", "Clip", "Div", "Max", "Min", "Mul", "Reciprocal", "Sub"
 
 def recognise_activations(model: Model) -> Model:
     """Return the model with one node for each activation that is written out."""
-    makers, nodes = dict[str, Made](), list[OnnxNode]()
+    makers, nodes = dict[str, Made](), list[Node]()
     for place, node in enumerate(model.nodes):
         known = _recognised(model, makers, node) if node.kind in ENDS else None
         nodes.append(known or node)
@@ -69,11 +69,11 @@ def recognise_activations(model: Model) -> Model:
     return replace(model, nodes=live(nodes, model.outputs))
 
 
-Made: TypeAlias = tuple[int, OnnxNode | None]
+Made: TypeAlias = tuple[int, Node | None]
 """The place of a node in the model, and the node that makes a value; none for an input."""
 
 
-def _recognised(model: Model, makers: Mapping[str, Made], node: OnnxNode) -> OnnxNode | None:
+def _recognised(model: Model, makers: Mapping[str, Made], node: Node) -> Node | None:
     """Return the activation that computes the same as the longest formula that is one."""
     result = None
     for root, formula in _formulas(model, makers, node):
@@ -86,12 +86,12 @@ def _recognised(model: Model, makers: Mapping[str, Made], node: OnnxNode) -> Onn
 
 
 def _formulas(
-    model: Model, makers: Mapping[str, Made], node: OnnxNode
-) -> Iterator[tuple[str, Sequence[OnnxNode]]]:
+    model: Model, makers: Mapping[str, Made], node: Node
+) -> Iterator[tuple[str, Sequence[Node]]]:
     """Yield the values that a node is a function of, and the nodes from there to it, for longer and
     longer formulas."""
-    formula, open = list[OnnxNode](), {*node.outputs}
-    last: OnnxNode | None = node
+    formula, open = list[Node](), {*node.outputs}
+    last: Node | None = node
     while last is not None and len(formula) < MOST_NODES and _is_numeric(model, last):
         formula.insert(0, last)
         open = open - {*last.outputs} | {n for n in last.inputs if n and n not in model.constants}
@@ -101,7 +101,7 @@ def _formulas(
         _, last = max(made, key=itemgetter(0))
 
 
-def _is_numeric(model: Model, node: OnnxNode) -> bool:
+def _is_numeric(model: Model, node: Node) -> bool:
     """Whether an op is one on single numbers, other than by channels."""
     if len(node.outputs) != 1 or node.kind not in NUMERIC.keys() | ACTIVATIONS.keys():
         return False
@@ -112,7 +112,7 @@ def _is_numeric(model: Model, node: OnnxNode) -> bool:
     return same and all(array.size == 1 for array in constants)
 
 
-def _value(model: Model, root: str, formula: Sequence[OnnxNode], x: Array) -> Array:
+def _value(model: Model, root: str, formula: Sequence[Node], x: Array) -> Array:
     """Evaluate a formula at points."""
     values = {root: x}
     for node in formula:
@@ -125,7 +125,7 @@ def _value(model: Model, root: str, formula: Sequence[OnnxNode], x: Array) -> Ar
     return values[formula[-1].outputs[0]]
 
 
-def _evaluated(node: OnnxNode, given: Sequence[Array]) -> Array:
+def _evaluated(node: Node, given: Sequence[Array]) -> Array:
     if node.kind in ACTIVATIONS:
         return ACTIVATIONS[node.kind](node).reference(given[0])
     if node.kind == "Clip" and not node.input(1):
@@ -142,7 +142,7 @@ def _activation(function: Function) -> tuple[str, Attributes] | None:
     points = _points()
     expected, scale = function(points), np.maximum(np.abs(points), 1)
     for kind, attributes in _candidates(function):
-        act = ACTIVATIONS[kind](OnnxNode(kind, "", (), (), attributes))
+        act = ACTIVATIONS[kind](Node(kind, "", (), (), attributes))
         if np.all(np.abs(act.reference(points) - expected) <= TOLERANCE * scale):
             return kind, attributes
     return None

@@ -8,11 +8,11 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mbc.frontends.onnx.importer.builder import Builder
-from mbc.frontends.onnx.importer.model import OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.rules.attributes import real
-from mbc.frontends.onnx.importer.tracked import Tracked
+from mbc.frontends.lowering.builder import Builder
+from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.rules.attributes import real
+from mbc.frontends.lowering.tracked import Tracked
 from mbc.ir import activations
 from mbc.ir.activations import RELU, Activation
 from mbc.ops.elementwise import Activate
@@ -20,7 +20,7 @@ from mbc.ops.elementwise import Activate
 SIXTH = 1 / 6
 """The slope that PyTorch has, whose decimal digits do not end."""
 
-Parsed: TypeAlias = Callable[[OnnxNode], Activation]
+Parsed: TypeAlias = Callable[[Node], Activation]
 
 
 def activated(b: Builder, x: Tracked, act: Activation) -> Tracked:
@@ -29,12 +29,12 @@ def activated(b: Builder, x: Tracked, act: Activation) -> Tracked:
     return x.with_stored(b.emit(Activate(act), [x.stored]))
 
 
-def _elu(node: OnnxNode) -> Activation:
+def _elu(node: Node) -> Activation:
     """x above 0, else alpha * (exp(x) - 1)."""
     return activations.Elu(real(node, "alpha", 1.0))
 
 
-def _gelu(node: OnnxNode) -> Activation:
+def _gelu(node: Node) -> Activation:
     """x * (1 + erf(x / sqrt(2))) / 2, or its approximation by tanh."""
     match node.attributes.get("approximate", "none"):
         case "none":
@@ -44,41 +44,41 @@ def _gelu(node: OnnxNode) -> Activation:
     raise Unsupported("it is approximated neither by none nor by tanh")
 
 
-def _hard_sigmoid(node: OnnxNode) -> Activation:
+def _hard_sigmoid(node: Node) -> Activation:
     """clip(alpha * x + beta, 0, 1)."""
     slope = real(node, "alpha", 0.2)
     alpha = SIXTH if np.float32(slope) == np.float32(SIXTH) else slope
     return activations.HardSigmoid(alpha, real(node, "beta", 0.5))
 
 
-def _hard_swish(_: OnnxNode) -> Activation:
+def _hard_swish(_: Node) -> Activation:
     """x * clip(x / 6 + 1/2, 0, 1)."""
     return activations.HardSwish()
 
 
-def _leaky_relu(node: OnnxNode) -> Activation:
+def _leaky_relu(node: Node) -> Activation:
     """x above 0, else alpha * x."""
     return activations.LeakyRelu(real(node, "alpha", 0.01))
 
 
-def _relu(_: OnnxNode) -> Activation:
+def _relu(_: Node) -> Activation:
     """max(x, 0)."""
     return RELU
 
 
-def _sigmoid(_: OnnxNode) -> Activation:
+def _sigmoid(_: Node) -> Activation:
     """1 / (1 + exp(-x))."""
     return activations.Sigmoid()
 
 
-def _swish(node: OnnxNode) -> Activation:
+def _swish(node: Node) -> Activation:
     """x / (1 + exp(-x)), where its alpha is 1."""
     if real(node, "alpha", 1.0) != 1:
         raise Unsupported("its alpha is not 1")
     return activations.Silu()
 
 
-def _tanh(_: OnnxNode) -> Activation:
+def _tanh(_: Node) -> Activation:
     """Hyperbolic tangent."""
     return activations.Tanh()
 
@@ -97,9 +97,9 @@ ACTIVATIONS: Mapping[str, Parsed] = {
 """The ops of ONNX that are activations."""
 
 
-def _rule(parsed: Parsed) -> Callable[[Builder, OnnxNode], Tracked]:
+def _rule(parsed: Parsed) -> Callable[[Builder, Node], Tracked]:
     @wraps(parsed)
-    def rule(b: Builder, node: OnnxNode) -> Tracked:
+    def rule(b: Builder, node: Node) -> Tracked:
         return activated(b, b.input(0), parsed(node))
 
     return rule

@@ -1,4 +1,4 @@
-"""The graph under construction, and the ways in which rules read values of ONNX from it."""
+"""The graph under construction, and the ways in which rules read values of the model from it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from math import prod
 import numpy as np
 
 from mbc.diag import error
-from mbc.frontends.onnx.importer.model import Model, OnnxNode
-from mbc.frontends.onnx.importer.problems import Unsupported
-from mbc.frontends.onnx.importer.tracked import CHANNEL, Tracked
+from mbc.frontends.lowering.model import Model, Node
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.tracked import CHANNEL, Tracked
 from mbc.ir.graph import Constant, Graph, Operand
 from mbc.ir.literals import LITERAL, literal
 from mbc.ir.op import Op, OpError
@@ -33,7 +33,7 @@ class Builder:
     def __init__(self, graph: Graph, model: Model) -> None:
         self.graph, self.model = graph, model
         self.known: dict[str, Tracked] = {}
-        self.node = OnnxNode("", "", (), ())
+        self.node = Node("", "", (), ())
         self._constants: dict[str, Constant] = {}
         self._moves: dict[tuple[Value, bytes], ChannelView] = {}
         self._splits: dict[tuple[Value, tuple[int, ...]], tuple[Value, ...]] = {}

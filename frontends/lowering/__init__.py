@@ -1,0 +1,24 @@
+"""Lowering of imported models to graphs, with one table of rules for all frontends.
+
+A frontend brings its model to one form (`model.py`): the ops, orders of axes and layouts of
+weights are those of ONNX, shapes are static, and constants are folded.
+"""
+
+from __future__ import annotations
+
+from mbc.frontends.lowering.formulas import NUMERIC, recognise_activations
+from mbc.frontends.lowering.model import Model
+from mbc.frontends.lowering.pads import absorb_pads
+from mbc.frontends.lowering.rules import IMPORTERS
+from mbc.frontends.lowering.walk import lower
+from mbc.ir.graph import Graph
+
+__all__ = ["IMPORTERS", "NUMERIC", "graph_of"]
+
+
+def graph_of(model: Model, name: str) -> Graph:
+    """Return the graph of a model, with images as NHWC.
+
+    Raises E0802 with all that is not supported, E0807 for what is too large.
+    """
+    return lower(absorb_pads(recognise_activations(model)), name)
