@@ -134,7 +134,9 @@ pages: $(INSTALLED) test-tools ## every network of examples/ beside the first fo
 # ncnn is left out: its converter brings PyTorch.
 bench: $(INSTALLED) ## time the examples in turns with other engines, which are installed (THREADS=1 ROUNDS=100)
 	@$(PIP) install --quiet --editable '.[bench]'
-	@for network in mobilenet_v1 mobilenet_v2 shufflenet_v1\ -Dgroups={1,2,3,4,8} shufflenet_v2; do \
+	@for network in mobilenet_v1 mobilenet_v2 shufflenet_v1\ -Dgroups={1,2,3,4,8} shufflenet_v2 \
+	    mobilenet_v3\ -Dvariant={large,small} mobilenet_v4 efficientnet_lite mnasnet ghostnet \
+	    detection/ssdlite lraspp; do \
 	  set -- $$network; \
 	  echo "$$@:"; \
 	  $(BIN)/mbc bench examples/$$1.py $${@:2} --threads $(THREADS) --rounds $(ROUNDS) \
