@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from mbc.backends.llvm.backend import LlvmBackend
 from mbc.driver.platforms import resolve
 from mbc.frontends.onnx.importer import import_onnx
+from mbc.frontends.options import ModelOptions
 from mbc.interp import run
 from mbc.ir.graph import Graph
 from mbc.ir.verify import verify
@@ -75,12 +76,16 @@ class Drawing:
 
 
 def imported(
-    model: Any, folder: Path, shapes: Mapping[str, tuple[int, ...]] | None = None
+    model: Any,
+    folder: Path,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    note: Callable[[str], None] = lambda _: None,
+    **options: Any,
 ) -> Graph:
     """Write a model, and import it."""
     path = folder / "net.onnx"
     path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
-    graph = import_onnx(path, shapes)
+    graph = import_onnx(path, ModelOptions(shapes or {}, **options), note)
     verify(graph)
     return graph
 

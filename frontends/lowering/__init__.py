@@ -11,14 +11,16 @@ from mbc.frontends.lowering.model import Model
 from mbc.frontends.lowering.pads import absorb_pads
 from mbc.frontends.lowering.rules import IMPORTERS
 from mbc.frontends.lowering.walk import lower
+from mbc.frontends.options import Layout
 from mbc.ir.graph import Graph
 
 __all__ = ["IMPORTERS", "NUMERIC", "graph_of"]
 
 
-def graph_of(model: Model, name: str) -> Graph:
-    """Return the graph of a model, with images as NHWC.
+def graph_of(model: Model, name: str, input_layout: Layout = "nhwc") -> Graph:
+    """Return the graph of a model, with images as NHWC but for the inputs, which callers give in
+    `input_layout`.
 
     Raises E0802 with all that is not supported, E0807 for what is too large.
     """
-    return lower(absorb_pads(recognise_activations(model)), name)
+    return lower(absorb_pads(recognise_activations(model)), name, input_layout)

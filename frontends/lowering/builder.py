@@ -76,7 +76,8 @@ class Builder:
         (result,) = self._emit(op, operands, self.name)
         return ChannelView.of(result)
 
-    def _moved_by(self, op: Op, x: ChannelView) -> ChannelView:
+    def moved_by(self, op: Op, x: ChannelView) -> ChannelView:
+        """Move data before ONNX's node reads it, and return the one result."""
         (result,) = self._move(op, x)
         return ChannelView.of(result)
 
@@ -144,7 +145,7 @@ class Builder:
         groups = order.shuffle_groups if size == total else None
         if groups is None:
             return stored.through(order)
-        return self._moved_by(ChannelShuffle(groups), stored)
+        return self.moved_by(ChannelShuffle(groups), stored)
 
     def _part(self, value: Value, first: int, size: int) -> ChannelView:
         """Return some channels of a value; equal parts come from one split."""
@@ -188,13 +189,13 @@ class Builder:
         numbers = iter(order)
         used = [last + next(numbers) if f == CHANNEL else f for f, _ in wanted.factors]
         units = [axis for axis in range(len(cut)) if axis not in used]
-        return self._moved_by(Transpose((*units, *used)), self.reshaped(x.stored, cut))
+        return self.moved_by(Transpose((*units, *used)), self.reshaped(x.stored, cut))
 
     def reshaped(self, x: ChannelView, shape: Sequence[int]) -> ChannelView:
         """Return what is stored in another shape, in row-major order."""
         if x.type.shape == tuple(shape):
             return x
-        return self._moved_by(Reshape(tuple(shape)), x)
+        return self.moved_by(Reshape(tuple(shape)), x)
 
     def is_stored(self, x: Tracked, order: Sequence[int]) -> bool:
         """Whether a settled value lies in memory with its ONNX axes in an order."""

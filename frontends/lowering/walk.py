@@ -10,19 +10,23 @@ from mbc.frontends.lowering.model import Model, Node
 from mbc.frontends.lowering.problems import Problem, Unsupported, refuse
 from mbc.frontends.lowering.rules import IMPORTERS
 from mbc.frontends.lowering.tracked import Tracked
+from mbc.frontends.options import Layout
 from mbc.ir.graph import Graph
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
+from mbc.ops.move import Transpose
+from mbc.runtime.abi import INPUT_LAYOUT, PLANAR
 from mbc.runtime.names import c_identifier
 
 NHWC_FROM_NCHW = (0, 3, 1, 2)
 
 
-def lower(model: Model, name: str) -> Graph:
+def lower(model: Model, name: str, input_layout: Layout) -> Graph:
     """Return the graph of a model. Raises E0802 with every node that cannot be imported."""
-    graph = Graph(name)
+    planar = input_layout == "nchw" and any(len(model.shapes[n]) == 4 for n in model.inputs)
+    graph = Graph(name, {INPUT_LAYOUT: PLANAR} if planar else {})
     builder = Builder(graph, model)
-    _add_inputs(builder)
+    _add_inputs(builder, planar=planar)
     refuse(_problems(builder))
     outputs = {n: _output(builder, n) for n in model.outputs}
     names = _unique([c_identifier(n) for n in outputs])
@@ -30,15 +34,28 @@ def lower(model: Model, name: str) -> Graph:
     return graph
 
 
-def _add_inputs(b: Builder) -> None:
+def _add_inputs(b: Builder, *, planar: bool) -> None:
     names = _unique([c_identifier(name) for name in b.model.inputs])
     for name, own in zip(b.model.inputs, names, strict=True):
         shape = b.model.shapes[name]
         order = tuple(range(len(shape)))
         if len(shape) == 4 and not _is_nhwc(b.model, name):
             order = IMAGE
-        stored = b.graph.add_input(own, TensorType(tuple(shape[axis] for axis in order)))
-        b.known[name] = Tracked.of(ChannelView.of(stored), order)
+        type = TensorType(tuple(shape[axis] for axis in order))
+        b.node = Node("input", own, (), (own,))
+        add = _planar_input if planar and type.rank == 4 else _input
+        b.known[name] = Tracked.of(add(b, own, type), order)
+
+
+def _input(b: Builder, name: str, type: TensorType) -> ChannelView:
+    return ChannelView.of(b.graph.add_input(name, type))
+
+
+def _planar_input(b: Builder, name: str, type: TensorType) -> ChannelView:
+    """Add an image whose channels come first, and return it as NHWC."""
+    batch, height, width, channels = type.shape
+    given = _input(b, name, TensorType((batch, channels, height, width)))
+    return b.moved_by(Transpose(IMAGE), given)
 
 
 def _unique(names: list[str]) -> list[str]:

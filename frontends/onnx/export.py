@@ -9,13 +9,14 @@ from typing import Any
 from mbc import __version__
 from mbc.diag import error
 from mbc.frontends.onnx.emitters.moves import gathered, shuffled
-from mbc.frontends.onnx.emitters.site import Site, axis_of, onnx_shape
+from mbc.frontends.onnx.emitters.site import TO_NCHW, Site, axis_of, onnx_shape, transposed
 from mbc.frontends.onnx.ops import EMITTERS, is_exported
 from mbc.frontends.onnx.writer import Writer
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Segment, Value
 from mbc.ops.fused import Fused
+from mbc.runtime.abi import INPUT_LAYOUT, PLANAR
 from mbc.targets.elements import refuse_elements
 from mbc.targets.kernels import refuse_ops
 
@@ -53,13 +54,24 @@ def export_onnx(graph: Graph) -> OnnxModel:
     refuse_ops(graph, is_exported, "the export to ONNX")
     if sum(constant.type.bytes for constant in graph.constants().values()) > MAX_BYTES:
         raise error("E0712", "the weights take more than 2 GB, and an ONNX file cannot")
-    known: Known = {value: value.name for value in graph.inputs}
-    w = Writer(known.values())
+    w = Writer(value.name for value in graph.inputs)
+    known = {value: _input(w, graph, value) for value in graph.inputs}
     names = [w.fresh(name) for name in graph.output_names]
     _write_nodes(w, graph, known)
     _name_outputs(w, graph, known, names)
     data = _checked(w, _model(w, graph, names))
     return OnnxModel(data, tuple(v.name for v in graph.inputs), tuple(names))
+
+
+def _input(w: Writer, graph: Graph, value: Value) -> str:
+    """Return an input as emitters take it: one whose channels come first in the graph has its own
+    order in the model too."""
+    planar = _is_planar(graph, value.type)
+    return transposed(w, value.name, TO_NCHW, value.name) if planar else value.name
+
+
+def _is_planar(graph: Graph, type: TensorType) -> bool:
+    return graph.meta.get(INPUT_LAYOUT) == PLANAR and type.rank == 4
 
 
 def _write_nodes(w: Writer, graph: Graph, known: Known) -> None:
@@ -131,8 +143,11 @@ def _name_outputs(w: Writer, graph: Graph, known: Known, names: Sequence[str]) -
 
 def _model(w: Writer, graph: Graph, names: Sequence[str]) -> Any:
     helper = w.onnx.helper
-    inputs = [(value.name, value.type) for value in graph.inputs]
-    outputs = zip(names, (view.type for view in graph.outputs), strict=True)
+    inputs = (
+        (v.name, v.type.shape if _is_planar(graph, v.type) else onnx_shape(v.type))
+        for v in graph.inputs
+    )
+    outputs = zip(names, (onnx_shape(view.type) for view in graph.outputs), strict=True)
     body = helper.make_graph(
         w.nodes,
         graph.name,
@@ -151,9 +166,9 @@ def _model(w: Writer, graph: Graph, names: Sequence[str]) -> Any:
     return model
 
 
-def _info(w: Writer, name: str, type: TensorType) -> Any:
+def _info(w: Writer, name: str, shape: Sequence[int]) -> Any:
     kind = w.onnx.TensorProto.FLOAT
-    return w.onnx.helper.make_tensor_value_info(name, kind, onnx_shape(type))
+    return w.onnx.helper.make_tensor_value_info(name, kind, shape)
 
 
 def _described(graph: Graph) -> Iterator[tuple[str, str]]:

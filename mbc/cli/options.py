@@ -10,6 +10,7 @@ from typing import TypeAlias
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.request import Request
+from mbc.frontends.options import LAYOUTS, ModelOptions
 from mbc.passes.pipelines import FUSE_MODES, GOALS
 from mbc.runtime.cpus import CLUSTERS, check_cpus, choose_cpus, parse_cpus
 from mbc.runtime.pool import Team
@@ -52,20 +53,46 @@ def add_parameters(parser: Parser) -> Group:
     )
     group.add_argument("--batch", type=int, metavar="N", help="images at a time (default 1)")
     group.add_argument("--network", metavar="NAME", help="which one, if the file has several")
-    add_shape(group)
+    add_model(parser)
     return group
 
 
-def add_shape(group: Parser | Group) -> None:
-    """Add the option that fixes symbolic shapes."""
+def add_model(parser: Parser) -> None:
+    """Add the options of the import of an ONNX model."""
+    group = parser.add_argument_group("ONNX model", "values have the names of the model")
     group.add_argument(
         "--shape",
         dest="shapes",
         metavar="NAME=1x3x224x224",
         action="append",
         default=[],
-        help="set an input of an ONNX model whose shape is symbolic, in the model's own order of "
-        "axes; may be repeated",
+        help="set an input whose shape is symbolic, in the model's own order of axes; may be "
+        "repeated",
+    )
+    for role, text in (
+        ("in", "take the part of the model that follows these values, which become the inputs"),
+        ("out", "take the part of the model that these values need, which become the outputs"),
+    ):
+        group.add_argument(
+            f"--{role}puts",
+            dest=f"model_{role}puts",
+            metavar="NAME,…",
+            action="append",
+            default=[],
+            help=text,
+        )
+    group.add_argument(
+        "--input-layout",
+        choices=LAYOUTS,
+        default=LAYOUTS[0],
+        metavar="LAYOUT",
+        help=f"{' or '.join(LAYOUTS)}: how callers give images (default {LAYOUTS[0]})",
+    )
+    group.add_argument(
+        "--external-data",
+        type=Path,
+        metavar="DIR",
+        help="read the model's data from this folder too (default: from its own alone)",
     )
 
 
@@ -234,7 +261,7 @@ def request(args: argparse.Namespace) -> Request:
         params=parameters(args.params),
         batch=args.batch,
         network=args.network,
-        shapes=input_shapes(args.shapes),
+        model=model_options(args),
         weights=args.weights,
         seed=args.seed,
         target=args.target,
@@ -251,6 +278,28 @@ def request(args: argparse.Namespace) -> Request:
         stop_after=args.stop_after,
         name=args.name,
     )
+
+
+def model_options(args: argparse.Namespace) -> ModelOptions:
+    """Return the options of the import of a model."""
+    return ModelOptions(
+        shapes=input_shapes(args.shapes),
+        inputs=value_names("--inputs", args.model_inputs),
+        outputs=value_names("--outputs", args.model_outputs),
+        input_layout=args.input_layout,
+        external_data=args.external_data,
+    )
+
+
+def value_names(option: str, words: list[str]) -> tuple[str, ...]:
+    """A,B words as a list; a name may be given once."""
+    names = [name for word in words for name in word.split(",")]
+    for name in names:
+        if not name:
+            raise UsageError(f"{option} takes NAME,NAME,…, found '{','.join(words)}'", [])
+        if names.count(name) > 1:
+            raise UsageError(f"{option} names {name} twice", [])
+    return tuple(names)
 
 
 def input_shapes(words: list[str]) -> dict[str, tuple[int, ...]]:

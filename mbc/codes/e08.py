@@ -38,9 +38,12 @@ CODES = {
     "E0805": Code(
         title="external data that cannot be read",
         cause="Weights are in a file beside the model. That file is missing, too short, not a "
-        "regular file, or outside the model's folder, where mbc reads nothing.",
+        "regular file, or outside the model's folder, where mbc reads nothing unless "
+        "--external-data allows it.",
         example="mbc compile model_without_its_data.onnx",
-        cure="Copy model and data into one folder, without links that leave it.",
+        cure="Copy model and data into one folder, without links that leave it. If you trust the "
+        "model, `--external-data DIR` allows the folder that its data are in: that of the blobs "
+        "in Hugging Face's cache.",
     ),
     "E0806": Code(
         title="a malformed model",
@@ -55,5 +58,14 @@ CODES = {
         "one.",
         example="mbc compile net.onnx --shape x=1x3x100000x100000",
         cure="Use a smaller input.",
+    ),
+    "E0808": Code(
+        title="a part that the model does not have",
+        cause="--inputs and --outputs take a part of the model by the names of its values. A name "
+        "is not that of an input or a result, no output depends on an input that is named, or the "
+        "outputs depend on another input of the model too.",
+        example="mbc compile detector.onnx --outputs boxs",
+        cure="Take the names from `mbc import`, Netron, or the message. Name a value on each way "
+        "from the model's inputs to the outputs.",
     ),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from mbc.diag import error
@@ -11,6 +11,7 @@ from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import named_passes, run_passes
 from mbc.driver.request import Request
 from mbc.driver.source import read_graph
+from mbc.frontends.options import AS_IT_IS, ModelOptions
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import content_hash, load_module, write_dump
 from mbc.ir.text.printer import print_graph
@@ -24,7 +25,7 @@ def optimise(
     target: tuple[str | None, str | None, str | None],
     inspection: Inspection,
     write: Callable[[str], None],
-    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    model: ModelOptions = AS_IT_IS,
 ) -> Graph:
     """Return the graph of a `.mbc` or `.onnx` file after the named passes. `target` is name, CPU
     and features where the user overrides what the file's header says."""
@@ -34,8 +35,8 @@ def optimise(
             f"{file} is neither IR text (.mbc) nor an ONNX model (.onnx)",
             helps=["mbc compile FILE.py --dump-ir=ir/ writes IR text"],
         )
-    if file.suffix == ".onnx" or shapes:
-        graph = read_graph(Request(file, shapes=shapes or {}))
+    if file.suffix == ".onnx" or any(model.given()):
+        graph = read_graph(Request(file, model=model), write)
     else:
         graph = load_module(file)
     verify(graph)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
+from mbc.frontends.options import AS_IT_IS, ModelOptions
+
 BackendName = Literal["llvm", "tvm", "oracle"]
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
 LLVM, TVM, ORACLE = BACKENDS
@@ -27,8 +29,8 @@ class Request:
     """Images at a time."""
     network: str | None = None
     """Name of the network in the file."""
-    shapes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """Shapes of inputs of an ONNX model, set by --shape."""
+    model: ModelOptions = AS_IT_IS
+    """Options of the import of an ONNX model."""
     weights: Path | None = None
     """A .safetensors or .npz file, or a state dict of PyTorch."""
     seed: int | None = None

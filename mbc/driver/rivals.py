@@ -13,6 +13,7 @@ from mbc.driver.request import Observer
 from mbc.engines.catalogue import ENGINES
 from mbc.engines.task import Session, Task
 from mbc.ir.graph import Graph
+from mbc.runtime.abi import interface_of
 
 TOLERANCE = 1e-3
 """Allowed difference of engines, which add in other orders, relative to the largest element."""
@@ -26,15 +27,16 @@ def open_rivals(
     folder: Path,
     observer: Observer,
 ) -> dict[str, Session]:
-    """Open the named engines, with the imported graph loaded and its inputs (NHWC) in place. Raises
+    """Open the named engines, with the imported graph loaded and its inputs in place. Raises
     E0610 where one is not installed, E0611 where one cannot run the network."""
     observer.step("exporting to ONNX")
     model = onnx_model(graph)
     path = folder / "net.onnx"
     path.write_bytes(model.data)
+    specs, _ = interface_of(graph)
     tensors = {
-        name: np.ascontiguousarray(nchw(array))
-        for name, array in zip(model.inputs, inputs, strict=True)
+        name: np.ascontiguousarray(array if spec.planar else nchw(array))
+        for name, spec, array in zip(model.inputs, specs, inputs, strict=True)
     }
     task = Task(path, tensors, model.outputs, threads)
     return {name: _opened(name, task, observer) for name in names}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mbc.diag import error
-from mbc.driver.request import Observer, Request
+from mbc.driver.request import Observer, Request, Silent
 from mbc.frontends.dsl import load_network
 from mbc.frontends.weights import check_values, initialise, load_weights
 from mbc.ir.graph import Graph
@@ -55,7 +55,7 @@ def load(request: Request, observer: Observer) -> Source:
     frontends and the text's parser raise."""
     observer.step(f"reading {request.file.name}")
     check_name(request.name)
-    graph = read_graph(request)
+    graph = read_graph(request, observer.note)
     net = graph.name
     verify(graph)
     refuse_huge(graph)
@@ -78,12 +78,13 @@ def early_name(request: Request) -> str | None:
     return request.name or net_identifier(request.file.stem)
 
 
-def read_graph(request: Request) -> Graph:
+def read_graph(request: Request, note: Callable[[str], None] | None = None) -> Graph:
     """Read the graph of the file, named NET; one from Python has no weights yet. NET is the file's
-    stem, followed by the network's name if the file has several."""
+    stem, followed by the network's name if the file has several. `note` takes what the user should
+    know of the import."""
     stem = request.file.stem
-    if request.shapes and request.file.suffix != ".onnx":
-        raise error("E0103", f"--shape is for ONNX models, and {request.file} is none")
+    if request.file.suffix != ".onnx":
+        _refuse_model_options(request)
     match request.file.suffix:
         case ".py":
             network = load_network(request.file, request.network)
@@ -93,7 +94,7 @@ def read_graph(request: Request) -> Graph:
             )
             return graph
         case ".mbc" | ".onnx":
-            graph = _read_finished(request)
+            graph = _read_finished(request, note or Silent().note)
             graph.name = request.name or net_identifier(stem)
             return graph
     _explain_missing(request.file)
@@ -104,7 +105,7 @@ def read_graph(request: Request) -> Graph:
     )
 
 
-def _read_finished(request: Request) -> Graph:
+def _read_finished(request: Request, note: Callable[[str], None]) -> Graph:
     """Read a graph that has no parameters: IR text or an ONNX model."""
     is_text = request.file.suffix == ".mbc"
     _refuse_parameters(request, "IR text" if is_text else "ONNX models")
@@ -112,7 +113,12 @@ def _read_finished(request: Request) -> Graph:
         return load_module(request.file)
     from mbc.frontends.onnx.importer import import_onnx  # takes time to import
 
-    return import_onnx(request.file, request.shapes)
+    return import_onnx(request.file, request.model, note)
+
+
+def _refuse_model_options(request: Request) -> None:
+    for option in request.model.given():
+        raise error("E0103", f"{option} is for ONNX models, and {request.file} is none")
 
 
 def refuse_huge(graph: Graph) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +24,10 @@ POOL_H = Path(__file__).parent / "c" / "pool.h"
 ABI_H = POOL_H.with_name("abi.h")
 ABI_VERSION = 1  # MBC_ABI_VERSION in abi.h
 DIGEST_DIGITS = 12
+
+INPUT_LAYOUT, PLANAR = "input_layout", "NCHW"
+"""The key of a graph's header that says how callers give images, and its value where the channels
+come first."""
 
 
 class CType(NamedTuple):
@@ -51,13 +55,15 @@ class IoSpec:
     name: str
     """Name in the network."""
     shape: tuple[int, ...]
-    """All extents; images are NHWC."""
+    """All extents; images are NHWC unless `planar`."""
     dtype: str = "f32"
     """Element type, a key of `ELEMENTS`."""
     scale: float | None = None
     """Scale of a quantised tensor; None for all others."""
     zero_point: int = 0
     """Zero point of a quantised tensor."""
+    planar: bool = False
+    """Whether it is an image whose channels come first: NCHW."""
 
     def __post_init__(self) -> None:
         if self.dtype not in ELEMENTS:
@@ -71,6 +77,14 @@ class IoSpec:
         element = type.element
         scale = (element.scale, element.zero) if isinstance(element, Q8) else ()
         return IoSpec(name, type.shape, str(element.stored), *scale)
+
+    @property
+    def image_shape(self) -> tuple[int, ...]:
+        """The extents with the channels last."""
+        if not self.planar:
+            return self.shape
+        batch, channels, height, width = self.shape
+        return batch, height, width, channels
 
     @property
     def count(self) -> int:
@@ -96,8 +110,10 @@ class IoSpec:
 def interface_of(graph: Graph) -> tuple[tuple[IoSpec, ...], tuple[IoSpec, ...]]:
     """Return the inputs and the outputs of a graph."""
     outputs = zip(graph.output_names, (view.type for view in graph.outputs), strict=True)
+    inputs = (IoSpec.of(value.name, value.type) for value in graph.inputs)
+    planar = graph.meta.get(INPUT_LAYOUT) == PLANAR
     return (
-        tuple(IoSpec.of(value.name, value.type) for value in graph.inputs),
+        tuple(replace(io, planar=planar and len(io.shape) == 4) for io in inputs),
         tuple(IoSpec.of(name, type) for name, type in outputs),
     )
 

@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mbc.alignment import ALIGNMENT
-from mbc.runtime.abi import ABI_H, POOL_H, IoSpec, NetSpec, tensors_of
+from mbc.runtime.abi import ABI_H, PLANAR, POOL_H, IoSpec, NetSpec, tensors_of
 
 _HEADER = """\
 /* {name}: a compiled network, for programs that link its library.{build_note}
  *
 {table}
  *
- * Tensors are dense and row-major; images are NHWC: batch, height, width, channel.
+ * Tensors are dense and row-major; images are NHWC: batch, height, width, channel.{planar_note}
  * {weights_note}
  * The library allocates nothing and keeps no state.
  */
@@ -91,6 +91,7 @@ def c_header(spec: NetSpec) -> str:
         scratch=spec.scratch_bytes,
         **_weights_texts(spec),
         table=tensor_table(spec),
+        planar_note=PLANAR_NOTE if any(io.planar for io in spec.inputs) else "",
         macros="\n".join(tensor_macros(spec, name)),
         symbols=symbol_macros(name, FUNCTIONS, spec.build),
         fields="\n".join(_io_fields(spec)),
@@ -172,10 +173,17 @@ def _weights_texts(spec: NetSpec) -> dict[str, str]:
 def tensor_table(spec: NetSpec) -> str:
     """Format one comment line for each tensor."""
     rows = (
-        f" *   {role:6}  {field}: {io.ctype} {list(io.shape)}{_scaled(io)}"
+        f" *   {role:6}  {field}: {io.ctype} {list(io.shape)}{_planar(io)}{_scaled(io)}"
         for role, field, io in tensors_of(spec)
     )
     return "\n".join(rows)
+
+
+PLANAR_NOTE = "\n * Where NCHW is said it is batch, channel, height, width."
+
+
+def _planar(io: IoSpec) -> str:
+    return f" {PLANAR}" if io.planar else ""
 
 
 def _scaled(io: IoSpec) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mbc.diag import error
-from mbc.runtime.abi import IoSpec, NetSpec
+from mbc.runtime.abi import PLANAR, IoSpec, NetSpec
 from mbc.runtime.preprocessing import Preprocessing
 
 FILE_NAME = "manifest.json"
@@ -62,7 +62,8 @@ class Manifest:
     weights_bytes: int
     """Size of the packed weights."""
     inputs: tuple[Mapping[str, Any], ...]
-    """Name, shape and dtype of each input; scale and zero point of quantised ones."""
+    """Name, shape and dtype of each input; layout NCHW of images whose channels come first; scale
+    and zero point of quantised ones."""
     outputs: tuple[Mapping[str, Any], ...]
     """Those of each output."""
     check: Mapping[str, Any] | None
@@ -89,7 +90,8 @@ def tensors(spec: NetSpec) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, 
 
 def _listed(io: IoSpec) -> dict[str, Any]:
     scale = {} if io.scale is None else {"scale": io.scale, "zero_point": io.zero_point}
-    return {"name": io.name, "shape": list(io.shape), "dtype": io.dtype} | scale
+    layout = {"layout": PLANAR} if io.planar else {}
+    return {"name": io.name, "shape": list(io.shape), "dtype": io.dtype} | layout | scale
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -153,7 +155,8 @@ def io_specs(listed: Iterable[Mapping[str, Any]]) -> tuple[IoSpec, ...]:
 
 def _io_spec(io: Mapping[str, Any]) -> IoSpec:
     scaled = (io["scale"], io["zero_point"]) if "scale" in io else ()
-    return IoSpec(str(io["name"]), _shape(io["shape"]), io["dtype"], *scaled)
+    spec = IoSpec(str(io["name"]), _shape(io["shape"]), io["dtype"], *scaled)
+    return replace(spec, planar=io.get("layout") == PLANAR and len(spec.shape) == 4)
 
 
 def _shape(extents: object) -> tuple[int, ...]:

@@ -15,7 +15,7 @@ _CONFIG = """\
 
 #define MBC_NET_NAME "{name}"
 #define MBC_NET_BUILD "{build}"
-#define MBC_NET_MEMORY {total} /* bytes of arena for one thread */
+#define MBC_NET_MEMORY {total} /* bytes of arena for one thread */{planar}
 {weights}
 {buffers}
 
@@ -56,6 +56,7 @@ def main_config(spec: NetSpec) -> str:
         name=spec.name,
         build=f" (build {spec.build})" if spec.build else "",
         total=max(spec.total_bytes(1), ALIGNMENT),
+        planar="\n#define MBC_NCHW" if any(io.planar for io in spec.inputs) else "",
         weights=_external_config(spec) if spec.external_weights else "",
         weights_argument="weights, " if spec.external_weights else "",
         buffers="\n".join(_buffers(spec)),

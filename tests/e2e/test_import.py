@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +66,12 @@ def test_text_of_a_model_is_the_model(model: Path) -> None:
         (["compile", "net.onnx", "--shape", "1x3x8x8"], "E0101"),
         (["compile", "net.onnx", "--shape", "x.1=1", "--shape", "x.1=1"], "E0101"),
         (["compile", "net.mbc", "--shape", "x.1=1"], "E0103"),
+        (["compile", "net.mbc", "--input-layout", "nchw"], "E0103"),
+        (["opt", "net.mbc", "--outputs", "y"], "E0103"),
+        (["compile", "net.onnx", "--inputs", "x.1,x.1"], "E0101"),
+        (["compile", "net.onnx", "--outputs", "x.1,"], "E0101"),
+        (["compile", "net.onnx", "--outputs", "relu2"], "E0808"),
+        (["preprocess", "p.png", "--size", "8", "--inputs", "x", "-o", "x.npy"], "E0101"),
         (["import", "net.mbc"], "E0102"),
         (["import", "net.onnx", "--check", "-o", "net.mbc"], "E0106"),
         (["import", "absent.onnx"], "E0701"),
@@ -81,3 +88,34 @@ def test_what_is_supported_is_listed() -> None:
     out = done("ops", "--onnx").out
     assert re.search(r"^Conv +Convolution in two dimensions", out, re.MULTILINE)
     assert re.search(r"^Shape +Folded", out, re.MULTILINE)
+
+
+def test_a_part_of_a_model(model: Path) -> None:
+    cut = ("--shape", "x.1=1x3x8x8", "--inputs", "relu1", "--outputs", "flatten3")
+    text = done("opt", model, *cut).out
+    assert "graph @net(%relu1: f32[1,3,3,8])" in text
+    assert "global_avg_pool" in text
+    assert "dense" not in text
+    done("export", model, *cut, "-o", "part.onnx")
+    assert done("import", "part.onnx", "--check").out.startswith("part.onnx  1 node")
+
+
+def test_channels_first_all_the_way(model: Path) -> None:
+    """A photo means the same to the executable, to `mbc run` and to `mbc preprocess`."""
+    options = ("--shape", "x.1=1x3x8x8", "--input-layout", "nchw")
+    pixels = np.random.default_rng(4).integers(0, 256, (8, 8, 3), np.uint8)
+    Path("cat.ppm").write_bytes(b"P6 8 8 255\n" + pixels.tobytes())
+    done("compile", model, *options, "--emit", "exe,header", "-o", "out")
+    assert "input   x_1: float [1, 3, 8, 8] NCHW\n" in Path("out/net.h").read_text()
+    done("preprocess", "cat.ppm", "--for", "out", "-o", "x.npy")
+    x = np.load("x.npy")
+    np.testing.assert_allclose(x[0], pixels.transpose(2, 0, 1) / 127.5 - 1, atol=1e-6)
+    (expected,) = by_onnxruntime(model.read_bytes(), {"x.1": x})
+    for photo in ("cat.ppm", "x.npy"):
+        done("run", model, *options, "--input", photo, "--output", "here.npy")
+        subprocess.run(["out/net", "--input", photo, "--output", "there.npy"], check=True)
+        np.testing.assert_allclose(np.load("here.npy"), expected, atol=1e-5)
+        np.testing.assert_allclose(np.load("there.npy"), expected, atol=1e-5)
+    done("export", model, *options, "-o", "planar.onnx")
+    (again,) = by_onnxruntime(Path("planar.onnx").read_bytes(), {"x_1": x})
+    np.testing.assert_allclose(again, expected, atol=1e-5)

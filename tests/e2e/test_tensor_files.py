@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from mbc.diag import MbcError, render
+from mbc.runtime.abi import IoSpec
 from mbc.runtime.inputs import read_input
 from mbc.runtime.preprocessing import Preprocessing
 from tests.e2e.support import done, mbc
@@ -114,7 +115,7 @@ def on_board(program: Path, file: str) -> str:
 
 def here(file: str) -> str:
     try:
-        read_input(Path(file), SHAPE, Preprocessing())
+        read_input(Path(file), IoSpec("input", SHAPE), Preprocessing())
     except MbcError as problem:
         return "\n".join(map(render, problem.diagnostics))
     return ""

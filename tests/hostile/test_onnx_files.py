@@ -1,5 +1,6 @@
 """Models that are broken, hostile, or beyond what mbc imports: a clear error for each."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from mbc.diag import MbcError
+from mbc.frontends.onnx.importer.external import read_external
 from tests.onnx_models import Drawing, imported
 
 Break = Callable[[Drawing], Any]
@@ -181,8 +183,16 @@ def test_external_data_of_the_folder_are_read(tmp_path: Path) -> None:
         {"location": "net.data", "offset": 4},
         {"location": "net.data", "offset": -4},
         {"location": "net.data", "length": 2**60},
+        {"location": "pipe.data"},
+        {"location": "sub/../../secret.data"},
+        {"location": "sub"},
+        {"location": "null.data"},
+        {"location": "a\0b"},
+        {"location": "x" * 5000},
+        {"location": "net.data", "offset": "9" * 19},
+        {"location": "net.data", "offset": "٣"},
     ],
-    ids=str,
+    ids=lambda place: str(place)[:40],
 )
 def test_external_data_elsewhere_are_not(place: dict[str, object], tmp_path: Path) -> None:
     folder = tmp_path / "model"
@@ -193,7 +203,48 @@ def test_external_data_elsewhere_are_not(place: dict[str, object], tmp_path: Pat
     (folder / "net.data").write_bytes(raw)
     (folder / "short.data").write_bytes(raw[:-1])
     (folder / "link.data").symlink_to(tmp_path / "secret.data")
+    (folder / "null.data").symlink_to("/dev/zero")
+    (folder / "sub").mkdir()
+    os.mkfifo(folder / "pipe.data")
     assert codes(refused(external(model, **place), folder)) == {"E0805"}
+
+
+@pytest.mark.parametrize("place", ["linked", "elsewhere"])
+def test_another_folder_can_be_allowed(place: str, tmp_path: Path) -> None:
+    """As Hugging Face's cache has it, whose files are links to blobs; and for data apart."""
+    model = good(Drawing())
+    raw = model.graph.initializer[0].raw_data
+    folder, blobs = tmp_path / "snapshot", tmp_path / "blobs"
+    folder.mkdir()
+    blobs.mkdir()
+    (blobs / "net.data").write_bytes(raw)
+    if place == "linked":
+        (folder / "net.data").symlink_to("../blobs/net.data")
+    external(model, location="net.data")
+    (found,) = refused(model, folder).diagnostics
+    if place == "linked":
+        assert found.helps[1].endswith(f"--external-data {blobs}")
+    graph = imported(model, folder, external_data=blobs)
+    assert graph.constants()["c0"].array.size == len(raw) // 4
+    assert codes(refused(model, folder, external_data=tmp_path / "absent")) == {"E0805"}
+    (blobs / "net.data").unlink()
+    (blobs / "net.data").symlink_to("/dev/zero")
+    assert codes(refused(model, folder, external_data=blobs)) == {"E0805"}
+
+
+def test_external_data_are_bounded_in_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many tensors may be the same part of one file."""
+    model = good(Drawing())
+    raw = model.graph.initializer[0].raw_data
+    (tmp_path / "net.data").write_bytes(raw)
+    external(model, location="net.data")
+    for number in range(3):
+        again = model.graph.initializer.add()
+        again.CopyFrom(model.graph.initializer[0])
+        again.name = f"again{number}"
+    imported(model, tmp_path)
+    monkeypatch.setattr(f"{read_external.__module__}.MAX_TOTAL", 4 * len(raw) - 1)
+    assert codes(refused(model, tmp_path)) == {"E0807"}
 
 
 def test_all_that_is_not_supported_is_told_at_once(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from tests.mutants.backends import MUTANTS as BACKENDS
 from tests.mutants.caches import MUTANTS as CACHES
 from tests.mutants.gates import MUTANTS as GATES
 from tests.mutants.grid import MUTANTS as GRID
+from tests.mutants.importing import MUTANTS as IMPORTING
 from tests.mutants.interface import MUTANTS as INTERFACE
 from tests.mutants.kernels import MUTANTS as KERNELS
 from tests.mutants.moves import MUTANTS as MOVES
@@ -43,6 +44,7 @@ MUTANTS = (
     *CACHES,
     *APART,
     *PHOTOS,
+    *IMPORTING,
     *INTERFACE,
     *ROLES,
     *QUANTISED,

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from mbc.diag import MbcError
+from mbc.runtime.abi import IoSpec
 from mbc.runtime.images import _plain, read_image
 from mbc.runtime.inputs import check_labels, read_labels, read_photo
 from mbc.runtime.preprocessing import PRESETS, Preprocessing, parse
@@ -243,7 +244,7 @@ def test_memory_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("shape", [(2, 6, 8, 3), (1, 6, 8, 4), (1, 10), (6, 8, 3)])
 def test_shapes_that_no_photo_has(tmp_path: Path, shape: tuple[int, ...]) -> None:
     path = save(tmp_path, Image.fromarray(PIXELS))
-    assert code_of(read_photo, path, shape, Preprocessing()) == "E0706"
+    assert code_of(read_photo, path, IoSpec("input", shape), Preprocessing()) == "E0706"
 
 
 def test_labels(tmp_path: Path) -> None:

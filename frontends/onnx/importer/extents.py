@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import prod
 from typing import Any
 
@@ -25,12 +25,18 @@ def fix_inputs(graph: Any, given: Mapping[str, Shape]) -> None:
                 f"inputs: {', '.join(map(described, inputs.values()))}",
             ]
             raise error("E0804", f"--shape: the model has no input '{name}'", helps=helps)
-    for name, value in inputs.items():
-        if name in given:
-            _fix(value, given[name])
+    set_shapes(inputs.values(), given)
     _refuse_open([value for value in inputs.values() if shape_of(value) is None])
     for name, value in inputs.items():
         refuse_large(f"input '{name}'", shape_of(value) or ())
+
+
+def set_shapes(values: Iterable[Any], given: Mapping[str, Shape]) -> None:
+    """Set the shapes of the values that are named. Raises E0804 where one contradicts the
+    model."""
+    for value in values:
+        if value.name in given:
+            _fix(value, given[value.name])
 
 
 def _fix(value: Any, shape: Shape) -> None:

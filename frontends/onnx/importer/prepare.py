@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,33 +12,52 @@ from mbc.diag import error
 from mbc.extras import optional_module
 from mbc.frontends.lowering.model import FLOAT, FLOAT16, Model, Node, Shape, live
 from mbc.frontends.lowering.problems import Problem, refuse
+from mbc.frontends.onnx.importer.cut import cut
 from mbc.frontends.onnx.importer.extents import fix_inputs, refuse_large
 from mbc.frontends.onnx.importer.folding import FOLDABLE, Folding
 from mbc.frontends.onnx.importer.origins import Origin, origins_of
 from mbc.frontends.onnx.importer.read import read_model
 from mbc.frontends.onnx.importer.structure import check_structure
 from mbc.frontends.onnx.importer.versions import DOMAINS, raised, with_known_version
+from mbc.frontends.options import ModelOptions
 
 
-def prepare(path: Path, given: Mapping[str, Shape], supported: Container[str]) -> Model:
+def prepare(
+    path: Path, options: ModelOptions, supported: Container[str], note: Callable[[str], None]
+) -> Model:
     """Read a model, and bring it to the form that the rules take.
 
     Raises E0802 with all ops that are neither supported nor folded, and what reading raises.
     """
     onnx = optional_module("onnx", "onnx")
-    model = with_known_version(onnx, read_model(path))
+    model = with_known_version(onnx, read_model(path, options.external_data))
     nodes = check_structure(model.graph)
-    origins = origins_of(nodes)
-    _refuse_unknown(onnx, nodes, origins, supported)
-    _refuse_inputs(onnx, model.graph.input)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    fix_inputs(model.graph, given)
+    origins = origins_of(nodes)
+    shapes = _cut(onnx, model, options, note)
+    _refuse_unknown(onnx, model.graph.node, origins, supported)
+    _refuse_inputs(onnx, model.graph.input)
+    fix_inputs(model.graph, shapes)
     _forget_shapes(model.graph)
     model = raised(onnx, model)
     folding = Folding(onnx, model, check_structure(model.graph))
     folding.run()
     return _finished(onnx, model.graph, folding, origins)
+
+
+def _cut(
+    onnx: Any, model: Any, options: ModelOptions, note: Callable[[str], None]
+) -> Mapping[str, Shape]:
+    """Reduce the graph to the part that is asked for, and return the shapes of its inputs that the
+    user has set."""
+    if not options.inputs and not options.outputs:
+        return options.shapes
+    gone = cut(onnx, model, options)
+    if gone and not options.inputs:
+        names = ", ".join(f"'{name}'" for name in gone)
+        note(f"inputs that no output depends on are left out: {names}")
+    return {name: shape for name, shape in options.shapes.items() if name not in gone}
 
 
 def _refuse_unknown(

@@ -15,16 +15,15 @@ MAX_BYTES = 2**31 - 1
 """The size of the largest protobuf message."""
 
 
-def read_model(path: Path) -> Any:
-    """Return the ModelProto of a file, external data included.
+def read_model(path: Path, folder: Path | None) -> Any:
+    """Return the ModelProto of a file, external data included, which may be in `folder` too.
 
     Raises E0610 (no package `onnx`), E0701 (unreadable), E0801 (not a model), E0805 (its data).
     """
     onnx = optional_module("onnx", "onnx")
     model = _parse(onnx, path, _content(path))
-    for tensor in _tensors(onnx, model):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            read_external(tensor, path)
+    external = onnx.TensorProto.EXTERNAL
+    read_external((t for t in _tensors(onnx, model) if t.data_location == external), path, folder)
     return model
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_source, input_shapes, parameters
+from mbc.cli.options import add_source, model_options, parameters
 from mbc.cli.usage import Parser
 from mbc.driver.export import onnx_model
 from mbc.driver.output import write_product
@@ -41,7 +41,7 @@ def run(args: argparse.Namespace) -> int:
         parameters(args.params),
         batch=args.batch,
         network=args.network,
-        shapes=input_shapes(args.shapes),
+        model=model_options(args),
         weights=args.weights,
         seed=args.seed,
     )

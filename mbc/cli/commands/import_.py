@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_shape, input_shapes
+from mbc.cli.options import add_model, model_options
 from mbc.cli.usage import Parser
 from mbc.diag import error
 from mbc.driver.optimise import save
@@ -20,7 +20,7 @@ STEPS = 2
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
     parser.add_argument("file", metavar="FILE.onnx", type=Path, help="ONNX model")
-    add_shape(parser)
+    add_model(parser)
     group = parser.add_argument_group("output")
     group.add_argument(
         "-o",
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
         raise error("E0102", f"{args.file} is no ONNX model (.onnx)")
     if args.check and args.output is not None:
         raise error("E0106", "--check writes nothing, so -o has no effect")
-    request = Request(args.file, shapes=input_shapes(args.shapes))
+    request = Request(args.file, model=model_options(args))
     with console.progress(STEPS) as observer:
         source = load(request, observer)
         path = args.output or Path("build") / f"{source.net}.mbc"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_instruments, add_shape, add_target, input_shapes, inspection
+from mbc.cli.options import add_instruments, add_model, add_target, inspection, model_options
 from mbc.cli.usage import Parser
 from mbc.driver.optimise import optimise, save, text_of
 
@@ -18,7 +18,7 @@ def configure(parser: Parser) -> None:
     parser.add_argument(
         "file", metavar="FILE", type=Path, help="IR text (.mbc) or ONNX model (.onnx)"
     )
-    add_shape(parser)
+    add_model(parser)
     parser.add_argument(
         "-p",
         "--passes",
@@ -40,8 +40,8 @@ def configure(parser: Parser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print or write the graph after the passes."""
     target = (args.target, args.mcpu, args.mattr)
-    shapes = input_shapes(args.shapes)
-    graph = optimise(args.file, args.passes, target, inspection(args), console.note, shapes)
+    model = model_options(args)
+    graph = optimise(args.file, args.passes, target, inspection(args), console.note, model)
     if args.output is None:
         console.result(text_of(graph))
     else:

@@ -6,12 +6,13 @@ import argparse
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_parameters, input_shapes, parameters
+from mbc.cli.options import add_parameters, model_options, parameters
 from mbc.cli.photos import add_photo_options, preprocessing
 from mbc.cli.usage import Parser, UsageError
 from mbc.driver.output import write_array
 from mbc.driver.request import Request
 from mbc.driver.shapes import choose_input, inputs_of, preprocessing_of
+from mbc.runtime.abi import IoSpec
 from mbc.runtime.inputs import read_photo
 
 HELP = "turn a photo into the tensor that a network's executable reads"
@@ -55,10 +56,10 @@ def run(args: argparse.Namespace) -> int:
     """Find the shape, read the photo, write the tensor."""
     if args.output.suffix != ".npy":
         raise UsageError(f"-o names a .npy file, not {args.output}", ["as in -o x.npy"])
-    shape = _shape(args)
+    spec = _spec(args)
     how = preprocessing(args, None if args.file is None else preprocessing_of(_request(args)))
-    write_array(args.output, read_photo(args.image, shape, how))
-    console.note(f"wrote {args.output}: float32 {list(shape)}, {how}")
+    write_array(args.output, read_photo(args.image, spec, how))
+    console.note(f"wrote {args.output}: float32 {list(spec.shape)}, {how}")
     return 0
 
 
@@ -68,20 +69,20 @@ def _request(args: argparse.Namespace) -> Request:
         parameters(args.params),
         batch=args.batch,
         network=args.network,
-        shapes=input_shapes(args.shapes),
+        model=model_options(args),
     )
 
 
-def _shape(args: argparse.Namespace) -> tuple[int, ...]:
+def _spec(args: argparse.Namespace) -> IoSpec:
     if args.file is not None:
-        return choose_input(inputs_of(_request(args)), args.input).shape
+        return choose_input(inputs_of(_request(args)), args.input)
     for option, given in (
         ("-D", args.params),
         ("--batch", args.batch),
         ("--network", args.network),
         ("--input", args.input),
+        *((option, True) for option in model_options(args).given()),
     ):
         if given:
             raise UsageError(f"{option} needs a network: --for FILE", [])
-    shape: tuple[int, ...] = args.size
-    return shape
+    return IoSpec("input", args.size)

@@ -54,7 +54,8 @@ def configure(parser: Parser) -> None:
         default=[],
         type=Path,
         metavar="FILE",
-        help=".npy: the tensor itself, NHWC; else a photo; once for each input, in order",
+        help=".npy: the tensor itself, NHWC unless --input-layout says otherwise; else a photo; "
+        "once for each input, in order",
     )
     group.add_argument(
         "--output",
@@ -119,10 +120,7 @@ def _read(net: CompiledNet, paths: list[Path], how: Preprocessing) -> dict[str, 
             [f"give it once for each input, in this order: {listed}"],
         )
     pairs = zip(net.inputs, paths, strict=True)
-    return {
-        spec.name: read_input(path, spec.shape, how, spec.name, spec.element)
-        for spec, path in pairs
-    }
+    return {spec.name: read_input(path, spec, how) for spec, path in pairs}
 
 
 def _write(results: Mapping[str, np.ndarray], paths: list[Path]) -> None:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_parameters, input_shapes, parameters
+from mbc.cli.options import add_parameters, model_options, parameters
 from mbc.cli.usage import Parser, UsageError
 from mbc.driver.request import Request
 from mbc.driver.weights import MapRequest, map_weights, write_mapping
@@ -100,7 +100,7 @@ def _map(args: argparse.Namespace) -> int:
         parameters(args.params),
         batch=args.batch,
         network=args.network,
-        shapes=input_shapes(args.shapes),
+        model=model_options(args),
     )
     what = MapRequest(args.file, args.rules, args.layout, args.key)
     mapping = map_weights(network, what)

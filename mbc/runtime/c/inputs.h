@@ -111,13 +111,33 @@ static bool check_image(FILE *file, const char *path, const tensor *to) {
   if (!is_image(to))
     return fail(NO_IMAGE, path, "input %s of shape %s is no RGB image; give it a .npy", to->name,
                 format_shape(to, text));
-  if ((size_t)height != to->shape[1] || (size_t)width != to->shape[2])
+  if ((size_t)height != to->shape[HEIGHT] || (size_t)width != to->shape[WIDTH])
     return fail(MISFIT, path, "the image is %ldx%ld (width x height), the network needs %zux%zu",
-                width, height, to->shape[2], to->shape[1]);
+                width, height, to->shape[WIDTH], to->shape[HEIGHT]);
   if (maximum != 255)
     return fail(BAD_IMAGE, path, "the largest value is %ld; only 255 is read", maximum);
   return true;
 }
+
+#ifdef MBC_NCHW
+static bool read_pixels(FILE *file, const char *path, const tensor *to) {
+  unsigned char pixel[3];
+  size_t plane = to->count / 3;
+  for (size_t i = 0; i < plane; i++) {
+    if (!read_exactly(file, path, BAD_IMAGE, pixel, 3, "a pixel")) return false;
+    for (size_t c = 0; c < 3; c++) to->data[c * plane + i] = pixel[c] / 127.5f - 1.0f;
+  }
+  return true;
+}
+#else
+static bool read_pixels(FILE *file, const char *path, const tensor *to) {
+  /* Read into the last quarter of the floats: from the front, no float reaches a byte unread. */
+  unsigned char *bytes = (unsigned char *)to->data + to->count * 3;
+  if (!read_exactly(file, path, BAD_IMAGE, bytes, to->count, "the image")) return false;
+  for (size_t i = 0; i < to->count; i++) to->data[i] = bytes[i] / 127.5f - 1.0f;
+  return true;
+}
+#endif
 
 /* Bytes 0..255 become -1..1, the preprocessing of the MobileNet papers' models. */
 static bool read_ppm(FILE *file, const char *path, const tensor *to) {
@@ -125,11 +145,7 @@ static bool read_ppm(FILE *file, const char *path, const tensor *to) {
   return fail(NO_IMAGE, path, "photos for this network are prepared with %s; \"mbc preprocess\" does "
               "so, and writes a .npy", MBC_PHOTOS);
 #endif
-  if (!check_image(file, path, to)) return false;
-  /* Read into the last quarter of the floats: from the front, no float reaches a byte unread. */
-  unsigned char *bytes = (unsigned char *)to->data + to->count * 3;
-  if (!read_exactly(file, path, BAD_IMAGE, bytes, to->count, "the image")) return false;
-  for (size_t i = 0; i < to->count; i++) to->data[i] = bytes[i] / 127.5f - 1.0f;
+  if (!check_image(file, path, to) || !read_pixels(file, path, to)) return false;
   return expect_end(file, path, BAD_IMAGE, "image");
 }
 

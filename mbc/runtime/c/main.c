@@ -112,7 +112,18 @@ static const char *format_shape(const tensor *t, shape_text text) {
   return text;
 }
 
-static bool is_image(const tensor *t) { return t->rank == 4 && t->shape[0] == 1 && t->shape[3] == 3; }
+/* The axes of an image: its channels come last, or first where the configuration says so. */
+#ifdef MBC_NCHW
+enum { CHANNELS = 1, HEIGHT, WIDTH };
+#define LAYOUT "NCHW at the inputs"
+#else
+enum { HEIGHT = 1, WIDTH, CHANNELS };
+#define LAYOUT "NHWC"
+#endif
+
+static bool is_image(const tensor *t) {
+  return t->rank == 4 && t->shape[0] == 1 && t->shape[CHANNELS] == 3;
+}
 
 #include "inputs.h"
 
@@ -280,7 +291,7 @@ static void print_shapes(const char *role, const tensor *tensors, size_t count) 
 
 static void print_help(void) {
   print_usage(stdout);
-  puts("\nRuns the network " MBC_NET_NAME MBC_NET_BUILD " on one thread. Images are NHWC.\n");
+  puts("\nRuns the network " MBC_NET_NAME MBC_NET_BUILD " on one thread. Images are " LAYOUT ".\n");
   print_shapes("input ", inputs, LENGTH(inputs));
   print_shapes("output", outputs, LENGTH(outputs));
   puts("\n  --input FILE   .npy: the tensor itself, float32, of exactly the shape above\n"
