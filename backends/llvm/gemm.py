@@ -49,6 +49,37 @@ def split_runs(runs: Sequence[Run], steps: int, element_bytes: int) -> tuple[lis
     return before, after
 
 
+class Repeated(NamedTuple):
+    """Runs of one length at equal distances."""
+
+    first: Run
+    """The first of them."""
+    times: int = 1
+    """How many there are."""
+    distance: int = 0
+    """Bytes from one to the next."""
+
+    def follows(self, run: Run) -> bool:
+        """Whether `run` is the next of them; any of that length and source, after a first one."""
+        distance = self.distance if self.times > 1 else run.offset - self.first.offset
+        return run == self.first.shifted(self.times * distance)
+
+    def with_next(self, run: Run) -> Repeated:
+        """Return them with `run`, which follows."""
+        return Repeated(self.first, self.times + 1, (run.offset - self.first.offset) // self.times)
+
+
+def repeated_runs(runs: Sequence[Run]) -> list[Repeated]:
+    """Split runs into those at equal distances."""
+    found = [Repeated(run) for run in runs[:1]]
+    for run in runs[1:]:
+        if found[-1].follows(run):
+            found[-1] = found[-1].with_next(run)
+        else:
+            found.append(Repeated(run))
+    return found
+
+
 class Sink(NamedTuple):
     """A destination of the sums."""
 

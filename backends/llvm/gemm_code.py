@@ -8,7 +8,7 @@ from itertools import groupby
 
 from mbc.backends.llvm.activations import activate, activate_stored, is_costly
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.gemm import Gemm, RowBlocks, Run, Sink, split_runs
+from mbc.backends.llvm.gemm import Gemm, Repeated, RowBlocks, Run, Sink, repeated_runs, split_runs
 from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.vectors import (
     arithmetic,
@@ -24,6 +24,7 @@ from mbc.backends.llvm.vectors import (
 
 LINE_BYTES = 64
 MAX_STRAIGHT, MAX_TURNS = 16, 4  # most k-steps, and loop iterations, that are unrolled
+MAX_PRODUCTS = 1024  # of a tile without a loop: LLVM's time grows with the square of a block's code
 
 
 def emit_gemm(f: Function, gemm: Gemm, at: Pointers, share: Share) -> None:
@@ -192,8 +193,7 @@ def _emit_tile(f: Function, tile: Tile, at: Pointers, top: Pointers, height: int
     acc = [list(bias) for _ in range(height)]
     here = replace(at, weights=f.offset(at.weights, tile.width * step))
     together, by_row = split_runs(tile.runs, f.isa.row_steps, tile.gemm.element_bytes)
-    for run in together:
-        acc, here = _emit_run(f, tile, run, here, acc)
+    acc, here = _emit_runs(f, tile, together, here, acc)
     for row, sums in enumerate(_finished(f, acc)):
         if by_row:
             sums = _emit_row_steps(f, tile, by_row, here, row, sums)
@@ -225,13 +225,57 @@ def _emit_row_steps(
     return _finished(f, acc)[0]
 
 
+def _is_straight(tile: Tile, run: Run) -> bool:
+    """Whether the k-steps of a run are emitted without a loop."""
+    return run.length <= min(MAX_STRAIGHT, MAX_TURNS * tile.gemm.unroll)
+
+
+def _emit_runs(
+    f: Function, tile: Tile, runs: Sequence[Run], at: Pointers, acc: Accumulators
+) -> tuple[Accumulators, Pointers]:
+    """Emit runs one after the other, or in loops over those at equal distances if that would be
+    very long; returns the accumulators, and the addresses with the weights that follow."""
+    steps = sum(run.length for run in runs if _is_straight(tile, run))
+    is_long = steps * len(acc) * tile.width > MAX_PRODUCTS
+    for repeated in repeated_runs(runs) if is_long else map(Repeated, runs):
+        if repeated.times > 1 and _is_straight(tile, repeated.first):
+            acc, at = _emit_repeated(f, tile, repeated, at, acc)
+            continue
+        for index in range(repeated.times):
+            run = repeated.first.shifted(index * repeated.distance)
+            acc, at = _emit_run(f, tile, run, at, acc)
+    return acc, at
+
+
+def _emit_repeated(
+    f: Function, tile: Tile, repeated: Repeated, at: Pointers, acc: Accumulators
+) -> tuple[Accumulators, Pointers]:
+    """Emit a loop over short runs, several an iteration."""
+    run, times, distance = repeated
+    several = next(n for n in (4, 2, 1) if times % n == 0 and n * run.length <= MAX_STRAIGHT)
+
+    def body(_: Count, values: list[str]) -> Sequence[str]:
+        start, weights, *flat = values
+        acc = _by_row(flat, tile.width)
+        for index in range(several):
+            a = f.offset(start, index * distance)
+            acc, weights = _emit_steps(f, tile, run, a, weights, acc, run.length)
+        return [f.offset(start, several * distance), weights, *(v for row in acc for v in row)]
+
+    start = f.offset(at.a[run.source], run.offset)
+    sums = [(f.isa.vector, v) for row in acc for v in row]
+    carried = [("ptr", start), ("ptr", at.weights), *sums]
+    _, weights, *flat = f.loop(0, times, carried, body, step=several)
+    return _by_row(flat, tile.width), replace(at, weights=weights)
+
+
 def _emit_run(
     f: Function, tile: Tile, run: Run, at: Pointers, acc: Accumulators
 ) -> tuple[Accumulators, Pointers]:
     """Emit all k-steps of a run, with weights at `at`; returns the accumulators, and the addresses
     with the weights of the next run."""
     a, length, unroll = f.offset(at.a[run.source], run.offset), run.length, tile.gemm.unroll
-    if length <= min(MAX_STRAIGHT, MAX_TURNS * unroll):
+    if _is_straight(tile, run):
         acc, weights = _emit_steps(f, tile, run, a, at.weights, acc, length)
         return acc, replace(at, weights=weights)
     whole, height, ahead = length // unroll * unroll, len(acc), at.ahead

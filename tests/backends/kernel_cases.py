@@ -178,6 +178,8 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from convolution(3, 33, 3, 8, 5, 1, (2, 2, 2, 2), 1, 1)  # no row of windows is inside
     yield from convolution(3, 26, 4, 8, 3, 1, (1, 1, 0, 3), 1, 2)
     yield from convolution(12, 21, 8, 36, 3, 1, (1, 0, 1, 0), 4, 1)
+    yield from convolution(11, 20, 2, 24, 7, 2, (3, 3, 3, 3), 1, 1)  # loops over window rows
+    yield from convolution(10, 22, 3, 24, 8, 3, (3, 3, 3, 3), 1, 1)  # and over columns
     yield from fused(8, 16, 24, 1)
     yield from fused(14, 32, 64, 2)
     yield from fused(7, 60, 240, 1, 3, 3, True)

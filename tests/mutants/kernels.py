@@ -143,6 +143,24 @@ MUTANTS = (
         new="Run(last.offset + element_bytes * (kept - 1), taken, last.source)",
     ),
     _gemm(
+        "all iterations over short runs read the first ones",
+        "backends/llvm/gemm_code.py",
+        old="return [f.offset(start, several * distance), weights,",
+        new="return [start, weights,",
+    ),
+    _gemm(
+        "several short runs of an iteration read the first one",
+        "backends/llvm/gemm_code.py",
+        old="a = f.offset(start, index * distance)",
+        new="a = start",
+    ),
+    _gemm(
+        "runs are taken for repeated whatever their distance",
+        "backends/llvm/gemm.py",
+        old="distance = self.distance if self.times > 1 else run.offset - self.first.offset",
+        new="distance = (run.offset - self.first.offset) // self.times",
+    ),
+    _gemm(
         "pixels are added that are to be subtracted",
         "backends/llvm/gemm_code.py",
         old='operation = "fadd" if gemm.addend.sign > 0 else "fsub"',

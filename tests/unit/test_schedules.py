@@ -5,9 +5,11 @@ import pytest
 from mbc.backends.llvm.gemm import (
     MAX_SEARCH,
     MAX_WIDTH,
+    Repeated,
     Run,
     equal_widths,
     panel_widths,
+    repeated_runs,
     split_runs,
     tile_cost,
 )
@@ -46,6 +48,17 @@ def test_the_last_steps_are_split_off_runs() -> None:
     assert split_runs(runs, 2, 4) == (list(runs[:2]), [Run(80, 2)])
     assert split_runs(runs, 4, 4) == ([Run(0, 7)], [Run(28, 1), Run(64, 1, 1), Run(80, 2)])
     assert split_runs(runs, 12, 4) == ([], list(runs))
+
+
+def test_runs_at_equal_distances_are_found() -> None:
+    rows = [Run(8 + 400 * row, 15) for row in range(5)]
+    others = [Run(2000, 15), Run(2004, 3), Run(3000, 3, 1)]
+    assert repeated_runs([*rows, *others]) == [
+        Repeated(rows[0], 5, 400),
+        Repeated(others[0]),
+        *map(Repeated, others[1:]),
+    ]
+    assert repeated_runs([]) == []
 
 
 def test_runs_of_channels_are_maximal() -> None:
