@@ -138,6 +138,25 @@ def _moves() -> Graph:
     return net.outputs(shuffled, back, inside, x, part, flat, turned)
 
 
+def convolutions() -> Iterator[Case]:
+    """Convolutions over windows of all channels."""
+    yield from convolution(16, 16, 3, 32, 3, 2, ONE, 1, 1)
+    yield from convolution(15, 13, 3, 24, 3, 2, (0, 1, 0, 1), 1, 1)
+    yield from convolution(8, 8, 5, 7, 1, 2, (0, 0, 0, 0), 1, 1)
+    yield from convolution(9, 9, 6, 12, 3, 1, ONE, 2, 1)
+    yield from convolution(9, 9, 6, 12, 3, 1, (2, 1, 0, 1), 1, 2)
+    yield from convolution(7, 7, 4, 8, 3, 1, (0, 0, 0, 0), 1, 1)
+    yield from convolution(6, 5, 4, 8, 3, 1, ONE, 4, 1)
+    yield from convolution(14, 23, 3, 16, 3, 1, ONE, 1, 1)  # strips at both borders
+    yield from convolution(9, 40, 3, 24, 5, 2, (2, 2, 2, 2), 1, 1)
+    yield from convolution(6, 29, 2, 8, 3, 1, (4, 4, 4, 4), 1, 1)  # windows without any pixel
+    yield from convolution(3, 33, 3, 8, 5, 1, (2, 2, 2, 2), 1, 1)  # no row of windows is inside
+    yield from convolution(3, 26, 4, 8, 3, 1, (1, 1, 0, 3), 1, 2)
+    yield from convolution(12, 21, 8, 36, 3, 1, (1, 0, 1, 0), 4, 1)
+    yield from convolution(11, 20, 2, 24, 7, 2, (3, 3, 3, 3), 1, 1)  # loops over window rows
+    yield from convolution(10, 22, 3, 24, 8, 3, (3, 3, 3, 3), 1, 1)  # and over columns
+
+
 def arithmetic_cases() -> Iterator[Case]:
     """Compared within a tolerance."""
     for rows in (1, 2, 5, 7, 13, 49):
@@ -165,21 +184,7 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from depthwise(5, 14, 192, 3, 1, 1)  # in blocks of channels, as the next
     yield from depthwise(7, 15, 256, 5, 2, 2)
     yield from depthwise(3, 14, 200, 3, 1, 1)  # which has no blocks of whole vectors
-    yield from convolution(16, 16, 3, 32, 3, 2, ONE, 1, 1)
-    yield from convolution(15, 13, 3, 24, 3, 2, (0, 1, 0, 1), 1, 1)
-    yield from convolution(8, 8, 5, 7, 1, 2, (0, 0, 0, 0), 1, 1)
-    yield from convolution(9, 9, 6, 12, 3, 1, ONE, 2, 1)
-    yield from convolution(9, 9, 6, 12, 3, 1, (2, 1, 0, 1), 1, 2)
-    yield from convolution(7, 7, 4, 8, 3, 1, (0, 0, 0, 0), 1, 1)
-    yield from convolution(6, 5, 4, 8, 3, 1, ONE, 4, 1)
-    yield from convolution(14, 23, 3, 16, 3, 1, ONE, 1, 1)  # strips at both borders
-    yield from convolution(9, 40, 3, 24, 5, 2, (2, 2, 2, 2), 1, 1)
-    yield from convolution(6, 29, 2, 8, 3, 1, (4, 4, 4, 4), 1, 1)  # windows without any pixel
-    yield from convolution(3, 33, 3, 8, 5, 1, (2, 2, 2, 2), 1, 1)  # no row of windows is inside
-    yield from convolution(3, 26, 4, 8, 3, 1, (1, 1, 0, 3), 1, 2)
-    yield from convolution(12, 21, 8, 36, 3, 1, (1, 0, 1, 0), 4, 1)
-    yield from convolution(11, 20, 2, 24, 7, 2, (3, 3, 3, 3), 1, 1)  # loops over window rows
-    yield from convolution(10, 22, 3, 24, 8, 3, (3, 3, 3, 3), 1, 1)  # and over columns
+    yield from convolutions()
     yield from fused(8, 16, 24, 1)
     yield from fused(14, 32, 64, 2)
     yield from fused(7, 60, 240, 1, 3, 3, True)
