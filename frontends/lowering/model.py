@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,18 @@ Shape = tuple[int, ...]
 
 FLOAT, FLOAT16 = 1, 10
 """The element types that are read, as numbers of TensorProto."""
+
+HINT = "`mbc ops --onnx` lists what is supported; export the model without this op"
+"""What to do about an op of ONNX that is not supported."""
+
+
+class Refusal(NamedTuple):
+    """Why a node is not supported."""
+
+    reason: str
+    """What of it is not supported; "" for all of it."""
+    help: str = ""
+    """What to do about it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +46,10 @@ class Node:
     """Path of the module that it comes from; "" if the exporter did not keep it."""
     location: Location | None = None
     """The user's Python line; None if the exporter did not keep it."""
+    spelled: str = ""
+    """Op as the file or module has it; "" if that is `kind`."""
+    refusal: Refusal | None = None
+    """Why its frontend cannot read the op; None if it can."""
 
     def input(self, index: int) -> str:
         """Return the name of an input; "" where there is none."""
@@ -59,6 +75,8 @@ class Model:
     """Inputs that are not initialised, in order."""
     outputs: tuple[str, ...]
     """Outputs, in order."""
+    hint: str = HINT
+    """What to do about an op that is not supported."""
 
 
 def live(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from mbc.diag import Diagnostic, MbcError
-from mbc.frontends.lowering.model import Node
+from mbc.frontends.lowering.model import HINT, Node
 
 HELPS = {
     "Erf": "it is read as part of gelu, x * (1 + erf(x / sqrt(2))) / 2, and by itself not",
@@ -16,8 +16,6 @@ HELPS = {
     "NonMaxSuppression": "export the network without its post-processing",
 }
 """What to do about some ops."""
-
-GENERAL = "`mbc ops --onnx` lists what is supported; export the model without this op"
 
 
 class Unsupported(Exception):
@@ -39,20 +37,26 @@ class Problem:
     """What to do about it."""
 
 
-def refuse(problems: Iterable[Problem]) -> None:
+def refuse(problems: Iterable[Problem], hint: str = HINT) -> None:
     """Raise E0802 with one entry for each op and reason, if there are any."""
     grouped: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
-        grouped.setdefault((problem.node.kind, problem.reason), []).append(problem)
+        grouped.setdefault((_op(problem.node), problem.reason), []).append(problem)
     if grouped:
-        raise MbcError(*(_diagnostic(group) for group in grouped.values()))
+        raise MbcError(*(_diagnostic(group, hint) for group in grouped.values()))
 
 
-def _diagnostic(group: list[Problem]) -> Diagnostic:
+def _op(node: Node) -> str:
+    """Return the op of a node as the user knows it."""
+    return node.spelled or node.kind
+
+
+def _diagnostic(group: list[Problem], hint: str) -> Diagnostic:
     first = group[0]
     node, count = first.node, len(group)
     place = f"'{node.name}'" + (f" in module {node.module}" if node.module else "")
     nodes = f"node {place}" if count == 1 else f"{count} nodes, the first is {place}"
-    what = f"{node.kind}: {first.reason}" if first.reason else f"{node.kind} is not supported"
-    help = first.help or HELPS.get(node.kind, GENERAL)
+    op = _op(node)
+    what = f"{op}: {first.reason}" if first.reason else f"{op} is not supported"
+    help = first.help or HELPS.get(node.kind, hint)
     return Diagnostic("E0802", what, node.location, nodes, (help,))

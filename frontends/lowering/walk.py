@@ -6,7 +6,7 @@ from math import prod
 
 from mbc.diag import error
 from mbc.frontends.lowering.builder import IMAGE, Builder
-from mbc.frontends.lowering.model import Model, Node
+from mbc.frontends.lowering.model import Model, Node, Refusal
 from mbc.frontends.lowering.problems import Problem, Unsupported, refuse
 from mbc.frontends.lowering.rules import IMPORTERS
 from mbc.frontends.lowering.tracked import Tracked
@@ -27,7 +27,7 @@ def lower(model: Model, name: str, input_layout: Layout) -> Graph:
     graph = Graph(name, {INPUT_LAYOUT: PLANAR} if planar else {})
     builder = Builder(graph, model)
     _add_inputs(builder, planar=planar)
-    refuse(_problems(builder))
+    refuse(_problems(builder), model.hint)
     outputs = {n: _output(builder, n) for n in model.outputs}
     names = _unique([c_identifier(n) for n in outputs])
     graph.set_outputs(outputs.values(), names)
@@ -78,8 +78,8 @@ def _problems(b: Builder) -> list[Problem]:
     """Import all nodes, and return what is not supported; what depends on that is left out."""
     problems, unknown = list[Problem](), set[str]()
     for node in b.model.nodes:
-        if node.kind not in IMPORTERS:
-            problems.append(Problem(node, ""))
+        if node.refusal is not None or node.kind not in IMPORTERS:
+            problems.append(Problem(node, *(node.refusal or Refusal(""))))
         elif not unknown & {*node.inputs}:
             problem = _import(b, node)
             if problem is None:

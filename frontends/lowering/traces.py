@@ -1,0 +1,26 @@
+"""Python stacks, as exporters of PyTorch keep them in text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mbc.diag import Location
+
+FRAME = re.compile(r'File "([^"\n]+)", line ([0-9]{1,7})')
+PYTORCH = re.compile(r"(site|dist)-packages/torch/")
+
+
+def location_in(trace: str) -> Location | None:
+    """Find the innermost line of a stack outside PyTorch, in a Python file that is there."""
+    for file, line in reversed(FRAME.findall(trace)):
+        if not PYTORCH.search(file) and file.endswith(".py") and _is_file(file):
+            return Location(file, int(line))
+    return None
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
