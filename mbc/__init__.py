@@ -23,6 +23,7 @@ def compile(
     batch: int | None = None,
     network: str | None = None,
     weights: str | Path | None = None,
+    weights_from: str | None = None,
     seed: int | None = None,
     level: int | None = None,
     optimize: str | None = None,
@@ -33,9 +34,10 @@ def compile(
 ) -> CompiledNet:
     """Compile a network (.py, which is run, or .mbc) for this machine; returns it as a callable.
 
-    `params` are what `-D` sets, `weights` a .safetensors or .npz file (without it they are drawn
-    from `seed`), `level` is that of `-O`, `optimize` "speed" or "memory", `fuse` "auto", "always"
-    or "never", `strassen=False` is `--no-strassen`, `passes` a list as for `--passes`.
+    `params` are what `-D` sets, `weights` a .safetensors, .npz or .pth file (without it they are
+    drawn from `seed`), `weights_from` the library whose names it has ("torchvision"), `level` is
+    that of `-O`, `optimize` "speed" or "memory", `fuse` "auto", "always" or "never",
+    `strassen=False` is `--no-strassen`, `passes` a list as for `--passes`.
     `backend="tvm"` has TVM run the kernels, "oracle" computes with plain numpy. Several threads
     may call the network at the same time. Raises `mbc.diag.MbcError` for what `mbc run` would
     refuse.
@@ -49,6 +51,7 @@ def compile(
         batch=batch,
         network=network,
         weights=None if weights is None else Path(weights),
+        weights_from=weights_from,
         seed=seed,
         level=level,
         optimize=optimize,

@@ -20,6 +20,8 @@ from mbc.files import write_whole
 from mbc.frontends.weights.listings import count, extents, listing
 from mbc.frontends.weights.mapping import Match, Matching, match
 from mbc.frontends.weights.names import hints
+from mbc.frontends.weights.presets import ORDER, Preset
+from mbc.frontends.weights.rules import rename
 from mbc.frontends.weights.stored import TORCH, Listing, Stored, reading, stored_tensors
 from mbc.frontends.weights.types import type_problems
 from mbc.ir.elements import Element
@@ -27,8 +29,9 @@ from mbc.ir.graph import Constant, Graph
 from mbc.ir.literals import weights_of
 
 
-def load_weights(graph: Graph, path: Path) -> tuple[str, ...]:
-    """Bind every constant of the graph to data of a file; returns remarks, a line each.
+def load_weights(graph: Graph, path: Path, preset: Preset | None = None) -> tuple[str, ...]:
+    """Bind every constant of the graph to data of a file, whose names and order of axes may be
+    those of a library; returns remarks, a line each.
 
     If an error is raised, no constant has changed.
 
@@ -38,7 +41,11 @@ def load_weights(graph: Graph, path: Path) -> tuple[str, ...]:
     E0408 (not finite), E0409 (negative variance).
     """
     listing = stored_tensors(path)
-    if path.suffix in TORCH:
+    if preset is not None:
+        names = rename(listing.tensors, preset.rules()).names
+        how = Matching(path, lambda name: names[name], ORDER)
+        bind(graph, match(graph, listing, how), path)
+    elif path.suffix in TORCH:
         bind(graph, match(graph, listing, Matching(path)), path)
     else:
         _bind_exactly(graph, listing, path)

@@ -1,7 +1,8 @@
 """Orders of axes: mbc's HWIO and IO, and PyTorch's OIHW and OI; IOHW of a transposed convolution.
 
 A dense layer that reads a flattened map has its rows in the order of that map's elements: (h,w,c)
-here, (c,h,w) in PyTorch.
+here, (c,h,w) in PyTorch. Its weight may be stored as that of a 1x1 convolution, as
+squeeze-and-excitation is often written.
 """
 
 from __future__ import annotations
@@ -46,7 +47,14 @@ class Target:
             inputs, outputs, *kernel = shape
             groups = self.transposed
             return (*kernel, inputs // groups, outputs * groups) == self.shape
+        shape = self._without_window(shape, order)
         return tuple(shape[axis] for axis in axes(len(shape), order)) == self.shape
+
+    def _without_window(self, shape: Sequence[int], order: Order) -> Sequence[int]:
+        """Return the shape of a dense layer's weight that is stored as a 1x1 convolution's."""
+        inner, window = (shape[:2], shape[2:]) if order == "pytorch" else (shape[2:], shape[:2])
+        is_dense = len(shape) == 4 and self.constant.type.rank == 2 and tuple(window) == (1, 1)
+        return inner if is_dense else shape
 
     def _is_iohw(self, rank: int, order: Order) -> bool:
         return order == "pytorch" and rank == 4 and self.transposed > 0
@@ -61,6 +69,7 @@ class Target:
         """Return a tensor in the order of the parameter."""
         if self._is_iohw(array.ndim, order):
             return from_iohw(array, self.transposed)
+        array = array.reshape(self._without_window(array.shape, order))
         result = array.transpose(axes(array.ndim, order))
         if order == "mbc" or self.map is None:
             return result

@@ -11,6 +11,7 @@ from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.request import Request
 from mbc.frontends.options import LAYOUTS, ModelOptions
+from mbc.frontends.weights.presets import SOURCES
 from mbc.passes.pipelines import FUSE_MODES, GOALS
 from mbc.runtime.cpus import CLUSTERS, check_cpus, choose_cpus, parse_cpus
 from mbc.runtime.pool import Team
@@ -32,11 +33,23 @@ def add_source(parser: Parser) -> None:
     group.add_argument(
         "--weights", type=Path, metavar="FILE", help="weights: .safetensors, .npz or .pth"
     )
+    add_weights_from(group)
     group.add_argument(
         "--seed",
         type=whole_number(0),
         metavar="N",
         help="of the weights' initialisation, where no file gives them (default 0)",
+    )
+
+
+def add_weights_from(group: Parser | Group) -> None:
+    """Add the option that names the library that weights are from."""
+    group.add_argument(
+        "--weights-from",
+        choices=SOURCES,
+        metavar="LIBRARY",
+        help=f"{', '.join(SOURCES)}: the tensors are named as there, and padding, activation and "
+        "epsilon are set to what they are there, unless -D sets them",
     )
 
 
@@ -263,6 +276,7 @@ def request(args: argparse.Namespace) -> Request:
         network=args.network,
         model=model_options(args),
         weights=args.weights,
+        weights_from=args.weights_from,
         seed=args.seed,
         target=args.target,
         mcpu=args.mcpu,

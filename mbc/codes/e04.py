@@ -105,8 +105,9 @@ CODES = {
     ),
     "E0414": Code(
         title="renaming rules that cannot be read",
-        cause="Each line of a file of rules is OLD -> NEW, regex OLD -> NEW, drop OLD, or a "
-        "comment. OLD may have {i} for a number, which NEW may use as {i}, {i+1} or {i-1}.",
+        cause="Each line of a file of rules is OLD -> NEW, OLD -> NEW if OTHER, count OLD -> NEW, "
+        "regex OLD -> NEW, drop OLD, or a comment. OLD may have {i} for a number, which NEW may "
+        "use as {i}, {i+1} or {i-1}.",
         example="mbc weights map net.pth net.py --rules rules.txt, with a line 'a = b'",
         cure="Correct the line that the message shows; docs/weights.md has examples.",
     ),
@@ -115,5 +116,13 @@ CODES = {
         cause="After renaming, two tensors of the file have the name of one parameter.",
         example="mbc weights map net.pth net.py --rules rules.txt, where two rules give one name",
         cure="Change the rules, or drop the tensor that is not wanted.",
+    ),
+    "E0416": Code(
+        title="a library whose names are not known for this network",
+        cause="--weights-from knows the names and settings of a library for networks of examples/, "
+        "by the name of the network's function. docs/weights.md lists them.",
+        example="mbc compile mobilenet_v1.py --weights net.pth --weights-from torchvision, which "
+        "has no MobileNetV1",
+        cure="Write the rules that rename the tensors, for mbc weights map --rules.",
     ),
 }

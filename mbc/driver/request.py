@@ -33,6 +33,8 @@ class Request:
     """Options of the import of an ONNX model."""
     weights: Path | None = None
     """A .safetensors or .npz file, or a state dict of PyTorch."""
+    weights_from: str | None = None
+    """The library whose names its tensors have; it sets parameters of the network too."""
     seed: int | None = None
     """Seed of the weights' initialisation."""
     target: str | None = None

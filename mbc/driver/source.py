@@ -13,6 +13,7 @@ from mbc.diag import error
 from mbc.driver.request import Observer, Request, Silent
 from mbc.frontends.dsl import load_network
 from mbc.frontends.weights import check_values, initialise, load_weights
+from mbc.frontends.weights.presets import Preset, find_preset
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import load_module
 from mbc.ir.verify import verify
@@ -88,7 +89,8 @@ def read_graph(request: Request, note: Callable[[str], None] | None = None) -> G
     match request.file.suffix:
         case ".py":
             network = load_network(request.file, request.network)
-            graph = network.trace(request.params, 1 if request.batch is None else request.batch)
+            params = {**preset_settings(network.name, request), **request.params}
+            graph = network.trace(params, 1 if request.batch is None else request.batch)
             graph.name = request.name or net_identifier(
                 stem if network.alone else f"{stem}_{network.name}"
             )
@@ -138,6 +140,7 @@ def _refuse_parameters(request: Request, kind: str) -> None:
         "-D": bool(request.params),
         "--batch": request.batch is not None,
         "--network": request.network is not None,
+        "--weights-from": request.weights_from is not None,
     }
     for option, present in given.items():
         if present:
@@ -153,9 +156,11 @@ def _bind(graph: Graph, request: Request, observer: Observer) -> str:
         if request.seed is not None:
             raise error("E0106", "--weights and --seed exclude each other")
         observer.step(f"loading weights from {request.weights.name}")
-        for remark in load_weights(graph, request.weights):
+        for remark in load_weights(graph, request.weights, preset_of(graph, request)):
             observer.note(f"{request.weights.name}: {remark}")
-        return f"from {request.weights.name}"
+        return f"from {request.weights.name}{_by_names(graph, request)}"
+    if request.weights_from is not None:
+        raise error("E0106", "--weights-from says whose names the tensors of --weights have")
     if all(constant.data is not None for constant in graph.constants().values()):
         check_values(graph)
         text = "the model" if request.file.suffix == ".onnx" else "the constants of the text"
@@ -164,6 +169,30 @@ def _bind(graph: Graph, request: Request, observer: Observer) -> str:
     seed = request.seed or 0
     initialise(graph, seed)
     return f"initialised, seed {seed} (no --weights given)"
+
+
+def preset_settings(network: str, request: Request) -> Mapping[str, str]:
+    """Return the parameters that --weights-from sets, and -D does not; raises E0416."""
+    if request.weights_from is None:
+        return {}
+    settings = find_preset(network, request.weights_from).settings
+    return {name: value for name, value in settings.items() if name not in request.params}
+
+
+def preset_of(graph: Graph, request: Request) -> Preset | None:
+    """Return what --weights-from names."""
+    if request.weights_from is None:
+        return None
+    return find_preset(graph.meta["network"], request.weights_from)
+
+
+def _by_names(graph: Graph, request: Request) -> str:
+    """Say what --weights-from did."""
+    if request.weights_from is None:
+        return ""
+    settings = preset_settings(graph.meta["network"], request)
+    text = "".join(f" -D {name}={value}" for name, value in settings.items())
+    return f", as {request.weights_from} has it{':' if text else ''}{text}"
 
 
 def parameters_of(meta: Mapping[str, str]) -> dict[str, Any]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mbc.driver.request import Request
-from mbc.driver.source import read_graph, refuse_huge
+from mbc.driver.source import preset_of, read_graph, refuse_huge
 from mbc.frontends.weights import bind, save_weights
 from mbc.frontends.weights.mapping import Match, Matching, match
 from mbc.frontends.weights.orders import Order
+from mbc.frontends.weights.presets import ORDER
 from mbc.frontends.weights.rules import read_rules, rename
 from mbc.frontends.weights.stored import stored_tensors
 from mbc.ir.graph import Graph
@@ -31,7 +32,8 @@ class Mapping:
 
 @dataclass(frozen=True)
 class MapRequest:
-    """What to map, and how."""
+    """What to map, and how; where the other request has a library to take names from, rules and
+    order are the library's."""
 
     file: Path
     """The file of tensors; the network is that of the other request."""
@@ -53,11 +55,15 @@ def map_weights(network: Request, what: MapRequest) -> Mapping:
     graph = read_graph(network)
     verify(graph)
     refuse_huge(graph)
+    preset, order = preset_of(graph, network), what.order
+    if preset is not None:
+        rules, order = preset.rules(), ORDER
     renamed = rename(listing.tensors, rules)
-    how = Matching(what.file, lambda name: renamed.names[name], what.order, whole=True)
+    how = Matching(what.file, lambda name: renamed.names[name], order, whole=True)
     matches = match(graph, listing, how)
     bind(graph, matches, what.file)
-    return Mapping(graph, matches, (*listing.remarks, *renamed.remarks))
+    remarks = renamed.remarks if preset is None else ()  # it serves several variants
+    return Mapping(graph, matches, (*listing.remarks, *remarks))
 
 
 def write_mapping(mapping: Mapping, path: Path) -> None:

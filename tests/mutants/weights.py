@@ -10,6 +10,7 @@ HOSTILE = "tests/unit/test_hostile_torch_files.py"
 DAMAGED = "tests/unit/test_damaged_torch_files.py"
 TORCH = "tests/unit/test_torch_files.py"
 MAP = "tests/unit/test_weights_map.py"
+PRESETS = "tests/unit/test_presets.py"
 
 _pickle = partial(Mutant, file="frontends/weights/pickles.py", tests=HOSTILE)
 _names = partial(Mutant, file="frontends/weights/torch_names.py", tests=HOSTILE)
@@ -148,5 +149,33 @@ MUTANTS = (
         old=r'rf"{text}(?=\.|$)"',
         new='rf"{text}"',
         tests=MAP,
+    ),
+    Mutant(
+        "a rule's condition is not asked",
+        "frontends/weights/rules.py",
+        old="if match is None or _filled(other, _numbers(match)) not in present:",
+        new="if match is None:",
+        tests=PRESETS,
+    ),
+    Mutant(
+        "blocks are counted as they are spelt",
+        "frontends/weights/rules.py",
+        old="enumerate(sorted({_key(match) for match in found}))",
+        new="enumerate(sorted({_key(match) for match in found}, key=str))",
+        tests=MAP,
+    ),
+    Mutant(
+        "the weight of a 1x1 convolution is no dense layer's",
+        "frontends/weights/orders.py",
+        old="        return inner if is_dense else shape",
+        new="        return shape",
+        tests=MAP,
+    ),
+    Mutant(
+        "a library's settings come before the user's",
+        "mbc/driver/source.py",
+        old="{**preset_settings(network.name, request), **request.params}",
+        new="{**request.params, **find_preset(network.name, request.weights_from or '').settings}",
+        tests=PRESETS,
     ),
 )

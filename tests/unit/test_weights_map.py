@@ -176,6 +176,9 @@ def test_rules_rename_in_turn(tmp_path: Path) -> None:
         ("a.{i2} -> b", "a placeholder on the left"),
         ("a.{i} -> b.{j}", "{j} does not stand on the left"),
         ("a.{i} -> b.{i*2}", "a placeholder on the right"),
+        ("a.{i} -> b if c.{j}", "{j} does not stand on the left"),
+        ("count a.{n} -> b.{n}", "{n} is the count"),
+        ("count a.{i} -> b.{j}", "{j} does not stand on the left"),
         (r"regex (a -> b", "no regular expression: missing )"),
         (r"regex a -> \3", "no regular expression: invalid group reference 3"),
     ],
@@ -189,6 +192,46 @@ def test_rules_that_cannot_be_read(line: str, wanted: str, tmp_path: Path) -> No
     assert found.code == "E0414"
     assert wanted in found.message
     assert f"rules.txt:2\n  |\n2 | {line}" in render(found)
+
+
+def renamed(rules: str, names: str, folder: Path) -> list[str | None]:
+    (folder / "rules.txt").write_text(rules)
+    return list(rename(names.split(), read_rules(folder / "rules.txt")).names.values())
+
+
+def test_conditions(tmp_path: Path) -> None:
+    rules = "a.{i}.bn -> b.{i+1}.norm if a.{i}.pwl\na.{i}.bn -> c.{i}"
+    names = "a.0.bn.weight a.1.bn.weight a.1.pwl.weight a.2.pwl2.weight a.2.bn"
+    assert renamed(rules, names, tmp_path) == [
+        "c.0.weight",
+        "b.2.norm.weight",
+        "a.1.pwl.weight",
+        "a.2.pwl2.weight",
+        "c.2",
+    ]
+
+
+def test_counting(tmp_path: Path) -> None:
+    names = "s2.0.w s2.10.w s2.9.w s2.9.b s10.0.w s1.0.w other"
+    assert renamed("count s{a}.{b} -> k.{n}", names, tmp_path) == [
+        "k.1.w",
+        "k.3.w",
+        "k.2.w",
+        "k.2.b",
+        "k.4.w",
+        "k.0.w",
+        "other",
+    ]
+
+
+def test_a_dense_layer_from_a_convolution(tmp_path: Path) -> None:
+    state = torch_state()
+    state["fc.weight"] = state["fc.weight"][:, :, np.newaxis, np.newaxis]
+    found = mapped(tmp_path, torch_file(tmp_path / "w.pth", state))
+    assert same(arrays(found.graph), wanted(torch_state()))
+    state["fc.weight"] = random(10, 4, 1, 3)
+    (text,) = failures(tmp_path, torch_file(tmp_path / "w.pth", state))
+    assert "fc.weight is [10,4,1,3], not [4,10]" in text
 
 
 def test_a_mapping_by_rules(tmp_path: Path) -> None:

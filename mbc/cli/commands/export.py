@@ -43,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         network=args.network,
         model=model_options(args),
         weights=args.weights,
+        weights_from=args.weights_from,
         seed=args.seed,
     )
     with console.progress(STEPS) as observer:

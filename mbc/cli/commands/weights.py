@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_parameters, model_options, parameters
+from mbc.cli.options import add_parameters, add_weights_from, model_options, parameters
 from mbc.cli.usage import Parser, UsageError
 from mbc.driver.request import Request
 from mbc.driver.weights import MapRequest, map_weights, write_mapping
@@ -47,6 +47,7 @@ def _configure_map(parser: Parser) -> None:
         help="file to write; without it the table alone is printed",
     )
     parser.add_argument("--rules", type=Path, metavar="FILE", help="rules that rename tensors")
+    add_weights_from(parser)
     parser.add_argument(
         "--layout",
         choices=ORDERS,
@@ -95,12 +96,15 @@ def _as_json(path: Path, listing: Listing) -> dict[str, object]:
 def _map(args: argparse.Namespace) -> int:
     if args.output is not None and args.output.suffix != ".safetensors":
         raise UsageError(f"-o names a .safetensors file, not {args.output}", [])
+    if args.weights_from is not None and (args.rules or args.layout):
+        raise UsageError("--weights-from has rules and a layout of its own", [])
     network = Request(
         args.network_file,
         parameters(args.params),
         batch=args.batch,
         network=args.network,
         model=model_options(args),
+        weights_from=args.weights_from,
     )
     what = MapRequest(args.file, args.rules, args.layout, args.key)
     mapping = map_weights(network, what)

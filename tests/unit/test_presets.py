@@ -1,0 +1,79 @@
+"""`--weights-from`: the layers of libraries become those of our pages, one for one and in order."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from mbc.diag import MbcError
+from mbc.driver.request import Request, Silent
+from mbc.driver.source import load, read_graph
+from mbc.frontends.dsl import load_network
+from mbc.frontends.weights.presets import FOLDER, PRESETS, SOURCES, find_preset
+from mbc.frontends.weights.rules import rename
+from mbc.ir.literals import weights_of
+from tests.example_networks import EXAMPLES
+
+DOCS = EXAMPLES.parent / "docs" / "weights.md"
+LAYERS = Path(__file__).with_name("library_layers.txt").read_text("utf-8")
+CASES = re.findall(r"^(\S+) (\S+): (\S+) ?(.*)\n(.*)$", LAYERS, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("source", "page", "options", "layers"),
+    [(source, page, options, layers) for source, _, page, options, layers in CASES],
+    ids=[f"{source}-{name}" for source, name, *_ in CASES],
+)
+def test_layers_of_a_library(source: str, page: str, options: str, layers: str) -> None:
+    network = load_network(EXAMPLES / f"{page}.py")
+    graph = network.trace(dict(word.split("=") for word in options.split()))
+    ours = dict.fromkeys(name.rpartition(".")[0] for name in weights_of(graph))
+    renamed = rename(layers.split(), find_preset(page, source).rules())
+    assert list(renamed.names.values()) == list(ours)
+
+
+def test_every_preset_is_tried() -> None:
+    tried = {(page, source) for source, _, page, *_ in CASES}
+    assert {(p.network, p.source) for p in PRESETS} - tried == {
+        ("efficientnet", "efficientnet-pytorch")  # whose package no registry's build needs
+    }
+    assert {preset.source for preset in PRESETS} == set(SOURCES)
+    assert {f"{preset.file}.rules" for preset in PRESETS} == {p.name for p in FOLDER.iterdir()}
+
+
+def test_every_preset_is_documented() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \| `([\w-]+)` \| (.*) \|$", DOCS.read_text("utf-8"), re.MULTILINE
+    )
+    assert {(network, source): settings for network, source, settings in rows} == {
+        (preset.network, preset.source): " ".join(
+            f"`{name}={value}`" for name, value in preset.settings.items()
+        )
+        for preset in PRESETS
+    }
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: f"{preset.network}-{preset.source}")
+def test_settings_are_parameters_of_the_page(preset: object) -> None:
+    assert isinstance(preset, type(PRESETS[0]))
+    request = Request(EXAMPLES / f"{preset.network}.py", weights_from=preset.source)
+    parameters = read_graph(request).meta["parameters"].split()
+    found = dict(word.split("=") for word in parameters)
+    for name, value in preset.settings.items():
+        assert found[name] == value or float(found[name]) == float(value)
+
+
+def test_the_user_has_the_last_word() -> None:
+    request = Request(EXAMPLES / "mobilenet_v2.py", {"padding": "same"}, weights_from="torchvision")
+    assert "padding=same" in read_graph(request).meta["parameters"]
+
+
+def test_mistakes() -> None:
+    page = EXAMPLES / "mobilenet_v1.py"
+    for request, code in (
+        (Request(page, weights_from="torchvision"), "E0416"),
+        (Request(page, weights_from="timm"), "E0106"),
+    ):
+        with pytest.raises(MbcError) as caught:
+            load(request, Silent())
+        assert caught.value.diagnostics[0].code == code
