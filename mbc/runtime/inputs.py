@@ -1,15 +1,14 @@
-"""Read a network's input files: tensors in .npy files, photos, and names of its classes."""
+"""Read a network's input files: tensors in .npy files, and photos."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from mbc.diag import error
 from mbc.runtime.abi import IoSpec
-from mbc.runtime.images import MODES, read_image, unreadable
+from mbc.runtime.images import MODES, read_image
 from mbc.runtime.npy import is_npy, read_tensor
 from mbc.runtime.preprocessing import Preprocessing
 
@@ -42,24 +41,3 @@ def read_photo(path: Path, spec: IoSpec, how: Preprocessing) -> np.ndarray:
         label=f"an image can stand for {colour} and, in grey, for {grey}",
         helps=["give the raw tensor as a .npy file"],
     )
-
-
-def read_labels(path: Path) -> tuple[str, ...]:
-    """Read names of classes, one a line; raises E0701, or E0709 if it is not UTF-8 text."""
-    try:
-        lines = path.read_bytes().decode("utf-8-sig").splitlines()
-    except OSError as problem:
-        raise unreadable(path, problem) from None
-    except UnicodeDecodeError as problem:
-        raise error("E0709", f"{path} is not UTF-8 text: byte {problem.start}") from None
-    return tuple(line.strip() for line in lines)
-
-
-def check_labels(labels: Sequence[str], outputs: Sequence[Sequence[int]], path: Path) -> None:
-    """Raise E0709 unless there is a name for each class, along the last axis of every output."""
-    for classes in {shape[-1] for shape in outputs} - {len(labels)}:
-        helps = ["the first line is class 0"]
-        if len(labels) == classes + 1:
-            helps = ["lists that begin with 'background' belong to networks with one more class"]
-        message = f"{path} has {len(labels)} lines, the network {classes} classes"
-        raise error("E0709", message, helps=helps)

@@ -12,7 +12,7 @@ from PIL import Image, ImageOps
 from mbc.diag import MbcError
 from mbc.runtime.abi import IoSpec
 from mbc.runtime.images import _plain, read_image
-from mbc.runtime.inputs import check_labels, read_labels, read_photo
+from mbc.runtime.inputs import read_photo
 from mbc.runtime.preprocessing import PRESETS, Preprocessing, parse
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 8, 3), dtype=np.uint8)
@@ -245,20 +245,6 @@ def test_memory_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_shapes_that_no_photo_has(tmp_path: Path, shape: tuple[int, ...]) -> None:
     path = save(tmp_path, Image.fromarray(PIXELS))
     assert code_of(read_photo, path, IoSpec("input", shape), Preprocessing()) == "E0706"
-
-
-def test_labels(tmp_path: Path) -> None:
-    path = tmp_path / "labels.txt"
-    path.write_bytes("\ufeffcat\r\ndog \r\nGürteltier\r\n".encode())
-    assert read_labels(path) == ("cat", "dog", "Gürteltier")
-    check_labels(("cat", "dog"), [(1, 2), (3, 2)], path)
-    assert code_of(check_labels, ("cat", "dog"), [(1, 2), (1, 3)], path) == "E0709"
-    with pytest.raises(MbcError) as caught:
-        check_labels(("background", "cat", "dog"), [(1, 2)], path)
-    assert "background" in caught.value.diagnostics[0].helps[0]
-    path.write_bytes(b"\xff\xfe")
-    assert code_of(read_labels, path) == "E0709"
-    assert code_of(read_labels, tmp_path) == "E0701"
 
 
 def npy(array: np.ndarray) -> bytes:

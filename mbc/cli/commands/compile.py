@@ -28,6 +28,8 @@ from mbc.driver.producers.producer import Wanted
 from mbc.driver.request import LLVM, TVM
 from mbc.driver.source import check_name, early_name
 from mbc.ir.text.printer import print_graph
+from mbc.runtime.abi import interface_of
+from mbc.runtime.labels import check_labels, read_labels
 
 HELP = "compile a network for a target"
 STEPS = 8
@@ -73,6 +75,13 @@ def configure(parser: Parser) -> None:
         metavar="HOW",
         help="record how photos are prepared for the network, as of mbc run, for mbc preprocess",
     )
+    group.add_argument(
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="names of the classes, one a line, that the executable prints beside their numbers; "
+        "imagenet: those of ImageNet-1k",
+    )
     group.add_argument("--cc", metavar="CC", help="link with this compiler, not zig (also MBC_CC)")
     group.add_argument("--json", action="store_true", help="print the manifest on stdout")
     group.add_argument(
@@ -104,13 +113,20 @@ def run(args: argparse.Namespace) -> int:
     configuration = resolve_request(request(args))
     producer, net = configuration.producer, early_name(configuration.request)
     check_name(args.name)
-    given = {"--emit": args.emit, "--weights-placement": args.weights_placement}
+    given = {
+        "--emit": args.emit,
+        "--weights-placement": args.weights_placement,
+        "--labels": args.labels,
+    }
     refuse_options(producer, given)
     if net is not None or args.output is not None:
         _check_output(args, args.output or default_output(producer, net or ""))
     wanted = _wanted(args)
     with console.progress(STEPS) as observer:
         compiled = compile_configured(configuration, inspection(args), observer, observer.note)
+        if wanted.labels is not None:
+            outputs = [spec.shape for spec in interface_of(compiled.graph)[1]]
+            check_labels(wanted.labels, outputs, args.labels)
         output = args.output or default_output(producer, compiled.source.net)
         _check_output(args, output)
         built = build(compiled, output, wanted, observer)
@@ -126,12 +142,15 @@ def _check_output(args: argparse.Namespace, output: Path) -> None:
 
 def _wanted(args: argparse.Namespace) -> Wanted:
     """Collect the contents of the folder; E0601 for a compiler that is not there."""
+    if args.labels is not None and "exe" not in (args.emit or ("exe",)):
+        raise error("E0106", "--labels is for the executable, and --emit does not name exe")
     return Wanted(
         toolchain=toolchain(args.cc),
         kinds=args.emit,
         external_weights=args.weights_placement == "external",
         check=args.check,
         photos=args.preprocess,
+        labels=None if args.labels is None else read_labels(args.labels),
         command=args.command_line,
     )
 
@@ -139,7 +158,12 @@ def _wanted(args: argparse.Namespace) -> Wanted:
 def _stop(args: argparse.Namespace) -> int:
     """Print the IR after a stage on stdout: the graph's text, or from `lower` on the lowered
     program's."""
-    given = {"-o": args.output, "--json": args.json or None, "--preprocess": args.preprocess}
+    given = {
+        "-o": args.output,
+        "--json": args.json or None,
+        "--preprocess": args.preprocess,
+        "--labels": args.labels,
+    }
     for option, value in given.items():
         if value is not None:
             message = f"--stop-after {args.stop_after} writes no files, so {option} has no effect"

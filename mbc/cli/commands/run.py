@@ -29,7 +29,8 @@ from mbc.driver.net import CompiledNet, make_net
 from mbc.driver.output import write_array
 from mbc.driver.pipeline import compile_configured
 from mbc.driver.request import BACKENDS, ORACLE
-from mbc.runtime.inputs import check_labels, read_input, read_labels
+from mbc.runtime.inputs import read_input
+from mbc.runtime.labels import check_labels, read_labels
 from mbc.runtime.preprocessing import Preprocessing
 from mbc.targets.gpu import GPU_TARGETS
 
@@ -70,7 +71,10 @@ def configure(parser: Parser) -> None:
         "--top", type=whole_number(1), metavar="K", help="print the K largest: rank index value"
     )
     group.add_argument(
-        "--labels", type=Path, metavar="FILE", help="names of the classes, one a line, to rank with"
+        "--labels",
+        type=Path,
+        metavar="FILE",
+        help="names of the classes, one a line, to rank with; imagenet: those of ImageNet-1k",
     )
     group.add_argument(
         "--backend",

@@ -24,6 +24,7 @@ from mbc.files import scratch_folder
 from mbc.ir.text.module import write_dump
 from mbc.runtime.abi import NetSpec, weights_file
 from mbc.runtime.header import c_header
+from mbc.runtime.labels import labels_config
 from mbc.runtime.preprocessing import c_config
 from mbc.runtime.program import main_config
 from mbc.runtime.timing import TimedLayer, Timing, timing_config
@@ -210,7 +211,9 @@ class LlvmFiles:
         """mbc_net.h."""
         spec = self.lowered.spec
         cpu, timing = cpu_config(self.lowered.target), timing_config(spec, self._timing())
-        return main_config(spec) + cpu + timing + c_config(self.writer.wanted.photos)
+        wanted = self.writer.wanted
+        words = c_config(wanted.photos) + labels_config(wanted.labels)
+        return main_config(spec) + cpu + timing + words
 
     def _timing(self) -> Timing:
         source, isa = self.compiled.source, isa_of(self.lowered.target)

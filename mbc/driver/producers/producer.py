@@ -57,6 +57,8 @@ class Wanted:
     """Whether to write the reference for `mbc verify`."""
     photos: Preprocessing | None = None
     """Preprocessing of photos, recorded in the manifest."""
+    labels: tuple[str, ...] | None = None
+    """Names of the classes, which executables print."""
     command: str = ""
     """The command line, for reports of internal errors."""
 

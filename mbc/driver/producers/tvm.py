@@ -28,7 +28,7 @@ RUN = "run.py"
 
 COMPLETE = {
     option: f"{option} is for --backend llvm; TVM's modules have all they need"
-    for option in ("--emit", "--weights-placement")
+    for option in ("--emit", "--weights-placement", "--labels")
 }
 
 

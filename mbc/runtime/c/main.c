@@ -189,11 +189,19 @@ static size_t next_in_rank(const float *row, size_t length, size_t previous) {
 /* C prints the sign of a NaN, which means nothing. */
 static double unsigned_nan(double x) { return isnan(x) ? (double)NAN : x; }
 
+#ifdef MBC_LABELS
+#define LABEL_FORMAT " %s"
+#define LABEL(index) , labels[index]
+#else
+#define LABEL_FORMAT
+#define LABEL(index)
+#endif
+
 static void print_top(const float *row, size_t length, size_t top) {
   size_t index = length;
   for (size_t rank = 1; rank <= top && rank <= length; rank++) {
     index = next_in_rank(row, length, index);
-    printf("%zu %zu %.6g\n", rank, index, unsigned_nan(row[index]));
+    printf("%zu %zu %.6g" LABEL_FORMAT "\n", rank, index, unsigned_nan(row[index]) LABEL(index));
   }
 }
 
