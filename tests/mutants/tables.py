@@ -231,6 +231,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/lowering/formulas.py NUMERIC",
         "frontends/lowering/formulas.py ENDS",
     ),
+    "tests/unit/test_presets.py": ("frontends/weights/presets.py PRESETS",),
     "tests/unit/test_configuration.py": (
         "mbc/driver/producers/tvm.py COMPLETE",
         "mbc/driver/optimise.py TARGET_KEYS",

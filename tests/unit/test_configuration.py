@@ -55,7 +55,7 @@ def test_a_dump_is_answered_by_the_same_backend(target: str, backend: BackendNam
     assert (type(found), found.name) == (type(wanted), wanted.name)
 
 
-OPTIONS = ("--emit", "--weights-placement", "--threads", "--cpus")
+OPTIONS = ("--emit", "--weights-placement", "--labels", "--threads", "--cpus")
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ OPTIONS = ("--emit", "--weights-placement", "--threads", "--cpus")
     [
         ("arm64", "llvm", ()),
         ("arm64", "oracle", ("--threads", "--cpus")),
-        ("arm64", "tvm", ("--emit", "--weights-placement", "--cpus")),
+        ("arm64", "tvm", ("--emit", "--weights-placement", "--labels", "--cpus")),
         ("opencl", "tvm", OPTIONS),
     ],
 )
