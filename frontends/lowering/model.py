@@ -77,6 +77,8 @@ class Model:
     """Outputs, in order."""
     hint: str = HINT
     """What to do about an op that is not supported."""
+    channels_last: bool = False
+    """Whether outputs with four axes are NHWC in the model, and so keep their shapes."""
 
 
 def live(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:

@@ -6,7 +6,7 @@ from math import prod
 
 from mbc.diag import error
 from mbc.frontends.lowering.builder import IMAGE, Builder
-from mbc.frontends.lowering.model import Model, Node, Refusal
+from mbc.frontends.lowering.model import Model, Node, Refusal, Shape
 from mbc.frontends.lowering.problems import Problem, Unsupported, refuse
 from mbc.frontends.lowering.rules import IMPORTERS
 from mbc.frontends.lowering.tracked import Tracked
@@ -96,23 +96,43 @@ def _import(b: Builder, node: Node) -> Problem | None:
     except Unsupported as problem:
         return Problem(node, problem.reason, problem.help)
     results = made if isinstance(made, tuple) else (made,)
-    b.known.update(zip(filter(None, node.outputs), results, strict=False))
+    found = [*zip(filter(None, node.outputs), results, strict=False)]
+    for name, x in found:
+        _check_shape(b, name, x)
+    b.known.update(found)
     return None
 
 
+def _check_shape(b: Builder, name: str, x: Tracked) -> None:
+    """Raise E0806 if the model says another shape than the op gives."""
+    said = b.model.shapes.get(name, x.shape)
+    if said != x.shape:
+        given, told = (_as_written(b.model, shape) for shape in (x.shape, said))
+        op = b.node.spelled or b.node.kind
+        raise error("E0806", f"'{name}' has the shape {told} in the model, {op} gives {given}")
+
+
+def _as_written(model: Model, shape: Shape) -> list[int]:
+    """Return a shape in the model's own order of axes."""
+    is_image = model.channels_last and len(shape) == len(IMAGE)
+    return [shape[axis] for axis in IMAGE] if is_image else [*shape]
+
+
 def _output(b: Builder, name: str) -> ChannelView:
-    """Return an output: images as they are stored, [n,c,1,1] as [n,c], all else in ONNX's order."""
+    """Return an output: images as they are stored, [n,c,1,1] as [n,c] unless the model itself is
+    NHWC, all else in ONNX's order."""
     if name not in b.known:
         raise error("E0802", f"output '{name}' does not depend on the inputs")
-    x = b.settled(b.known[name])
     b.node = Node("output", name, (), (name,))
     try:
-        return _stored(b, x)
+        return _stored(b, b.settled(b.known[name]))
     except Unsupported as problem:
         raise error("E0802", f"output '{name}': {problem.reason}") from None
 
 
 def _stored(b: Builder, x: Tracked) -> ChannelView:
+    if x.rank == 4 and b.model.channels_last:
+        return b.arranged(x, IMAGE)
     if x.rank == 4 and x.type.rank == 2 and not (x.axes[2] or x.axes[3]):
         return b.reshaped(x.stored, (x.shape[0], prod(x.shape[1:])))
     if x.rank == 4 and not b.is_stored(x, range(4)):

@@ -26,7 +26,7 @@ def add_source(parser: Parser) -> None:
         "file",
         metavar="FILE",
         type=Path,
-        help="network (.py, which is run), ONNX model (.onnx) or IR text (.mbc)",
+        help="network (.py, which is run), model (.onnx, .tflite) or IR text (.mbc)",
     )
     group = add_parameters(parser)
     parser.set_defaults(name=None)

@@ -6,7 +6,7 @@ from mbc.codes.code import Code
 
 CODES = {
     "E0801": Code(
-        title="not an ONNX model",
+        title="not a model of the format that its name says",
         cause="The file is empty, cut off, larger than 2 GB, or of another format than its name "
         "says.",
         example="mbc compile half_a_download.onnx",
@@ -16,15 +16,18 @@ CODES = {
         title="a model that uses what mbc does not support",
         cause="The model has ops, types of inputs, or uses of ops that mbc does not import. All "
         "are listed at once: the op, how many nodes, the first of them, the module that it comes "
-        "from, and the Python line where the exporter has kept it.",
+        "from, and the Python line where the exporter has kept it. Quantised models of TensorFlow "
+        "Lite are refused too.",
         example="mbc compile detector.onnx",
-        cure="The message says what to do about each. `mbc ops --onnx` lists what is supported. "
+        cure="The message says what to do about each. `mbc ops --onnx` and `mbc ops "
+        "--tflite` list what is supported. "
         "Post-processing is best left out of the model when it is exported.",
     ),
     "E0803": Code(
-        title="a version of ONNX that mbc does not read",
+        title="a version of a format that mbc does not read",
         cause="The model uses an opset before 7, one that is newer than the installed package "
-        "onnx, or an old one that onnx cannot convert.",
+        "onnx, or an old one that onnx cannot convert; or it has another version of TensorFlow "
+        "Lite's schema than 3.",
         example="mbc compile caffe2_model.onnx",
         cure="Export the model with opset_version=18, or install a newer onnx.",
     ),

@@ -12,9 +12,20 @@ def onnx_rows() -> list[tuple[str, str]]:
     """Return each op of ONNX that is imported, and what of it, from the code that imports it."""
     from mbc.frontends.onnx.importer import FOLDABLE, IMPORTERS, NUMERIC  # takes time to import
 
-    rules = {
-        kind: (inspect.getdoc(rule) or "").partition("\n")[0] for kind, rule in IMPORTERS.items()
-    }
+    rules = {kind: _summary(rule) for kind, rule in IMPORTERS.items()}
     folded = dict.fromkeys(FOLDABLE - IMPORTERS.keys(), FOLDED)
     parts = dict.fromkeys(NUMERIC - rules.keys() - folded.keys(), IN_FORMULAS)
     return sorted((rules | folded | parts).items())
+
+
+def tflite_rows() -> list[tuple[str, str]]:
+    """Return each op of TensorFlow Lite that is imported, and what of it, from the code."""
+    from mbc.frontends.tflite import FOLDS, LEARNT, TRANSLATORS  # takes time to import
+
+    rules = {kind: _summary(rule) for kind, rule in TRANSLATORS.items()}
+    folded = dict.fromkeys({*FOLDS, *LEARNT} - rules.keys(), FOLDED)
+    return sorted((rules | folded).items())
+
+
+def _summary(rule: object) -> str:
+    return (inspect.getdoc(rule) or "").partition("\n")[0]

@@ -10,7 +10,7 @@ from mbc.driver.configuration import backend_from, resolve_request
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import named_passes, run_passes
 from mbc.driver.request import Request
-from mbc.driver.source import read_graph
+from mbc.driver.source import KINDS, read_graph
 from mbc.frontends.options import AS_IT_IS, ModelOptions
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import content_hash, load_module, write_dump
@@ -27,15 +27,15 @@ def optimise(
     write: Callable[[str], None],
     model: ModelOptions = AS_IT_IS,
 ) -> Graph:
-    """Return the graph of a `.mbc` or `.onnx` file after the named passes. `target` is name, CPU
-    and features where the user overrides what the file's header says."""
-    if file.suffix not in (".mbc", ".onnx"):
+    """Return the graph of a `.mbc`, `.onnx` or `.tflite` file after the named passes. `target` is
+    name, CPU and features where the user overrides what the file's header says."""
+    if file.suffix not in KINDS:
         raise error(
             "E0102",
-            f"{file} is neither IR text (.mbc) nor an ONNX model (.onnx)",
+            f"{file} is neither IR text (.mbc) nor a model (.onnx, .tflite)",
             helps=["mbc compile FILE.py --dump-ir=ir/ writes IR text"],
         )
-    if file.suffix == ".onnx" or any(model.given()):
+    if file.suffix != ".mbc" or any(model.given()):
         graph = read_graph(Request(file, model=model), write)
     else:
         graph = load_module(file)

@@ -22,7 +22,7 @@ class Request:
     """
 
     file: Path
-    """The network (.py), an ONNX model (.onnx) or IR text (.mbc)."""
+    """The network (.py), a model (.onnx, .tflite) or IR text (.mbc)."""
     params: Mapping[str, object] = field(default_factory=dict)
     """Parameters of the network, set by -D."""
     batch: int | None = None

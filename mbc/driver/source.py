@@ -22,9 +22,18 @@ from mbc.runtime.names import net_identifier
 
 MAX_WEIGHTS = 2**28  # a gigabyte
 
+FORMATS = {".onnx": "ONNX", ".tflite": "TensorFlow Lite"}
+KINDS = {".mbc": "IR text", **{end: f"{name} models" for end, name in FORMATS.items()}}
+"""What files hold one finished graph, by the end of their names."""
+
+CUTS = {"--inputs", "--outputs", "--input-layout"}
+OPTIONS = {".onnx": {"--shape", "--external-data", *CUTS}, ".tflite": CUTS}
+"""The options of the import that a format has."""
+
 ELSEWHERE = {
     "IR text": "compile the network's .py file with other parameters instead",
     "ONNX models": "export the model with other parameters; --shape sets symbolic dimensions",
+    "TensorFlow Lite models": "convert the model with other parameters",
 }
 """Where the parameters of a graph are set that has none itself."""
 
@@ -84,8 +93,7 @@ def read_graph(request: Request, note: Callable[[str], None] | None = None) -> G
     stem, followed by the network's name if the file has several. `note` takes what the user should
     know of the import."""
     stem = request.file.stem
-    if request.file.suffix != ".onnx":
-        _refuse_model_options(request)
+    _refuse_model_options(request)
     match request.file.suffix:
         case ".py":
             network = load_network(request.file, request.network)
@@ -95,32 +103,40 @@ def read_graph(request: Request, note: Callable[[str], None] | None = None) -> G
                 stem if network.alone else f"{stem}_{network.name}"
             )
             return graph
-        case ".mbc" | ".onnx":
+        case ".mbc" | ".onnx" | ".tflite":
             graph = _read_finished(request, note or Silent().note)
             graph.name = request.name or net_identifier(stem)
             return graph
     _explain_missing(request.file)
     raise error(
         "E0102",
-        f"{request.file} is neither a network (.py), an ONNX model (.onnx) nor IR text (.mbc)",
+        f"{request.file} is neither a network (.py), a model (.onnx, .tflite) nor IR text (.mbc)",
         helps=["mbc new mobilenet_v1.py makes a network to begin with"],
     )
 
 
 def _read_finished(request: Request, note: Callable[[str], None]) -> Graph:
-    """Read a graph that has no parameters: IR text or an ONNX model."""
-    is_text = request.file.suffix == ".mbc"
-    _refuse_parameters(request, "IR text" if is_text else "ONNX models")
-    if is_text:
+    """Read a graph that has no parameters: IR text or a model."""
+    kind = KINDS[request.file.suffix]
+    _refuse_parameters(request, kind)
+    if kind == "IR text":
         return load_module(request.file)
+    if kind == "TensorFlow Lite models":
+        from mbc.frontends.tflite import import_tflite  # takes time to import
+
+        return import_tflite(request.file, request.model)
     from mbc.frontends.onnx.importer import import_onnx  # takes time to import
 
     return import_onnx(request.file, request.model, note)
 
 
 def _refuse_model_options(request: Request) -> None:
+    known = OPTIONS.get(request.file.suffix, set())
     for option in request.model.given():
-        raise error("E0103", f"{option} is for ONNX models, and {request.file} is none")
+        if option not in known:
+            formats = [FORMATS[end] for end, options in OPTIONS.items() if option in options]
+            what = " and ".join(formats)
+            raise error("E0103", f"{option} is for models in {what}; {request.file} is none")
 
 
 def refuse_huge(graph: Graph) -> None:
@@ -163,7 +179,7 @@ def _bind(graph: Graph, request: Request, observer: Observer) -> str:
         raise error("E0106", "--weights-from says whose names the tensors of --weights have")
     if all(constant.data is not None for constant in graph.constants().values()):
         check_values(graph)
-        text = "the model" if request.file.suffix == ".onnx" else "the constants of the text"
+        text = "the constants of the text" if request.file.suffix == ".mbc" else "the model"
         return f"from {text}"
     observer.step("initialising the weights")
     seed = request.seed or 0

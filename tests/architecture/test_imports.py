@@ -71,6 +71,7 @@ OWNERS = {
     "openvino": "mbc.engines",
     "psutil": "mbc.backends.tvm",
     "pyopencl": "mbc.backends.tvm",
+    "tflite": "mbc.frontends.tflite",
     "tvm": "mbc.backends.tvm",
     "tvm_ffi": "mbc.backends.tvm",
 }

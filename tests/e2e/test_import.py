@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests import tflite_models
 from tests.e2e.support import ROOT, done, mbc
 from tests.onnx_models import Drawing, by_onnxruntime
 
@@ -82,6 +83,63 @@ def test_mistakes(words: list[str], code: str, model: Path) -> None:
     outcome = mbc(*words)
     assert outcome.code == code
     assert outcome.status == (2 if code == "E0101" else 1)
+
+
+@pytest.fixture
+def lite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model of TensorFlow Lite in the current folder."""
+    monkeypatch.chdir(tmp_path)
+    d = tflite_models.Drawing({"x:0": (1, 8, 8, 3)})
+    x = d.conv("x:0", 8, 3, 3, act=tflite_models.RELU, StrideW=2, StrideH=2)
+    x = d.op("MEAN", x, d.constant([1, 2]), options="ReducerOptions")
+    x = d.op("FULLY_CONNECTED", x, d.weight(5, 8), d.weight(5))
+    (tmp_path / "lite.tflite").write_bytes(d.model(x))
+    return tmp_path / "lite.tflite"
+
+
+def test_a_model_of_tensorflow_lite(lite: Path) -> None:
+    x = np.random.default_rng(2).standard_normal((1, 8, 8, 3)).astype(np.float32)
+    np.save("x.npy", x)
+    assert done("import", lite, "--check").out.startswith(f"{lite}  4 nodes")
+    done("run", lite, "--input", "x.npy", "--output", "y.npy")
+    (expected,) = tflite_models.by_litert(lite.read_bytes(), {"x:0": x})
+    np.testing.assert_allclose(np.load("y.npy"), expected, atol=1e-5)
+    done("import", lite, "-o", "lite.mbc")
+    assert done("opt", lite).out == Path("lite.mbc").read_text("utf-8")
+    part = done("opt", lite, "--outputs", "mean1", "--input-layout", "nchw").out
+    assert "graph @lite(%x_0: f32[1,3,8,8])" in part
+    assert "dense" not in part
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["compile", "lite.tflite", "--batch", "2"], "E0103"),
+        (["compile", "lite.tflite", "--shape", "x=1x8x8x3"], "E0103"),
+        (["compile", "lite.tflite", "--external-data", "."], "E0103"),
+        (["import", "lite.tflite", "--outputs", "nothing"], "E0808"),
+        (["import", "lite.tflite", "--inputs", "nothing"], "E0808"),
+        (["import", "absent.tflite"], "E0701"),
+    ],
+    ids=" ".join,
+)
+def test_mistakes_with_tensorflow_lite(words: list[str], code: str, lite: Path) -> None:
+    outcome = mbc(*words)
+    assert (outcome.code, outcome.status) == (code, 1)
+
+
+def test_options_name_the_formats_that_have_them(lite: Path) -> None:
+    Path("net.py").write_text("")
+    assert "--shape is for models in ONNX; " in mbc("report", lite, "--shape", "x=1").err
+    for option in ("--inputs", "--outputs", "--input-layout"):
+        err = mbc("report", "net.py", option, "nchw").err
+        assert f"{option} is for models in ONNX and TensorFlow Lite; net.py is none" in err
+
+
+def test_what_is_supported_of_tensorflow_lite_is_listed() -> None:
+    out = done("ops", "--tflite").out
+    assert re.search(r"^CONV_2D +Convolution, grouped", out, re.MULTILINE)
+    assert re.search(r"^SHAPE +Folded", out, re.MULTILINE)
 
 
 def test_what_is_supported_is_listed() -> None:

@@ -20,6 +20,7 @@ COUNTS = {
     "weights": 500,
     "network": 800,
     "checkpoint": 160,
+    "tflite": 40,
 }  # with --fuzz ten times as many
 PARTS = 2
 REACHED = {
@@ -27,6 +28,7 @@ REACHED = {
     "weights": 6,
     "network": 10,
     "checkpoint": 3,
+    "tflite": 2,
 }  # different codes that the errors have
 INTERNAL = re.compile(r"E09(?!02)\d\d")  # E0902: memory is limited
 

@@ -12,6 +12,7 @@ from tests.mutants.grid import MUTANTS as GRID
 from tests.mutants.importing import MUTANTS as IMPORTING
 from tests.mutants.interface import MUTANTS as INTERFACE
 from tests.mutants.kernels import MUTANTS as KERNELS
+from tests.mutants.lite import MUTANTS as LITE
 from tests.mutants.moves import MUTANTS as MOVES
 from tests.mutants.names import MUTANTS as NAMES
 from tests.mutants.nans import MUTANTS as NANS
@@ -45,6 +46,7 @@ MUTANTS = (
     *APART,
     *PHOTOS,
     *IMPORTING,
+    *LITE,
     *INTERFACE,
     *ROLES,
     *QUANTISED,

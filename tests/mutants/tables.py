@@ -226,6 +226,34 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/onnx/importer/external.py BITS",
     ),
     "tests/numeric/test_onnx_import.py": ("frontends/lowering/rules/__init__.py IMPORTERS",),
+    "tests/numeric/test_tflite_import.py": (
+        "frontends/tflite/ops/__init__.py TRANSLATORS",
+        "frontends/tflite/ops/pointwise.py TRANSLATORS",
+        "frontends/tflite/ops/reductions.py TRANSLATORS",
+        "frontends/tflite/ops/windows.py TRANSLATORS",
+        "frontends/tflite/translation.py ACTIVATIONS",
+        "frontends/tflite/translation.py CLIPS",
+    ),
+    "tests/numeric/test_tflite_moves.py": (
+        "frontends/tflite/ops/moves.py TRANSLATORS",
+        "frontends/tflite/ops/moves.py MIRRORS",
+        "frontends/tflite/slices.py MASKS",
+    ),
+    "tests/unit/test_tflite_folding.py": (
+        "frontends/tflite/arrays.py DTYPES",
+        "frontends/tflite/folding.py FOLDS",
+    ),
+    "tests/hostile/test_tflite_files.py": (
+        "frontends/tflite/prepare.py FLOATS",
+        "frontends/tflite/prepare.py QUANTISED",
+        "frontends/tflite/prepare.py LEARNT",
+    ),
+    "tests/e2e/test_import.py": (
+        "mbc/driver/source.py FORMATS",
+        "mbc/driver/source.py KINDS",
+        "mbc/driver/source.py CUTS",
+        "mbc/driver/source.py OPTIONS",
+    ),
     "tests/numeric/test_onnx_activations.py": (
         "frontends/lowering/rules/activations.py ACTIVATIONS",
         "frontends/lowering/formulas.py NUMERIC",
@@ -275,7 +303,7 @@ NO_TABLES: Mapping[str, str] = {
     "EXP EXP2 LOG TANH GELU_LOG2 GELU_TANH IMAGENET": "numbers of a formula",
     "CHUNKS REGISTERS LANES RULES ORDERS": "candidates of a search, which finds something anyway",
     "HELPS LEVELS ELSEWHERE": "words",
-    "IMAGE NHWC_FROM_NCHW OIHW_TO_HWIO": "orders of axes",
+    "IMAGE TO_IMAGE NHWC_FROM_NCHW OIHW_TO_HWIO OHWI_TO_OIHW IHWO_TO_OIHW": "orders of axes",
     "DOMAINS": "two names of one thing",
     "ONLY_REMOTE RPC_NEEDS PAIR": "a list of its own, not by a class of things",
     "_IN_NAMES": "characters",

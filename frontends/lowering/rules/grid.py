@@ -20,9 +20,11 @@ from mbc.ops.move import ChannelShuffle, Concat
 
 def taken(b: Builder, x: Tracked, axis: int, indices: np.ndarray, *, keep: bool) -> Tracked:
     """Select indices along an ONNX axis: of channels by a view, of others by a slice,
-    or a gather where they have no regular order."""
+    or a gather where they have no regular order or some come several times."""
     if keep and np.array_equal(indices, np.arange(x.shape[axis])):
         return x
+    if x.along(axis) is not None and len({*indices.tolist()}) < indices.size:
+        return _repeated(b, x, axis, indices)
     if x.along(axis) is None and len(x.axes[axis]) > 1:
         x = b.in_order(x)
     array = x.along(axis)
@@ -37,6 +39,13 @@ def taken(b: Builder, x: Tracked, axis: int, indices: np.ndarray, *, keep: bool)
     middle = (own,) if keep else ()
     axes = (*x.axes[:axis], *middle, *x.axes[axis + 1 :])
     return Tracked(b.emit(op, [x.stored]), axes, x.channels)
+
+
+def _repeated(b: Builder, x: Tracked, axis: int, indices: np.ndarray) -> Tracked:
+    """Select channels, some of them several times."""
+    order = stored_order(x.rank)
+    op = Gather(order.index(axis), tuple(indices.tolist()))
+    return Tracked.of(b.emit(op, [b.arranged(x, order)]), order)
 
 
 def joined_along(b: Builder, parts: Sequence[Tracked], axis: int) -> Tracked:

@@ -29,7 +29,8 @@ def lp_normalization(b: Builder, node: Node) -> Tracked:
     if whole(node, "p", 2) != 2:
         raise Unsupported("its p is not 2")
     x = _over_channels(b, node)
-    return x.with_stored(b.emit(L2Normalize(), [x.stored]))
+    op = L2Normalize(real(node, "epsilon", 1e-12))  # ONNX has none
+    return x.with_stored(b.emit(op, [x.stored]))
 
 
 def instance_norm(b: Builder, node: Node) -> Tracked:

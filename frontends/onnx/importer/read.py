@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from mbc.diag import MbcError, error
 from mbc.extras import optional_module
+from mbc.frontends.lowering.content import content_of
 from mbc.frontends.onnx.importer.external import read_external
-
-MAX_BYTES = 2**31 - 1
-"""The size of the largest protobuf message."""
 
 
 def read_model(path: Path, folder: Path | None) -> Any:
@@ -21,25 +18,11 @@ def read_model(path: Path, folder: Path | None) -> Any:
     Raises E0610 (no package `onnx`), E0701 (unreadable), E0801 (not a model), E0805 (its data).
     """
     onnx = optional_module("onnx", "onnx")
-    model = _parse(onnx, path, _content(path))
+    helps = ["keep its weights in a file beside it: ONNX's external data"]
+    model = _parse(onnx, path, content_of(path, "ONNX", helps))
     external = onnx.TensorProto.EXTERNAL
     read_external((t for t in _tensors(onnx, model) if t.data_location == external), path, folder)
     return model
-
-
-def _content(path: Path) -> bytes:
-    try:
-        found = path.stat()
-        if stat.S_ISREG(found.st_mode) and found.st_size <= MAX_BYTES:
-            return path.read_bytes()
-    except OSError as problem:
-        raise error("E0701", f"cannot read {path}: {problem.strerror or problem}") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise error("E0701", f"cannot read {path}: it is not a file")
-    helps = ["keep its weights in a file beside it: ONNX's external data"]
-    raise error(
-        "E0801", f"{path} has {found.st_size:,} bytes; a model has 2 GB at most", helps=helps
-    )
 
 
 def _parse(onnx: Any, path: Path, content: bytes) -> Any:

@@ -13,13 +13,13 @@ from mbc.driver.optimise import save
 from mbc.driver.request import Request
 from mbc.driver.source import load
 
-HELP = "write an ONNX model as IR text"
+HELP = "write a model in ONNX or TensorFlow Lite as IR text"
 STEPS = 2
 
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
-    parser.add_argument("file", metavar="FILE.onnx", type=Path, help="ONNX model")
+    parser.add_argument("file", metavar="FILE", type=Path, help="model (.onnx, .tflite)")
     add_model(parser)
     group = parser.add_argument_group("output")
     group.add_argument(
@@ -38,8 +38,8 @@ def configure(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import, and write the text and its constants."""
-    if args.file.suffix != ".onnx":
-        raise error("E0102", f"{args.file} is no ONNX model (.onnx)")
+    if args.file.suffix not in (".onnx", ".tflite"):
+        raise error("E0102", f"{args.file} is no model (.onnx, .tflite)")
     if args.check and args.output is not None:
         raise error("E0106", "--check writes nothing, so -o has no effect")
     request = Request(args.file, model=model_options(args))

@@ -8,7 +8,7 @@ from typing import Any
 
 from mbc.cli import console
 from mbc.cli.usage import Parser
-from mbc.driver.formats import onnx_rows
+from mbc.driver.formats import onnx_rows, tflite_rows
 from mbc.driver.support import COLUMNS, support_rows
 from mbc.ir.activations import KINDS, Activation
 from mbc.ir.op import Op, OperandSpec
@@ -23,6 +23,11 @@ def configure(parser: Parser) -> None:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--onnx", action="store_true", help="list the ops of ONNX that are imported")
     which.add_argument(
+        "--tflite",
+        action="store_true",
+        help="list the ops of TensorFlow Lite that are imported",
+    )
+    which.add_argument(
         "--backends", action="store_true", help="list which backend has a kernel for which op"
     )
 
@@ -31,6 +36,8 @@ def run(args: argparse.Namespace) -> int:
     """Print a row an op (operands, attributes with their defaults, meaning) and an activation."""
     if args.onnx:
         console.table(("op of ONNX", "imported as"), onnx_rows())
+    elif args.tflite:
+        console.table(("op of TensorFlow Lite", "imported as"), tflite_rows())
     elif args.backends:
         console.table(("op", *COLUMNS), support_rows())
         console.note("a code is that of the error that refuses the op: mbc explain E0517")

@@ -16,7 +16,7 @@ HELP = "run passes on IR text"
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "file", metavar="FILE", type=Path, help="IR text (.mbc) or ONNX model (.onnx)"
+        "file", metavar="FILE", type=Path, help="IR text (.mbc) or model (.onnx, .tflite)"
     )
     add_model(parser)
     parser.add_argument(

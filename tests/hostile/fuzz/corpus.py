@@ -1,7 +1,7 @@
 """What is mutated, and the commands that must cope with it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -16,8 +16,9 @@ from mbc.ir.text.module import SIDECAR, write_dump
 from mbc.passes.pipelines import PASSES
 from tests.golden_cases import cases
 from tests.hostile.cases.weights import GOOD, NET, WHOLE
-from tests.hostile.fuzz.mutate import mutate_bytes, mutate_safetensors, mutate_text
+from tests.hostile.fuzz.mutate import mutate_bytes, mutate_safetensors, mutate_text, mutate_words
 from tests.hostile.fuzz.networks import NETWORKS
+from tests.tflite_models import Drawing, sparse
 from tests.torch_files import FORMATS, Storage, Tensor
 
 PASS_NAMES = [each.name for each in PASSES]
@@ -118,11 +119,39 @@ def mutated_network(random: Random) -> Mutant:
     return Mutant({"net.py": network}, ("report", "net.py", *more))
 
 
+@cache
+def lite_models() -> list[bytes]:
+    """Models of TensorFlow Lite with most of what their files can have."""
+    d = Drawing()
+    x = d.conv("x", 8, 8, 3, act=1, StrideW=2)
+    weight = d.op("DEQUANTIZE", d.constant(d.rng.standard_normal((8, 1, 1, 8)), np.float16))
+    x = d.op("CONV_2D", x, weight, d.weight(8), options="Conv2DOptions", StrideW=1, StrideH=1)
+    x = d.op("PAD", x, d.constant([[0, 0], [0, 1], [1, 0], [0, 2]]))
+    x = d.op("PRELU", x, d.weight(1, 1, 10))
+    shape = d.op("SHAPE", x, element="INT32")
+    parts = d.op("SPLIT", d.constant(3), x, options="SplitOptions", NumSplits=2, results=2)
+    x = d.op("CONCATENATION", f"{parts}.1", parts, options="ConcatenationOptions", Axis=3)
+    x = d.op("RESIZE_BILINEAR", x, d.constant([5, 9]), options="ResizeBilinearOptions")
+    first = d.model(d.op("SOFTMAX", x, options="SoftmaxOptions", Beta=1.0), x, shape)
+    e = Drawing({"x": (3, 8)})
+    name = e.constant(e.rng.standard_normal(16), np.float32, sparsity=sparse)
+    e.tensors[e.number(name)] = replace(e.tensors[e.number(name)], shape=(4, 8))
+    weight = e.op("DENSIFY", name)
+    return [first, e.model(e.op("FULLY_CONNECTED", "x", weight, e.weight(4)))]
+
+
+def mutated_lite(random: Random) -> Mutant:
+    data = mutate_words(random, random.choice(lite_models()))
+    words = random.choice((("import", "net.tflite", "--check"), ("opt", "net.tflite")))
+    return Mutant({"net.tflite": data}, words)
+
+
 KINDS: Mapping[str, Callable[[Random], Mutant]] = {
     "text": mutated_ir,
     "weights": mutated_weights,
     "network": mutated_network,
     "checkpoint": mutated_checkpoint,
+    "tflite": mutated_lite,
 }
 
 

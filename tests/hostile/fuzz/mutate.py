@@ -28,6 +28,24 @@ def some(random: Random) -> int:
     return random.choice((1, 1, 1, 1, 2, 2, 3, 6))
 
 
+WORDS = (0, 1, 4, 255, 2**16, 2**20, 2**31 - 1, 2**31, 2**32 - 2, 2**32 - 1)
+"""Offsets, counts and extents that files do not have."""
+
+
+def mutate_words(random: Random, data: bytes) -> bytes:
+    """Binary data of words with a few other bytes and words in it, where nothing is moved; now and
+    then cut off."""
+    changed = bytearray(data)
+    for _ in range(some(random)):
+        place = random.randrange(len(changed))
+        if random.random() < 0.3:
+            word = random.choice(WORDS).to_bytes(4, "little")
+            changed[place // 4 * 4 : place // 4 * 4 + 4] = word
+        else:
+            changed[place] = random.randrange(256)
+    return bytes(changed[: len(data) if random.random() < 0.95 else random.randrange(len(data))])
+
+
 # ---- text ------------------------------------------------------------------------------------
 
 

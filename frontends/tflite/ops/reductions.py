@@ -1,0 +1,84 @@
+"""Means, sums and maxima over any axes, and products of matrices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.tflite.options import flag
+from mbc.frontends.tflite.translation import Translation, Translator
+
+
+def _over_axes(t: Translation, kind: str) -> None:
+    shape = t.shape(0)
+    axes = [axis % len(shape) for axis in t.integers(1, "axes") if -len(shape) <= axis < len(shape)]
+    if len(axes) != t.array(1, "axes").size or not axes:
+        raise Unsupported("its axes do not fit its operand")
+    if flag(t.operator, "KeepDims"):
+        given = t.listed("axes", [t.axis(axis, len(shape)) for axis in axes])
+        t.finish(kind, [t.value(0), given], keepdims=1)
+    else:
+        t.finish_plain(kind, [t.plain(0), t.listed("axes", axes)], keepdims=0)
+
+
+def mean(t: Translation) -> None:
+    """Mean over any axes; over height and width of an image it is a global pool."""
+    _over_axes(t, "ReduceMean")
+
+
+def sum_(t: Translation) -> None:
+    """Sum over any axes."""
+    _over_axes(t, "ReduceSum")
+
+
+def reduce_max(t: Translation) -> None:
+    """Maximum over any axes."""
+    _over_axes(t, "ReduceMax")
+
+
+def batch_matmul(t: Translation) -> None:
+    """Product of two computed tensors, or of one with a constant matrix; each may be transposed."""
+    if t.is_constant(0):
+        raise Unsupported("its first factor is constant")
+    x = _factor(t, 0, "AdjX")
+    if t.is_constant(1):
+        _with_constant(t, x)
+    else:
+        t.finish_plain("MatMul", [x, _factor(t, 1, "AdjY")])
+
+
+def _factor(t: Translation, index: int, option: str) -> str:
+    """Return a factor in the file's order of axes, transposed where its option says so."""
+    plain, shape = t.plain(index), t.shape(index)
+    if not flag(t.operator, option):
+        return plain
+    if len(shape) < 2:
+        raise Unsupported("its operand is no matrix")
+    perm = (*range(len(shape) - 2), len(shape) - 1, len(shape) - 2)
+    return t.node("Transpose", [plain], tuple(shape[axis] for axis in perm), perm=perm)
+
+
+def _with_constant(t: Translation, x: str) -> None:
+    """Multiply all rows by one matrix."""
+    weight = t.floats(1, "second factor")
+    if weight.ndim < 2 or prod(weight.shape[:-2]) != 1:
+        raise Unsupported("its second factor holds several constant matrices")
+    matrix = weight.reshape(weight.shape[-2], weight.shape[-1])
+    matrix = matrix.T if flag(t.operator, "AdjY") else matrix
+    inputs, outputs = int(matrix.shape[0]), int(matrix.shape[1])
+    if not inputs or prod(t.shape(0)) % inputs:
+        raise Unsupported("its factors do not fit each other")
+    rows = prod(t.shape(0)) // inputs
+    flat = t.node("Reshape", [x], (rows, inputs))
+    made = t.node("MatMul", [flat, t.keep(1, matrix, "matrix")], (rows, outputs))
+    t.finish_plain("Reshape", [made])
+
+
+TRANSLATORS: Mapping[str, Translator] = {
+    "BATCH_MATMUL": batch_matmul,
+    "MEAN": mean,
+    "REDUCE_MAX": reduce_max,
+    "SUM": sum_,
+}
+"""How they are translated; the first line of a text is its documentation."""

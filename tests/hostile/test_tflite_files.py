@@ -1,0 +1,311 @@
+"""Models of TensorFlow Lite that are broken, hostile, or beyond what mbc imports: a clear error for
+each."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mbc.diag import MbcError
+from mbc.frontends.options import ModelOptions
+from tests.tflite_models import TANH, Drawing, Drawn, Shape, imported
+
+Break = Callable[[Drawing], bytes]
+
+
+def refused(content: bytes, folder: Path, **options: Any) -> MbcError:
+    with pytest.raises(MbcError) as caught:
+        imported(content, folder, ModelOptions(**options))
+    return caught.value
+
+
+def codes(problem: MbcError) -> set[str]:
+    return {diagnostic.code for diagnostic in problem.diagnostics}
+
+
+def messages(content: bytes, folder: Path) -> list[str]:
+    return [diagnostic.message for diagnostic in refused(content, folder).diagnostics]
+
+
+def good(d: Drawing) -> bytes:
+    return d.model(d.op("RELU", d.conv("x", 4, 8)))
+
+
+def changed(d: Drawing, number: int, **changes: Any) -> bytes:
+    """The same with another tensor."""
+    good(d)
+    d.tensors[number] = replace(d.tensors[number], **changes)
+    return d.written([d.tensors[-1].name])
+
+
+def rewired(d: Drawing, **changes: Any) -> bytes:
+    """The same with another first node."""
+    good(d)
+    d.steps[0] = replace(d.steps[0], **changes)
+    return d.written([d.tensors[-1].name])
+
+
+# Each breaks a model in one way.
+
+
+def cut_off(d: Drawing) -> bytes:
+    return good(d)[:-400]
+
+
+def beheaded(d: Drawing) -> bytes:
+    content = good(d)
+    return struct.pack("<I", len(content) - 8) + content[4:]
+
+
+def empty(d: Drawing) -> bytes:
+    return b""
+
+
+def text(d: Drawing) -> bytes:
+    return b"<!DOCTYPE html><html>not found</html>"
+
+
+def endless_list(d: Drawing) -> bytes:
+    """The number of outputs of the graph is the largest there is."""
+    content, numbers = good(d), struct.pack("<ii", 1, len(d.tensors) - 1)
+    place = content.rindex(numbers)
+    return content[:place] + b"\xff" * 4 + content[place + 4 :]
+
+
+def shared_text(d: Drawing) -> bytes:
+    """Hundreds of tensors have one long text as their name."""
+    good(d)
+    d.tensors += [Drawn("n" * 10_000, ())] * 300
+    return d.written([d.tensors[4].name])
+
+
+def not_utf8(d: Drawing) -> bytes:
+    name = d.conv("x", 4, 8)
+    return d.model(name).replace(name.encode(), b"\xff" * len(name))
+
+
+def unknown_tensor(d: Drawing) -> bytes:
+    return rewired(d, inputs=(0, 99, 2))
+
+
+def negative_tensor(d: Drawing) -> bytes:
+    return rewired(d, outputs=(-1,))
+
+
+def cycle(d: Drawing) -> bytes:
+    return rewired(d, inputs=(4, 1, 2))
+
+
+def twice(d: Drawing) -> bytes:
+    return rewired(d, outputs=(0,))
+
+
+def no_results(d: Drawing) -> bytes:
+    return rewired(d, outputs=())
+
+
+def without_data(d: Drawing) -> bytes:
+    return changed(d, 1, data=None)
+
+
+def short_tensor(d: Drawing) -> bytes:
+    return changed(d, 1, data=b"\0\0\0\0")
+
+
+def negative_extent(d: Drawing) -> bytes:
+    return changed(d, 1, shape=(4, 1, 1, -8))
+
+
+def many_axes(d: Drawing) -> bytes:
+    return changed(d, 0, shape=(1,) * 100)
+
+
+def wrong_shape(d: Drawing) -> bytes:
+    return changed(d, 3, shape=(1, 6, 6, 5))
+
+
+def wrong_channels(d: Drawing) -> bytes:
+    return changed(d, 0, shape=(1, 6, 6, 9))
+
+
+def huge(d: Drawing) -> bytes:
+    return changed(d, 0, shape=(1, 2**20, 2**20, 8))
+
+
+def overflowing(d: Drawing) -> bytes:
+    return changed(d, 0, shape=(2**31 - 1,) * 3 + (8,))
+
+
+def no_output(d: Drawing) -> bytes:
+    good(d)
+    return d.written([])
+
+
+def bomb(d: Drawing) -> bytes:
+    zeros = d.op("FILL", d.constant([2**15, 2**15, 2**15]), d.constant(0, np.float32))
+    return d.written([d.op("ADD", "x", zeros)])
+
+
+def old_version(d: Drawing) -> bytes:
+    d.version = 1
+    return good(d)
+
+
+def integers(d: Drawing) -> bytes:
+    return changed(d, 0, element="INT64")
+
+
+def strings(d: Drawing) -> bytes:
+    return changed(d, 0, element="STRING")
+
+
+def several_graphs(d: Drawing) -> bytes:
+    d.subgraphs = 3
+    return good(d)
+
+
+def foreign_options(d: Drawing) -> bytes:
+    return rewired(d, options=("SoftmaxOptions", {"Beta": 2.0}))
+
+
+BROKEN: tuple[tuple[Break, str], ...] = (
+    (cut_off, "E0801"),
+    (beheaded, "E0801"),
+    (empty, "E0801"),
+    (text, "E0801"),
+    (endless_list, "E0801"),
+    (shared_text, "E0801"),
+    (not_utf8, "E0801"),
+    (negative_extent, "E0801"),
+    (many_axes, "E0801"),
+    (old_version, "E0803"),
+    (unknown_tensor, "E0806"),
+    (negative_tensor, "E0806"),
+    (cycle, "E0806"),
+    (twice, "E0806"),
+    (no_results, "E0806"),
+    (without_data, "E0806"),
+    (short_tensor, "E0806"),
+    (wrong_shape, "E0806"),
+    (no_output, "E0806"),
+    (huge, "E0807"),
+    (overflowing, "E0807"),
+    (bomb, "E0807"),
+    (wrong_channels, "E0802"),
+    (integers, "E0802"),
+    (strings, "E0802"),
+    (several_graphs, "E0802"),
+    (foreign_options, "E0802"),
+)
+
+
+@pytest.mark.parametrize(("broken", "code"), BROKEN, ids=[b.__name__ for b, _ in BROKEN])
+def test_a_broken_model(broken: Break, code: str, tmp_path: Path) -> None:
+    assert codes(refused(broken(Drawing()), tmp_path)) == {code}
+
+
+def test_all_that_is_not_supported_is_told_at_once(tmp_path: Path) -> None:
+    """By the names that the ops have in the file, with what to do."""
+    d = Drawing()
+    x = d.op("CUMSUM", d.op("CUMSUM", d.conv("x", 4, 8)))
+    custom = d.op("CUSTOM Landmarks", d.op("SIN", "x"), custom=b"1234")
+    weights = d.op("CONV_2D", "x", "x", "", options="Conv2DOptions", StrideW=1, StrideH=1)
+    more = d.op("ADD", "x", "x", options="AddOptions", FusedActivationFunction=TANH)
+    place = d.number("conv_2d0")
+    d.tensors[place] = replace(d.tensors[place], shape=(1, 6, 6, 4))
+    found = refused(d.written([x, custom, weights, more]), tmp_path).diagnostics
+    assert [each.message for each in found] == [
+        "CUMSUM is not supported",
+        "SIN is not supported",
+        "CUSTOM Landmarks is not supported",
+        "CONV_2D: its weight is not constant",
+        "ADD: its fused activation is TANH",
+    ]
+    assert found[0].label == "2 nodes, the first is 'cumsum1'"
+    assert found[2].helps == (
+        "only TensorFlow Lite's own ops are read; convert the model without this op",
+    )
+    assert found[3].helps == ("convert it with a fixed weight",)
+    assert all("onnx" not in help for each in found for help in each.helps)
+
+
+@pytest.mark.parametrize("element", ["INT16", "INT4", "INT8", "UINT8"])
+def test_quantised_inputs(element: str, tmp_path: Path) -> None:
+    (message,) = messages(changed(Drawing(), 0, element=element, scales=(0.1,)), tmp_path)
+    assert message.startswith(f"the model is quantised to {element.lower()}")
+
+
+def test_inputs_of_half_precision(tmp_path: Path) -> None:
+    d = Drawing()
+    wide = d.op("CAST", "x", options="CastOptions", InDataType=1, OutDataType=0)
+    content = d.model(d.op("NEG", wide))
+    d.tensors[0] = replace(d.tensors[0], element="FLOAT16")
+    assert len(imported(content, tmp_path).topo()) == 1
+    assert len(imported(d.written([d.tensors[-1].name]), tmp_path).topo()) == 1
+
+
+def test_ops_that_are_known_by_other_means(tmp_path: Path) -> None:
+    """They are not listed as what is not supported beside the rest."""
+    d = Drawing()
+    d.tensors[0] = replace(d.tensors[0], element="INT8", scales=(0.1,))
+    dense = d.op("DENSIFY", d.constant([0.0], np.float32))
+    wide = d.op("DEQUANTIZE", d.constant([0.0], np.float16))
+    shape = d.op("SHAPE", "x", element="INT32")
+    (message,) = messages(d.written([dense, wide, shape]), tmp_path)
+    assert message.startswith("the model is quantised")
+
+
+def quantised(d: Drawing, shape: Shape = (4, 1, 1, 8)) -> str:
+    return d.constant(np.ones(shape), np.int8, scales=(0.1,))
+
+
+def test_a_quantised_model(tmp_path: Path) -> None:
+    """One sentence, what to do, and the ops that are not supported in any case."""
+    d = Drawing()
+    d.tensors[0] = replace(d.tensors[0], element="INT8", scales=(0.1,))
+    conv = {"options": "Conv2DOptions", "StrideW": 1, "StrideH": 1, "element": "INT8"}
+    x = d.op("CONV_2D", "x", quantised(d), "", **conv)
+    x = d.op("CUMSUM", d.op("CONV_2D", x, quantised(d, (4, 1, 1, 4)), "", **conv))
+    first, second = refused(d.written([x]), tmp_path).diagnostics
+    assert first.message == "the model is quantised to int8; mbc imports float models"
+    assert first.label == "2 of 3 operators, the first is 'conv_2d0'"
+    assert "converter.optimizations" in first.helps[0]
+    assert second.message == "CUMSUM is not supported"
+
+
+def test_weights_that_are_quantised_alone(tmp_path: Path) -> None:
+    """As the converter's dynamic ranges make them: LiteRT then rounds the activations."""
+    d = Drawing()
+    given = {"options": "Conv2DOptions", "StrideW": 1, "StrideH": 1}
+    content = d.written([d.op("CONV_2D", "x", quantised(d), "", **given)])
+    assert messages(content, tmp_path) == [
+        "the model is quantised to int8; mbc imports float models"
+    ]
+
+
+def test_parts_that_the_model_does_not_have(tmp_path: Path) -> None:
+    d = Drawing({"x": (1, 6, 6, 8), "y": (1, 6, 6, 8)})
+    first = d.op("NEG", "x")
+    content = d.model(d.op("ADD", first, "y"))
+    for given, message in (
+        ({"outputs": ("neg1",)}, "--outputs: the model has no value 'neg1'"),
+        ({"inputs": (first,)}, "the outputs depend on the input 'y' too, which --inputs does not"),
+        ({"inputs": ("x", "y"), "outputs": (first,)}, "--inputs: no output depends on 'y'"),
+    ):
+        (found,) = refused(content, tmp_path, **given).diagnostics
+        assert found.code == "E0808"
+        assert found.message.startswith(message)
+
+
+def test_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = good(Drawing())
+    monkeypatch.setitem(__import__("sys").modules, "tflite", None)
+    (found,) = refused(content, tmp_path).diagnostics
+    assert found.code == "E0610"
+    assert "mbc[tflite]" in found.helps[0]
