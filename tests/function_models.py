@@ -15,6 +15,7 @@ def normalised(d: Drawing) -> tuple[str, ...]:
         d.op("LogSoftmax", "x", axis=1),
         d.op("LpNormalization", "x", axis=1),
         d.op("InstanceNormalization", "x", *scales, epsilon=1e-3),
+        d.op("LRN", "x", size=3, alpha=0.5),
     )
 
 

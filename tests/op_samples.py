@@ -37,6 +37,7 @@ from mbc.ops import (
     LayerNorm,
     Log,
     LogSoftmax,
+    Lrn,
     MatMul,
     Max,
     MaxPool,
@@ -90,7 +91,7 @@ def samples() -> Mapping[type[Op], Op]:
         *(DepthToSpace(2), SpaceToDepth(2)),
         *(Resize((5, 9)), LayerNorm(), TransposedConv()),
     ]
-    ops += [LogSoftmax(), L2Normalize(), InstanceNorm(), MatMul()]
+    ops += [LogSoftmax(), L2Normalize(), InstanceNorm(), Lrn(4, 0.5, 0.75, 2.0), MatMul()]
     ops += [Gather(1, (0, 3, 3, 2)), Abs(), Neg(), Exp(), Log(), Sqrt(), Reciprocal(), Pow(2.5)]
     return {type(op): op for op in ops}
 

@@ -29,8 +29,12 @@ from mbc.ir.activations import (
     HardSigmoid,
     HardSwish,
     LeakyRelu,
+    Mish,
+    Selu,
     Sigmoid,
     Silu,
+    Smooth,
+    Softplus,
     Tanh,
 )
 
@@ -46,23 +50,35 @@ def activate(f: Function, vector: str, act: Activation | None) -> str:
         case LeakyRelu(alpha=alpha):
             scaled = arithmetic(f, "fmul", vector, splat_literal(f, alpha))
             return select(f, compare(f, "ogt", vector, splat_literal(f, 0.0)), vector, scaled)
-        case Sigmoid():
-            return polynomials.sigmoid(Lanes(f, vector)).name
-        case Silu():
-            return polynomials.silu(Lanes(f, vector)).name
-        case Tanh():
-            return polynomials.tanh(Lanes(f, vector)).name
-        case Gelu():
-            return polynomials.gelu(Lanes(f, vector)).name
-        case GeluTanh():
-            return polynomials.gelu_tanh(Lanes(f, vector)).name
-        case Elu(alpha=alpha):
-            return polynomials.elu(Lanes(f, vector), alpha).name
         case HardSigmoid(alpha=alpha, beta=beta):
             return _clipped_line(f, vector, alpha, beta)
         case HardSwish():
             share = _clipped_line(f, vector, 1 / 6, 0.5)
             return arithmetic(f, "fmul", at_least(f, vector, -3.0), share)
+        case _:
+            return _smooth(Lanes(f, vector), act).name
+
+
+def _smooth(x: Lanes, act: Smooth) -> Lanes:
+    match act:
+        case Sigmoid():
+            return polynomials.sigmoid(x)
+        case Silu():
+            return polynomials.silu(x)
+        case Tanh():
+            return polynomials.tanh(x)
+        case Gelu():
+            return polynomials.gelu(x)
+        case GeluTanh():
+            return polynomials.gelu_tanh(x)
+        case Elu(alpha=alpha):
+            return polynomials.elu(x, alpha)
+        case Selu(alpha=alpha, gamma=gamma):
+            return polynomials.selu(x, alpha, gamma)
+        case Softplus():
+            return polynomials.softplus(x)
+        case Mish():
+            return polynomials.mish(x)
     assert_never(act)
 
 
@@ -76,7 +92,7 @@ SIDE_BY_SIDE = 6  # vectors of a turn, whose chains of operations hide each othe
 
 def is_costly(act: Activation | None) -> bool:
     """Whether an activation is long enough that a register tile is stored before it."""
-    return isinstance(act, Sigmoid | Silu | Tanh | Gelu | GeluTanh | Elu)
+    return isinstance(act, Smooth)
 
 
 def activate_stored(

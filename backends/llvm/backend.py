@@ -27,6 +27,7 @@ from mbc.backends.llvm.kernels.linear import (
     plan_halved,
     product_schedules,
 )
+from mbc.backends.llvm.kernels.lrn import build_lrn, lrn_scratch
 from mbc.backends.llvm.kernels.matmul import build_matmul
 from mbc.backends.llvm.kernels.move import build_channel_copy, build_reshape
 from mbc.backends.llvm.kernels.norm import build_layer_norm
@@ -82,7 +83,7 @@ from mbc.ops.grid import GRID
 from mbc.ops.linear import present
 from mbc.ops.matmul import MatMul
 from mbc.ops.reduce import REDUCTIONS
-from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax, Lrn
 from mbc.ops.unary import UNARY
 from mbc.schedules import Panels
 from mbc.targets.backend import Prediction, Support, schedule_refusal
@@ -111,6 +112,7 @@ BUILDERS: dict[type[Op], Builder] = {
     LogSoftmax: build_log_softmax,
     L2Normalize: build_l2_normalize,
     InstanceNorm: build_instance_norm,
+    Lrn: build_lrn,
     MatMul: build_matmul,
     Concat: build_channel_copy,
     Split: build_channel_copy,
@@ -267,6 +269,8 @@ class LlvmBackend:
             return patches_of(self.isa, node, x, node.result.type).scratch_bytes
         if isinstance(node.op, TransposedConv):
             return transposed_of(self.isa, node, self._buffer(node, "x")).scratch_bytes
+        if isinstance(node.op, Lrn):
+            return lrn_scratch(self.isa, node.op, node.result.type.channels)
         plan = plan_halved(self.isa, node)
         return plan.scratch_bytes if plan else 0
 

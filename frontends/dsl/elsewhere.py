@@ -73,7 +73,7 @@ _ADVICE: Mapping[str, tuple[str, ...]] = {
     _FUNCTION: ("sequential", "module", "modulelist", "model"),
 }
 
-_OTHERS = frozenset({"glu", "rrelu", "selu", "softmin", "sort"})
+_OTHERS = frozenset({"glu", "rrelu", "softmin", "sort"})
 """Similar to a name here in spelling alone."""
 
 _ARGUMENTS: Mapping[str, tuple[str, ...]] = {

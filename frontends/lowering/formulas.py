@@ -45,6 +45,7 @@ NUMERIC: Mapping[str, Callable[..., Array]] = {
     "Div": np.divide,
     "Erf": lambda x: np.array([erf(v) for v in x.flat]).reshape(x.shape),
     "Exp": np.exp,
+    "Greater": np.greater,
     "Max": np.maximum,
     "Min": np.minimum,
     "Mul": np.multiply,
@@ -52,10 +53,11 @@ NUMERIC: Mapping[str, Callable[..., Array]] = {
     "Pow": np.power,
     "Reciprocal": np.reciprocal,
     "Sub": np.subtract,
+    "Where": np.where,
 }
 """Ops on numbers that formulas have beside activations, in double precision."""
 
-ENDS = frozenset({"Add", "Clip", "Div", "Max", "Min", "Mul", "Reciprocal", "Sub"})
+ENDS = frozenset({"Add", "Clip", "Div", "Max", "Min", "Mul", "Reciprocal", "Sub", "Where"})
 """Ops with which formulas of activations end."""
 
 
@@ -133,6 +135,9 @@ def _evaluated(node: Node, given: Sequence[Array]) -> Array:
     return NUMERIC[node.kind](*given)
 
 
+WITHOUT_PARAMETERS = ("Relu", "HardSwish", "Swish", "Gelu", "Sigmoid", "Tanh", "Softplus", "Mish")
+"""The activations that a function may be as they are."""
+
 Function: TypeAlias = Callable[[Array], Array]
 Attributes: TypeAlias = dict[str, Any]
 
@@ -150,7 +155,7 @@ def _activation(function: Function) -> tuple[str, Attributes] | None:
 
 def _candidates(function: Function) -> Iterator[tuple[str, Attributes]]:
     """Yield the activations that a function may be, with the parameters that they would have."""
-    yield from ((kind, {}) for kind in ("Relu", "HardSwish", "Swish", "Gelu", "Sigmoid", "Tanh"))
+    yield from ((kind, {}) for kind in WITHOUT_PARAMETERS)
     yield "Gelu", {"approximate": "tanh"}
     below, at, above = function(np.array([-SLOPE, 0.0, SLOPE]))
     alpha = float((above - at) / SLOPE)

@@ -41,7 +41,7 @@ from mbc.ops.normalisation import scale_of
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceSum
 from mbc.ops.resize import Resize, taps_of
-from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax, Lrn
 from mbc.ops.transposed import TransposedConv, phases
 from mbc.ops.unary import Unary
 from mbc.ops.window import window_extent
@@ -179,6 +179,10 @@ def _of_several(node: Node, x: Moments) -> Moments:
         case L2Normalize():
             norm = np.sqrt(max((x.mean**2 + x.variance).sum(), 1e-12))
             return Moments(x.mean / norm, x.variance / norm**2)
+        case Lrn() as op:
+            size = np.sqrt(np.maximum(x.mean**2 + x.variance, 1e-12))
+            scale = KERNELS[Lrn](op, size)[0] / size
+            return Moments(x.mean * scale, x.variance * scale**2)
         case Softmax():
             share = np.full_like(x.mean, 1 / x.mean.size)
             return Moments(share, share**2)

@@ -14,7 +14,7 @@ import numpy as np
 
 from mbc.interp.products import activate, grouped_product
 from mbc.interp.resize import resize
-from mbc.interp.rows import instance_norm, l2_normalize, log_softmax, matmul
+from mbc.interp.rows import instance_norm, l2_normalize, log_softmax, lrn, matmul
 from mbc.interp.transposed import transposed_conv
 from mbc.interp.unary import unary
 from mbc.ir.op import Op
@@ -40,7 +40,7 @@ from mbc.ops.norm import LayerNorm
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool, Pool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
 from mbc.ops.resize import Resize
-from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax, Lrn
 from mbc.ops.transposed import TransposedConv
 from mbc.ops.unary import UNARY
 from mbc.ops.window import Pad, Pair, window_extent
@@ -265,6 +265,7 @@ KERNELS: dict[type[Op], Callable[..., Results]] = {
     LogSoftmax: log_softmax,
     L2Normalize: l2_normalize,
     InstanceNorm: instance_norm,
+    Lrn: lrn,
     MatMul: matmul,
     Concat: concat,
     Split: split,

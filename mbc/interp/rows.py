@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from mbc.ops.matmul import MatMul
-from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax, Lrn
 
 Array = np.ndarray
 
@@ -20,6 +20,17 @@ def l2_normalize(op: L2Normalize, x: Array) -> tuple[Array]:
     """x / max(norm, epsilon), over the last axis."""
     norm = np.sqrt((x * x).sum(axis=-1, keepdims=True))
     return (x / np.maximum(norm, x.dtype.type(op.epsilon)),)
+
+
+def lrn(op: Lrn, x: Array) -> tuple[Array]:
+    """Divide by a power of the sum of squares over neighbouring channels."""
+    widths = [*[(0, 0)] * (x.ndim - 1), op.reach(x.shape[-1])]
+    windows = np.lib.stride_tricks.sliding_window_view(
+        np.pad(x * x, widths), 1 + sum(widths[-1]), axis=-1
+    )
+    base = x.dtype.type(op.bias) + x.dtype.type(op.alpha / op.size) * windows.sum(axis=-1)
+    result: Array = x / np.power(base, x.dtype.type(op.beta))
+    return (result,)
 
 
 def instance_norm(op: InstanceNorm, x: Array, gamma: Array, beta: Array) -> tuple[Array]:

@@ -190,12 +190,75 @@ class Elu(Spelled):
         return np.where(x > 0, x, below)
 
 
+@dataclass(frozen=True)
+class Selu(Spelled):
+    """gamma * x above 0, else gamma * alpha * (exp(x) - 1), arXiv 1706.02515."""
+
+    name: ClassVar[str] = "selu"
+
+    alpha: float = 1.67326319217681884765625
+    gamma: float = 1.05070102214813232421875
+
+    @property
+    def range(self) -> Range:
+        """The least and the largest result."""
+        end = -self.alpha * self.gamma
+        return (min(end, 0.0), inf) if self.gamma > 0 else (-inf, max(end, 0.0))
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate elementwise."""
+        below = np.expm1(np.minimum(x, 0)) * x.dtype.type(self.alpha * self.gamma)
+        result: np.ndarray = np.where(x > 0, x * x.dtype.type(self.gamma), below)
+        return result
+
+
+@dataclass(frozen=True)
+class Softplus(Spelled):
+    """log(1 + exp(x))."""
+
+    name: ClassVar[str] = "softplus"
+    range: ClassVar[Range] = (0.0, inf)
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate elementwise, without overflow."""
+        result: np.ndarray = np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+        return result
+
+
+@dataclass(frozen=True)
+class Mish(Spelled):
+    """x * tanh(log(1 + exp(x))), arXiv 1908.08681; 0 of minus infinity."""
+
+    name: ClassVar[str] = "mish"
+    range: ClassVar[Range] = (-0.3089, inf)  # -0.30884 at -1.19256
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        """Evaluate elementwise."""
+        product: np.ndarray = np.maximum(x, -LARGE) * np.tanh(Softplus().reference(x))
+        return product
+
+
 LARGE = 1000.0  # below minus this, what tends to 0 is 0
 
 Activation: TypeAlias = (
-    Clip | LeakyRelu | Sigmoid | HardSigmoid | HardSwish | Silu | Tanh | Gelu | GeluTanh | Elu
+    Clip
+    | LeakyRelu
+    | Sigmoid
+    | HardSigmoid
+    | HardSwish
+    | Silu
+    | Tanh
+    | Gelu
+    | GeluTanh
+    | Elu
+    | Selu
+    | Softplus
+    | Mish
 )
 """Every activation; what handles them matches all and ends with `assert_never`."""
+
+Smooth: TypeAlias = Sigmoid | Silu | Tanh | Gelu | GeluTanh | Elu | Selu | Softplus | Mish
+"""Those that are made of exponentials."""
 
 KINDS: Mapping[str, type[Activation]] = {kind.name: kind for kind in get_args(Activation)}
 """The activations by name, in the order in which they are listed."""

@@ -14,7 +14,7 @@ from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.quantized import Dequantize, Quantize
 from mbc.ops.reduce import ReduceMax, ReduceMean, ReduceSum
 from mbc.ops.resize import Resize
-from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax, Lrn
 from mbc.ops.transposed import TransposedConv
 from mbc.ops.unary import Abs, Exp, Log, Neg, Pow, Reciprocal, Sqrt
 
@@ -42,6 +42,7 @@ __all__ = [
     "LayerNorm",
     "Log",
     "LogSoftmax",
+    "Lrn",
     "MatMul",
     "Max",
     "MaxPool",
@@ -106,6 +107,7 @@ OPS: tuple[type[Op], ...] = (
     LogSoftmax,
     L2Normalize,
     InstanceNorm,
+    Lrn,
     MatMul,
     Abs,
     Neg,

@@ -1,4 +1,4 @@
-"""Normalisations of each pixel over its channels, and of each channel over an image."""
+"""Normalisations of each pixel over all or some channels, and of each channel over an image."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from mbc.ir.types import TensorType
 from mbc.ops.elementwise import SameShape
 from mbc.ops.linear import check_vectors, present
 from mbc.ops.quantized import check_float
+from mbc.ops.unary import MOST_EXPONENT
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,33 @@ class L2Normalize(SameShape):
         """Return the type of x."""
         require(self.epsilon > 0, f"epsilon must be positive, found {self.epsilon:g}")
         return super().infer(types)
+
+
+@dataclass(frozen=True)
+class Lrn(Op):
+    """x / (bias + alpha / size * sum of x**2)**beta over `size` channels around each one, after an
+    even size one more after it than before it; beyond the ends there are zeros. Also called local
+    response normalisation (Krizhevsky, Sutskever and Hinton 2012, section 3.3)."""
+
+    mnemonic: ClassVar[str] = "lrn"
+    per_pixel: ClassVar[bool] = True
+
+    size: int = 5
+    alpha: float = 1e-4
+    beta: float = 0.75
+    bias: float = 1.0
+
+    def reach(self, channels: int) -> tuple[int, int]:
+        """Return how many channels before and after one are summed up with it, at most."""
+        return min((self.size - 1) // 2, channels - 1), min(self.size // 2, channels - 1)
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """Return the type of x, which is floating-point."""
+        x = present(self.by_role(types)["x"])
+        require(self.size > 0, f"size must be positive, found {self.size}")
+        message = f"beta must be from 0 to {MOST_EXPONENT:g}, found {self.beta:g}"
+        require(0 <= self.beta <= MOST_EXPONENT, message)
+        return (TensorType(x.shape, check_float(self.mnemonic, x)),)
 
 
 @dataclass(frozen=True)

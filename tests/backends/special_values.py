@@ -26,6 +26,7 @@ from mbc.ops import (
     L2Normalize,
     LayerNorm,
     LogSoftmax,
+    Lrn,
     MatMul,
     Max,
     MaxPool,
@@ -129,6 +130,7 @@ class Layers(Net):
     def _rows(self, x: Value) -> Iterator[tuple[str, Value]]:
         yield "log_softmax", self._add(LogSoftmax(), x)
         yield "l2_normalize", self._add(L2Normalize(), x)
+        yield "lrn", self._add(Lrn(4, 0.5), x)
         yield (
             "instance_norm",
             self._add(InstanceNorm(), x, self.constant(CHANNELS), self.constant(CHANNELS)),

@@ -42,7 +42,7 @@ from mbc.ops.elementwise import ARITHMETIC, Activate
 from mbc.ops.grid import ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
 from mbc.ops.matmul import MatMul
 from mbc.ops.reduce import REDUCTIONS
-from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax, Lrn
 from mbc.ops.unary import Abs, Exp, Log, Neg, Pow, Reciprocal, Sqrt
 from mbc.runtime.pool import Pool
 from mbc.targets.elements import WITHOUT_KERNELS
@@ -128,7 +128,7 @@ class Families(Net):
         for reduction in REDUCTIONS:
             yield self._add(reduction((2,)), x)
         functions = (Abs(), Neg(), Exp(), Log(), Sqrt(), Reciprocal(), Pow(3.0))
-        for op in (*functions, LogSoftmax(), L2Normalize(), Gather(1, (2, 0))):
+        for op in (*functions, LogSoftmax(), L2Normalize(), Lrn(4), Gather(1, (2, 0))):
             yield self._add(op, x)
         yield self._add(InstanceNorm(), x, *norm[:2])
         turned = self._add(Transpose((0, 1, 3, 2)), self.x)

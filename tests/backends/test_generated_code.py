@@ -29,7 +29,7 @@ from tests.everyday import part_of
 
 RECORD = Path(__file__).with_name("spills.json")
 TOLERANCE = 0.1
-MOST_SPILLS = 40
+MOST_SPILLS = 45
 """Vectors of a kernel with any activation that are stored or loaded on the stack."""
 
 TARGETS = {

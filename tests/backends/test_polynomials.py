@@ -17,7 +17,18 @@ from mbc.backends.llvm import polynomials
 from mbc.backends.llvm.formula import Lanes
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import LoweredNet, lower
-from mbc.ir.activations import RELU, Elu, Gelu, GeluTanh, Sigmoid, Silu, Tanh
+from mbc.ir.activations import (
+    RELU,
+    Elu,
+    Gelu,
+    GeluTanh,
+    Mish,
+    Selu,
+    Sigmoid,
+    Silu,
+    Softplus,
+    Tanh,
+)
 from mbc.ops.elementwise import Activate
 from mbc.targets.target import Target
 from tests.backends.emulated import MACHINES, build, output_of
@@ -52,6 +63,9 @@ FUNCTIONS = {
     "silu": Polynomial(polynomials.silu, Silu().reference, 1.8),
     "tanh": Polynomial(polynomials.tanh, Tanh().reference, 1.1),
     "elu": Polynomial(lambda x: polynomials.elu(x, 1.0), Elu().reference, 1.1),
+    "selu": Polynomial(lambda x: polynomials.selu(x, 1.5, 0.5), Selu(1.5, 0.5).reference, 1.8),
+    "softplus": Polynomial(polynomials.softplus, Softplus().reference, 1.8),
+    "mish": Polynomial(polynomials.mish, Mish().reference, 2.3),
 }
 GELUS = {
     "gelu": Polynomial(polynomials.gelu, Gelu().reference, 0.5),

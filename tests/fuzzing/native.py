@@ -17,8 +17,9 @@ from mbc.passmgr.instruments import Verify
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext
 from mbc.runtime.pool import Pool
-from tests.fuzzing.bounds import Known, expected
+from tests.fuzzing.bounds import expected
 from tests.fuzzing.configuration import Configuration
+from tests.fuzzing.known import Known
 from tests.scatter import Scatter
 
 CANARY = np.uint32(0x7FCA_CA00)  # a NaN, so that what reads it shows

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from mbc.ir.op import Op
 from mbc.ir.views import Value
-from mbc.ops import InstanceNorm, L2Normalize, LogSoftmax, MatMul, Transpose
+from mbc.ops import InstanceNorm, L2Normalize, LogSoftmax, Lrn, MatMul, Transpose
 
 if TYPE_CHECKING:
     from tests.fuzzing.wide import Maker
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 def normalised(maker: Maker, x: Value) -> Value:
     """Over the channels, or over images."""
-    kinds: list[Op] = [LogSoftmax(), L2Normalize()]
+    size, beta = maker.draw(st.integers(1, 9)), maker.draw(st.sampled_from([0.5, 0.75, 1.0]))
+    kinds: list[Op] = [LogSoftmax(), L2Normalize(), Lrn(size, 0.01, beta)]
     op = maker.draw(st.sampled_from([*kinds, *([InstanceNorm()] if x.type.rank == 4 else [])]))
     vectors = [maker.constant(x.type.channels) for _ in op.operands[1:]]
     return maker.put(op, x, *vectors)

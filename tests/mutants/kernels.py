@@ -22,6 +22,20 @@ _gemm = partial(Mutant, tests="tests/backends/test_kernels.py")
 _subnormal = partial(Mutant, tests="tests/backends/test_subnormal_weights.py")
 
 MUTANTS = (
+    Mutant(
+        "sums of squares read what lay beside the channels",
+        file="backends/llvm/kernels/lrn.py",
+        old='    zero_bytes(f, "%scratch", scratch)\n',
+        new="",
+        tests="tests/backends/test_special_values.py::test_special_values_are_the_oracles",
+    ),
+    Mutant(
+        "an even window has its odd channel before",
+        file="mbc/ops/rows.py",
+        old="min((self.size - 1) // 2, channels - 1), min(self.size // 2, channels - 1)",
+        new="min(self.size // 2, channels - 1), min((self.size - 1) // 2, channels - 1)",
+        tests="tests/numeric/test_lrn.py",
+    ),
     _subnormal(
         "subnormal weights are packed as they are",
         "backends/weights.py",

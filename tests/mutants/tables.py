@@ -65,10 +65,16 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "backends/tvm/gpu/kernels.py BUILDERS",
     ),
     EVERY_ACTIVATION: (
-        "backends/llvm/activations.py activate()",
-        "backends/tvm/legal/activations.py activated()",
-        "backends/tvm/gpu/epilogue.py activated()",
-        "frontends/onnx/emitters/activations.py activated()",
+        *(
+            f"{file}.py {function}()"
+            for file, first in {
+                "backends/llvm/activations": "activate",
+                "backends/tvm/legal/activations": "activated",
+                "backends/tvm/gpu/epilogue": "activated",
+                "frontends/onnx/emitters/activations": "activated",
+            }.items()
+            for function in (first, "_smooth")
+        ),
     ),
     "tests/unit/test_text_roundtrip.py": (
         "mbc/ir/activations.py SHORT",
@@ -258,6 +264,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/lowering/rules/activations.py ACTIVATIONS",
         "frontends/lowering/formulas.py NUMERIC",
         "frontends/lowering/formulas.py ENDS",
+        "frontends/lowering/formulas.py WITHOUT_PARAMETERS",
     ),
     "tests/unit/test_presets.py": ("frontends/weights/presets.py PRESETS",),
     "tests/unit/test_configuration.py": (

@@ -23,8 +23,11 @@ from mbc.ir.activations import (
     HardSigmoid,
     HardSwish,
     LeakyRelu,
+    Mish,
+    Selu,
     Sigmoid,
     Silu,
+    Softplus,
     Tanh,
 )
 from mbc.ir.graph import Graph
@@ -88,7 +91,11 @@ OPS: dict[str, tuple[Activation, Draw]] = {
     "HardSigmoid of PyTorch": (HardSigmoid(), lambda x: x.op("HardSigmoid", alpha=1 / 6)),
     "HardSwish": (HardSwish(), lambda x: x.op("HardSwish")),
     "LeakyRelu": (LeakyRelu(), lambda x: x.op("LeakyRelu")),
+    "Mish": (Mish(), lambda x: x.op("Mish")),
     "Relu": (RELU, lambda x: x.op("Relu")),
+    "Selu": (Selu(), lambda x: x.op("Selu")),
+    "Selu with parameters": (Selu(0.7, 1.5), lambda x: x.op("Selu", alpha=0.7, gamma=1.5)),
+    "Softplus": (Softplus(), lambda x: x.op("Softplus")),
     "Sigmoid": (Sigmoid(), lambda x: x.op("Sigmoid")),
     "Tanh": (Tanh(), lambda x: x.op("Tanh")),
     "Gelu": (Gelu(), lambda x: x.op("Gelu")),
@@ -100,6 +107,11 @@ OPS: dict[str, tuple[Activation, Draw]] = {
 def cubic(x: Term, cube: Term) -> Term:
     """What is beside x / 2 in gelu_tanh."""
     return ((x + 0.044715 * cube) * sqrt(2 / pi)).op("Tanh") + 1
+
+
+def cut(x: Term) -> Term:
+    """Softplus as PyTorch has it, which is x above 20."""
+    return x.op("Greater", 20).op("Where", x, x.op("Softplus"))
 
 
 WRITTEN: tuple[tuple[Activation, Draw], ...] = (
@@ -126,6 +138,9 @@ WRITTEN: tuple[tuple[Activation, Draw], ...] = (
     (LeakyRelu(0.25), lambda x: x.op("Relu") + (-x).op("Relu") * -0.25),
     (HardSigmoid(0.2, 0.5), lambda x: (0.5 + x * 0.2).op("Max", 0).op("Min", 1)),
     (RELU, lambda x: x - x.op("Min", 0)),
+    (Mish(), lambda x: x * x.op("Softplus").op("Tanh")),
+    (Mish(), lambda x: x * cut(x).op("Tanh")),
+    (Softplus(), cut),
 )
 """Formulas of exporters and of people."""
 

@@ -41,6 +41,7 @@ from mbc.ops import (
     InstanceNorm,
     L2Normalize,
     LogSoftmax,
+    Lrn,
     MatMul,
     MaxPool,
     Resize,
@@ -65,7 +66,7 @@ def concrete(base: type[Op]) -> set[type[Op]]:
 
 
 ON_CPUS_ALONE: frozenset[type[Op]] = frozenset(
-    (*UNARY, LogSoftmax, L2Normalize, InstanceNorm, MatMul)
+    (*UNARY, LogSoftmax, L2Normalize, InstanceNorm, Lrn, MatMul)
 )
 """Ops that GPUs have no kernel for."""
 

@@ -117,8 +117,12 @@ graph @unit(%x: f32[1,28,28,240]) {
   %52 = matmul(%50, %51) : f32[1,1]
   %53 = instance_norm(%9, @bn.gamma, @bn.beta) {epsilon=0.001} : f32[1,28,28,64]
   %54 = prelu(%53, @bn.beta) : f32[1,28,28,64]
+  %55 = selu(%52) {gamma=1.5} : f32[1,1]
+  %56 = softplus(%55) : f32[1,1]
+  %57 = mish(%56) : f32[1,1]
+  %58 = lrn(%57) {size=3, beta=0.5} : f32[1,1]
   return %4 as left, [%5[0:60], %0] as right, %13 as all, %15 as turned, \
-%48 as y, %40 as z, %52 as p, %54 as q
+%48 as y, %40 as z, %58 as p, %54 as q
 }
 """
 

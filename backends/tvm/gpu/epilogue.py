@@ -22,8 +22,12 @@ from mbc.ir.activations import (
     HardSigmoid,
     HardSwish,
     LeakyRelu,
+    Mish,
+    Selu,
     Sigmoid,
     Silu,
+    Smooth,
+    Softplus,
     Tanh,
 )
 
@@ -40,14 +44,20 @@ def activated(code: Code, value: Expr, act: Activation | None, lanes: int) -> Ex
             return language().Select(
                 given > spread(0.0, lanes), given, given * spread(alpha, lanes)
             )
-        case Sigmoid():
-            return _logistic(value, lanes)
         case HardSigmoid(alpha=alpha, beta=beta):
             return _clipped_line(code, value, (alpha, beta), lanes)
         case HardSwish():
             given = code.bind(value)
             share = code.bind(_clipped_line(code, given, (1 / 6, 0.5), lanes))
             return _clipped(code, given, Clip(-3.0), lanes) * share
+        case _:
+            return _smooth(code, value, act, lanes)
+
+
+def _smooth(code: Code, value: Expr, act: Smooth, lanes: int) -> Expr:
+    match act:
+        case Sigmoid():
+            return _logistic(value, lanes)
         case Silu():
             given = code.bind(value)
             return _clipped(code, given, Clip(-LARGE), lanes) * _logistic(given, lanes)
@@ -59,7 +69,34 @@ def activated(code: Code, value: Expr, act: Activation | None, lanes: int) -> Ex
             given = code.bind(value)
             below = (language().exp(given) - spread(1.0, lanes)) * spread(alpha, lanes)
             return language().Select(given > spread(0.0, lanes), given, below)
+        case Selu(alpha=alpha, gamma=gamma):
+            given = code.bind(value)
+            below = (language().exp(given) - spread(1.0, lanes)) * spread(alpha * gamma, lanes)
+            above = given * spread(gamma, lanes)
+            return language().Select(given > spread(0.0, lanes), above, below)
+        case Softplus():
+            return _softplus(code, value, lanes)
+        case Mish():
+            return _mish(code, value, lanes)
     assert_never(act)
+
+
+def _softplus(code: Code, value: Expr, lanes: int) -> Expr:
+    """max(x, 0) + log(1 + u), u = exp(-|x|): log(1 + u) = log(w) u / (w - 1), w = 1 + u rounded."""
+    given, one = code.bind(value), spread(1.0, lanes)
+    none = spread(0.0, lanes)
+    u = code.bind(language().exp(language().Select(given > none, none - given, given)))
+    whole = code.bind(u + one)
+    log = language().Select(whole > one, language().log(whole) * (u / (whole - one)), u)
+    return _clipped(code, given, Clip(0.0), lanes) + log
+
+
+def _mish(code: Code, value: Expr, lanes: int) -> Expr:
+    """x a / (a + 2), a = u (u + 2), u = exp(x); x above 20, where that is all."""
+    given, two = code.bind(value), spread(2.0, lanes)
+    u = code.bind(language().exp(_clipped(code, given, Clip(hi=20.0), lanes)))
+    part = code.bind(u * (u + two))
+    return _clipped(code, given, Clip(-LARGE), lanes) * (part / (part + two))
 
 
 def _clipped(code: Code, value: Expr, act: Clip, lanes: int) -> Expr:

@@ -18,8 +18,12 @@ from mbc.ir.activations import (
     HardSigmoid,
     HardSwish,
     LeakyRelu,
+    Mish,
+    Selu,
     Sigmoid,
     Silu,
+    Smooth,
+    Softplus,
     Tanh,
 )
 
@@ -33,13 +37,19 @@ def activated(emit: Emit, x: Expr, act: Activation | None) -> Expr:
             return _clipped(emit, x, act)
         case LeakyRelu(alpha=alpha):
             return emit(tvm().relax.op.nn.leakyrelu(x, alpha))
-        case Sigmoid():
-            return emit(tvm().relax.op.sigmoid(x))
         case HardSigmoid(alpha=alpha, beta=beta):
             return _clipped_line(emit, x, alpha, beta)
         case HardSwish():
             share = _clipped_line(emit, x, 1 / 6, 0.5)
             return emit(tvm().relax.op.multiply(_clipped(emit, x, Clip(-3.0)), share))
+        case _:
+            return _smooth(emit, x, act)
+
+
+def _smooth(emit: Emit, x: Expr, act: Smooth) -> Expr:
+    match act:
+        case Sigmoid():
+            return emit(tvm().relax.op.sigmoid(x))
         case Silu():
             return _shared(emit, x, emit(tvm().relax.op.sigmoid(x)))
         case Tanh():
@@ -50,10 +60,41 @@ def activated(emit: Emit, x: Expr, act: Activation | None) -> Expr:
         case GeluTanh():
             return _shared(emit, x, emit(tvm().relax.op.sigmoid(_cubic(emit, x))))
         case Elu(alpha=alpha):
-            op, const = tvm().relax.op, tvm().relax.const
-            below = _line(emit, emit(op.exp(x)), alpha, -alpha)
-            return emit(op.where(emit(op.greater(x, const(0.0, "float32"))), x, below))
+            return _above(emit, x, x, _line(emit, emit(tvm().relax.op.exp(x)), alpha, -alpha))
+        case Selu(alpha=alpha, gamma=gamma):
+            scale = alpha * gamma
+            below = _line(emit, emit(tvm().relax.op.exp(x)), scale, -scale)
+            return _above(emit, x, _line(emit, x, gamma, 0.0), below)
+        case Softplus():
+            return _softplus(emit, x)
+        case Mish():
+            return _mish(emit, x)
     assert_never(act)
+
+
+def _above(emit: Emit, x: Expr, above: Expr, below: Expr) -> Expr:
+    """Choose by whether x is above 0."""
+    op, const = tvm().relax.op, tvm().relax.const
+    return emit(op.where(emit(op.greater(x, const(0.0, "float32"))), above, below))
+
+
+def _softplus(emit: Emit, x: Expr) -> Expr:
+    """max(x, 0) + log(1 + u), u = exp(-|x|): log(1 + u) = log(w) u / (w - 1), w = 1 + u rounded."""
+    op, one = tvm().relax.op, tvm().relax.const(1.0, "float32")
+    u = emit(op.exp(emit(op.negative(emit(op.abs(x))))))
+    whole = emit(op.add(u, one))
+    ratio = emit(op.divide(u, emit(op.subtract(whole, one))))
+    log = emit(op.multiply(emit(op.log(whole)), ratio))
+    log = emit(op.where(emit(op.equal(whole, one)), u, log))
+    return emit(op.add(_clipped(emit, x, Clip(0.0)), log))
+
+
+def _mish(emit: Emit, x: Expr) -> Expr:
+    """x a / (a + 2), a = u (u + 2), u = exp(x); x above 20, where that is all."""
+    op, two = tvm().relax.op, tvm().relax.const(2.0, "float32")
+    u = emit(op.exp(_clipped(emit, x, Clip(hi=20.0))))
+    part = emit(op.multiply(u, emit(op.add(u, two))))
+    return _shared(emit, x, emit(op.divide(part, emit(op.add(part, two)))))
 
 
 def _clipped(emit: Emit, x: Expr, act: Clip) -> Expr:

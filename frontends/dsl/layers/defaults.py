@@ -13,6 +13,7 @@ ACTIVATIONS = (
     "relu6",
     "leaky_relu",
     "elu",
+    "selu",
     "sigmoid",
     "hard_sigmoid",
     "silu",
@@ -20,6 +21,8 @@ ACTIVATIONS = (
     "tanh",
     "gelu",
     "gelu_tanh",
+    "softplus",
+    "mish",
 )
 """The layers that need no argument but x."""
 

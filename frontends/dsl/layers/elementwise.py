@@ -20,8 +20,11 @@ from mbc.ir.activations import (
     HardSigmoid,
     HardSwish,
     LeakyRelu,
+    Mish,
+    Selu,
     Sigmoid,
     Silu,
+    Softplus,
     Tanh,
 )
 from mbc.ir.graph import Constant
@@ -123,6 +126,18 @@ class ElementwiseLayers(Defaults):
     def elu(self, x: Tensor, alpha: float = 1.0) -> Tensor:
         """x above 0, else alpha * (exp(x) - 1)."""
         return self._activate(x, Elu(number("alpha", alpha)))
+
+    def selu(self, x: Tensor, alpha: float = Selu.alpha, gamma: float = Selu.gamma) -> Tensor:
+        """gamma * x above 0, else gamma * alpha * (exp(x) - 1)."""
+        return self._activate(x, Selu(number("alpha", alpha), number("gamma", gamma)))
+
+    def softplus(self, x: Tensor) -> Tensor:
+        """log(1 + exp(x))."""
+        return self._activate(x, Softplus())
+
+    def mish(self, x: Tensor) -> Tensor:
+        """x * tanh(log(1 + exp(x)))."""
+        return self._activate(x, Mish())
 
     def prelu(self, x: Tensor, *, shared: bool = False, name: str | None = None) -> Tensor:
         """x above 0, else weight * x; parameter weight [c], or [1] where `shared`."""

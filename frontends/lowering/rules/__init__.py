@@ -47,6 +47,7 @@ IMPORTERS: Mapping[str, Rule] = {
     "GlobalMaxPool": reductions.global_max_pool,
     "Identity": moves.identity,
     "InstanceNormalization": rows.instance_norm,
+    "LRN": rows.lrn,
     "LayerNormalization": pointwise.layer_norm,
     "Log": unary.logarithm,
     "LogSoftmax": rows.log_softmax,

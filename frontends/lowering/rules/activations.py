@@ -61,14 +61,33 @@ def _leaky_relu(node: Node) -> Activation:
     return activations.LeakyRelu(real(node, "alpha", 0.01))
 
 
+def _mish(_: Node) -> Activation:
+    """x * tanh(log(1 + exp(x)))."""
+    return activations.Mish()
+
+
 def _relu(_: Node) -> Activation:
     """max(x, 0)."""
     return RELU
 
 
+def _selu(node: Node) -> Activation:
+    """gamma * x above 0, else gamma * alpha * (exp(x) - 1)."""
+    default = activations.Selu()
+    given = {name: real(node, name, getattr(default, name)) for name in ("alpha", "gamma")}
+    exact = (getattr(default, name) for name in given)
+    same = (np.float32(a) == np.float32(b) for a, b in zip(given.values(), exact, strict=True))
+    return default if all(same) else activations.Selu(**given)
+
+
 def _sigmoid(_: Node) -> Activation:
     """1 / (1 + exp(-x))."""
     return activations.Sigmoid()
+
+
+def _softplus(_: Node) -> Activation:
+    """log(1 + exp(x))."""
+    return activations.Softplus()
 
 
 def _swish(node: Node) -> Activation:
@@ -89,8 +108,11 @@ ACTIVATIONS: Mapping[str, Parsed] = {
     "HardSigmoid": _hard_sigmoid,
     "HardSwish": _hard_swish,
     "LeakyRelu": _leaky_relu,
+    "Mish": _mish,
     "Relu": _relu,
+    "Selu": _selu,
     "Sigmoid": _sigmoid,
+    "Softplus": _softplus,
     "Swish": _swish,
     "Tanh": _tanh,
 }

@@ -9,7 +9,7 @@ from mbc.frontends.lowering.rules.attributes import axis_of, real, whole
 from mbc.frontends.lowering.rules.pointwise import along_channels
 from mbc.frontends.lowering.tracked import Tracked
 from mbc.ops.matmul import MatMul
-from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax, Lrn
 
 
 def _over_channels(b: Builder, node: Node) -> Tracked:
@@ -31,6 +31,14 @@ def lp_normalization(b: Builder, node: Node) -> Tracked:
     x = _over_channels(b, node)
     op = L2Normalize(real(node, "epsilon", 1e-12))  # ONNX has none
     return x.with_stored(b.emit(op, [x.stored]))
+
+
+def lrn(b: Builder, node: Node) -> Tracked:
+    """Quotient by a power of a sum of squares over neighbouring channels."""
+    x = b.input(0)
+    x = along_channels(b, x, axis_of(node, 1, x.rank))
+    numbers = (real(node, *each) for each in (("alpha", 1e-4), ("beta", 0.75), ("bias", 1.0)))
+    return x.with_stored(b.emit(Lrn(whole(node, "size", 0), *numbers), [x.stored]))
 
 
 def instance_norm(b: Builder, node: Node) -> Tracked:

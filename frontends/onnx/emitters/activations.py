@@ -17,13 +17,18 @@ from mbc.ir.activations import (
     HardSigmoid,
     HardSwish,
     LeakyRelu,
+    Mish,
+    Selu,
     Sigmoid,
     Silu,
+    Smooth,
+    Softplus,
     Tanh,
     short_name,
 )
 
 GELU_OPSET = 20
+MISH_OPSET = 18
 
 
 def activated(w: Writer, x: str, act: Activation | None, name: str) -> str:
@@ -40,12 +45,18 @@ def activated(w: Writer, x: str, act: Activation | None, name: str) -> str:
             return w.node("Clip", [x, *bounds], f"{name}.{short_name(act)}")
         case LeakyRelu(alpha=alpha):
             return w.node("LeakyRelu", [x], f"{name}.leaky_relu", alpha=alpha)
-        case Sigmoid():
-            return w.node("Sigmoid", [x], f"{name}.sigmoid")
         case HardSigmoid(alpha=alpha, beta=beta):
             return w.node("HardSigmoid", [x], f"{name}.hard_sigmoid", alpha=alpha, beta=beta)
         case HardSwish():
             return w.node("HardSwish", [x], f"{name}.hard_swish")
+        case _:
+            return _smooth(w, x, act, name)
+
+
+def _smooth(w: Writer, x: str, act: Smooth, name: str) -> str:
+    match act:
+        case Sigmoid():
+            return w.node("Sigmoid", [x], f"{name}.sigmoid")
         case Silu():  # the standard's Swish is too young for engines
             return w.node("Mul", [x, w.node("Sigmoid", [x], f"{name}.sigmoid")], f"{name}.silu")
         case Tanh():
@@ -56,4 +67,11 @@ def activated(w: Writer, x: str, act: Activation | None, name: str) -> str:
             return w.node("Gelu", [x], f"{name}.{act.name}", approximate=how)
         case Elu(alpha=alpha):
             return w.node("Elu", [x], f"{name}.elu", alpha=alpha)
+        case Selu(alpha=alpha, gamma=gamma):
+            return w.node("Selu", [x], f"{name}.selu", alpha=alpha, gamma=gamma)
+        case Softplus():
+            return w.node("Softplus", [x], f"{name}.softplus")
+        case Mish():
+            w.opset = max(w.opset, MISH_OPSET)
+            return w.node("Mish", [x], f"{name}.mish")
     assert_never(act)

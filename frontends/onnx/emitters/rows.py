@@ -10,11 +10,13 @@ from mbc.frontends.onnx.emitters.site import (
     Emitters,
     Site,
     axis_of,
+    onnx_shape,
+    reshaped,
     transposed,
 )
 from mbc.frontends.onnx.writer import Writer
 from mbc.ops.matmul import MatMul
-from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax
+from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax, Lrn
 
 
 def log_softmax(w: Writer, op: LogSoftmax, at: Site) -> str:
@@ -30,6 +32,16 @@ def l2_normalize(w: Writer, op: L2Normalize, at: Site) -> str:
     norm = w.node("Sqrt", [total], f"{at.name}.norm")
     least = w.constant(f"epsilon_{op.epsilon:g}", np.array(op.epsilon, np.float32))
     return w.node("Div", [at.x, w.node("Max", [norm, least], f"{at.name}.max")], at.name)
+
+
+def lrn(w: Writer, op: Lrn, at: Site) -> str:
+    """LRN, of what is no image as of pixels of one row."""
+    shape, c = onnx_shape(at.x_type), at.x_type.channels
+    image = at.x_type.rank == 4
+    x = at.x if image else reshaped(w, at.x, (-1, c, 1, 1), at.name)
+    given = {"size": op.size, "alpha": op.alpha, "beta": op.beta, "bias": op.bias}
+    result = w.node("LRN", [x], at.name if image else f"{at.name}.lrn", **given)
+    return result if image else reshaped(w, result, shape, at.name)
 
 
 def instance_norm(w: Writer, op: InstanceNorm, at: Site) -> str:
@@ -51,5 +63,6 @@ EMITTERS: Emitters = {
     LogSoftmax: log_softmax,
     L2Normalize: l2_normalize,
     InstanceNorm: instance_norm,
+    Lrn: lrn,
     MatMul: matmul,
 }
