@@ -98,6 +98,14 @@ def nhwc(array: Array) -> Array:
     return moved.reshape(array.shape[:2]) if array.shape[2:] == (1, 1) else moved
 
 
+def evaluated(graph: Graph, x: Array) -> Array:
+    """The only output, for an input in ONNX's order."""
+    (value,) = graph.inputs
+    given = x if x.shape == value.type.shape else x.transpose(0, 2, 3, 1)
+    (found,) = run(graph, {value.name: given}).values()
+    return found if found.ndim != 4 else found.transpose(0, 3, 1, 2)
+
+
 def by_onnxruntime(model: Any, inputs: Mapping[str, Array]) -> Sequence[Array]:
     """The outputs in ONNX's layout."""
     options = onnxruntime.SessionOptions()

@@ -6,6 +6,7 @@ weights are those of ONNX, shapes are static, and constants are folded.
 
 from __future__ import annotations
 
+from mbc.frontends.lowering.clips import without_idle_clips
 from mbc.frontends.lowering.formulas import NUMERIC, recognise_activations
 from mbc.frontends.lowering.model import Model
 from mbc.frontends.lowering.pads import absorb_pads
@@ -23,4 +24,7 @@ def graph_of(model: Model, name: str, input_layout: Layout = "nhwc") -> Graph:
 
     Raises E0802 with all that is not supported, E0807 for what is too large.
     """
-    return lower(absorb_pads(recognise_activations(model)), name, input_layout)
+    model = recognise_activations(model)
+    if model.quantised:
+        model = without_idle_clips(model)
+    return lower(absorb_pads(model), name, input_layout)

@@ -26,6 +26,9 @@ Array: TypeAlias = np.ndarray
 MOST_NODES = 16
 """The longest formula, in nodes."""
 
+MOST_FORMULAS = 2**14
+"""How many are compared; all that follows stays arithmetic."""
+
 TOLERANCE = 1e-6
 """How far a formula may be off, with constants that are rounded to float32."""
 
@@ -63,9 +66,9 @@ ENDS = frozenset({"Add", "Clip", "Div", "Max", "Min", "Mul", "Reciprocal", "Sub"
 
 def recognise_activations(model: Model) -> Model:
     """Return the model with one node for each activation that is written out."""
-    makers, nodes = dict[str, Made](), list[Node]()
+    makers, nodes, tries = dict[str, Made](), list[Node](), iter(range(MOST_FORMULAS))
     for place, node in enumerate(model.nodes):
-        known = _recognised(model, makers, node) if node.kind in ENDS else None
+        known = _recognised(model, makers, node, tries) if node.kind in ENDS else None
         nodes.append(known or node)
         makers.update(dict.fromkeys(node.outputs, (place, nodes[-1])))
     return replace(model, nodes=live(nodes, model.outputs))
@@ -75,10 +78,12 @@ Made: TypeAlias = tuple[int, Node | None]
 """The place of a node in the model, and the node that makes a value; none for an input."""
 
 
-def _recognised(model: Model, makers: Mapping[str, Made], node: Node) -> Node | None:
+def _recognised(
+    model: Model, makers: Mapping[str, Made], node: Node, tries: Iterator[int]
+) -> Node | None:
     """Return the activation that computes the same as the longest formula that is one."""
     result = None
-    for root, formula in _formulas(model, makers, node):
+    for (root, formula), _ in zip(_formulas(model, makers, node), tries, strict=False):
         with np.errstate(all="ignore"):
             found = _activation(partial(_value, model, root, formula))
         if found is not None:

@@ -79,6 +79,8 @@ class Model:
     """What to do about an op that is not supported."""
     channels_last: bool = False
     """Whether outputs with four axes are NHWC in the model, and so keep their shapes."""
+    quantised: bool = False
+    """Whether it was quantised, and has a clip after most of its nodes."""
 
 
 def live(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,23 +18,32 @@ Sides = tuple[int, ...]
 
 def absorb_pads(model: Model) -> Model:
     """Return the model without Pad nodes that are read by windows alone, which then pad as much."""
+    readers, makers = defaultdict[str, list[Node]](list), dict[str, Node]()
+    for node in model.nodes:
+        makers.update(dict.fromkeys(node.outputs, node))
+        for name in {*node.inputs}:
+            readers[name].append(node)
+    padded, gone = dict[Node, Node](), set[Node]()
     for node in model.nodes:
         if node.kind == "Pad":
-            model = _without(model, node)
-    return model
-
-
-def _without(model: Model, pad: Node) -> Model:
-    """Return the model without a Pad node; unchanged, where some reader cannot pad so."""
-    sides, result = _sides(model, pad), pad.outputs[0]
-    readers = [node for node in model.nodes if result in node.inputs]
-    if sides is None or result in model.outputs:
-        return model
-    padded = {node: _padded(model, node, pad, sides) for node in readers}
-    if None in padded.values():
-        return model
-    nodes = (padded.get(node) or node for node in model.nodes if node is not pad)
+            made = _absorbed(model, node, readers[node.outputs[0]], makers)
+            padded |= made
+            gone |= {node} if made else set()
+    nodes = (padded.get(node, node) for node in model.nodes if node not in gone)
     return replace(model, nodes=tuple(nodes))
+
+
+def _absorbed(
+    model: Model, pad: Node, readers: Iterable[Node], makers: Mapping[str, Node]
+) -> dict[Node, Node]:
+    """Return for each reader of a Pad node a window that pads itself; nothing, where one cannot."""
+    sides = _sides(model, pad)
+    if sides is None or pad.outputs[0] in model.outputs:
+        return {}
+    source = makers.get(pad.inputs[0])
+    padded = {node: _padded(model, node, pad, sides, source) for node in readers}
+    made = {node: window for node, window in padded.items() if window is not None}
+    return made if len(made) == len(padded) else {}
 
 
 def _sides(model: Model, pad: Node) -> Sides | None:
@@ -52,14 +62,14 @@ def _sides(model: Model, pad: Node) -> Sides | None:
     return tuple(whole[:, 2:].ravel().tolist())
 
 
-def _padded(model: Model, node: Node, pad: Node, sides: Sides) -> Node | None:
-    """Return a window that pads itself; None if it cannot."""
+def _padded(model: Model, node: Node, pad: Node, sides: Sides, source: Node | None) -> Node | None:
+    """Return a window that pads itself; None if it cannot. `source` makes what is padded."""
     value, own = _value(model, pad), node.attributes.get("pads", (0, 0, 0, 0))
     fits = isinstance(own, tuple) and len(own) == 4
     modes = node.attributes.get("auto_pad", "NOTSET") in ("NOTSET", "VALID")
     if not fits or not modes or pad.outputs[0] in node.inputs[1:]:
         return None
-    if not _reads_alike(model, node, pad, value, own):
+    if not _reads_alike(model, node, source, value, own):
         return None
     counted = {"count_include_pad": 1} if node.kind == "AveragePool" else {}
     pads = tuple(a + b for a, b in zip(own, sides, strict=True))
@@ -76,7 +86,7 @@ def _value(model: Model, pad: Node) -> float | None:
 
 
 def _reads_alike(
-    model: Model, node: Node, pad: Node, value: float | None, own: Sequence[int]
+    model: Model, node: Node, source: Node | None, value: float | None, own: Sequence[int]
 ) -> bool:
     """Whether a window with its own padding reads what it reads after the Pad."""
     if value is None:
@@ -88,15 +98,14 @@ def _reads_alike(
             counts = node.attributes.get("count_include_pad", 0) or not any(own)
             return value == 0 and bool(counts) and not node.attributes.get("ceil_mode", 0)
         case "MaxPool":
-            return value <= LOWEST or (value == 0 and _is_positive(model, pad.inputs[0]))
+            return value <= LOWEST or (value == 0 and _is_positive(model, source))
     return False
 
 
-def _is_positive(model: Model, name: str) -> bool:
-    """Whether a value is what an activation gives that has no results below 0."""
-    producer = next((node for node in model.nodes if name in node.outputs), None)
-    if producer is None:
+def _is_positive(model: Model, node: Node | None) -> bool:
+    """Whether a node is an activation that has no results below 0."""
+    if node is None:
         return False
-    low = model.constants.get(producer.input(1))
-    clips = producer.kind == "Clip" and low is not None and bool((low >= 0).all())
-    return clips or producer.kind in ("Relu", "Sigmoid", "HardSigmoid")
+    low = model.constants.get(node.input(1))
+    clips = node.kind == "Clip" and low is not None and bool((low >= 0).all())
+    return clips or node.kind in ("Relu", "Sigmoid", "HardSigmoid")

@@ -9,6 +9,7 @@ from mbc.diag import Diagnostic, MbcError
 from mbc.frontends.lowering.model import HINT, Node
 
 HELPS = {
+    "DynamicQuantizeLinear": "quantise the model statically, or export it unquantised",
     "Erf": "it is read as part of gelu, x * (1 + erf(x / sqrt(2))) / 2, and by itself not",
     "If": "export the model with the branch decided: without data-dependent control flow",
     "Loop": "export the model with the loop unrolled",

@@ -58,7 +58,7 @@ CODES = {
     "E0807": Code(
         title="a model beyond the limits of mbc",
         cause="A tensor has more elements or axes than mbc takes, or folding constants would make "
-        "one.",
+        "one; or there are too many nodes, functions in functions, inputs, or bytes of constants.",
         example="mbc compile net.onnx --shape x=1x3x100000x100000",
         cure="Use a smaller input.",
     ),

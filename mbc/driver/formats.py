@@ -5,17 +5,23 @@ from __future__ import annotations
 import inspect
 
 FOLDED = "Folded where all operands are constant."
+ON_FLOATS = "{}, on floats, with a clip to the range of its result."
+CLIPS = "A clip to the range of the integers; folded where its operand is constant."
+NOTHING = "What QuantizeLinear gives; folded where its operand is constant."
 IN_FORMULAS = "In activations that are written out, which are recognised."
 
 
 def onnx_rows() -> list[tuple[str, str]]:
     """Return each op of ONNX that is imported, and what of it, from the code that imports it."""
-    from mbc.frontends.onnx.importer import FOLDABLE, IMPORTERS, NUMERIC  # takes time to import
+    from mbc.frontends.onnx.importer import FOLDABLE, IMPORTERS, NUMERIC  # these take time
+    from mbc.frontends.onnx.importer.quantisation import plain_kinds
 
     rules = {kind: _summary(rule) for kind, rule in IMPORTERS.items()}
     folded = dict.fromkeys(FOLDABLE - IMPORTERS.keys(), FOLDED)
+    quantised = {kind: ON_FLOATS.format(plain) for kind, plain in plain_kinds().items()}
+    quantised |= {"QuantizeLinear": CLIPS, "DequantizeLinear": NOTHING}
     parts = dict.fromkeys(NUMERIC - rules.keys() - folded.keys(), IN_FORMULAS)
-    return sorted((rules | folded | parts).items())
+    return sorted((rules | folded | parts | quantised).items())
 
 
 def tflite_rows() -> list[tuple[str, str]]:

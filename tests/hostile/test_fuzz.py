@@ -21,6 +21,7 @@ COUNTS = {
     "network": 800,
     "checkpoint": 160,
     "tflite": 40,
+    "onnx": 40,
 }  # with --fuzz ten times as many
 PARTS = 2
 REACHED = {
@@ -29,6 +30,7 @@ REACHED = {
     "network": 10,
     "checkpoint": 3,
     "tflite": 2,
+    "onnx": 4,
 }  # different codes that the errors have
 INTERNAL = re.compile(r"E09(?!02)\d\d")  # E0902: memory is limited
 

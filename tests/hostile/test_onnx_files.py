@@ -1,20 +1,19 @@
 """Models that are broken, hostile, or beyond what mbc imports: a clear error for each."""
 
 import os
-from collections.abc import Callable
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from mbc.diag import MbcError
+from mbc.diag import MbcError, render
 from mbc.frontends.onnx.importer.external import read_external
+from mbc.frontends.onnx.importer.folding import Folding
+from tests.hostile.broken_onnx import BROKEN, Break, good
 from tests.onnx_models import Drawing, imported
-
-Break = Callable[[Drawing], Any]
 
 
 def refused(model: Any, folder: Path, **options: Any) -> MbcError:
@@ -27,129 +26,46 @@ def codes(problem: MbcError) -> set[str]:
     return {diagnostic.code for diagnostic in problem.diagnostics}
 
 
-def good(d: Drawing) -> Any:
-    return d.model(d.op("Relu", d.conv("x", 4, 8)))
-
-
-# Each breaks a model in one way.
-
-
-def cut_off(d: Drawing) -> Any:
-    return good(d).SerializeToString()[:-40]
-
-
-def empty(d: Drawing) -> Any:
-    return b""
-
-
-def text(d: Drawing) -> Any:
-    return b"<!DOCTYPE html><html>not found</html>"
-
-
-def cycle(d: Drawing) -> Any:
-    model = good(d)
-    model.graph.node[0].input[0] = model.graph.node[1].output[0]
-    return model
-
-
-def twice(d: Drawing) -> Any:
-    model = good(d)
-    model.graph.node[1].output[0] = model.graph.node[0].output[0]
-    return model
-
-
-def missing(d: Drawing) -> Any:
-    model = good(d)
-    del model.graph.initializer[0]
-    return model
-
-
-def no_output(d: Drawing) -> Any:
-    return d.model()
-
-
-def huge(d: Drawing) -> Any:
-    d.inputs = {"x": (1, 8, 2**20, 2**20)}
-    return good(d)
-
-
-def overflowing(d: Drawing) -> Any:
-    d.inputs = {"x": (2**40, 8, 2**40, 2**40)}
-    return good(d)
-
-
-def bomb(d: Drawing) -> Any:
-    zeros = d.op("ConstantOfShape", d.constant([2**20, 8, 1, 1]))
-    return d.model(d.op("Conv", "x", d.op("Expand", zeros, d.constant([2**20, 8, 512, 512]))))
-
-
-def short_tensor(d: Drawing) -> Any:
-    model = good(d)
-    model.graph.initializer[0].raw_data = b"\0\0\0\0"
-    return model
-
-
-def wrong_channels(d: Drawing) -> Any:
-    return d.model(d.conv("x", 4, 5))
-
-
-def out_of_bounds(d: Drawing) -> Any:
-    return d.model(d.op("Gather", "x", d.constant([99]), axis=1))
-
-
-def opset_99(d: Drawing) -> Any:
-    d.opset = 99
-    return good(d)
-
-
-def opset_1(d: Drawing) -> Any:
-    d.opset = 1
-    return good(d)
-
-
-def no_opset(d: Drawing) -> Any:
-    model = good(d)
-    del model.opset_import[:]
-    return model
-
-
-def integers(d: Drawing) -> Any:
-    model = good(d)
-    model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
-    return model
-
-
-def unknown_type(d: Drawing) -> Any:
-    model = good(d)
-    model.graph.input[0].type.tensor_type.elem_type = 75
-    return model
-
-
-BROKEN: tuple[tuple[Break, str], ...] = (
-    (cut_off, "E0801"),
-    (empty, "E0801"),
-    (text, "E0801"),
-    (cycle, "E0806"),
-    (twice, "E0806"),
-    (missing, "E0806"),
-    (no_output, "E0806"),
-    (huge, "E0807"),
-    (overflowing, "E0807"),
-    (bomb, "E0807"),
-    (short_tensor, "E0806"),
-    (wrong_channels, "E0802"),
-    (out_of_bounds, "E0802"),
-    (opset_99, "E0803"),
-    (opset_1, "E0803"),
-    (no_opset, "E0803"),
-    (integers, "E0802"),
-    (unknown_type, "E0802"),
-)
-
-
 @pytest.mark.parametrize(("broken", "code"), BROKEN, ids=[b.__name__ for b, _ in BROKEN])
 def test_a_broken_model(broken: Break, code: str, tmp_path: Path) -> None:
     assert codes(refused(broken(Drawing()), tmp_path)) == {code}
+
+
+def test_folded_constants_are_bounded_in_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of them is small."""
+    d, x = Drawing(), "x"
+    for _ in range(3):
+        x = d.op("Add", x, d.op("ConstantOfShape", d.constant([8, 6, 6])))
+    model = d.model(x)
+    imported(model, tmp_path)
+    monkeypatch.setattr(f"{Folding.__module__}.MAX_TOTAL", 3 * 4 * 8 * 36 - 1)
+    assert codes(refused(model, tmp_path)) == {"E0807"}
+
+
+def test_what_is_named_cannot_control_the_terminal(tmp_path: Path) -> None:
+    d = Drawing()
+    model = d.model(d.op("Hardmax", "x"))
+    model.graph.node[0].name = "\x1b[2J\nerror[E0000]: gone"
+    text = render(refused(model, tmp_path).diagnostics[0])
+    assert "\x1b" not in text
+    assert "\nerror[E0000]" not in text
+
+
+def test_the_model_of_an_adversary_takes_seconds_at_most(tmp_path: Path) -> None:
+    """Many nodes of the kinds that take most time."""
+    d = Drawing(inputs={"x": (1, 1, 8, 8)})
+    pads, one = d.constant([0] * 8), d.constant(1.0, np.float32)
+    x, count = "x", 1500
+    for _ in range(count):
+        x = d.op("Add", d.op("Pad", x, pads), one)
+    for _ in range(count):
+        d.op("Mul", one, one)
+    start = time.process_time()
+    graph = imported(d.model(x), tmp_path)
+    assert len(graph.topo()) >= count
+    assert time.process_time() - start < 30
 
 
 def external(model: Any, **place: object) -> Any:
@@ -322,24 +238,3 @@ def test_a_function_is_inlined(tmp_path: Path) -> None:
     model.opset_import.append(helper.make_opsetid("mine", 1))
     graph = imported(model, tmp_path)
     assert [node.op.label for node in graph.topo()] == ["add", "relu"]
-
-
-def test_damaged_bytes_end_in_errors_of_mbc(tmp_path: Path) -> None:
-    """Whatever a byte becomes: a graph, or an MbcError."""
-    d, rng = Drawing(), np.random.default_rng(5)
-    x = d.op("Reshape", d.conv("x", 8, 8, 3, pads=[1] * 4), d.constant([1, 2, 4, 6, 6]))
-    x = d.op("Reshape", d.op("Transpose", x, perm=[0, 2, 1, 3, 4]), d.constant([1, 8, 6, 6]))
-    whole = d.model(d.op("Gemm", d.op("Flatten", d.op("GlobalAveragePool", x)), d.weight(8, 3)))
-    content = whole.SerializeToString()
-    start = len(content) - len(whole.graph.SerializeToString())
-    outcomes = set()
-    for _ in range(60):
-        damaged = bytearray(content)
-        damaged[rng.integers(start, len(content))] = rng.integers(256)
-        try:
-            outcomes.add(type(imported(bytes(damaged), tmp_path)).__name__)
-        except MbcError as problem:
-            outcomes |= codes(problem)
-    assert "Graph" in outcomes
-    assert len(outcomes) > 2
-    assert onnx.__version__

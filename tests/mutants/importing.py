@@ -7,10 +7,14 @@ from functools import partial
 from tests.mutants.mutant import Mutant
 
 OPTIONS = "tests/numeric/test_onnx_options.py"
+QUANTISED = "tests/numeric/test_onnx_quantised.py"
 HOSTILE = "tests/hostile/test_onnx_files.py"
 
 _cut = partial(Mutant, file="frontends/onnx/importer/cut.py", tests=OPTIONS)
 _data = partial(Mutant, file="frontends/onnx/importer/external.py", tests=HOSTILE)
+_ranges = partial(Mutant, file="frontends/onnx/importer/quantisation.py", tests=QUANTISED)
+_functions = partial(Mutant, file="frontends/onnx/importer/functions.py", tests=HOSTILE)
+_folding = partial(Mutant, file="frontends/onnx/importer/folding.py", tests=HOSTILE)
 
 MUTANTS = (
     _cut(
@@ -61,5 +65,71 @@ MUTANTS = (
         "one part of a file is as much data as it is read",
         old="        total += _bytes(tensor)\n",
         new="        total = _bytes(tensor)\n",
+    ),
+    _ranges(
+        "a range is symmetric",
+        old="(limits.min, limits.max))\n",
+        new="(-limits.max, limits.max))\n",
+    ),
+    _ranges(
+        "any scale is that of the value",
+        old="        if self._parameters(node, 1, known.dtype) != known:\n",
+        new="        if False:\n",
+    ),
+    _ranges(
+        "integers may be computed with",
+        old="""            if node.op_type not in (*MOVES, "Pad") or""",
+        new="            if",
+    ),
+    _ranges(
+        "a bias has the scale of the weights",
+        old="np.float32(alpha) * scales[0].reshape(()) * scales[1]",
+        new="np.float32(alpha) * scales[1]",
+    ),
+    Mutant(
+        "a clip is left out whose operand others read",
+        file="frontends/lowering/clips.py",
+        old="or self._readers[node.inputs[0]] > 1:",
+        new="or False:",
+        tests="tests/unit/test_idle_clips.py",
+    ),
+    Mutant(
+        "an average counts no zeros",
+        file="frontends/lowering/clips.py",
+        old="return Range(min(low, 0), max(high, 0))",
+        new="return Range(low, high)",
+        tests="tests/unit/test_idle_clips.py",
+    ),
+    Mutant(
+        "one bound is enough for a clip to change nothing",
+        file="frontends/lowering/clips.py",
+        old="if not (bounds.low <= low and high <= bounds.high) or",
+        new="if not (bounds.low <= low or high <= bounds.high) or",
+        tests="tests/unit/test_idle_clips.py",
+    ),
+    _functions(
+        "a function may call itself",
+        old="            if key in above:\n",
+        new="            if False:\n",
+    ),
+    _functions(
+        "a call is one node",
+        old="            total += sizes[key]\n",
+        new="            total += 1\n",
+    ),
+    _folding(
+        "constants may be of any size",
+        old="            if size > max(MAX_FOLDED, unknown):\n",
+        new="            if False:\n",
+    ),
+    _folding(
+        "many constants may be of any size",
+        old="        if self._total > MAX_TOTAL:\n",
+        new="        if False:\n",
+    ),
+    _folding(
+        "a range of unknown length is computed",
+        old="return None not in shapes or (not growing and unknown <= MAX_VISIBLE)",
+        new="return None not in shapes or unknown <= MAX_VISIBLE",
     ),
 )

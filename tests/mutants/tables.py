@@ -231,6 +231,17 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/onnx/importer/folding.py FOLDABLE",
         "frontends/onnx/importer/external.py BITS",
     ),
+    "tests/numeric/test_onnx_quantised.py": (
+        "frontends/onnx/importer/quantisation.py OPERATORS",
+        "frontends/onnx/importer/quantisation.py QUANTISED",
+        "frontends/onnx/importer/quantisation.py OWN_ATTRIBUTES",
+        "frontends/onnx/importer/quantisation.py MOVES",
+        "frontends/onnx/importer/folding.py SCALED",
+    ),
+    "tests/unit/test_idle_clips.py": (
+        "frontends/lowering/clips.py WITHIN",
+        "frontends/lowering/clips.py OWN",
+    ),
     "tests/numeric/test_onnx_import.py": ("frontends/lowering/rules/__init__.py IMPORTERS",),
     "tests/numeric/test_tflite_import.py": (
         "frontends/tflite/ops/__init__.py TRANSLATORS",

@@ -40,6 +40,7 @@ SAMPLES: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "GatherElements": ((A, np.array([[0, 1, 0]])), {"axis": 0}),
     "Mod": ((I, np.array([2, 2])), {}),
     "Not": ((T,), {}),
+    "QuantizeLinear": ((A, SCALE, np.int8(-3)), {}),
     "Range": ((np.int64(0), np.int64(5), np.int64(2)), {}),
     "Reshape": ((A, np.array([3, -1])), {}),
     "Slice": ((A, ONE, np.array([9]), ONE), {}),

@@ -5,21 +5,24 @@ Sizes are known before anything is computed, and limited.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from mbc.diag import error
+from mbc.diag import MbcError, error
 from mbc.frontends.lowering.model import Shape
 from mbc.frontends.onnx.importer.extents import shape_of
+from mbc.frontends.onnx.importer.scales import dequantised, quantised
 
 MAX_ROUNDS = 100
+MAX_INFERRED = 2**18
+"""Nodes whose shapes are inferred, in all rounds together."""
 MAX_FOLDED = 2**24
-"""Elements of a folded tensor."""
-MAX_TOTAL = 2**27
-"""Elements of all of them."""
+"""Elements of a folded tensor that has more than what it is computed from."""
+MAX_TOTAL = 2**29
+"""Bytes of all folded tensors."""
 MAX_VISIBLE = 4096
 """Elements of a constant whose values shape inference sees."""
 
@@ -28,14 +31,20 @@ FOLDABLE = frozenset({
     "Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Concat", "Constant", "ConstantOfShape",
     "DequantizeLinear", "Div", "Equal", "Exp", "Expand", "Floor", "Gather", "GatherElements",
     "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Log", "Max", "Min", "Mod",
-    "Mul", "Neg", "Not", "Or", "Pow", "Range", "Reciprocal", "ReduceMax", "ReduceMin",
-    "ReduceProd", "ReduceSum", "Reshape", "Round", "Shape", "Sign", "Size", "Slice", "Split",
-    "Sqrt", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze", "Where",
+    "Mul", "Neg", "Not", "Or", "Pow", "QuantizeLinear", "Range", "Reciprocal", "ReduceMax",
+    "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Round", "Shape", "Sign", "Size", "Slice",
+    "Split", "Sqrt", "Squeeze", "Sub", "Tile", "Transpose", "Unsqueeze", "Where",
 })
 # fmt: on
 """Ops that are computed where all that they read is constant."""
 
 Types = Mapping[str, tuple[int, Shape | None]]
+
+
+SCALED: Mapping[str, Callable[..., np.ndarray]] = {
+    "DequantizeLinear": dequantised,
+    "QuantizeLinear": quantised,
+}
 
 
 class Folding:
@@ -53,13 +62,17 @@ class Folding:
 
     def run(self) -> None:
         """Infer and fold until nothing changes; E0806, E0807."""
+        inferred = 0
         for _ in range(MAX_ROUNDS):
-            self.types = self._infer()
             before = len(self.nodes)
+            inferred += before
+            if inferred > MAX_INFERRED:
+                break
+            self.types = self._infer()
             self.nodes = [node for node in self.nodes if not self._fold(node)]
             if len(self.nodes) == before:
                 return
-        raise error("E0807", f"the model's shapes are not known after {MAX_ROUNDS} rounds")
+        raise error("E0807", "the model's shapes take too many rounds of inference")
 
     def _array(self, tensor: Any) -> np.ndarray:
         try:
@@ -127,13 +140,30 @@ class Folding:
         unknown = sum(self.constants[name].size for name in node.input if name)
         for name, shape in zip(node.output, shapes, strict=True):
             size = prod(shape) if shape is not None else unknown
-            if size > MAX_FOLDED:
+            if size > max(MAX_FOLDED, unknown):
                 message = f"constant '{name}' would have {size:,} elements"
                 raise error("E0807", message, label=f"mbc folds {MAX_FOLDED:,} at most")
         growing = node.op_type in ("Expand", "Tile", "ConstantOfShape", "Range")
         return None not in shapes or (not growing and unknown <= MAX_VISIBLE)
 
     def _evaluate(self, node: Any) -> list[Any]:
+        if node.op_type in SCALED:
+            return [self._scaled(node)]
+        return self._by_reference(node)
+
+    def _scaled(self, node: Any) -> np.ndarray:
+        """Quantise or dequantise a constant, which onnx's reference does not do in old opsets."""
+        attributes = {attribute.name: attribute.i for attribute in node.attribute}
+        x, scale, zero = (self.constants.get(n) for n in (*node.input, "", "")[:3])
+        place = attributes.get("axis", 1), attributes.get("block_size", 0)
+        try:
+            if x is None or scale is None:
+                raise ValueError("it lacks an operand")
+            return SCALED[node.op_type](x, scale, zero, *place)
+        except (ValueError, TypeError) as problem:
+            raise _malformed(node, problem) from None
+
+    def _by_reference(self, node: Any) -> list[Any]:
         helper, names = self.onnx.helper, [*dict.fromkeys(filter(None, node.input))]
         feeds = {name: self.constants[name] for name in names}
         inputs = [self._info(name, array) for name, array in feeds.items()]
@@ -146,12 +176,16 @@ class Folding:
             with np.errstate(all="ignore"):
                 return [*ReferenceEvaluator(model).run(None, feeds)]
         except Exception as problem:  # noqa: BLE001  whatever a malformed node leads to
-            message = f"{node.op_type} '{node.output[0]}' cannot be computed: {problem}"
-            raise error("E0806", message) from None
+            raise _malformed(node, problem) from None
 
     def _store(self, node: Any, arrays: Sequence[Any]) -> None:
         for name, array in zip(filter(None, node.output), arrays, strict=True):
             self.constants[name] = np.asarray(array)
-            self._total += self.constants[name].size
+            self._total += self.constants[name].nbytes
         if self._total > MAX_TOTAL:
-            raise error("E0807", f"folded constants have more than {MAX_TOTAL:,} elements")
+            raise error("E0807", f"folded constants have more than {MAX_TOTAL:,} bytes")
+
+
+def _malformed(node: Any, problem: Exception) -> MbcError:
+    message = f"{node.op_type} '{node.output[0]}' cannot be computed: {problem}"
+    return error("E0806", message)

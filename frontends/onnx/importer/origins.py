@@ -26,7 +26,7 @@ class Origin(NamedTuple):
 
 def origins_of(nodes: Any) -> Mapping[str, Origin]:
     """Return the origin of each node by its first result: names that version conversion keeps."""
-    return {node.output[0]: _origin(node) for node in nodes if node.output}
+    return {next(filter(None, node.output), ""): _origin(node) for node in nodes}
 
 
 def _origin(node: Any) -> Origin:

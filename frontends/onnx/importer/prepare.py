@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,19 @@ import numpy as np
 from mbc.diag import error
 from mbc.extras import optional_module
 from mbc.frontends.lowering.model import FLOAT, FLOAT16, Model, Node, Shape, live
-from mbc.frontends.lowering.problems import Problem, refuse
+from mbc.frontends.lowering.problems import Problem, Unsupported, refuse
 from mbc.frontends.onnx.importer.cut import cut
 from mbc.frontends.onnx.importer.extents import fix_inputs, refuse_large
 from mbc.frontends.onnx.importer.folding import FOLDABLE, Folding
 from mbc.frontends.onnx.importer.origins import Origin, origins_of
+from mbc.frontends.onnx.importer.quantisation import dequantise
 from mbc.frontends.onnx.importer.read import read_model
 from mbc.frontends.onnx.importer.structure import check_structure
 from mbc.frontends.onnx.importer.versions import DOMAINS, raised, with_known_version
 from mbc.frontends.options import ModelOptions
+
+MAX_VALUES = 256
+"""Inputs, or outputs, of a model."""
 
 
 def prepare(
@@ -34,16 +39,20 @@ def prepare(
     nodes = check_structure(model.graph)
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-    origins = origins_of(nodes)
     shapes = _cut(onnx, model, options, note)
-    _refuse_unknown(onnx, model.graph.node, origins, supported)
+    refused = dequantise(onnx, model, note)
+    origins = origins_of(model.graph.node)
+    _refuse_unknown(onnx, model.graph.node, origins, supported, refused or {})
     _refuse_inputs(onnx, model.graph.input)
+    _refuse_many(model.graph)
+    _forget_domains(model)
     fix_inputs(model.graph, shapes)
     _forget_shapes(model.graph)
     model = raised(onnx, model)
     folding = Folding(onnx, model, check_structure(model.graph))
     folding.run()
-    return _finished(onnx, model.graph, folding, origins)
+    finished = _finished(onnx, model.graph, folding, origins)
+    return finished if refused is None else replace(finished, quantised=True)
 
 
 def _cut(
@@ -55,16 +64,35 @@ def _cut(
         return options.shapes
     gone = cut(onnx, model, options)
     if gone and not options.inputs:
-        names = ", ".join(f"'{name}'" for name in gone)
+        names = ", ".join(f"{name!r}" for name in gone)
         note(f"inputs that no output depends on are left out: {names}")
     return {name: shape for name, shape in options.shapes.items() if name not in gone}
 
 
 def _refuse_unknown(
-    onnx: Any, nodes: Iterable[Any], origins: Mapping[str, Origin], supported: Container[str]
+    onnx: Any,
+    nodes: Iterable[Any],
+    origins: Mapping[str, Origin],
+    supported: Container[str],
+    refused: Mapping[int, Unsupported],
 ) -> None:
-    plain = (_plain(onnx, node, origins) for node in nodes)
-    refuse(Problem(n, "") for n in plain if n.kind not in supported and n.kind not in FOLDABLE)
+    """Raise E0802 for all ops that are not supported, and for the nodes in `refused`, by number."""
+    problems = list[Problem]()
+    for number, node in enumerate(nodes):
+        plain = _plain(onnx, node, origins)
+        if number in refused:
+            problems.append(Problem(plain, refused[number].reason, refused[number].help))
+        elif plain.kind not in supported and plain.kind not in FOLDABLE:
+            problems.append(Problem(plain, ""))
+    refuse(problems)
+
+
+def _refuse_many(graph: Any) -> None:
+    """Raise E0807 for more inputs or outputs than a caller would give."""
+    for what, values in (("inputs", graph.input), ("outputs", graph.output)):
+        if len(values) > MAX_VALUES:
+            message = f"the model has {len(values):,} {what}, mbc takes {MAX_VALUES}"
+            raise error("E0807", message)
 
 
 def _refuse_inputs(onnx: Any, inputs: Iterable[Any]) -> None:
@@ -74,6 +102,13 @@ def _refuse_inputs(onnx: Any, inputs: Iterable[Any]) -> None:
             names = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
             name = names.get(kind, f"of type {kind}") if kind else "no tensor"
             raise error("E0802", f"input '{value.name}' is {name}; mbc takes float32 and float16")
+
+
+def _forget_domains(model: Any) -> None:
+    """Remove the versions of domains that no node is of: exporters list all that they know."""
+    kept = [entry for entry in model.opset_import if entry.domain in DOMAINS]
+    del model.opset_import[:]
+    model.opset_import.extend(kept)
 
 
 def _forget_shapes(graph: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from mbc.diag import MbcError, error, nearest
 
-MAX_NODES = 2**17
+MAX_NODES = 2**15
 SHOWN = 5
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mbc.diag import error
+from mbc.frontends.onnx.importer.functions import inlined
 
 OLDEST, MODERN = 7, 18
 """The oldest opset that is read, and the one to which older ones are raised."""
@@ -39,21 +40,12 @@ def with_known_version(onnx: Any, model: Any) -> Any:
         raise error("E0803", message, helps=["export the model again"])
     model.ir_version = max(model.ir_version, MODERN_IR)
     if model.functions:
-        model = _inlined(onnx, model)
+        model = inlined(onnx, model)
     initialised = {tensor.name for tensor in model.graph.initializer}
     inputs = [value for value in model.graph.input if value.name not in initialised]
     del model.graph.input[:]
     model.graph.input.extend(inputs)
     return model
-
-
-def _inlined(onnx: Any, model: Any) -> Any:
-    try:
-        from onnx.inliner import inline_local_functions
-
-        return inline_local_functions(model)
-    except Exception as problem:  # noqa: BLE001  what C++ raises has no class of its own
-        raise error("E0806", f"functions of the model cannot be inlined: {problem}") from None
 
 
 def raised(onnx: Any, model: Any) -> Any:

@@ -16,6 +16,7 @@ from mbc.ir.text.module import SIDECAR, write_dump
 from mbc.passes.pipelines import PASSES
 from tests.golden_cases import cases
 from tests.hostile.cases.weights import GOOD, NET, WHOLE
+from tests.hostile.fuzz.models import mutated_model
 from tests.hostile.fuzz.mutate import mutate_bytes, mutate_safetensors, mutate_text, mutate_words
 from tests.hostile.fuzz.networks import NETWORKS
 from tests.tflite_models import Drawing, sparse
@@ -146,12 +147,28 @@ def mutated_lite(random: Random) -> Mutant:
     return Mutant({"net.tflite": data}, words)
 
 
+def mutated_onnx(random: Random) -> Mutant:
+    """Mostly only imported, which is cheap."""
+    data = mutated_model(random)
+    words = random.choice(
+        (
+            *[("import", "net.onnx", "--check")] * 4,
+            ("import", "net.onnx", "-o", "new/net.mbc"),
+            ("import", "net.onnx", "--check", "--outputs", "relu2,reshape6"),
+            ("import", "net.onnx", "--check", "--inputs", "relu2", "--external-data", "."),
+            ("report", "net.onnx", "--target", "rpi4", "--input-layout", "nchw"),
+        )
+    )
+    return Mutant({"net.onnx": data}, words)
+
+
 KINDS: Mapping[str, Callable[[Random], Mutant]] = {
     "text": mutated_ir,
     "weights": mutated_weights,
     "network": mutated_network,
     "checkpoint": mutated_checkpoint,
     "tflite": mutated_lite,
+    "onnx": mutated_onnx,
 }
 
 

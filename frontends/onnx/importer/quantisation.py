@@ -1,0 +1,350 @@
+"""Quantised models as float ones.
+
+A quantised value is read as the number that it stands for, (q - zero) * scale. So QuantizeLinear is
+a clip to the range of q, which may also stand for a Relu that the exporter has left out, and
+DequantizeLinear is nothing; ops on integers are those on floats between the same constants.
+Rounding to steps is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from mbc.frontends.lowering.model import FLOAT
+from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.onnx.importer.scales import dequantised
+from mbc.frontends.onnx.importer.versions import DOMAINS, opset_of
+
+CLIP_INPUTS, SOFTMAX = 11, 13
+"""The opsets since which the bounds of Clip are inputs, and Softmax is over one axis."""
+
+ALSO = "com.microsoft"
+"""The domain of onnxruntime's own ops, which has some of ONNX's too."""
+
+
+class Operator(NamedTuple):
+    """An op on quantised tensors, each of which is followed by its scale and zero point."""
+
+    kind: str
+    """The same op on floats."""
+    operands: tuple[int, ...] = (0,)
+    """Places of its tensors among the inputs."""
+    result: int = 3
+    """Place of the result's scale."""
+    bias: int | None = None
+    """Place of an int32 bias, whose scale is the product of those of the operands."""
+    axis: int = 0
+    """Axis of the second operand that its scales run along."""
+
+
+OPERATORS: Mapping[str, Operator] = {
+    "QGemm": Operator("Gemm", (0, 3), 7, bias=6, axis=1),
+    "QLinearAdd": Operator("Add", (0, 3), 6),
+    "QLinearAveragePool": Operator("AveragePool"),
+    "QLinearConv": Operator("Conv", (0, 3), 6, bias=8),
+    "QLinearGlobalAveragePool": Operator("GlobalAveragePool"),
+    "QLinearLeakyRelu": Operator("LeakyRelu"),
+    "QLinearMatMul": Operator("MatMul", (0, 3), 6, axis=-1),
+    "QLinearMul": Operator("Mul", (0, 3), 6),
+    "QLinearSigmoid": Operator("Sigmoid"),
+    "QLinearSoftmax": Operator("Softmax"),
+}
+
+CONCAT = "QLinearConcat"
+QUANTISED = frozenset({*OPERATORS, CONCAT, "QuantizeLinear", "DequantizeLinear"})
+"""The ops that become ops on floats."""
+
+OWN_ATTRIBUTES = frozenset({"channels_last", "opset"})
+"""Attributes that the ops on floats do not have."""
+
+MOVES = frozenset({
+    "Concat", "DepthToSpace", "Flatten", "Gather", "Identity", "MaxPool", "Reshape", "Resize",
+    "Slice", "SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze",
+})  # fmt: skip
+"""Ops whose results on quantised tensors are quantised alike."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How a tensor is quantised."""
+
+    scale: float
+    """Distance of two steps, in float32."""
+    zero: int
+    """The integer that stands for 0."""
+    dtype: np.dtype[Any]
+    """Type of the integers."""
+
+    @property
+    def range(self) -> tuple[np.float32, np.float32]:
+        """The least and the largest number."""
+        limits, scale = np.iinfo(self.dtype), np.float32(self.scale)
+        low, high = (np.float32(end - self.zero) * scale for end in (limits.min, limits.max))
+        return low, high
+
+
+def plain_kinds() -> dict[str, str]:
+    """Return the op on floats that each op on quantised tensors becomes."""
+    return {name: op.kind for name, op in OPERATORS.items()} | {CONCAT: "Concat"}
+
+
+def op_of(node: Any) -> str:
+    """Return the name of an op on quantised tensors; "" for all others."""
+    return node.op_type if node.op_type in QUANTISED and node.domain in (*DOMAINS, ALSO) else ""
+
+
+def dequantise(
+    onnx: Any, model: Any, note: Callable[[str], None]
+) -> Mapping[int, Unsupported] | None:
+    """Make a quantised model one on floats, and tell of it. Returns why nodes cannot be read so, by
+    their numbers; None for a model that is not quantised."""
+    graph = model.graph
+    if not any(map(op_of, graph.node)):
+        return None
+    made, refused = Dequantising(onnx, graph, opset_of(model)), dict[int, Unsupported]()
+    for node in [*graph.node]:
+        problem = made.add(node)
+        if problem is not None:
+            refused[len(made.nodes) - 1] = problem
+    outputs = made.finish()
+    note("the model is quantised; mbc computes in float32, with the ranges of its values as clips")
+    if outputs:
+        names = ", ".join(f"{name!r}" for name in outputs)
+        note(f"outputs that are integers in the model are floats: {names}")
+    return refused
+
+
+def operand(node: Any, at: int) -> str:
+    """Return the name of an operand; "" for an absent one."""
+    return node.input[at] if at < len(node.input) else ""
+
+
+class Dequantising:
+    """A graph whose nodes become ones on floats, in dependency order."""
+
+    def __init__(self, onnx: Any, graph: Any, opset: int) -> None:
+        self.onnx, self.graph, self.opset = onnx, graph, opset
+        self.nodes: list[Any] = []
+        self._tensors = {tensor.name: tensor for tensor in graph.initializer}
+        self._steps: dict[str, Steps] = {}
+        self._same: dict[str, str] = {}  # results of DequantizeLinear
+        self._refused: set[str] = set()
+        self._constant = set(self._tensors)
+        self._taken = self._constant | {name for node in graph.node for name in node.output}
+        self._outputs = {value.name for value in graph.output}
+
+    def add(self, node: Any) -> Unsupported | None:
+        """Add what stands for a node, or the node itself with the reason why nothing does. Those
+        that depend on that one are added as they are."""
+        problem = None
+        if not self._refused & {*node.input}:
+            try:
+                self._add(node)
+                return None
+            except Unsupported as reason:
+                problem = reason
+        self._refused.update(filter(None, node.output))
+        self.nodes.append(node)
+        return problem
+
+    def _add(self, node: Any) -> None:
+        if all(not name or name in self._constant for name in node.input):
+            self._add_constant(node)
+        elif op_of(node) and not (node.output and node.output[0]):
+            raise Unsupported("it has no result")
+        elif op_of(node) == "QuantizeLinear":
+            self._clip(node, node.input[0], self._result(node, 1))
+        elif op_of(node) == "DequantizeLinear":
+            self._dequantise(node)
+        elif op_of(node):
+            self._expand(node)
+        else:
+            self._add_other(node)
+
+    def finish(self) -> list[str]:
+        """Put the nodes into the graph; returns the outputs that were integers."""
+        for node in self.nodes:
+            for at, name in enumerate(node.input):
+                node.input[at] = self._same.get(name, name)
+        del self.graph.node[:]
+        self.graph.node.extend(self.nodes)
+        quantised = [value for value in self.graph.output if value.name in self._steps]
+        for value in quantised:
+            value.type.tensor_type.elem_type = FLOAT
+        return [value.name for value in quantised]
+
+    def _add_constant(self, node: Any) -> None:
+        """Leave a node to the folding of constants."""
+        if node.op_type == "Constant":
+            found = [a.t for a in node.attribute if a.name == "value"]
+            self._tensors.update(zip(node.output, found, strict=False))
+        if op_of(node) and node.op_type in ("QuantizeLinear", "DequantizeLinear"):
+            node.domain = ""
+        self._constant.update(filter(None, node.output))
+        self.nodes.append(node)
+
+    def _add_other(self, node: Any) -> None:
+        found = [self._steps[name] for name in node.input if name in self._steps]
+        if found:
+            if node.op_type not in (*MOVES, "Pad") or any(each != found[0] for each in found):
+                raise Unsupported("it computes with integers that are quantised floats")
+            if node.op_type == "Pad":
+                self._pad(node, found[0])
+            self._steps.update(dict.fromkeys(filter(None, node.output), found[0]))
+        self.nodes.append(node)
+
+    def _pad(self, node: Any, steps: Steps) -> None:
+        """Pad with the number that an integer stands for."""
+        if len(node.input) < 2:
+            raise Unsupported("it pads with integers that are quantised floats")
+        given = self._array(node.input[2], "value") if operand(node, 2) else np.zeros(1)
+        if given.size != 1:
+            raise Unsupported("its value is no single number")
+        value = np.float32(int(given.reshape(-1)[0]) - steps.zero) * np.float32(steps.scale)
+        first, second, *rest = node.input
+        del node.input[:]
+        stored = self._stored(f"{first}.value", value)
+        node.input.extend([first, second, stored, *rest[1:]])
+
+    def _dequantise(self, node: Any) -> None:
+        x, result = operand(node, 0), node.output[0]
+        known = self._known(node, x, result)
+        if self._parameters(node, 1, known.dtype) != known:
+            raise Unsupported("it has another scale or zero point than the value that it reads")
+        if result in self._outputs:
+            self._make(node, "Identity", [x], result, {})
+        else:
+            self._same[result] = x
+
+    def _known(self, node: Any, x: str, result: str) -> Steps:
+        if x not in self._steps:
+            help = f"take the part that follows it: --inputs {result}"
+            raise Unsupported(f"its operand '{x}' is quantised outside the model", help)
+        return self._steps[x]
+
+    def _expand(self, node: Any) -> None:
+        """Add the op on floats, and the clip to the range of its result."""
+        attributes = {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
+        if attributes.get("channels_last", 0):
+            raise Unsupported("its channels are last")
+        if (attributes.get("opset", self.opset) < SOFTMAX) != (self.opset < SOFTMAX):
+            raise Unsupported("its opset is not that of the model")
+        kept = {name: v for name, v in attributes.items() if name not in OWN_ATTRIBUTES}
+        concat = op_of(node) == CONCAT
+        kind, inputs, result = self._joined(node) if concat else self._operator(node, kept)
+        if result is None:
+            self._make(node, kind, inputs, node.output[0], kept)
+            return
+        name = self._fresh(f"{node.output[0]}.float")
+        self._make(node, kind, inputs, name, kept)
+        self._clip(node, name, result)
+
+    def _joined(self, node: Any) -> tuple[str, list[str], Steps]:
+        inputs = [self._operand(node, at, 0) for at in range(2, len(node.input), 3)]
+        return "Concat", inputs, self._result(node, 0)
+
+    def _operator(
+        self, node: Any, attributes: dict[str, Any]
+    ) -> tuple[str, list[str], Steps | None]:
+        op = OPERATORS[op_of(node)]
+        axis = 0 if attributes.get("transB", 0) else op.axis
+        inputs = [self._operand(node, at, axis) for at in op.operands]
+        if op.bias is not None and operand(node, op.bias):
+            inputs.append(self._bias(node, op, float(attributes.get("alpha", 1.0))))
+        floats = op.kind == "Gemm" and not operand(node, op.result)
+        return op.kind, inputs, None if floats else self._result(node, op.result)
+
+    def _operand(self, node: Any, at: int, axis: int) -> str:
+        """Return a tensor as floats: a value that is quantised so, or a constant."""
+        name = operand(node, at)
+        if name not in self._constant:
+            known = self._known(node, name, node.output[0])
+            if self._parameters(node, at + 1, known.dtype) != known:
+                raise Unsupported("it has another scale or zero point than the value that it reads")
+            return name
+        scale, zero = self._array(operand(node, at + 1), "scale"), self._zero(node, at + 2)
+        return self._floats(name, self._array(name, "weight"), scale, zero, axis)
+
+    def _bias(self, node: Any, op: Operator, alpha: float) -> str:
+        assert op.bias is not None
+        name = node.input[op.bias]
+        scales = [self._array(operand(node, at + 1), "scale") for at in op.operands]
+        if scales[0].size != 1 or scales[1].ndim > 1:
+            raise Unsupported("its scales do not fit")
+        product = np.float32(alpha) * scales[0].reshape(()) * scales[1]
+        return self._floats(name, self._array(name, "bias"), product, None, -1)
+
+    def _floats(
+        self, name: str, q: np.ndarray, scale: np.ndarray, zero: np.ndarray | None, axis: int
+    ) -> str:
+        try:
+            return self._stored(f"{name}.float", dequantised(q, scale, zero, axis))
+        except ValueError as problem:
+            raise Unsupported(f"'{name}' does not fit: {problem}") from None
+
+    def _clip(self, node: Any, x: str, steps: Steps) -> None:
+        result, (low, high) = node.output[0], steps.range
+        if self.opset < CLIP_INPUTS:
+            bounds = {"min": float(low), "max": float(high)}
+            self._make(node, "Clip", [x], result, bounds)
+        else:
+            ends = [self._stored(f"{result}.{n}", v) for n, v in (("low", low), ("high", high))]
+            self._make(node, "Clip", [x, *ends], result, {})
+        self._steps[result] = steps
+
+    def _result(self, node: Any, at: int) -> Steps:
+        given = {a.name: a.i for a in node.attribute}.get("output_dtype", 0)
+        dtype = self.onnx.helper.tensor_dtype_to_np_dtype(given) if given else np.dtype(np.uint8)
+        return self._parameters(node, at, dtype)
+
+    def _parameters(self, node: Any, at: int, default: np.dtype[Any]) -> Steps:
+        """Read scale and zero point of a whole tensor."""
+        scale, zero = self._array(operand(node, at), "scale"), self._zero(node, at + 1)
+        if scale.size != 1 or (zero is not None and zero.size != 1):
+            raise Unsupported("its values are quantised by channels")
+        dtype = default if zero is None else zero.dtype
+        if dtype not in (np.int8, np.uint8, np.int16, np.uint16):
+            raise Unsupported(f"its values are quantised to {dtype}")
+        number = float(np.float32(scale.reshape(-1)[0]))
+        if not 0 < number < np.inf:
+            raise Unsupported(f"its scale is {number:g}")
+        return Steps(number, 0 if zero is None else int(zero.reshape(-1)[0]), dtype)
+
+    def _zero(self, node: Any, at: int) -> np.ndarray | None:
+        name = operand(node, at)
+        return self._array(name, "zero point") if name else None
+
+    def _array(self, name: str, what: str) -> np.ndarray:
+        if name not in self._tensors:
+            raise Unsupported(f"its {what} is not constant")
+        try:
+            array: np.ndarray = self.onnx.numpy_helper.to_array(self._tensors[name])
+        except Exception as problem:  # noqa: BLE001  whatever damaged data lead to
+            raise Unsupported(f"its {what} is damaged: {problem}") from None
+        return array
+
+    def _stored(self, name: str, array: Any) -> str:
+        made = self._fresh(name)
+        tensor = self.onnx.numpy_helper.from_array(np.asarray(array), made)
+        self.graph.initializer.append(tensor)
+        self._constant.add(made)
+        return made
+
+    def _fresh(self, name: str) -> str:
+        made, number = name, 1
+        while made in self._taken:
+            number += 1
+            made = f"{name}.{number}"
+        self._taken.add(made)
+        return made
+
+    def _make(
+        self, node: Any, kind: str, inputs: Iterable[str], result: str, attributes: dict[str, Any]
+    ) -> None:
+        made = self.onnx.helper.make_node(kind, [*inputs], [result], name=node.name, **attributes)
+        made.metadata_props.extend(node.metadata_props)
+        self.nodes.append(made)

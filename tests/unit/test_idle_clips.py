@@ -1,0 +1,110 @@
+"""Clips of imported models that change nothing are left out; two in a row are one."""
+
+import numpy as np
+import pytest
+
+from mbc.frontends.lowering.clips import without_idle_clips
+from mbc.frontends.lowering.model import Model, Node
+
+
+def model(*words: str, outputs: tuple[str, ...] = ()) -> Model:
+    """A model of lines such as `y = Clip x 0 6`, whose numbers are constants."""
+    nodes, constants = [], dict[str, np.ndarray]()
+    for word in words:
+        results, _, text = word.partition(" = ")
+        kind, *inputs = text.split()
+        for name in inputs:
+            if name.strip("-").isdigit():
+                constants[name] = np.array(name, np.float32)
+        names = tuple("" if name == "none" else name for name in inputs)
+        nodes.append(Node(kind, results, names, tuple(results.split(","))))
+    return Model(tuple(nodes), constants, {}, ("x",), outputs or (nodes[-1].outputs[0],))
+
+
+def left(*words: str, outputs: tuple[str, ...] = ()) -> list[str]:
+    """The lines that are left, with the bounds of clips as numbers."""
+    found = without_idle_clips(model(*words, outputs=outputs))
+
+    def text(name: str) -> str:
+        return f"{found.constants[name].item():g}" if name in found.constants else name or "none"
+
+    return [
+        f"{','.join(node.outputs)} = {node.kind} {' '.join(map(text, node.inputs))}"
+        for node in found.nodes
+    ]
+
+
+PARTS = ["a = Clip x 1 2", "b = Clip x 5 6", "c = Concat a b"]
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["a = Clip x 0 6", "b = MaxPool a", "c = Clip b 0 6", "d = Exp c"], ["d = Exp b"]),
+        (["a = Clip x 0 6", "b = MaxPool a", "c = Clip b 0 5", "d = Exp c"], []),
+        (["a = Clip x 1 6", "b = AveragePool a", "c = Clip b 1 6", "d = Exp c"], []),
+        (["a = Clip x -1 6", "b = AveragePool a", "c = Clip b -1 6", "d = Exp c"], ["d = Exp b"]),
+        ([*PARTS, "d = Clip c 1 6", "e = Exp d"], ["e = Exp c"]),
+        ([*PARTS, "d = Clip c 1 5", "e = Exp d"], []),
+        (["a = Sigmoid x", "b = Clip a 0 1", "c = Exp b"], ["c = Exp a"]),
+        (["a = Sigmoid x", "b = Clip a 0 none", "c = Exp b"], ["c = Exp a"]),
+        (["a = Exp x", "b = Clip a 0 1", "c = Relu b"], ["c = Clip a 0 1"]),
+        (["a = Exp x", "b = Relu a", "c = Clip b -1 4"], ["c = Clip a 0 4"]),
+        (["a = Exp x", "b = Clip a -4 none", "c = Clip b none 4"], ["c = Clip a -4 4"]),
+        (["a = Exp x", "b = Clip a 0 1", "c = Clip b 2 3"], []),
+        (["a = Exp x", "b = Relu a", "c = Clip b 0 4", "d = Add b c"], []),
+    ],
+)  # fmt: skip
+def test_clips(words: list[str], expected: list[str]) -> None:
+    """`expected` is what the last lines become; nothing if all stay."""
+    found = left(*words)
+    if not expected:
+        assert found == words
+    else:
+        assert found[-1:] == expected
+        assert len(found) < len(words)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "DepthToSpace",
+        "Flatten",
+        "Gather",
+        "GlobalAveragePool",
+        "GlobalMaxPool",
+        "Identity",
+        "MaxPool",
+        "ReduceMax",
+        "ReduceMean",
+        "Reshape",
+        "Slice",
+        "SpaceToDepth",
+        "Split",
+        "Squeeze",
+        "Transpose",
+        "Unsqueeze",
+        "Resize",
+    ],
+)
+def test_ops_that_stay_within_what_they_read(kind: str) -> None:
+    words = ["a = Clip x 0 6", f"b = {kind} a", "c = Clip b 0 6", "d = Exp c"]
+    assert left(*words)[-2:] == [f"b = {kind} a", "d = Exp b"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "low"),
+    [("HardSigmoid", 0), ("Sigmoid", 0), ("Softmax", 0), ("Tanh", -1)],
+)
+def test_ops_with_a_range_of_their_own(kind: str, low: int) -> None:
+    words = [f"a = {kind} x", f"b = Clip a {low} 1", "c = Exp b"]
+    assert left(*words) == [words[0], "c = Exp a"]
+    words[1] = "b = Clip a -2 0"
+    assert left(*words) == words
+
+
+def test_outputs_keep_their_clips() -> None:
+    words = ["a = Sigmoid x", "b = Clip a 0 1"]
+    assert left(*words) == words
+    words = ["a = Exp x", "b = Relu a", "c = Clip b 0 4"]
+    assert left(*words, outputs=("b", "c")) == words
