@@ -95,7 +95,7 @@ class Builder:
             label = f": {problem.label}" if problem.label else ""
             raise Unsupported(f"{problem.message}{label}", problem.help) from None
         for type in (*filter(None, types), *results):
-            _refuse_large(type)
+            refuse_large(type)
         parts = [name] if len(results) == 1 else [f"{name}.{i}" for i in range(len(results))]
         names = [self.graph.fresh_name(part) for part in parts]
         return self.graph.add(op, operands, names=names, locations=where).results
@@ -215,7 +215,7 @@ def _digit_order(channels: np.ndarray) -> list[int]:
     return [ranked.index(axis) for axis in range(len(steps))]
 
 
-def _refuse_large(type: TensorType) -> None:
+def refuse_large(type: TensorType) -> None:
     """Raise E0807 for a tensor beyond the limits of mbc."""
     excess = (
         (type.rank > MAX_RANK, f"at most {MAX_RANK} axes"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from mbc.diag import error
-from mbc.frontends.lowering.builder import IMAGE, Builder
+from mbc.frontends.lowering.builder import IMAGE, Builder, refuse_large
 from mbc.frontends.lowering.model import Model, Node, Refusal, Shape
 from mbc.frontends.lowering.problems import Problem, Unsupported, refuse
 from mbc.frontends.lowering.rules import IMPORTERS
@@ -48,6 +48,7 @@ def _add_inputs(b: Builder, *, planar: bool) -> None:
 
 
 def _input(b: Builder, name: str, type: TensorType) -> ChannelView:
+    refuse_large(type)
     return ChannelView.of(b.graph.add_input(name, type))
 
 

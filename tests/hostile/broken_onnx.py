@@ -164,6 +164,33 @@ def tiled(d: Drawing) -> Any:
     )
 
 
+def long_range(d: Drawing) -> Any:
+    """Shape inference would list its elements, as there is a Shape in the model."""
+    numbers = d.op("Range", *(d.constant(number) for number in (0, 2**60, 1)))
+    shape = d.op("Concat", d.op("Shape", "x"), d.op("Add", numbers, d.constant(1)), axis=0)
+    return d.model(d.op("Reshape", "x", shape))
+
+
+def long_fill(d: Drawing) -> Any:
+    """Whose length only following the elements of shapes tells."""
+    length = d.op("Mul", d.op("Gather", d.op("Shape", "x"), d.constant([1])), d.constant([2**50]))
+    numbers = d.op("Add", d.op("ConstantOfShape", length), d.constant(1))
+    return d.model(d.op("Reshape", "x", numbers))
+
+
+def long_input(d: Drawing) -> Any:
+    d.inputs = {"x": (2**26,)}
+    sums = d.op("Add", d.op("Cast", "x", to=TensorProto.INT64), d.op("Shape", "x"))
+    return d.model(d.op("Expand", "x", sums))
+
+
+def doublings(d: Drawing) -> Any:
+    shape = d.op("Shape", "x")
+    for _ in range(40):
+        shape = d.op("Concat", shape, shape, axis=0)
+    return d.model(d.op("Expand", "x", shape))
+
+
 def filled(d: Drawing) -> Any:
     return d.model(d.op("Add", "x", d.op("ConstantOfShape", d.constant([2**40, 8, 6, 6]))))
 
@@ -202,6 +229,10 @@ BROKEN: tuple[tuple[Break, str], ...] = (
     (many_nodes, "E0807"),
     (many_outputs, "E0807"),
     (tiled, "E0807"),
+    (long_range, "E0807"),
+    (long_fill, "E0807"),
+    (long_input, "E0807"),
+    (doublings, "E0807"),
     (filled, "E0807"),
     (padded, "E0807"),
     (resized, "E0807"),

@@ -132,4 +132,18 @@ MUTANTS = (
         old="return None not in shapes or (not growing and unknown <= MAX_VISIBLE)",
         new="return None not in shapes or unknown <= MAX_VISIBLE",
     ),
+    Mutant(
+        "long values are followed",
+        file="frontends/onnx/importer/long_values.py",
+        old="        elif len(extents) == 1 and extents[0] > LONG:\n",
+        new="        elif False:\n",
+        tests="tests/unit/test_long_values.py",
+    ),
+    Mutant(
+        "an input may have any number of channels",
+        file="frontends/lowering/walk.py",
+        old="    refuse_large(type)\n",
+        new="",
+        tests=HOSTILE,
+    ),
 )

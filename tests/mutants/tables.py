@@ -238,6 +238,10 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/onnx/importer/quantisation.py MOVES",
         "frontends/onnx/importer/folding.py SCALED",
     ),
+    "tests/unit/test_long_values.py": (
+        "frontends/onnx/importer/long_values.py FOLLOWED",
+        "frontends/onnx/importer/long_values.py GROWING",
+    ),
     "tests/unit/test_idle_clips.py": (
         "frontends/lowering/clips.py WITHIN",
         "frontends/lowering/clips.py OWN",

@@ -82,12 +82,18 @@ def _example(value: Any) -> str:
     return "x".join(str(k if k > 0 else u) for k, u in zip(known, usual, strict=True))
 
 
+def extents_of(value: Any) -> Shape | None:
+    """Return the extents of a ValueInfoProto, 0 for those that are not known; None without their
+    number."""
+    tensor = value.type.tensor_type
+    known = tensor.HasField("shape")
+    return tuple(max(int(dim.dim_value), 0) for dim in tensor.shape.dim) if known else None
+
+
 def shape_of(value: Any) -> Shape | None:
     """Return the extents of a ValueInfoProto; None unless all are known."""
-    tensor = value.type.tensor_type
-    extents = tuple(int(dim.dim_value) for dim in tensor.shape.dim)
-    known = tensor.HasField("shape") and all(extent > 0 for extent in extents)
-    return extents if known else None
+    extents = extents_of(value)
+    return None if extents is None or 0 in extents else extents
 
 
 def refuse_large(what: str, shape: Shape) -> None:

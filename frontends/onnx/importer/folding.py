@@ -13,13 +13,14 @@ import numpy as np
 
 from mbc.diag import MbcError, error
 from mbc.frontends.lowering.model import Shape
-from mbc.frontends.onnx.importer.extents import shape_of
+from mbc.frontends.onnx.importer.extents import extents_of
+from mbc.frontends.onnx.importer.long_values import Extents, shortened
 from mbc.frontends.onnx.importer.scales import dequantised, quantised
 
 MAX_ROUNDS = 100
 MAX_INFERRED = 2**18
 """Nodes whose shapes are inferred, in all rounds together."""
-MAX_FOLDED = 2**24
+MAX_FOLDED = 2**22
 """Elements of a folded tensor that has more than what it is computed from."""
 MAX_TOTAL = 2**29
 """Bytes of all folded tensors."""
@@ -83,28 +84,39 @@ class Folding:
         return array
 
     def _infer(self) -> dict[str, tuple[int, Shape | None]]:
-        model = self._model()
+        """Infer types and shapes; elements are followed only where shapes are computed."""
+        values = self._inferred(self._model(self.nodes, []), follow=False)
+        if any(node.op_type in ("Shape", "Size") for node in self.nodes):
+            nodes, inputs = shortened(self.onnx, self.nodes, values)
+            values = self._inferred(self._model(nodes, inputs), follow=True)
+        return {
+            name: (kind, None if extents is None or 0 in extents else extents)
+            for name, (kind, extents) in values.items()
+        }
+
+    def _inferred(self, model: Any, *, follow: bool) -> dict[str, tuple[int, Extents]]:
+        infer = self.onnx.shape_inference.infer_shapes
         try:
-            done = self.onnx.shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+            done = infer(model, strict_mode=True, data_prop=follow)
         except Exception as problem:  # noqa: BLE001  what C++ raises has no class of its own
             first = str(problem).strip().partition("\n")[0]
             raise error("E0806", f"the model's shapes do not fit: {first}") from None
         graph = done.graph
         values = (*graph.input, *graph.value_info, *graph.output)
-        return {v.name: (v.type.tensor_type.elem_type, shape_of(v)) for v in values}
+        return {v.name: (v.type.tensor_type.elem_type, extents_of(v)) for v in values}
 
-    def _model(self) -> Any:
-        """Return the model as it stands, with large constants as inputs."""
+    def _model(self, nodes: Sequence[Any], more: Sequence[Any]) -> Any:
+        """Return the model as it stands, with large constants as inputs, and with more inputs."""
         helper = self.onnx.helper
-        used = {name for node in self.nodes for name in node.input} & self.constants.keys()
+        used = {name for node in nodes for name in node.input} & self.constants.keys()
         small = [n for n in used if self.constants[n].size <= MAX_VISIBLE]
         large = [self._info(name, self.constants[name]) for name in used - {*small}]
-        produced = {name for node in self.nodes for name in node.output}
+        produced = {name for node in nodes for name in node.output}
         outputs = [helper.make_empty_tensor_value_info(n) for n in self._outputs if n in produced]
         initializers = [
             self.onnx.numpy_helper.from_array(self.constants[name], name) for name in small
         ]
-        graph = helper.make_graph(self.nodes, "g", [*self._inputs, *large], outputs, initializers)
+        graph = helper.make_graph(nodes, "g", [*self._inputs, *large, *more], outputs, initializers)
         return helper.make_model(graph, opset_imports=self._opsets, ir_version=10)
 
     def _info(self, name: str, array: np.ndarray) -> Any:
@@ -137,7 +149,7 @@ class Folding:
 
     def _may_fold(self, node: Any, shapes: Sequence[Shape | None]) -> bool:
         """Check the sizes of the results; an unknown one may be that of a small input."""
-        unknown = sum(self.constants[name].size for name in node.input if name)
+        unknown = sum(self.constants[name].size for name in {*node.input} - {""})
         for name, shape in zip(node.output, shapes, strict=True):
             size = prod(shape) if shape is not None else unknown
             if size > max(MAX_FOLDED, unknown):
