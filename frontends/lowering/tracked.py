@@ -110,6 +110,8 @@ class Tracked:
                 return None
             axes.append(tuple(factor for factor, _ in taken))
             digits += [size for factor, size in taken if factor == CHANNEL]
+        if left:  # there are more elements
+            return None
         return Tracked(self.stored, tuple(axes), self.channels.reshape(digits))
 
     def along(self, axis: int) -> np.ndarray | None:

@@ -187,7 +187,7 @@ def _translate(t: Translation, operator: Operator) -> None:
         if made is not None:
             _keep(t, operator, made)
         elif operator.kind in TRANSLATORS:
-            _check_floats(t, operator)
+            _check_tensors(t, operator)
             TRANSLATORS[operator.kind](t)
         else:
             t.refuse(help=_help(operator.kind))
@@ -226,11 +226,15 @@ def _keep(t: Translation, operator: Operator, arrays: Sequence[np.ndarray]) -> N
             raise error("E0806", f"'{tensor.name}' has the shape {own}, its op gives {found}")
         kind = DTYPES.get(tensor.element, array.dtype.str)
         with np.errstate(all="ignore"):
-            t.arrays[number] = array.astype(kind, copy=False)
+            t.arrays[number] = array.astype(kind, copy=False).reshape(tensor.shape)
 
 
-def _check_floats(t: Translation, operator: Operator) -> None:
-    """Raise Unsupported where the result of an operator is no float."""
+def _check_tensors(t: Translation, operator: Operator) -> None:
+    """Raise Unsupported where an operator reads or computes nothing, or its result is no float."""
+    given = {*operator.inputs} & {*t.model.inputs}
+    for number in (*operator.outputs, *given):
+        if 0 in t.tensor(number).shape:
+            raise Unsupported(f"'{t.tensor(number).name}' has no elements")
     for number in operator.outputs:
         if (kind := t.tensor(number).element) not in FLOATS:
             raise Unsupported(f"its result is {kind.lower()}, computed from inputs of the model")

@@ -97,9 +97,18 @@ class Translation:
         """Return a constant list of integers."""
         return tuple(int(each) for each in self.array(index, what).ravel())
 
+    def integer(self, index: int, what: str) -> int:
+        """Return a constant integer."""
+        found = self.integers(index, what)
+        if len(found) != 1:
+            raise Unsupported(f"its {what} is no single number")
+        return found[0]
+
     def floats(self, index: int, what: str) -> np.ndarray:
         """Return a constant operand of floating-point numbers as float32."""
         array = self.array(index, what)
+        if not array.size:
+            raise Unsupported(f"its {what} has no elements")
         if array.dtype.kind != "f":
             raise Unsupported(f"its {what} is no float", "convert the model without quantisation")
         return array.astype(np.float32, copy=False)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -217,8 +218,9 @@ def test_all_that_is_not_supported_is_told_at_once(tmp_path: Path) -> None:
     custom = d.op("CUSTOM Landmarks", d.op("SIN", "x"), custom=b"1234")
     weights = d.op("CONV_2D", "x", "x", "", options="Conv2DOptions", StrideW=1, StrideH=1)
     more = d.op("ADD", "x", "x", options="AddOptions", FusedActivationFunction=TANH)
-    place = d.number("conv_2d0")
-    d.tensors[place] = replace(d.tensors[place], shape=(1, 6, 6, 4))
+    for name, channels in (("conv_2d0", 4), (more, 8)):
+        place = d.number(name)
+        d.tensors[place] = replace(d.tensors[place], shape=(1, 6, 6, channels))
     found = refused(d.written([x, custom, weights, more]), tmp_path).diagnostics
     assert [each.message for each in found] == [
         "CUMSUM is not supported",
@@ -233,6 +235,43 @@ def test_all_that_is_not_supported_is_told_at_once(tmp_path: Path) -> None:
     )
     assert found[3].helps == ("convert it with a fixed weight",)
     assert all("onnx" not in help for each in found for help in each.helps)
+
+
+def fits_not(d: Drawing, kind: str, *inputs: str, shape: Shape = (1, 6, 6, 8)) -> bytes:
+    """One node, whose result has a shape."""
+    name = d.op(kind, *inputs)
+    d.tensors[d.number(name)] = replace(d.tensors[d.number(name)], shape=shape)
+    return d.written([name])
+
+
+def test_operands_that_do_not_fit(tmp_path: Path) -> None:
+    """Whatever an op needs of its operands is checked before it is used."""
+    d = Drawing()
+    wrong, empty = d.constant([1.0, 2], np.float32), d.constant(np.zeros(0), np.float32)
+    pair = d.constant([1, 2, 3])
+    cases = {
+        ("ADD", "x", wrong): "ADD: its operands [1, 6, 6, 8] and [2] do not give [1, 6, 6, 8]",
+        ("ADD", "x"): "ADD: it lacks an operand",
+        ("ADD", "x", "x", "x"): "ADD: its operands [1, 6, 6, 8] and [1, 6, 6, 8] do not give",
+        ("RELU",): "RELU: it lacks an operand",
+        ("POW", "x", empty): "POW: its exponent has no elements",
+        ("RESIZE_BILINEAR", "x", pair): "RESIZE_BILINEAR: it does not resize an image",
+        ("SPLIT", pair, "x"): "SPLIT: its axis is no single number",
+        ("TRANSPOSE", "x", pair): "TRANSPOSE: its perm does not name each axis once",
+        ("PAD", "x", pair): "PAD: its padding does not fit its operand",
+        ("PADV2", "x", d.constant(np.zeros((4, 2))), wrong): "PADV2: its value is no single number",
+        ("SLICE", "x", pair, pair): "SLICE: its bounds do not fit its operand",
+        ("CONCATENATION", "x", wrong): "CONCATENATION: it joins constants with computed values",
+        ("RELU", wrong): "RELU: it computes with constants alone",
+    }
+    for (kind, *inputs), message in cases.items():
+        (found,) = messages(fits_not(deepcopy(d), kind, *inputs), tmp_path)
+        assert found.startswith(message)
+
+
+def test_tensors_without_elements(tmp_path: Path) -> None:
+    (message,) = messages(changed(Drawing(), 3, shape=(1, 0, 6, 4)), tmp_path)
+    assert message == "CONV_2D: 'conv_2d0' has no elements"
 
 
 @pytest.mark.parametrize("element", ["INT16", "INT4", "INT8", "UINT8"])

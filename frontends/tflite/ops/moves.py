@@ -10,7 +10,7 @@ from mbc.diag import error
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.tflite.options import numbers, whole
 from mbc.frontends.tflite.slices import Bounds, strided
-from mbc.frontends.tflite.translation import Translation, Translator, image_order
+from mbc.frontends.tflite.translation import Translation, Translator, as_image, image_order
 
 MIRRORS = {0: "reflect", 1: "symmetric"}
 """The modes of MIRROR_PAD by their numbers in the schema."""
@@ -47,6 +47,9 @@ def concatenation(t: Translation) -> None:
     if any(t.is_constant(index) for index in range(count)):
         raise Unsupported("it joins constants with computed values")
     axis = t.axis(whole(t.operator, "Axis", 0), rank)
+    shapes = [as_image(t.shape(index)) for index in range(count)]
+    if len({(*shape[:axis], 0, *shape[axis + 1 :]) for shape in shapes}) != 1:
+        raise Unsupported("its parts do not fit each other")
     t.finish("Concat", [t.value(index) for index in range(count)], axis=axis)
 
 
@@ -72,13 +75,13 @@ def unpack(t: Translation) -> None:
 
 def split(t: Translation) -> None:
     """Along any axis, into equal parts; along channels by views."""
-    axis = t.axis(t.integers(0, "axis")[0], len(t.shape(1)))
+    axis = t.axis(t.integer(0, "axis"), len(t.shape(1)))
     t.finish_parts("Split", [t.value(1)], axis=axis)
 
 
 def split_v(t: Translation) -> None:
     """Along any axis, into any sizes; along channels by views."""
-    axis = t.axis(t.integers(2, "axis")[0], len(t.shape(0)))
+    axis = t.axis(t.integer(2, "axis"), len(t.shape(0)))
     t.finish_parts("Split", [t.value(0)], axis=axis)
 
 
@@ -128,8 +131,11 @@ def gather(t: Translation) -> None:
 
 def pad(t: Translation) -> None:
     """Zeros, or another constant number, around any axes."""
-    value = [t.keep(2, t.floats(2, "value").ravel(), "pad")] if t.has(2) else []
-    t.finish("Pad", [t.value(0), _pads(t), *value], mode="constant")
+    value = t.floats(2, "value") if t.has(2) else np.zeros(1, np.float32)
+    if value.size != 1:
+        raise Unsupported("its value is no single number")
+    given = [t.keep(2, value.ravel(), "pad")] if t.has(2) else []
+    t.finish("Pad", [t.value(0), _pads(t), *given], mode="constant")
 
 
 def mirror_pad(t: Translation) -> None:

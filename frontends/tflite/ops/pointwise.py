@@ -13,9 +13,7 @@ from mbc.frontends.tflite.translation import Translation, Translator, as_image
 
 def _arithmetic(kind: str, text: str) -> Translator:
     def translate(t: Translation) -> None:
-        rank = len(t.result.shape)
-        count = len(t.operator.inputs)
-        t.finish(kind, [t.aligned(index, rank) for index in range(count)])
+        t.finish(kind, _aligned(t, 2))
 
     translate.__doc__ = text
     return translate
@@ -37,6 +35,24 @@ def _bounded(act: str, text: str) -> Translator:
 
     translate.__doc__ = text
     return translate
+
+
+def _aligned(t: Translation, count: int) -> list[str]:
+    """Return the operands of arithmetic, which broadcast to the result."""
+    shapes = [t.shape(index) for index in range(count)]
+    try:
+        shape = np.broadcast_shapes(*shapes)
+    except ValueError:
+        shape = ()
+    if shape != t.result.shape or count != len(t.operator.inputs):
+        listed = " and ".join(str([*each]) for each in shapes)
+        raise Unsupported(f"its operands {listed} do not give {[*t.result.shape]}")
+    return [t.aligned(index, len(shape)) for index in range(count)]
+
+
+def add_n(t: Translation) -> None:
+    """Sum of any number of tensors."""
+    t.finish("Sum", _aligned(t, len(t.operator.inputs)))
 
 
 def elu(t: Translation) -> None:
@@ -71,9 +87,7 @@ def square(t: Translation) -> None:
 
 def squared_difference(t: Translation) -> None:
     """Square of the difference, with broadcasting."""
-    shape = t.result.shape
-    operands = [t.aligned(index, len(shape)) for index in (0, 1)]
-    difference = t.node("Sub", operands, as_image(shape))
+    difference = t.node("Sub", _aligned(t, 2), as_image(t.result.shape))
     t.finish("Mul", [difference, difference])
 
 
@@ -106,7 +120,7 @@ def l2_normalization(t: Translation) -> None:
 TRANSLATORS: Mapping[str, Translator] = {
     "ABS": _function("Abs", "Magnitudes."),
     "ADD": _arithmetic("Add", "Sum, with broadcasting; one operand has the shape of the result."),
-    "ADD_N": _arithmetic("Sum", "Sum of any number of tensors."),
+    "ADD_N": add_n,
     "DIV": _arithmetic("Div", "Quotient, with broadcasting."),
     "ELU": elu,
     "EXP": _function("Exp", "exp(x)."),

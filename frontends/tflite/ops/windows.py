@@ -168,11 +168,10 @@ def average_pool_2d(t: Translation) -> None:
 
 
 def _resize(t: Translation, mode: str, nearest: str, grid: str) -> None:
-    if len(t.shape(0)) != len(IMAGE):
+    size, shape = t.integers(1, "size"), t.shape(0)
+    if len(shape) != len(IMAGE) or len(size) != len(t.result.shape[1:3]):
         raise Unsupported("it does not resize an image")
-    height, width = t.integers(1, "size")
-    shape = t.shape(0)
-    sizes = t.listed("size", (shape[0], shape[3], height, width))
+    sizes = t.listed("size", (shape[0], shape[3], *size))
     attributes = {"mode": mode, "coordinate_transformation_mode": grid}
     if mode == "nearest":
         attributes["nearest_mode"] = nearest
