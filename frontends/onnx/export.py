@@ -12,7 +12,7 @@ from mbc.frontends.onnx.emitters.moves import gathered, shuffled
 from mbc.frontends.onnx.emitters.site import TO_NCHW, Site, axis_of, onnx_shape, transposed
 from mbc.frontends.onnx.ops import EMITTERS, is_exported
 from mbc.frontends.onnx.writer import Writer
-from mbc.ir.graph import Constant, Graph, Node
+from mbc.ir.graph import Graph
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Segment, Value
 from mbc.ops.fused import Fused
@@ -76,26 +76,26 @@ def _is_planar(graph: Graph, type: TensorType) -> bool:
 
 def _write_nodes(w: Writer, graph: Graph, known: Known) -> None:
     for node in graph.topo():
-        name = _name_of(node)
+        name = node.results[0].name
         operands = tuple(_operand(w, operand, known, name) for operand in node.operands)
         if isinstance(node.op, Fused):
             results = _write_body(w, node.op.body, operands)
         else:
             made = EMITTERS[type(node.op)](w, node.op, Site(node, operands, name))
             results = (made,) if isinstance(made, str) else made
-        known.update(zip(node.results, results, strict=True))
+        for value, result in zip(node.results, results, strict=True):
+            known[value] = _named(w, known, value, result)
+
+
+def _named(w: Writer, known: Known, value: Value, result: str) -> str:
+    """Give a result the stable name of its value, unless it is another value too."""
+    return result if result in known.values() else w.renamed(result, value.name)
 
 
 def _write_body(w: Writer, body: Graph, operands: Sequence[str]) -> tuple[str, ...]:
     known: Known = dict(zip(body.inputs, operands, strict=True))
     _write_nodes(w, body, known)
     return tuple(_view(w, view, known, "return") for view in body.outputs)
-
-
-def _name_of(node: Node) -> str:
-    """Return the name of the weights without its last part, or the mnemonic without weights."""
-    weight = next((o.name for o in node.operands if isinstance(o, Constant)), "")
-    return weight.rpartition(".weight")[0] or weight.rpartition(".")[0] or node.op.label
 
 
 def _operand(w: Writer, operand: object, known: Mapping[Value, str], name: str) -> str:

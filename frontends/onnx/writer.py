@@ -62,6 +62,14 @@ class Writer:
                     if name == old:
                         names[i] = new
 
+    def renamed(self, old: str, wanted: str) -> str:
+        """Give a node's result a name if that is unused; returns the name that it has."""
+        if wanted in self._names:
+            return old
+        self._names.add(wanted)
+        self.rename(old, wanted)
+        return wanted
+
     def fresh(self, wanted: str) -> str:
         """Return an unused name: `wanted`, with a number if that is taken."""
         name, number = wanted, 1

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 import pytest
 
 from tests import tflite_models
-from tests.e2e.support import ROOT, done, mbc
+from tests.e2e.support import EXAMPLES, ROOT, done, mbc
+from tests.library_layers import state_dict
 from tests.onnx_models import Drawing, by_onnxruntime
 
 PAGE = (ROOT / "docs" / "import.md").read_text("utf-8")
@@ -28,8 +30,10 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    (block,) = re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)
-    for line in block.splitlines():
+    shutil.copy(EXAMPLES / "images" / "cat.png", "cat.png")
+    state_dict("torchvision", "mobilenet_v2", Path("mobilenet_v2-b0353104.pth"))
+    state_dict("timm", "mobilenet_v1", Path("mobilenetv1_100.pth"))
+    for line in "".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)).splitlines():
         program, *words = shlex.split(line)
         assert program == "mbc"
         done(*words)

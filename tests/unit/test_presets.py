@@ -1,7 +1,6 @@
 """`--weights-from`: the layers of libraries become those of our pages, one for one and in order."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -13,27 +12,22 @@ from mbc.frontends.weights.presets import FOLDER, PRESETS, SOURCES, find_preset
 from mbc.frontends.weights.rules import rename
 from mbc.ir.literals import weights_of
 from tests.example_networks import EXAMPLES
+from tests.library_layers import Case, cases
 
 DOCS = EXAMPLES.parent / "docs" / "weights.md"
-LAYERS = Path(__file__).with_name("library_layers.txt").read_text("utf-8")
-CASES = re.findall(r"^(\S+) (\S+): (\S+) ?(.*)\n(.*)$", LAYERS, re.MULTILINE)
+CASES = cases()
 
 
-@pytest.mark.parametrize(
-    ("source", "page", "options", "layers"),
-    [(source, page, options, layers) for source, _, page, options, layers in CASES],
-    ids=[f"{source}-{name}" for source, name, *_ in CASES],
-)
-def test_layers_of_a_library(source: str, page: str, options: str, layers: str) -> None:
-    network = load_network(EXAMPLES / f"{page}.py")
-    graph = network.trace(dict(word.split("=") for word in options.split()))
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.source}-{case.name}")
+def test_layers_of_a_library(case: Case) -> None:
+    graph = load_network(EXAMPLES / f"{case.page}.py").trace(case.options)
     ours = dict.fromkeys(name.rpartition(".")[0] for name in weights_of(graph))
-    renamed = rename(layers.split(), find_preset(page, source).rules())
+    renamed = rename(case.layers, find_preset(case.page, case.source).rules())
     assert list(renamed.names.values()) == list(ours)
 
 
 def test_every_preset_is_tried() -> None:
-    tried = {(page, source) for source, _, page, *_ in CASES}
+    tried = {(case.page, case.source) for case in CASES}
     assert {(p.network, p.source) for p in PRESETS} - tried == {
         ("efficientnet", "efficientnet-pytorch")  # whose package no registry's build needs
     }
