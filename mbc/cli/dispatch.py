@@ -11,6 +11,7 @@ from mbc import __version__
 from mbc.cli import console
 from mbc.cli.commands import (
     bench,
+    compare,
     compile,
     explain,
     export,
@@ -57,6 +58,7 @@ COMMANDS: Mapping[str, Command] = {
     "opt": opt,
     "report": report,
     "verify": verify,
+    "compare": compare,
     "weights": weights,
     "targets": targets,
     "passes": passes,

@@ -15,8 +15,8 @@ CODES = {
     ),
     "E0611": Code(
         title="an engine cannot run the network",
-        cause="An engine that `mbc bench --vs` names has refused the network's ONNX model, or has "
-        "failed on it. The message repeats what it said.",
+        cause="An engine that `mbc bench --vs` or `mbc compare --with` names has refused the "
+        "network's ONNX model, or has failed on it. The message repeats what it said.",
         example="mbc bench mobilenet_v1.py --batch 8 --vs ncnn",
         cure="Leave that engine out of `--vs`, or install another version of it.",
     ),

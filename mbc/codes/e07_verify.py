@@ -74,4 +74,11 @@ CODES = {
         example="a program for x86_64, which has AVX2, on a CPU of 2010",
         cure="Compile for the target that the message names, or for the CPU: `--mcpu westmere`.",
     ),
+    "E0729": Code(
+        title="two networks that cannot be compared",
+        cause="mbc compare pairs layers by their stable names, and outputs by their order. These "
+        "two have no layer of the same name, and different numbers of outputs.",
+        example="mbc compare mobilenet_v1.py --with ssdlite.onnx",
+        cure="Compare the model that was exported from this network, or IR text of it.",
+    ),
 }

@@ -9,7 +9,7 @@ from mbc.driver.configuration import Configuration, resolve_request
 from mbc.driver.instrumentation import Inspection, instruments, summaries, weight_remarks
 from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Observer, Request
-from mbc.driver.source import load
+from mbc.driver.source import Source, load
 from mbc.ir.graph import Graph
 from mbc.passes.pipelines import (
     DEFAULT_LEVEL,
@@ -43,11 +43,24 @@ def compile_configured(
     configuration: Configuration, inspection: Inspection, observer: Observer, write: Write
 ) -> Compiled:
     """Load the file and run the passes that are asked for; what is inspected goes to `write`."""
-    request, producer = configuration.request, configuration.producer
-    pipeline = pipeline_of(request, producer.plans)
+    request = configuration.request
+    pipeline_of(request, configuration.producer.plans)  # mistakes come before work
     if request.stop_after in (None, *LATER_STAGES):
-        producer.require()
+        configuration.producer.require()
     source = load(request, observer)
+    return compile_source(configuration, source, inspection, observer, write)
+
+
+def compile_source(
+    configuration: Configuration,
+    source: Source,
+    inspection: Inspection,
+    observer: Observer,
+    write: Write,
+) -> Compiled:
+    """Run the passes that are asked for over a network that is loaded."""
+    producer = configuration.producer
+    pipeline = pipeline_of(configuration.request, producer.plans)
     graph = source.graph.clone()
     graph.meta |= configuration.header
     observer.step("running passes")

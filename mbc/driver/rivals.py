@@ -39,10 +39,11 @@ def open_rivals(
         for name, spec, array in zip(model.inputs, specs, inputs, strict=True)
     }
     task = Task(path, tensors, model.outputs, threads)
-    return {name: _opened(name, task, observer) for name in names}
+    return {name: opened(name, task, observer) for name in names}
 
 
-def _opened(name: str, task: Task, observer: Observer) -> Session:
+def opened(name: str, task: Task, observer: Observer) -> Session:
+    """Load a model into an engine and run it once; raises E0610, E0611."""
     observer.step(f"loading into {name}")
     try:
         session = ENGINES[name](task)

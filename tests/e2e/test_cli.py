@@ -28,6 +28,7 @@ COMMANDS = [
         "opt",
         "report",
         "verify",
+        "compare",
         "weights",
     ),
     *("targets", "passes", "ops", "new", "setup", "explain"),

@@ -178,4 +178,18 @@ MUTANTS = (
         new="{**request.params, **find_preset(network.name, request.weights_from or '').settings}",
         tests=PRESETS,
     ),
+    Mutant(
+        "a comparison with another file compares a network with itself",
+        "mbc/driver/compare.py",
+        old="yield _row(name, op, ours.layers[name], theirs.layers[name], where)",
+        new="yield _row(name, op, ours.layers[name], ours.layers[name], where)",
+        tests="tests/e2e/test_compare.py",
+    ),
+    Mutant(
+        "of several orders of axes the first is compared",
+        "mbc/driver/compare.py",
+        old="return min(fitting, key=lambda each: _distance(each, ours), default=values)",
+        new="return next(iter(fitting), values)",
+        tests="tests/e2e/test_compare.py",
+    ),
 )

@@ -1,0 +1,37 @@
+"""All values of a model, as outputs of it: for engines that are compared layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from mbc.extras import optional_module
+from mbc.frontends.onnx.importer.extents import shape_of
+from mbc.frontends.onnx.importer.read import read_model
+from mbc.frontends.options import ModelOptions
+
+
+def results_of(path: Path, options: ModelOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of what the nodes of a model compute, in its order, and of its outputs;
+    raises what `read_model` raises."""
+    graph = read_model(path, options.external_data).graph
+    outputs = options.outputs or tuple(value.name for value in graph.output)
+    return tuple(name for node in graph.node for name in node.output if name), outputs
+
+
+def with_outputs(path: Path, options: ModelOptions, names: Iterable[str]) -> bytes:
+    """Return a model with these values as its outputs, its data included."""
+    onnx = optional_module("onnx", "onnx")
+    model = read_model(path, options.external_data)
+    del model.graph.output[:]
+    model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in names)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def input_shapes(path: Path, options: ModelOptions) -> Mapping[str, tuple[int, ...] | None]:
+    """Return the shapes of the inputs that are no initializers; None where one is open."""
+    graph = read_model(path, options.external_data).graph
+    bound = {tensor.name for tensor in graph.initializer}
+    found = {value.name: shape_of(value) for value in graph.input if value.name not in bound}
+    return {name: options.shapes.get(name, shape) for name, shape in found.items()}
