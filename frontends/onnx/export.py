@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from mbc import __version__
 from mbc.diag import error
 from mbc.frontends.onnx.emitters.moves import gathered, shuffled
 from mbc.frontends.onnx.emitters.site import TO_NCHW, Site, axis_of, onnx_shape, transposed
+from mbc.frontends.onnx.kernels import DOMAIN, VERSION, KernelWriter
 from mbc.frontends.onnx.ops import EMITTERS, is_exported
 from mbc.frontends.onnx.writer import Writer
 from mbc.ir.graph import Graph
@@ -41,11 +43,11 @@ class OnnxModel:
     """Names of its outputs, in the graph's order."""
 
 
-def export_onnx(graph: Graph) -> OnnxModel:
+def export_onnx(graph: Graph, *, kernels: bool = False) -> OnnxModel:
     """Export a graph whose constants have data.
 
-    The nodes of fused bodies are written one by one; channel views become
-    nodes that move channels.
+    The nodes of fused bodies are written one by one; channel views become nodes that move channels.
+    With `kernels` each fused body, and each view, is a function of the domain `ai.mbc` instead.
 
     Raises E0610 without the package `onnx`, E0712 where the weights are too large for the format,
     E0509 for element types other than f32, E0517 for ops without a form in ONNX.
@@ -54,7 +56,8 @@ def export_onnx(graph: Graph) -> OnnxModel:
     refuse_ops(graph, is_exported, "the export to ONNX")
     if sum(constant.type.bytes for constant in graph.constants().values()) > MAX_BYTES:
         raise error("E0712", "the weights take more than 2 GB, and an ONNX file cannot")
-    w = Writer(value.name for value in graph.inputs)
+    names = [value.name for value in graph.inputs]
+    w = KernelWriter(names) if kernels else Writer(names)
     known = {value: _input(w, graph, value) for value in graph.inputs}
     names = [w.fresh(name) for name in graph.output_names]
     _write_nodes(w, graph, known)
@@ -79,7 +82,7 @@ def _write_nodes(w: Writer, graph: Graph, known: Known) -> None:
         name = node.results[0].name
         operands = tuple(_operand(w, operand, known, name) for operand in node.operands)
         if isinstance(node.op, Fused):
-            results = _write_body(w, node.op.body, operands)
+            results = w.group(node.op.kind, name, partial(_write_body, w, node.op.body, operands))
         else:
             made = EMITTERS[type(node.op)](w, node.op, Site(node, operands, name))
             results = (made,) if isinstance(made, str) else made
@@ -103,7 +106,15 @@ def _operand(w: Writer, operand: object, known: Mapping[Value, str], name: str) 
 
 
 def _view(w: Writer, view: ChannelView, known: Mapping[Value, str], name: str) -> str:
-    """Write what a view reads: its segments concatenated, then permuted by its order."""
+    """Write what a view reads."""
+    if view.is_plain:
+        return known[view.value]
+    (made,) = w.group("channel_view", name, lambda: (_moved(w, view, known, name),))
+    return made
+
+
+def _moved(w: Writer, view: ChannelView, known: Mapping[Value, str], name: str) -> str:
+    """Write the segments of a view concatenated, then permuted by its order."""
     parts = [_segment(w, segment, known, name) for segment in view.segments]
     x = parts[0]
     if len(parts) > 1:
@@ -162,8 +173,20 @@ def _model(w: Writer, graph: Graph, names: Sequence[str]) -> Any:
         ir_version=IR_VERSIONS[w.opset],
         opset_imports=[helper.make_opsetid("", w.opset)],
     )
+    if isinstance(w, KernelWriter) and w.functions:
+        _add_functions(w, model)
     helper.set_model_props(model, dict(_described(graph)))
     return model
+
+
+def _add_functions(w: KernelWriter, model: Any) -> None:
+    """Add the functions, and leave out the numbers that only they read."""
+    model.functions.extend(function.made(w.onnx, w.opset) for function in w.functions)
+    model.opset_import.append(w.onnx.helper.make_opsetid(DOMAIN, VERSION))
+    read = {name for node in model.graph.node for name in node.input}
+    kept = [tensor for tensor in model.graph.initializer if tensor.name in read]
+    del model.graph.initializer[:]
+    model.graph.initializer.extend(kept)
 
 
 def _info(w: Writer, name: str, shape: Sequence[int]) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -53,6 +53,10 @@ class Writer:
     def integers(self, name: str, values: Sequence[int]) -> str:
         """Store a list of integers, such as a shape, as an initializer; returns its name."""
         return self.constant(name, np.array(values, np.int64))
+
+    def group(self, kind: str, name: str, write: Callable[[], tuple[str, ...]]) -> tuple[str, ...]:
+        """Add the nodes that `write` adds, which belong together; returns what it returns."""
+        return write()
 
     def rename(self, old: str, new: str) -> None:
         """Give a node's result another name, wherever it is used."""

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from mbc.backends.llvm.backend import LlvmBackend
+from mbc.driver.configuration import resolve_request
 from mbc.driver.instrumentation import Inspection
-from mbc.driver.pipeline import run_passes
+from mbc.driver.pipeline import pipeline_of, run_passes
 from mbc.driver.platforms import resolve
+from mbc.driver.request import Observer, Request
+from mbc.driver.source import Source, load
 from mbc.frontends.onnx.export import OnnxModel, export_onnx
 from mbc.ir.graph import Graph
 from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
 from mbc.passes.fold_batch_norm import FoldBatchNorm
 from mbc.passes.fold_constants import FoldConstants
+from mbc.passes.pipelines import PASSES
 from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
 from mbc.passmgr.passes import Pass
-from mbc.passmgr.pipeline import single_stage
+from mbc.passmgr.pipeline import ending_with, single_stage
 
 TIDY: tuple[Pass, ...] = (
     FoldConstants(),
@@ -31,6 +35,19 @@ def tidied(graph: Graph) -> Graph:
     anyone = LlvmBackend(resolve("x86_64"))  # none of these passes asks about kernels
     run_passes(copy, single_stage(TIDY), anyone, Inspection(), lambda _: None)
     return copy
+
+
+def onnx_after(request: Request, name: str, observer: Observer) -> tuple[Source, OnnxModel]:
+    """Return a network, and the ONNX model of it as it is after a pass, with fused kernels and
+    channel views as functions. Raises E0106, E0510, and what compiling raises."""
+    configuration = resolve_request(request)
+    producer = configuration.producer
+    pipeline = ending_with(pipeline_of(request, producer.plans), name, PASSES)
+    source = load(request, observer)
+    graph = source.graph.clone()
+    observer.step("running passes")
+    run_passes(graph, pipeline, producer.backend(), Inspection(), observer.note)
+    return source, export_onnx(graph, kernels=True)
 
 
 def onnx_model(graph: Graph, *, as_written: bool = False) -> OnnxModel:

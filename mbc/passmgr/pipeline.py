@@ -137,6 +137,22 @@ def single_stage(passes: Sequence[Pass], name: str = "passes") -> Pipeline:
     return Pipeline((Stage("import", ()), Stage(name, tuple(passes))))
 
 
+def ending_with(pipeline: Pipeline, name: str, known: Sequence[type[Pass]]) -> Pipeline:
+    """Return a pipeline up to the last run of a pass.
+
+    Raises E0510 if there is no such pass, E0106 if the pipeline does not run it."""
+    find_pass(name, known)
+    runs = [number for number, (_, each) in enumerate(pipeline.all_passes()) if each.name == name]
+    if not runs:
+        helps = ["`mbc passes` lists those of each level"]
+        raise error("E0106", f"pass {name} is not run here", helps=helps)
+    left, stages = runs[-1] + 1, list[Stage]()
+    for stage in pipeline.stages:
+        stages.append(Stage(stage.name, stage.passes[:left]))
+        left = max(left - len(stage.passes), 0)
+    return Pipeline(tuple(stages))
+
+
 def stop_after(
     pipeline: Pipeline, stage: str, later: Sequence[str] = ("lower", "emit")
 ) -> Pipeline:

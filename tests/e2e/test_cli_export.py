@@ -31,6 +31,15 @@ def test_ir_text(tiny: Path, tmp_path: Path) -> None:
     assert (tmp_path / "a.onnx").exists()
 
 
+def test_after_a_pass(tiny: Path, tmp_path: Path) -> None:
+    path = tmp_path / "a.onnx"
+    done("export", tiny, "--after", "plan-memory", "--target", "rpi4", "-o", path)
+    onnx.checker.check_model(onnx.load(path))
+    assert mbc("export", tiny, "--after", "nothing", "-o", path).code == "E0510"
+    assert mbc("export", tiny, "--after", "plan-memory", "--as-written").code == "E0106"
+    assert mbc("export", tiny, "--target", "rpi4").code == "E0106"
+
+
 def test_without_the_package(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     outcome = mbc("export", tiny, "-o", tmp_path / "a.onnx")

@@ -146,4 +146,18 @@ MUTANTS = (
         new="",
         tests=HOSTILE,
     ),
+    Mutant(
+        "the numbers of a function are operands",
+        file="frontends/onnx/kernels.py",
+        old="name not in made and name not in numbers",
+        new="name not in made",
+        tests="tests/numeric/test_onnx_after.py",
+    ),
+    Mutant(
+        "the network is exported after the first pass",
+        file="mbc/passmgr/pipeline.py",
+        old="    left, stages = runs[-1] + 1, list[Stage]()\n",
+        new="    left, stages = 1, list[Stage]()\n",
+        tests="tests/numeric/test_onnx_after.py",
+    ),
 )

@@ -80,9 +80,12 @@ def layer_norm(b: Builder, node: Node) -> Tracked:
     if axis_of(node, whole(node, "axis", -1), x.rank) != x.rank - 1:
         raise Unsupported("it normalises several axes")
     x = along_channels(b, x, x.rank - 1)
+    channels = x.type.channels
+    if any(each.size not in (1, channels) for each in (gamma, beta)):
+        raise Unsupported("its scale or bias does not fit its channels")
     pairs = zip((1, 2), ("gamma", "beta"), (gamma, beta), strict=True)
     constants = [
-        b.constant(node.input(at) or f"{b.name}.{role}", np.broadcast_to(v, x.type.channels))
+        b.constant(node.input(at) or f"{b.name}.{role}", np.broadcast_to(v.ravel(), channels))
         for at, role, v in pairs
     ]
     op = LayerNorm(real(node, "epsilon", 1e-5))

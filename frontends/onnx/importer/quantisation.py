@@ -143,7 +143,8 @@ class Dequantising:
         problem = None
         if not self._refused & {*node.input}:
             try:
-                self._add(node)
+                with np.errstate(all="ignore"):
+                    self._add(node)
                 return None
             except Unsupported as reason:
                 problem = reason
@@ -310,9 +311,10 @@ class Dequantising:
         if dtype not in (np.int8, np.uint8, np.int16, np.uint16):
             raise Unsupported(f"its values are quantised to {dtype}")
         number = float(np.float32(scale.reshape(-1)[0]))
-        if not 0 < number < np.inf:
+        steps = Steps(number, 0 if zero is None else int(zero.reshape(-1)[0]), dtype)
+        if not (number > 0 and np.isfinite(steps.range).all()):
             raise Unsupported(f"its scale is {number:g}")
-        return Steps(number, 0 if zero is None else int(zero.reshape(-1)[0]), dtype)
+        return steps
 
     def _zero(self, node: Any, at: int) -> np.ndarray | None:
         name = operand(node, at)

@@ -13,7 +13,8 @@ def dequantised(q: Array, scale: Array, zero: Array | None, axis: int = 1, block
     exact = q.astype(np.float64)
     if zero is not None:
         exact = exact - along(zero, q.shape, axis, block).astype(np.float64)
-    result: Array = exact.astype(np.float32) * scales
+    with np.errstate(all="ignore"):
+        result: Array = exact.astype(np.float32) * scales
     return result
 
 

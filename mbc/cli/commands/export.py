@@ -6,20 +6,22 @@ import argparse
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_source, model_options, parameters
+from mbc.cli.options import add_source, add_target, model_options, parameters
 from mbc.cli.usage import Parser
-from mbc.driver.export import onnx_model
+from mbc.diag import error
+from mbc.driver.export import onnx_after, onnx_model
 from mbc.driver.output import write_product
 from mbc.driver.request import Request
 from mbc.driver.source import load
 
 HELP = "write a network in another format"
-STEPS = 3
+STEPS = 4
 
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
     add_source(parser)
+    add_target(parser, title="target of --after")
     group = parser.add_argument_group("output")
     group.add_argument(
         "--format", choices=("onnx",), default="onnx", help="onnx, which is the default"
@@ -30,12 +32,24 @@ def configure(parser: Parser) -> None:
         help="leave batch norms where they are (else they are folded into the weights)",
     )
     group.add_argument(
+        "--after",
+        metavar="PASS",
+        help="write the network as it is after this pass of -O2 (mbc passes lists them), with what "
+        "is fused or remapped as functions of the domain ai.mbc",
+    )
+    group.add_argument(
         "-o", dest="output", type=Path, metavar="FILE", help="file (default build/NET.onnx)"
     )
 
 
 def run(args: argparse.Namespace) -> int:
     """Import, translate, write."""
+    if args.after is None:
+        for name in ("target", "mcpu", "mattr"):
+            if getattr(args, name) is not None:
+                raise error("E0106", f"--{name} does nothing without --after")
+    elif args.as_written:
+        raise error("E0106", "--as-written and --after exclude each other")
     request = Request(
         args.file,
         parameters(args.params),
@@ -45,11 +59,17 @@ def run(args: argparse.Namespace) -> int:
         weights=args.weights,
         weights_from=args.weights_from,
         seed=args.seed,
+        target=args.target,
+        mcpu=args.mcpu,
+        mattr=args.mattr,
     )
     with console.progress(STEPS) as observer:
-        source = load(request, observer)
+        if args.after is None:
+            source = load(request, observer)
+            model = onnx_model(source.graph, as_written=args.as_written)
+        else:
+            source, model = onnx_after(request, args.after, observer)
         observer.step("writing ONNX")
-        model = onnx_model(source.graph, as_written=args.as_written)
         path = args.output or Path("build") / f"{source.net}.onnx"
         write_product(path, model.data)
     console.note(f"weights: {source.weights}")
