@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from onnx import TensorProto, helper
 
 from tests.onnx_models import Drawing
@@ -154,6 +155,24 @@ def many_nodes(d: Drawing) -> Any:
     return d.model(f"v{2**15 + 1}")
 
 
+def without_operands(d: Drawing) -> Any:
+    return d.model(d.op("Expand", "x", d.op("Shape")))
+
+
+def unfit_slopes(d: Drawing) -> Any:
+    """Which shape inference does not notice."""
+    return d.model(d.op("PRelu", "x", d.weight(3, 5)))
+
+
+def unfit_scale(d: Drawing) -> Any:
+    return d.model(d.op("LayerNormalization", "x", d.weight(2, 2)))
+
+
+def infinite_range(d: Drawing) -> Any:
+    steps = d.constant(1e38, np.float32), d.constant(0, np.uint8)
+    return d.model(d.op("DequantizeLinear", d.op("QuantizeLinear", "x", *steps), *steps))
+
+
 def many_outputs(d: Drawing) -> Any:
     return d.model(*(d.op("Relu", "x") for _ in range(300)))
 
@@ -228,6 +247,10 @@ BROKEN: tuple[tuple[Break, str], ...] = (
     (nested_graphs, "E0801"),
     (many_nodes, "E0807"),
     (many_outputs, "E0807"),
+    (unfit_slopes, "E0802"),
+    (unfit_scale, "E0802"),
+    (infinite_range, "E0802"),
+    (without_operands, "E0806"),
     (tiled, "E0807"),
     (long_range, "E0807"),
     (long_fill, "E0807"),

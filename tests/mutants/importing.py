@@ -160,4 +160,11 @@ MUTANTS = (
         new="    left, stages = 1, list[Stage]()\n",
         tests="tests/numeric/test_onnx_after.py",
     ),
+    Mutant(
+        "operands may be missing",
+        file="frontends/onnx/importer/structure.py",
+        old="        if len(given) < schema.min_input or",
+        new="        if",
+        tests=HOSTILE,
+    ),
 )

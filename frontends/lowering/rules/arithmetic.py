@@ -109,7 +109,7 @@ def _combined(b: Builder, op: Arithmetic, x: Given, y: Given) -> Tracked:
 
 
 def _of_tensors(b: Builder, op: Arithmetic, x: Tracked, y: Tracked) -> Tracked:
-    shape = np.broadcast_shapes(x.shape, y.shape)
+    shape = _broadcast(x.shape, y.shape)
     x, y = (b.settled(_ranked(each, len(shape))) for each in (x, y))
     if shape not in (x.shape, y.shape):
         raise Unsupported(f"neither operand has the shape of the result, {list(shape)}")
@@ -118,6 +118,15 @@ def _of_tensors(b: Builder, op: Arithmetic, x: Tracked, y: Tracked) -> Tracked:
         x, y = b.in_order(x), b.in_order(y)
         whole = x if x.shape == shape else y
     return whole.with_stored(b.emit(op, [x.stored, y.stored]))
+
+
+def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape to which shapes are broadcast."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        listed = " and ".join(str([*shape]) for shape in shapes)
+        raise Unsupported(f"its operands have shapes {listed}") from None
 
 
 def _ranked(x: Tracked, rank: int) -> Tracked:
@@ -140,7 +149,7 @@ def _beside(b: Builder, x: Tracked, name: str) -> tuple[Tracked, Constant, tuple
     array = b.model.constants[name]
     if array.size == 1 and array.ndim <= x.rank and np.isfinite(array).all():
         return b.settled(x), b.number(float(array.ravel()[0])), None
-    shape = np.broadcast_shapes(x.shape, array.shape)
+    shape = _broadcast(x.shape, array.shape)
     array = array.reshape((1,) * (len(shape) - array.ndim) + array.shape)
     x = b.settled(_ranked(x, len(shape)))
     if x.shape == shape:

@@ -16,6 +16,7 @@ from mbc.frontends.lowering.model import Shape
 from mbc.frontends.onnx.importer.extents import extents_of
 from mbc.frontends.onnx.importer.long_values import Extents, shortened
 from mbc.frontends.onnx.importer.scales import dequantised, quantised
+from mbc.frontends.onnx.importer.structure import check_operands
 
 MAX_ROUNDS = 100
 MAX_INFERRED = 2**18
@@ -63,6 +64,7 @@ class Folding:
 
     def run(self) -> None:
         """Infer and fold until nothing changes; E0806, E0807."""
+        check_operands(self.onnx, self.nodes, max(entry.version for entry in self._opsets))
         inferred = 0
         for _ in range(MAX_ROUNDS):
             before = len(self.nodes)

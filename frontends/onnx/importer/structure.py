@@ -26,6 +26,19 @@ def check_structure(graph: Any) -> list[Any]:
     return _sorted(graph.node, set(given))
 
 
+def check_operands(onnx: Any, nodes: Iterable[Any], opset: int) -> None:
+    """Raise E0806 for nodes of ONNX's own that lack operands or results."""
+    for node in nodes:
+        try:
+            schema = onnx.defs.get_schema(node.op_type, opset, node.domain.removeprefix("ai.onnx"))
+        except onnx.defs.SchemaError:
+            continue  # it is told as unknown
+        given = [name for name in node.input[: schema.min_input] if name]
+        if len(given) < schema.min_input or len(node.output) < schema.min_output:
+            name = next(filter(None, node.output), node.name)
+            raise _malformed(f"{node.op_type} '{name}' lacks operands or results")
+
+
 def _malformed(reason: str, *helps: str) -> MbcError:
     return error("E0806", f"the graph is malformed: {reason}", helps=helps)
 
