@@ -191,6 +191,14 @@ def test_normalisations(shape: Shape, tmp_path: Path) -> None:
     assert not moves(agree(d, tmp_path, *each))
 
 
+def test_local_response_normalisation(tmp_path: Path) -> None:
+    d = Drawing()
+    options = {"Radius": 2, "Bias": 1.5, "Alpha": 0.3, "Beta": 0.6}
+    name = "LocalResponseNormalizationOptions"
+    d.op("LOCAL_RESPONSE_NORMALIZATION", "x", options=name, **options)
+    assert ops(agree(d, tmp_path)) == {"lrn": 1}
+
+
 def test_hard_swish_as_arithmetic(tmp_path: Path) -> None:
     d = Drawing()
     three, sixth = d.constant(3, np.float32), d.constant(1 / 6, np.float32)
@@ -211,7 +219,7 @@ def test_squeeze_and_excitation(tmp_path: Path) -> None:
     assert not moves(graph)
 
 
-@pytest.mark.parametrize("kind", ["MEAN", "SUM", "REDUCE_MAX"])
+@pytest.mark.parametrize("kind", ["MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN"])
 def test_reductions(kind: str, tmp_path: Path) -> None:
     d = Drawing({"x": (2, 3, 4, 8)})
     each = [

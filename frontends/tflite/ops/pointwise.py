@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from mbc.frontends.lowering.builder import IMAGE
 from mbc.frontends.lowering.problems import Unsupported
-from mbc.frontends.tflite.options import flag, real
+from mbc.frontends.tflite.options import flag, real, whole
 from mbc.frontends.tflite.translation import Translation, Translator, as_image
 
 
@@ -117,6 +118,16 @@ def l2_normalization(t: Translation) -> None:
     t.finish("LpNormalization", [t.value(0)], axis=axis, epsilon=1e-6)
 
 
+def local_response_normalization(t: Translation) -> None:
+    """Quotient by a power of a sum of squares over neighbouring channels, the last axis."""
+    if len(t.result.shape) != len(IMAGE):
+        raise Unsupported("its operand has not 4 axes")
+    size = 2 * whole(t.operator, "Radius", 0) + 1
+    numbers = {name: real(t.operator, name.title(), 0.0) for name in ("alpha", "beta", "bias")}
+    numbers["alpha"] *= size  # which ONNX divides by
+    t.finish("LRN", [t.value(0)], size=size, **numbers)
+
+
 TRANSLATORS: Mapping[str, Translator] = {
     "ABS": _function("Abs", "Magnitudes."),
     "ADD": _arithmetic("Add", "Sum, with broadcasting; one operand has the shape of the result."),
@@ -129,6 +140,7 @@ TRANSLATORS: Mapping[str, Translator] = {
     "L2_NORMALIZATION": l2_normalization,
     "LEAKY_RELU": leaky_relu,
     "LOG": _function("Log", "Natural logarithms."),
+    "LOCAL_RESPONSE_NORMALIZATION": local_response_normalization,
     "LOGISTIC": _function("Sigmoid", "1 / (1 + exp(-x))."),
     "LOG_SOFTMAX": log_softmax,
     "MAXIMUM": _arithmetic("Max", "Maximum, with broadcasting; with numbers a clip."),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
+from mbc.frontends.lowering.model import Shape
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.tflite.options import flag
 from mbc.frontends.tflite.translation import Translation, Translator
@@ -12,14 +13,20 @@ from mbc.frontends.tflite.translation import Translation, Translator
 
 def _over_axes(t: Translation, kind: str) -> None:
     shape = t.shape(0)
-    axes = [axis % len(shape) for axis in t.integers(1, "axes") if -len(shape) <= axis < len(shape)]
-    if len(axes) != t.array(1, "axes").size or not axes:
-        raise Unsupported("its axes do not fit its operand")
+    axes = _axes(t, shape)
     if flag(t.operator, "KeepDims"):
         given = t.listed("axes", [t.axis(axis, len(shape)) for axis in axes])
         t.finish(kind, [t.value(0), given], keepdims=1)
     else:
         t.finish_plain(kind, [t.plain(0), t.listed("axes", axes)], keepdims=0)
+
+
+def _axes(t: Translation, shape: Shape) -> list[int]:
+    """Return the axes that are reduced, in the file's order."""
+    axes = t.integers(1, "axes")
+    if not axes or not all(-len(shape) <= axis < len(shape) for axis in axes):
+        raise Unsupported("its axes do not fit its operand")
+    return [axis % len(shape) for axis in axes]
 
 
 def mean(t: Translation) -> None:
@@ -35,6 +42,15 @@ def sum_(t: Translation) -> None:
 def reduce_max(t: Translation) -> None:
     """Maximum over any axes."""
     _over_axes(t, "ReduceMax")
+
+
+def reduce_min(t: Translation) -> None:
+    """Minimum over any axes."""
+    shape, keep = t.shape(0), flag(t.operator, "KeepDims")
+    negated = t.node("Neg", [t.plain(0)], shape)
+    axes = _axes(t, shape)
+    most = t.node("ReduceMax", [negated, t.listed("axes", axes)], t.result.shape, keepdims=keep)
+    t.finish_plain("Neg", [most])
 
 
 def batch_matmul(t: Translation) -> None:
@@ -79,6 +95,7 @@ TRANSLATORS: Mapping[str, Translator] = {
     "BATCH_MATMUL": batch_matmul,
     "MEAN": mean,
     "REDUCE_MAX": reduce_max,
+    "REDUCE_MIN": reduce_min,
     "SUM": sum_,
 }
 """How they are translated; the first line of a text is its documentation."""
