@@ -8,6 +8,9 @@ from dataclasses import replace
 from mbc.diag import error, nearest
 from mbc.frontends.tflite.model import Operator, TfliteModel
 
+MOST_COMPARED = 10_000
+"""The most names among which similar ones are looked for."""
+
 
 def cut(model: TfliteModel, inputs: Sequence[str], outputs: Sequence[str]) -> TfliteModel:
     """Return the part of a model between values, which have the names that the importer gives them;
@@ -33,7 +36,8 @@ def _numbers(model: TfliteModel, option: str, names: Sequence[str]) -> tuple[int
     for name in names:
         if name not in known:
             message = f"{option}: the model has no value '{name}'"
-            raise error("E0808", message, helps=nearest(name, known))
+            similar = nearest(name, known) if len(known) < MOST_COMPARED else ()
+            raise error("E0808", message, helps=similar)
     return tuple(known[name] for name in names)
 
 

@@ -16,7 +16,6 @@ from mbc.frontends.tflite.folding import FOLDS, folded
 from mbc.frontends.tflite.model import Operator, TfliteModel
 from mbc.frontends.tflite.ops import TRANSLATORS
 from mbc.frontends.tflite.translation import HINT, Translation
-from mbc.ir.types import MAX_ELEMENTS
 
 MAX_TOTAL = 2**27
 """Elements of all folded tensors."""
@@ -110,10 +109,12 @@ def _is_quantised(model: TfliteModel, operator: Operator, given: set[int]) -> bo
 
 def _unknown(model: TfliteModel) -> Iterator[Diagnostic]:
     known = {*TRANSLATORS, *FOLDS, *LEARNT, "QUANTIZE"}
-    counted = Counter(each.kind for each in model.operators if each.kind not in known)
-    for kind, count in counted.items():
-        first = next(each for each in model.operators if each.kind == kind)
-        name = model.tensors[first.outputs[0]].name
+    found = dict[str, list[str]]()
+    for each in model.operators:
+        if each.kind not in known:
+            found.setdefault(each.kind, []).append(model.tensors[each.outputs[0]].name)
+    for kind, (name, *others) in found.items():
+        count = 1 + len(others)
         place = f"node '{name}'" if count == 1 else f"{count} nodes, the first is '{name}'"
         message = f"{kind} is not supported"
         yield Diagnostic("E0802", message, label=place, helps=(_help(kind),))
@@ -216,8 +217,8 @@ def _keep(t: Translation, operator: Operator, arrays: Sequence[np.ndarray]) -> N
     """Store results that are constants, with the element types that the file says."""
     if len(arrays) != len(operator.outputs):
         raise Unsupported("it has another number of results")
-    total = sum(array.size for array in t.arrays.values())
-    if total + sum(array.size for array in arrays) > MAX_TOTAL + MAX_ELEMENTS:
+    t.folded += sum(array.size for array in arrays)
+    if t.folded > MAX_TOTAL:
         raise error("E0807", f"folded constants have more than {MAX_TOTAL:,} elements")
     for number, array in zip(operator.outputs, arrays, strict=True):
         tensor = t.tensor(number)

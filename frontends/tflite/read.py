@@ -7,6 +7,7 @@ counts of all that is read are limited by the size of the file, and what leads n
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,13 @@ from mbc.frontends.tflite.model import (
     Tensor,
     TfliteModel,
 )
+from mbc.frontends.tflite.names import unique
 
 EXTRA = "tflite"
 IDENTIFIER, VERSION = b"TFL3", 3
 """What each file has from its fifth byte on, and the version of the schema."""
 
-MAX_OPERATORS, MAX_TENSORS = 2**17, 2**19
+MAX_OPERATORS, MAX_TENSORS = 2**15, 2**18
 MAX_RANK = 16
 
 DAMAGE = (
@@ -74,7 +76,7 @@ class _Reading:
     def __init__(self, schema: Any, content: bytes, path: Path) -> None:
         self.schema, self.content, self.path = schema, content, path
         self.left = len(content)  # bytes that lists and texts may still have
-        self.names: set[str] = set()
+        self.names = Counter[str]()
         self.kinds = _by_number(schema.BuiltinOperator)
         self.elements = _by_number(schema.TensorType)
         self.options = _by_number(schema.BuiltinOptions)
@@ -179,13 +181,7 @@ class _Reading:
 
     def name(self, text: str, number: int) -> str:
         """Return a name of its own: of those of fused nodes, which are joined, the first."""
-        plain = text.partition(";")[0] or f"tensor{number}"
-        name, copies = plain, 1
-        while name in self.names:
-            copies += 1
-            name = f"{plain}.{copies}"
-        self.names.add(name)
-        return name
+        return unique(text.partition(";")[0] or f"tensor{number}", self.names)
 
     def shape(self, found: Any) -> Shape:
         """Read the extents of a tensor."""

@@ -7,6 +7,7 @@ in the file's own order of axes, which is a transpose that moves nothing either.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
@@ -16,6 +17,7 @@ from mbc.frontends.lowering.builder import IMAGE
 from mbc.frontends.lowering.model import Model, Node, Refusal, Shape, live
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.tflite.model import Operator, Tensor, TfliteModel
+from mbc.frontends.tflite.names import unique
 from mbc.frontends.tflite.options import whole
 
 TO_IMAGE = (0, 3, 1, 2)
@@ -41,7 +43,8 @@ class Translation:
         self.shapes = dict[str, Shape]()
         self.arrays = dict[int, np.ndarray]()
         self.operator = Operator("", (), ())
-        self._names = {tensor.name for tensor in model.tensors}
+        self.folded = 0  # elements of constants that the file does not have
+        self._names = Counter(tensor.name for tensor in model.tensors)
         self._constant_names = dict[tuple[int, str], str]()
         self._plain = dict[int, str]()
 
@@ -172,12 +175,7 @@ class Translation:
 
     def fresh(self, name: str) -> str:
         """Return a name that nothing else has."""
-        unique, copies = name, 1
-        while unique in self._names:
-            copies += 1
-            unique = f"{name}.{copies}"
-        self._names.add(unique)
-        return unique
+        return unique(name, self._names)
 
     # nodes
 

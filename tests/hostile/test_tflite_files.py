@@ -104,7 +104,9 @@ def cycle(d: Drawing) -> bytes:
 
 
 def twice(d: Drawing) -> bytes:
-    return rewired(d, outputs=(0,))
+    good(d)
+    d.steps[1] = replace(d.steps[1], outputs=d.steps[0].outputs)
+    return d.written(["conv_2d0"])
 
 
 def no_results(d: Drawing) -> bytes:
