@@ -11,6 +11,7 @@ import numpy as np
 from mbc.frontends.dsl import load_network
 from mbc.frontends.weights import initialise
 from mbc.frontends.weights.names import PYTORCH
+from mbc.ir.graph import Graph
 from tests.example_networks import EXAMPLES
 from tests.torch_files import Tensor, legacy_bytes
 
@@ -39,6 +40,12 @@ def cases() -> list[Case]:
 
 def state_dict(source: str, page: str, path: Path) -> None:
     """Write drawn weights of a page as a library's network would have them, in the old format."""
+    state = {name: Tensor.of(array) for name, array in drawn(source, page)[1].items()}
+    path.write_bytes(legacy_bytes(state))
+
+
+def drawn(source: str, page: str) -> tuple[Graph, dict[str, np.ndarray]]:
+    """A page with drawn weights, and the same in the names and orders of a library."""
     case = next(each for each in cases() if (each.source, each.page) == (source, page))
     graph = load_network(EXAMPLES / f"{page}.py").trace(case.options)
     initialise(graph, 0)
@@ -51,5 +58,5 @@ def state_dict(source: str, page: str, path: Path) -> None:
         layer, _, role = name.rpartition(".")
         array: np.ndarray = constant.array
         order = {4: (3, 2, 0, 1), 2: (1, 0)}.get(array.ndim, (0,))
-        state[f"{theirs[layer]}.{roles.get(role, role)}"] = Tensor.of(array.transpose(order))
-    path.write_bytes(legacy_bytes(state))
+        state[f"{theirs[layer]}.{roles.get(role, role)}"] = array.transpose(order)
+    return graph, state

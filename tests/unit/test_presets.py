@@ -1,18 +1,22 @@
 """`--weights-from`: the layers of libraries become those of our pages, one for one and in order."""
 
 import re
+from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from mbc.diag import MbcError
 from mbc.driver.request import Request, Silent
 from mbc.driver.source import load, read_graph
 from mbc.frontends.dsl import load_network
+from mbc.frontends.weights import load_weights
 from mbc.frontends.weights.presets import FOLDER, PRESETS, SOURCES, find_preset
 from mbc.frontends.weights.rules import rename
 from mbc.ir.literals import weights_of
 from tests.example_networks import EXAMPLES
-from tests.library_layers import Case, cases
+from tests.library_layers import Case, cases, drawn
 
 DOCS = EXAMPLES.parent / "docs" / "weights.md"
 CASES = cases()
@@ -24,6 +28,18 @@ def test_layers_of_a_library(case: Case) -> None:
     ours = dict.fromkeys(name.rpartition(".")[0] for name in weights_of(graph))
     renamed = rename(case.layers, find_preset(case.page, case.source).rules())
     assert list(renamed.names.values()) == list(ours)
+
+
+def test_safetensors_of_a_library(tmp_path: Path) -> None:
+    """Any kind of file may have a library's names; their order in it does not matter."""
+    drawn_graph, state = drawn("timm", "ghostnet")
+    contiguous = {name: np.ascontiguousarray(state[name]) for name in sorted(state)}
+    save_file(contiguous, tmp_path / "model.safetensors")
+    graph = load_network(EXAMPLES / "ghostnet.py").trace({})
+    load_weights(graph, tmp_path / "model.safetensors", find_preset("ghostnet", "timm"))
+    expected = {name: constant.array for name, constant in drawn_graph.constants().items()}
+    found = graph.constants()
+    assert all(np.array_equal(found[name].array, expected[name]) for name in expected)
 
 
 def test_every_preset_is_tried() -> None:
