@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mbc.driver.net import CompiledNet
     from mbc.driver.request import BackendName
+    from mbc.frontends.options import Layout
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,11 @@ def compile(
     fuse: str | None = None,
     strassen: bool = True,
     passes: str | None = None,
+    shapes: Mapping[str, tuple[int, ...]] | None = None,
+    inputs: Sequence[str] = (),
+    outputs: Sequence[str] = (),
+    input_layout: Layout = "nhwc",
+    external_data: str | Path | None = None,
     backend: BackendName = "llvm",
 ) -> CompiledNet:
     """Compile a network (.py, which is run, or .mbc) for this machine; returns it as a callable.
@@ -37,14 +43,18 @@ def compile(
     `params` are what `-D` sets, `weights` a .safetensors, .npz or .pth file (without it they are
     drawn from `seed`), `weights_from` the library whose names it has ("torchvision"), `level` is
     that of `-O`, `optimize` "speed" or "memory", `fuse` "auto", "always" or "never",
-    `strassen=False` is `--no-strassen`, `passes` a list as for `--passes`.
+    `strassen=False` is `--no-strassen`, `passes` a list as for `--passes`. `shapes`, `inputs`,
+    `outputs`, `input_layout` and `external_data` are what `--shape` and the options of these names
+    say of a model in ONNX.
     `backend="tvm"` has TVM run the kernels, "oracle" computes with plain numpy. Several threads
     may call the network at the same time. Raises `mbc.diag.MbcError` for what `mbc run` would
     refuse.
     """
     from mbc.driver.inprocess import compile_net  # kept from those who want the version alone
     from mbc.driver.request import Request
+    from mbc.frontends.options import ModelOptions
 
+    data = None if external_data is None else Path(external_data)
     request = Request(
         file=Path(file),
         params=params or {},
@@ -58,5 +68,6 @@ def compile(
         fuse=fuse,
         strassen=strassen,
         passes=passes,
+        model=ModelOptions(shapes or {}, (*inputs,), (*outputs,), input_layout, data),
     )
     return compile_net(request, backend)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import mbc as mbc_api
 from tests import tflite_models
 from tests.e2e.support import EXAMPLES, ROOT, done, mbc
 from tests.library_layers import state_dict
@@ -160,6 +161,16 @@ def test_a_part_of_a_model(model: Path) -> None:
     assert "dense" not in text
     done("export", model, *cut, "-o", "part.onnx")
     assert done("import", "part.onnx", "--check").out.startswith("part.onnx  1 node")
+
+
+def test_from_python(model: Path) -> None:
+    net = mbc_api.compile(
+        model, shapes={"x.1": (1, 3, 8, 8)}, outputs=["relu1"], input_layout="nchw"
+    )
+    assert net.outputs[0].shape == (1, 3, 3, 8)
+    features = net(np.ones((1, 3, 8, 8), np.float32))
+    assert isinstance(features, np.ndarray)
+    assert features.min() == 0
 
 
 def test_channels_first_all_the_way(model: Path) -> None:

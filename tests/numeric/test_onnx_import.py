@@ -366,5 +366,7 @@ def test_float16_is_widened(tmp_path: Path) -> None:
         tensor.CopyFrom(onnx.numpy_helper.from_array(array, tensor.name))
     for value in (*model.graph.input, *model.graph.output):
         value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
-    graph = imported(model, tmp_path)
+    notes: list[str] = []
+    graph = imported(model, tmp_path, note=notes.append)
     assert {constant.array.dtype for constant in graph.constants().values()} == {np.dtype("f4")}
+    assert notes == ["the model is in float16; mbc computes in float32"]

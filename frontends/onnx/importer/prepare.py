@@ -46,6 +46,7 @@ def prepare(
     _refuse_inputs(onnx, model.graph.input)
     _refuse_many(model.graph)
     _forget_domains(model)
+    _tell_of_halves(model.graph, note)
     fix_inputs(model.graph, shapes)
     _forget_shapes(model.graph)
     model = raised(onnx, model)
@@ -102,6 +103,13 @@ def _refuse_inputs(onnx: Any, inputs: Iterable[Any]) -> None:
             names = {number: name.lower() for name, number in onnx.TensorProto.DataType.items()}
             name = names.get(kind, f"of type {kind}") if kind else "no tensor"
             raise error("E0802", f"input '{value.name}' is {name}; mbc takes float32 and float16")
+
+
+def _tell_of_halves(graph: Any, note: Callable[[str], None]) -> None:
+    """Say that float16 is widened."""
+    kinds = {value.type.tensor_type.elem_type for value in graph.input}
+    if FLOAT16 in kinds | {tensor.data_type for tensor in graph.initializer}:
+        note("the model is in float16; mbc computes in float32")
 
 
 def _forget_domains(model: Any) -> None:
