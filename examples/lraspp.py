@@ -88,8 +88,9 @@ def lraspp(
     padding: Literal["same", "half"] = "half",
     bn_epsilon: float = 1e-3,
     head_epsilon: float = 1e-5,
+    labels: bool = False,
 ) -> Tensor:
-    """`classes` counts the background; the output is logits of each pixel."""
+    """`classes` counts the background; the output is logits of each pixel, or its class."""
     nn.defaults(padding=padding, epsilon=bn_epsilon)
     x = nn.input(resolution, resolution, 3)
     with nn.scope("stem"):
@@ -103,4 +104,5 @@ def lraspp(
         x = nn.hard_swish(nn.batch_norm(nn.pointwise(x, 960)))
     with nn.scope("head"):
         x = head(nn, maps[LOW], x, classes, head_epsilon)
-    return nn.resize(x, (resolution, resolution))
+    x = nn.resize(x, (resolution, resolution))
+    return nn.argmax(x) if labels else x

@@ -5,6 +5,9 @@ of its channels, or what is typical of its image's pixels if that is more. So a 
 no wrong one, and a pixel that is next to nothing, as after cancellation or a relu, needs no digits
 of its own. Typical is the median of the pixels that are not zero; of an image that is all zeros,
 the largest such median of the batch. What is not finite must be so in both, at the same place.
+
+Indices, which are int32, have to be equal, but for those that the reference masks since rounding
+decides about them (mbc/interp/ties.py).
 """
 
 from __future__ import annotations
@@ -34,9 +37,12 @@ def difference(found: np.ndarray, reference: np.ndarray) -> Difference:
     """Compare tensors whose axes are images, pixels in any number of axes, and channels. Those of a
     single axis are one image's pixels.
 
-    The error is infinite if the shapes differ, or if an element that is not finite differs."""
+    The error is infinite if the shapes differ, or if an element that is not finite differs, or an
+    index that is not masked."""
     if found.shape != reference.shape:
         return Difference(inf)
+    if reference.dtype == np.int32:
+        return _difference_of_indices(found, reference)
     shape = reference.shape if reference.ndim > 1 else (1, *reference.shape, 1)
     images, rows = (shape[0], -1), (-1, shape[-1])
     errors = _by_strips(_errors, found.reshape(rows), reference.reshape(rows)).reshape(images)
@@ -45,6 +51,15 @@ def difference(found: np.ndarray, reference: np.ndarray) -> Difference:
     errors /= _scales(_by_strips(_sizes, reference.reshape(rows)).reshape(images))
     image, *pixel = np.unravel_index(int(np.argmax(errors)), shape[:-1])
     return Difference(float(errors.max()), _place(shape, int(image), [int(i) for i in pixel]))
+
+
+def _difference_of_indices(found: np.ndarray, reference: np.ndarray) -> Difference:
+    apart = np.argwhere(
+        (np.asarray(found) != np.asarray(reference)) & ~np.ma.getmaskarray(reference)
+    )
+    if not apart.size:
+        return Difference(0.0)
+    return Difference(inf, f"element ({', '.join(map(str, apart[0].tolist()))})")
 
 
 def worst(differences: Mapping[str, Difference]) -> tuple[str, Difference]:

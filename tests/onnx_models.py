@@ -36,6 +36,8 @@ class Drawing:
     )
     nodes: list[Any] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
+    kinds: dict[str, int] = field(default_factory=dict)
+    """Types of outputs that are not float."""
     rng: np.random.Generator = field(default_factory=lambda: np.random.default_rng(7))
 
     def op(self, kind: str, *inputs: str, results: int = 1, **attributes: Any) -> str:
@@ -68,7 +70,8 @@ class Drawing:
             helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
             for name, shape in self.inputs.items()
         ]
-        made = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+        kinds = {name: self.kinds.get(name, TensorProto.FLOAT) for name in outputs}
+        made = [helper.make_tensor_value_info(name, kinds[name], None) for name in outputs]
         initializers = [numpy_helper.from_array(a, name) for name, a in self.constants.items()]
         graph = helper.make_graph(self.nodes, "drawn", values, made, initializers)
         opsets = [helper.make_opsetid("", self.opset)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from mbc.backends.llvm.cost import predict_cycles
 from mbc.backends.llvm.isa import Isa, isa_of
+from mbc.backends.llvm.kernels.argmax import build_argmax
 from mbc.backends.llvm.kernels.averaged import averaged_refusal, averaged_window, build_averaged
 from mbc.backends.llvm.kernels.axes import build_reduction
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
@@ -61,6 +62,7 @@ from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.ops import (
+    ArgMax,
     AvgPool,
     BatchNorm,
     ChannelShuffle,
@@ -103,6 +105,7 @@ BUILDERS: dict[type[Op], Builder] = {
     GlobalAvgPool: build_global_pool,
     Resize: build_resize,
     **dict.fromkeys(REDUCTIONS, build_reduction),
+    ArgMax: build_argmax,
     Softmax: build_softmax,
     LayerNorm: build_layer_norm,
     Activate: build_elementwise,

@@ -122,11 +122,16 @@ def show(name: str, array: np.ndarray, top: int | None) -> None:
         with np.errstate(invalid="ignore"):  # of infinities of both signs it is NaN
             mean = array.mean(dtype=np.float64)
         shape = f"({', '.join(map(str, array.shape))})"
-        print(f"{name} {shape}: min {array.min():.6g}, mean {mean:.6g}, max {array.max():.6g}")
+        print(f"{name} {shape}: min {text(array.min())}, mean {mean:.6g}, max {text(array.max())}")
         return
     for row in array.reshape(-1, array.shape[-1]):
         for rank, index in enumerate(np.argsort(-row, kind="stable")[:top], 1):
-            print(f"{rank} {index} {row[index]:.6g}")
+            print(f"{rank} {index} {text(row[index])}")
+
+
+def text(number: np.generic) -> str:
+    """Format an element; integers with all their digits."""
+    return f"{number:.6g}" if number.dtype == np.float32 else str(number)
 
 
 if __name__ == "__main__":

@@ -57,4 +57,4 @@ def _parameter(value: Value) -> Expr:
 
 def tensor_type(type: TensorType) -> Any:
     """Return the type of relax."""
-    return tvm().relax.TensorType(type.shape, "float32")
+    return tvm().relax.TensorType(type.shape, str(type.element.numpy))

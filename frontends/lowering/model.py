@@ -12,7 +12,7 @@ from mbc.diag import Location
 
 Shape = tuple[int, ...]
 
-FLOAT, FLOAT16 = 1, 10
+FLOAT, INT32, INT64, FLOAT16 = 1, 6, 7, 10
 """The element types that are read, as numbers of TensorProto."""
 
 HINT = "`mbc ops --onnx` lists what is supported; export the model without this op"

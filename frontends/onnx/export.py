@@ -155,15 +155,16 @@ def _name_outputs(w: Writer, graph: Graph, known: Known, names: Sequence[str]) -
 def _model(w: Writer, graph: Graph, names: Sequence[str]) -> Any:
     helper = w.onnx.helper
     inputs = (
-        (v.name, v.type.shape if _is_planar(graph, v.type) else onnx_shape(v.type))
+        (v.name, v.type, v.type.shape if _is_planar(graph, v.type) else onnx_shape(v.type))
         for v in graph.inputs
     )
-    outputs = zip(names, (onnx_shape(view.type) for view in graph.outputs), strict=True)
+    views = zip(names, graph.outputs, strict=True)
+    outputs = ((name, view.type, onnx_shape(view.type)) for name, view in views)
     body = helper.make_graph(
         w.nodes,
         graph.name,
-        [_info(w, *pair) for pair in inputs],
-        [_info(w, *pair) for pair in outputs],
+        [_info(w, *each) for each in inputs],
+        [_info(w, *each) for each in outputs],
         initializer=w.initializers,
     )
     model = helper.make_model(
@@ -189,8 +190,8 @@ def _add_functions(w: KernelWriter, model: Any) -> None:
     model.graph.initializer.extend(kept)
 
 
-def _info(w: Writer, name: str, shape: Sequence[int]) -> Any:
-    kind = w.onnx.TensorProto.FLOAT
+def _info(w: Writer, name: str, type: TensorType, shape: Sequence[int]) -> Any:
+    kind = w.onnx.helper.np_dtype_to_tensor_dtype(type.element.numpy)
     return w.onnx.helper.make_tensor_value_info(name, kind, shape)
 
 

@@ -30,6 +30,7 @@ from mbc.interp.unary import unary
 from mbc.ir.graph import Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Value
+from mbc.ops.argmax import ArgMax
 from mbc.ops.elementwise import NORM, Activate, Arithmetic, BatchNorm, Mul, Softmax
 from mbc.ops.fused import Fused
 from mbc.ops.grid import GRID, Pad
@@ -171,6 +172,9 @@ def _of_several(node: Node, x: Moments) -> Moments:
             return Moments(x.mean, x.variance * _kept(op, node.view("x").type))
         case Reduce() as op:
             return _reduced(node, op, x)
+        case ArgMax(axis=axis):
+            extent, each = node.view("x").type.shape[axis], np.ones(node.result.type.channels)
+            return Moments(each * (extent - 1) / 2, each * (extent**2 - 1) / 12)
         case Unary() as function:
             return sampled(x, lambda values: unary(function, values)[0])
         case LogSoftmax():

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from mbc.diag import error
 from mbc.frontends.weights.moments import Inputs, propagate, standard_normal
 from mbc.frontends.weights.normal import Moments
-from mbc.ir.elements import Element
+from mbc.ir.elements import S32, Element
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Op, OperandSpec
 from mbc.ir.types import TensorType
@@ -111,7 +111,7 @@ def _refuse_quantised(graph: Graph) -> None:
     unbound = [c for c in graph.constants().values() if c.data is None]
     types = [result.type for node in graph.topo() for result in node.results]
     types += [value.type for value in graph.inputs]
-    if unbound and not all(type.element.is_float for type in types):
+    if unbound and not all(type.element.is_float or type.element is S32 for type in types):
         raise error(
             "E0410",
             f"weights of quantised networks are not drawn: {unbound[0]} has no data",

@@ -23,7 +23,8 @@ CODES = {
     "E0612": Code(
         title="an engine gives another answer",
         cause="Before `mbc bench` times engines it compares what they compute. Adding in another "
-        "order changes the last digits; this difference is larger.",
+        "order changes the last digits; this difference is larger. Of integers at most one in "
+        "1000 may differ.",
         example="mbc bench net.py --weights broken.safetensors --vs openvino",
         cure="Look for NaN or huge values in the weights. `mbc run --backend oracle` says whether "
         "mbc is right; if it is not, please report the network.",

@@ -63,7 +63,7 @@ CODES = {
     "E0709": Code(
         title="labels that do not fit the network",
         cause="The file of `--labels` has another number of lines than the network has classes, "
-        "or is not UTF-8 text.",
+        "or is not UTF-8 text; or an output has no scores, but integers.",
         example="mbc run mobilenet_v1.py --input cat.png --labels imagenet_1001.txt",
         cure="Give one name a line, the first for class 0, and no other lines.",
     ),

@@ -16,7 +16,8 @@ CODES = {
         title="an artefact computes something else than its network",
         cause="On seeded inputs the outputs differ from those of the plain evaluation of the "
         "network, which `mbc compile` stored in NET.check.npz, by more than the tolerance of the "
-        "manifest. The weights or the code have changed, or the emulator or CPU is at fault.",
+        "manifest; or integers do that rounding does not decide about. The weights or the code "
+        "have changed, or the emulator or CPU is at fault.",
         example="mbc verify out/   (after the weights in the executable were edited)",
         cure="Compile again. If a fresh build fails as well, it is a bug in mbc; please report it "
         "with your network.",

@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -108,9 +107,11 @@ class ArtifactRunner:
             return Verdict(path.name, "", {})
         spec = self.bundle.spec
         fixed = (path.absolute(), spec.name, spec.build)
-        shapes = [",".join(map(str, output.shape)) for output in spec.outputs]
+        types = [
+            (str(output.element.numpy), ",".join(map(str, output.shape))) for output in spec.outputs
+        ]
         command = [sys.executable, "-P", shared_runner.__file__, *fixed, *self._weights()]
-        return self._run(path.name, command, shapes)
+        return self._run(path.name, command, types)
 
     def _module(self, path: Path) -> Verdict:
         """Run it by the program beside it, with TVM's runtime, on this machine."""
@@ -138,8 +139,10 @@ class ArtifactRunner:
         path = self.bundle.path(f"{self.bundle.spec.name}.weights")
         return [] if path is None else ["--weights", path.absolute()]
 
-    def _run(self, name: str, command: Sequence[str | Path], shapes: Sequence[str] = ()) -> Verdict:
-        """Run on the seeded inputs and compare. `shapes` follow the names of output files."""
+    def _run(
+        self, name: str, command: Sequence[str | Path], types: Sequence[tuple[str, str]] = ()
+    ) -> Verdict:
+        """Run on the seeded inputs and compare. `types` follow the names of output files."""
         spec, runner = self.bundle.spec, self._runner()
         self.observer.step(f"running {name} on {runner}")
         words = list(command)
@@ -147,8 +150,8 @@ class ArtifactRunner:
             np.save(path := self.scratch / f"x{number}.npy", array)
             words += ["--input", path]
         files = [self.scratch / f"y{number}.npy" for number in range(len(spec.outputs))]
-        for file, extra in zip_longest(files, shapes):
-            words += ["--output", file, *([extra] if shapes else [])]
+        for number, file in enumerate(files):
+            words += ["--output", file, *(types[number] if types else ())]
         run(runner, words, self.scratch, f"{self.target.cpu} (target {self.target.name})")
         return Verdict(name, str(runner), self._errors(files))
 

@@ -12,7 +12,7 @@ from mbc.diag import error
 from mbc.driver.output import check_replaceable, output_folder
 from mbc.driver.producers.producer import ArtifactWriter, Compiled, Producer, Wanted
 from mbc.driver.request import LLVM, Observer
-from mbc.interp import run as run_oracle
+from mbc.interp.ties import run_with_ties
 from mbc.runtime import reference
 from mbc.runtime.manifest import FILE_NAME, Manifest, digests, tensors
 
@@ -44,7 +44,7 @@ def _write_check(writer: ArtifactWriter, folder: Path) -> dict[str, Any]:
     name = reference.file_name(writer.net)
     try:
         inputs = reference.seeded_inputs(writer.spec.inputs, reference.SEED)
-        outputs = run_oracle(writer.compiled.source.graph, inputs)
+        outputs = run_with_ties(writer.compiled.source.graph, inputs)
         (folder / name).write_bytes(reference.to_bytes(outputs))
     except MemoryError:
         raise error(

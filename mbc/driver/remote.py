@@ -18,7 +18,7 @@ from mbc.driver.producers.tvm import write_module
 from mbc.driver.request import Observer
 from mbc.driver.rounds import Times
 from mbc.files import scratch_folder
-from mbc.interp import run as run_oracle
+from mbc.interp.ties import run_with_ties
 from mbc.runtime import reference
 from mbc.runtime.abi import interface_of
 from mbc.targets.target import Target
@@ -147,7 +147,7 @@ def _job(compiled: Compiled, library: Path, contest: Contest, observer: Observer
     observer.step("evaluating the reference")
     specs, _ = interface_of(compiled.graph)
     inputs = reference.seeded_inputs(specs, reference.SEED)
-    answer = run_oracle(compiled.source.graph, inputs)
+    answer = run_with_ties(compiled.source.graph, inputs)
     return _Job(compiled, library, contest, inputs, answer)
 
 

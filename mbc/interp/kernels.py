@@ -19,6 +19,7 @@ from mbc.interp.transposed import transposed_conv
 from mbc.interp.unary import unary
 from mbc.ir.op import Op
 from mbc.ops import grid
+from mbc.ops.argmax import ArgMax
 from mbc.ops.broadcast import aligned
 from mbc.ops.elementwise import (
     Activate,
@@ -184,6 +185,11 @@ def reduction(op: Reduce, x: Array) -> Results:
     return (REDUCTIONS[type(op)](x, axis=op.axes, keepdims=op.keep),)
 
 
+def argmax(op: ArgMax, x: Array) -> Results:
+    """Find the first index of the largest element, or of the first NaN."""
+    return (np.argmax(x, axis=op.axis, keepdims=op.keep),)
+
+
 def concat(op: Concat, *parts: Array) -> Results:
     """Concatenate the channels."""
     return (np.concatenate(parts, axis=-1),)
@@ -259,6 +265,7 @@ KERNELS: dict[type[Op], Callable[..., Results]] = {
     GlobalAvgPool: global_avg_pool,
     Resize: resize,
     **dict.fromkeys(REDUCTIONS, reduction),
+    ArgMax: argmax,
     Softmax: softmax,
     LayerNorm: layer_norm,
     **dict.fromkeys(UNARY, unary),

@@ -17,6 +17,7 @@ from mbc.ir.activations import Activation
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
+from mbc.ops.argmax import ArgMax
 from mbc.ops.elementwise import Activate, Add
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
@@ -27,9 +28,11 @@ Results: TypeAlias = tuple[Array, ...]
 
 
 def computes_integers(node: Node) -> bool:
-    """Whether a node computes, and any of its types is not floating-point."""
+    """Whether a node computes with codes: any of its types, but for indices, is no float."""
+    if node.op.moves_data_only or isinstance(node.op, ArgMax):
+        return False
     types = [type for type in (*node.operand_types, node.results[0].type) if type is not None]
-    return not node.op.moves_data_only and not all(type.element.is_float for type in types)
+    return not all(type.element.is_float for type in types)
 
 
 def compute_integers(node: Node, operands: tuple[Array | None, ...]) -> Results:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mbc.ir.op import Op
+from mbc.ops.argmax import ArgMax
 from mbc.ops.elementwise import Activate, Add, BatchNorm, Div, Max, Min, Mul, Prelu, Softmax, Sub
 from mbc.ops.fused import Fused
 from mbc.ops.grid import ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
@@ -23,6 +24,7 @@ __all__ = [
     "Abs",
     "Activate",
     "Add",
+    "ArgMax",
     "AvgPool",
     "BatchNorm",
     "ChannelShuffle",
@@ -89,6 +91,7 @@ OPS: tuple[type[Op], ...] = (
     ReduceMean,
     ReduceMax,
     ReduceSum,
+    ArgMax,
     Softmax,
     LayerNorm,
     Quantize,

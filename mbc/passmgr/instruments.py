@@ -10,7 +10,7 @@ import numpy as np
 
 from mbc.accuracy import difference, worst
 from mbc.diag import MbcError, error
-from mbc.interp.run import run
+from mbc.interp.ties import run_with_ties
 from mbc.ir.elements import F16
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import DumpFolder
@@ -137,7 +137,7 @@ class CheckPasses(Instrument):
     def _run(self, graph: Graph) -> dict[str, np.ndarray]:
         rng = np.random.default_rng(self._seed)
         try:
-            return run(graph, {v.name: _drawn(rng, v.type) for v in graph.inputs})
+            return run_with_ties(graph, {v.name: _drawn(rng, v.type) for v in graph.inputs})
         except MemoryError:
             raise error(
                 "E0902",

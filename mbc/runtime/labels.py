@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mbc.diag import error
+from mbc.runtime.abi import IoSpec
 from mbc.runtime.images import unreadable
 
 IMAGENET = "imagenet"
@@ -26,9 +27,14 @@ def read_labels(path: Path) -> tuple[str, ...]:
     return tuple(line.strip() for line in lines)
 
 
-def check_labels(labels: Sequence[str], outputs: Sequence[Sequence[int]], path: Path) -> None:
-    """Raise E0709 unless there is a name for each class, along the last axis of every output."""
-    for classes in {shape[-1] for shape in outputs} - {len(labels)}:
+def check_labels(labels: Sequence[str], outputs: Sequence[IoSpec], path: Path) -> None:
+    """Raise E0709 unless there is a name for each class, along the last axis of every output; and
+    for outputs of indices, which have no scores."""
+    for spec in outputs:
+        if spec.dtype == "s32":
+            message = f"{path} names classes to rank by scores, and {spec.name} has none"
+            raise error("E0709", message, helps=["return what argmax reads as well or instead"])
+    for classes in {spec.shape[-1] for spec in outputs} - {len(labels)}:
         helps = ["the first line is class 0"]
         if len(labels) == classes + 1:
             helps = ["lists that begin with 'background' belong to networks with one more class"]

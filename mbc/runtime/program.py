@@ -40,16 +40,16 @@ def main_config(spec: NetSpec) -> str:
     """Write mbc_net.h, which configures the generic main.c for one network.
 
     It contains the text of NET.h, so that no file is included by a name that the user has chosen.
-    main.c defines `tensor` (name, rank, shape, count, data) before it includes this; its own names
-    cannot clash with those of NET.h, whatever the network is called. Raises E0608 for tensors other
-    than f32.
+    main.c defines `tensor` (name, rank, shape, count, type, data) before it includes this; its own
+    names cannot clash with those of NET.h, whatever the network is called. Raises E0608 for tensors
+    other than f32, and s32 outputs.
     """
     _check_types(spec)
     rows = {"input": list[str](), "output": list[str]()}
     for role, field, io in tensors_of(spec):
         shape = braces(io.shape or (0,))
         rows[role].append(
-            f'    {{"{field}", {len(io.shape)}, {shape}, {io.count}, buffer_{field}}},'
+            f'    {{"{field}", {len(io.shape)}, {shape}, {io.count}, {io.code}, buffer_{field}}},'
         )
     return _CONFIG.format(
         header=c_header(spec),
@@ -69,7 +69,7 @@ def main_config(spec: NetSpec) -> str:
 def _check_types(spec: NetSpec) -> None:
     """Raise E0608 for tensors that main.c cannot read or write."""
     for role, field, io in tensors_of(spec):
-        if io.dtype != "f32":
+        if io.dtype != "f32" and (role, io.dtype) != ("output", "s32"):
             message = f"executables take f32 alone; {role} {field} of {spec.name} is {io.dtype}"
             raise error("E0608", message, helps=["make a library: --emit lib,header"])
 

@@ -1,7 +1,8 @@
 """Reference outputs of a network for seeded inputs, stored beside its artefacts: NET.check.npz.
 
-The file has the oracle's outputs only. The inputs are drawn again from the seed, by a generator
-defined here, so that they are the same with every version of numpy.
+The file has the oracle's outputs only, and masks of the indices about which rounding decides. The
+inputs are drawn again from the seed, by a generator defined here, so that they are the same with
+every version of numpy.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -56,18 +58,33 @@ def _floats(states: np.ndarray) -> np.ndarray:
 
 
 def to_bytes(outputs: Mapping[str, np.ndarray]) -> bytes:
-    """Serialise the outputs in order, under numpy's names of unnamed arrays (arr_0, …)."""
-    stream = io.BytesIO()
-    np.savez_compressed(stream, *outputs.values())
+    """Serialise the outputs in order, under numpy's names of unnamed arrays.
+
+    These are arr_0, …; the masks of masked ones are ties_0, …."""
+    stream, arrays = io.BytesIO(), dict[str, Any]()
+    for number, array in enumerate(outputs.values()):
+        arrays[f"arr_{number}"] = np.asarray(array)
+        if np.ma.isMaskedArray(array):
+            arrays[f"ties_{number}"] = np.ma.getmaskarray(array)
+    np.savez_compressed(stream, **arrays)
     return stream.getvalue()
 
 
 def read(path: Path, specs: Sequence[IoSpec]) -> dict[str, np.ndarray]:
     """Read the outputs by name; raises OSError, ValueError or KeyError if the file lacks them."""
     with np.load(path, allow_pickle=False) as file:
-        outputs = {spec.name: file[f"arr_{number}"] for number, spec in enumerate(specs)}
+        outputs = {spec.name: _stored(file, number) for number, spec in enumerate(specs)}
     for spec in specs:
         found = outputs[spec.name]
         if found.shape != spec.shape or found.dtype != spec.element.numpy:
             raise ValueError(f"{spec.name} is {found.dtype}{list(found.shape)}")
     return outputs
+
+
+def _stored(file: Mapping[str, np.ndarray], number: int) -> np.ndarray:
+    """Return an output, masked if the file has its mask."""
+    array, ties = file[f"arr_{number}"], f"ties_{number}"
+    if ties not in file:
+        return array
+    masked: np.ndarray = np.ma.masked_array(array, file[ties])
+    return masked

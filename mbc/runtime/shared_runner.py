@@ -1,10 +1,10 @@
 """Run one network of a shared library, as a separate program that a crash may end.
 
     python shared_runner.py libNET.so NET BUILD [--weights FILE]
-        [--input X.npy]… [--output Y.npy SHAPE]…
+        [--input X.npy]… [--output Y.npy TYPE SHAPE]…
 
-It takes inputs and outputs as the executable does, and the shape of each output, "1,10". All else
-comes from `NET_abi`, which is compared with NET, BUILD and the tensors.
+It takes inputs and outputs as the executable does, and of each output numpy's type and the shape,
+"float32" "1,10". All else comes from `NET_abi`, which is compared with NET, BUILD and the tensors.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from pathlib import Path
 import numpy as np
 
 ABI_VERSION = 1
-F32 = 1
+CODES = {"float32": 1, "int32": 5}
+"""Numbers of element types in c/abi.h, by numpy's names."""
 
 
 class Tensor(ctypes.Structure):
@@ -86,7 +87,7 @@ def problems(abi: Abi, net: str, build: str, tensors: Sequence[np.ndarray]) -> l
     wanted: dict[str, tuple[object, object]] = {
         "name": (abi.name.decode(), net),
         "build": (abi.build.decode(), build),
-        "element types": ([t.type for t in found], [F32] * len(tensors)),
+        "element types": ([t.type for t in found], [CODES.get(str(t.dtype)) for t in tensors]),
         "shapes": ([t.shape[: t.rank] for t in found], [list(t.shape) for t in tensors]),
         "sizes": ([t.count for t in found], [t.size for t in tensors]),
     }
@@ -112,11 +113,10 @@ def main(words: Sequence[str] | None = None) -> int:
     parser.add_argument("build")
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--input", type=Path, action="append", default=[])
-    parser.add_argument("--output", nargs=2, action="append", default=[])
+    parser.add_argument("--output", nargs=3, action="append", default=[])
     args = parser.parse_args(words)
     inputs = [np.load(path) for path in args.input]
-    shapes = [[int(extent) for extent in shape.split(",") if extent] for _, shape in args.output]
-    outputs = [np.zeros(shape, np.float32) for shape in shapes]
+    outputs = [np.zeros(_extents(shape), kind) for _, kind, shape in args.output]
     try:
         abi = load(args.library, args.net)
         wrong = problems(abi, args.net, args.build, [*inputs, *outputs])
@@ -126,9 +126,13 @@ def main(words: Sequence[str] | None = None) -> int:
         sys.stderr.writelines(f"error: {args.library}: {each}\n" for each in wrong)
         return 3
     status = call(abi, [*inputs, *outputs], args.weights)
-    for (path, _), array in zip(args.output, outputs, strict=True):
+    for (path, _, _), array in zip(args.output, outputs, strict=True):
         np.save(path, array)
     return status
+
+
+def _extents(shape: str) -> list[int]:
+    return [int(extent) for extent in shape.split(",") if extent]
 
 
 def call(abi: Abi, tensors: Sequence[np.ndarray], weights: Path | None) -> int:

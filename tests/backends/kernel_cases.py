@@ -31,6 +31,7 @@ from mbc.ops import (
 )
 from mbc.ops.elementwise import Activate
 from tests.activations import ACTS, ALL_ACTS, ROUNDED
+from tests.backends.argmax_cases import argmax_cases
 from tests.backends.arithmetic_cases import broadcasting_cases
 from tests.backends.cases import ONE, Case, Layer, both
 from tests.backends.chain_cases import chain_cases, padding_cases
@@ -238,4 +239,5 @@ def exact_cases() -> Iterator[Case]:
     yield from grid_cases()
     yield from pool(MaxPool((3, 3), (2, 2), ONE), 11, 12, 9)
     yield from activation_cases()
+    yield from argmax_cases()
     yield from copied_cases()

@@ -29,6 +29,7 @@ from mbc.ir.activations import (
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelView, Value
+from mbc.ops.argmax import ArgMax
 from mbc.ops.elementwise import (
     Activate,
     Add,
@@ -107,7 +108,7 @@ def _apply(node: Node, operands: Sequence[Known | None], mixing: bool) -> tuple[
             return (_arithmetic(op, *given),)
         case AvgPool() | GlobalAvgPool():
             return (_mean(op, given[0]),)
-        case Reduce():
+        case Reduce() | ArgMax():
             return (_reduced(op, given[0]),)
         case Softmax():
             return (_softmax(op, given[0]),)
@@ -233,8 +234,10 @@ def _between(op: Resize, x: Known) -> Known:
     return summed(op, call(op, x.exact), carried, terms, 12, 0.0)
 
 
-def _reduced(op: Reduce, x: Known) -> Known:
-    """A sum of so many terms, their mean, or one of them."""
+def _reduced(op: Reduce | ArgMax, x: Known) -> Known:
+    """A sum of so many terms, their mean, or one of them; or the index of that."""
+    if isinstance(op, ArgMax):
+        return _first_largest(op, x)
     exact, error, terms = (call(op, part) for part in (x.exact, x.error, x.most))
     if isinstance(op, ReduceMax):
         return Known(exact, error, np.abs(exact), 1, x.unit)
@@ -242,6 +245,16 @@ def _reduced(op: Reduce, x: Known) -> Known:
     halves = not isinstance(op, ReduceMean) or count & (count - 1) == 0
     unit = x.unit / (count if isinstance(op, ReduceMean) else 1) if halves else 0.0
     return summed(op, exact, error, terms, count, unit)
+
+
+def _first_largest(op: ArgMax, x: Known) -> Known:
+    """Any index, where rounding decides which element is the largest."""
+    may = x.exact + x.error >= (x.exact - x.error).max(op.axis, keepdims=True)
+    several = may.sum(op.axis, keepdims=op.keep) > 1
+    rounds = several & (may & (x.error > 0)).any(op.axis, keepdims=op.keep)
+    error = np.where(rounds, float(x.exact.shape[op.axis]), 0.0)
+    exact = call(op, x.exact).astype(np.float64)
+    return Known(exact, error, exact, 1, 1.0)
 
 
 def _softmax(op: Softmax, x: Known) -> Known:

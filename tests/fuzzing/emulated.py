@@ -49,7 +49,7 @@ def try_together(trials: Sequence[Trial], folder: Path) -> Counter[str]:
         for spec in m.lowered.spec.outputs:
             found, rest = rest[: spec.count], rest[spec.count :]
             assert found.size == spec.count, f"the program ended with status {done.returncode}"
-            outputs[spec.name] = found.reshape(spec.shape)
+            outputs[spec.name] = found.view(spec.element.numpy).reshape(spec.shape)
         judge(outputs, trial.graph, trial.how, m.kinds)
     assert (done.returncode, rest.size) == (0, 0)
     return sum((Counter(m.kinds.keys()) for m in made), Counter[str]())

@@ -95,7 +95,8 @@ def answer(net: JitNet, inputs: Arrays) -> dict[str, np.ndarray]:
         room.check(name)
     for name, room in given.items():
         np.testing.assert_array_equal(room.array, inputs[name], f"input {name} was written")
-    return {name: room.array for name, room in made.items()}
+    kinds = {spec.name: spec.element.numpy for spec in net.spec.outputs}
+    return {name: room.array.view(kinds[name]) for name, room in made.items()}
 
 
 def judge(actual: Arrays, graph: Graph, how: Configuration, kinds: Counter[str]) -> None:

@@ -25,7 +25,7 @@ from tests.activations import ALL_ACTS
 from tests.fuzzing.axes import Axis, axes, still
 from tests.fuzzing.wide_arithmetic import add, arithmetic, gated, squeezed
 from tests.fuzzing.wide_moves import moved
-from tests.fuzzing.wide_reductions import hanging_over, reduction
+from tests.fuzzing.wide_reductions import hanging_over, labels, reduction
 from tests.fuzzing.wide_rows import normalised, squared
 from tests.fuzzing.wide_spatial import layer_norm, resized, transposed
 from tests.fuzzing.wide_unary import unary
@@ -130,6 +130,8 @@ class Maker:
         or one twice."""
         last = self.values[-1]
         outputs = [self.softmax(last) if self.flip(8) else last]
+        if self.flip(4):
+            outputs.append(labels(self, self.draw(st.sampled_from(self.values))))
         while self.flip(3) and len(outputs) < 4:
             outputs.append(self.draw(st.sampled_from(self.values)))
         self.graph.set_outputs(outputs, [f"y{number}" for number in range(len(outputs))])

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 
 from mbc.ir.views import Value
-from mbc.ops import AvgPool, ReduceMax, ReduceMean, ReduceSum
+from mbc.ops import ArgMax, AvgPool, ReduceMax, ReduceMean, ReduceSum
+from mbc.ops.move import Concat
 from mbc.ops.reduce import Reduce
 
 if TYPE_CHECKING:
@@ -25,6 +26,15 @@ def reduction(maker: Maker, x: Value) -> Value | None:
     op = maker.draw(st.sampled_from(kinds))
     (result,) = op.infer([x.type])
     return maker.put(op, x) if result.channels <= 1000 and result.rank > 1 else None
+
+
+def labels(maker: Maker, x: Value) -> Value:
+    """Indices along any axis but that of the batch, at times moved."""
+    axis = maker.draw(st.integers(1, x.type.rank - 1))
+    found = maker.put(ArgMax(axis, maker.flip(2)), x)
+    if maker.flip(3):
+        return maker.put(Concat(), found, found)
+    return found
 
 
 def hanging_over(maker: Maker, op: AvgPool) -> AvgPool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.mutants.activations import MUTANTS as ACTIVATIONS
 from tests.mutants.apart import MUTANTS as APART
+from tests.mutants.argmax import MUTANTS as ARGMAX
 from tests.mutants.arithmetic import MUTANTS as ARITHMETIC
 from tests.mutants.backends import MUTANTS as BACKENDS
 from tests.mutants.caches import MUTANTS as CACHES
@@ -57,5 +58,6 @@ MUTANTS = (
     *BACKENDS,
     *GRID,
     *REDUCTIONS,
+    *ARGMAX,
     *SPATIAL,
 )

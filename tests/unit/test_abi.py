@@ -123,7 +123,7 @@ def test_several_threads_have_a_plan_of_their_own_and_scratch_each() -> None:
 def test_main_config_holds_memory_for_one_thread() -> None:
     config = main_config(NET)
     assert "#define MBC_NET_MEMORY 4096 " in config
-    assert '{"x", 4, {1, 224, 224, 3}, 150528, buffer_x},' in config
+    assert '{"x", 4, {1, 224, 224, 3}, 150528, MBC_F32, buffer_x},' in config
     assert f"#define MBC_NET_MEMORY {ALIGNMENT} " in main_config(net("x"))  # C has no empty array
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from mbc.diag import MbcError
+from mbc.runtime.abi import IoSpec
 from mbc.runtime.labels import KNOWN, check_labels, labels_config, read_labels
 
 
@@ -26,10 +27,12 @@ def test_a_file(tmp_path: Path) -> None:
 
 def test_there_is_one_for_each_class(tmp_path: Path) -> None:
     path = tmp_path / "labels.txt"
-    check_labels(("cat", "dog"), [(1, 2), (3, 2)], path)
-    assert code_of(check_labels, ("cat", "dog"), [(1, 2), (1, 3)], path) == "E0709"
+    two, three = (IoSpec("y", (1, classes)) for classes in (2, 3))
+    check_labels(("cat", "dog"), [two, two], path)
+    assert code_of(check_labels, ("cat", "dog"), [IoSpec("y", (1, 2), "s32")], path) == "E0709"
+    assert code_of(check_labels, ("cat", "dog"), [two, three], path) == "E0709"
     with pytest.raises(MbcError) as caught:
-        check_labels(("background", "cat", "dog"), [(1, 2)], path)
+        check_labels(("background", "cat", "dog"), [two], path)
     assert "background" in caught.value.diagnostics[0].helps[0]
 
 

@@ -104,6 +104,7 @@ graph @unit(%x: f32[1,28,28,240]) {
   %39 = reduce_max(%38) {axes=(0,3)} : f32[1,1]
   %40 = reduce_sum(%39) {axes=(1)} : f32[1]
   %41 = abs(%37) : f32[1,10]
+  %labels = argmax(%41) {axis=1, keep=true} : s32[1,1]
   %42 = neg(%41) : f32[1,10]
   %43 = exp(%42) : f32[1,10]
   %44 = log(%43) : f32[1,10]

@@ -21,6 +21,7 @@ from mbc.backends.llvm.lower import declarations
 from mbc.backends.llvm.subnormals import flush_ir
 from mbc.backends.weights import packed_array
 from mbc.ir.graph import Node
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.targets.target import Target
 
@@ -36,6 +37,8 @@ class Signature:
     scratch_bytes: int
     shapes: tuple[Shape, ...]
     """Of values, weights and results."""
+    dtypes: tuple[str, ...]
+    """Of the same."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,6 +48,7 @@ class Call:
     name: str
     weights: np.ndarray | None
     shapes: tuple[Shape, ...]
+    dtypes: tuple[str, ...]
 
 
 class CpuKernels:
@@ -61,13 +65,15 @@ class CpuKernels:
         """Return the call of the function that runs a node on dense tensors."""
         kernel = self._build(node)
         weights = _padded(kernel.weights) if kernel.weights.size else None
-        values = [value.type.shape for view in node.views for value in view.values]
-        packed = [] if weights is None else [weights.shape]
-        shapes = (*values, *packed, *(result.type.shape for result in node.results))
-        signature = Signature(kernel.function, kernel.tasks, kernel.scratch_bytes, shapes)
+        values = [value.type for view in node.views for value in view.values]
+        packed = [] if weights is None else [TensorType(weights.shape)]
+        types = (*values, *packed, *(result.type for result in node.results))
+        shapes = tuple(type.shape for type in types)
+        dtypes = tuple(str(type.element.numpy) for type in types)
+        signature = Signature(kernel.function, kernel.tasks, kernel.scratch_bytes, shapes, dtypes)
         if signature not in self._names:
             self._names[signature] = self._define(signature, len(values), weights is not None)
-        return Call(self._names[signature], weights, shapes)
+        return Call(self._names[signature], weights, shapes, dtypes)
 
     def ir(self) -> str:
         """Return all functions as LLVM IR."""

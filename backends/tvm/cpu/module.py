@@ -84,8 +84,8 @@ def _source(call: Call) -> str:
         name=call.name,
         symbol=symbol(call.name),
         parameters=", ".join(
-            f'{name}: T.Buffer({shape}, "float32")'
-            for name, shape in zip(names, call.shapes, strict=True)
+            f'{name}: T.Buffer({shape}, "{dtype}")'
+            for name, shape, dtype in zip(names, call.shapes, call.dtypes, strict=True)
         ),
         data=", ".join(f"{name}.data" for name in names),
     )

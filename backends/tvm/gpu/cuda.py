@@ -64,7 +64,7 @@ class CudaNet(Engine):
         self.run()
         found = {}
         for spec, address in zip(self.plan.spec.outputs, self._role("output"), strict=True):
-            array = found[spec.name] = np.empty(spec.shape, np.float32)
+            array = found[spec.name] = np.empty(spec.shape, spec.element.numpy)
             self._driver.download(array.ctypes.data, address, array.nbytes)
         return found
 

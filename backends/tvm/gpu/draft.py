@@ -56,6 +56,6 @@ class Draft:
 def _parameter(argument: Argument) -> Parameter:
     match argument:
         case Read(value=value) | Write(value=value):
-            return Parameter(value.type.shape)
+            return Parameter(value.type.shape, str(value.type.element.numpy))
         case Weights(array=array):
             return Parameter(array.shape, str(array.dtype))

@@ -9,7 +9,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mbc.backends.tvm.gpu.arithmetic import arithmetic
-from mbc.backends.tvm.gpu.axes import reduced
+from mbc.backends.tvm.gpu.axes import first_largest, reduced
 from mbc.backends.tvm.gpu.candidates import rows_of, strips_of, teams_of
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.epilogue import activated
@@ -43,6 +43,7 @@ from mbc.ir.graph import Node
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelView, Value
 from mbc.ops import elementwise, grid, linear, move, norm, pool, resize
+from mbc.ops.argmax import ArgMax
 from mbc.ops.fused import Fused
 from mbc.ops.move import moved_views
 from mbc.ops.normalisation import scale_and_shift
@@ -113,6 +114,13 @@ def _reduction(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
     reader = reader_of(draft, x, unit=1 if x.type.rank - 1 in op.axes else None)
     compute = reduced(reader, x.type.shape, op)
     return (_map(draft, node.result, reader.lanes, compute, gpu),)
+
+
+def _argmax(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
+    draft, op, x = Draft(node.op.label), node.op, node.view("x")
+    assert isinstance(op, ArgMax)
+    compute = first_largest(reader_of(draft, x, unit=1), x.type.shape, op)
+    return (_map(draft, node.result, 1, compute, gpu),)
 
 
 def _transposed_conv(node: Node, gpu: Gpu) -> tuple[NodeKernel, ...]:
@@ -232,6 +240,7 @@ BUILDERS: dict[type[Op], Builder] = {
     resize.Resize: _resize,
     pool.GlobalAvgPool: _global_pool,
     **dict.fromkeys(REDUCTIONS, _reduction),
+    ArgMax: _argmax,
     elementwise.Softmax: _softmax,
     norm.LayerNorm: _layer_norm,
     elementwise.Activate: _activation,

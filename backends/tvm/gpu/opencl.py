@@ -51,7 +51,7 @@ class OpenClNet(Engine):
         self.run()
         found = {}
         for spec, memory in zip(self.plan.spec.outputs, self._role("output"), strict=True):
-            found[spec.name] = np.empty(spec.shape, np.float32)
+            found[spec.name] = np.empty(spec.shape, spec.element.numpy)
             copy(self._queue, found[spec.name], memory)
         return found
 

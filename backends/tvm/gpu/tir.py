@@ -64,17 +64,17 @@ class Code:
     thread: tuple[Expr, Expr, Expr]
     """Index of the thread in its block along x, y, z."""
 
-    def registers(self, count: int, lanes: int = 1) -> Memory:
+    def registers(self, count: int, lanes: int = 1, dtype: str = "float32") -> Memory:
         """Memory of one thread, which compilers keep in registers if all indices are constant."""
-        return self._allocate(count, lanes, "local")
+        return self._allocate(count, lanes, "local", dtype)
 
     def shared(self, count: int) -> Memory:
         """Memory shared by a block, of `count` floats."""
         return self._allocate(count, 1, "shared")
 
-    def _allocate(self, count: int, lanes: int, scope: str) -> Memory:
-        dtype = "float32" if lanes == 1 else f"float32x{lanes}"
-        return Memory(language().alloc_buffer((count,), dtype, scope=scope))
+    def _allocate(self, count: int, lanes: int, scope: str, dtype: str = "float32") -> Memory:
+        kind = dtype if lanes == 1 else f"{dtype}x{lanes}"
+        return Memory(language().alloc_buffer((count,), kind, scope=scope))
 
     def bind(self, value: Expr) -> Expr:
         """Bind a value to a variable, so that it is computed once, at this point."""

@@ -1,4 +1,4 @@
-"""Pools, and reductions over axes."""
+"""Pools, reductions over axes, and argmax."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr, constant
 from mbc.backends.tvm.legal.linear import padding
 from mbc.backends.tvm.require import tvm
 from mbc.ir.types import TensorType
-from mbc.ops import AvgPool, GlobalAvgPool, MaxPool, ReduceMax, ReduceMean, ReduceSum
+from mbc.ops import ArgMax, AvgPool, GlobalAvgPool, MaxPool, ReduceMax, ReduceMean, ReduceSum
 
 
 def _max_pool(emit: Emit, op: MaxPool, x: Expr) -> tuple[Expr, ...]:
@@ -60,6 +60,17 @@ def _reduce_max(emit: Emit, op: ReduceMax, x: Expr) -> tuple[Expr, ...]:
     return (emit(relax.op.where(nan, const(float("nan"), "float32"), largest)),)
 
 
+def _argmax(emit: Emit, op: ArgMax, x: Expr) -> tuple[Expr, ...]:
+    """Of NaN the first one apart. TVM's argmax, which is of int64, is -1 where all are -inf."""
+    relax = tvm().relax
+    nan = emit(relax.op.astype(emit(relax.op.isnan(x)), "float32"))
+    largest, first = (emit(relax.op.argmax(each, op.axis, op.keep)) for each in (x, nan))
+    some = emit(relax.op.max(nan, axis=[op.axis], keepdims=op.keep))
+    lost = emit(relax.op.greater(some, relax.const(0.5, "float32")))
+    found = emit(relax.op.astype(emit(relax.op.where(lost, first, largest)), "int32"))
+    return (emit(relax.op.maximum(found, relax.const(0, "int32"))),)
+
+
 EMITTERS: Emitters = {
     MaxPool: _max_pool,
     AvgPool: _avg_pool,
@@ -67,4 +78,5 @@ EMITTERS: Emitters = {
     ReduceMean: lambda emit, op, x: (emit(tvm().relax.op.mean(x, [*op.axes], op.keep)),),
     ReduceSum: lambda emit, op, x: (emit(tvm().relax.op.sum(x, [*op.axes], op.keep)),),
     ReduceMax: _reduce_max,
+    ArgMax: _argmax,
 }

@@ -1,4 +1,4 @@
-"""Means, maxima and sums over axes, and softmax."""
+"""Means, maxima and sums over axes, argmax, and softmax."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from mbc.frontends.dsl.mistakes import misuse
 from mbc.frontends.dsl.numbers import as_integer
 from mbc.frontends.dsl.window import flag, listed
 from mbc.ir.views import Value
+from mbc.ops.argmax import ArgMax
 from mbc.ops.elementwise import Softmax
 from mbc.ops.move import Transpose
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
@@ -40,6 +41,16 @@ class ReductionLayers(Builder):
         if (type := self.read(x).type).rank != 4:
             raise misuse(f"a pool needs an NHWC tensor, not {type}")
         return self._reduce(ReduceMax(), x, (1, 2), keep=False)
+
+    def argmax(self, x: Tensor, axis: int = -1, keepdims: bool = False) -> Tensor:
+        """Index of the largest element along an axis, as int32: `nn.argmax(x)` of [n,h,w,c] is
+        [n,h,w]; with `keepdims` [n,h,w,1]. The first of equal ones, and the first NaN if there is
+        one, as numpy's. Integers can be returned and moved, and computed with by no layer.
+        """
+        value = self.read(x)
+        op = ArgMax(axis_of(axis, value), flag("keepdims", keepdims))
+        (result,) = self.emit(op, [value])
+        return result
 
     def softmax(self, x: Tensor, axis: int = -1) -> Tensor:
         """exp(x) divided by its sum over an axis, which is that of the channels unless given; any

@@ -29,6 +29,7 @@ IMPORTERS: Mapping[str, Rule] = {
     **activations.RULES,
     "Abs": unary.absolute,
     "Add": arithmetic.add,
+    "ArgMax": reductions.argmax,
     "AveragePool": pools.average_pool,
     "BatchNormalization": pointwise.batch_norm,
     "Cast": moves.cast,

@@ -8,11 +8,12 @@ from itertools import pairwise
 import numpy as np
 
 from mbc.frontends.lowering.builder import Builder
-from mbc.frontends.lowering.model import FLOAT, FLOAT16, Node
+from mbc.frontends.lowering.model import FLOAT, FLOAT16, INT32, INT64, Node
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.lowering.rules.attributes import axis_of, whole
 from mbc.frontends.lowering.rules.grid import joined_along, taken
 from mbc.frontends.lowering.tracked import Factors, Tracked
+from mbc.ir.elements import S32
 from mbc.ir.views import ChannelView
 from mbc.ops.move import Concat, Reshape
 
@@ -23,10 +24,14 @@ def identity(b: Builder, node: Node) -> Tracked:
 
 
 def cast(b: Builder, node: Node) -> Tracked:
-    """Between float32 and float16, which is computed as float32."""
-    if whole(node, "to", 0) not in (FLOAT, FLOAT16):
-        raise Unsupported("its result is not float32 or float16")
-    return b.input(0)
+    """Between float32 and float16, which is computed as float32; of indices between int32 and
+    int64, which are int32."""
+    x = b.input(0)
+    indices = x.type.element is S32
+    if whole(node, "to", 0) not in ((INT32, INT64) if indices else (FLOAT, FLOAT16)):
+        kinds = "int32 or int64" if indices else "float32 or float16"
+        raise Unsupported(f"its operand is {kinds}, its result is not")
+    return x
 
 
 def dropout(b: Builder, node: Node) -> Tracked:

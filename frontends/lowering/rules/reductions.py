@@ -1,14 +1,15 @@
-"""Means, maxima and sums over any axes, and pools over the whole map."""
+"""Means, maxima and sums over any axes, argmax, and pools over the whole map."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from mbc.frontends.lowering.builder import Builder
+from mbc.frontends.lowering.builder import Builder, stored_order
 from mbc.frontends.lowering.model import Node
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.lowering.rules.attributes import axis_of, whole
 from mbc.frontends.lowering.tracked import CHANNEL, Tracked
+from mbc.ops.argmax import ArgMax
 from mbc.ops.pool import GlobalAvgPool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
 
@@ -43,6 +44,24 @@ def reduce_max(b: Builder, node: Node) -> Tracked:
 def reduce_sum(b: Builder, node: Node) -> Tracked:
     """Sum over any axes."""
     return _over_axes(b, node, ReduceSum())
+
+
+def argmax(b: Builder, node: Node) -> Tracked:
+    """Index of the first of the largest along an axis, int64 as int32."""
+    if whole(node, "select_last_index", 0):
+        raise Unsupported("it takes the last of equal elements, mbc's the first")
+    x = b.settled(b.input(0))
+    axis, keep = axis_of(node, whole(node, "axis", 0), x.rank), whole(node, "keepdims", 1)
+    if not keep and x.rank == 1:
+        raise Unsupported("its result has no axes", "export it with keepdims=1")
+    along = _stored_axes(x, {axis})
+    if len(along) != 1 or len(x.axes[axis]) != 1 or _cuts_channels(x, {axis}):
+        x = b.in_order(x)
+        along = (stored_order(x.rank).index(axis),)
+    kept = b.emit(ArgMax(along[0], keep=True), [x.stored])
+    left = [() if a == axis else factors for a, factors in enumerate(x.axes) if keep or a != axis]
+    channels = np.zeros((), np.int64) if x.type.rank - 1 in along else x.channels
+    return Tracked(kept, tuple(left), channels)
 
 
 def _over_axes(b: Builder, node: Node, op: Reduce) -> Tracked:

@@ -125,8 +125,7 @@ def run(args: argparse.Namespace) -> int:
     with console.progress(STEPS) as observer:
         compiled = compile_configured(configuration, inspection(args), observer, observer.note)
         if wanted.labels is not None:
-            outputs = [spec.shape for spec in interface_of(compiled.graph)[1]]
-            check_labels(wanted.labels, outputs, args.labels)
+            check_labels(wanted.labels, interface_of(compiled.graph)[1], args.labels)
         output = args.output or default_output(producer, compiled.source.net)
         _check_output(args, output)
         built = build(compiled, output, wanted, observer)

@@ -106,7 +106,7 @@ def run(args: argparse.Namespace) -> int:
         compiled = compile_configured(configuration, inspection(args), observer, observer.note)
         net = make_net(compiled, observer, team(args))
         if labels is not None:
-            check_labels(labels, [spec.shape for spec in net.outputs], args.labels)
+            check_labels(labels, net.outputs, args.labels)
         tensors = _read(net, args.inputs, preprocessing(args))
         observer.step("running")
         results = net.run(tensors)
@@ -160,7 +160,12 @@ def ranking(
             yield f"# {name} row {number}"
         for rank, index in enumerate(np.argsort(-row.astype(np.float64), kind="stable")[:top], 1):
             label = f" {labels[index]}" if labels else ""
-            yield f"{rank} {index} {row[index]:.6g}{label}"
+            yield f"{rank} {index} {_number(row[index])}{label}"
+
+
+def _number(value: np.generic) -> str:
+    """Format an element; integers with all their digits."""
+    return str(value) if value.dtype == np.int32 else f"{value:.6g}"
 
 
 def summary(name: str, array: np.ndarray, labels: Labels, *, several: bool) -> Iterator[str]:
@@ -168,6 +173,11 @@ def summary(name: str, array: np.ndarray, labels: Labels, *, several: bool) -> I
     shape = f"({', '.join(map(str, array.shape))})"
     with np.errstate(invalid="ignore"):  # of infinities of both signs it is NaN
         mean = array.mean(dtype=np.float64)
-    yield f"{name} {shape}: min {array.min():.6g}, mean {mean:.6g}, max {array.max():.6g}"
-    if array.ndim > 1 and array.size == array.shape[0] * array.shape[-1]:
+    least, most = _number(array.min()), _number(array.max())
+    yield f"{name} {shape}: min {least}, mean {mean:.6g}, max {most}"
+    if (
+        array.dtype != np.int32
+        and array.ndim > 1
+        and array.size == array.shape[0] * array.shape[-1]
+    ):
         yield from ranking(name, array, SUMMARY_TOP, labels, several=several)

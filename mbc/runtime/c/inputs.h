@@ -83,7 +83,7 @@ static bool read_npy(FILE *file, const char *path, const tensor *to) {
   if (!read_exactly(file, path, BAD_NPY, header, length, "the .npy header")) return false;
   header[length] = '\0';
   return check_header(path, header, to) &&
-         read_exactly(file, path, BAD_NPY, to->data, to->count * sizeof(float), "the tensor") &&
+         read_exactly(file, path, BAD_NPY, to->data, to->count * ELEMENT, "the tensor") &&
          expect_end(file, path, BAD_NPY, "tensor");
 }
 
@@ -122,19 +122,21 @@ static bool check_image(FILE *file, const char *path, const tensor *to) {
 #ifdef MBC_NCHW
 static bool read_pixels(FILE *file, const char *path, const tensor *to) {
   unsigned char pixel[3];
+  float *floats = to->data;
   size_t plane = to->count / 3;
   for (size_t i = 0; i < plane; i++) {
     if (!read_exactly(file, path, BAD_IMAGE, pixel, 3, "a pixel")) return false;
-    for (size_t c = 0; c < 3; c++) to->data[c * plane + i] = pixel[c] / 127.5f - 1.0f;
+    for (size_t c = 0; c < 3; c++) floats[c * plane + i] = pixel[c] / 127.5f - 1.0f;
   }
   return true;
 }
 #else
 static bool read_pixels(FILE *file, const char *path, const tensor *to) {
   /* Read into the last quarter of the floats: from the front, no float reaches a byte unread. */
+  float *floats = to->data;
   unsigned char *bytes = (unsigned char *)to->data + to->count * 3;
   if (!read_exactly(file, path, BAD_IMAGE, bytes, to->count, "the image")) return false;
-  for (size_t i = 0; i < to->count; i++) to->data[i] = bytes[i] / 127.5f - 1.0f;
+  for (size_t i = 0; i < to->count; i++) floats[i] = bytes[i] / 127.5f - 1.0f;
   return true;
 }
 #endif

@@ -20,7 +20,8 @@ typedef struct {
   size_t rank;
   size_t shape[MAX_RANK];
   size_t count;
-  float *data;
+  unsigned type; /* MBC_F32, or of outputs MBC_S32 */
+  void *data;
 } tensor;
 
 typedef struct {
@@ -42,6 +43,13 @@ typedef struct {
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 _Static_assert(sizeof(float) == 4, "tensors are f4");
+
+enum { ELEMENT = 4 }; /* bytes of an element, of either type */
+
+/* A double holds every element of either type. */
+static double element_of(const tensor *t, size_t i) {
+  return t->type == MBC_S32 ? ((const int32_t *)t->data)[i] : (double)((const float *)t->data)[i];
+}
 
 static _Alignas(64) unsigned char arena[MBC_NET_MEMORY];
 
@@ -133,8 +141,8 @@ static bool write_npy(FILE *file, const void *what) {
   const tensor *from = what;
   char header[512]; /* the tensor starts at a multiple of 64 bytes, as numpy aligns it */
   shape_text text;
-  int length = sprintf(header + 10, "{'descr': '<f4', 'fortran_order': False, 'shape': %s, }",
-                       format_shape(from, text));
+  int length = sprintf(header + 10, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }",
+                       from->type == MBC_S32 ? "<i4" : "<f4", format_shape(from, text));
   size_t total = (10 + (size_t)length + 1 + 63) / 64 * 64;
   memcpy(header, "\x93NUMPY\x01\x00", 8);
   header[8] = (char)((total - 10) & 255);
@@ -142,7 +150,7 @@ static bool write_npy(FILE *file, const void *what) {
   memset(header + 10 + length, ' ', total - 10 - (size_t)length);
   header[total - 1] = '\n';
   return fwrite(header, 1, total, file) == total &&
-         fwrite(from->data, sizeof(float), from->count, file) == from->count;
+         fwrite(from->data, ELEMENT, from->count, file) == from->count;
 }
 
 typedef bool writer(FILE *file, const void *what);
@@ -168,67 +176,7 @@ static bool write_output(const char *path, writer *write, const void *what) {
   return fail(UNWRITABLE, path, "%s", strerror(reason));
 }
 
-/* ---- Printing -------------------------------------------------------------------------------- */
-
-/* Whether element a ranks before b: by value, equal ones by index, NaN last. */
-static bool ranks_before(const float *row, size_t a, size_t b) {
-  if (isnan(row[a]) != isnan(row[b])) return isnan(row[b]);
-  if (isnan(row[a]) || row[a] == row[b]) return a < b;
-  return row[a] > row[b];
-}
-
-static size_t next_in_rank(const float *row, size_t length, size_t previous) {
-  size_t best = length;
-  for (size_t i = 0; i < length; i++)
-    if ((previous == length || ranks_before(row, previous, i)) &&
-        (best == length || ranks_before(row, i, best)))
-      best = i;
-  return best;
-}
-
-/* C prints the sign of a NaN, which means nothing. */
-static double unsigned_nan(double x) { return isnan(x) ? (double)NAN : x; }
-
-#ifdef MBC_LABELS
-#define LABEL_FORMAT " %s"
-#define LABEL(index) , labels[index]
-#else
-#define LABEL_FORMAT
-#define LABEL(index)
-#endif
-
-static void print_top(const float *row, size_t length, size_t top) {
-  size_t index = length;
-  for (size_t rank = 1; rank <= top && rank <= length; rank++) {
-    index = next_in_rank(row, length, index);
-    printf("%zu %zu %.6g" LABEL_FORMAT "\n", rank, index, unsigned_nan(row[index]) LABEL(index));
-  }
-}
-
-/* "rank index value" along the last axis, for each row of the others. */
-static void print_ranking(const tensor *t, size_t top) {
-  size_t length = t->rank ? t->shape[t->rank - 1] : 1, rows = t->count / length;
-  for (size_t row = 0; row < rows; row++) {
-    if (rows > 1 || LENGTH(outputs) > 1) printf("# %s row %zu\n", t->name, row);
-    print_top(t->data + row * length, length, top);
-  }
-}
-
-static void print_summary(const tensor *t) {
-  shape_text text;
-  float least = t->data[0], most = t->data[0];
-  double sum = 0;
-  for (size_t i = 0; i < t->count; i++) {
-    if (isnan(t->data[i]) || t->data[i] < least) least = t->data[i];
-    if (isnan(t->data[i]) || t->data[i] > most) most = t->data[i];
-    sum += t->data[i];
-  }
-  printf("%s %s: min %.6g, mean %.6g, max %.6g\n", t->name, format_shape(t, text),
-         unsigned_nan(least), unsigned_nan(sum / (double)t->count), unsigned_nan(most));
-  /* A ranking tells something of scores, one row an image, but nothing of a feature map. */
-  size_t batch = t->rank ? t->shape[0] : 1;
-  if (t->rank > 1 && t->count == batch * t->shape[t->rank - 1]) print_ranking(t, SUMMARY_TOP);
-}
+#include "printing.h"
 
 /* ---- Running --------------------------------------------------------------------------------- */
 
@@ -286,7 +234,8 @@ static bool show_results(const options *o) {
 static void print_shapes(const char *role, const tensor *tensors, size_t count) {
   shape_text text;
   for (size_t i = 0; i < count; i++)
-    printf("  %s %s: float32 %s\n", role, tensors[i].name, format_shape(&tensors[i], text));
+    printf("  %s %s: %s %s\n", role, tensors[i].name,
+           tensors[i].type == MBC_S32 ? "int32" : "float32", format_shape(&tensors[i], text));
 }
 
 #ifdef MBC_PHOTOS

@@ -90,7 +90,10 @@ class Device:
                 for number, memory in enumerate(arguments):
                     call.set_arg(number, memory)
                 cl.enqueue_nd_range_kernel(self.queue, call, size, entry.block)
-        known = {value: held.get(value.type.shape) for value, held in self.values.items()}
+        known = {
+            value: held.get(value.type.shape).view(value.type.element.numpy)
+            for value, held in self.values.items()
+        }
         outputs = zip(graph.output_names, graph.outputs, strict=True)
         return {name: gather(view, known) for name, view in outputs}
 
