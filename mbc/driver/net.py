@@ -24,7 +24,7 @@ class CompiledNet:
     Weights and working memory are set up once. Several Python threads may call at the same time:
     each call has working memory of its own, kept for later ones, and Python's lock is let go of
     meanwhile; on several threads, or by TVM, one call waits for the other. Tensors are dense
-    float32 (or what the text of the network says), images NHWC.
+    float32 (or what the text of the network says), indices int32, images NHWC.
     """
 
     def __init__(self, compiled: Compiled, engine: Engine) -> None:

@@ -53,6 +53,7 @@ from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax, Lrn
 from mbc.ops.transposed import TransposedConv
 from mbc.ops.unary import Unary
 from tests.fuzzing.bounds_rows import further
+from tests.fuzzing.indices import found_index
 from tests.fuzzing.known import (
     EXPONENTIAL,
     UNDERFLOW,
@@ -237,7 +238,7 @@ def _between(op: Resize, x: Known) -> Known:
 def _reduced(op: Reduce | ArgMax, x: Known) -> Known:
     """A sum of so many terms, their mean, or one of them; or the index of that."""
     if isinstance(op, ArgMax):
-        return _first_largest(op, x)
+        return Known(*found_index(op, x.exact, x.error), 1, 1.0)
     exact, error, terms = (call(op, part) for part in (x.exact, x.error, x.most))
     if isinstance(op, ReduceMax):
         return Known(exact, error, np.abs(exact), 1, x.unit)
@@ -245,16 +246,6 @@ def _reduced(op: Reduce | ArgMax, x: Known) -> Known:
     halves = not isinstance(op, ReduceMean) or count & (count - 1) == 0
     unit = x.unit / (count if isinstance(op, ReduceMean) else 1) if halves else 0.0
     return summed(op, exact, error, terms, count, unit)
-
-
-def _first_largest(op: ArgMax, x: Known) -> Known:
-    """Any index, where rounding decides which element is the largest."""
-    may = x.exact + x.error >= (x.exact - x.error).max(op.axis, keepdims=True)
-    several = may.sum(op.axis, keepdims=op.keep) > 1
-    rounds = several & (may & (x.error > 0)).any(op.axis, keepdims=op.keep)
-    error = np.where(rounds, float(x.exact.shape[op.axis]), 0.0)
-    exact = call(op, x.exact).astype(np.float64)
-    return Known(exact, error, exact, 1, 1.0)
 
 
 def _softmax(op: Softmax, x: Known) -> Known:

@@ -130,8 +130,7 @@ class Maker:
         or one twice."""
         last = self.values[-1]
         outputs = [self.softmax(last) if self.flip(8) else last]
-        if self.flip(4):
-            outputs.append(labels(self, self.draw(st.sampled_from(self.values))))
+        outputs += [labels(self, self.draw(st.sampled_from(self.values)))] if self.flip(4) else []
         while self.flip(3) and len(outputs) < 4:
             outputs.append(self.draw(st.sampled_from(self.values)))
         self.graph.set_outputs(outputs, [f"y{number}" for number in range(len(outputs))])

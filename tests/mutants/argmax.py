@@ -80,9 +80,9 @@ MUTANTS = (
     ),
     Mutant(
         "executables say that integers are floats",
-        "mbc/runtime/c/main.c",
-        old='from->type == MBC_S32 ? "<i4" : "<f4"',
-        new='from->type == MBC_S32 ? "<f4" : "<f4"',
+        "mbc/runtime/program.py",
+        old="{io.count}, {io.code}, ",
+        new="{io.count}, MBC_F32, ",
         tests="tests/e2e/test_argmax.py",
     ),
 )

@@ -305,4 +305,4 @@ def test_the_examples_of_the_documentation_are_canonical(text: str) -> None:
 
 
 def test_the_documentation_has_examples() -> None:
-    assert len(documented()) == 9
+    assert len(documented()) == 10
