@@ -170,11 +170,8 @@ def _of_several(node: Node, x: Moments) -> Moments:
             return average(x, prod(node.view("x").type.shape[1:3]))
         case Resize() as op:
             return Moments(x.mean, x.variance * _kept(op, node.view("x").type))
-        case Reduce() as op:
+        case Reduce() | ArgMax() as op:
             return _reduced(node, op, x)
-        case ArgMax(axis=axis):
-            extent, each = node.view("x").type.shape[axis], np.ones(node.result.type.channels)
-            return Moments(each * (extent - 1) / 2, each * (extent**2 - 1) / 12)
         case Unary() as function:
             return sampled(x, lambda values: unary(function, values)[0])
         case LogSoftmax():
@@ -211,9 +208,13 @@ def _operand(node: Node, role: str, given: Mapping[str, Moments], channels: int)
     return Moments(*(np.broadcast_to(part, channels) for part in (found.mean, found.variance)))
 
 
-def _reduced(node: Node, op: Reduce, x: Moments) -> Moments:
-    """Reduce elements of which those of all channels are alike where channels are reduced."""
+def _reduced(node: Node, op: Reduce | ArgMax, x: Moments) -> Moments:
+    """Reduce elements of which those of all channels are alike where channels are reduced; every
+    index is as likely as any other."""
     type, channels = node.view("x").type, node.result.type.channels
+    if isinstance(op, ArgMax):
+        extent, each = type.shape[op.axis], np.ones(channels)
+        return Moments(each * (extent - 1) / 2, each * (extent**2 - 1) / 12)
     taps = op.terms(type)
     if type.rank - 1 in op.axes:
         whole = Moments(x.mean[None, :, None], x.variance[None, :, None]).channels
