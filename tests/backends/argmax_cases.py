@@ -45,11 +45,12 @@ def _over_all_axes(shape: tuple[int, ...]) -> Graph:
 
 
 def _special(net: Net, x: Value) -> Iterator[Value]:
-    """In the arena: zeros of both signs above all else, NaN beside infinities, nothing but -inf."""
+    """In the arena: zeros of both signs, NaN beside infinities, nothing but -inf."""
     positive = net.graph.add(Activate(RELU), [x]).result
     signs = np.where(np.arange(x.type.channels) % 2, 1, -1).astype(np.float32)
-    zeros = net.graph.add(Mul(), [positive, Constant.of("signs", signs)]).result
-    yield net.graph.add(Min(), [zeros, Constant.of("zero", np.zeros(1, np.float32))]).result
+    zero = Constant.of("zero", np.zeros(1, np.float32))
+    zeros = net.graph.add(Mul(), [positive, zero]).result
+    yield net.graph.add(Mul(), [zeros, Constant.of("signs", signs)]).result
     infinite = Constant.of("infinite", np.full(1, np.inf, np.float32))
     yield net.graph.add(Mul(), [positive, infinite]).result
     lowest = Constant.of("lowest", np.full(1, -np.inf, np.float32))
