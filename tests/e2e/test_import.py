@@ -29,11 +29,19 @@ def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "net.onnx"
 
 
+def small_lite() -> bytes:
+    d = tflite_models.Drawing({"x:0": (1, 8, 8, 3)})
+    x = d.conv("x:0", 8, 3, 3, act=tflite_models.RELU, StrideW=2, StrideH=2)
+    x = d.op("MEAN", x, d.constant([1, 2]), options="ReducerOptions")
+    return d.model(d.op("FULLY_CONNECTED", x, d.weight(5, 8), d.weight(5)))
+
+
 def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(EXAMPLES / "images" / "cat.png", "cat.png")
     state_dict("torchvision", "mobilenet_v2", Path("mobilenet_v2-b0353104.pth"))
     state_dict("timm", "mobilenet_v1", Path("mobilenetv1_100.pth"))
+    Path("face_detection.tflite").write_bytes(small_lite())
     for line in "".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)).splitlines():
         program, *words = shlex.split(line)
         assert program == "mbc"
@@ -94,11 +102,7 @@ def test_mistakes(words: list[str], code: str, model: Path) -> None:
 def lite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A model of TensorFlow Lite in the current folder."""
     monkeypatch.chdir(tmp_path)
-    d = tflite_models.Drawing({"x:0": (1, 8, 8, 3)})
-    x = d.conv("x:0", 8, 3, 3, act=tflite_models.RELU, StrideW=2, StrideH=2)
-    x = d.op("MEAN", x, d.constant([1, 2]), options="ReducerOptions")
-    x = d.op("FULLY_CONNECTED", x, d.weight(5, 8), d.weight(5))
-    (tmp_path / "lite.tflite").write_bytes(d.model(x))
+    (tmp_path / "lite.tflite").write_bytes(small_lite())
     return tmp_path / "lite.tflite"
 
 
