@@ -54,6 +54,8 @@ class Row:
     op: str
     shape: tuple[int, ...]
     found: Difference
+    other: tuple[int, ...]
+    """Shape in the other evaluation."""
     location: Location | None = None
     """The user's line."""
 
@@ -120,7 +122,8 @@ class Pair:
 def _row(
     name: str, op: str, found: np.ndarray, wanted: np.ndarray, where: Location | None = None
 ) -> Row:
-    return Row(name, op, found.shape, difference(found, nearest_order(wanted, found)), where)
+    wanted = nearest_order(wanted, found)
+    return Row(name, op, found.shape, difference(found, wanted), wanted.shape, where)
 
 
 def open_pair(request: Request, other: str, observer: Observer) -> Pair:

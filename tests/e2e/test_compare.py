@@ -57,6 +57,16 @@ def test_the_first_layer_that_differs(page: Path) -> None:
     assert "at pixel (" in last
 
 
+def test_a_layer_of_another_shape(page: Path) -> None:
+    Path("other.py").write_text(TINY.replace("2 * width", "3 * width"))
+    found = mbc("compare", page, "--with", "other.py")
+    assert found.status == 1
+    assert [line.split()[:4] for line in found.out.splitlines() if line.endswith("<- first")] == [
+        ["block.pw", "conv2d", "[1,8,8,16]", "shape"]
+    ]
+    assert found.out.endswith("), the other is [1,8,8,24]\n")
+
+
 def test_text_after_passes_has_the_same_names(page: Path) -> None:
     done("compile", page, "--dump-ir=ir", "--emit", "ir", "-o", "out")
     last = max(Path("ir").glob("*.mbc"))

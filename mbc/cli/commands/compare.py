@@ -13,6 +13,7 @@ from mbc.cli.options import add_pipeline, add_source, for_this_machine, request
 from mbc.cli.photos import add_photo_options, preprocessing, refuse_without_photo
 from mbc.cli.usage import Parser, UsageError
 from mbc.driver.compare import ONNXRUNTIME, ORACLE, Comparison, Pair, Row, open_pair
+from mbc.frontends.weights.listings import extents
 from mbc.runtime import reference
 from mbc.runtime.inputs import read_input
 from mbc.runtime.preprocessing import Preprocessing
@@ -96,10 +97,15 @@ def _show(comparison: Comparison, tolerance: float) -> int:
         console.result(f"every error is at most {tolerance:g}")
         return 0
     where = "" if first.location is None else f", {first.location}"
-    console.result(f"first above {tolerance:g}: {first.name} ({first.op}{where}), {first.found}")
+    found = str(first.found) if _same_shape(first) else f"the other is {extents(first.other)}"
+    console.result(f"first above {tolerance:g}: {first.name} ({first.op}{where}), {found}")
     return 1
 
 
 def _cells(row: Row, first: bool) -> tuple[str, ...]:
-    shape = f"[{','.join(map(str, row.shape))}]"
-    return row.name, row.op, shape, f"{row.found.error:.2g}", "<- first" if first else ""
+    error = f"{row.found.error:.2g}" if _same_shape(row) else "shape"
+    return row.name, row.op, extents(row.shape), error, "<- first" if first else ""
+
+
+def _same_shape(row: Row) -> bool:
+    return row.shape == row.other
