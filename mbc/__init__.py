@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mbc.driver.imported import Imported
     from mbc.driver.net import CompiledNet
     from mbc.driver.request import BackendName
     from mbc.frontends.options import Layout
@@ -18,7 +20,7 @@ __version__ = "0.1.0"
 
 
 def compile(
-    file: str | Path,
+    file: str | Path | Imported,
     *,
     params: Mapping[str, object] | None = None,
     batch: int | None = None,
@@ -38,7 +40,8 @@ def compile(
     external_data: str | Path | None = None,
     backend: BackendName = "llvm",
 ) -> CompiledNet:
-    """Compile a network (.py, which is run, or .mbc) for this machine; returns it as a callable.
+    """Compile a network for this machine; returns it as a callable. `file` is one (.py, which is
+    run, or .mbc), a model (.onnx, .pt2), or what `from_torch` returns.
 
     `params` are what `-D` sets, `weights` a .safetensors, .npz or .pth file (without it they are
     drawn from `seed`), `weights_from` the library whose names it has ("torchvision"), `level` is
@@ -55,8 +58,9 @@ def compile(
     from mbc.frontends.options import ModelOptions
 
     data = None if external_data is None else Path(external_data)
-    request = Request(
-        file=Path(file),
+    start = Request(Path(file)) if isinstance(file, str | Path) else file.request
+    request = replace(
+        start,
         params=params or {},
         batch=batch,
         network=network,
@@ -71,3 +75,24 @@ def compile(
         model=ModelOptions(shapes or {}, (*inputs,), (*outputs,), input_layout, data),
     )
     return compile_net(request, backend)
+
+
+def from_torch(
+    module: Any,
+    example_inputs: Sequence[Any] = (),
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    name: str = "model",
+    input_layout: Layout = "nhwc",
+) -> Imported:
+    """Import a module of PyTorch by torch.export, for the shapes of the example inputs.
+
+    `module` is in evaluation mode (`model.eval()`), or a program that torch.export has made of it,
+    which needs no examples. `kwargs` are inputs by keyword. Images are NHWC in the network, and
+    so are its inputs unless `input_layout="nchw"`. The result is for `compile`, or is saved as IR
+    text: `mbc.from_torch(model, (x,)).save("net.mbc")`. Needs the extra `torch`. Raises
+    `mbc.diag.MbcError` with all that is not supported.
+    """
+    from mbc.driver.imported import from_torch as imported
+
+    return imported(module, example_inputs, kwargs or {}, name, input_layout)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mbc.cli.commands.ops import HEADERS, op_rows
-from mbc.driver.formats import onnx_rows, tflite_rows
+from mbc.driver.formats import onnx_rows, tflite_rows, torch_rows
 from mbc.driver.support import COLUMNS, support_rows
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "ops.md"
@@ -31,6 +31,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "backends": lambda: markdown(("op", *COLUMNS), support_rows()),
     "onnx": lambda: markdown(("op of ONNX", "imported as"), onnx_rows()),
     "tflite": lambda: markdown(("op of TensorFlow Lite", "imported as"), tflite_rows()),
+    "torch": lambda: markdown(("op of PyTorch", "imported as"), torch_rows()),
 }
 
 

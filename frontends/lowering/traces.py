@@ -8,13 +8,13 @@ from pathlib import Path
 from mbc.diag import Location
 
 FRAME = re.compile(r'File "([^"\n]+)", line ([0-9]{1,7})')
-PYTORCH = re.compile(r"(site|dist)-packages/torch/")
+NOT_USERS = re.compile(r"(site|dist)-packages/torch/|/mbc/frontends/")
 
 
 def location_in(trace: str) -> Location | None:
-    """Find the innermost line of a stack outside PyTorch, in a Python file that is there."""
+    """Find the innermost line of a stack outside PyTorch and mbc, in a Python file that exists."""
     for file, line in reversed(FRAME.findall(trace)):
-        if not PYTORCH.search(file) and file.endswith(".py") and _is_file(file):
+        if not NOT_USERS.search(file) and file.endswith(".py") and _is_file(file):
             return Location(file, int(line))
     return None
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from mbc.cli.usage import Parser, UsageError, whole_number
+from mbc.driver.formats import LISTED
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.request import Request
 from mbc.frontends.options import LAYOUTS, ModelOptions
@@ -26,7 +27,7 @@ def add_source(parser: Parser) -> None:
         "file",
         metavar="FILE",
         type=Path,
-        help="network (.py, which is run), model (.onnx, .tflite) or IR text (.mbc)",
+        help=f"network (.py, which is run), model ({LISTED}) or IR text (.mbc)",
     )
     group = add_parameters(parser)
     parser.set_defaults(name=None)

@@ -8,8 +8,8 @@ CODES = {
     "E0610": Code(
         title="an optional package is not installed",
         cause="`mbc export` and `.onnx` files need the Python package onnx, `.tflite` files need "
-        "tflite, `mbc bench --vs` needs the engines that it names, and `--backend tvm` needs TVM. "
-        "mbc itself does without them, so they come as extras.",
+        "tflite, `.pt2` files need torch, `mbc bench --vs` needs the engines that it names, and "
+        "`--backend tvm` needs TVM. mbc itself does without them, so they come as extras.",
         example="mbc export mobilenet_v1.py --format onnx",
         cure="The message says what to install, such as `pip install 'mbc[onnx]'`.",
     ),

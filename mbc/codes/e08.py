@@ -8,7 +8,7 @@ CODES = {
     "E0801": Code(
         title="not a model of the format that its name says",
         cause="The file is empty, cut off, larger than 2 GB, or of another format than its name "
-        "says.",
+        "says; or it is a .pt2 file that the installed PyTorch does not read.",
         example="mbc compile half_a_download.onnx",
         cure="Fetch or export the model again.",
     ),
@@ -70,5 +70,23 @@ CODES = {
         example="mbc compile detector.onnx --outputs boxs",
         cure="Take the names from `mbc import`, Netron, or the message. Name a value on each way "
         "from the model's inputs to the outputs.",
+    ),
+    "E0809": Code(
+        title="a module that torch.export does not take",
+        cause="`mbc.from_torch` traces a module by torch.export, which raises an error: the "
+        "forward method depends on data, on another library, or on inputs other than the examples. "
+        "A TorchScript module, or what is no module at all, cannot be traced either.",
+        example="mbc.from_torch(torch.jit.load('net.pt'), (x,))",
+        cure="`torch.export.export(module, example_inputs)` shows the whole error. Give the module "
+        "that was trained, and inputs with which it can be called.",
+    ),
+    "E0810": Code(
+        title="a file of PyTorch that holds code",
+        cause="The file is a TorchScript program, a pickled module, or a .pt2 file with compiled "
+        "libraries, pickled objects or guards in Python. Loading it would run what it holds.",
+        example="mbc compile scripted.pt2",
+        cure="Save the network as a program of torch.export: `torch.export.save("
+        "torch.export.export(model.eval(), (x,)), 'net.pt2')`. Weights alone are read by "
+        "`--weights`.",
     ),
 }

@@ -1,8 +1,23 @@
-"""What is imported from other formats, as text."""
+"""The formats of models that are read, and what is imported from them, as text."""
 
 from __future__ import annotations
 
 import inspect
+
+FORMATS = {".onnx": "ONNX", ".tflite": "TensorFlow Lite", ".pt2": "PyTorch"}
+"""The formats of models, by the end of their files' names."""
+LISTED = ", ".join(FORMATS)
+"""Those ends, for messages."""
+KINDS = {".mbc": "IR text", **{end: f"{name} models" for end, name in FORMATS.items()}}
+"""What files hold one finished graph, by the end of their names."""
+
+CUTS = {"--inputs", "--outputs", "--input-layout"}
+OPTIONS = {
+    ".onnx": {"--shape", "--external-data", *CUTS},
+    ".tflite": CUTS,
+    ".pt2": {"--input-layout"},
+}
+"""The options of the import that a format has."""
 
 FOLDED = "Folded where all operands are constant."
 ON_FLOATS = "{}, on floats, with a clip to the range of its result."
@@ -31,6 +46,15 @@ def tflite_rows() -> list[tuple[str, str]]:
     rules = {kind: _summary(rule) for kind, rule in TRANSLATORS.items()}
     folded = dict.fromkeys({*FOLDS, *LEARNT} - rules.keys(), FOLDED)
     return sorted((rules | folded).items())
+
+
+def torch_rows() -> list[tuple[str, str]]:
+    """Return each op of PyTorch that is imported, and what of it, from the code."""
+    from mbc.frontends.torch import ATEN, FOLDABLE  # takes time to import
+
+    folded = dict.fromkeys(FOLDABLE, FOLDED)
+    rules = {op: _summary(rule) for op, rule in ATEN.items()}
+    return sorted((f"aten.{op}", text) for op, text in (folded | rules).items())
 
 
 def _summary(rule: object) -> str:

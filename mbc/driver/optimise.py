@@ -7,10 +7,11 @@ from pathlib import Path
 
 from mbc.diag import error
 from mbc.driver.configuration import backend_from, resolve_request
+from mbc.driver.formats import KINDS, LISTED
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import named_passes, run_passes
 from mbc.driver.request import Request
-from mbc.driver.source import KINDS, read_graph
+from mbc.driver.source import read_graph
 from mbc.frontends.options import AS_IT_IS, ModelOptions
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import content_hash, load_module, write_dump
@@ -27,12 +28,12 @@ def optimise(
     write: Callable[[str], None],
     model: ModelOptions = AS_IT_IS,
 ) -> Graph:
-    """Return the graph of a `.mbc`, `.onnx` or `.tflite` file after the named passes. `target` is
-    name, CPU and features where the user overrides what the file's header says."""
+    """Return the graph of IR text or a model after the named passes. `target` is name, CPU and
+    features where the user overrides what the file's header says."""
     if file.suffix not in KINDS:
         raise error(
             "E0102",
-            f"{file} is neither IR text (.mbc) nor a model (.onnx, .tflite)",
+            f"{file} is neither IR text (.mbc) nor a model ({LISTED})",
             helps=["mbc compile FILE.py --dump-ir=ir/ writes IR text"],
         )
     if file.suffix != ".mbc" or any(model.given()):

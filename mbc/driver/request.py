@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 from mbc.frontends.options import AS_IT_IS, ModelOptions
+from mbc.ir.graph import Graph
 
 BackendName = Literal["llvm", "tvm", "oracle"]
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
@@ -22,7 +23,7 @@ class Request:
     """
 
     file: Path
-    """The network (.py), a model (.onnx, .tflite) or IR text (.mbc)."""
+    """The network (.py), a model (.onnx, .tflite, .pt2) or IR text (.mbc)."""
     params: Mapping[str, object] = field(default_factory=dict)
     """Parameters of the network, set by -D."""
     batch: int | None = None
@@ -63,6 +64,8 @@ class Request:
     """The last stage to run."""
     name: str | None = None
     """Prefix of C names and of files."""
+    graph: Graph | None = None
+    """An imported graph, which `file` only names; None: the file is read."""
 
 
 class Observer(Protocol):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mbc.diag import error
+from mbc.driver.formats import FORMATS, KINDS, LISTED, OPTIONS
 from mbc.driver.request import Observer, Request, Silent
 from mbc.frontends.dsl import load_network
 from mbc.frontends.weights import check_values, initialise, load_weights
@@ -22,18 +23,12 @@ from mbc.runtime.names import net_identifier
 
 MAX_WEIGHTS = 2**28  # a gigabyte
 
-FORMATS = {".onnx": "ONNX", ".tflite": "TensorFlow Lite"}
-KINDS = {".mbc": "IR text", **{end: f"{name} models" for end, name in FORMATS.items()}}
-"""What files hold one finished graph, by the end of their names."""
-
-CUTS = {"--inputs", "--outputs", "--input-layout"}
-OPTIONS = {".onnx": {"--shape", "--external-data", *CUTS}, ".tflite": CUTS}
-"""The options of the import that a format has."""
-
 ELSEWHERE = {
     "IR text": "compile the network's .py file with other parameters instead",
+    "imported networks": "import the module with other parameters",
     "ONNX models": "export the model with other parameters; --shape sets symbolic dimensions",
     "TensorFlow Lite models": "convert the model with other parameters",
+    "PyTorch models": "export the module with other parameters",
 }
 """Where the parameters of a graph are set that has none itself."""
 
@@ -92,8 +87,10 @@ def read_graph(request: Request, note: Callable[[str], None] | None = None) -> G
     """Read the graph of the file, named NET; one from Python has no weights yet. NET is the file's
     stem, followed by the network's name if the file has several. `note` takes what the user should
     know of the import."""
-    stem = request.file.stem
     _refuse_model_options(request)
+    if request.graph is not None:
+        return _imported(request, request.graph)
+    stem = request.file.stem
     match request.file.suffix:
         case ".py":
             network = load_network(request.file, request.network)
@@ -103,16 +100,35 @@ def read_graph(request: Request, note: Callable[[str], None] | None = None) -> G
                 stem if network.alone else f"{stem}_{network.name}"
             )
             return graph
-        case ".mbc" | ".onnx" | ".tflite":
+        case suffix if suffix in KINDS:
             graph = _read_finished(request, note or Silent().note)
             graph.name = request.name or net_identifier(stem)
             return graph
     _explain_missing(request.file)
     raise error(
         "E0102",
-        f"{request.file} is neither a network (.py), a model (.onnx, .tflite) nor IR text (.mbc)",
-        helps=["mbc new mobilenet_v1.py makes a network to begin with"],
+        f"{request.file} is neither a network (.py), a model ({LISTED}) nor IR text (.mbc)",
+        helps=_instead(request.file),
     )
+
+
+def _instead(path: Path) -> list[str]:
+    """Return what to do about a file that holds no network."""
+    if path.suffix not in (".pt", ".pth"):
+        return ["mbc new mobilenet_v1.py makes a network to begin with"]
+    export = "torch.export.save(torch.export.export(model.eval(), (x,)), 'net.pt2')"
+    return [
+        f"a module of PyTorch: {export}",
+        f"its weights alone: mbc compile mobilenet_v2.py --weights {path.name}",
+    ]
+
+
+def _imported(request: Request, imported: Graph) -> Graph:
+    """Return a copy of a graph that was imported before."""
+    _refuse_parameters(request, "imported networks")
+    graph = imported.clone()
+    graph.name = request.name or imported.name
+    return graph
 
 
 def _read_finished(request: Request, note: Callable[[str], None]) -> Graph:
@@ -125,6 +141,10 @@ def _read_finished(request: Request, note: Callable[[str], None]) -> Graph:
         from mbc.frontends.tflite import import_tflite  # takes time to import
 
         return import_tflite(request.file, request.model)
+    if kind == "PyTorch models":
+        from mbc.frontends.torch import import_pt2  # takes time to import
+
+        return import_pt2(request.file, request.model.input_layout)
     from mbc.frontends.onnx.importer import import_onnx  # takes time to import
 
     return import_onnx(request.file, request.model, note)
@@ -135,7 +155,7 @@ def _refuse_model_options(request: Request) -> None:
     for option in request.model.given():
         if option not in known:
             formats = [FORMATS[end] for end, options in OPTIONS.items() if option in options]
-            what = " and ".join(formats)
+            what = " and ".join(filter(None, (", ".join(formats[:-1]), formats[-1])))
             raise error("E0103", f"{option} is for models in {what}; {request.file} is none")
 
 

@@ -72,6 +72,7 @@ OWNERS = {
     "psutil": "mbc.backends.tvm",
     "pyopencl": "mbc.backends.tvm",
     "tflite": "mbc.frontends.tflite",
+    "torch": "mbc.frontends.torch",
     "tvm": "mbc.backends.tvm",
     "tvm_ffi": "mbc.backends.tvm",
 }

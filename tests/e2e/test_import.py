@@ -140,9 +140,11 @@ def test_mistakes_with_tensorflow_lite(words: list[str], code: str, lite: Path) 
 def test_options_name_the_formats_that_have_them(lite: Path) -> None:
     Path("net.py").write_text("")
     assert "--shape is for models in ONNX; " in mbc("report", lite, "--shape", "x=1").err
-    for option in ("--inputs", "--outputs", "--input-layout"):
+    for option in ("--inputs", "--outputs"):
         err = mbc("report", "net.py", option, "nchw").err
         assert f"{option} is for models in ONNX and TensorFlow Lite; net.py is none" in err
+    err = mbc("report", "net.py", "--input-layout", "nchw").err
+    assert "models in ONNX, TensorFlow Lite and PyTorch; net.py is none" in err
 
 
 def test_what_is_supported_of_tensorflow_lite_is_listed() -> None:
@@ -196,3 +198,18 @@ def test_channels_first_all_the_way(model: Path) -> None:
     done("export", model, *options, "-o", "planar.onnx")
     (again,) = by_onnxruntime(Path("planar.onnx").read_bytes(), {"x_1": x})
     np.testing.assert_allclose(again, expected, atol=1e-5)
+
+
+def test_what_is_supported_of_pytorch_is_listed() -> None:
+    out = done("ops", "--torch").out
+    assert re.search(r"^aten.conv2d +Convolution in two dimensions", out, re.MULTILINE)
+    assert re.search(r"^aten.arange +Folded", out, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["net.pt", "net.pth"])
+def test_other_files_of_pytorch_are_refused_with_what_to_do(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(b"")
+    outcome = mbc("report", tmp_path / name)
+    assert outcome.code == "E0102"
+    assert "torch.export.save" in outcome.err
+    assert f"--weights {name}" in outcome.err

@@ -177,7 +177,16 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "mbc/cli/commands/new.py FOLDERS",
         "mbc/cli/dispatch.py COMMANDS",
     ),
-    OPS_PAGE: ("mbc/driver/support.py COLUMNS", "mbc/cli/commands/ops.py HEADERS"),
+    OPS_PAGE: (
+        "mbc/driver/support.py COLUMNS",
+        "mbc/cli/commands/ops.py HEADERS",
+        "frontends/torch/aten/__init__.py ATEN",
+        "frontends/torch/folding.py FOLDABLE",
+    ),
+    "tests/unit/test_pt2_archives.py": (
+        "frontends/torch/archive.py OWN",
+        "frontends/torch/archive.py PICKLED",
+    ),
     "tests/unit/test_elements.py": (
         "mbc/runtime/abi.py ELEMENTS",
         "backends/llvm/isa.py LLVM_TYPES",
@@ -272,10 +281,10 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/tflite/prepare.py LEARNT",
     ),
     "tests/e2e/test_import.py": (
-        "mbc/driver/source.py FORMATS",
-        "mbc/driver/source.py KINDS",
-        "mbc/driver/source.py CUTS",
-        "mbc/driver/source.py OPTIONS",
+        "mbc/driver/formats.py FORMATS",
+        "mbc/driver/formats.py KINDS",
+        "mbc/driver/formats.py CUTS",
+        "mbc/driver/formats.py OPTIONS",
     ),
     "tests/numeric/test_onnx_activations.py": (
         "frontends/lowering/rules/activations.py ACTIVATIONS",

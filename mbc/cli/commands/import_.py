@@ -9,17 +9,18 @@ from mbc.cli import console
 from mbc.cli.options import add_model, model_options
 from mbc.cli.usage import Parser
 from mbc.diag import error
+from mbc.driver.formats import FORMATS, LISTED
 from mbc.driver.optimise import save
 from mbc.driver.request import Request
 from mbc.driver.source import load
 
-HELP = "write a model in ONNX or TensorFlow Lite as IR text"
+HELP = "write a model of another format as IR text"
 STEPS = 2
 
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
-    parser.add_argument("file", metavar="FILE", type=Path, help="model (.onnx, .tflite)")
+    parser.add_argument("file", metavar="FILE", type=Path, help=f"model ({LISTED})")
     add_model(parser)
     group = parser.add_argument_group("output")
     group.add_argument(
@@ -38,8 +39,8 @@ def configure(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Import, and write the text and its constants."""
-    if args.file.suffix not in (".onnx", ".tflite"):
-        raise error("E0102", f"{args.file} is no model (.onnx, .tflite)")
+    if args.file.suffix not in FORMATS:
+        raise error("E0102", f"{args.file} is no model ({LISTED})")
     if args.check and args.output is not None:
         raise error("E0106", "--check writes nothing, so -o has no effect")
     request = Request(args.file, model=model_options(args))

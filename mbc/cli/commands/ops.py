@@ -8,7 +8,7 @@ from typing import Any
 
 from mbc.cli import console
 from mbc.cli.usage import Parser
-from mbc.driver.formats import onnx_rows, tflite_rows
+from mbc.driver.formats import onnx_rows, tflite_rows, torch_rows
 from mbc.driver.support import COLUMNS, support_rows
 from mbc.ir.activations import KINDS, Activation
 from mbc.ir.op import Op, OperandSpec
@@ -28,6 +28,9 @@ def configure(parser: Parser) -> None:
         help="list the ops of TensorFlow Lite that are imported",
     )
     which.add_argument(
+        "--torch", action="store_true", help="list the ops of PyTorch that are imported"
+    )
+    which.add_argument(
         "--backends", action="store_true", help="list which backend has a kernel for which op"
     )
 
@@ -38,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
         console.table(("op of ONNX", "imported as"), onnx_rows())
     elif args.tflite:
         console.table(("op of TensorFlow Lite", "imported as"), tflite_rows())
+    elif args.torch:
+        console.table(("op of PyTorch", "imported as"), torch_rows())
     elif args.backends:
         console.table(("op", *COLUMNS), support_rows())
         console.note("a code is that of the error that refuses the op: mbc explain E0517")

@@ -8,6 +8,7 @@ from pathlib import Path
 from mbc.cli import console
 from mbc.cli.options import add_instruments, add_model, add_target, inspection, model_options
 from mbc.cli.usage import Parser
+from mbc.driver.formats import LISTED
 from mbc.driver.optimise import optimise, save, text_of
 
 HELP = "run passes on IR text"
@@ -16,7 +17,7 @@ HELP = "run passes on IR text"
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "file", metavar="FILE", type=Path, help="IR text (.mbc) or model (.onnx, .tflite)"
+        "file", metavar="FILE", type=Path, help=f"IR text (.mbc) or model ({LISTED})"
     )
     add_model(parser)
     parser.add_argument(
