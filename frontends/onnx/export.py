@@ -86,13 +86,16 @@ def _write_nodes(w: Writer, graph: Graph, known: Known) -> None:
         else:
             made = EMITTERS[type(node.op)](w, node.op, Site(node, operands, name))
             results = (made,) if isinstance(made, str) else made
-        for value, result in zip(node.results, results, strict=True):
-            known[value] = _named(w, known, value, result)
+        _name_results(w, known, node.results, results)
 
 
-def _named(w: Writer, known: Known, value: Value, result: str) -> str:
-    """Give a result the stable name of its value, unless it is another value too."""
-    return result if result in known.values() else w.renamed(result, value.name)
+def _name_results(w: Writer, known: Known, values: Sequence[Value], results: Sequence[str]) -> None:
+    """Give results the stable names of their values, unless they are other values too."""
+    taken = {name: name for name in known.values()}
+    for value, result in zip(values, results, strict=True):
+        if result not in taken:
+            taken[result] = w.renamed(result, value.name)
+        known[value] = taken[result]
 
 
 def _write_body(w: Writer, body: Graph, operands: Sequence[str]) -> tuple[str, ...]:

@@ -26,6 +26,7 @@ from mbc.ops.elementwise import Activate, Add
 from mbc.ops.linear import Dense
 from mbc.ops.pool import AvgPool, MaxPool, Pool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
+from mbc.ops.rows import Lrn
 from tests.activations import ALL_ACTS
 from tests.backends.arithmetic_cases import broadcasting_cases
 from tests.backends.cases import Case
@@ -116,8 +117,9 @@ def test_activations(act: Activation) -> None:
     found = answers(model.SerializeToString(), inputs)
     for wanted, result in zip(expected.values(), found, strict=True):
         np.testing.assert_allclose(result, nchw(wanted), rtol=2e-6, atol=4e-6)
-    gelus = act.name.startswith("gelu")
-    assert (model.ir_version, model.opset_import[0].version) == ((9, 20) if gelus else (8, 17))
+    versions = {"gelu": (9, 20), "gelu_tanh": (9, 20), "mish": (8, 18)}
+    found_versions = (model.ir_version, model.opset_import[0].version)
+    assert found_versions == versions.get(act.name, (8, 17))
 
 
 @pytest.mark.parametrize("case", [*grid_cases()], ids=lambda case: case[0])
@@ -197,8 +199,12 @@ ROWS = {name: make for name, make in rows_cases() if name.endswith("dense")}
 
 @pytest.mark.parametrize("name", ROWS)
 def test_normalisations_and_products(name: str) -> None:
+    """onnxruntime refuses windows of an even size, and onnx's own evaluator is wrong there."""
     graph = ROWS[name]()
-    check(graph, export_onnx(graph).data, tolerance=1e-5)
+    model = export_onnx(graph).data
+    if not any(isinstance(node.op, Lrn) and node.op.size % 2 == 0 for node in graph.topo()):
+        check(graph, model, tolerance=1e-5)
+    onnx.checker.check_model(onnx.load_from_string(model), full_check=True)
 
 
 UNARIES = {name: make for name, make in unary_cases() if name.endswith("7-dense")}
@@ -315,3 +321,17 @@ def test_weights_beyond_what_the_format_holds(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(export, "MAX_BYTES", 47)
     with pytest.raises(MbcError, match="E0712: the weights take more than 2 GB"):
         export_onnx(graph)
+
+
+def test_a_body_may_return_a_value_twice() -> None:
+    graph = parse(
+        """graph @twice(%x: f32[1,2,3,8]) {
+  %a, %b, %c = fused body(%x0 = %x) {
+    %mean = global_avg_pool(%x0) : f32[1,8]
+    return %mean, %x0, %mean
+  } : f32[1,8], f32[1,2,3,8], f32[1,8]
+  return %c, %b, %a
+}
+"""
+    )
+    check(graph, export_onnx(graph).data)
