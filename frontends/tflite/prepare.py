@@ -21,6 +21,10 @@ MAX_TOTAL = 2**27
 """Elements of all folded tensors."""
 
 FLOATS = ("FLOAT16", "FLOAT32")
+INDICES = ("INT32", "INT64")
+OF_INDICES = ("ARG_MAX", "CAST", "EXPAND_DIMS", "RESHAPE", "SQUEEZE", "TRANSPOSE")
+"""Types of indices, and the ops that may compute some."""
+
 QUANTISED = ("INT16", "INT4", "INT8", "UINT8")
 """Types of elements that stand for real numbers by a scale."""
 
@@ -236,6 +240,7 @@ def _check_tensors(t: Translation, operator: Operator) -> None:
     for number in (*operator.outputs, *given):
         if 0 in t.tensor(number).shape:
             raise Unsupported(f"'{t.tensor(number).name}' has no elements")
+    kinds = (*FLOATS, *INDICES) if operator.kind in OF_INDICES else FLOATS
     for number in operator.outputs:
-        if (kind := t.tensor(number).element) not in FLOATS:
+        if (kind := t.tensor(number).element) not in kinds:
             raise Unsupported(f"its result is {kind.lower()}, computed from inputs of the model")

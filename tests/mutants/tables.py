@@ -263,6 +263,8 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/tflite/ops/pointwise.py TRANSLATORS",
         "frontends/tflite/ops/reductions.py TRANSLATORS",
         "frontends/tflite/ops/windows.py TRANSLATORS",
+        "frontends/tflite/prepare.py INDICES",
+        "frontends/tflite/prepare.py OF_INDICES",
         "frontends/tflite/translation.py ACTIVATIONS",
         "frontends/tflite/translation.py CLIPS",
     ),

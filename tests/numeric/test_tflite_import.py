@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mbc.interp import run
 from mbc.ir.graph import Graph
 from tests.tflite_models import (
     RELU,
@@ -19,6 +20,9 @@ from tests.tflite_models import (
     Drawing,
     Shape,
     agree,
+    by_litert,
+    imported,
+    inputs_of,
     ops,
 )
 
@@ -228,6 +232,22 @@ def test_reductions(kind: str, tmp_path: Path) -> None:
         for keep in (False, True)
     ]
     agree(d, tmp_path, *each)
+
+
+def test_indices(tmp_path: Path) -> None:
+    d = Drawing({"x": (2, 3, 4, 8)})
+    kind = {"options": "ArgMaxOptions", "OutputType": 2, "element": "INT32"}
+    each = [d.op("ARG_MAX", "x", d.constant(axis), **kind) for axis in (3, 1, -2)]
+    wide = d.op("CAST", each[0], options="CastOptions", element="INT64")
+    flat = d.op("RESHAPE", each[1], d.constant([-1]), element="INT32")
+    turned = d.op("TRANSPOSE", each[2], d.constant([2, 0, 1]), element="INT32")
+    more = d.op("EXPAND_DIMS", turned, d.constant(0), element="INT32")
+    less = d.op("SQUEEZE", more, options="SqueezeOptions", SqueezeDims=[0], element="INT32")
+    content = d.model(*each, wide, flat, more, less)
+    given = inputs_of(d)
+    found = run(imported(content, tmp_path), given).values()
+    for ours, expected in zip(found, by_litert(content, given), strict=True):
+        assert np.array_equal(ours, expected)
 
 
 def test_products(tmp_path: Path) -> None:

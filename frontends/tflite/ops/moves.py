@@ -177,10 +177,11 @@ def _symmetric(t: Translation) -> None:
 
 
 def cast(t: Translation) -> None:
-    """Between float32 and float16, which is computed as float32."""
+    """Between float32 and float16, which is computed as float32; of indices between int32 and
+    int64, which are int32."""
     kinds = {t.tensor(t.number(0)).element, t.result.element}
-    if not kinds <= {"FLOAT16", "FLOAT32"}:
-        raise Unsupported("its operand or result is not float32 or float16")
+    if not (kinds <= {"FLOAT16", "FLOAT32"} or kinds <= {"INT32", "INT64"}):
+        raise Unsupported("its operand and result are neither both floats nor both indices")
     t.finish("Identity", [t.value(0)])
 
 

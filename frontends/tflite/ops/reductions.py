@@ -53,6 +53,12 @@ def reduce_min(t: Translation) -> None:
     t.finish_plain("Neg", [most])
 
 
+def arg_max(t: Translation) -> None:
+    """Index of the first of the largest along an axis, int64 as int32."""
+    axis = t.integer(1, "axis")
+    t.finish_plain("ArgMax", [t.plain(0)], axis=axis, keepdims=0)
+
+
 def batch_matmul(t: Translation) -> None:
     """Product of two computed tensors, or of one with a constant matrix; each may be transposed."""
     if t.is_constant(0):
@@ -92,6 +98,7 @@ def _with_constant(t: Translation, x: str) -> None:
 
 
 TRANSLATORS: Mapping[str, Translator] = {
+    "ARG_MAX": arg_max,
     "BATCH_MATMUL": batch_matmul,
     "MEAN": mean,
     "REDUCE_MAX": reduce_max,
