@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from onnx import TensorProto, helper
 from mbc.diag import MbcError, render
 from mbc.frontends.onnx.importer.external import read_external
 from mbc.frontends.onnx.importer.folding import Folding
-from tests.hostile.broken_onnx import BROKEN, Break, good
+from mbc.frontends.onnx.importer.functions import inlined
+from tests.hostile.broken_onnx import BROKEN, Break, good, laughs
 from tests.onnx_models import Drawing, imported
 
 
@@ -29,6 +31,28 @@ def codes(problem: MbcError) -> set[str]:
 @pytest.mark.parametrize(("broken", "code"), BROKEN, ids=[b.__name__ for b, _ in BROKEN])
 def test_a_broken_model(broken: Break, code: str, tmp_path: Path) -> None:
     assert codes(refused(broken(Drawing()), tmp_path)) == {code}
+
+
+def test_constants_that_grow_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    d = Drawing()
+    model = d.model(d.op("Add", "x", d.op("ConstantOfShape", d.constant([8, 6, 6]))))
+    imported(model, tmp_path)
+    monkeypatch.setattr(f"{Folding.__module__}.MAX_FOLDED", 8 * 36 - 1)
+    assert codes(refused(model, tmp_path)) == {"E0807"}
+
+
+def test_nodes_of_functions_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = laughs(Drawing(), 2, 4)
+    assert len(imported(model, tmp_path).topo()) == 16
+    monkeypatch.setattr(f"{inlined.__module__}.MAX_NODES", 15)
+    assert codes(refused(model, tmp_path)) == {"E0807"}
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=lambda make: make.__name__)
+def test_what_is_no_file_is_not_read(make: Callable[[Path], None], tmp_path: Path) -> None:
+    make(tmp_path / "net.data")
+    (found,) = refused(external(good(Drawing()), location="net.data"), tmp_path).diagnostics
+    assert found.message.endswith("net.data is not a regular file")
 
 
 def test_folded_constants_are_bounded_in_all(

@@ -104,14 +104,16 @@ def _bytes(tensor: Any) -> int:
 
 def _read(name: str, path: Path, offset: int, length: int) -> bytes:
     try:
-        with os.fdopen(os.open(path, FLAGS), "rb") as file:
-            found = os.fstat(file.fileno())
+        descriptor = os.open(path, FLAGS)
+        try:
+            found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 raise _refused(name, f"{path.name} is not a regular file")
             if offset + length > found.st_size:
                 ends = f"it ends at byte {offset + length:,} of {path.name}"
                 raise _refused(name, f"{ends}, which has {found.st_size:,}")
-            file.seek(offset)
-            return file.read(length)
+            return os.pread(descriptor, length, offset)
+        finally:
+            os.close(descriptor)
     except OSError as problem:
         raise _refused(name, f"{path.name}: {problem.strerror or problem}") from None
