@@ -52,6 +52,7 @@ class Drawn:
     scales: tuple[float, ...] = ()
     sparsity: Any = None
     """A function that writes the table of a sparse tensor."""
+    is_variable: bool = False
 
 
 @dataclass(frozen=True)
@@ -215,6 +216,8 @@ class Writer:
             more["Quantization"] = self.table("QuantizationParameters", Scale=scale, ZeroPoint=zero)
         if drawn.sparsity is not None:
             more["Sparsity"] = drawn.sparsity(self)
+        if drawn.is_variable:
+            more["IsVariable"] = True
         kind = getattr(tflite.TensorType, drawn.element)
         return self.table("Tensor", Shape=shape, Type=kind, Buffer=buffer, Name=name, **more)
 

@@ -65,6 +65,8 @@ class Tensor:
     """What its elements stand for."""
     sparsity: Sparsity | None = None
     """How its elements are stored, if not one by one."""
+    is_variable: bool = False
+    """Whether operators change it in place: the state of a recurrent one."""
 
 
 @dataclass(frozen=True, eq=False)

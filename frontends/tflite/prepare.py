@@ -13,7 +13,7 @@ from mbc.frontends.lowering.model import Model
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.tflite.arrays import DTYPES, array_of, dequantised
 from mbc.frontends.tflite.folding import FOLDS, folded
-from mbc.frontends.tflite.model import Operator, TfliteModel
+from mbc.frontends.tflite.model import Operator, Tensor, TfliteModel
 from mbc.frontends.tflite.ops import TRANSLATORS
 from mbc.frontends.tflite.translation import HINT, Translation
 
@@ -77,7 +77,7 @@ def _graphs(model: TfliteModel) -> Iterator[Diagnostic]:
 def _inputs(model: TfliteModel) -> Iterator[Diagnostic]:
     for number in model.inputs:
         tensor = model.tensors[number]
-        if tensor.element not in (*FLOATS, *QUANTISED):
+        if tensor.element not in FLOATS and not _stands_for_numbers(tensor):
             kind = tensor.element.lower()
             message = f"input '{tensor.name}' is {kind}; mbc takes float32 and float16"
             yield Diagnostic("E0802", message)
@@ -85,8 +85,8 @@ def _inputs(model: TfliteModel) -> Iterator[Diagnostic]:
 
 def _quantised(model: TfliteModel) -> Iterator[Diagnostic]:
     """Yield what to say of a model that computes with integers."""
-    given = {number for number in model.inputs if model.tensors[number].element in QUANTISED}
-    nodes = [each for each in model.operators if _is_quantised(model, each, given)]
+    given = {number for number in model.inputs if _stands_for_numbers(model.tensors[number])}
+    nodes = [each for each in model.operators if _is_quantised(model, each)]
     if nodes or given:
         first = model.tensors[nodes[0].outputs[0] if nodes else min(given)].name
         kind = _kinds(model, nodes, given)
@@ -101,13 +101,17 @@ def _kinds(model: TfliteModel, nodes: Iterable[Operator], given: Iterable[int]) 
     return max((kind for kind in counted if kind in QUANTISED), key=counted.__getitem__).lower()
 
 
-def _is_quantised(model: TfliteModel, operator: Operator, given: set[int]) -> bool:
+def _stands_for_numbers(tensor: Tensor) -> bool:
+    """Whether a tensor has integers that stand for real numbers."""
+    return tensor.element in QUANTISED and tensor.scales.scale.size > 0
+
+
+def _is_quantised(model: TfliteModel, operator: Operator) -> bool:
     """Whether an operator computes with integers that stand for real numbers."""
     numbers = [number for number in (*operator.inputs, *operator.outputs) if number >= 0]
-    tensors = [model.tensors[number] for number in numbers]
-    integers = [t for t in tensors if t.element in QUANTISED and t.scales.scale.size]
+    integers = [t for t in (model.tensors[n] for n in numbers) if _stands_for_numbers(t)]
     if operator.kind in ("DENSIFY", "DEQUANTIZE"):
-        return any(tensor.data is None for tensor in integers) and operator.kind == "DEQUANTIZE"
+        return operator.kind == "DEQUANTIZE" and any(t.data is None for t in integers)
     return bool(integers)
 
 
@@ -134,7 +138,11 @@ def _help(kind: str) -> str:
 def _check_structure(model: TfliteModel) -> None:
     """Raise E0806 unless each tensor that is read is given or was computed, once."""
     count = len(model.tensors)
-    known = {number for number, tensor in enumerate(model.tensors) if tensor.data is not None}
+    known = {
+        number
+        for number, tensor in enumerate(model.tensors)
+        if tensor.data is not None or tensor.is_variable
+    }
     _check_numbers(model.inputs, count)
     _check_numbers(model.outputs, count)
     if not model.outputs:
@@ -179,7 +187,7 @@ LEARNT = ("DENSIFY", "DEQUANTIZE", "SHAPE")
 
 def _learn(t: Translation, operator: Operator) -> None:
     """Decode the constants that an operator is the first to read."""
-    for number in {*operator.inputs} - {-1} - t.arrays.keys():
+    for number in {*operator.inputs} - {-1, *t.model.inputs} - t.arrays.keys():
         array = array_of(t.tensor(number))
         if array is not None:
             t.arrays[number] = array

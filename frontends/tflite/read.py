@@ -177,7 +177,8 @@ class _Reading:
         element = self.elements.get(found.Type(), f"type {found.Type()}")
         name = self.name(self.text(found.Name()), number)
         data = self.data(buffers, found.Buffer(), is_empty=0 in shape)
-        return Tensor(name, shape, element, data, self.scales(found), self.sparsity(found))
+        scales, sparsity = self.scales(found), self.sparsity(found)
+        return Tensor(name, shape, element, data, scales, sparsity, bool(found.IsVariable()))
 
     def name(self, text: str, number: int) -> str:
         """Return a name of its own: of those of fused nodes, which are joined, the first."""

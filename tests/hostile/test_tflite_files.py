@@ -282,6 +282,24 @@ def test_quantised_inputs(element: str, tmp_path: Path) -> None:
     assert message.startswith(f"the model is quantised to {element.lower()}")
 
 
+def test_inputs_that_are_no_floats(tmp_path: Path) -> None:
+    (message,) = messages(changed(Drawing(), 0, element="UINT8"), tmp_path)
+    assert message == "input 'x' is uint8; mbc takes float32 and float16"
+
+
+def test_an_input_with_data_is_an_input(tmp_path: Path) -> None:
+    graph = imported(changed(Drawing(), 0, data=bytes(4 * 6 * 6 * 8)), tmp_path)
+    assert graph.use_count(graph.inputs[0]) == 1
+
+
+def test_states_of_recurrent_ops(tmp_path: Path) -> None:
+    """Their ops are what is not supported, not the tensors that nothing computes."""
+    d = Drawing()
+    d.tensors.append(Drawn("state", (1, 8), is_variable=True))
+    content = d.written([d.op("UNIDIRECTIONAL_SEQUENCE_LSTM", "x", "state")])
+    assert messages(content, tmp_path) == ["UNIDIRECTIONAL_SEQUENCE_LSTM is not supported"]
+
+
 def test_inputs_of_half_precision(tmp_path: Path) -> None:
     d = Drawing()
     wide = d.op("CAST", "x", options="CastOptions", InDataType=1, OutDataType=0)

@@ -59,7 +59,7 @@ MUTANTS = (
     _prepare(
         "weights alone may be quantised",
         old="    return bool(integers)\n",
-        new="    return any(tensor.data is None for tensor in integers)\n",
+        new="    return any(t.data is None for t in integers)\n",
     ),
     _translation(
         "axes are those of the file",

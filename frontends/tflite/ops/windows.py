@@ -25,13 +25,10 @@ def _strides(t: Translation) -> Pair:
 
 
 def _auto_pad(t: Translation) -> str:
-    match whole(t.operator, "Padding", SAME):
-        case 0:
-            return "SAME_UPPER"
-        case 1:
-            return "VALID"
-        case other:
-            raise Unsupported(f"its padding has number {other}")
+    padding = whole(t.operator, "Padding", SAME)
+    if padding not in (SAME, VALID):
+        raise Unsupported(f"its padding has number {padding}")
+    return "SAME_UPPER" if padding == SAME else "VALID"
 
 
 def _weight(t: Translation, index: int) -> np.ndarray:
