@@ -31,6 +31,7 @@ SAMPLES: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     **{op: ((A,), {}) for op in ("Shape", "Size")},
     "Cast": ((A,), {"to": onnx.TensorProto.INT64}),
     "CastLike": ((A, I), {}),
+    "Clip": ((I, np.int64(0), np.int64(2)), {}),
     "Concat": ((A, B), {"axis": 0}),
     "Constant": ((), {"value_ints": [1, 2]}),
     "ConstantOfShape": ((I,), {}),
