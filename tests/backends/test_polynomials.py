@@ -65,7 +65,7 @@ FUNCTIONS = {
     "elu": Polynomial(lambda x: polynomials.elu(x, 1.0), Elu().reference, 1.1),
     "selu": Polynomial(lambda x: polynomials.selu(x, 1.5, 0.5), Selu(1.5, 0.5).reference, 1.8),
     "softplus": Polynomial(polynomials.softplus, Softplus().reference, 1.8),
-    "mish": Polynomial(polynomials.mish, Mish().reference, 2.3),
+    "mish": Polynomial(polynomials.mish, Mish().reference, 2.7),
 }
 GELUS = {
     "gelu": Polynomial(polynomials.gelu, Gelu().reference, 0.5),
