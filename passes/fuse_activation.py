@@ -1,16 +1,30 @@
-"""relu(conv(x)) = conv(x) {act=relu}, for every activation and every op that has an epilogue."""
+"""relu(conv(x)) = conv(x) {act=relu}, for every activation and every op that has an epilogue;
+prelu(conv(x), s) = conv(x) {slope=s}, or {act=leaky_relu} where one number is the slope of all."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, TypeAlias
 
-from mbc.ir.graph import Graph, Node
+import numpy as np
+
+from mbc.ir.activations import LeakyRelu
+from mbc.ir.elements import F32
+from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Activated
+from mbc.ir.types import TensorType
+from mbc.ir.views import ChannelView
 from mbc.ops import OPS
-from mbc.ops.elementwise import Activate
-from mbc.passes.rewrite import candidate, merge, name_of, why_shared
+from mbc.ops.broadcast import aligned
+from mbc.ops.elementwise import Activate, Prelu
+from mbc.ops.linear import Conv2d, Dense
+from mbc.passes.rewrite import ConstantMaker, candidate, merge, name_of, why_shared
 from mbc.passmgr.passes import PassContext, PassResult
+
+Changed: TypeAlias = tuple[Activated, Sequence[Operand | None]]
+"""The op of a producer and its operands, with what it takes over."""
 
 
 @dataclass(frozen=True)
@@ -22,18 +36,18 @@ class FuseActivation:
 
     def run(self, graph: Graph, context: PassContext) -> PassResult:
         """Fuse every activation that alone reads its producer."""
-        result = PassResult()
+        result, constants = PassResult(), ConstantMaker(graph)
         for node in graph.topo():
-            if isinstance(node.op, Activate):
-                _visit(graph, context, node, node.op, result)
+            if isinstance(node.op, Activate | Prelu):
+                _visit(graph, context, node, constants, result)
         return result
 
 
 def _visit(
-    graph: Graph, context: PassContext, node: Node, activate: Activate, result: PassResult
+    graph: Graph, context: PassContext, node: Node, constants: ConstantMaker, result: PassResult
 ) -> None:
-    view = node.view("x")
-    if not view.is_plain:
+    view = node["a" if isinstance(node.op, Prelu) else "x"]
+    if not isinstance(view, ChannelView) or not view.is_plain:
         result.note(f"not fused: {name_of(node)} reads through a channel view", node)
         return
     producer = graph.producer(view.value)
@@ -45,23 +59,55 @@ def _visit(
             node,
         )
         return
-    op = producer.op.with_act(activate.act)
-    if producer.op.act is not None:
-        refusal = f"has act={producer.op.act}"
-    else:
-        refusal = _refusal(graph, context, producer, op)
-    if refusal:
-        result.note(f"not fused: {name_of(node)} into {name_of(producer)}, which {refusal}", node)
+    changed = _changed(graph, context, producer, node, constants)
+    if isinstance(changed, str):
+        result.note(f"not fused: {name_of(node)} into {name_of(producer)}, which {changed}", node)
         return
-    merge(graph, [producer, node], op, producer.operands)
+    merge(graph, [producer, node], *changed)
     result.did(f"fused: {name_of(node)} into {name_of(producer)}", node)
 
 
-def _refusal(graph: Graph, context: PassContext, producer: Node, op: Activated) -> str:
+def _changed(
+    graph: Graph, context: PassContext, producer: Node, node: Node, constants: ConstantMaker
+) -> Changed | str:
+    """Return the producer with what it takes over, or why it does not."""
+    assert isinstance(producer.op, Activated)
+    if producer.op.act is not None:
+        return f"has act={producer.op.act}"
     if shared := why_shared(graph, producer.result):
         return shared
-    support = context.backend.supports(candidate(op, producer.operands))
-    return "" if support else f"the backend refuses: {support.reason}"
+    if isinstance(node.op, Activate):
+        found: Changed | str = producer.op.with_act(node.op.act), producer.operands
+    else:
+        found = _sloped(producer, producer.op, node, constants)
+    if isinstance(found, str):
+        return found
+    support = context.backend.supports(candidate(*found))
+    return found if support else f"the backend refuses: {support.reason}"
+
+
+def _sloped(producer: Node, op: Activated, node: Node, constants: ConstantMaker) -> Changed | str:
+    """Return a producer with the slopes of a prelu after it; one for all is an activation."""
+    slope, type, prelu = node["b"], node.result.type, node.op
+    assert isinstance(prelu, Prelu)
+    if not isinstance(slope, Constant):
+        return "takes no slopes that are computed"
+    if slope.type.elements == 1 and slope.data is not None and prelu.act is None:
+        return op.with_act(LeakyRelu(float(slope.array.ravel()[0]))), producer.operands
+    if not isinstance(op, Conv2d | Dense):
+        return "takes no slopes"
+    if (element := producer.view("x").type.element) is not F32:
+        return f"multiplies {element}"
+    if producer["slope"] is not None:
+        return "has slopes"
+    shape = aligned(slope.type.shape, type.rank)
+    if shape is None or any(extent != 1 for extent in shape[:-1]):
+        return "takes one slope a channel"
+    if slope.type.shape != (type.channels,):
+        each = partial(np.broadcast_to, shape=(type.channels,))
+        vector = TensorType((type.channels,))
+        slope = constants.derive(f"{slope.name}.each", vector, [slope], lambda s: each(s.ravel()))
+    return op.with_act(prelu.act), producer.operands_with({"slope": slope})
 
 
 def _epilogues() -> str:

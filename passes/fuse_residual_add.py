@@ -73,6 +73,8 @@ def _try(
         return f"{name_of(conv)} is quantised: fused, one of two roundings would be left out"
     if conv.op.act is not None:
         return f"{name_of(conv)} has act={conv.op.act}"
+    if conv["slope"] is not None:
+        return f"{name_of(conv)} has slopes"
     if conv["residual"] is not None:
         return f"{name_of(conv)} adds a residual already"
     # A private result is read by the add alone, so the residual cannot depend on it.

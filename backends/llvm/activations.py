@@ -48,8 +48,7 @@ def activate(f: Function, vector: str, act: Activation | None) -> str:
             above = vector if lo == -inf else at_least(f, vector, lo)
             return above if hi == inf else at_most(f, above, hi)
         case LeakyRelu(alpha=alpha):
-            scaled = arithmetic(f, "fmul", vector, splat_literal(f, alpha))
-            return select(f, compare(f, "ogt", vector, splat_literal(f, 0.0)), vector, scaled)
+            return sloped(f, vector, splat_literal(f, alpha))
         case HardSigmoid(alpha=alpha, beta=beta):
             return _clipped_line(f, vector, alpha, beta)
         case HardSwish():
@@ -85,6 +84,12 @@ def _smooth(x: Lanes, act: Smooth) -> Lanes:
 def _clipped_line(f: Function, x: str, slope: float, offset: float) -> str:
     line = fma(f, x, splat_literal(f, slope), splat_literal(f, offset))
     return at_most(f, at_least(f, line, 0.0), 1.0)
+
+
+def sloped(f: Function, x: str, slope: str) -> str:
+    """Return each lane, times its slope unless it is above 0."""
+    scaled = arithmetic(f, "fmul", x, slope)
+    return select(f, compare(f, "ogt", x, splat_literal(f, 0.0)), x, scaled)
 
 
 SIDE_BY_SIDE = 6  # vectors of a turn, whose chains of operations hide each other's latency

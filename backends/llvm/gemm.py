@@ -212,6 +212,8 @@ class Gemm:
     """The destinations of the sums, all of them stored to."""
     addend: Addend | None = None
     """What is added to elements of A."""
+    slopes: bool = False
+    """Whether results are multiplied by a slope unless they are above 0, before the activation."""
 
     @property
     def is_part(self) -> bool:
@@ -227,6 +229,11 @@ class Gemm:
     def depth(self) -> int:
         """k: multiply-adds per output element."""
         return sum(run.length for run in self.groups[0])
+
+    @property
+    def panel_rows(self) -> int:
+        """Rows of a packed panel: bias, weights, and slopes if there are any."""
+        return 1 + self.depth + self.slopes
 
     @property
     def spills(self) -> bool:
@@ -285,18 +292,18 @@ class Gemm:
     @property
     def ahead_pitch(self) -> int:
         """Bytes of the next panel that are prefetched per row; 0 without prefetching."""
-        panel = (1 + self.depth) * max(self.widths) * self.isa.vector_bytes
+        panel = self.panel_rows * max(self.widths) * self.isa.vector_bytes
         return -(-panel // self.rows) if self.prefetches else 0
 
     @property
     def group_bytes(self) -> int:
         """Packed bytes of a group's panels."""
-        return (1 + self.depth) * sum(self.widths) * self.isa.vector_bytes
+        return self.panel_rows * sum(self.widths) * self.isa.vector_bytes
 
     @property
     def panel_bytes(self) -> int:
         """Packed bytes of the widest panel."""
-        return (1 + self.depth) * max(self.widths) * self.isa.vector_bytes
+        return self.panel_rows * max(self.widths) * self.isa.vector_bytes
 
     @property
     def unroll(self) -> int:
@@ -338,12 +345,16 @@ class Gemm:
         return shift if alike else None
 
 
-def pack(gemm: Gemm, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """Pack the panels of all groups as [group][panel][bias, k][panel columns], padded with zeros.
-    `weight` is [groups, k, columns], k in run order; `bias` is [groups, columns]."""
+def pack(
+    gemm: Gemm, weight: np.ndarray, bias: np.ndarray, slope: np.ndarray | None = None
+) -> np.ndarray:
+    """Pack the panels of all groups as [group][panel][bias, k, slope][panel columns], padded with
+    zeros. `weight` is [groups, k, columns], k in run order; `bias` and `slope` are [groups,
+    columns]."""
     lanes = gemm.isa.lanes
     padding = sum(gemm.widths) * lanes - gemm.columns
-    rows = np.concatenate([bias[:, None, :], weight], axis=1)
+    slopes = [] if slope is None else [slope[:, None, :]]
+    rows = np.concatenate([bias[:, None, :], weight, *slopes], axis=1)
     rows = np.pad(rows, ((0, 0), (0, 0), (0, padding)))
     edges = np.cumsum([w * lanes for w in gemm.widths])[:-1]
     parts = [np.split(group, edges, axis=1) for group in rows]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from mbc.backends.llvm.activations import activate, activate_stored, is_costly
+from mbc.backends.llvm.activations import activate, activate_stored, is_costly, sloped
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm import Gemm, Repeated, RowBlocks, Run, Sink, repeated_runs, split_runs
 from mbc.backends.llvm.gemm_share import Pointers, Share
@@ -64,7 +64,7 @@ def _emit_group(
         count = len(list(same))
         _emit_panels(f, tile, start, count, at, share)
         panel = count * tile.width * f.isa.vector_bytes
-        at = at.moved(f, (1 + gemm.depth) * panel, panel, panel)
+        at = at.moved(f, gemm.panel_rows * panel, panel, panel)
         start += count
 
 
@@ -98,15 +98,15 @@ def _emit_panels(
     panel = tile.width * f.isa.vector_bytes
     first, last = share.panels(f, start, count)
     across = f.binary("mul", first, panel)
-    at = at.moved(f, f.binary("mul", first, (1 + tile.gemm.depth) * panel), across, across)
+    at = at.moved(f, f.binary("mul", first, tile.gemm.panel_rows * panel), across, across)
 
     def body(index: Count, values: list[str]) -> Sequence[str]:
         here = at.of(values)
         blocks = share.blocks(f, tile.blocks.count, f.binary("add", index, start))
-        following = f.offset(here.weights, (1 + tile.gemm.depth) * panel)
+        following = f.offset(here.weights, tile.gemm.panel_rows * panel)
         ahead = following if tile.gemm.prefetches else None
         _emit_panel(f, tile, replace(here, ahead=ahead), *blocks)
-        return here.moved(f, (1 + tile.gemm.depth) * panel, panel, panel).values
+        return here.moved(f, tile.gemm.panel_rows * panel, panel, panel).values
 
     f.loop(first, last, at.carried, body)
 
@@ -194,6 +194,10 @@ def _emit_tile(f: Function, tile: Tile, at: Pointers, top: Pointers, height: int
     here = replace(at, weights=f.offset(at.weights, tile.width * step))
     together, by_row = split_runs(tile.runs, f.isa.row_steps, tile.gemm.element_bytes)
     acc, here = _emit_runs(f, tile, together, here, acc)
+    if tile.gemm.slopes:
+        left = sum(run.length for run in by_row)
+        slopes = f.offset(here.weights, left * tile.width * step)
+        at, top = replace(at, weights=slopes), replace(top, weights=slopes)
     for row, sums in enumerate(_finished(f, acc)):
         if by_row:
             sums = _emit_row_steps(f, tile, by_row, here, row, sums)
@@ -366,7 +370,7 @@ def _emit_epilogue(
 def _emit_sink(
     f: Function, tile: Tile, at: Pointers, sink: Sink, place: tuple[int, int], value: str
 ) -> None:
-    """Store a vector of sums at (row, vector) of the tile's output."""
+    """Store a vector of sums at (row, vector) of the tile's output; `at` has slopes as weights."""
     (row, vector), gemm = place, tile.gemm
     across, lanes = vector * f.isa.vector_bytes, tile.lanes(vector)
     offset = sink.offset + row * gemm.out_pitch + across
@@ -376,6 +380,8 @@ def _emit_sink(
     elif at.residual is not None and gemm.residual_pitch is not None:
         held = load(f, at.residual, sink.offset + row * gemm.residual_pitch + across, lanes)
         value = arithmetic(f, "fadd", value, held)
+    if sink.final and gemm.slopes:
+        value = sloped(f, value, load(f, at.weights, across))
     if sink.final and not is_costly(gemm.act):
         value = activate(f, value, gemm.act)
     store(f, value, at.out, offset, lanes)

@@ -75,6 +75,8 @@ class Window:
     """Last rows and columns of the padding that are not counted."""
     filters: int = 1
     """Filters a channel: how many output channels, neighbours, each input channel has."""
+    slopes: bool = False
+    """Whether results are multiplied by a slope unless they are above 0, before the activation."""
 
     @property
     def channels(self) -> int:
@@ -85,6 +87,11 @@ class Window:
     def taps(self) -> int:
         """Number of window positions."""
         return self.kernel[0] * self.kernel[1]
+
+    @property
+    def weight_rows(self) -> int:
+        """Rows of the packed weights: bias, taps, and slopes if there are any; 0 for pools."""
+        return 1 + self.taps + self.slopes if self.kind == "depthwise" else 0
 
     @property
     def tile(self) -> int:
@@ -257,11 +264,14 @@ def _run(isa: Isa, filters: int, channels: int, fits: bool) -> list[Strip]:
     return [*found[:-1], *(replace(last, step=channels) for last in found[-1:])]
 
 
-def pack_depthwise(window: Window, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-    """Pack weight [kh,kw,1,o] and bias [o] as [strip][bias, taps][vectors of the strip][lanes],
-    the outputs of each part padded to whole vectors."""
+def pack_depthwise(
+    window: Window, weight: np.ndarray, bias: np.ndarray, slope: np.ndarray | None = None
+) -> np.ndarray:
+    """Pack weight [kh,kw,1,o], bias [o] and slope [o] as [strip][bias, taps, slope][vectors of the
+    strip][lanes], the outputs of each part padded to whole vectors."""
     isa, taps = window.isa, weight.reshape(-1, weight.shape[-1])
-    rows = np.concatenate([bias[None], taps]).astype(isa.element.numpy)
+    slopes = [] if slope is None else [slope[None]]
+    rows = np.concatenate([bias[None], taps, *slopes]).astype(isa.element.numpy)
     packed, start = [], 0
     for index, part in enumerate(window.parts):
         outputs = window.filters * part.channels

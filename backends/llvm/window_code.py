@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial, reduce
 from itertools import groupby
 
-from mbc.backends.llvm.activations import activate, activate_stored, is_costly
+from mbc.backends.llvm.activations import activate, activate_stored, is_costly, sloped
 from mbc.backends.llvm.emitter import Count, Function, Parameter
 from mbc.backends.llvm.vectors import (
     arithmetic,
@@ -121,7 +121,7 @@ def _emit_strip(f: Function, tile: WindowTile, at: Cursor) -> Cursor:
     """Emit one strip; returns the addresses of the next one."""
     _emit_results(f, tile, at)
     step = tile.strip.vectors * f.isa.vector_bytes
-    weight_step = (1 + tile.window.taps) * step if tile.window.kind == "depthwise" else 0
+    weight_step = tile.window.weight_rows * step
     moved = [f.offset(pixel, tile.strip.step * f.isa.element.bytes) for pixel in at.pixels]
     return Cursor(tuple(moved), f.offset(at.weights, weight_step), f.offset(at.out, step))
 
@@ -136,6 +136,8 @@ def _emit_results(f: Function, tile: WindowTile, at: Cursor) -> None:
             values = _largest(f, tile, pixel)
         case "avg":
             values = _mean(f, tile, pixel)
+    if window.slopes:
+        values = _sloped(f, tile, values, at.weights)
     for column, vectors in enumerate(values):
         for j, value in enumerate(vectors):
             where = column * window.out_pixel + j * f.isa.vector_bytes
@@ -144,6 +146,16 @@ def _emit_results(f: Function, tile: WindowTile, at: Cursor) -> None:
     if late and window.act:
         lanes = [tile.strip.lanes] * tile.strip.vectors
         activate_stored(f, window.act, at.out, len(values), window.out_pixel, lanes)
+
+
+def _sloped(
+    f: Function, tile: WindowTile, values: Sequence[Vectors], weights: str
+) -> list[Vectors]:
+    """Multiply by the slopes, the last row of the weights."""
+    size = f.isa.vector_bytes
+    last = f.offset(weights, (tile.window.weight_rows - 1) * tile.strip.vectors * size)
+    slopes = [load(f, last, j * size) for j in range(tile.strip.vectors)]
+    return [[sloped(f, v, s) for v, s in zip(column, slopes, strict=True)] for column in values]
 
 
 Vectors = list[str]

@@ -31,7 +31,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.argmax import ArgMax
-from mbc.ops.elementwise import NORM, Activate, Arithmetic, BatchNorm, Mul, Softmax
+from mbc.ops.elementwise import NORM, Activate, Arithmetic, BatchNorm, Mul, Prelu, Softmax
 from mbc.ops.fused import Fused
 from mbc.ops.grid import GRID, Pad
 from mbc.ops.linear import Conv2d, Dense
@@ -138,11 +138,11 @@ def _computed(node: Node, given: Mapping[str, Moments]) -> Moments:
     match node.op:
         case Conv2d() as op:
             added = [moments for role, moments in given.items() if role != "x"]
-            return activated(plus(_conv(node, op, x), *added), op.act)
+            return activated(_sloped(node, plus(_conv(node, op, x), *added)), op.act)
         case TransposedConv() as op:
             return activated(_transposed(node, op, x), op.act)
         case Dense(act=act):
-            return activated(_dense(node, x), act)
+            return activated(_sloped(node, _dense(node, x)), act)
         case BatchNorm() as op:
             gamma, beta, mean, variance = (_data(node, role) for role in NORM)
             scale = scale_of(op, gamma, variance)
@@ -285,6 +285,13 @@ def _dense(node: Node, x: Moments) -> Moments:
     weight = _data(node, "weight")
     mean = np.einsum("io,i->o", weight, x.mean) + _bias(node)
     return Moments(mean, np.einsum("io,i->o", weight**2, x.variance))
+
+
+def _sloped(node: Node, x: Moments) -> Moments:
+    if node["slope"] is None:
+        return x
+    slope = _data(node, "slope")
+    return FORMULAS[Prelu](x, Moments(slope, np.zeros_like(slope)))
 
 
 def _bias(node: Node) -> Array | float:

@@ -189,5 +189,6 @@ DRAWS: dict[str, Draw] = {
     "beta": _beta,
     "mean": _mean,
     "variance": _variance,
+    "slope": _slope,
 }
 """How the constants in each role are drawn; quantised layers alone have others."""

@@ -73,9 +73,16 @@ def taps(
 
 
 def conv2d(
-    op: Conv2d, x: Array, weight: Array, bias: Array | None = None, residual: Array | None = None
+    op: Conv2d,
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    residual: Array | None = None,
+    multiplier: None = None,
+    slope: Array | None = None,
 ) -> Results:
-    """Sum over the taps of (shifted input) @ (filter tap), plus bias, plus residual; activation."""
+    """Sum over the taps of (shifted input) @ (filter tap), plus bias, plus residual; slope and
+    activation."""
     kernel = (weight.shape[0], weight.shape[1])
     total: Any = 0
     for i, j, window in taps(x, kernel, op.stride, op.pad, op.dilation):
@@ -84,13 +91,25 @@ def conv2d(
         total = total + bias
     if residual is not None:
         total = total + residual
-    return (activate(total, op.act),)
+    return (activate(_sloped(total, slope), op.act),)
 
 
-def dense(op: Dense, x: Array, weight: Array, bias: Array | None = None) -> Results:
-    """x @ weight + bias; activation."""
+def dense(
+    op: Dense,
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    multiplier: None = None,
+    slope: Array | None = None,
+) -> Results:
+    """x @ weight + bias; slope and activation."""
     product = x @ weight
-    return (activate(product if bias is None else product + bias, op.act),)
+    total = product if bias is None else product + bias
+    return (activate(_sloped(total, slope), op.act),)
+
+
+def _sloped(x: Array, slope: Array | None) -> Array:
+    return x if slope is None else np.where(x > 0, x, x * slope)
 
 
 def batch_norm(

@@ -84,6 +84,7 @@ def conv2d(
     bias: Array | None = None,
     residual: Array | None = None,
     multiplier: Array | None = None,
+    slope: None = None,
 ) -> Array:
     """Sum over the taps, to which padding adds nothing, and requantise."""
     op = node.op
@@ -96,7 +97,12 @@ def conv2d(
 
 
 def dense(
-    node: Node, x: Array, weight: Array, bias: Array | None = None, multiplier: Array | None = None
+    node: Node,
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    multiplier: Array | None = None,
+    slope: None = None,
 ) -> Array:
     """Multiply x @ weight, and requantise."""
     assert isinstance(node.op, Dense)

@@ -19,6 +19,10 @@ WEIGHTED = (
     OperandSpec("bias", optional=True, constant=True, along="out"),
 )
 
+SLOPE = OperandSpec("slope", optional=True, constant=True, along="out")
+"""What results that are not above 0 are multiplied by, before the activation: `prelu` as part of a
+layer."""
+
 
 def present(type: TensorType | None) -> TensorType:
     """Return the type of a required operand; raises OpError if it is missing."""
@@ -43,14 +47,16 @@ def check_vectors(op: Op, types: Mapping[str, TensorType | None], channels: int)
 @dataclass(frozen=True)
 class Conv2d(Activated):
     """2-D convolution: x NHWC, weight HWIO (I = input channels / groups), optional bias [O] and
-    residual (shape of the result, added before the activation). With x q8, weight s8 and bias s32,
-    the sums times the multiplier f32 [O] give `to`, or f32 without it."""
+    residual (shape of the result, added before slope and activation). With a slope [O], results not
+    above 0 are multiplied by it. With x q8, weight s8 and bias s32, the sums times the multiplier
+    f32 [O] give `to`, or f32 without it."""
 
     mnemonic: ClassVar[str] = "conv2d"
     operands: ClassVar[tuple[OperandSpec, ...]] = (
         *WEIGHTED,
         OperandSpec("residual", optional=True, along="out"),
         MULTIPLIER,
+        SLOPE,
     )
 
     stride: Pair = (1, 1)
@@ -138,10 +144,11 @@ def is_pointwise(op: Conv2d, weight: TensorType) -> bool:
 
 @dataclass(frozen=True)
 class Dense(Activated):
-    """Fully connected layer: x [n,i], weight [i,o], optional bias [o]. Quantised as conv2d is."""
+    """Fully connected layer: x [n,i], weight [i,o], optional bias [o] and slope [o], as those of
+    conv2d. Quantised as conv2d is."""
 
     mnemonic: ClassVar[str] = "dense"
-    operands: ClassVar[tuple[OperandSpec, ...]] = (*WEIGHTED, MULTIPLIER)
+    operands: ClassVar[tuple[OperandSpec, ...]] = (*WEIGHTED, MULTIPLIER, SLOPE)
 
     act: Activation | None = None
     to: Q8 | None = None

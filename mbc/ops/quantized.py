@@ -72,7 +72,10 @@ def layer_element(op: Activated, to: Q8 | None, types: Mapping[str, TensorType |
         if multiplier is not None:
             message = f"{name} of floating-point operands has no multiplier"
             raise OpError(message, f"x is {x}", code="E0207")
-        return check_float(name, x, weight, types["bias"])
+        return check_float(name, x, weight, types["bias"], types.get("slope"))
+    if types.get("slope") is not None:
+        message = f"{name} of quantised operands has no slope"
+        raise OpError(message, f"x is {x}", code="E0207")
     for role, wanted in LAYER_ELEMENTS.items():
         type = types[role]
         if type is not None and type.element != wanted:

@@ -27,9 +27,9 @@ def refuse_ops(graph: Graph, has_kernel: Callable[[type[Op]], bool], who: str) -
 
 
 def refuse_bodies(graph: Graph, backend: Backend, who: str) -> None:
-    """Raise MbcError E0517 at the first fused node whose body has no kernel."""
+    """Raise MbcError E0517 at the first node whose body, or whose slopes, have no kernel."""
     for node in graph.topo():
-        if isinstance(node.op, Fused):
+        if isinstance(node.op, Fused) or node["slope"] is not None:
             support = backend.supports(replace(node, schedule=None))
             if not support:
                 raise without_kernel(node, who, support.reason)

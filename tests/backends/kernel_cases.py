@@ -51,6 +51,7 @@ from tests.backends.linear_cases import (
 )
 from tests.backends.reduce_cases import reduce_cases
 from tests.backends.rows_cases import rows_cases
+from tests.backends.slope_cases import slope_cases
 from tests.backends.spatial_cases import copied_cases, spatial_cases
 from tests.backends.unary_cases import unary_cases
 from tests.backends.window_cases import window_cases
@@ -231,6 +232,7 @@ def element_cases() -> Iterator[Case]:
     yield from reduce_cases()
     yield from unary_cases()
     yield from rows_cases()
+    yield from slope_cases()
 
 
 def exact_cases() -> Iterator[Case]:

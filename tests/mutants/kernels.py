@@ -23,6 +23,34 @@ _subnormal = partial(Mutant, tests="tests/backends/test_subnormal_weights.py")
 
 MUTANTS = (
     Mutant(
+        "slopes are read where the last k-steps of rows have weights",
+        file="backends/llvm/gemm_code.py",
+        old="f.offset(here.weights, left * tile.width * step)",
+        new="here.weights",
+        tests="tests/backends/test_kernels_qemu.py",
+    ),
+    Mutant(
+        "weights that are multiplied by a gate have no slopes beside them, and none are missed",
+        file="backends/llvm/kernels/scaled.py",
+        old='    if product["slope"] is not None:\n        return',
+        new="    if False:\n        return",
+        tests="tests/unit/test_slopes.py",
+    ),
+    Mutant(
+        "Strassen's method leaves slopes out",
+        file="backends/llvm/kernels/linear.py",
+        old=' and node["slope"] is None',
+        new="",
+        tests="tests/unit/test_slopes.py",
+    ),
+    Mutant(
+        "GPUs leave slopes out",
+        file="backends/tvm/gpu/backend.py",
+        old="kernel_refusal(node, self) or slope_refusal(node)",
+        new="kernel_refusal(node, self)",
+        tests="tests/unit/test_slopes.py",
+    ),
+    Mutant(
         "sums of squares read what lay beside the channels",
         file="backends/llvm/kernels/lrn.py",
         old='    zero_bytes(f, "%scratch", scratch)\n',

@@ -23,6 +23,20 @@ _copies = partial(Mutant, file="passes/materialize_views.py", tests=NUMERIC)
 _rewrite = partial(Mutant, file="passes/rewrite.py", tests="tests/unit/test_rewrite.py")
 
 MUTANTS = (
+    Mutant(
+        "a residual is added before the slopes that stood before it",
+        file="passes/fuse_residual_add.py",
+        old='    if conv["slope"] is not None:\n        return f"{name_of(conv)} has slopes"\n',
+        new="",
+        tests="tests/golden/test_golden.py",
+    ),
+    Mutant(
+        "slopes after slopes replace them",
+        file="passes/fuse_activation.py",
+        old='    if producer["slope"] is not None:\n        return "has slopes"\n',
+        new="",
+        tests="tests/golden/test_golden.py",
+    ),
     # bottlenecks
     _universal(
         "any gain is enough to make one kernel of a block",

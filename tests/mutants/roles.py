@@ -87,8 +87,8 @@ MUTANTS = (
     Mutant(
         "the oracle takes the bias for the residual",
         "mbc/interp/kernels.py",
-        old="bias: Array | None = None, residual: Array | None = None\n",
-        new="residual: Array | None = None, bias: Array | None = None\n",
+        old="    bias: Array | None = None,\n    residual: Array | None = None,\n",
+        new="    residual: Array | None = None,\n    bias: Array | None = None,\n",
         tests=ROLES,
     ),
 )

@@ -33,6 +33,7 @@ from tests.backends.cases import Case
 from tests.backends.grid_cases import grid_cases
 from tests.backends.reduce_cases import reduce_cases
 from tests.backends.rows_cases import rows_cases
+from tests.backends.slope_cases import slope_cases
 from tests.backends.unary_cases import unary_cases
 from tests.random_graphs import graphs
 
@@ -194,7 +195,7 @@ def test_arithmetic_broadcasts_as_there(name: str) -> None:
     check(graph, export_onnx(graph).data, tolerance=1e-6)
 
 
-ROWS = {name: make for name, make in rows_cases() if name.endswith("dense")}
+ROWS = {name: make for name, make in (*rows_cases(), *slope_cases()) if name.endswith("dense")}
 
 
 @pytest.mark.parametrize("name", ROWS)

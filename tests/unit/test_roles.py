@@ -120,6 +120,7 @@ def test_specs_say_what_constants_are_along() -> None:
         "bias": ("out",),
         "residual": ("out",),
         "multiplier": ("out",),
+        "slope": ("out",),
         **dict.fromkeys(NORM, ("out",)),
     }
     assert [name for name, spec in specs.items() if spec.statistic] == ["mean", "variance"]

@@ -7,22 +7,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from mbc.backends.llvm.activations import activate
+from mbc.backends.llvm.activations import activate, sloped
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Kernel, Site, constant_array, pack_vectors
 from mbc.backends.llvm.unary import unary
 from mbc.backends.llvm.vectors import (
     arithmetic,
-    compare,
     fma,
     load,
     load_scalar,
     maximum,
     minimum,
-    select,
     splat,
-    splat_literal,
     store,
 )
 from mbc.ir.graph import Constant, Node
@@ -103,12 +100,7 @@ FORMULAS: Mapping[type[Arithmetic], Callable[[Function, str, str], str]] = {
     Div: lambda f, a, b: arithmetic(f, "fdiv", a, b),
     Min: lambda f, a, b: minimum(f, [a, b]),
     Max: lambda f, a, b: maximum(f, [a, b]),
-    Prelu: lambda f, a, b: select(
-        f,
-        compare(f, "ogt", a, splat_literal(f, 0.0)),
-        a,
-        arithmetic(f, "fmul", a, b),
-    ),
+    Prelu: sloped,
 }
 
 

@@ -93,6 +93,7 @@ def pointwise_gemm(
         node.op.act,
         residual.pixel_bytes if residual else None,
         node.schedule.each if isinstance(node.schedule, Panels) else (),
+        slopes=node["slope"] is not None,
     )
 
 
@@ -103,7 +104,7 @@ def pack_pointwise(gemm: Gemm, node: Node) -> np.ndarray:
     weight = constant_array(node["weight"], ())
     weight = weight.reshape(-1, groups, gemm.columns).transpose(1, 0, 2)
     weight = np.stack([w[list(o)] for w, o in zip(weight, order, strict=True)])
-    return pack(gemm, weight, group_bias(gemm, node))
+    return pack(gemm, weight, group_bias(gemm, node), group_slope(gemm, node))
 
 
 def group_bias(gemm: Gemm, node: Node) -> np.ndarray:
@@ -111,6 +112,12 @@ def group_bias(gemm: Gemm, node: Node) -> np.ndarray:
     groups = len(gemm.groups)
     bias = constant_array(node["bias"], (groups * gemm.columns,))
     return bias.reshape(groups, gemm.columns)
+
+
+def group_slope(gemm: Gemm, node: Node) -> np.ndarray | None:
+    """Return the slopes as [groups, columns], None if they are absent."""
+    slope = node.constant("slope")
+    return None if slope is None else slope.array.reshape(len(gemm.groups), gemm.columns)
 
 
 def residual_pointer(site: Site) -> str | None:
@@ -146,7 +153,8 @@ def halved(node: Node, gemm: Gemm) -> HalvedProduct | None:
     """Plan Strassen's method for a product; None if its images cannot be halved."""
     images = node.result.type.shape[0]
     image = replace(gemm, rows=gemm.rows // images)
-    fits = isinstance(node.op, Conv2d) and node.view("x").is_plain and can_halve(image)
+    plain = isinstance(node.op, Conv2d) and node.view("x").is_plain and node["slope"] is None
+    fits = plain and can_halve(image)
     return HalvedProduct(image, images) if fits else None
 
 
@@ -204,7 +212,8 @@ def shape_name(gemm: Gemm) -> str:
     groups = f"_g{len(gemm.groups)}" if len(gemm.groups) > 1 else ""
     residual = "_add" if gemm.residual_pitch is not None else ""
     act = "" if gemm.act is None else f"_{identifier(gemm.act)}"
-    return f"{gemm.depth}x{gemm.columns}{groups}{residual}{act}"
+    slopes = "_prelu" if gemm.slopes else ""
+    return f"{gemm.depth}x{gemm.columns}{groups}{residual}{slopes}{act}"
 
 
 def is_gemm_rows(node: Node) -> bool:

@@ -21,6 +21,7 @@ from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
 from mbc.backends.llvm.kernels.linear import (
     contiguous,
     group_bias,
+    group_slope,
     residual_pointer,
     shape_name,
 )
@@ -63,6 +64,8 @@ class Patches:
     """Type of the result."""
     turn: int
     """Output rows of a task."""
+    slopes: bool = False
+    """Whether the convolution has slopes."""
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -161,7 +164,7 @@ def patches_of(
         chosen = node.schedule if isinstance(node.schedule, Turns) else patch_schedules(out)[0]
         turn = chosen.rows
     isa = isa.filled_by(out.channels // node.op.groups)
-    return Patches(isa, x, (kh, kw), node.op, out, turn)
+    return Patches(isa, x, (kh, kw), node.op, out, turn, node["slope"] is not None)
 
 
 def patch_schedules(out: TensorType) -> tuple[Turns, ...]:
@@ -185,6 +188,7 @@ def patch_gemm(
         op.act,
         residual.pixel_bytes if residual else None,
         patches.panels,
+        slopes=patches.slopes,
     )
 
 
@@ -192,7 +196,7 @@ def pack_patches(gemm: Gemm, node: Node) -> np.ndarray:
     """Pack the panels of a convolution."""
     weight = constant_array(node["weight"], ())
     weight = weight.reshape(-1, len(gemm.groups), gemm.columns).transpose(1, 0, 2)
-    return pack(gemm, weight, group_bias(gemm, node))
+    return pack(gemm, weight, group_bias(gemm, node), group_slope(gemm, node))
 
 
 def build_patch_conv(site: Site) -> Kernel:

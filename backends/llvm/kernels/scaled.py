@@ -78,6 +78,8 @@ def scaled_refusal(node: Node, scaled: ScaledProduct, isa: Isa) -> str:
         return "its operands are read through views"
     if output != ChannelView.of(product.result):
         return "the body returns a view"
+    if product["slope"] is not None:
+        return "multiplied weights have no slopes beside them"
     size = scratch_of(scaled, isa)
     return "" if size <= MOST_SCRATCH else f"a panel of its weights takes {size} bytes of scratch"
 

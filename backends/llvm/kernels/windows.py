@@ -39,7 +39,8 @@ def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> W
             shape = ((kh, kw), op.stride, op.pad, op.dilation)
             filters = filters_per_channel(op, weight)
             isa = _unit(isa, filters, parts)
-            return Window(isa, "depthwise", *sizes, *shape, *place, op.act, filters=filters)
+            window = Window(isa, "depthwise", *sizes, *shape, *place, op.act, filters=filters)
+            return replace(window, slopes=node["slope"] is not None)
         case MaxPool() as op:
             shape = (op.kernel, op.stride, op.pad, op.dilation)
             return Window(_unit(isa, 1, parts), "max", *sizes, *shape, *place)
@@ -88,7 +89,8 @@ def pack_window(window: Window, node: Node) -> np.ndarray:
         return np.zeros(0, np.float32)
     weight = constant_array(node["weight"], ())
     bias = constant_array(node["bias"], weight.shape[-1:])
-    return pack_depthwise(window, weight, bias)
+    slope = node.constant("slope")
+    return pack_depthwise(window, weight, bias, None if slope is None else slope.array)
 
 
 def window_name(window: Window) -> str:
@@ -97,7 +99,8 @@ def window_name(window: Window) -> str:
     act = "" if window.act is None else f"_{identifier(window.act)}"
     (kh, kw), stride = window.kernel, window.stride[0]
     filters = f"_m{window.filters}" if window.filters > 1 else ""
-    return f"{kind}{kh}x{kw}s{stride}_c{window.channels}{filters}{act}"
+    slopes = "_prelu" if window.slopes else ""
+    return f"{kind}{kh}x{kw}s{stride}_c{window.channels}{filters}{slopes}{act}"
 
 
 def define_rows(library: Library, window: Window) -> list[str]:
@@ -160,7 +163,7 @@ def window_kernel(
     rows = define_rows(site.library, block)
     f = site.kernel_function()
     across = out.element_bytes * block.channels
-    weights = (1 + window.taps) * across if window.kind == "depthwise" else 0
+    weights = window.weight_rows * across
 
     def row(index: Count, _: list[str]) -> Sequence[str]:
         image, number, y = _place(f, index, blocks, height)

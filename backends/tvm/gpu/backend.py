@@ -10,7 +10,7 @@ from mbc.backends.tvm.gpu.candidates import candidates
 from mbc.backends.tvm.gpu.cost import predict_cycles
 from mbc.backends.tvm.gpu.kernels import BUILDERS
 from mbc.backends.tvm.gpu.launch import ALIGNMENT
-from mbc.backends.tvm.gpu.linear import fused_refusal
+from mbc.backends.tvm.gpu.linear import fused_refusal, slope_refusal
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
 from mbc.ir.schedule import Schedule
@@ -41,7 +41,7 @@ class GpuBackend:
         Of fused nodes only depthwise with pointwise convolutions are supported, since blocks of a
         GPU cannot share rows with each other.
         """
-        refusal = kernel_refusal(node, self)
+        refusal = kernel_refusal(node, self) or slope_refusal(node)
         if isinstance(node.op, Fused):
             refusal = element_refusal(node) or fused_refusal(node)
         refusal = refusal or schedule_refusal(node, self)

@@ -99,6 +99,13 @@ def convolution(node: Node) -> tuple[Conv2d, tuple[int, int]]:
     return node.op, (height, width)
 
 
+def slope_refusal(node: Node) -> str:
+    """Return why a node, or one of its body, has no kernel for its slopes; "" if it has none."""
+    inner = node.op.body.topo() if isinstance(node.op, Fused) else [node]
+    sloped = any(each["slope"] is not None for each in inner)
+    return "no kernel multiplies by slopes" if sloped else ""
+
+
 def vector(node: Node, role: str) -> np.ndarray | None:
     """Return the data of an optional constant along the channels."""
     constant = node.constant(role)

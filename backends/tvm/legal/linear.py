@@ -25,6 +25,8 @@ def _conv2d(
     weight: Expr,
     bias: Expr | None = None,
     residual: Expr | None = None,
+    multiplier: None = None,
+    slope: Expr | None = None,
 ) -> tuple[Expr, ...]:
     result = emit(
         tvm().relax.op.nn.conv2d(
@@ -41,7 +43,15 @@ def _conv2d(
     for addend in (bias, residual):
         if addend is not None:
             result = emit(tvm().relax.op.add(result, addend))
-    return (activated(emit, result, op.act),)
+    return (activated(emit, _sloped(emit, result, slope), op.act),)
+
+
+def _sloped(emit: Emit, x: Expr, slope: Expr | None) -> Expr:
+    """Multiply what is not above 0."""
+    if slope is None:
+        return x
+    op, none = tvm().relax.op, tvm().relax.const(0.0, "float32")
+    return emit(op.where(emit(op.greater(x, none)), x, emit(op.multiply(x, slope))))
 
 
 def _transposed_conv(
@@ -66,12 +76,18 @@ def _transposed_conv(
 
 
 def _dense(
-    emit: Emit, op: Dense, x: Expr, weight: Expr, bias: Expr | None = None
+    emit: Emit,
+    op: Dense,
+    x: Expr,
+    weight: Expr,
+    bias: Expr | None = None,
+    multiplier: None = None,
+    slope: Expr | None = None,
 ) -> tuple[Expr, ...]:
     result = emit(tvm().relax.op.matmul(x, weight))
     if bias is not None:
         result = emit(tvm().relax.op.add(result, bias))
-    return (activated(emit, result, op.act),)
+    return (activated(emit, _sloped(emit, result, slope), op.act),)
 
 
 EMITTERS: Emitters = {

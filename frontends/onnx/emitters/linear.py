@@ -32,7 +32,16 @@ def conv2d(w: Writer, op: Conv2d, at: Site) -> str:
     )
     if residual := at.operand("residual"):
         result = w.node("Add", [residual, result], f"{at.name}.add")
-    return activated(w, result, op.act, at.name)
+    return activated(w, _sloped(w, result, at), op.act, at.name)
+
+
+def _sloped(w: Writer, x: str, at: Site) -> str:
+    """PRelu by the slope, if there is one."""
+    if at.node["slope"] is None:
+        return x
+    slope = at.array("slope")
+    shaped = slope.reshape(-1, 1, 1) if at.node.result.type.rank == 4 else slope
+    return w.node("PRelu", [x, at.stored(w, "slope", shaped)], f"{at.name}.prelu")
 
 
 def transposed_conv(w: Writer, op: TransposedConv, at: Site) -> str:
@@ -60,7 +69,8 @@ def biases(w: Writer, at: Site) -> list[str]:
 def dense(w: Writer, op: Dense, at: Site) -> str:
     """Gemm with the weight stored as [o,i], the common order of trained networks."""
     inputs = [at.x, at.stored(w, "weight", at.array("weight").T), *biases(w, at)]
-    return activated(w, w.node("Gemm", inputs, at.name, transB=1), op.act, at.name)
+    result = w.node("Gemm", inputs, at.name, transB=1)
+    return activated(w, _sloped(w, result, at), op.act, at.name)
 
 
 EMITTERS: Emitters = {

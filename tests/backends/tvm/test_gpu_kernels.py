@@ -36,7 +36,7 @@ ARITHMETIC = [
 EXACT = list(exact_cases())
 IDS = [case[0] for case in ARITHMETIC]
 REFUSED = (
-    *("means", "scaled"),
+    *("means", "scaled", "slopes"),
     *(op.mnemonic for op in OPS if not GpuBackend(SCHEDULES[0]).has_kernel(op)),
 )
 """How the names of cases begin that have no kernels on GPUs."""
