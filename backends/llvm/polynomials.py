@@ -127,7 +127,7 @@ def mish(x: Lanes) -> Lanes:
 
     With u = exp(x) that is x (1 - 2 / d), d = u (u + 2) + 2, or for x < 0 x u (1 - u (u + 1) / d).
     """
-    bounded = x.at_least(-110.0).at_most(MISH_LARGE)
+    bounded = x.at_least(-110.0)
     magic = ROUND + BIAS - _exponent_of(SMALLER)
     shifted = bounded.times(LOG2_E, magic)
     power = shifted.exponent()
