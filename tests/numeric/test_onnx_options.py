@@ -123,3 +123,12 @@ def test_channels_may_come_first(order: str, tmp_path: Path) -> None:
     specs, _ = interface_of(graph)
     assert [(spec.shape, spec.planar) for spec in specs] == [((1, 3, 5, 7), True), ((1, 8), False)]
     assert specs[0].image_shape == (1, 5, 7, 3)
+
+
+def test_absent_operands_need_nothing(tmp_path: Path) -> None:
+    """The op before the cut has no result any more, and another one no lower bound."""
+    d = Drawing()
+    x = d.op("Hardmax", "x")
+    model = d.model(d.op("Clip", x, "", d.constant(1, np.float32)))
+    model.graph.value_info.append(helper.make_tensor_value_info(x, TensorProto.FLOAT, (1, 8)))
+    assert len(imported(model, tmp_path, inputs=(x,)).topo()) == 1
