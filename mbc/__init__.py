@@ -41,7 +41,7 @@ def compile(
     backend: BackendName = "llvm",
 ) -> CompiledNet:
     """Compile a network for this machine; returns it as a callable. `file` is one (.py, which is
-    run, or .mbc), a model (.onnx, .pt2), or what `from_torch` returns.
+    run, or .mbc), a model (.onnx, .tflite, .pt2), or what `from_torch` returns.
 
     `params` are what `-D` sets, `weights` a .safetensors, .npz or .pth file (without it they are
     drawn from `seed`), `weights_from` the library whose names it has ("torchvision"), `level` is

@@ -27,7 +27,8 @@ FORBIDDEN = ("torch.ops.aten.from_file.",)
 PICKLED = ("custom_obj_", "opaque_obj_")
 """Members of `data/constants` that are pickled objects."""
 
-SAMPLES = "data/sample_inputs/"
+PICKLES = ".pt"
+"""How the names of members end that PyTorch unpickles: example inputs, and weights of old files."""
 
 
 def check_archive(path: Path) -> None:
@@ -54,16 +55,17 @@ def check_archive(path: Path) -> None:
 
 
 def check_samples(torch: Any, path: Path) -> None:
-    """Read the example inputs as data; E0810 if they are more, which PyTorch would run."""
+    """Read pickles, the example inputs among them, as data; E0810 if they are more, which PyTorch
+    would run."""
     with zipfile.ZipFile(path) as archive:
-        names = [n for n in archive.namelist() if n.partition("/")[2].startswith(SAMPLES)]
+        names = [name for name in archive.namelist() if name.endswith(PICKLES)]
         contents = [content for name in names if (content := archive.read(name))]
     for content in contents:
         try:
             torch.load(io.BytesIO(content), weights_only=True)
         except Exception as problem:  # noqa: BLE001  whatever damaged pickles lead to
             first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
-            raise _code(path, "example inputs that are no tensors", first) from None
+            raise _code(path, "pickles of more than tensors", first) from None
 
 
 def _is_pickle(path: Path) -> bool:
@@ -96,7 +98,10 @@ def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]
     entries = archive.infolist()
     if len(entries) > MAX_MEMBERS:
         raise _damaged(path, f"it has {len(entries):,} members")
-    return {entry.filename.partition("/")[2]: entry for entry in entries}
+    members = {entry.filename.partition("/")[2]: entry for entry in entries}
+    if len(members) < len(entries):
+        raise _damaged(path, "it has two members of one name")
+    return members
 
 
 def _json(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Any:

@@ -15,8 +15,41 @@ _data = partial(Mutant, file="frontends/onnx/importer/external.py", tests=HOSTIL
 _ranges = partial(Mutant, file="frontends/onnx/importer/quantisation.py", tests=QUANTISED)
 _functions = partial(Mutant, file="frontends/onnx/importer/functions.py", tests=HOSTILE)
 _folding = partial(Mutant, file="frontends/onnx/importer/folding.py", tests=HOSTILE)
+_archive = partial(
+    Mutant, file="frontends/torch/archive.py", tests="tests/unit/test_pt2_archives.py"
+)
 
 MUTANTS = (
+    _archive(
+        "guards of a program are evaluated",
+        old='    if isinstance(program, dict) and program.get("guards_code"):',
+        new='    if isinstance(program, dict) and program.get("guards"):',
+    ),
+    _archive(
+        "expressions of a program are evaluated",
+        old='        if "expr_str" in found:',
+        new='        if "expr_str" in program:',
+    ),
+    _archive(
+        "any function of PyTorch is an op",
+        old="    return target.startswith(OWN) or",
+        new='    return target.startswith("torch.") or',
+    ),
+    _archive(
+        "a library is loaded with the program",
+        old='name.startswith("data/aotinductor/")',
+        new='name.startswith("aotinductor/")',
+    ),
+    _archive(
+        "pickled weights are loaded",
+        old='        if found.get("use_pickle") or',
+        new="        if",
+    ),
+    _archive(
+        "a file may unpack to any size",
+        old="entry.compress_type != zipfile.ZIP_STORED",
+        new="entry.file_size > MAX_JSON",
+    ),
     _cut(
         "a model may need more inputs than are named",
         old="    _refuse_missing([v.name for",

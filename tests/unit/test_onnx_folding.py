@@ -23,6 +23,7 @@ SAMPLES: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     **{
         op: ((A,), {}) for op in ("Abs", "Ceil", "Exp", "Floor", "Identity", "Neg", "Round", "Sign")
     },
+    **{op: ((A,), {}) for op in ("Cos", "Sin")},
     **{op: ((P,), {}) for op in ("Sqrt", "Log", "Reciprocal")},
     **{op: ((A, B), {}) for op in ("Add", "Div", "Equal", "Greater", "GreaterOrEqual", "Less")},
     **{op: ((A, B), {}) for op in ("LessOrEqual", "Max", "Min", "Mul", "Pow", "Sub")},
@@ -35,6 +36,7 @@ SAMPLES: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "Concat": ((A, B), {"axis": 0}),
     "Constant": ((), {"value_ints": [1, 2]}),
     "ConstantOfShape": ((I,), {}),
+    "CumSum": ((A, np.int64(1)), {}),
     "DequantizeLinear": ((np.array([1, 5], np.uint8), SCALE, np.uint8(2)), {}),
     "Expand": ((B, I), {}),
     "Gather": ((A, ONE), {"axis": 1}),

@@ -118,6 +118,14 @@ def test_ops_that_are_looked_up_elsewhere_are_told_at_once(tmp_path: Path) -> No
     assert len(found) == 5
 
 
+def test_what_is_read_is_what_was_looked_into(tmp_path: Path) -> None:
+    """Not another member of the same name."""
+    path = written(tmp_path, SOUND)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("other/models/model.json", RELU)
+    assert "two members" in refused(path).diagnostics[0].label
+
+
 def test_other_files_are_refused(tmp_path: Path) -> None:
     pickled = tmp_path / "old.pt2"
     pickled.write_bytes(pickle.dumps({"w": 1}))

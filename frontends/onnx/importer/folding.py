@@ -31,12 +31,12 @@ MAX_VISIBLE = 4096
 # fmt: off
 FOLDABLE = frozenset({
     "Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Clip", "Concat", "Constant",
-    "ConstantOfShape", "DequantizeLinear", "Div", "Equal", "Exp", "Expand", "Floor", "Gather",
-    "GatherElements", "Greater", "GreaterOrEqual", "Identity", "Less", "LessOrEqual", "Log",
-    "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "QuantizeLinear", "Range",
-    "Reciprocal", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Round",
-    "Shape", "Sign", "Size", "Slice", "Split", "Sqrt", "Squeeze", "Sub", "Tile", "Transpose",
-    "Unsqueeze", "Where",
+    "ConstantOfShape", "Cos", "CumSum", "DequantizeLinear", "Div", "Equal", "Exp", "Expand",
+    "Floor", "Gather", "GatherElements", "Greater", "GreaterOrEqual", "Identity", "Less",
+    "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "QuantizeLinear",
+    "Range", "Reciprocal", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Round",
+    "Shape", "Sign", "Sin", "Size", "Slice", "Split", "Sqrt", "Squeeze", "Sub", "Tile",
+    "Transpose", "Unsqueeze", "Where",
 })
 # fmt: on
 """Ops that are computed where all that they read is constant."""
