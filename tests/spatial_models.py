@@ -39,12 +39,6 @@ def linear(d: Drawing) -> tuple[str, ...]:
     return (
         *(resized(d, mode="linear", coordinate_transformation_mode=grid) for grid in grids),
         resized(d, scales=(1, 1, 2, 0.5), mode="linear"),
-        resized(
-            d,
-            scales=(1, 1, 1.3, 2.4),
-            mode="linear",
-            coordinate_transformation_mode="align_corners",
-        ),
         along,
         d.op("Relu", d.op("Resize", "x", "", d.constant([1] * 4, np.float32))),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -16,10 +17,15 @@ from mbc.ir.literals import LITERAL, literal
 from mbc.ir.op import Op, OpError
 from mbc.ir.types import MAX_CHANNELS, MAX_ELEMENTS, MAX_RANK, TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
+from mbc.ops.elementwise import Mul
+from mbc.ops.grid import Gather
 from mbc.ops.move import ChannelShuffle, Reshape, Split, Transpose
 
 IMAGE = (0, 2, 3, 1)
 """The ONNX axes of an image in the order in which it is stored."""
+
+ROW = 3
+"""The number of ONNX axes of an image of height 1 without that axis."""
 
 
 def stored_order(rank: int) -> tuple[int, ...]:
@@ -34,6 +40,7 @@ class Builder:
         self.graph, self.model = graph, model
         self.known: dict[str, Tracked] = {}
         self.node = Node("", "", (), ())
+        self._used = {name for each in model.nodes for name in each.inputs} | {*model.outputs}
         self._constants: dict[str, Constant] = {}
         self._moves: dict[tuple[Value, bytes], ChannelView] = {}
         self._splits: dict[tuple[Value, tuple[int, ...]], tuple[Value, ...]] = {}
@@ -63,6 +70,10 @@ class Builder:
     def optional_input(self, index: int, what: str) -> np.ndarray | None:
         """Return a constant operand, None where it is absent; Unsupported if it is computed."""
         return self.required_input(index, what) if self.node.input(index) else None
+
+    def reads_more(self, node: Node) -> bool:
+        """Whether anything reads a result of a node other than the first."""
+        return bool(self._used & {*node.extra_outputs})
 
     # what rules make
 
@@ -129,7 +140,7 @@ class Builder:
 
     def _read(self, stored: ChannelView, channels: np.ndarray) -> ChannelView:
         if len({*channels.tolist()}) < channels.size:
-            raise Unsupported("it repeats channels")
+            return self.moved_by(Gather(stored.type.rank - 1, tuple(channels.tolist())), stored)
         if not stored.is_plain:
             return stored.through(ChannelMap(tuple(channels.tolist())))
         key = stored.value, channels.tobytes()
@@ -165,10 +176,22 @@ class Builder:
         return Tracked.of(self.arranged(x, order), order)
 
     def image(self, x: Tracked) -> ChannelView:
-        """Return x, which has the axes [n,c,h,w], as [n,h,w,c]."""
-        if x.rank != 4:
-            raise Unsupported(f"it reads {x.rank} axes, where an image has 4")
+        """Return x, which has the axes [n,c,h,w], as [n,h,w,c]; a row [n,c,w] has height 1."""
+        if x.rank == ROW:
+            x = replace(x, axes=(*x.axes[:2], (), x.axes[2]))
+        if x.rank != len(IMAGE):
+            raise Unsupported(f"it reads {x.rank} axes, where an image has 4, or 3 as a row")
         return self.arranged(x, IMAGE)
+
+    def from_image(self, stored: ChannelView, rank: int) -> Tracked:
+        """Return [n,h,w,c] as the axes [n,c,h,w], or of rank 3 as a row."""
+        made = Tracked.of(stored, IMAGE)
+        return made if rank != ROW else replace(made, axes=(*made.axes[:2], made.axes[3]))
+
+    def scaled(self, x: Tracked, factor: float) -> Tracked:
+        """Multiply by a number."""
+        x = self.settled(x)
+        return x.with_stored(self.emit(Mul(), [x.stored, self.number(factor)]))
 
     def arranged(self, x: Tracked, order: Sequence[int]) -> ChannelView:
         """Return x with its ONNX axes stored in an order; moves data only where they are not."""
@@ -192,10 +215,9 @@ class Builder:
         return self.moved_by(Transpose((*units, *used)), self.reshaped(x.stored, cut))
 
     def reshaped(self, x: ChannelView, shape: Sequence[int]) -> ChannelView:
-        """Return what is stored in another shape, in row-major order."""
-        if x.type.shape == tuple(shape):
-            return x
-        return self.moved_by(Reshape(tuple(shape)), x)
+        """Return what is stored in another shape, in row-major order; one number as [1]."""
+        shape = tuple(shape) or (1,)
+        return x if x.type.shape == shape else self.moved_by(Reshape(shape), x)
 
     def is_stored(self, x: Tracked, order: Sequence[int]) -> bool:
         """Whether a settled value lies in memory with its ONNX axes in an order."""

@@ -12,13 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from math import erf
+from math import erf, inf, isfinite
 from operator import itemgetter
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from mbc.frontends.lowering.model import Model, Node, live
+from mbc.frontends.lowering.model import FLOAT, FLOAT16, Model, Node, live
 from mbc.frontends.lowering.rules.activations import ACTIVATIONS
 
 Array: TypeAlias = np.ndarray
@@ -36,6 +36,10 @@ SLOPE = 2.0**-10
 """How far apart two points are whose slope is taken."""
 
 
+FAR = 1e30
+"""A number at which activations are near their limits; bounds beyond it are none."""
+
+
 def _points() -> Array:
     """Return the numbers for which functions are compared."""
     sizes = np.concatenate([np.linspace(0, 12, 241), np.geomspace(1e-6, 1e4, 31)])
@@ -43,12 +47,17 @@ def _points() -> Array:
 
 
 NUMERIC: Mapping[str, Callable[..., Array]] = {
+    "Abs": np.abs,
     "Add": np.add,
+    "Cast": lambda x: np.asarray(x, np.float64),
     "Clip": lambda x, lo=-np.inf, hi=np.inf: np.clip(x, lo, hi),
     "Div": np.divide,
     "Erf": lambda x: np.array([erf(v) for v in x.flat]).reshape(x.shape),
     "Exp": np.exp,
     "Greater": np.greater,
+    "GreaterOrEqual": np.greater_equal,
+    "Less": np.less,
+    "LessOrEqual": np.less_equal,
     "Max": np.maximum,
     "Min": np.minimum,
     "Mul": np.multiply,
@@ -56,11 +65,12 @@ NUMERIC: Mapping[str, Callable[..., Array]] = {
     "Pow": np.power,
     "Reciprocal": np.reciprocal,
     "Sub": np.subtract,
+    "Sum": lambda *terms: np.asarray(sum(terms)),
     "Where": np.where,
 }
 """Ops on numbers that formulas have beside activations, in double precision."""
 
-ENDS = frozenset({"Add", "Clip", "Div", "Max", "Min", "Mul", "Reciprocal", "Sub", "Where"})
+ENDS = frozenset({"Add", "Clip", "Div", "Max", "Min", "Mul", "Reciprocal", "Sub", "Sum", "Where"})
 """Ops with which formulas of activations end."""
 
 
@@ -112,6 +122,8 @@ def _is_numeric(model: Model, node: Node) -> bool:
     """Whether an op is one on single numbers, other than by channels."""
     if len(node.outputs) != 1 or node.kind not in NUMERIC.keys() | ACTIVATIONS.keys():
         return False
+    if node.kind == "Cast" and node.attributes.get("to") not in (FLOAT, FLOAT16):
+        return False
     shape = model.shapes.get(node.outputs[0])
     constants = [model.constants[name] for name in node.inputs if name in model.constants]
     computed = [name for name in node.inputs if name and name not in model.constants]
@@ -133,7 +145,7 @@ def _value(model: Model, root: str, formula: Sequence[Node], x: Array) -> Array:
 
 
 def _evaluated(node: Node, given: Sequence[Array]) -> Array:
-    if node.kind in ACTIVATIONS:
+    if node.kind in ACTIVATIONS and len(given) == 1:
         return ACTIVATIONS[node.kind](node).reference(given[0])
     if node.kind == "Clip" and not node.input(1):
         return np.minimum(given[0], given[1]) if node.input(2) else given[0]
@@ -166,5 +178,11 @@ def _candidates(function: Function) -> Iterator[tuple[str, Attributes]]:
     alpha = float((above - at) / SLOPE)
     if 0 < at < 1 and alpha:
         yield "HardSigmoid", {"alpha": alpha, "beta": float(at)}
+    least, most = function(np.array([-FAR, FAR])).tolist()
+    if least <= most:
+        bounds = {"min": -inf if least == -FAR else least, "max": inf if most == FAR else most}
+        yield "Clip", bounds
+    if isfinite(least):
+        yield "Elu", {"alpha": -least}
     if below != -SLOPE:
         yield "LeakyRelu", {"alpha": float((at - below) / SLOPE)}

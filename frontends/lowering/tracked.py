@@ -43,8 +43,11 @@ class Tracked:
 
     @staticmethod
     def of(stored: ChannelView, order: Sequence[int]) -> Tracked:
-        """Describe a value whose stored axis i is ONNX axis order[i]."""
+        """Describe a value whose stored axis i is ONNX axis order[i]; one number, which has no
+        axes, is stored as [1]."""
         type = stored.type
+        if not order:
+            return Tracked(stored, (), _numbers(1))
         last = type.rank - 1
         names = {axis: (CHANNEL if i == last else i) for i, axis in enumerate(order)}
         axes = tuple(

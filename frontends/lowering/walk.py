@@ -41,7 +41,7 @@ def _add_inputs(b: Builder, *, planar: bool) -> None:
         order = tuple(range(len(shape)))
         if len(shape) == 4 and not _is_nhwc(b.model, name):
             order = IMAGE
-        type = TensorType(tuple(shape[axis] for axis in order))
+        type = TensorType(tuple(shape[axis] for axis in order) or (1,))
         b.node = Node("input", own, (), (own,))
         add = _planar_input if planar and type.rank == 4 else _input
         b.known[name] = Tracked.of(add(b, own, type), order)
@@ -121,7 +121,7 @@ def _as_written(model: Model, shape: Shape) -> list[int]:
 
 def _output(b: Builder, name: str) -> ChannelView:
     """Return an output: images as they are stored, [n,c,1,1] as [n,c] unless the model itself is
-    NHWC, all else in ONNX's order."""
+    NHWC, one number as [1], all else in ONNX's order."""
     if name not in b.known:
         raise error("E0802", f"output '{name}' does not depend on the inputs")
     b.node = Node("output", name, (), (name,))

@@ -25,7 +25,7 @@ CODES = {
     ),
     "E0803": Code(
         title="a version of a format that mbc does not read",
-        cause="The model uses an opset before 7, one that is newer than the installed package "
+        cause="The model uses an opset before 6, one that is newer than the installed package "
         "onnx, or an old one that onnx cannot convert; or it has another version of TensorFlow "
         "Lite's schema than 3.",
         example="mbc compile caffe2_model.onnx",

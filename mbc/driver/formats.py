@@ -24,11 +24,12 @@ ON_FLOATS = "{}, on floats, with a clip to the range of its result."
 CLIPS = "A clip to the range of the integers; folded where its operand is constant."
 NOTHING = "What QuantizeLinear gives; folded where its operand is constant."
 IN_FORMULAS = "In activations that are written out, which are recognised."
+AS_DEFINED = "By the other ops with which ONNX defines it."
 
 
 def onnx_rows() -> list[tuple[str, str]]:
     """Return each op of ONNX that is imported, and what of it, from the code that imports it."""
-    from mbc.frontends.onnx.importer import FOLDABLE, IMPORTERS, NUMERIC  # these take time
+    from mbc.frontends.onnx.importer import EXPANDED, FOLDABLE, IMPORTERS, NUMERIC  # takes time
     from mbc.frontends.onnx.importer.quantisation import plain_kinds
 
     rules = {kind: _summary(rule) for kind, rule in IMPORTERS.items()}
@@ -36,7 +37,8 @@ def onnx_rows() -> list[tuple[str, str]]:
     quantised = {kind: ON_FLOATS.format(plain) for kind, plain in plain_kinds().items()}
     quantised |= {"QuantizeLinear": CLIPS, "DequantizeLinear": NOTHING}
     parts = dict.fromkeys(NUMERIC - rules.keys() - folded.keys(), IN_FORMULAS)
-    return sorted((rules | folded | parts | quantised).items())
+    defined = dict.fromkeys(EXPANDED, AS_DEFINED)
+    return sorted((rules | folded | parts | quantised | defined).items())
 
 
 def tflite_rows() -> list[tuple[str, str]]:

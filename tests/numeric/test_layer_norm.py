@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbc.diag import MbcError
 from mbc.frontends.onnx.export import export_onnx
 from mbc.frontends.weights import initialise
 from mbc.frontends.weights.moments import propagate, standard_normal
@@ -19,7 +18,7 @@ from mbc.ir.op import OpError
 from mbc.ir.types import TensorType
 from mbc.ops import LayerNorm
 from tests.numeric.test_onnx_export import check
-from tests.onnx_models import Drawing, imported
+from tests.onnx_models import Drawing, agree
 
 
 def graph_of(*shape: int, epsilon: float = 1e-5) -> Graph:
@@ -93,8 +92,7 @@ def test_vectors_are_of_its_channels() -> None:
         LayerNorm().infer([TensorType((2, 4)), TensorType((4,)), TensorType((3,))])
 
 
-def test_several_axes_are_not_imported(tmp_path: Path) -> None:
+def test_several_axes_are_imported_as_one(tmp_path: Path) -> None:
     d = Drawing()
-    norm = d.op("LayerNormalization", "x", d.weight(6, 6), d.weight(6, 6), axis=2)
-    with pytest.raises(MbcError, match="it normalises several axes"):
-        imported(d.model(norm), tmp_path)
+    bare = d.op("LayerNormalization", "x", d.weight(8, 6, 6), axis=-3)
+    agree(d, tmp_path, d.op("LayerNormalization", "x", d.weight(6, 6), d.weight(6), axis=2), bare)

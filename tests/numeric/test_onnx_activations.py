@@ -11,12 +11,12 @@ from typing import Any, TypeAlias
 import numpy as np
 import pytest
 
-from mbc.diag import MbcError
 from mbc.frontends.lowering.formulas import ENDS, NUMERIC
 from mbc.frontends.lowering.rules.activations import ACTIVATIONS
 from mbc.ir.activations import (
     RELU,
     Activation,
+    Clip,
     Elu,
     Gelu,
     GeluTanh,
@@ -141,6 +141,12 @@ WRITTEN: tuple[tuple[Activation, Draw], ...] = (
     (Mish(), lambda x: x * x.op("Softplus").op("Tanh")),
     (Mish(), lambda x: x * cut(x).op("Tanh")),
     (Softplus(), cut),
+    (Elu(0.5), lambda x: x.op("Less", 0).op("Where", 0.5 * (x.op("Exp") - 1), x)),
+    (Clip(-1.0, 2.0), lambda x: x.op("LessOrEqual", -1).op("Where", -1, x).op("Min", 2)),
+    (LeakyRelu(0.5), lambda x: 0.75 * x + 0.25 * x.op("Abs")),
+    (LeakyRelu(0.1), lambda x: x.op("GreaterOrEqual", 0).op("Where", x, 0.1 * x)),
+    (LeakyRelu(0.25), lambda x: x.op("Relu").op("Sum", (-x).op("Relu") * -0.25)),
+    (Silu(), lambda x: x.op("Cast", to=1) * x.op("Sigmoid")),
 )
 """Formulas of exporters and of people."""
 
@@ -174,8 +180,8 @@ def test_swish(tmp_path: Path) -> None:
     term = Term(Drawing(24)).op("Swish", alpha=1.0)
     graph = imported(term.d.model(term.name), tmp_path)
     assert acts(graph) == [Silu()]
-    with pytest.raises(MbcError, match="its alpha is not 1"):
-        imported(term.d.model(term.op("Swish", alpha=1.7).name), tmp_path)
+    graph = imported(term.d.model(term.op("Swish", alpha=1.7).name), tmp_path)
+    assert [node.op.label for node in graph.topo()] == ["silu", "mul", "sigmoid", "mul"]
 
 
 def test_what_computes_otherwise_stays_as_it_is(tmp_path: Path) -> None:
@@ -208,6 +214,9 @@ def kinds(draw: Draw) -> list[str]:
 
 def test_tables() -> None:
     """Each op is drawn, by itself, in formulas, and as the last one of them."""
-    assert {kind for _, draw in OPS.values() for kind in kinds(draw)} == {*ACTIVATIONS} - {"Swish"}
+    assert {kind for _, draw in OPS.values() for kind in kinds(draw)} == {*ACTIVATIONS} - {
+        "Clip",
+        "Swish",
+    }
     assert {*NUMERIC} <= {kind for _, draw in WRITTEN for kind in kinds(draw)}
     assert {kinds(draw)[-1] for _, draw in WRITTEN} == ENDS

@@ -15,6 +15,7 @@ from mbc.interp import run
 from mbc.ir.graph import Graph
 from tests.example_networks import EXAMPLE_NETWORKS, PAIR, Example
 from tests.function_models import FUNCTIONS, product_of_tensors
+from tests.numeric.test_onnx_lowering import LOWERED
 from tests.numeric.test_onnx_moves import MOVES
 from tests.numeric.test_onnx_reductions import REDUCTIONS
 from tests.onnx_models import Drawing, agree, imported, moves_after_fuse
@@ -318,8 +319,8 @@ def test_new_opsets(opset: int, tmp_path: Path) -> None:
 
 def test_every_rule_has_a_model(tmp_path: Path) -> None:
     used = {"Squeeze", "Identity", "Cast", "Upsample"}  # below
-    used |= {"PRelu", *ACTIVATIONS}  # in other files
-    for draw in (*STILL, *MOVING, *MOVES, *REDUCTIONS):
+    used |= {"PRelu", "Scatter", *ACTIVATIONS}  # in other files
+    for draw in (*STILL, *MOVING, *MOVES, *REDUCTIONS, *LOWERED):
         drawing = Drawing()
         draw(drawing)
         used |= {node.op_type for node in drawing.nodes}

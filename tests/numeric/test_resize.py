@@ -170,6 +170,21 @@ def test_resizes_of_any_opset(opset: int, tmp_path: Path) -> None:
     agree(d, tmp_path, *(d.op("Resize", *inputs, mode=mode) for mode in ("nearest", "linear")))
 
 
+def test_resizes_by_a_matrix(tmp_path: Path) -> None:
+    """Cubic, antialiased, by scales that give no whole extent, of other axes."""
+    d, odd = Drawing(19), (1, 1, 1.3, 0.7)
+    agree(
+        d,
+        tmp_path,
+        resized(d, mode="cubic", cubic_coeff_a=-0.5),
+        resized(d, mode="cubic", exclude_outside=1, scales=odd),
+        resized(d, mode="linear", antialias=1, scales=(1, 1, 0.5, 0.4)),
+        resized(d, mode="linear", scales=odd),
+        resized(d, scales=odd, nearest_mode="floor", coordinate_transformation_mode="asymmetric"),
+        resized(d, mode="linear", scales=(1, 2, 1, 1)),
+    )
+
+
 def test_coordinates_of_other_names(tmp_path: Path) -> None:
     d = Drawing(19)
     names = ("half_pixel_symmetric", "pytorch_half_pixel")
@@ -180,16 +195,10 @@ def test_coordinates_of_other_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("how", "message"),
     [
-        ({"mode": "cubic"}, "its mode is cubic"),
-        ({"mode": "linear", "antialias": 1}, "its attribute antialias is set"),
-        ({"mode": "linear", "exclude_outside": 1}, "its attribute exclude_outside is set"),
-        ({"keep_aspect_ratio_policy": "not_larger"}, "its keep_aspect_ratio_policy is not_larger"),
-        (
-            {"coordinate_transformation_mode": "tf_crop_and_resize"},
-            "its coordinate_transformation_mode is tf_crop_and_resize",
-        ),
-        ({"scales": (1, 1, 1.3, 1)}, "its scale 1.3 of 6 gives no whole extent"),
-        ({"scales": (1, 2, 1, 1)}, "it does not resize the height and width of an image alone"),
+        ({"mode": "spline"}, "its mode is spline"),
+        ({"nearest_mode": "up"}, "its nearest_mode is up"),
+        ({"coordinate_transformation_mode": "polar"}, "its coordinate_transformation_mode is pol"),
+        ({"scales": (1, 1, 0.1, 1)}, "its result would be empty"),
     ],
     ids=str,
 )

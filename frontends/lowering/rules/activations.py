@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import wraps
+from math import inf
 from typing import TypeAlias
 
 import numpy as np
@@ -27,6 +28,11 @@ def activated(b: Builder, x: Tracked, act: Activation) -> Tracked:
     """Apply an activation, whatever the layout."""
     x = b.settled(x)
     return x.with_stored(b.emit(Activate(act), [x.stored]))
+
+
+def _clip(node: Node) -> Activation:
+    """min(max(x, min), max), with bounds as attributes."""
+    return activations.Clip(real(node, "min", -inf), real(node, "max", inf))
 
 
 def _elu(node: Node) -> Activation:
@@ -103,6 +109,7 @@ def _tanh(_: Node) -> Activation:
 
 
 ACTIVATIONS: Mapping[str, Parsed] = {
+    "Clip": _clip,
     "Elu": _elu,
     "Gelu": _gelu,
     "HardSigmoid": _hard_sigmoid,

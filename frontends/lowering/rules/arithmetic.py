@@ -30,6 +30,24 @@ def add(b: Builder, node: Node) -> Tracked:
     return _all(b, Add(), _operands(b, node))
 
 
+def added(b: Builder, x: Tracked, name: str, array: np.ndarray) -> Tracked:
+    """Add a constant that is broadcast to a value."""
+    x = b.settled(x)
+    wide = np.broadcast_to(array, x.shape)
+    return x.with_stored(b.emit(Add(), [x.stored, b.constant(name, _as_stored(x, wide))]))
+
+
+def added_tensor(b: Builder, x: Tracked, y: Tracked) -> Tracked:
+    """Add two computed values."""
+    return _of_tensors(b, Add(), x, y)
+
+
+def mean(b: Builder, node: Node) -> Tracked:
+    """Mean of its operands, with broadcasting."""
+    total = _all(b, Add(), _operands(b, node))
+    return total if len(node.inputs) == 1 else b.scaled(total, 1 / len(node.inputs))
+
+
 def subtract(b: Builder, node: Node) -> Tracked:
     """Difference, with broadcasting."""
     return _all(b, Sub(), _operands(b, node))

@@ -122,6 +122,9 @@ def depth_to_space(b: Builder, node: Node) -> Tracked:
 
 
 def space_to_depth(b: Builder, node: Node) -> Tracked:
-    """Blocks of pixels as channels."""
-    op = SpaceToDepth(whole(node, "blocksize", 0))
-    return Tracked.of(b.emit(op, [b.image(b.input(0))]), IMAGE)
+    """Blocks of pixels as channels, in both modes."""
+    block, mode = whole(node, "blocksize", 0), text(node, "mode", "DCR")
+    if mode not in ("DCR", "CRD"):
+        raise Unsupported(f"its mode is {mode}")
+    x = b.emit(SpaceToDepth(block), [b.image(b.input(0))])
+    return Tracked.of(b.emit(ChannelShuffle(block**2), [x]) if mode == "CRD" else x, IMAGE)

@@ -37,7 +37,7 @@ def cast(b: Builder, node: Node) -> Tracked:
 def dropout(b: Builder, node: Node) -> Tracked:
     """Its operand as it is; training mode is not supported."""
     training = b.optional_input(2, "training mode")
-    if (training is not None and training.any()) or node.extra_outputs:
+    if (training is not None and training.any()) or b.reads_more(node):
         raise Unsupported("it is in training mode", "export the model after model.eval()")
     return b.input(0)
 
@@ -47,12 +47,16 @@ def reshape(b: Builder, node: Node) -> Tracked:
     shape = b.model.shapes.get(node.outputs[0])
     if shape is None:
         raise Unsupported("its shape is not static")
-    x = b.input(0)
+    return reshaped(b, b.input(0), shape)
+
+
+def reshaped(b: Builder, x: Tracked, shape: Sequence[int]) -> Tracked:
+    """Return x in another shape; moves data only where axes other than channels are cut."""
     made = x.reshaped(shape)
     if made is not None:
         return made
     flat = b.arranged(x, range(x.rank))
-    return Tracked.of(b.emit(Reshape(shape), [flat]), range(len(shape)))
+    return Tracked.of(b.emit(Reshape(tuple(shape) or (1,)), [flat]), range(len(shape)))
 
 
 def transpose(b: Builder, node: Node) -> Tracked:
@@ -105,9 +109,13 @@ def split(b: Builder, node: Node) -> tuple[Tracked, ...]:
     """Along any axis, into any sizes; along channels by views."""
     x = b.input(0)
     axis = axis_of(node, whole(node, "axis", 0), x.rank)
-    sizes = [_extent(b, name, axis) for name in node.outputs]
+    given = b.constant_input(1)
+    if given is None:
+        sizes = [_extent(b, name, axis) for name in node.outputs]
+    else:
+        sizes = given.ravel().tolist()
     ends = np.cumsum([0, *sizes]).tolist()
-    if ends[-1] != x.shape[axis]:
+    if ends[-1] != x.shape[axis] or len(sizes) != len(node.outputs) or min(sizes) < 1:
         raise Unsupported("its parts do not add up")
     return tuple(taken(b, x, axis, np.arange(*each), keep=True) for each in pairwise(ends))
 
@@ -140,12 +148,14 @@ def slice_(b: Builder, node: Node) -> Tracked:
 
 
 def gather(b: Builder, node: Node) -> Tracked:
-    """By constant indices: along channels each taken once, along other axes in regular steps."""
+    """By constant indices, of any shape."""
     x, indices = b.input(0), b.required_input(1, "index")
     axis = axis_of(node, whole(node, "axis", 0), x.rank)
     extent = x.shape[axis]
-    if indices.ndim > 1 or indices.dtype.kind != "i" or not indices.size:
-        raise Unsupported("its indices are no list of integers")
+    if indices.dtype.kind not in "iu" or not indices.size:
+        raise Unsupported("its indices are no integers")
     if indices.min() < -extent or indices.max() >= extent:
         raise Unsupported("its indices lie outside the tensor")
-    return taken(b, x, axis, np.atleast_1d(indices) % extent, keep=indices.ndim == 1)
+    shape = (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    made = taken(b, x, axis, indices.ravel() % extent, keep=indices.ndim > 0)
+    return made if indices.ndim < 2 else reshaped(b, made, shape)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf
+from math import inf, isnan, prod
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from mbc.frontends.lowering.model import Node
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.lowering.rules.activations import activated
 from mbc.frontends.lowering.rules.attributes import axis_of, real, shortest, whole
+from mbc.frontends.lowering.rules.moves import reshaped
 from mbc.frontends.lowering.tracked import CHANNEL, Tracked
 from mbc.ir.activations import Clip
 from mbc.ops.elementwise import BatchNorm, Softmax
@@ -19,7 +20,8 @@ from mbc.ops.norm import LayerNorm
 
 def clip(b: Builder, node: Node) -> Tracked:
     """Bounds, either of which may be absent; constants alone."""
-    return _clipped(b, b.input(0), _bound(b, 1, -inf), _bound(b, 2, inf))
+    low, high = real(node, "min", -inf), real(node, "max", inf)
+    return _clipped(b, b.input(0), _bound(b, 1, low), _bound(b, 2, high))
 
 
 def _bound(b: Builder, index: int, default: float) -> float:
@@ -32,8 +34,9 @@ def _bound(b: Builder, index: int, default: float) -> float:
 
 
 def _clipped(b: Builder, x: Tracked, lo: float, hi: float) -> Tracked:
-    if not lo <= hi:
-        raise Unsupported(f"its bounds {lo:g} and {hi:g} leave no range")
+    if isnan(lo) or isnan(hi):
+        raise Unsupported(f"its bounds are {lo:g} and {hi:g}")
+    lo = min(lo, hi)  # where they leave no range, all is the upper one
     return activated(b, x, Clip(lo, hi)) if (lo, hi) != (-inf, inf) else x
 
 
@@ -42,11 +45,9 @@ def batch_norm(b: Builder, node: Node) -> Tracked:
     if whole(node, "training_mode", 0) or node.extra_outputs:
         helps = "export the model after model.eval()"
         raise Unsupported("it is in training mode", helps)
-    x = b.settled(b.input(0))
-    if x.rank < 2 or any(CHANNEL in f for axis, f in enumerate(x.axes) if axis != 1):
+    if b.input(0).rank < 2:
         raise Unsupported("its input does not have channels on axis 1")
-    if any(f != CHANNEL for f in x.axes[1]):
-        raise Unsupported("its input does not have channels on axis 1")
+    x = along_channels(b, b.input(0), 1)
     names = ("scale", "bias", "mean", "variance")
     vectors = [b.required_input(index, name) for index, name in enumerate(names, 1)]
     constants = [b.constant(node.input(index), v) for index, v in enumerate(vectors, 1)]
@@ -71,22 +72,21 @@ def along_channels(b: Builder, x: Tracked, axis: int) -> Tracked:
 
 
 def layer_norm(b: Builder, node: Node) -> Tracked:
-    """Normalisation over the last axis by its own mean and variance."""
+    """Normalisation over the last axes by their own mean and variance."""
     x, gamma = b.input(0), b.required_input(1, "scale")
     beta = b.optional_input(2, "bias")
-    beta = np.zeros_like(gamma) if beta is None else beta
-    if node.extra_outputs:
+    if b.reads_more(node):
         raise Unsupported("it also returns its mean or deviation")
-    if axis_of(node, whole(node, "axis", -1), x.rank) != x.rank - 1:
-        raise Unsupported("it normalises several axes")
-    x = along_channels(b, x, x.rank - 1)
-    channels = x.type.channels
-    if any(each.size not in (1, channels) for each in (gamma, beta)):
-        raise Unsupported("its scale or bias does not fit its channels")
+    axis, shape = axis_of(node, whole(node, "axis", -1), x.rank), x.shape
+    beta = np.zeros(1, np.float32) if beta is None else beta
+    try:
+        gamma, beta = (np.broadcast_to(v, shape[axis:]).ravel() for v in (gamma, beta))
+    except ValueError:
+        raise Unsupported("its scale or bias does not fit its channels") from None
+    if axis != x.rank - 1:
+        x = reshaped(b, x, (*shape[:axis], prod(shape[axis:])))
+    x = along_channels(b, x, axis)
     pairs = zip((1, 2), ("gamma", "beta"), (gamma, beta), strict=True)
-    constants = [
-        b.constant(node.input(at) or f"{b.name}.{role}", np.broadcast_to(v.ravel(), channels))
-        for at, role, v in pairs
-    ]
+    constants = [b.constant(node.input(at) or f"{b.name}.{role}", v) for at, role, v in pairs]
     op = LayerNorm(real(node, "epsilon", 1e-5))
-    return x.with_stored(b.emit(op, [x.stored, *constants]))
+    return reshaped(b, x.with_stored(b.emit(op, [x.stored, *constants])), shape)

@@ -12,6 +12,7 @@ from mbc.frontends.lowering.tracked import CHANNEL, Tracked
 from mbc.ops.argmax import ArgMax
 from mbc.ops.pool import GlobalAvgPool
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
+from mbc.ops.unary import Neg
 
 
 def global_average_pool(b: Builder, node: Node) -> Tracked:
@@ -25,10 +26,10 @@ def global_max_pool(b: Builder, node: Node) -> Tracked:
 
 
 def over_map(b: Builder, op: Reduce, x: Tracked) -> Tracked:
-    """Reduce height and width of an image to extent 1."""
-    if x.rank != 4:
-        raise Unsupported(f"it has {x.rank - 2} dimensions, mbc's have 2")
-    return _reduced(b, op, x, {2, 3}, keep=True)
+    """Reduce all axes after the channels to extent 1: height and width of an image."""
+    if x.rank < 3:
+        raise Unsupported(f"it reads {x.rank} axes, where an image has 4")
+    return reduced(b, op, x, {*range(2, x.rank)}, keep=True)
 
 
 def reduce_mean(b: Builder, node: Node) -> Tracked:
@@ -39,6 +40,13 @@ def reduce_mean(b: Builder, node: Node) -> Tracked:
 def reduce_max(b: Builder, node: Node) -> Tracked:
     """Maximum over any axes."""
     return _over_axes(b, node, ReduceMax())
+
+
+def reduce_min(b: Builder, node: Node) -> Tracked:
+    """Minimum over any axes: that of -x is the negative maximum."""
+    x = b.settled(b.input(0))
+    least = _over_axes(b, node, ReduceMax(), x.with_stored(b.emit(Neg(), [x.stored])))
+    return least.with_stored(b.emit(Neg(), [least.stored]))
 
 
 def reduce_sum(b: Builder, node: Node) -> Tracked:
@@ -64,20 +72,18 @@ def argmax(b: Builder, node: Node) -> Tracked:
     return Tracked(kept, tuple(left), channels)
 
 
-def _over_axes(b: Builder, node: Node, op: Reduce) -> Tracked:
-    x = b.input(0)
+def _over_axes(b: Builder, node: Node, op: Reduce, x: Tracked | None = None) -> Tracked:
+    x = b.input(0) if x is None else x
     given = b.optional_input(1, "axes")
     listed = node.attributes.get("axes", ()) if given is None else given.ravel().tolist()
     axes = {axis_of(node, int(axis), x.rank) for axis in listed}
     if not axes and whole(node, "noop_with_empty_axes", 0):
         return x
-    return _reduced(b, op, x, axes or {*range(x.rank)}, keep=bool(whole(node, "keepdims", 1)))
+    return reduced(b, op, x, axes or {*range(x.rank)}, keep=bool(whole(node, "keepdims", 1)))
 
 
-def _reduced(b: Builder, op: Reduce, x: Tracked, axes: set[int], *, keep: bool) -> Tracked:
+def reduced(b: Builder, op: Reduce, x: Tracked, axes: set[int], *, keep: bool) -> Tracked:
     """Reduce ONNX axes: stored ones where they are whole, else after storing x in its own order."""
-    if not keep and len(axes) == x.rank:
-        raise Unsupported("its result has no axes", "export it with keepdims=1")
     x = b.settled(x)
     if _cuts_channels(x, axes):
         x = b.in_order(x)

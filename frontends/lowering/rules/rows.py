@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-from mbc.frontends.lowering.builder import IMAGE, Builder
+from collections.abc import Iterator, Sequence
+from math import prod
+
+import numpy as np
+
+from mbc.frontends.lowering.builder import IMAGE, ROW, Builder
 from mbc.frontends.lowering.model import Node
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.lowering.rules.attributes import axis_of, real, whole
+from mbc.frontends.lowering.rules.grid import taken
+from mbc.frontends.lowering.rules.moves import reshaped
 from mbc.frontends.lowering.rules.pointwise import along_channels
 from mbc.frontends.lowering.tracked import Tracked
 from mbc.ops.matmul import MatMul
@@ -42,16 +49,39 @@ def lrn(b: Builder, node: Node) -> Tracked:
 
 
 def instance_norm(b: Builder, node: Node) -> Tracked:
-    """Of images: each channel by its own mean and variance."""
-    x = b.image(b.input(0))
+    """Each channel of an image by its own mean and variance."""
+    x, shape = b.input(0), b.input(0).shape
+    if x.rank < ROW:
+        raise Unsupported(f"it reads {x.rank} axes, where an image has 4")
+    if x.rank > len(IMAGE):
+        x = reshaped(b, x, (*shape[:3], prod(shape[3:])))
     vectors = [b.required_input(index, name) for index, name in ((1, "scale"), (2, "bias"))]
     constants = [b.constant(node.input(index), v) for index, v in enumerate(vectors, 1)]
     op = InstanceNorm(real(node, "epsilon", 1e-5))
-    return Tracked.of(b.emit(op, [x, *constants]), IMAGE)
+    made = b.from_image(b.emit(op, [b.image(x), *constants]), x.rank)
+    return reshaped(b, made, shape)
 
 
-def product(b: Builder, node: Node) -> Tracked:
-    """Multiply two computed tensors, whose axes before the last two are the same."""
-    factors = [b.input(index) for index in (0, 1)]
-    stored = [b.arranged(x, tuple(range(x.rank))) for x in factors]
-    return Tracked.of(b.emit(MatMul(), stored), tuple(range(factors[0].rank)))
+def product(b: Builder, x: Tracked, y: Tracked) -> Tracked:
+    """Multiply two computed tensors; vectors are rows and columns, other axes are broadcast."""
+    if not x.rank or not y.rank:
+        raise Unsupported("it multiplies single numbers")
+    row, column = x.rank == 1, y.rank == 1
+    x = reshaped(b, x, (1, *x.shape)) if row else x
+    y = reshaped(b, y, (*y.shape, 1)) if column else y
+    leading = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
+    stored = [b.arranged(each, range(each.rank)) for each in _repeated(b, (x, y), leading)]
+    made = Tracked.of(b.emit(MatMul(), stored), range(len(leading) + 2))
+    own = made.shape[len(leading) :]
+    return reshaped(b, made, (*leading, *own[: 1 - row], *own[1 : 2 - column]))
+
+
+def _repeated(b: Builder, factors: Sequence[Tracked], leading: Sequence[int]) -> Iterator[Tracked]:
+    """Yield factors with the same axes before the last two."""
+    for x in factors:
+        padded = (*[1] * (len(leading) + 2 - x.rank), *x.shape)
+        made = reshaped(b, x, padded)
+        for axis, (own, extent) in enumerate(zip(padded, leading, strict=False)):
+            if own < extent:
+                made = taken(b, made, axis, np.zeros(extent, np.int64), keep=True)
+        yield made

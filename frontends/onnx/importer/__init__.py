@@ -6,12 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mbc.frontends.lowering import IMPORTERS, NUMERIC, graph_of
+from mbc.frontends.onnx.importer.expansion import EXPANDED
 from mbc.frontends.onnx.importer.folding import FOLDABLE
 from mbc.frontends.onnx.importer.prepare import prepare
 from mbc.frontends.options import AS_IT_IS, ModelOptions
 from mbc.ir.graph import Graph
 
-__all__ = ["FOLDABLE", "IMPORTERS", "NUMERIC", "import_onnx"]
+__all__ = ["EXPANDED", "FOLDABLE", "IMPORTERS", "NUMERIC", "import_onnx"]
 
 
 def _discard(text: str) -> None:
@@ -26,5 +27,5 @@ def import_onnx(
     `note` takes what the user should know. Raises E0610 without the package `onnx`, E0701 for an
     unreadable file, E0801 to E0808 for what the model holds.
     """
-    model = prepare(path, options, {*IMPORTERS, *NUMERIC}, note)
+    model = prepare(path, options, {*IMPORTERS, *NUMERIC, *EXPANDED}, note)
     return graph_of(model, path.stem, options.input_layout)

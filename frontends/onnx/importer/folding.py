@@ -13,6 +13,7 @@ import numpy as np
 
 from mbc.diag import MbcError, error
 from mbc.frontends.lowering.model import Shape
+from mbc.frontends.onnx.importer.expansion import completed, expanded, is_expanded
 from mbc.frontends.onnx.importer.extents import extents_of
 from mbc.frontends.onnx.importer.long_values import Extents, shortened
 from mbc.frontends.onnx.importer.scales import dequantised, quantised
@@ -32,11 +33,12 @@ MAX_VISIBLE = 4096
 FOLDABLE = frozenset({
     "Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Clip", "Concat", "Constant",
     "ConstantOfShape", "Cos", "CumSum", "DequantizeLinear", "Div", "Equal", "Exp", "Expand",
-    "Floor", "Gather", "GatherElements", "Greater", "GreaterOrEqual", "Identity", "Less",
-    "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pow", "QuantizeLinear",
-    "Range", "Reciprocal", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Round",
-    "Shape", "Sign", "Sin", "Size", "Slice", "Split", "Sqrt", "Squeeze", "Sub", "Tile",
-    "Transpose", "Unsqueeze", "Where",
+    "Flatten", "Floor", "Gather", "GatherElements", "GatherND", "Greater", "GreaterOrEqual",
+    "Identity", "IsInf", "IsNaN", "Less", "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg",
+    "Not", "Or", "Pow", "QuantizeLinear", "Range", "Reciprocal", "ReduceMax", "ReduceMean",
+    "ReduceMin", "ReduceProd", "ReduceSum", "Reshape", "Round", "ScatterND", "Shape", "Sign",
+    "Sin", "Size", "Slice", "Split", "Sqrt", "Squeeze", "Sub", "Tile", "Transpose", "Trilu",
+    "Unsqueeze", "Where", "Xor",
 })
 # fmt: on
 """Ops that are computed where all that they read is constant."""
@@ -54,10 +56,11 @@ class Folding:
     """A model whose nodes become constants, round by round."""
 
     def __init__(self, onnx: Any, model: Any, nodes: Sequence[Any]) -> None:
-        self.onnx, self.nodes = onnx, list(nodes)
+        self.onnx = onnx
         self.constants: dict[str, np.ndarray] = {}
         self.types: dict[str, tuple[int, Shape | None]] = {}
         self._opsets, self._total = list(model.opset_import), 0
+        self.nodes = [completed(onnx, node, self._opset) for node in nodes]
         self._outputs = [value.name for value in model.graph.output]
         self._inputs = list(model.graph.input)
         for tensor in model.graph.initializer:
@@ -73,10 +76,34 @@ class Folding:
             if inferred > MAX_INFERRED:
                 break
             self.types = self._infer()
-            self.nodes = [node for node in self.nodes if not self._fold(node)]
-            if len(self.nodes) == before:
+            left = [node for node in self.nodes if not self._fold(node)]
+            self.nodes = [made for node in left for made in self._plainer(node)]
+            if len(self.nodes) == before == len(left):
                 return
         raise error("E0807", "the model's shapes take too many rounds of inference")
+
+    @property
+    def _opset(self) -> int:
+        """The version of ONNX's own ops."""
+        return int(max(o.version for o in self._opsets if o.domain in ("", "ai.onnx")))
+
+    def _plainer(self, node: Any) -> list[Any]:
+        """Return the nodes of a node's definition, where that is how it is imported, and a Cast for
+        one that names its type by a value; else the node."""
+        helper = self.onnx.helper
+        if node.op_type == "CastLike" and node.input[1] in self._all_types():
+            to = self._all_types()[node.input[1]].tensor_type.elem_type
+            return [helper.make_node("Cast", node.input[:1], node.output, node.name, to=to)]
+        if node.domain not in ("", "ai.onnx") or not is_expanded(node):
+            return [node]
+        return expanded(self.onnx, node, self._all_types(), self._opset) or [node]
+
+    def _all_types(self) -> dict[str, Any]:
+        """Return the types of all values, as TypeProtos."""
+        made = self.onnx.helper.make_tensor_type_proto
+        return {name: made(kind, shape) for name, (kind, shape) in self.types.items() if kind} | {
+            name: self._info(name, array).type for name, array in self.constants.items()
+        }
 
     def _array(self, tensor: Any) -> np.ndarray:
         try:

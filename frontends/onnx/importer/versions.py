@@ -7,7 +7,7 @@ from typing import Any
 from mbc.diag import error
 from mbc.frontends.onnx.importer.functions import inlined
 
-OLDEST, MODERN = 7, 18
+OLDEST, MODERN = 6, 18
 """The oldest opset that is read, and the one to which older ones are raised."""
 
 OLD_COORDINATES = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
@@ -53,6 +53,8 @@ def raised(onnx: Any, model: Any) -> Any:
     opset = opset_of(model)
     if opset >= MODERN:
         return model
+    if opset < 7:
+        _align_slopes(onnx, model)
     converted = _converted(onnx, model, opset)
     if opset < 11:  # onnx leaves these out
         for node in converted.graph.node:
@@ -60,6 +62,20 @@ def raised(onnx: Any, model: Any) -> Any:
                 named = OLD_COORDINATES.items()
                 node.attribute.extend(onnx.helper.make_attribute(*each) for each in named)
     return converted
+
+
+def _align_slopes(onnx: Any, model: Any) -> None:
+    """Give slopes of PRelu, which were one for each channel before opset 7, the axes that make them
+    broadcast so; onnx leaves this out."""
+    known = onnx.shape_inference.infer_shapes(model).graph
+    ranks = {
+        value.name: len(value.type.tensor_type.shape.dim)
+        for value in (*known.input, *known.value_info)
+    }
+    slopes = {node.input[1]: node.input[0] for node in model.graph.node if node.op_type == "PRelu"}
+    for tensor in model.graph.initializer:
+        if tensor.name in slopes and len(tensor.dims) == 1:
+            tensor.dims.extend([1] * (ranks.get(slopes[tensor.name], 2) - 2))
 
 
 def _converted(onnx: Any, model: Any, opset: int) -> Any:
