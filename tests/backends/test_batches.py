@@ -38,6 +38,7 @@ from mbc.ops import (
     Transpose,
     TransposedConv,
 )
+from mbc.ops.argmax import ArgMax
 from mbc.ops.elementwise import ARITHMETIC, Activate
 from mbc.ops.grid import ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
 from mbc.ops.matmul import MatMul
@@ -127,6 +128,7 @@ class Families(Net):
         """Ops of heads and of rarer networks."""
         for reduction in REDUCTIONS:
             yield self._add(reduction((2,)), x)
+        yield self._add(ArgMax(2), x)
         functions = (Abs(), Neg(), Exp(), Log(), Sqrt(), Reciprocal(), Pow(3.0))
         for op in (*functions, LogSoftmax(), L2Normalize(), Lrn(4), Gather(1, (2, 0))):
             yield self._add(op, x)

@@ -258,7 +258,7 @@ def test_no_reference(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def evaluate(*_: object) -> None:
         raise AssertionError("the network was evaluated")
 
-    monkeypatch.setattr("mbc.driver.build.run_oracle", evaluate)
+    monkeypatch.setattr("mbc.driver.build.run_with_ties", evaluate)
     folder = build(tiny, HOST, *KINDS, "--no-check")
     manifest = json.loads((folder / "manifest.json").read_text())
     library = {"libtiny.a", "libtiny.so", f"libtiny.so.{manifest['build']}"}
@@ -279,7 +279,7 @@ def test_too_little_memory_for_the_reference(tiny: Path, monkeypatch: pytest.Mon
     def evaluate(*_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr("mbc.driver.build.run_oracle", evaluate)
+    monkeypatch.setattr("mbc.driver.build.run_with_ties", evaluate)
     outcome = mbc("compile", tiny, "--target", HOST, "-o", "out", "--emit", "lib")
     assert (outcome.status, outcome.code) == (1, "E0902")
     assert "to evaluate the reference" in outcome.err

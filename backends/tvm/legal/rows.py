@@ -32,7 +32,7 @@ def _instance_norm(
 
 def _lrn(emit: Emit, op: Lrn, x: Expr) -> tuple[Expr, ...]:
     """By slices of padded squares."""
-    relax, shape = tvm().relax, [int(extent) for extent in x.struct_info.shape]
+    relax, shape = tvm().relax, [int(extent) for extent in x.ty.shape]
     axis, channels = len(shape) - 1, shape[-1]
     before, after = op.reach(channels)
     widths = [*[0] * (2 * axis), before, after]
