@@ -15,7 +15,7 @@ _CONFIG = """\
 
 #define MBC_NET_NAME "{name}"
 #define MBC_NET_BUILD "{build}"
-#define MBC_NET_MEMORY {total} /* bytes of arena for one thread */{planar}
+#define MBC_NET_MEMORY {total} /* bytes of arena for one thread */{planar}{integers}
 {weights}
 {buffers}
 
@@ -57,6 +57,7 @@ def main_config(spec: NetSpec) -> str:
         build=f" (build {spec.build})" if spec.build else "",
         total=max(spec.total_bytes(1), ALIGNMENT),
         planar="\n#define MBC_NCHW" if any(io.planar for io in spec.inputs) else "",
+        integers="\n#define MBC_INTEGERS" if any(io.dtype == "s32" for io in spec.outputs) else "",
         weights=_external_config(spec) if spec.external_weights else "",
         weights_argument="weights, " if spec.external_weights else "",
         buffers="\n".join(_buffers(spec)),

@@ -46,9 +46,19 @@ _Static_assert(sizeof(float) == 4, "tensors are f4");
 
 enum { ELEMENT = 4 }; /* bytes of an element, of either type */
 
+/* Whether elements are integers, as those of some outputs may be. */
+#ifdef MBC_INTEGERS
+static bool is_integer(const tensor *t) { return t->type == MBC_S32; }
+#else
+static bool is_integer(const tensor *t) {
+  (void)t;
+  return false;
+}
+#endif
+
 /* A double holds every element of either type. */
 static double element_of(const tensor *t, size_t i) {
-  return t->type == MBC_S32 ? ((const int32_t *)t->data)[i] : (double)((const float *)t->data)[i];
+  return is_integer(t) ? ((const int32_t *)t->data)[i] : (double)((const float *)t->data)[i];
 }
 
 static _Alignas(64) unsigned char arena[MBC_NET_MEMORY];
@@ -142,7 +152,7 @@ static bool write_npy(FILE *file, const void *what) {
   char header[512]; /* the tensor starts at a multiple of 64 bytes, as numpy aligns it */
   shape_text text;
   int length = sprintf(header + 10, "{'descr': '%s', 'fortran_order': False, 'shape': %s, }",
-                       from->type == MBC_S32 ? "<i4" : "<f4", format_shape(from, text));
+                       is_integer(from) ? "<i4" : "<f4", format_shape(from, text));
   size_t total = (10 + (size_t)length + 1 + 63) / 64 * 64;
   memcpy(header, "\x93NUMPY\x01\x00", 8);
   header[8] = (char)((total - 10) & 255);
@@ -235,7 +245,7 @@ static void print_shapes(const char *role, const tensor *tensors, size_t count) 
   shape_text text;
   for (size_t i = 0; i < count; i++)
     printf("  %s %s: %s %s\n", role, tensors[i].name,
-           tensors[i].type == MBC_S32 ? "int32" : "float32", format_shape(&tensors[i], text));
+           is_integer(&tensors[i]) ? "int32" : "float32", format_shape(&tensors[i], text));
 }
 
 #ifdef MBC_PHOTOS
@@ -251,12 +261,12 @@ static void print_help(void) {
   puts("\nRuns the network " MBC_NET_NAME MBC_NET_BUILD " on one thread. Images are " LAYOUT ".\n");
   print_shapes("input ", inputs, LENGTH(inputs));
   print_shapes("output", outputs, LENGTH(outputs));
-  puts("\n  --input FILE   .npy: the tensor itself, float32, of exactly the shape above\n"
+  puts("\n  --input FILE   .npy: a float32 tensor of the shape above\n"
        PHOTOS_HELP
        "                 once for each input, in order\n"
-       "  --output FILE  write a tensor as .npy; once for each output, in order\n"
+       "  --output FILE  write .npy; once for each output, in order\n"
        "  --top K        print \"rank index value\" of the K largest along the last axis\n"
-       "  --bench N      run N times; print the minimum and the median in milliseconds");
+       "  --bench N      run N times; print minimum and median in milliseconds");
   fputs(profile_help, stdout);
   fputs(threads_help, stdout);
   fputs(weights_help, stdout);

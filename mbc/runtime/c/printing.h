@@ -3,9 +3,8 @@
 /* Whether element a ranks before b: by value, equal ones by index, NaN last. */
 static bool ranks_before(const tensor *t, size_t a, size_t b) {
   double x = element_of(t, a), y = element_of(t, b);
-  if (isnan(x) != isnan(y)) return isnan(y);
-  if (isnan(x) || x == y) return a < b;
-  return x > y;
+  if (x > y || x < y) return x > y;
+  return isnan(x) == isnan(y) ? a < b : isnan(y);
 }
 
 /* The element of t from `row` on that follows `previous`; `end` stands for none. */
@@ -30,7 +29,7 @@ static double unsigned_nan(double x) { return isnan(x) ? (double)NAN : x; }
 #endif
 
 /* Integers are printed with all of their digits. */
-static int digits_of(const tensor *t) { return t->type == MBC_S32 ? 10 : 6; }
+static int digits_of(const tensor *t) { return is_integer(t) ? 10 : 6; }
 
 static void print_top(const tensor *t, size_t row, size_t end, size_t top) {
   size_t index = end;
@@ -65,5 +64,5 @@ static void print_summary(const tensor *t) {
   /* A ranking tells something of scores, one row an image, but nothing of a feature map or of
    * indices. */
   size_t batch = t->rank ? t->shape[0] : 1;
-  if (t->type != MBC_S32 && t->rank > 1 && t->count == batch * t->shape[t->rank - 1]) print_ranking(t, SUMMARY_TOP);
+  if (!is_integer(t) && t->rank > 1 && t->count == batch * t->shape[t->rank - 1]) print_ranking(t, SUMMARY_TOP);
 }
