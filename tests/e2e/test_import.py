@@ -155,7 +155,7 @@ def test_what_is_supported_of_tensorflow_lite_is_listed() -> None:
 
 def test_what_is_supported_is_listed() -> None:
     out = done("ops", "--onnx").out
-    assert re.search(r"^Conv +Convolution in two dimensions", out, re.MULTILINE)
+    assert re.search(r"^Conv +Convolution in 1 to 3 dimensions", out, re.MULTILINE)
     assert re.search(r"^Shape +Folded", out, re.MULTILINE)
 
 

@@ -45,8 +45,9 @@ def max_pool(b: Builder, node: Node) -> Tracked:
 
 
 def average_pool(b: Builder, node: Node) -> Tracked:
-    """Mean over windows, of 1 to 3 dimensions, padding counted or not; one over the whole map is a
-    global pool."""
+    """Mean over windows, of 1 to 3 dimensions, padding counted or not.
+
+    One over the whole map is a global pool."""
     x, spans = _windowed(b, node)
     if _is_global(x, spans):
         return over_map(b, ReduceMean(), x)

@@ -48,8 +48,9 @@ class Target:
 
 
 def resize(b: Builder, node: Node) -> Tracked:
-    """Any axes, nearest, linear or cubic, with antialiasing; of an image's height and width to
-    whole extents by nearest pixels or linear in one kernel."""
+    """Any axes: nearest, linear or cubic, with antialiasing.
+
+    Height and width of an image, to whole extents by nearest pixels or linear, are one kernel."""
     x = b.input(0)
     how = Sampling(
         text(node, "mode", "nearest"),

@@ -37,8 +37,7 @@ class Side:
 
 
 def conv_transpose(b: Builder, node: Node) -> Tracked:
-    """Transposed convolution in one dimension or two, with any groups, strides, dilations and
-    padding."""
+    """Transposed convolution in 1 or 2 dimensions, with any strides, dilations and padding."""
     x, weight = b.input(0), b.required_input(1, "weight")
     if weight.ndim not in (3, 4) or x.rank != weight.ndim:
         raise Unsupported(f"it has {weight.ndim - 2} dimensions, mbc's have 1 or 2")
