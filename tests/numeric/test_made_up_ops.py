@@ -41,7 +41,7 @@ class Requantised(Conv2d):
 
     mnemonic: ClassVar[str] = "requantised"
     operands: ClassVar[tuple[OperandSpec, ...]] = (
-        *(spec for spec in Conv2d.operands if spec.name != "multiplier"),
+        *(spec for spec in Conv2d.operands if spec.name not in ("multiplier", "slope")),
         OperandSpec("factor", constant=True, along="out"),
         OperandSpec("offset", optional=True, constant=True, along="out"),
         OperandSpec("scale", optional=True, constant=True),

@@ -96,7 +96,7 @@ def test_roles_of_operands() -> None:
         (plain, None): ["operand 'weight' is missing"],
         (plain, plain): ["operand 'weight' must be a constant, found a value"],
         (plain, weight, None, weight): ["operand 'residual' must be a value, found constant @w"],
-        (plain, weight, None, None, None, None): ["takes at most 5 operands, found 6"],
+        (plain, weight, *[None] * 5): ["takes at most 6 operands, found 7"],
         (weight, plain): [
             "operand 'x' must be a value, found constant @w",
             "operand 'weight' must be a constant, found a value",
