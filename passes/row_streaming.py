@@ -154,7 +154,7 @@ class _Search:
         """Fuse a chain; None if the backend has no kernel for it, or if it is one fused node."""
         parts = tuple(part for step in run for part in step.parts)
         streamed = len(run) == 1 and isinstance(run[0].node.op, Fused)
-        if streamed or any(len(part.results) > 1 for part in parts):
+        if streamed or any(map(_has_several_results, parts)):
             return None
         if parts not in self._streamed:
             fused = fused_chain("rows", parts)
@@ -168,3 +168,9 @@ class _Search:
 def _peak(needed: Sequence[int]) -> Peak:
     most = max(needed, default=0)
     return most, needed.count(most)
+
+
+def _has_several_results(node: Node) -> bool:
+    """Whether a node, or one of its body, has more than one."""
+    inner = node.op.body.topo() if isinstance(node.op, Fused) else []
+    return any(len(each.results) > 1 for each in (node, *inner))
