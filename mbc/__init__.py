@@ -48,7 +48,7 @@ def compile(
     that of `-O`, `optimize` "speed" or "memory", `fuse` "auto", "always" or "never",
     `strassen=False` is `--no-strassen`, `passes` a list as for `--passes`. `shapes`, `inputs`,
     `outputs`, `input_layout` and `external_data` are what `--shape` and the options of these names
-    say of a model in ONNX.
+    say of a model.
     `backend="tvm"` has TVM run the kernels, "oracle" computes with plain numpy. Several threads
     may call the network at the same time. Raises `mbc.diag.MbcError` for what `mbc run` would
     refuse.

@@ -24,6 +24,9 @@ from mbc.ops.move import ChannelShuffle, Reshape, Split, Transpose
 IMAGE = (0, 2, 3, 1)
 """The ONNX axes of an image in the order in which it is stored."""
 
+TO_PLANAR = (0, 3, 1, 2)
+"""The axes of an image that is stored as [n,h,w,c] in ONNX's order; `IMAGE` is the way back."""
+
 ROW = 3
 """The number of ONNX axes of an image of height 1 without that axis."""
 

@@ -40,11 +40,16 @@ class Problem:
 
 def refuse(problems: Iterable[Problem], hint: str = HINT) -> None:
     """Raise E0802 with one entry for each op and reason, if there are any."""
+    if found := diagnostics(problems, hint):
+        raise MbcError(*found)
+
+
+def diagnostics(problems: Iterable[Problem], hint: str) -> list[Diagnostic]:
+    """Return an entry of E0802 for each op and reason."""
     grouped: dict[tuple[str, str], list[Problem]] = {}
     for problem in problems:
         grouped.setdefault((_op(problem.node), problem.reason), []).append(problem)
-    if grouped:
-        raise MbcError(*(_diagnostic(group, hint) for group in grouped.values()))
+    return [_diagnostic(group, hint) for group in grouped.values()]
 
 
 def _op(node: Node) -> str:

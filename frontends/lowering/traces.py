@@ -1,14 +1,24 @@
-"""Python stacks, as exporters of PyTorch keep them in text."""
+"""Where ops come from: module paths, and Python stacks that exporters keep in text."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import NamedTuple
 
 from mbc.diag import Location
 
 FRAME = re.compile(r'File "([^"\n]+)", line ([0-9]{1,7})')
 NOT_USERS = re.compile(r"(site|dist)-packages/torch/|/mbc/frontends/")
+
+
+class Origin(NamedTuple):
+    """Where an op comes from."""
+
+    module: str = ""
+    """Path of the module; "" if unknown, or the whole one."""
+    location: Location | None = None
+    """The user's Python line; None if unknown."""
 
 
 def location_in(trace: str) -> Location | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from math import prod
 
 from mbc.diag import error
-from mbc.frontends.lowering.builder import IMAGE, Builder, refuse_large
+from mbc.frontends.lowering.builder import IMAGE, TO_PLANAR, Builder, refuse_large
 from mbc.frontends.lowering.model import Model, Node, Refusal, Shape
+from mbc.frontends.lowering.names import unique
 from mbc.frontends.lowering.problems import Problem, Unsupported, refuse
 from mbc.frontends.lowering.rules import IMPORTERS
 from mbc.frontends.lowering.tracked import Tracked
@@ -17,8 +19,6 @@ from mbc.ir.views import ChannelView
 from mbc.ops.move import Transpose
 from mbc.runtime.abi import INPUT_LAYOUT, PLANAR
 from mbc.runtime.names import c_identifier
-
-NHWC_FROM_NCHW = (0, 3, 1, 2)
 
 
 def lower(model: Model, name: str, input_layout: Layout) -> Graph:
@@ -60,19 +60,15 @@ def _planar_input(b: Builder, name: str, type: TensorType) -> ChannelView:
 
 
 def _unique(names: list[str]) -> list[str]:
-    taken: dict[str, int] = {}
-    for index, name in enumerate(names):
-        taken[name] = taken.get(name, 0) + 1
-        if taken[name] > 1:
-            names[index] = f"{name}_{taken[name]}"
-    return names
+    taken = Counter[str]()
+    return [unique(name, taken, "_") for name in names]
 
 
 def _is_nhwc(model: Model, name: str) -> bool:
     """Whether all that reads an input transposes it from NHWC first."""
     readers = [node for node in model.nodes if name in node.inputs]
     perms = {node.attributes.get("perm") for node in readers if node.kind == "Transpose"}
-    return perms == {NHWC_FROM_NCHW} and all(node.kind == "Transpose" for node in readers)
+    return perms == {TO_PLANAR} and all(node.kind == "Transpose" for node in readers)
 
 
 def _problems(b: Builder) -> list[Problem]:

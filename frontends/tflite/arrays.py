@@ -9,6 +9,7 @@ from math import prod
 import numpy as np
 
 from mbc.diag import MbcError, error
+from mbc.frontends.lowering.scales import dequantised as scaled
 from mbc.frontends.tflite.model import Dimension, Scales, Sparsity, Tensor
 
 MAX_SPREAD = 2**24
@@ -57,15 +58,12 @@ def dequantised(array: np.ndarray, scales: Scales) -> np.ndarray | None:
     """Return what the elements stand for as float32; None where that is not said."""
     if array.dtype.kind == "f":
         return array.astype(np.float32, copy=False)
-    count, axis = scales.scale.size, scales.axis
-    if not count or scales.zero.size not in (0, 1, count):
+    if not scales.scale.size or scales.axis < 0:
         return None
-    if count > 1 and not (0 <= axis < array.ndim and array.shape[axis] == count):
+    try:
+        return scaled(array, scales.scale, scales.zero if scales.zero.size else None, scales.axis)
+    except ValueError:
         return None
-    along = [-1 if at == axis and count > 1 else 1 for at in range(array.ndim)]
-    scale = scales.scale.astype(np.float32).reshape(along)
-    zero = np.broadcast_to(scales.zero if scales.zero.size else 0, count).reshape(along)
-    return (array.astype(np.float32) - zero.astype(np.float32)) * scale
 
 
 def _spread(

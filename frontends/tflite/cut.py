@@ -5,11 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
-from mbc.diag import error, nearest
+from mbc.frontends.lowering.ends import refuse_missing, refuse_unknown, refuse_unused
 from mbc.frontends.tflite.model import Operator, TfliteModel
-
-MOST_COMPARED = 10_000
-"""The most names among which similar ones are looked for."""
 
 
 def cut(model: TfliteModel, inputs: Sequence[str], outputs: Sequence[str]) -> TfliteModel:
@@ -23,8 +20,9 @@ def cut(model: TfliteModel, inputs: Sequence[str], outputs: Sequence[str]) -> Tf
     kept = _needed(model.operators, starts, ends)
     read = {*ends, *(number for operator in kept for number in operator.inputs)}
     if inputs:
-        _refuse_others(model, [n for n in model.inputs if n in read and n not in starts])
-        _refuse_unread(model, [n for n in starts if n not in read])
+        others = [n for n in model.inputs if n in read and n not in starts]
+        refuse_missing(_names(model, others))
+        refuse_unused(_names(model, [n for n in starts if n not in read]))
     used = tuple(number for number in starts if number in read)
     return replace(model, operators=kept, inputs=used, outputs=tuple(ends))
 
@@ -33,11 +31,11 @@ def _numbers(model: TfliteModel, option: str, names: Sequence[str]) -> tuple[int
     """Return the numbers of inputs and results."""
     results = {number for operator in model.operators for number in operator.outputs}
     known = {model.tensors[n].name: n for n in (*model.inputs, *sorted(results))}
-    for name in names:
-        if name not in known:
-            message = f"{option}: the model has no value '{name}'"
-            similar = nearest(name, known) if len(known) < MOST_COMPARED else ()
-            raise error("E0808", message, helps=similar)
+    ends = (
+        f"inputs: {', '.join(_names(model, model.inputs))}",
+        f"outputs: {', '.join(_names(model, model.outputs))}",
+    )
+    refuse_unknown(option, names, known, ends)
     return tuple(known[name] for name in names)
 
 
@@ -53,14 +51,5 @@ def _needed(
     return tuple(kept[::-1])
 
 
-def _refuse_others(model: TfliteModel, others: Sequence[int]) -> None:
-    if others:
-        name = model.tensors[others[0]].name
-        message = f"the outputs depend on the input '{name}' too, which --inputs does not name"
-        raise error("E0808", message)
-
-
-def _refuse_unread(model: TfliteModel, unread: Sequence[int]) -> None:
-    if unread:
-        name = model.tensors[unread[0]].name
-        raise error("E0808", f"--inputs: no output depends on '{name}'")
+def _names(model: TfliteModel, numbers: Iterable[int]) -> list[str]:
+    return [model.tensors[number].name for number in numbers]

@@ -9,8 +9,8 @@ from math import prod
 import numpy as np
 
 from mbc.diag import Diagnostic, MbcError, error
-from mbc.frontends.lowering.model import Model
-from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.lowering.model import Model, Node
+from mbc.frontends.lowering.problems import Problem, Unsupported, diagnostics
 from mbc.frontends.tflite.arrays import DTYPES, array_of, dequantised
 from mbc.frontends.tflite.folding import FOLDS, folded
 from mbc.frontends.tflite.model import Operator, Tensor, TfliteModel
@@ -115,17 +115,11 @@ def _is_quantised(model: TfliteModel, operator: Operator) -> bool:
     return bool(integers)
 
 
-def _unknown(model: TfliteModel) -> Iterator[Diagnostic]:
+def _unknown(model: TfliteModel) -> list[Diagnostic]:
     known = {*TRANSLATORS, *FOLDS, *LEARNT, "QUANTIZE"}
-    found = dict[str, list[str]]()
-    for each in model.operators:
-        if each.kind not in known:
-            found.setdefault(each.kind, []).append(model.tensors[each.outputs[0]].name)
-    for kind, (name, *others) in found.items():
-        count = 1 + len(others)
-        place = f"node '{name}'" if count == 1 else f"{count} nodes, the first is '{name}'"
-        message = f"{kind} is not supported"
-        yield Diagnostic("E0802", message, label=place, helps=(_help(kind),))
+    found = [each for each in model.operators if each.kind not in known]
+    nodes = [Node(each.kind, model.tensors[each.outputs[0]].name, (), ()) for each in found]
+    return diagnostics([Problem(node, "", _help(node.kind)) for node in nodes], HINT)
 
 
 def _help(kind: str) -> str:

@@ -18,6 +18,7 @@ from mbc.diag import MbcError, error
 from mbc.extras import optional_module
 from mbc.frontends.lowering.content import content_of
 from mbc.frontends.lowering.model import Shape
+from mbc.frontends.lowering.names import unique
 from mbc.frontends.tflite.model import (
     Dimension,
     Operator,
@@ -27,7 +28,6 @@ from mbc.frontends.tflite.model import (
     Tensor,
     TfliteModel,
 )
-from mbc.frontends.tflite.names import unique
 
 EXTRA = "tflite"
 IDENTIFIER, VERSION = b"TFL3", 3

@@ -13,15 +13,12 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mbc.frontends.lowering.builder import IMAGE
+from mbc.frontends.lowering.builder import IMAGE, TO_PLANAR
 from mbc.frontends.lowering.model import Model, Node, Refusal, Shape, live
+from mbc.frontends.lowering.names import unique
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.tflite.model import Operator, Tensor, TfliteModel
-from mbc.frontends.tflite.names import unique
 from mbc.frontends.tflite.options import whole
-
-TO_IMAGE = (0, 3, 1, 2)
-"""The axes of [n,h,w,c] in the order [n,c,h,w]; IMAGE is the way back."""
 
 ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
 """The fused activations by their numbers in the schema."""
@@ -155,7 +152,7 @@ class Translation:
         if rank != len(IMAGE):
             return self.plain(index)
         made = self.node("Reshape", [self.plain(index)], wide)
-        return self.node("Transpose", [made], as_image(wide), perm=TO_IMAGE)
+        return self.node("Transpose", [made], as_image(wide), perm=TO_PLANAR)
 
     def keep(self, index: int, array: np.ndarray, form: str) -> str:
         """Keep a form of a constant operand, under its own name if it is the first."""
@@ -219,7 +216,7 @@ class Translation:
         tensor = self.result if number is None else self.tensor(number)
         self.shapes[tensor.name] = as_image(tensor.shape)
         if len(tensor.shape) == len(IMAGE):
-            self._add("Transpose", [plain], [tensor.name], {"perm": TO_IMAGE})
+            self._add("Transpose", [plain], [tensor.name], {"perm": TO_PLANAR})
         else:
             self._add("Identity", [plain], [tensor.name], {})
 
@@ -272,7 +269,7 @@ def activation_of(operator: Operator) -> str:
 
 def image_order(rank: int) -> tuple[int, ...]:
     """Return the axes of the file in the order of the common form."""
-    return TO_IMAGE if rank == len(TO_IMAGE) else tuple(range(rank))
+    return TO_PLANAR if rank == len(TO_PLANAR) else tuple(range(rank))
 
 
 def image_axis(axis: int, rank: int) -> int:

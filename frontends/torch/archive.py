@@ -12,8 +12,8 @@ from typing import Any
 from mbc.diag import MbcError, error
 from mbc.frontends.lowering.model import Node
 from mbc.frontends.lowering.problems import Problem, refuse
-from mbc.frontends.torch.export import RESAVE
-from mbc.frontends.torch.origins import Origin
+from mbc.frontends.lowering.traces import Origin
+from mbc.frontends.torch.export import RESAVE, first_line
 from mbc.frontends.torch.program import HINT
 
 MAX_MEMBERS = 2**17
@@ -64,7 +64,7 @@ def check_samples(torch: Any, path: Path) -> None:
         try:
             torch.load(io.BytesIO(content), weights_only=True)
         except Exception as problem:  # noqa: BLE001  whatever damaged pickles lead to
-            first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
+            first = first_line(problem)
             raise _code(path, "pickles of more than tensors", first) from None
 
 

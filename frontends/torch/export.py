@@ -34,11 +34,15 @@ def exported(torch: Any, module: Any, inputs: Sequence[Any], kwargs: Mapping[str
             raise _refused(problem) from problem
 
 
+def first_line(problem: Exception) -> str:
+    """Return the first line of what an exception says, or its name."""
+    return (str(problem).strip() or type(problem).__name__).splitlines()[0]
+
+
 def _refused(problem: Exception) -> Exception:
-    text = str(problem).strip() or type(problem).__name__
-    first, *_ = text.splitlines()
     helps = ["torch.export.export(module, example_inputs) tells more"]
-    return error("E0809", "torch.export does not take the module", label=first, helps=helps)
+    message = "torch.export does not take the module"
+    return error("E0809", message, label=first_line(problem), helps=helps)
 
 
 def loaded(torch: Any, path: Path) -> Any:
@@ -47,7 +51,7 @@ def loaded(torch: Any, path: Path) -> Any:
         try:
             return torch.export.load(str(path))
         except Exception as problem:  # noqa: BLE001  whatever damaged files lead to
-            first = (str(problem).strip() or type(problem).__name__).splitlines()[0]
+            first = first_line(problem)
             message = f"PyTorch {torch.__version__} does not load {path}"
             raise error("E0801", message, label=first, helps=[RESAVE]) from None
 

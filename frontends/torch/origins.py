@@ -3,19 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from mbc.diag import Location
-from mbc.frontends.lowering.traces import location_in
-
-
-class Origin(NamedTuple):
-    """Where an op comes from."""
-
-    module: str = ""
-    """Path of the module; "" if unknown, or the whole one."""
-    location: Location | None = None
-    """The user's Python line; None if unknown."""
+from mbc.frontends.lowering.traces import Origin, location_in
 
 
 def origin_of(notes: Mapping[str, Any]) -> Origin:

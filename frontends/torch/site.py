@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from mbc.frontends.lowering.model import Node, Shape
+from mbc.frontends.lowering.names import unique
 from mbc.frontends.lowering.problems import Unsupported
-from mbc.frontends.torch.origins import Origin
+from mbc.frontends.lowering.traces import Origin
 
 
 @dataclass
@@ -22,16 +24,11 @@ class Draft:
     shapes: dict[str, Shape] = field(default_factory=dict)
     expanded: dict[str, str] = field(default_factory=dict)
     """What values are broadcast from, by name."""
-    taken: set[str] = field(default_factory=set)
+    taken: Counter[str] = field(default_factory=Counter)
 
     def fresh(self, name: str) -> str:
         """Return a name that nothing has yet, and take it."""
-        unique, number = name, 1
-        while unique in self.taken:
-            number += 1
-            unique = f"{name}.{number}"
-        self.taken.add(unique)
-        return unique
+        return unique(name, self.taken)
 
     def shape_of(self, name: str) -> Shape:
         """Return the shape of a value or constant."""
@@ -82,10 +79,9 @@ class Site:
         """Return the shape of an operand."""
         return self.draft.shape_of(self.value(role))
 
-    def axis(self, role: str, of: str = "self", *, more: int = 0) -> int:
-        """Return an axis of an operand, counted from the front."""
-        rank = self.rank(of) + more
-        return int(self.arguments[role]) % rank
+    def axis(self, role: str) -> int:
+        """Return an axis of the operand `self`, counted from the front."""
+        return int(self.arguments[role]) % self.rank("self")
 
     def pair(self, role: str) -> tuple[int, int]:
         """Return two numbers, of which one may stand for both."""

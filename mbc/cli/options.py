@@ -72,8 +72,8 @@ def add_parameters(parser: Parser) -> Group:
 
 
 def add_model(parser: Parser) -> None:
-    """Add the options of the import of an ONNX model."""
-    group = parser.add_argument_group("ONNX model", "values have the names of the model")
+    """Add the options of the import of a model."""
+    group = parser.add_argument_group("model", "values have the names of the model")
     group.add_argument(
         "--shape",
         dest="shapes",

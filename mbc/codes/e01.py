@@ -14,17 +14,17 @@ CODES = {
     ),
     "E0102": Code(
         title="neither a network nor IR text",
-        cause="mbc reads networks from `.py` files (a page of Python), models from `.onnx` and "
-        "`.tflite` files, and graphs from `.mbc` files (IR text); the file's name ends in something"
-        " else.",
+        cause="mbc reads networks from `.py` files (a page of Python), models from `.onnx`, "
+        "`.tflite` and `.pt2` files, and graphs from `.mbc` files (IR text); the file's name ends "
+        "in something else.",
         example="mbc compile mobilenet_v1.h5",
         cure="Give such a file, or rename the file if that is what it holds.",
     ),
     "E0103": Code(
         title="an option that IR text or a model cannot take",
         cause="`-D`, `--batch` and `--network` set the parameters of a network in Python. A "
-        "`.mbc`, `.onnx` or `.tflite` file holds one graph. `--shape` sets symbolic dimensions of "
-        "a model in ONNX, and nothing else has any.",
+        "`.mbc`, `.onnx`, `.tflite` or `.pt2` file holds one graph. `--shape` sets symbolic "
+        "dimensions of a model in ONNX, and nothing else has any.",
         example="mbc compile net.mbc -D alpha=0.5",
         cure="Write the `.mbc` file again from the `.py` file with the parameters you want: "
         "`mbc compile --dump-ir` writes it, `mbc opt` prints it. Export a model again, or set its "

@@ -19,8 +19,8 @@ CODES = {
         "from, and the Python line where the exporter has kept it. Quantised models of TensorFlow "
         "Lite are refused too.",
         example="mbc compile detector.onnx",
-        cure="The message says what to do about each. `mbc ops --onnx` and `mbc ops "
-        "--tflite` list what is supported. "
+        cure="The message says what to do about each. `mbc ops --onnx`, "
+        "`mbc ops --tflite` and `mbc ops --torch` list what is supported. "
         "Post-processing is best left out of the model when it is exported.",
     ),
     "E0803": Code(

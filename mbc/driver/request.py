@@ -31,7 +31,7 @@ class Request:
     network: str | None = None
     """Name of the network in the file."""
     model: ModelOptions = AS_IT_IS
-    """Options of the import of an ONNX model."""
+    """Options of the import of a model."""
     weights: Path | None = None
     """A .safetensors or .npz file, or a state dict of PyTorch."""
     weights_from: str | None = None

@@ -133,18 +133,18 @@ def _imported(request: Request, imported: Graph) -> Graph:
 
 def _read_finished(request: Request, note: Callable[[str], None]) -> Graph:
     """Read a graph that has no parameters: IR text or a model."""
-    kind = KINDS[request.file.suffix]
-    _refuse_parameters(request, kind)
-    if kind == "IR text":
-        return load_module(request.file)
-    if kind == "TensorFlow Lite models":
-        from mbc.frontends.tflite import import_tflite  # takes time to import
+    _refuse_parameters(request, KINDS[request.file.suffix])
+    match request.file.suffix:
+        case ".mbc":
+            return load_module(request.file)
+        case ".tflite":
+            from mbc.frontends.tflite import import_tflite  # takes time to import
 
-        return import_tflite(request.file, request.model)
-    if kind == "PyTorch models":
-        from mbc.frontends.torch import import_pt2  # takes time to import
+            return import_tflite(request.file, request.model)
+        case ".pt2":
+            from mbc.frontends.torch import import_pt2  # takes time to import
 
-        return import_pt2(request.file, request.model.input_layout)
+            return import_pt2(request.file, request.model.input_layout)
     from mbc.frontends.onnx.importer import import_onnx  # takes time to import
 
     return import_onnx(request.file, request.model, note)

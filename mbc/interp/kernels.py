@@ -109,7 +109,7 @@ def dense(
 
 
 def _sloped(x: Array, slope: Array | None) -> Array:
-    return x if slope is None else np.where(x > 0, x, x * slope)
+    return x if slope is None else FORMULAS[Prelu](x, slope)
 
 
 def batch_norm(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import sqrt
 
 import numpy as np
@@ -40,12 +39,6 @@ class Known:
         """The largest magnitudes that there may be."""
         largest: Array = np.abs(self.exact) + self.error
         return largest
-
-    def per_element(self, change: Callable[[Array], Array]) -> Known:
-        """Moved about."""
-        return replace(
-            self, exact=change(self.exact), error=change(self.error), terms=change(self.terms)
-        )
 
     def misses(self, actual: Array) -> Array:
         """Where an answer is further off than it may be. What is no number or infinite must be the

@@ -271,6 +271,12 @@ def test_operands_that_do_not_fit(tmp_path: Path) -> None:
         assert found.startswith(message)
 
 
+def test_factors_that_do_not_fit(tmp_path: Path) -> None:
+    d = Drawing({"x": (2, 3, 6, 8), "y": (4, 3, 8, 6)})
+    found = messages(fits_not(d, "BATCH_MATMUL", "x", "y"), tmp_path)
+    assert found == ["BATCH_MATMUL: its operands have shapes [2, 3] and [4, 3]"]
+
+
 def test_tensors_without_elements(tmp_path: Path) -> None:
     (message,) = messages(changed(Drawing(), 3, shape=(1, 0, 6, 4)), tmp_path)
     assert message == "CONV_2D: 'conv_2d0' has no elements"
@@ -354,7 +360,7 @@ def test_parts_that_the_model_does_not_have(tmp_path: Path) -> None:
     content = d.model(d.op("ADD", first, "y"))
     for given, message in (
         ({"outputs": ("neg1",)}, "--outputs: the model has no value 'neg1'"),
-        ({"inputs": (first,)}, "the outputs depend on the input 'y' too, which --inputs does not"),
+        ({"inputs": (first,)}, "--inputs: the outputs depend on the model's input 'y' too"),
         ({"inputs": ("x", "y"), "outputs": (first,)}, "--inputs: no output depends on 'y'"),
     ):
         (found,) = refused(content, tmp_path, **given).diagnostics

@@ -52,7 +52,7 @@ MUTANTS = (
     ),
     _cut(
         "a model may need more inputs than are named",
-        old="    _refuse_missing([v.name for",
+        old="    refuse_missing([v.name for",
         new="    ([v.name for",
     ),
     _cut(

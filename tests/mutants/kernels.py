@@ -46,8 +46,8 @@ MUTANTS = (
     Mutant(
         "GPUs leave slopes out",
         file="backends/tvm/gpu/backend.py",
-        old="kernel_refusal(node, self) or slope_refusal(node)",
-        new="kernel_refusal(node, self)",
+        old="        refusal = refusal or slope_refusal(node)\n",
+        new="",
         tests="tests/unit/test_slopes.py",
     ),
     Mutant(

@@ -31,7 +31,7 @@ MUTANTS = (
     ),
     _read(
         "names are not their own",
-        file="frontends/tflite/names.py",
+        file="frontends/lowering/names.py",
         old="    while taken[found]:\n",
         new="    while False:\n",
         tests=MOVES,
@@ -106,13 +106,13 @@ MUTANTS = (
     ),
     _arrays(
         "zero points do not count",
-        old="(array.astype(np.float32) - zero.astype(np.float32)) * scale",
-        new="array.astype(np.float32) * scale",
+        old="scales.zero if scales.zero.size else None",
+        new="None",
     ),
     _cut(
         "a part may need more inputs than are named",
-        old="    if others:\n",
-        new="    if False:\n",
+        old="        refuse_missing(_names(model, others))\n",
+        new="",
     ),
     Mutant(
         "a model's shapes are believed",

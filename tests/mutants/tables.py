@@ -342,7 +342,7 @@ NO_TABLES: Mapping[str, str] = {
     "EXP EXP2 LOG TANH GELU_LOG2 GELU_TANH IMAGENET": "numbers of a formula",
     "CHUNKS REGISTERS LANES RULES ORDERS": "candidates of a search, which finds something anyway",
     "HELPS LEVELS ELSEWHERE": "words",
-    "IMAGE VOLUME TO_IMAGE NHWC_FROM_NCHW": "orders of axes",
+    "IMAGE VOLUME TO_PLANAR": "orders of axes",
     "OIHW_TO_HWIO OHWI_TO_OIHW IHWO_TO_OIHW": "orders of axes of weights",
     "DOMAINS": "two names of one thing",
     "ONLY_REMOTE RPC_NEEDS PAIR": "a list of its own, not by a class of things",

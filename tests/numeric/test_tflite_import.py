@@ -257,4 +257,8 @@ def test_products(tmp_path: Path) -> None:
     each += [d.op(kind, "x", "y", options=options, AdjX=True)]
     flat = d.op("RESHAPE", "x", d.constant([6, 5, 8]))
     each += [d.op(kind, flat, d.weight(8, 4), options=options)]
+    each += [d.op(kind, flat, d.weight(4, 8), options=options, AdjY=True)]
+    each += [d.op(kind, flat, d.weight(1, 1, 8, 4), options=options)]
+    each += [d.op(kind, d.weight(4, 5), "x", options=options)]
+    each += [d.op(kind, d.weight(1, 5, 4), "x", options=options, AdjX=True)]
     agree(d, tmp_path, *each)

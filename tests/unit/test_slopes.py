@@ -49,6 +49,19 @@ graph @scaled(%x: f32[1,8,8,16], %g: f32[1,16]) {
   return %0
 }
 """
+BLOCK = """
+graph @block(%x: f32[1,8,8,16]) {
+  const @d : f32[3,3,1,16]
+  const @w : f32[1,1,16,32]
+  const @s : f32[32]
+  %0 = fused block(%x = %x) {
+    %0 = conv2d(%x, @d) {groups=16, pad=(1,1,1,1)} : f32[1,8,8,16]
+    %1 = conv2d(%0, @w) {slope=@s} : f32[1,8,8,32]
+    return %1
+  } : f32[1,8,8,32]
+  return %0
+}
+"""
 
 
 def node_of(text: str) -> Node:
@@ -68,6 +81,11 @@ def test_gpus_refuse_slopes() -> None:
     graph = planned(parse(SLOPED), GPU)
     with pytest.raises(MbcError, match=r"no kernel for conv2d: no kernel multiplies by slopes"):
         plan_launches(graph, Gpu("opencl"))
+
+
+def test_gpus_refuse_slopes_in_bodies() -> None:
+    assert GPU.supports(node_of(BLOCK.replace(" {slope=@s}", "").replace("const @s", "//")))
+    assert GPU.supports(node_of(BLOCK)).reason == "no kernel multiplies by slopes"
 
 
 @pytest.mark.parametrize(("backend", "fused"), [(CPU, True), (GPU, False)])

@@ -41,9 +41,10 @@ class GpuBackend:
         Of fused nodes only depthwise with pointwise convolutions are supported, since blocks of a
         GPU cannot share rows with each other.
         """
-        refusal = kernel_refusal(node, self) or slope_refusal(node)
-        if isinstance(node.op, Fused):
-            refusal = element_refusal(node) or fused_refusal(node)
+        fused = isinstance(node.op, Fused)
+        refusal = element_refusal(node) if fused else kernel_refusal(node, self)
+        refusal = refusal or slope_refusal(node)
+        refusal = refusal or (fused_refusal(node) if fused else "")
         refusal = refusal or schedule_refusal(node, self)
         return Support(not refusal, refusal)
 

@@ -72,6 +72,11 @@ def _smooth(emit: Emit, x: Expr, act: Smooth) -> Expr:
     assert_never(act)
 
 
+def sloped(emit: Emit, x: Expr, slope: Expr) -> Expr:
+    """Multiply what is not above 0."""
+    return _above(emit, x, x, emit(tvm().relax.op.multiply(x, slope)))
+
+
 def _above(emit: Emit, x: Expr, above: Expr, below: Expr) -> Expr:
     """Choose by whether x is above 0."""
     op, const = tvm().relax.op, tvm().relax.const

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from mbc.backends.tvm.legal.activations import activated
+from mbc.backends.tvm.legal.activations import activated, sloped
 from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr, array_of, constant
 from mbc.backends.tvm.require import tvm
 from mbc.ops import (
@@ -77,11 +77,6 @@ def _chosen(emit: Emit, compare: Callable[[Expr, Expr], Expr], a: Expr, b: Expr)
     return emit(op.where(first, a, b))
 
 
-def _sloped(emit: Emit, x: Expr, slope: Expr) -> Expr:
-    op, zero = tvm().relax.op, tvm().relax.const(0.0, "float32")
-    return emit(op.where(emit(op.greater(x, zero)), x, emit(op.multiply(x, slope))))
-
-
 FORMULAS: Mapping[type[Arithmetic], Callable[[Emit, Expr, Expr], Expr]] = {
     Add: lambda emit, a, b: emit(tvm().relax.op.add(a, b)),
     Sub: lambda emit, a, b: emit(tvm().relax.op.subtract(a, b)),
@@ -89,7 +84,7 @@ FORMULAS: Mapping[type[Arithmetic], Callable[[Emit, Expr, Expr], Expr]] = {
     Div: lambda emit, a, b: emit(tvm().relax.op.divide(a, b)),
     Min: smaller,
     Max: larger,
-    Prelu: _sloped,
+    Prelu: sloped,
 }
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from mbc.backends.tvm.legal.activations import activated
+from mbc.backends.tvm.legal.activations import activated, sloped
 from mbc.backends.tvm.legal.expressions import Emit, Emitters, Expr, array_of, constant
 from mbc.backends.tvm.require import tvm
+from mbc.ir.activations import Activation
 from mbc.ops import Conv2d, Dense, TransposedConv
 from mbc.ops.transposed import to_iohw
 from mbc.ops.window import Pad
@@ -43,15 +44,11 @@ def _conv2d(
     for addend in (bias, residual):
         if addend is not None:
             result = emit(tvm().relax.op.add(result, addend))
-    return (activated(emit, _sloped(emit, result, slope), op.act),)
+    return (_epilogue(emit, result, slope, op.act),)
 
 
-def _sloped(emit: Emit, x: Expr, slope: Expr | None) -> Expr:
-    """Multiply what is not above 0."""
-    if slope is None:
-        return x
-    op, none = tvm().relax.op, tvm().relax.const(0.0, "float32")
-    return emit(op.where(emit(op.greater(x, none)), x, emit(op.multiply(x, slope))))
+def _epilogue(emit: Emit, x: Expr, slope: Expr | None, act: Activation | None) -> Expr:
+    return activated(emit, x if slope is None else sloped(emit, x, slope), act)
 
 
 def _transposed_conv(
@@ -87,7 +84,7 @@ def _dense(
     result = emit(tvm().relax.op.matmul(x, weight))
     if bias is not None:
         result = emit(tvm().relax.op.add(result, bias))
-    return (activated(emit, _sloped(emit, result, slope), op.act),)
+    return (_epilogue(emit, result, slope, op.act),)
 
 
 EMITTERS: Emitters = {

@@ -14,7 +14,7 @@ from mbc.frontends.lowering.builder import Builder, stored_order
 from mbc.frontends.lowering.model import Node
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.lowering.rules.activations import activated
-from mbc.frontends.lowering.rules.attributes import shortest
+from mbc.frontends.lowering.rules.attributes import broadcast, shortest
 from mbc.frontends.lowering.tracked import CHANNEL, Tracked
 from mbc.ir.activations import Clip, LeakyRelu
 from mbc.ir.graph import Constant
@@ -127,7 +127,7 @@ def _combined(b: Builder, op: Arithmetic, x: Given, y: Given) -> Tracked:
 
 
 def _of_tensors(b: Builder, op: Arithmetic, x: Tracked, y: Tracked) -> Tracked:
-    shape = _broadcast(x.shape, y.shape)
+    shape = broadcast(x.shape, y.shape)
     x, y = (b.settled(_ranked(each, len(shape))) for each in (x, y))
     if shape not in (x.shape, y.shape):
         raise Unsupported(f"neither operand has the shape of the result, {list(shape)}")
@@ -136,15 +136,6 @@ def _of_tensors(b: Builder, op: Arithmetic, x: Tracked, y: Tracked) -> Tracked:
         x, y = b.in_order(x), b.in_order(y)
         whole = x if x.shape == shape else y
     return whole.with_stored(b.emit(op, [x.stored, y.stored]))
-
-
-def _broadcast(*shapes: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the shape to which shapes are broadcast."""
-    try:
-        return np.broadcast_shapes(*shapes)
-    except ValueError:
-        listed = " and ".join(str([*shape]) for shape in shapes)
-        raise Unsupported(f"its operands have shapes {listed}") from None
 
 
 def _ranked(x: Tracked, rank: int) -> Tracked:
@@ -167,7 +158,7 @@ def _beside(b: Builder, x: Tracked, name: str) -> tuple[Tracked, Constant, tuple
     array = b.model.constants[name]
     if array.size == 1 and array.ndim <= x.rank and np.isfinite(array).all():
         return b.settled(x), b.number(float(array.ravel()[0])), None
-    shape = _broadcast(x.shape, array.shape)
+    shape = broadcast(x.shape, array.shape)
     array = array.reshape((1,) * (len(shape) - array.ndim) + array.shape)
     x = b.settled(_ranked(x, len(shape)))
     if x.shape == shape:

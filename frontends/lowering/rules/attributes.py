@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from mbc.frontends.lowering.model import Node
@@ -46,6 +48,15 @@ def wholes(node: Node, name: str, default: Ints) -> Ints:
 def text(node: Node, name: str, default: str) -> str:
     """Return a text."""
     return str(node.attributes.get(name, default))
+
+
+def broadcast(*shapes: Sequence[int]) -> Ints:
+    """Return the shape to which shapes are broadcast."""
+    try:
+        return np.broadcast_shapes(*map(tuple, shapes))
+    except ValueError:
+        listed = " and ".join(str([*shape]) for shape in shapes)
+        raise Unsupported(f"its operands have shapes {listed}") from None
 
 
 def axis_of(node: Node, axis: int, rank: int) -> int:

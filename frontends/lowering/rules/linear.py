@@ -132,13 +132,14 @@ def _swapped(x: Tracked) -> Tracked:
 
 def rows_times(b: Builder, x: Tracked, name: str, weight: np.ndarray) -> Tracked:
     """Multiply the last axis of a tensor with a constant matrix of that name."""
+    more = max(0, weight.ndim - max(x.rank, 2))
     if weight.ndim > 2 and weight.size == prod(weight.shape[-2:]):
         weight = weight.reshape(weight.shape[-2:])
     if weight.ndim != 2 or not x.rank:
         raise Unsupported(f"it multiplies tensors of {x.rank} and {weight.ndim} axes, not of 2")
-    if x.rank == 2:
+    if x.rank == 2 and not more:
         return _dense(b, x, name, weight)
-    leading = x.shape[:-1]
+    leading = (*[1] * more, *x.shape[:-1])
     rows = reshaped(b, x, (prod(leading), x.shape[-1]))
     return reshaped(b, _dense(b, rows, name, weight), (*leading, weight.shape[1]))
 

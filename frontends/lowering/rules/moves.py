@@ -59,6 +59,15 @@ def reshaped(b: Builder, x: Tracked, shape: Sequence[int]) -> Tracked:
     return Tracked.of(b.emit(Reshape(tuple(shape) or (1,)), [flat]), range(len(shape)))
 
 
+def broadcast_to(b: Builder, x: Tracked, shape: Sequence[int]) -> Tracked:
+    """Return x in a shape to which it is broadcast: axes of extent 1 are repeated."""
+    x = reshaped(b, x, (*[1] * (len(shape) - x.rank), *x.shape))
+    for axis, (own, extent) in enumerate(zip(x.shape, shape, strict=True)):
+        if own < extent:
+            x = taken(b, x, axis, np.zeros(extent, np.int64), keep=True)
+    return x
+
+
 def transpose(b: Builder, node: Node) -> Tracked:
     """Any order of axes; moves no data."""
     x = b.input(0)

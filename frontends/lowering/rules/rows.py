@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from math import prod
-
-import numpy as np
 
 from mbc.frontends.lowering.builder import IMAGE, ROW, Builder
 from mbc.frontends.lowering.model import Node
 from mbc.frontends.lowering.problems import Unsupported
-from mbc.frontends.lowering.rules.attributes import axis_of, real, whole
-from mbc.frontends.lowering.rules.grid import taken
-from mbc.frontends.lowering.rules.moves import reshaped
+from mbc.frontends.lowering.rules.attributes import axis_of, broadcast, real, whole
+from mbc.frontends.lowering.rules.moves import broadcast_to, reshaped
 from mbc.frontends.lowering.rules.pointwise import along_channels
 from mbc.frontends.lowering.tracked import Tracked
 from mbc.ops.matmul import MatMul
@@ -69,19 +65,9 @@ def product(b: Builder, x: Tracked, y: Tracked) -> Tracked:
     row, column = x.rank == 1, y.rank == 1
     x = reshaped(b, x, (1, *x.shape)) if row else x
     y = reshaped(b, y, (*y.shape, 1)) if column else y
-    leading = np.broadcast_shapes(x.shape[:-2], y.shape[:-2])
-    stored = [b.arranged(each, range(each.rank)) for each in _repeated(b, (x, y), leading)]
+    leading = broadcast(x.shape[:-2], y.shape[:-2])
+    wide = [broadcast_to(b, each, (*leading, *each.shape[-2:])) for each in (x, y)]
+    stored = [b.arranged(each, range(each.rank)) for each in wide]
     made = Tracked.of(b.emit(MatMul(), stored), range(len(leading) + 2))
     own = made.shape[len(leading) :]
     return reshaped(b, made, (*leading, *own[: 1 - row], *own[1 : 2 - column]))
-
-
-def _repeated(b: Builder, factors: Sequence[Tracked], leading: Sequence[int]) -> Iterator[Tracked]:
-    """Yield factors with the same axes before the last two."""
-    for x in factors:
-        padded = (*[1] * (len(leading) + 2 - x.rank), *x.shape)
-        made = reshaped(b, x, padded)
-        for axis, (own, extent) in enumerate(zip(padded, leading, strict=False)):
-            if own < extent:
-                made = taken(b, made, axis, np.zeros(extent, np.int64), keep=True)
-        yield made

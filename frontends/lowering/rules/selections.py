@@ -14,9 +14,9 @@ import numpy as np
 from mbc.frontends.lowering.builder import Builder
 from mbc.frontends.lowering.model import Node
 from mbc.frontends.lowering.problems import Unsupported
-from mbc.frontends.lowering.rules.attributes import axis_of, text, whole
+from mbc.frontends.lowering.rules.attributes import axis_of, broadcast, text, whole
 from mbc.frontends.lowering.rules.grid import taken
-from mbc.frontends.lowering.rules.moves import reshaped
+from mbc.frontends.lowering.rules.moves import broadcast_to, reshaped
 from mbc.frontends.lowering.tracked import Tracked
 from mbc.ir.views import ChannelView
 from mbc.ops.grid import Gather
@@ -26,20 +26,7 @@ from mbc.ops.move import Concat
 def expand(b: Builder, node: Node) -> Tracked:
     """To a constant shape: axes of extent 1 are repeated."""
     x, wanted = b.input(0), b.required_input(1, "shape").ravel().tolist()
-    shape = _broadcast(x.shape, wanted)
-    x = reshaped(b, x, (*[1] * (len(shape) - x.rank), *x.shape))
-    for axis, (own, extent) in enumerate(zip(x.shape, shape, strict=True)):
-        if own < extent:
-            x = taken(b, x, axis, np.zeros(extent, np.int64), keep=True)
-    return x
-
-
-def _broadcast(*shapes: Sequence[int]) -> tuple[int, ...]:
-    try:
-        return np.broadcast_shapes(*map(tuple, shapes))
-    except ValueError:
-        listed = " and ".join(str([*shape]) for shape in shapes)
-        raise Unsupported(f"{listed} do not broadcast") from None
+    return broadcast_to(b, x, broadcast(x.shape, wanted))
 
 
 def tile(b: Builder, node: Node) -> Tracked:
@@ -59,7 +46,7 @@ def where(b: Builder, node: Node) -> Tracked:
     if condition.all() or not condition.any():
         return _whole(b, 1 if condition.all() else 2, condition.shape)
     x, y = b.input(1), b.input(2)
-    shape = _broadcast(condition.shape, x.shape, y.shape)
+    shape = broadcast(condition.shape, x.shape, y.shape)
     own, other = (np.broadcast_to(each, shape) for each in _numbers(x.shape, y.shape))
     return _picked(b, (x, y), np.where(condition, own, other))
 
@@ -69,7 +56,7 @@ def _whole(b: Builder, index: int, condition: Sequence[int]) -> Tracked:
     x, other = b.input(index), b.node.input(3 - index)
     array = b.model.constants.get(other)
     shape = b.known[other].shape if array is None else array.shape
-    if _broadcast(x.shape, shape, condition) != x.shape:
+    if broadcast(x.shape, shape, condition) != x.shape:
         raise Unsupported("it broadcasts what it selects")
     return x
 

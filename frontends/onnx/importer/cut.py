@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from mbc.diag import MbcError, error, nearest
+from mbc.diag import MbcError
+from mbc.frontends.lowering.ends import refuse_missing, refuse_unknown, refuse_unused
 from mbc.frontends.lowering.model import FLOAT, Shape
 from mbc.frontends.onnx.importer.extents import described, set_shapes, shape_of
 from mbc.frontends.onnx.importer.folding import Folding
 from mbc.frontends.onnx.importer.structure import check_structure
 from mbc.frontends.onnx.importer.versions import raised
 from mbc.frontends.options import ModelOptions
-
-MOST_COMPARED = 10_000
-"""The most names among which similar ones are looked for."""
 
 Typed: TypeAlias = tuple[int, Shape | None]
 """An element type, and a shape where it is static."""
@@ -29,8 +27,12 @@ def cut(onnx: Any, model: Any, options: ModelOptions) -> tuple[str, ...]:
     """
     graph, before = model.graph, [*model.graph.input]
     known = [value.name for value in before] + _results(graph.node)
-    for option, names in (("--inputs", options.inputs), ("--outputs", options.outputs)):
-        _refuse_unknown(graph, option, names, known)
+    ends = (
+        f"inputs: {', '.join(map(described, graph.input))}",
+        f"outputs: {', '.join(value.name for value in graph.output)}",
+    )
+    refuse_unknown("--inputs", options.inputs, known, ends)
+    refuse_unknown("--outputs", options.outputs, known, ends)
     if options.outputs:
         _set_outputs(onnx, graph, options.outputs)
     if options.inputs:
@@ -44,18 +46,6 @@ def cut(onnx: Any, model: Any, options: ModelOptions) -> tuple[str, ...]:
 
 def _results(nodes: Iterable[Any]) -> list[str]:
     return [name for node in nodes for name in node.output if name]
-
-
-def _refuse_unknown(graph: Any, option: str, names: Iterable[str], known: Collection[str]) -> None:
-    for name in names:
-        if name not in known:
-            ends = (
-                f"inputs: {', '.join(map(described, graph.input))}",
-                f"outputs: {', '.join(value.name for value in graph.output)}",
-            )
-            similar = nearest(name, known) if len(known) < MOST_COMPARED else ()
-            helps = [*similar, *ends]
-            raise error("E0808", f"{option}: the model has no value '{name}'", helps=helps)
 
 
 def _set_outputs(onnx: Any, graph: Any, names: Iterable[str]) -> None:
@@ -102,23 +92,10 @@ def _set_inputs(onnx: Any, model: Any, options: ModelOptions) -> None:
         _replace(node.output, kept)
     _replace(graph.node, _needed(graph.node, outputs))
     read = {name for node in graph.node for name in node.input} | {*outputs}
-    _refuse_unused([name for name in names if name not in read])
-    _refuse_missing([v.name for v in graph.input if v.name in read and v.name not in names])
+    refuse_unused([name for name in names if name not in read])
+    refuse_missing([v.name for v in graph.input if v.name in read and v.name not in names])
     infos = [onnx.helper.make_tensor_value_info(name, *types[name]) for name in names]
     _replace(graph.input, infos)
-
-
-def _refuse_unused(names: Sequence[str]) -> None:
-    if names:
-        message = f"--inputs: no output depends on '{names[0]}'"
-        raise error("E0808", message, helps=["leave it out"])
-
-
-def _refuse_missing(names: Sequence[str]) -> None:
-    if names:
-        message = f"--inputs: the outputs depend on the model's input '{names[0]}' too"
-        helps = ["name it as well, or a value on each way from it to the outputs"]
-        raise error("E0808", message, helps=helps)
 
 
 def _types(onnx: Any, model: Any, names: Sequence[str], options: ModelOptions) -> dict[str, Typed]:

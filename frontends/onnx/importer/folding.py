@@ -13,10 +13,10 @@ import numpy as np
 
 from mbc.diag import MbcError, error
 from mbc.frontends.lowering.model import Shape
+from mbc.frontends.lowering.scales import dequantised, quantised
 from mbc.frontends.onnx.importer.expansion import completed, expanded, is_expanded
 from mbc.frontends.onnx.importer.extents import extents_of
 from mbc.frontends.onnx.importer.long_values import Extents, shortened
-from mbc.frontends.onnx.importer.scales import dequantised, quantised
 from mbc.frontends.onnx.importer.structure import check_operands
 
 MAX_ROUNDS = 100

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-from mbc.diag import Location
-from mbc.frontends.lowering.traces import location_in
+from mbc.frontends.lowering.traces import Origin, location_in
 
 TRACE, SCOPES = "pkg.torch.onnx.stack_trace", "pkg.torch.onnx.name_scopes"
 """Keys of the metadata that PyTorch's exporter writes."""
 
 SCOPE = re.compile(r"'([^']*)'")
-
-
-class Origin(NamedTuple):
-    """Where a node comes from."""
-
-    module: str = ""
-    """Path of the module; "" if unknown."""
-    location: Location | None = None
-    """The user's Python line; None if unknown."""
 
 
 def origins_of(nodes: Any) -> Mapping[str, Origin]:

@@ -13,10 +13,11 @@ from mbc.diag import error
 from mbc.extras import optional_module
 from mbc.frontends.lowering.model import FLOAT, FLOAT16, Model, Node, Shape, live
 from mbc.frontends.lowering.problems import Problem, Unsupported, refuse
+from mbc.frontends.lowering.traces import Origin
 from mbc.frontends.onnx.importer.cut import cut
 from mbc.frontends.onnx.importer.extents import fix_inputs, refuse_large
 from mbc.frontends.onnx.importer.folding import FOLDABLE, Folding
-from mbc.frontends.onnx.importer.origins import Origin, origins_of
+from mbc.frontends.onnx.importer.origins import origins_of
 from mbc.frontends.onnx.importer.quantisation import dequantise
 from mbc.frontends.onnx.importer.read import read_model
 from mbc.frontends.onnx.importer.structure import check_structure

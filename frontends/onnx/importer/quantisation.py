@@ -8,6 +8,7 @@ Rounding to steps is left out.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -15,8 +16,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mbc.frontends.lowering.model import FLOAT
+from mbc.frontends.lowering.names import unique
 from mbc.frontends.lowering.problems import Unsupported
-from mbc.frontends.onnx.importer.scales import dequantised
+from mbc.frontends.lowering.scales import dequantised
 from mbc.frontends.onnx.importer.versions import DOMAINS, opset_of
 
 CLIP_INPUTS, SOFTMAX = 11, 13
@@ -134,7 +136,8 @@ class Dequantising:
         self._same: dict[str, str] = {}  # results of DequantizeLinear
         self._refused: set[str] = set()
         self._constant = set(self._tensors)
-        self._taken = self._constant | {name for node in graph.node for name in node.output}
+        results = {name for node in graph.node for name in node.output}
+        self._taken = Counter(self._constant | results)
         self._outputs = {value.name for value in graph.output}
 
     def add(self, node: Any) -> Unsupported | None:
@@ -240,7 +243,7 @@ class Dequantising:
         if result is None:
             self._make(node, kind, inputs, node.output[0], kept)
             return
-        name = self._fresh(f"{node.output[0]}.float")
+        name = unique(f"{node.output[0]}.float", self._taken)
         self._make(node, kind, inputs, name, kept)
         self._clip(node, name, result)
 
@@ -330,18 +333,10 @@ class Dequantising:
         return array
 
     def _stored(self, name: str, array: Any) -> str:
-        made = self._fresh(name)
+        made = unique(name, self._taken)
         tensor = self.onnx.numpy_helper.from_array(np.asarray(array), made)
         self.graph.initializer.append(tensor)
         self._constant.add(made)
-        return made
-
-    def _fresh(self, name: str) -> str:
-        made, number = name, 1
-        while made in self._taken:
-            number += 1
-            made = f"{name}.{number}"
-        self._taken.add(made)
         return made
 
     def _make(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 
 from mbc.frontends.lowering.model import Shape
 from mbc.frontends.lowering.problems import Unsupported
@@ -46,11 +45,7 @@ def reduce_max(t: Translation) -> None:
 
 def reduce_min(t: Translation) -> None:
     """Minimum over any axes."""
-    shape, keep = t.shape(0), flag(t.operator, "KeepDims")
-    negated = t.node("Neg", [t.plain(0)], shape)
-    axes = _axes(t, shape)
-    most = t.node("ReduceMax", [negated, t.listed("axes", axes)], t.result.shape, keepdims=keep)
-    t.finish_plain("Neg", [most])
+    _over_axes(t, "ReduceMin")
 
 
 def arg_max(t: Translation) -> None:
@@ -61,40 +56,20 @@ def arg_max(t: Translation) -> None:
 
 def batch_matmul(t: Translation) -> None:
     """Product of two computed tensors, or of one with a constant matrix; each may be transposed."""
-    if t.is_constant(0):
-        raise Unsupported("its first factor is constant")
-    x = _factor(t, 0, "AdjX")
-    if t.is_constant(1):
-        _with_constant(t, x)
-    else:
-        t.finish_plain("MatMul", [x, _factor(t, 1, "AdjY")])
+    t.finish_plain("MatMul", [_factor(t, 0, "AdjX"), _factor(t, 1, "AdjY")])
 
 
 def _factor(t: Translation, index: int, option: str) -> str:
     """Return a factor in the file's order of axes, transposed where its option says so."""
-    plain, shape = t.plain(index), t.shape(index)
+    shape = t.shape(index)
     if not flag(t.operator, option):
-        return plain
+        return t.plain(index)
     if len(shape) < 2:
         raise Unsupported("its operand is no matrix")
+    if t.is_constant(index):
+        return t.keep(index, t.floats(index, "factor").swapaxes(-1, -2), "transposed")
     perm = (*range(len(shape) - 2), len(shape) - 1, len(shape) - 2)
-    return t.node("Transpose", [plain], tuple(shape[axis] for axis in perm), perm=perm)
-
-
-def _with_constant(t: Translation, x: str) -> None:
-    """Multiply all rows by one matrix."""
-    weight = t.floats(1, "second factor")
-    if weight.ndim < 2 or prod(weight.shape[:-2]) != 1:
-        raise Unsupported("its second factor holds several constant matrices")
-    matrix = weight.reshape(weight.shape[-2], weight.shape[-1])
-    matrix = matrix.T if flag(t.operator, "AdjY") else matrix
-    inputs, outputs = int(matrix.shape[0]), int(matrix.shape[1])
-    if not inputs or prod(t.shape(0)) % inputs:
-        raise Unsupported("its factors do not fit each other")
-    rows = prod(t.shape(0)) // inputs
-    flat = t.node("Reshape", [x], (rows, inputs))
-    made = t.node("MatMul", [flat, t.keep(1, matrix, "matrix")], (rows, outputs))
-    t.finish_plain("Reshape", [made])
+    return t.node("Transpose", [t.plain(index)], tuple(shape[axis] for axis in perm), perm=perm)
 
 
 TRANSLATORS: Mapping[str, Translator] = {

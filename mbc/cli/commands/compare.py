@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 
 from mbc.cli import console
+from mbc.cli.inputs import add_input, read_inputs
 from mbc.cli.options import add_pipeline, add_source, for_this_machine, request
 from mbc.cli.photos import add_photo_options, preprocessing, refuse_without_photo
-from mbc.cli.usage import Parser, UsageError
+from mbc.cli.usage import Parser
 from mbc.driver.compare import ONNXRUNTIME, ORACLE, Comparison, Pair, Row, open_pair
 from mbc.frontends.weights.listings import extents
 from mbc.runtime import reference
-from mbc.runtime.inputs import read_input
 from mbc.runtime.preprocessing import Preprocessing
 
 HELP = "compare two evaluations of a network layer by layer"
@@ -35,16 +35,7 @@ def configure(parser: Parser) -> None:
         help=f"{ORACLE}: plain numpy; {ONNXRUNTIME}: that engine, of an ONNX model; or another "
         "network, model or IR text, whose layers have the same names",
     )
-    group.add_argument(
-        "--input",
-        dest="inputs",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help=".npy: the tensor itself, as for mbc run; else a photo; once for each input, in order "
-        "(default: numbers drawn from a seed)",
-    )
+    add_input(group, " (default: numbers drawn from a seed)")
     group.add_argument(
         "--tolerance",
         type=_tolerance,
@@ -78,12 +69,7 @@ def run(args: argparse.Namespace) -> int:
 def _inputs(pair: Pair, paths: list[Path], how: Preprocessing) -> dict[str, np.ndarray]:
     if not paths:
         return reference.seeded_inputs(pair.inputs, reference.SEED)
-    if len(paths) != len(pair.inputs):
-        raise UsageError(
-            f"--input is given {len(paths)} times, the network has {len(pair.inputs)} inputs", []
-        )
-    pairs = zip(pair.inputs, paths, strict=True)
-    return {spec.name: read_input(path, spec, how) for spec, path in pairs}
+    return read_inputs(pair.inputs, paths, how)
 
 
 def _show(comparison: Comparison, tolerance: float) -> int:

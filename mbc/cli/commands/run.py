@@ -10,6 +10,7 @@ from typing import TypeAlias
 import numpy as np
 
 from mbc.cli import console
+from mbc.cli.inputs import add_input, read_inputs
 from mbc.cli.options import (
     add_gpu,
     add_pipeline,
@@ -25,13 +26,11 @@ from mbc.cli.photos import add_photo_options, preprocessing, refuse_without_phot
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.diag import error
 from mbc.driver.configuration import refuse_options, resolve_request
-from mbc.driver.net import CompiledNet, make_net
+from mbc.driver.net import make_net
 from mbc.driver.output import write_array
 from mbc.driver.pipeline import compile_configured
 from mbc.driver.request import BACKENDS, ORACLE
-from mbc.runtime.inputs import read_input
 from mbc.runtime.labels import check_labels, read_labels
-from mbc.runtime.preprocessing import Preprocessing
 from mbc.targets.gpu import GPU_TARGETS
 
 HELP = "compile a network for this machine and run it on an input"
@@ -48,16 +47,7 @@ def configure(parser: Parser) -> None:
     add_pipeline(parser)
     add_threads(parser)
     group = parser.add_argument_group("running")
-    group.add_argument(
-        "--input",
-        dest="inputs",
-        action="append",
-        default=[],
-        type=Path,
-        metavar="FILE",
-        help=".npy: the tensor itself, NHWC unless --input-layout says otherwise; else a photo; "
-        "once for each input, in order",
-    )
+    add_input(group)
     group.add_argument(
         "--output",
         dest="outputs",
@@ -107,24 +97,13 @@ def run(args: argparse.Namespace) -> int:
         net = make_net(compiled, observer, team(args))
         if labels is not None:
             check_labels(labels, net.outputs, args.labels)
-        tensors = _read(net, args.inputs, preprocessing(args))
+        tensors = read_inputs(net.inputs, args.inputs, preprocessing(args))
         observer.step("running")
         results = net.run(tensors)
     console.note(f"weights: {compiled.source.weights}")
     _write(results, args.outputs)
     _show(results, args.top, labels, quiet=bool(args.outputs))
     return 0
-
-
-def _read(net: CompiledNet, paths: list[Path], how: Preprocessing) -> dict[str, np.ndarray]:
-    if len(paths) != len(net.inputs):
-        listed = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in net.inputs)
-        raise UsageError(
-            f"--input is given {len(paths)} times, not {len(net.inputs)}",
-            [f"give it once for each input, in this order: {listed}"],
-        )
-    pairs = zip(net.inputs, paths, strict=True)
-    return {spec.name: read_input(path, spec, how) for spec, path in pairs}
 
 
 def _write(results: Mapping[str, np.ndarray], paths: list[Path]) -> None:

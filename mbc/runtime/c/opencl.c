@@ -144,9 +144,9 @@ void OPENCL(close)(OPENCL(net) *net) {
 }
 
 #ifdef MBC_OPENCL_MAIN
-/* A program: NET WEIGHTS INPUT... OUTPUT..., files of raw float32
- * (or int32, of outputs that are indices). Exit code 0: done; 1: a file
- * could not be used; 2: the command line makes no sense; 3: OpenCL failed. */
+/* A program: NET WEIGHTS INPUT... OUTPUT..., files of raw float32 (or int32, of outputs
+ * that are indices). Exit code 0: done; 1: a file could not be used; 2: the command line makes no
+ * sense; 3: OpenCL failed. */
 #include <stdio.h>
 
 static void *read_file(const char *path, size_t bytes) {

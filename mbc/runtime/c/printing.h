@@ -64,5 +64,6 @@ static void print_summary(const tensor *t) {
   /* A ranking tells something of scores, one row an image, but nothing of a feature map or of
    * indices. */
   size_t batch = t->rank ? t->shape[0] : 1;
-  if (!is_integer(t) && t->rank > 1 && t->count == batch * t->shape[t->rank - 1]) print_ranking(t, SUMMARY_TOP);
+  int is_row = t->rank > 1 && t->count == batch * t->shape[t->rank - 1];
+  if (is_row && !is_integer(t)) print_ranking(t, SUMMARY_TOP);
 }
