@@ -1,4 +1,4 @@
-"""From objects to artefacts: the weights as an object, the archive, the executable.
+"""From objects to artefacts: the archive, the executable.
 
 Everything is done by a `Toolchain`. The same inputs give the same bytes, in whatever folder.
 """
@@ -22,59 +22,12 @@ def _silent(message: str) -> None:
     """Discard progress."""
 
 
-def weights_object(
-    blob: bytes, symbol: str, target: LinkTarget, out: Path, toolchain: Toolchain
-) -> None:
-    """Write an object with `blob` as read-only data at `symbol`, 64-byte aligned and hidden."""
-    template = _WEIGHTS_S.get(target.object_format)
-    if template is None:
-        raise ValueError(f"no weights object for {target.object_format}")
-    with scratch_folder() as scratch:
-        data, source = scratch / "weights.bin", scratch / "weights.s"
-        data.write_bytes(blob)
-        source.write_text(
-            template.format(symbol=symbol, size=len(blob), path=_quote(data)), "utf-8"
-        )
-        assemble(source, out, target, toolchain)
-
-
 def assemble(source: Path, out: Path, target: LinkTarget, toolchain: Toolchain) -> None:
     """Make an object of an assembly file, which lies in a scratch folder: zig runs there, for the
     object names the source as seen from where zig runs. Without -g0 those for a Mac name the
     folder too."""
     command = (*toolchain.compiler(target), "-g0", "-c", str(source), "-o", str(out.absolute()))
     call_tool(toolchain, command, source.parent)
-
-
-# '%progbits' rather than '@progbits', for in ARM assembly '@' starts a comment.
-_WEIGHTS_ELF = """\
-    .section .rodata.{symbol}, "a", %progbits
-    .balign 64
-    .globl {symbol}
-    .hidden {symbol}
-    .type {symbol}, %object
-    .size {symbol}, {size}
-{symbol}:
-    .incbin {path}
-    .section .note.GNU-stack, "", %progbits
-"""
-
-_WEIGHTS_MACHO = """\
-    .section __TEXT, __const
-    .globl _{symbol}
-    .private_extern _{symbol}
-    .p2align 6
-_{symbol}:
-    .incbin {path}
-"""
-
-_WEIGHTS_S = {"elf": _WEIGHTS_ELF, "macho": _WEIGHTS_MACHO}
-
-
-def _quote(path: Path) -> str:
-    """Quote a path for the assembler."""
-    escaped = str(path).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
 
 
 def archive(objects: Sequence[Path], out: Path, toolchain: Toolchain) -> None:

@@ -9,13 +9,11 @@ import os
 import shlex
 import shutil
 import signal
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
@@ -172,20 +170,21 @@ class Zig:
         return self.folder() / "mbc-warm" / f"{target.zig_triple}-{digest}"
 
     def _version(self) -> str:
-        self._package()
-        return metadata.version("ziglang")
+        return self._distribution().version
 
     def _package(self) -> Path:
-        found = find_spec("ziglang")
-        if found is None or found.origin is None:
+        return Path(str(self._distribution().locate_file("ziglang")))
+
+    def _distribution(self) -> metadata.Distribution:
+        """Return what pip has installed: a folder of the user's called ziglang is not meant."""
+        try:
+            return metadata.distribution("ziglang")
+        except metadata.PackageNotFoundError:
             helps = ["pip install ziglang", "or name a compiler for the target: --cc, or MBC_CC"]
-            raise error("E0601", "ziglang is not installed", helps=helps)
-        return Path(found.origin).parent
+            raise error("E0601", "ziglang is not installed", helps=helps) from None
 
     def _zig(self) -> tuple[str, ...]:
-        self._package()
-        # -P: a folder of the user's that is called ziglang is not meant
-        return (sys.executable, "-P", "-m", "ziglang")
+        return (str(self._package() / "zig"),)
 
 
 def _check_writable(folder: Path, variable: str, room: str = "") -> None:

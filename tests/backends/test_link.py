@@ -4,13 +4,17 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib import metadata
+from io import BytesIO
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Symbol, SymbolTableSection
 
 from mbc.backends.llvm import link
+from mbc.backends.llvm.codegen import data_object
 from mbc.backends.llvm.toolchain import (
     LinkError,
     LinkTarget,
@@ -20,12 +24,12 @@ from mbc.backends.llvm.toolchain import (
     choose_toolchain,
 )
 from mbc.diag import MbcError
+from mbc.driver.platforms import resolve
 
 X86_64 = LinkTarget("x86_64-linux-musl")
 AARCH64 = LinkTarget("aarch64-linux-musl")
 ARM = LinkTarget("arm-linux-musleabihf")
-RISCV64 = LinkTarget("riscv64-linux-musl")
-MACHINES = {"x86_64": "EM_X86_64", "aarch64": "EM_AARCH64", "arm": "EM_ARM", "riscv64": "EM_RISCV"}
+MACHINES = {"x86_64": "EM_X86_64", "arm64": "EM_AARCH64", "armv7": "EM_ARM", "riscv64": "EM_RISCV"}
 
 MAIN = "#include <stdio.h>\nint main(void) { return printf(__FILE__) < 0; }\n"
 
@@ -59,13 +63,18 @@ def symbol_of(elf: ELFFile, name: str) -> Symbol:
     return found[0]
 
 
-@pytest.mark.parametrize("target", [X86_64, AARCH64, ARM, RISCV64], ids=lambda t: str(t.arch))
-def test_weights_are_hidden_aligned_read_only_data(target: LinkTarget, tmp_path: Path) -> None:
-    blob = bytes(range(256)) * 4 + b"odd"
-    link.weights_object(blob, "net_weights", target, tmp_path / "w.o", Zig())
-    with (tmp_path / "w.o").open("rb") as file:
+def weights(data: bytes, path: Path) -> Path:
+    path.write_bytes(data_object(data, "net_weights", resolve("x86_64")))
+    return path
+
+
+@pytest.mark.parametrize("length", [0, 1, 31, 32, 33, 1027])
+@pytest.mark.parametrize("name", MACHINES)
+def test_weights_are_hidden_aligned_read_only_data(name: str, length: int) -> None:
+    blob = (bytes(range(1, 256)) * 5)[:length]
+    with BytesIO(data_object(blob, "net_weights", resolve(name))) as file:
         elf = ELFFile(file)
-        assert elf["e_machine"] == MACHINES[target.arch]
+        assert elf["e_machine"] == MACHINES[name]
         symbol = symbol_of(elf, "net_weights")
         assert symbol["st_info"] == {"bind": "STB_GLOBAL", "type": "STT_OBJECT"}
         assert symbol["st_other"]["visibility"] == "STV_HIDDEN"
@@ -80,19 +89,13 @@ def test_weights_are_hidden_aligned_read_only_data(target: LinkTarget, tmp_path:
         assert note["sh_flags"] == 0  # the stack is not executable
 
 
-def test_new_weights_are_noticed(tmp_path: Path) -> None:
-    objects = []
-    for blob in (b"first weights", b"other weights"):
-        link.weights_object(blob, "net_weights", X86_64, tmp_path / "w.o", Zig())
-        objects.append((tmp_path / "w.o").read_bytes())
-    assert b"first weights" in objects[0]
-    assert b"other weights" in objects[1]
-
-
-def test_weights_of_a_format_we_do_not_write(tmp_path: Path) -> None:
-    target = LinkTarget("aarch64-windows", object_format="coff")
-    with pytest.raises(ValueError, match="no weights object for coff"):
-        link.weights_object(b"", "w", target, tmp_path / "w.o", Zig())
+def test_weights_for_a_mac() -> None:
+    """As one who links it finds them: in a section of the segment that is not written."""
+    blob = bytes(range(256)) * 4
+    made = data_object(blob, "net_weights", resolve("macos-arm64"))
+    assert made.count(blob) == 1
+    assert b"__const\0" in made
+    assert b"_net_weights\0" in made
 
 
 # ---- archives and executables ----------------------------------------------------------------
@@ -101,10 +104,10 @@ def test_weights_of_a_format_we_do_not_write(tmp_path: Path) -> None:
 def build(folder: Path, toolchain: Toolchain) -> dict[str, bytes]:
     """Weights, an archive of them and an executable, made in `folder`."""
     folder.mkdir(parents=True)
-    weights, library, program = folder / "w.o", folder / "libnet.a", folder / "net"
-    link.weights_object(b"weights" * 100, "net_weights", X86_64, weights, toolchain)
+    data, library, program = folder / "w.o", folder / "libnet.a", folder / "net"
+    weights(b"weights" * 100, data)
     library.write_bytes(b"!<arch>\nnot ours")
-    link.archive([weights], library, toolchain)
+    link.archive([data], library, toolchain)
     (folder / "answer.h").write_text("static const char *where(void) { return __FILE__; }\n")
     (folder / "main.c").write_text(
         '#include <stdio.h>\n#include "answer.h"\nextern const char net_weights[];\n'
@@ -112,7 +115,7 @@ def build(folder: Path, toolchain: Toolchain) -> dict[str, bytes]:
     )
     inputs = [folder / "main.c", library]
     link.link_executable(inputs, program, X86_64, toolchain, include_dirs=[folder])
-    return {path.name: path.read_bytes() for path in (weights, library, program)}
+    return {path.name: path.read_bytes() for path in (data, library, program)}
 
 
 def test_two_builds_in_two_folders_are_the_same(
@@ -138,7 +141,7 @@ def test_the_executable_stands_alone(tmp_path: Path) -> None:
 
 
 def test_what_nothing_uses_is_left_out(tmp_path: Path) -> None:
-    link.weights_object(b"unused weights", "net_weights", X86_64, tmp_path / "w.o", Zig())
+    weights(b"unused weights", tmp_path / "w.o")
     (tmp_path / "main.c").write_text(MAIN)
     link.link_executable([tmp_path / "main.c", tmp_path / "w.o"], tmp_path / "m", X86_64, Zig())
     assert b"unused weights" not in (tmp_path / "m").read_bytes()
@@ -153,11 +156,9 @@ def test_a_compiler_of_the_user_links_as_well(tmp_path: Path) -> None:
     assert link.is_warm(X86_64, compiler)
 
 
-def test_gcc_assembles_weights(tmp_path: Path) -> None:
-    machine = os.uname().machine
-    target = LinkTarget(f"{machine}-linux-musl")
-    link.weights_object(b"weights", "w", target, tmp_path / 'a"b.o', UserCompiler(("gcc",)))
-    link.archive([tmp_path / 'a"b.o'], tmp_path / "lib.a", UserCompiler(("gcc",)))
+def test_the_archiver_of_gcc(tmp_path: Path) -> None:
+    data = weights(b"weights", tmp_path / 'a"b.o')
+    link.archive([data], tmp_path / "lib.a", UserCompiler(("gcc",)))
     assert b"weights" in (tmp_path / "lib.a").read_bytes()
 
 
@@ -246,14 +247,14 @@ def test_a_local_cache_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         return subprocess.CompletedProcess(command, 0, "", "")
 
     monkeypatch.setattr("mbc.backends.llvm.toolchain.run_tool", run)
-    link.weights_object(b"", "w", X86_64, tmp_path / "w.o", Zig(tmp_path / "zig"))
-    link.weights_object(b"", "w", X86_64, tmp_path / "w.o", Zig(tmp_path / "zig"))
+    link.warm_up(X86_64, Zig(tmp_path / "zig"))
+    link.warm_up(ARM, Zig(tmp_path / "zig"))
     assert [path.parent for path in seen] == [local, local]
     assert seen[0] != seen[1]
     assert list(local.iterdir()) == []
     monkeypatch.setenv("ZIG_LOCAL_CACHE_DIR", "/dev/null/local")
     with pytest.raises(MbcError, match="E0604: zig's cache /dev/null/local cannot be written: "):
-        link.weights_object(b"", "w", X86_64, tmp_path / "w.o", Zig(tmp_path / "zig"))
+        link.warm_up(AARCH64, Zig(tmp_path / "zig"))
 
 
 # ---- failures --------------------------------------------------------------------------------
@@ -279,7 +280,7 @@ def test_a_message_ends_with_what_was_said_last() -> None:
 def test_a_missing_compiler(tmp_path: Path) -> None:
     compiler = choose_toolchain("/nowhere/cc --option")
     with pytest.raises(MbcError, match="E0601: there is no compiler '/nowhere/cc'"):
-        link.weights_object(b"", "w", X86_64, tmp_path / "w.o", compiler)
+        link.archive([], tmp_path / "lib.a", compiler)
 
 
 def test_an_open_quote_in_the_compiler() -> None:
@@ -288,7 +289,10 @@ def test_an_open_quote_in_the_compiler() -> None:
 
 
 def test_without_ziglang(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("mbc.backends.llvm.toolchain.find_spec", lambda name: None)
+    def missing(name: str) -> NoReturn:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("mbc.backends.llvm.toolchain.metadata.distribution", missing)
     with pytest.raises(MbcError, match="E0601: ziglang is not installed"):
         link.archive([], tmp_path / "lib.a", Zig())
 
@@ -296,7 +300,7 @@ def test_without_ziglang(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 @pytest.mark.parametrize("cache", ["/dev/null/zig", "/proc/zig"])
 def test_a_cache_that_cannot_be_written(cache: str, tmp_path: Path) -> None:
     with pytest.raises(MbcError, match=f"E0604: zig's cache {cache} cannot be written: "):
-        link.weights_object(b"", "w", X86_64, tmp_path / "w.o", Zig(Path(cache)))
+        link.warm_up(X86_64, Zig(Path(cache)))
 
 
 def test_main_c_is_part_of_the_package() -> None:

@@ -9,8 +9,8 @@ from typing import get_args
 
 import pytest
 
+from mbc.backends.llvm.codegen import DATA_SECTIONS
 from mbc.backends.llvm.isa import ISAS
-from mbc.backends.llvm.link import _WEIGHTS_S
 from mbc.backends.llvm.subnormals import flush_ir
 from mbc.backends.llvm.toolchain import LINK_FLAGS
 from mbc.diag import MbcError
@@ -318,7 +318,7 @@ def test_every_architecture_tells_of_subnormal_numbers(architecture: Architectur
 
 def test_every_object_format_is_linked_and_checked() -> None:
     formats = set(get_args(ObjectFormat))
-    assert LINK_FLAGS.keys() == _WEIGHTS_S.keys() == formats
+    assert LINK_FLAGS.keys() == DATA_SECTIONS.keys() == formats
     assert CHECKS.keys() == set(product(formats, get_args(Kind)))
 
 

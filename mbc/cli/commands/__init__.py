@@ -1,1 +1,1 @@
-"""One module a command; each has HELP, `configure(parser)` and `run(args) -> exit status`."""
+"""One module a command; each has `configure(parser)` and `run(args) -> exit status`."""

@@ -20,7 +20,6 @@ from mbc.driver.request import TVM
 from mbc.driver.rounds import Times
 from mbc.engines.catalogue import ENGINES, version
 
-HELP = "time a network in this process, beside the FMA peak and other engines, or on a TVM device"
 STEPS = 6
 
 HEADERS = ("", "min ms", "median ms", "GFLOP/s", "of peak", "times slower")

@@ -18,7 +18,6 @@ from mbc.frontends.weights.listings import extents
 from mbc.runtime import reference
 from mbc.runtime.preprocessing import Preprocessing
 
-HELP = "compare two evaluations of a network layer by layer"
 STEPS = 12
 
 

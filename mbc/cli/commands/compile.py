@@ -31,7 +31,6 @@ from mbc.ir.text.printer import print_graph
 from mbc.runtime.abi import interface_of
 from mbc.runtime.labels import check_labels, read_labels
 
-HELP = "compile a network for a target"
 STEPS = 8
 
 

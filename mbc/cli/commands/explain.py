@@ -11,8 +11,6 @@ from mbc.codes import CODES
 from mbc.codes.code import Code
 from mbc.diag import error, nearest
 
-HELP = "explain an error code"
-
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""

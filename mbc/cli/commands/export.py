@@ -14,7 +14,6 @@ from mbc.driver.output import write_product
 from mbc.driver.request import Request
 from mbc.driver.source import load
 
-HELP = "write a network in another format"
 STEPS = 4
 
 

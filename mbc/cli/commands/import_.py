@@ -14,7 +14,6 @@ from mbc.driver.optimise import save
 from mbc.driver.request import Request
 from mbc.driver.source import load
 
-HELP = "write a model of another format as IR text"
 STEPS = 2
 
 

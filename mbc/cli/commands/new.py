@@ -12,7 +12,6 @@ from mbc.cli.usage import Parser
 from mbc.diag import error, nearest
 from mbc.driver.output import write_file
 
-HELP = "copy an example network, to begin with"
 FOLDERS = ("tiny", "detection")  # of examples/, beside what lies in it
 
 

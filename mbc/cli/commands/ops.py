@@ -14,7 +14,6 @@ from mbc.ir.activations import KINDS, Activation
 from mbc.ir.op import Op, OperandSpec
 from mbc.ops import OPS
 
-HELP = "list the ops of the IR"
 HEADERS = ("op", "operands", "attributes", "meaning")
 
 

@@ -11,8 +11,6 @@ from mbc.cli.usage import Parser
 from mbc.driver.formats import LISTED
 from mbc.driver.optimise import optimise, save, text_of
 
-HELP = "run passes on IR text"
-
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""

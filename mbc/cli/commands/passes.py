@@ -10,8 +10,6 @@ from mbc.passes.pipelines import GOALS, PASSES
 from mbc.passmgr.passes import Pass, Pipeline
 from mbc.passmgr.pipeline import options_of, spec_of
 
-HELP = "list the passes, and the stages of each level"
-
 
 def configure(parser: Parser) -> None:
     """Declare no options."""

@@ -15,8 +15,6 @@ from mbc.driver.shapes import choose_input, inputs_of, preprocessing_of
 from mbc.runtime.abi import IoSpec
 from mbc.runtime.inputs import read_photo
 
-HELP = "turn a photo into the tensor that a network's executable reads"
-
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""

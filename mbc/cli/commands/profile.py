@@ -21,7 +21,6 @@ from mbc.ops.cost import short_form
 from mbc.report.profile import Profile
 from mbc.report.roofline_plot import draw_roofline
 
-HELP = "time each kernel of a network in its place, beside what this machine could do"
 STEPS = 6
 
 HEADERS = (

@@ -20,8 +20,6 @@ from mbc.report.arena_plot import draw_arena
 from mbc.report.costs import Report, shares
 from mbc.report.memory import Memory
 
-HELP = "list multiply-adds, parameters and bytes of a network, layer by layer"
-
 HEADERS = ("layer", "of", "op", "shape", "M MACs", "%", "params", "KB", "FLOP/B")
 NUMBERS = (4, 5, 6, 7, 8)
 ROOF_HEADERS = ("least ms", "bound")

@@ -33,7 +33,6 @@ from mbc.driver.request import BACKENDS, ORACLE
 from mbc.runtime.labels import check_labels, read_labels
 from mbc.targets.gpu import GPU_TARGETS
 
-HELP = "compile a network for this machine and run it on an input"
 STEPS = 6
 SUMMARY_TOP = 5
 

@@ -8,8 +8,6 @@ from mbc.cli import console
 from mbc.cli.usage import Parser
 from mbc.driver.platforms import libc_state, resolve, set_up
 
-HELP = "build the C library of a target now, so that its first executable links at once"
-
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""

@@ -18,8 +18,6 @@ from mbc.targets.features import features_of
 from mbc.targets.gpu import BOARD_GPUS, GPU_TARGETS, GpuTarget, find_gpu
 from mbc.targets.target import Target
 
-HELP = "list the targets, or what is known of one"
-
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""

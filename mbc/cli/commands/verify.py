@@ -10,7 +10,6 @@ from mbc.cli.usage import Parser
 from mbc.driver.artifact_runner import Verdict
 from mbc.driver.verify import verify
 
-HELP = "check an output folder: its files, its code, and what it computes"
 STEPS = 5
 
 

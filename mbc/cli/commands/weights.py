@@ -16,7 +16,6 @@ from mbc.frontends.weights.mapping import Match
 from mbc.frontends.weights.orders import ORDERS
 from mbc.frontends.weights.stored import Listing, stored_tensors
 
-HELP = "show what a weight file holds, or map it to a network"
 FILES = ".safetensors, .npz, or a state dict of PyTorch (.pth, .pt, .bin, .ckpt, .tar)"
 
 

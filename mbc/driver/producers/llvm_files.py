@@ -8,11 +8,17 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from mbc.backends.llvm.codegen import assembly_text, emit_assembly, emit_plain_name, object_code
+from mbc.backends.llvm.codegen import (
+    assembly_text,
+    data_object,
+    emit_assembly,
+    emit_plain_name,
+    object_code,
+)
 from mbc.backends.llvm.interface import library_ir
 from mbc.backends.llvm.invoke import callees
 from mbc.backends.llvm.isa import isa_of
-from mbc.backends.llvm.link import MAIN_SOURCES, archive, link_executable, weights_object
+from mbc.backends.llvm.link import MAIN_SOURCES, archive, link_executable
 from mbc.backends.llvm.lower import LoweredNet
 from mbc.backends.llvm.peak import peak_flops
 from mbc.backends.llvm.profile import meter_stride, profile_module
@@ -242,7 +248,7 @@ class LlvmFiles:
         if not path.exists():
             self.observer.step("packing the weights")
             symbol = self.lowered.spec.symbol("weights")
-            weights_object(self.lowered.weights, symbol, self.platform, path, self.toolchain)
+            path.write_bytes(data_object(self.lowered.weights, symbol, self.lowered.target))
         return [path]
 
     def _text(self, name: str, text: str) -> Path:
