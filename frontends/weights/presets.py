@@ -69,6 +69,12 @@ PRESETS = (
     Preset("mnasnet", TORCHVISION, "torchvision-mnasnet", _TORCH | _FINE | _RELU),
     Preset("mnasnet", TIMM, "timm", _TORCH | _FINE | _RELU),
     Preset("squeezenet", TORCHVISION, "torchvision-squeezenet"),
+    Preset(
+        "lraspp",
+        TORCHVISION,
+        "torchvision-lraspp",
+        _TORCH | _COARSE | {"head_epsilon": "1e-5"},
+    ),
     Preset("ghostnet", TIMM, "timm-ghostnet", _TORCH | _FINE | _RELU),
 )
 

@@ -22,7 +22,8 @@ def module(library: str, name: str) -> Any:
     if library == "torchvision":
         import torchvision
 
-        made = torchvision.models.get_model(name, weights=None)
+        more = {"weights_backbone": None} if name.startswith("lraspp") else {}
+        made = torchvision.models.get_model(name, weights=None, **more)
     else:
         import timm
 
