@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from math import inf
 from typing import assert_never
 
@@ -107,12 +108,13 @@ def activate_stored(
     (None: all). In a loop: in straight-line code behind a tile, the registers would not do."""
     most = max(SIDE_BY_SIDE // len(lanes), 1)
     several = max(n for n in range(1, most + 1) if rows % n == 0)
+    firsts = [*accumulate((some or f.isa.lanes for some in lanes), initial=0)]
 
     def turn(_: Count, pointers: list[str]) -> Sequence[str]:
         places = [
-            (pitch * row + f.isa.vector_bytes * vector, lanes[vector])
+            (pitch * row + f.isa.element.bytes * lane, some)
             for row in range(several)
-            for vector in range(len(lanes))
+            for lane, some in zip(firsts, lanes, strict=False)
         ]
         values = [activate(f, load(f, pointers[0], at, some), act) for at, some in places]
         for value, (at, some) in zip(values, places, strict=True):

@@ -139,6 +139,15 @@ class Function:
         v, kind = self.isa.vector, self.isa.register
         return self.op(f'call {v} asm "", "={kind},0"({v} {vector})')
 
+    def outlived(self, vector: str, other: str) -> str:
+        """Keep another vector in its register until this one is computed, and return this one.
+        Where multiply-adds overwrite an operand, LLVM takes one that nobody needs any longer, and a
+        loop's sums would change their registers with each step."""
+        v, kind = self.isa.vector, self.isa.register
+        if self.isa.broadcast == "lane" or not kind:
+            return vector
+        return self.op(f'call {v} asm "", "={kind},0,{kind}"({v} {vector}, {v} {other})')
+
     def _register(self, value: str) -> tuple[str, str, str]:
         return self.isa.vector, self.isa.register, value
 

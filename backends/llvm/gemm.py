@@ -4,80 +4,33 @@ All convolutions but depthwise ones are this core with different sources of A. A
 pixel; its k elements form runs of consecutive elements at fixed offsets from the pixel's address,
 and pixels have a fixed pitch. Plain rows have one run, a channel view has the view's runs, a patch
 of a KxK convolution has one run per kernel row. A may lie in several sources: tensors with the same
-pixels. Weights are packed per group and panel as [bias][k][panel columns], k in run order.
+pixels. Weights are packed per group and panel (see `gemm_pack`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cached_property
 from typing import NamedTuple
 
-import numpy as np
-
+from mbc.backends.llvm.gemm_panels import (
+    RowBlocks,
+    best_tail,
+    best_widths,
+    equal_widths,
+    panels_of,
+    tile_rows,
+)
+from mbc.backends.llvm.gemm_runs import Run, run_lengths, split_runs
+from mbc.backends.llvm.gemm_units import (
+    Panel,
+    Unit,
+    chunk_steps,
+    is_split,
+    panel_vectors,
+)
 from mbc.backends.llvm.isa import Isa
 from mbc.ir.activations import Activation
-
-
-class Run(NamedTuple):
-    """Consecutive elements of A."""
-
-    offset: int
-    """Byte offset from the pixel."""
-    length: int
-    """Number of elements."""
-    source: int = 0
-    """Index of the source of A that holds them."""
-
-    def shifted(self, bytes: int) -> Run:
-        """Return the run moved by a number of bytes."""
-        return self._replace(offset=self.offset + bytes)
-
-
-def split_runs(runs: Sequence[Run], steps: int, element_bytes: int) -> tuple[list[Run], list[Run]]:
-    """Split runs into all elements but the last `steps`, and these."""
-    before, after = list(runs), list[Run]()
-    while steps and before:
-        last = before.pop()
-        taken = min(steps, last.length)
-        kept = last.length - taken
-        after.insert(0, Run(last.offset + element_bytes * kept, taken, last.source))
-        if kept:
-            before.append(last._replace(length=kept))
-        steps -= taken
-    return before, after
-
-
-class Repeated(NamedTuple):
-    """Runs of one length at equal distances."""
-
-    first: Run
-    """The first of them."""
-    times: int = 1
-    """How many there are."""
-    distance: int = 0
-    """Bytes from one to the next."""
-
-    def follows(self, run: Run) -> bool:
-        """Whether `run` is the next of them; any of that length and source, after a first one."""
-        distance = self.distance if self.times > 1 else run.offset - self.first.offset
-        return run == self.first.shifted(self.times * distance)
-
-    def with_next(self, run: Run) -> Repeated:
-        """Return them with `run`, which follows."""
-        return Repeated(self.first, self.times + 1, (run.offset - self.first.offset) // self.times)
-
-
-def repeated_runs(runs: Sequence[Run]) -> list[Repeated]:
-    """Split runs into those at equal distances."""
-    found = [Repeated(run) for run in runs[:1]]
-    for run in runs[1:]:
-        if found[-1].follows(run):
-            found[-1] = found[-1].with_next(run)
-        else:
-            found.append(Repeated(run))
-    return found
 
 
 class Sink(NamedTuple):
@@ -104,81 +57,10 @@ class Addend(NamedTuple):
     """1 to add, -1 to subtract."""
 
 
-CHAINS = 8  # independent fma chains that hide the latency of two units of four cycles
-MAX_WIDTH = 8
-MAX_SEARCH = 1024  # most vectors that are split by dynamic programming
-EQUAL_COST = 1.01  # relative cost that panels of one width may have, to save code
 FEW_TASKS = 16  # fewer tasks than this need care to give threads equal shares
 FAR_WEIGHTS = 16 * 1024  # bytes of weights from which on panels are prefetched
 PREFETCH_ROWS = 8  # least rows for which panels are prefetched
 OWN_UNROLL = 2  # k-steps per iteration where each group has its own code
-
-
-@dataclass(frozen=True)
-class RowBlocks:
-    """A split of rows into blocks whose heights differ by one row at most."""
-
-    rows: int
-    """Rows of all blocks."""
-    tall: int
-    """Rows of a tall block; other blocks have one row less."""
-    tall_count: int
-    """Number of tall blocks, which come first."""
-    count: int
-    """Number of blocks."""
-
-    @staticmethod
-    def balanced(rows: int, height: int) -> RowBlocks:
-        """Split into as few blocks of at most `height` rows as possible, as equal as possible."""
-        return RowBlocks.of(rows, -(-rows // height))
-
-    @staticmethod
-    def of(rows: int, count: int) -> RowBlocks:
-        """Split into `count` blocks, as equal as possible."""
-        tall = -(-rows // count)
-        return RowBlocks(rows, tall, rows - count * (tall - 1), count)
-
-
-@cache
-def panel_widths(isa: Isa, vectors: int, rows: int) -> tuple[int, ...]:
-    """Split `vectors` vectors into panels at the least predicted cost; returns their widths."""
-    if vectors > MAX_SEARCH:
-        cheapest = min(range(1, MAX_WIDTH + 1), key=lambda w: tile_cost(isa, w, rows))
-        equal = -(-(vectors - MAX_SEARCH) // cheapest)
-        rest = panel_widths(isa, vectors - equal * cheapest, rows)
-        return tuple(sorted((*[cheapest] * equal, *rest), reverse=True))
-    best: list[tuple[float, tuple[int, ...]]] = [(0.0, ())]
-    for total in range(1, vectors + 1):
-        best.append(
-            min(
-                (best[total - w][0] + w * tile_cost(isa, w, rows), (*best[total - w][1], w))
-                for w in range(1, min(total, MAX_WIDTH) + 1)
-            )
-        )
-    return tuple(sorted(best[vectors][1], reverse=True))
-
-
-def equal_widths(isa: Isa, vectors: int, rows: int) -> tuple[int, ...]:
-    """Split `vectors` vectors into panels of one width if the cost is within `EQUAL_COST`, which
-    saves code; else as `panel_widths`."""
-    widths = [w for w in range(1, MAX_WIDTH + 1) if vectors % w == 0]
-    equal = min(widths, key=lambda w: tile_cost(isa, w, rows))
-    best = panel_widths(isa, vectors, rows)
-    least = sum(w * tile_cost(isa, w, rows) for w in best)
-    cost = vectors * tile_cost(isa, equal, rows)
-    return best if cost > EQUAL_COST * least else (equal,) * (vectors // equal)
-
-
-def tile_cost(isa: Isa, width: int, rows: int) -> float:
-    """Predict the cycles per fma of a register tile, 1.0 at peak: bound by fma units, loads, or the
-    latency of too few accumulators. By-lane cores are small: their loads add to the fmas."""
-    height = RowBlocks.balanced(rows, isa.tile_height(width)).tall
-    fmas = height * width
-    if isa.broadcast == "memory":
-        loads = (width + height) / fmas
-        return max(1.0, loads, CHAINS / fmas) + 0.05 * loads
-    loads = (-(-width // isa.multi_load) + height / isa.lanes) / fmas
-    return max(1.0, CHAINS / fmas) + loads
 
 
 @dataclass(frozen=True)
@@ -208,6 +90,8 @@ class Gemm:
     """Pitch of the residual; None without one."""
     panels: tuple[int, ...] = ()
     """Panel widths in vectors, if weights are packed for a GEMM with other rows; () to choose."""
+    tail: Panel | None = None
+    """Units of the last columns, likewise; None to choose."""
     sinks: tuple[Sink, ...] = (Sink(),)
     """The destinations of the sums, all of them stored to."""
     addend: Addend | None = None
@@ -230,52 +114,99 @@ class Gemm:
         """k: multiply-adds per output element."""
         return sum(run.length for run in self.groups[0])
 
+    @cached_property
+    def last_units(self) -> Panel:
+        """Units of the columns that fill no vector, or that take several k-steps at a time."""
+        if self.tail is not None:
+            return self.tail
+        return best_tail(self.isa, self.columns, run_lengths(self.groups[0]))
+
     @property
-    def panel_rows(self) -> int:
-        """Rows of a packed panel: bias, weights, and slopes if there are any."""
-        return 1 + self.depth + self.slopes
+    def is_split(self) -> bool:
+        """Whether some units take several k-steps at a time. They are stored narrow."""
+        return is_split(self.last_units)
 
     @property
     def spills(self) -> bool:
         """Whether a group's full-width stores reach into the next group's columns."""
-        return len(self.groups) > 1 and self.columns % self.isa.lanes != 0
+        return len(self.groups) > 1 and bool(self.last_units) and not self.is_split
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
         """Panel widths of a group, in vectors."""
-        split = equal_widths if self.is_part else panel_widths
-        return self.panels or split(self.isa, self.isa.vectors(self.columns), self.rows)
+        if self.panels:
+            return self.panels
+        if self.is_part:
+            return equal_widths(self.isa, self.isa.vectors(self.columns), self.rows)
+        lengths = run_lengths(self.groups[0])
+        return best_widths(self.isa, self.columns, self.last_units, lengths, self.rows)
 
-    def blocks(self, width: int) -> RowBlocks:
+    @cached_property
+    def units(self) -> tuple[Panel, ...]:
+        """The panels of a group."""
+        return panels_of(self.isa, self.columns, self.last_units, self.widths)
+
+    def stored_whole(self, panel: Panel) -> Panel:
+        """Return a panel with a narrow last vector made whole."""
+        return tuple(Unit(self.isa.lanes) if unit.steps == 1 else unit for unit in panel)
+
+    def row_steps(self, panel: Panel) -> int:
+        """Return how many of the last k-steps run row by row: whole chunks."""
+        return max(self.isa.row_steps, chunk_steps(panel)) if self.isa.row_steps else 0
+
+    def panel_runs(self, panel: Panel, runs: tuple[Run, ...]) -> tuple[list[Run], list[Run]]:
+        """Split runs into those of all rows of a tile together, and those row by row."""
+        return split_runs(runs, self.row_steps(panel), self.element_bytes)
+
+    def ordered_runs(self, panel: Panel, runs: tuple[Run, ...]) -> list[Run]:
+        """Return runs in the order and the pieces in which their weights are packed."""
+        if not is_split(panel):
+            return [*runs]
+        together, by_row = self.panel_runs(panel, runs)
+        return together + by_row
+
+    def vectors(self, panel: Panel) -> int:
+        """Return the packed vectors of a panel: biases, weights, and slopes if there are any."""
+        more = 1 + self.slopes
+        if not is_split(panel):
+            return len(panel) * (self.depth + more)
+        orders = [self.ordered_runs(panel, runs) for runs in self.groups]
+        return max(panel_vectors(panel, run_lengths(runs), more) for runs in orders)
+
+    def packed_bytes(self, panel: Panel) -> int:
+        """Return the packed bytes of a panel, equal in all groups."""
+        return self.vectors(panel) * self.isa.vector_bytes
+
+    def blocks(self, panel: Panel) -> RowBlocks:
         """Return the row blocks of a panel. If tasks are row blocks, and few, a part has an even
         number of them, so that two threads get equal shares."""
-        found = self._fewest_blocks(width)
+        found = self._fewest_blocks(panel)
         uneven = self.is_part and found.count in range(3, FEW_TASKS, 2) and not self.by_panels
         return RowBlocks.of(self.rows, found.count + 1) if uneven else found
 
-    def _fewest_blocks(self, width: int) -> RowBlocks:
+    def _fewest_blocks(self, panel: Panel) -> RowBlocks:
         """Split rows into the fewest blocks. Where stores spill, or in a part, all panels have the
         same blocks, so that a task has the same rows of each panel."""
         shared = self.spills or self.is_part
-        height = self._least_height if shared else self.isa.tile_height(width)
+        height = self._least_height if shared else tile_rows(self.isa, panel)
         return RowBlocks.balanced(self.rows, height)
 
     @cached_property
     def _least_height(self) -> int:
         """Rows of a register tile that fit for every panel."""
-        return min(map(self.isa.tile_height, set(self.widths)))
+        return min(tile_rows(self.isa, panel) for panel in set(self.units))
 
     @cached_property
     def by_panels(self) -> bool:
         """Whether tasks are parts of panels: where row blocks are few, and fewer than panels."""
         panels = len(self.widths)
-        rows = min(self._fewest_blocks(width).count for width in set(self.widths))
+        rows = min(self._fewest_blocks(panel).count for panel in set(self.units))
         return len(self.groups) == 1 and rows < min(FEW_TASKS, panels)
 
     @cached_property
     def row_tasks(self) -> int:
         """Number of tasks that the rows are split into."""
-        return min(64, *(self.blocks(w).count for w in set(self.widths)))
+        return min(64, *(self.blocks(panel).count for panel in set(self.units)))
 
     @property
     def tasks(self) -> int:
@@ -292,18 +223,17 @@ class Gemm:
     @property
     def ahead_pitch(self) -> int:
         """Bytes of the next panel that are prefetched per row; 0 without prefetching."""
-        panel = self.panel_rows * max(self.widths) * self.isa.vector_bytes
-        return -(-panel // self.rows) if self.prefetches else 0
+        return -(-self.panel_bytes // self.rows) if self.prefetches else 0
 
-    @property
+    @cached_property
     def group_bytes(self) -> int:
         """Packed bytes of a group's panels."""
-        return self.panel_rows * sum(self.widths) * self.isa.vector_bytes
+        return sum(map(self.packed_bytes, self.units))
 
-    @property
+    @cached_property
     def panel_bytes(self) -> int:
-        """Packed bytes of the widest panel."""
-        return self.panel_rows * max(self.widths) * self.isa.vector_bytes
+        """Packed bytes of the largest panel."""
+        return max(map(self.packed_bytes, self.units))
 
     @property
     def unroll(self) -> int:
@@ -322,14 +252,13 @@ class Gemm:
 
     @property
     def whole_groups(self) -> int:
-        """Number of groups, from the first on, that store whole vectors only."""
+        """Number of groups, from the first on, that store no vector narrow which they could store
+        whole."""
+        if self.is_split or not self.last_units:
+            return len(self.groups)
         stored = sum(self.widths) * self.isa.lanes
         fitting = (self.room - stored) // self.columns + 1 if self.room >= stored else 0
-        return (
-            len(self.groups)
-            if self.columns % self.isa.lanes == 0
-            else min(fitting, len(self.groups))
-        )
+        return min(fitting, len(self.groups))
 
     @cached_property
     def group_shift(self) -> int | None:
@@ -343,20 +272,3 @@ class Gemm:
             for i, runs in enumerate(self.groups)
         )
         return shift if alike else None
-
-
-def pack(
-    gemm: Gemm, weight: np.ndarray, bias: np.ndarray, slope: np.ndarray | None = None
-) -> np.ndarray:
-    """Pack the panels of all groups as [group][panel][bias, k, slope][panel columns], padded with
-    zeros. `weight` is [groups, k, columns], k in run order; `bias` and `slope` are [groups,
-    columns]."""
-    lanes = gemm.isa.lanes
-    padding = sum(gemm.widths) * lanes - gemm.columns
-    slopes = [] if slope is None else [slope[:, None, :]]
-    rows = np.concatenate([bias[:, None, :], weight, *slopes], axis=1)
-    rows = np.pad(rows, ((0, 0), (0, 0), (0, padding)))
-    edges = np.cumsum([w * lanes for w in gemm.widths])[:-1]
-    parts = [np.split(group, edges, axis=1) for group in rows]
-    panels = np.concatenate([panel.ravel() for group in parts for panel in group])
-    return panels.astype(gemm.isa.element.numpy)

@@ -44,6 +44,8 @@ class Isa:
     """Whether weights are prefetched; measured on x86-64 only."""
     doubles: bool = False
     """Whether there are vectors of twice the lanes, used for channels that fill them."""
+    splits: tuple[int, ...] = ()
+    """k-steps that a GEMM's multiply-adds may take at a time for columns that fill no vector."""
     row_steps: int = 0
     """Last k-steps of a GEMM that run row by row, each row stored when finished."""
     splat_adds: bool = False
@@ -101,6 +103,7 @@ AVX2 = Isa(
     word="i64",
     max_intrinsics=False,
     prefetch=True,
+    splits=(2, 4, 8),
     register="x",
 )
 # Vectors of 512 bits where channels fill them. LLVM needs two of the 32 registers itself.
@@ -109,6 +112,7 @@ AVX512 = replace(
     name="avx512",
     registers=30,
     doubles=True,
+    splits=(),
     row_steps=4,
     splat_adds=True,
     register="v",

@@ -70,6 +70,42 @@ def load_spread(
     ]
 
 
+def load_repeated(f: Function, pointer: str, every: int, count: int) -> str:
+    """Load `count` elements, with zeros up to `every`, and repeat these over all lanes."""
+    kind, lanes = f"<{every} x {f.isa.scalar}>", f.isa.lanes
+    if count == every:
+        loaded = f.op(f"load {kind}, ptr {pointer}, {alignment(f)}")
+    else:
+        loaded = _load_part(f, pointer, every, count)
+    if every == lanes:
+        return loaded
+    mask = ", ".join(f"i32 {lane % every}" for lane in range(lanes))
+    return f.op(f"shufflevector {kind} {loaded}, {kind} poison, <{lanes} x i32> <{mask}>")
+
+
+def _load_part(f: Function, pointer: str, size: int, count: int) -> str:
+    """Load `count` elements into a vector of `size`, the others 0, by as few loads as can be."""
+    kind, loaded, at = f"<{size} x {f.isa.scalar}>", "zeroinitializer", 0
+    for piece in (n for n in (8, 4, 2, 1) if n & count):
+        part = f"<{piece} x {f.isa.scalar}>"
+        address = f.offset(pointer, f.isa.element.bytes * at)
+        value = f.op(f"load {part}, ptr {address}, {alignment(f)}")
+        spread = ", ".join(f"i32 {min(lane, piece - 1)}" for lane in range(size))
+        whole = f"shufflevector {part} {value}, {part} poison, <{size} x i32> <{spread}>"
+        chosen = ", ".join(
+            f"i32 {size + lane - at if at <= lane < at + piece else lane}" for lane in range(size)
+        )
+        both = f"{kind} {loaded}, {kind} {f.op(whole)}, <{size} x i32> <{chosen}>"
+        loaded, at = f.op(f"shufflevector {both}"), at + piece
+    return loaded
+
+
+def shuffled(f: Function, vector: str, lanes: Sequence[int]) -> str:
+    """Return a vector of the given lanes."""
+    v, mask = f.isa.vector, ", ".join(f"i32 {lane}" for lane in lanes)
+    return f.op(f"shufflevector {v} {vector}, {v} poison, <{f.isa.lanes} x i32> <{mask}>")
+
+
 def _load_piece(f: Function, vector: str, address: str, lane: int, count: int) -> str:
     """Replace `count` lanes from `lane` on by loaded ones. They are loaded together, since LLVM's
     ARM backend merges three single loads and a pointer step into one with too small a step."""

@@ -9,7 +9,7 @@ from tests.mutants.mutant import Mutant
 POLYNOMIALS = "tests/backends/test_polynomials.py"
 
 _polynomials = partial(Mutant, file="backends/llvm/polynomials.py", tests=POLYNOMIALS)
-_tiles = partial(Mutant, file="backends/llvm/gemm_code.py")
+_tiles = partial(Mutant, file="backends/llvm/gemm_tile.py")
 _formulas = partial(
     Mutant,
     file="frontends/lowering/formulas.py",

@@ -124,7 +124,7 @@ MUTANTS = (
     ),
     _code(
         "every step of a turn has the first one's factor",
-        old="f.offset(factors, k * size)",
+        old="f.offset(factors, step.start * size)",
         new="factors",
     ),
     _cost(

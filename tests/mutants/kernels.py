@@ -24,8 +24,8 @@ _subnormal = partial(Mutant, tests="tests/backends/test_subnormal_weights.py")
 MUTANTS = (
     Mutant(
         "slopes are read where the last k-steps of rows have weights",
-        file="backends/llvm/gemm_code.py",
-        old="f.offset(here.weights, left * tile.width * step)",
+        file="backends/llvm/gemm_tile.py",
+        old="f.offset(here.weights, left * step)",
         new="here.weights",
         tests="tests/backends/test_kernels_qemu.py",
     ),
@@ -156,7 +156,7 @@ MUTANTS = (
     ),
     _gemm(
         "the residual is added by every product",
-        "backends/llvm/gemm_code.py",
+        "backends/llvm/gemm_tile.py",
         old="    elif at.residual is not None",
         new="    if at.residual is not None",
     ),
@@ -174,37 +174,37 @@ MUTANTS = (
     ),
     _gemm(
         "the last steps of all rows read the first one",
-        "backends/llvm/gemm_code.py",
+        "backends/llvm/gemm_tile.py",
         old="row * tile.gemm.a_pitches[run.source] + run.offset",
         new="run.offset",
     ),
     _gemm(
         "the last steps begin a step early",
-        "backends/llvm/gemm.py",
+        "backends/llvm/gemm_runs.py",
         old="Run(last.offset + element_bytes * kept, taken, last.source)",
         new="Run(last.offset + element_bytes * (kept - 1), taken, last.source)",
     ),
     _gemm(
         "all iterations over short runs read the first ones",
-        "backends/llvm/gemm_code.py",
+        "backends/llvm/gemm_steps.py",
         old="return [f.offset(start, several * distance), weights,",
         new="return [start, weights,",
     ),
     _gemm(
         "several short runs of an iteration read the first one",
-        "backends/llvm/gemm_code.py",
+        "backends/llvm/gemm_steps.py",
         old="a = f.offset(start, index * distance)",
         new="a = start",
     ),
     _gemm(
         "runs are taken for repeated whatever their distance",
-        "backends/llvm/gemm.py",
+        "backends/llvm/gemm_runs.py",
         old="distance = self.distance if self.times > 1 else run.offset - self.first.offset",
         new="distance = (run.offset - self.first.offset) // self.times",
     ),
     _gemm(
         "pixels are added that are to be subtracted",
-        "backends/llvm/gemm_code.py",
+        "backends/llvm/gemm_steps.py",
         old='operation = "fadd" if gemm.addend.sign > 0 else "fsub"',
         new='operation = "fadd"',
     ),

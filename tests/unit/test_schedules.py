@@ -2,17 +2,14 @@
 
 import pytest
 
-from mbc.backends.llvm.gemm import (
+from mbc.backends.llvm.gemm_panels import (
     MAX_SEARCH,
     MAX_WIDTH,
-    Repeated,
-    Run,
     equal_widths,
     panel_widths,
-    repeated_runs,
-    split_runs,
     tile_cost,
 )
+from mbc.backends.llvm.gemm_runs import Repeated, Run, repeated_runs, split_runs
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.kernels.linear import contiguous
 from mbc.driver.platforms import resolve

@@ -9,8 +9,11 @@ from operator import itemgetter
 
 import numpy as np
 
-from mbc.backends.llvm.gemm import MAX_WIDTH, Gemm, Run, pack
+from mbc.backends.llvm.gemm import Gemm
 from mbc.backends.llvm.gemm_code import emit_gemm
+from mbc.backends.llvm.gemm_pack import pack
+from mbc.backends.llvm.gemm_panels import MAX_WIDTH
+from mbc.backends.llvm.gemm_runs import Run
 from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array

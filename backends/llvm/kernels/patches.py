@@ -9,13 +9,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.gemm import Gemm, RowBlocks, Run, pack, panel_widths
+from mbc.backends.llvm.gemm import Gemm
 from mbc.backends.llvm.gemm_code import emit_gemm
+from mbc.backends.llvm.gemm_pack import pack
+from mbc.backends.llvm.gemm_panels import (
+    RowBlocks,
+    best_tail,
+    best_widths,
+    panels_of,
+    tile_rows,
+)
+from mbc.backends.llvm.gemm_runs import Run, joined, run_lengths
 from mbc.backends.llvm.gemm_share import Pointers, Share
+from mbc.backends.llvm.gemm_units import Panel, is_split
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
 from mbc.backends.llvm.kernels.linear import (
@@ -76,15 +87,38 @@ class Patches:
     @property
     def panels(self) -> tuple[int, ...]:
         """Panel widths of a group, the same for all columns."""
-        columns = self.out.channels // self.op.groups
-        return panel_widths(self.isa, self.isa.vectors(columns), self.out.shape[2])
+        lengths = self._row_lengths * self.kernel[0]
+        return best_widths(self.isa, self.outputs, self.tail, lengths, self.out.shape[2])
+
+    @property
+    def outputs(self) -> int:
+        """Output channels of a group."""
+        return self.out.channels // self.op.groups
+
+    @cached_property
+    def tail(self) -> Panel:
+        """Units of a group's last channels, the same for all columns."""
+        return best_tail(self.isa, self.outputs, self._row_lengths * self.kernel[0])
+
+    @property
+    def _row_lengths(self) -> tuple[int, ...]:
+        """Lengths of a group's runs in a row of the filter."""
+        return run_lengths(self._row_runs)
+
+    @cached_property
+    def _row_runs(self) -> tuple[Run, ...]:
+        """Runs of a group in a row of the filter."""
+        taps = [kx * self.op.dilation[1] * self.x.pitch for kx in range(self.kernel[1])]
+        each = range(self.x.type.channels // self.op.groups)
+        return contiguous([tap + c for tap in taps for c in each], self.x.element_bytes)
 
     @property
     def columns(self) -> tuple[Columns, ...]:
         """The output columns from left to right: a strip of whole tiles at each border with
         padding, the others between them; one strip for all if columns are too few."""
         cols, width, stride = self.out.shape[2], self.x.type.shape[2], self.op.stride[1]
-        tile = RowBlocks.balanced(cols, self.isa.tile_height(self.panels[0])).tall
+        panel = panels_of(self.isa, self.outputs, self.tail, self.panels)[0]
+        tile = RowBlocks.balanced(cols, tile_rows(self.isa, panel)).tall
         fitting = (width + self.op.pad[2] - self.extent[1]) // stride + 1
         left = -(-self.op.pad[2] // stride)
         left, right = (-(-n // tile) * tile for n in (left, max(cols - fitting, 0)))
@@ -129,23 +163,19 @@ class Patches:
         return self.x.bytes // self.x.type.shape[0]
 
     def runs(self, columns: Columns) -> tuple[tuple[Run, ...], ...]:
-        """Return the runs of each group, taps in the order of the filter."""
+        """Return the runs of each group, taps in the order of the filter. Where units take several
+        k-steps, each row of the filter has runs of its own: weights are packed for all columns."""
         op, each = self.op, self.x.type.channels // self.op.groups
         down = columns.width * self.x.pitch
         if columns.offset is None:
             down = op.dilation[0] * self.x.row_bytes // self.x.element_bytes
-        taps = [
-            ky * down + kx * op.dilation[1] * self.x.pitch
-            for ky in range(self.kernel[0])
-            for kx in range(self.kernel[1])
-        ]
-        return tuple(
-            contiguous(
-                [tap + group * each + c for tap in taps for c in range(each)],
-                self.x.element_bytes,
-            )
+        size = self.x.element_bytes
+        rows = range(0, self.kernel[0] * down, down)
+        own = [
+            [run.shifted(size * (row + group * each)) for row in rows for run in self._row_runs]
             for group in range(op.groups)
-        )
+        ]
+        return tuple(tuple(runs if is_split(self.tail) else joined(runs, size)) for runs in own)
 
     @property
     def name(self) -> str:
@@ -182,12 +212,13 @@ def patch_gemm(
         columns.count,
         (op.stride[1] * patches.x.pixel_bytes,),
         patches.runs(columns),
-        patches.out.channels // op.groups,
+        patches.outputs,
         out.pixel_bytes,
         min(out.room, residual.room if residual else out.room),
         op.act,
         residual.pixel_bytes if residual else None,
         patches.panels,
+        patches.tail,
         slopes=patches.slopes,
     )
 

@@ -23,8 +23,11 @@ from functools import cached_property
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.gemm import Addend, Gemm, RowBlocks, Run, Sink, pack
+from mbc.backends.llvm.gemm import Addend, Gemm, Sink
 from mbc.backends.llvm.gemm_code import emit_gemm
+from mbc.backends.llvm.gemm_pack import pack
+from mbc.backends.llvm.gemm_panels import RowBlocks
+from mbc.backends.llvm.gemm_runs import Run
 from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.vectors import arithmetic, load, store
 
@@ -132,15 +135,15 @@ class HalvedProduct:
     def loads_per_fma(self) -> float:
         """Loads of a register tile per multiply-add, averaged over products. Both elements of a sum
         are loaded unless sums are kept."""
-        width = self.half.widths[0]
-        height = self.half.blocks(width).tall
+        panel = self.half.units[0]
+        width, height = len(panel), self.half.blocks(panel).tall
         elements = 1 if self.keeps_sums else 1 + SUMS / len(PRODUCTS)
         return (elements * height + width) / (height * width)
 
     @property
     def blocks(self) -> RowBlocks:
         """Row blocks of pairs."""
-        return self.half.blocks(1)
+        return self.half.blocks(self.half.units[0])
 
     @property
     def tasks(self) -> int:

@@ -16,8 +16,10 @@ from itertools import accumulate
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.gemm import Gemm, Run, pack
+from mbc.backends.llvm.gemm import Gemm
 from mbc.backends.llvm.gemm_code import emit_gemm
+from mbc.backends.llvm.gemm_pack import pack
+from mbc.backends.llvm.gemm_runs import Run
 from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
