@@ -8,7 +8,7 @@ from dataclasses import replace
 from mbc.backends.llvm.activations import activate, activate_stored, is_costly, sloped
 from mbc.backends.llvm.emitter import Function
 from mbc.backends.llvm.gemm import Sink
-from mbc.backends.llvm.gemm_reduce import reduced
+from mbc.backends.llvm.gemm_reduce import reduced, rows_at_once
 from mbc.backends.llvm.gemm_runs import Run
 from mbc.backends.llvm.gemm_share import Pointers
 from mbc.backends.llvm.gemm_steps import Tile, emit_row_run, emit_runs, finished
@@ -27,10 +27,16 @@ def emit_tile(f: Function, tile: Tile, at: Pointers, top: Pointers, height: int)
         left = sum(unit.multiplies(run.length for run in by_row) for unit in tile.panel)
         slopes = f.offset(here.weights, left * step)
         at, top = replace(at, weights=slopes), replace(top, weights=slopes)
-    for row, sums in enumerate(finished(f, acc)):
+    acc, several = finished(f, acc), rows_at_once(tile.panel)
+    for first in range(0, height, several):
+        rows = acc[first : first + several]
         if by_row:
-            sums = _emit_row_steps(f, tile, by_row, here, row, sums)
-        _emit_epilogue(f, tile, at, top, row, reduced(f, tile.panel, sums))
+            rows = [
+                _emit_row_steps(f, tile, by_row, here, row, sums)
+                for row, sums in enumerate(rows, first)
+            ]
+        for row, sums in enumerate(reduced(f, tile.panel, rows), first):
+            _emit_epilogue(f, tile, at, top, row, sums)
     if is_costly(tile.gemm.act):
         _activate_tile(f, tile, at, top, height)
 

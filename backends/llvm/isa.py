@@ -127,6 +127,7 @@ NEON = Isa(
     multi_load=4,
     unroll=8,
     strip=2,
+    splits=(4,),
 )
 
 # A32 has no fused multiply-add by lane.

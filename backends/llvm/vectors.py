@@ -100,10 +100,10 @@ def _load_part(f: Function, pointer: str, size: int, count: int) -> str:
     return loaded
 
 
-def shuffled(f: Function, vector: str, lanes: Sequence[int]) -> str:
-    """Return a vector of the given lanes."""
+def shuffled(f: Function, vector: str, lanes: Sequence[int], other: str = "poison") -> str:
+    """Return a vector of the given lanes, counted on in another vector."""
     v, mask = f.isa.vector, ", ".join(f"i32 {lane}" for lane in lanes)
-    return f.op(f"shufflevector {v} {vector}, {v} poison, <{f.isa.lanes} x i32> <{mask}>")
+    return f.op(f"shufflevector {v} {vector}, {v} {other}, <{f.isa.lanes} x i32> <{mask}>")
 
 
 def _load_piece(f: Function, vector: str, address: str, lane: int, count: int) -> str:
