@@ -127,9 +127,14 @@ class Gemm:
         return is_split(self.last_units)
 
     @property
+    def stores_exactly(self) -> bool:
+        """Whether no store reaches beyond a group's columns."""
+        return self.is_split or not self.last_units or self.isa.masked
+
+    @property
     def spills(self) -> bool:
         """Whether a group's full-width stores reach into the next group's columns."""
-        return len(self.groups) > 1 and bool(self.last_units) and not self.is_split
+        return len(self.groups) > 1 and not self.stores_exactly
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
@@ -148,15 +153,22 @@ class Gemm:
 
     def stored_whole(self, panel: Panel) -> Panel:
         """Return a panel with a narrow last vector made whole."""
-        return tuple(Unit(self.isa.lanes) if unit.steps == 1 else unit for unit in panel)
+        return panel if self.stores_exactly else (Unit(self.isa.lanes),) * len(panel)
 
-    def row_steps(self, panel: Panel) -> int:
-        """Return how many of the last k-steps run row by row: whole chunks."""
-        return max(self.isa.row_steps, chunk_steps(panel)) if self.isa.row_steps else 0
+    def row_steps(self, panel: Panel, runs: tuple[Run, ...]) -> int:
+        """Return how many of the last k-steps run row by row: so many that whole chunks are left,
+        about as many as in other panels."""
+        steps, size = self.isa.row_steps, chunk_steps(panel)
+        if not steps or size == 1:
+            return steps
+        found = runs[-1].length % size or size
+        while found < steps and found + size <= 2 * steps:
+            found += size
+        return found
 
     def panel_runs(self, panel: Panel, runs: tuple[Run, ...]) -> tuple[list[Run], list[Run]]:
         """Split runs into those of all rows of a tile together, and those row by row."""
-        return split_runs(runs, self.row_steps(panel), self.element_bytes)
+        return split_runs(runs, self.row_steps(panel, runs), self.element_bytes)
 
     def ordered_runs(self, panel: Panel, runs: tuple[Run, ...]) -> list[Run]:
         """Return runs in the order and the pieces in which their weights are packed."""
@@ -254,7 +266,7 @@ class Gemm:
     def whole_groups(self) -> int:
         """Number of groups, from the first on, that store no vector narrow which they could store
         whole."""
-        if self.is_split or not self.last_units:
+        if self.stores_exactly:
             return len(self.groups)
         stored = sum(self.widths) * self.isa.lanes
         fitting = (self.room - stored) // self.columns + 1 if self.room >= stored else 0

@@ -8,7 +8,7 @@ from functools import cache
 from itertools import combinations_with_replacement
 
 from mbc.backends.llvm.gemm_units import Panel, Unit, by_steps, columns_of, is_split
-from mbc.backends.llvm.isa import Isa
+from mbc.backends.llvm.isa import Isa, Splits
 
 CHAINS = 8  # independent fma chains that hide the latency of two units of four cycles
 MAX_WIDTH = 8
@@ -17,8 +17,7 @@ EQUAL_COST = 1.01  # relative cost that panels of one width may have, to save co
 MANY_ROWS = 1 << 20  # so many that blocks are as tall as they can be
 MAX_TAIL = 2  # most units of the last columns, unless they are all columns
 MAX_ALIKE = 4  # most units of all columns, where these all take several k-steps
-REDUCTION = 6.0  # multiply-adds in the time that a unit's lanes are added up for a row
-PARTIAL = 2.0  # and in which the last k-steps of a run are loaded that fill no chunk
+PARTIAL = 2.0  # multiply-adds in the time that k-steps are loaded that fill no vector
 
 
 @dataclass(frozen=True)
@@ -108,21 +107,20 @@ Lengths = tuple[int, ...]
 def panel_cost(isa: Isa, panel: Panel, lengths: Lengths) -> float:
     """Predict the cycles of a panel for a row, in multiply-adds at peak. Units that take several
     k-steps load elements of A of their own."""
+    splits = isa.splits or Splits((), 0.0)
     height, kinds = tile_rows(isa, panel), by_steps(panel)
     steps = {kind: Unit(1, kind).multiplies(lengths) for kind, _ in kinds}
     vectors = sum(steps[kind] * len(places) for kind, places in kinds)
     if isa.broadcast == "memory":
-        elements: float = sum(steps.values())
-        bound = max(1.0, (elements + vectors / height) / vectors, CHAINS / (height * len(panel)))
-        each = bound + 0.1 * (elements + vectors / height) / vectors
+        loads = splits.element * sum(steps.values()) / vectors + 1 / height
+        each = max(1.0, loads, CHAINS / (height * len(panel))) + splits.drag * loads
     else:
-        elements = sum(lengths) / isa.lanes
-        loads = sum(steps[kind] * -(-len(places) // isa.multi_load) for kind, places in kinds)
-        bound = max(1.0, CHAINS / (height * len(panel)))
-        each = bound + (elements + loads / height) / vectors
+        weights = sum(steps[kind] * -(-len(places) // isa.multi_load) for kind, places in kinds)
+        loads = (sum(lengths) / isa.lanes + weights / height) / vectors
+        each = max(1.0, CHAINS / (height * len(panel))) + loads
     split = sum(unit.steps > 1 for unit in panel)
     partial = sum(length % kind > 0 for kind, _ in kinds for length in lengths)
-    return each * vectors + REDUCTION * split + PARTIAL * partial
+    return each * vectors + splits.reduction * split + PARTIAL * partial
 
 
 @cache
@@ -160,18 +158,18 @@ def panels_of(isa: Isa, columns: int, tail: Panel, widths: tuple[int, ...]) -> t
     return tuple(tuple(next(rest) for _ in range(width)) for width in widths)
 
 
-def tails(isa: Isa, columns: int) -> Iterator[Panel]:
+def tails(lanes: int, several: tuple[int, ...], columns: int) -> Iterator[Panel]:
     """List the ways in which units that take several k-steps can hold the last columns, or all."""
-    rest = columns % isa.lanes
+    rest = columns % lanes
     for count in range(1, MAX_TAIL + 1):
-        for kinds in combinations_with_replacement(sorted(isa.splits), count):
-            sizes = [isa.lanes // steps for steps in kinds]
+        for kinds in combinations_with_replacement(several, count):
+            sizes = [lanes // steps for steps in kinds]
             if sum(sizes[:-1]) < rest <= sum(sizes):
                 sizes[-1] = rest - sum(sizes[:-1])
                 yield tuple(map(Unit, sizes, kinds))
-    for steps in isa.splits:
-        size = isa.lanes // steps
-        if columns > isa.lanes and -(-columns // size) <= MAX_ALIKE:
+    for steps in several:
+        size = lanes // steps
+        if columns > lanes and -(-columns // size) <= MAX_ALIKE:
             last = (columns - 1) % size + 1
             yield (*[Unit(size, steps)] * ((columns - 1) // size), Unit(last, steps))
 
@@ -186,5 +184,6 @@ def best_tail(isa: Isa, columns: int, lengths: Lengths) -> Panel:
         return narrow
     widths = panel_widths(isa, columns // isa.lanes + 1, MANY_ROWS)
     cost = sum(lengths) * sum(w * tile_cost(isa, w, MANY_ROWS) for w in widths)
-    best = min((last_panel(isa, columns, t, lengths, MANY_ROWS)[0], t) for t in tails(isa, columns))
-    return best[1] if best[0] < cost else narrow
+    split = tails(isa.lanes, isa.splits.steps, columns)
+    costs = [(last_panel(isa, columns, tail, lengths, MANY_ROWS)[0], tail) for tail in split]
+    return min([(cost, narrow), *costs])[1]

@@ -10,7 +10,7 @@ from mbc.backends.llvm.gemm import Gemm
 from mbc.backends.llvm.gemm_panels import RowBlocks
 from mbc.backends.llvm.gemm_runs import Repeated, Run, repeated_runs
 from mbc.backends.llvm.gemm_share import Pointers
-from mbc.backends.llvm.gemm_units import Panel, chunk_parts, chunk_steps, columns_of, is_split
+from mbc.backends.llvm.gemm_units import Panel, Step, chunk_parts, chunk_steps, columns_of, is_split
 from mbc.backends.llvm.vectors import (
     arithmetic,
     fma,
@@ -146,7 +146,7 @@ def _emit_run(
         acc, weights = _emit_steps(f, tile, run, a, at.weights, acc, length)
         return acc, replace(at, weights=weights)
     whole, height, ahead = length // unroll * unroll, len(acc), at.ahead
-    looped = max(tile.gemm.depth - tile.gemm.row_steps(tile.panel), 1)
+    looped = max(tile.gemm.depth - tile.gemm.row_steps(tile.panel, tile.runs), 1)
     stride = -(-height * tile.gemm.ahead_pitch * unroll // looped)
 
     def body(_: Count, values: list[str]) -> Sequence[str]:
@@ -222,13 +222,18 @@ def _emit_step_group(
                 element = load_elements(f, tile.gemm, at, part.unit_steps, part.count)
             for place, column in zip(part.places, columns, strict=True):
                 sums[place] = fma(f, element, column, sums[place])
-            if len(part.places) == 1 and is_split(tile.panel) and part.unit_steps < f.isa.lanes:
+            if len(part.places) == 1 and is_split(tile.panel) and not _folds(f, part):
                 (place,) = part.places
                 sums[place] = f.outlived(sums[place], element)
         flat = [value for sums in acc for value in sums]
         weights, flat = f.advance(weights, len(part.places) * f.isa.vector_bytes, flat)
         acc[:] = _by_row(flat, tile.width)
     return weights
+
+
+def _folds(f: Function, step: Step) -> bool:
+    """Return whether a multiply-add loads elements of A itself."""
+    return step.unit_steps == f.isa.lanes or (step.unit_steps == 1 and f.isa.splat_adds)
 
 
 def load_elements(f: Function, gemm: Gemm, address: str, unit_steps: int, count: int) -> str:

@@ -16,6 +16,20 @@ LLVM_TYPES = {F32: "float", F16: "half", S8: "i8", U8: "i8", S32: "i32"}
 
 
 @dataclass(frozen=True)
+class Splits:
+    """Vectors of a GEMM that hold few columns and several k-steps, and what they cost."""
+
+    steps: tuple[int, ...]
+    """k-steps that a multiply-add may take at a time."""
+    reduction: float
+    """Multiply-adds in the time that the lanes of a vector are added up for a row."""
+    element: float = 1.0
+    """Loads of vectors in the time that an element of A is loaded, to all lanes."""
+    drag: float = 0.1
+    """Share of the loads for whose time multiply-adds wait beside other loads."""
+
+
+@dataclass(frozen=True)
 class Isa:
     """A vector unit."""
 
@@ -36,6 +50,9 @@ class Isa:
     """Most vectors that one instruction loads from consecutive addresses."""
     unroll: int = 4
     """k-steps per loop iteration of the GEMM core."""
+    wide: bool = False
+    """Whether products use the vectors of twice the lanes for any number of channels, since two
+    units multiply them. Stores of a few of their lanes are masked."""
     strip: int = 1
     """Channel vectors that a window op processes side by side."""
     fused: bool = True
@@ -44,8 +61,8 @@ class Isa:
     """Whether weights are prefetched; measured on x86-64 only."""
     doubles: bool = False
     """Whether there are vectors of twice the lanes, used for channels that fill them."""
-    splits: tuple[int, ...] = ()
-    """k-steps that a GEMM's multiply-adds may take at a time for columns that fill no vector."""
+    splits: Splits | None = None
+    """How a GEMM's columns that fill no vector may share one with several k-steps; None: never."""
     row_steps: int = 0
     """Last k-steps of a GEMM that run row by row, each row stored when finished."""
     splat_adds: bool = False
@@ -79,6 +96,15 @@ class Isa:
         """Return the unit with the longest vectors that `channels` channels fill."""
         return self if channels % self.widest.lanes else self.widest
 
+    def of_product(self, columns: int) -> Isa:
+        """Return the unit with the vectors of a product with so many columns."""
+        return self.widest if self.wide else self.filled_by(columns)
+
+    @property
+    def masked(self) -> bool:
+        """Whether one instruction loads or stores some lanes of a vector."""
+        return self.wide and not self.doubles
+
     def vectors(self, channels: int) -> int:
         """Return the number of vectors that hold `channels` channels."""
         return -(-channels // self.lanes)
@@ -103,7 +129,7 @@ AVX2 = Isa(
     word="i64",
     max_intrinsics=False,
     prefetch=True,
-    splits=(2, 4, 8),
+    splits=Splits((2, 4, 8), reduction=6.0),
     register="x",
 )
 # Vectors of 512 bits where channels fill them. LLVM needs two of the 32 registers itself.
@@ -112,10 +138,16 @@ AVX512 = replace(
     name="avx512",
     registers=30,
     doubles=True,
-    splits=(),
+    splits=None,
     row_steps=4,
     splat_adds=True,
     register="v",
+)
+AVX512_WIDE = replace(
+    AVX512,
+    name="avx512wide",
+    wide=True,
+    splits=Splits((2, 4, 8, 16), reduction=3.0, element=0.67, drag=0.05),
 )
 NEON = Isa(
     "neon",
@@ -127,7 +159,7 @@ NEON = Isa(
     multi_load=4,
     unroll=8,
     strip=2,
-    splits=(4,),
+    splits=Splits((4,), reduction=3.0),
 )
 
 # A32 has no fused multiply-add by lane.
@@ -159,8 +191,12 @@ RVV128 = Isa(
 )
 
 ISAS = {isa.name: isa for isa in (AVX512, AVX2, SSE, NEON, NEON32, NEON32_VFP3, RVV128)}
+WIDE = {AVX512.name: AVX512_WIDE}
+"""Units of cores that multiply the vectors of twice the lanes at full rate."""
 
 
 def isa_of(target: Target) -> Isa:
     """Return the vector unit of a target."""
-    return ISAS[target.isa]
+    isa, core = ISAS[target.isa], target.core
+    full = core.units >= 2 and core.lanes >= isa.widest.lanes
+    return WIDE.get(isa.name, isa) if full else isa

@@ -158,8 +158,18 @@ def declarations(isa: Isa) -> list[str]:
     return [
         *several,
         *lanewise,
+        *(_masked_accesses(isa.widest) if isa.widest.masked else ()),
         "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)",
         f"declare void @llvm.memcpy.p0.p0.{word}(ptr, ptr, {word}, i1)",
         f"declare void @llvm.memset.p0.{word}(ptr, i8, {word}, i1)",
         "",
+    ]
+
+
+def _masked_accesses(isa: Isa) -> list[str]:
+    """Declare loads and stores of some lanes."""
+    v, mask, kind = isa.vector, f"<{isa.lanes} x i1>", f"v{isa.lanes}f32.p0"
+    return [
+        f"declare {v} @llvm.masked.load.{kind}(ptr, i32, {mask}, {v})",
+        f"declare void @llvm.masked.store.{kind}({v}, ptr, i32, {mask})",
     ]

@@ -22,6 +22,11 @@ def load(
     address = f.offset(pointer, bytes)
     if lanes is None or lanes == f.isa.lanes:
         return f.op(f"load {f.isa.vector}, ptr {address}, {alignment(f)}")
+    if f.isa.masked:
+        v, others = f.isa.vector, splat_literal(f, fill)
+        return f.op(
+            f"call {v} @{_masked(f, 'load')}(ptr {address}, {_mask(f, lanes)}, {v} {others})"
+        )
     vector, lane = splat_literal(f, fill), 0
     if lanes >= 4:
         vector, lane = _load_piece(f, vector, address, 0, 4), 4
@@ -124,9 +129,23 @@ def store(f: Function, vector: str, pointer: str, bytes: int = 0, lanes: int | N
     if lanes is None or lanes == f.isa.lanes:
         f.emit(f"store {f.isa.vector} {vector}, ptr {address}, {alignment(f)}")
         return
+    if f.isa.masked:
+        value = f"{f.isa.vector} {vector}"
+        f.emit(f"call void @{_masked(f, 'store')}({value}, ptr {address}, {_mask(f, lanes)})")
+        return
     for lane in range(lanes):
         element = f.op(f"extractelement {f.isa.vector} {vector}, i32 {lane}")
         store_scalar(f, element, f.offset(address, f.isa.element.bytes * lane))
+
+
+def _masked(f: Function, kind: str) -> str:
+    return f"llvm.masked.{kind}.v{f.isa.lanes}f32.p0"
+
+
+def _mask(f: Function, lanes: int) -> str:
+    """Return the alignment of an element and the mask of the first lanes."""
+    bits = ", ".join(f"i1 {int(lane < lanes)}" for lane in range(f.isa.lanes))
+    return f"i32 {f.isa.element.bytes}, <{f.isa.lanes} x i1> <{bits}>"
 
 
 def alignment(f: Function) -> str:

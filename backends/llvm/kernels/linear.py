@@ -86,7 +86,7 @@ def pointwise_gemm(
     groups = node.op.channel_groups
     columns = out.type.channels // groups
     return Gemm(
-        isa.filled_by(columns),
+        isa.of_product(columns),
         rows,
         tuple(a_pitches),
         group_order(node.view("x"), groups).runs,

@@ -193,7 +193,7 @@ def patches_of(
     if turn is None:
         chosen = node.schedule if isinstance(node.schedule, Turns) else patch_schedules(out)[0]
         turn = chosen.rows
-    isa = isa.filled_by(out.channels // node.op.groups)
+    isa = isa.of_product(out.channels // node.op.groups)
     return Patches(isa, x, (kh, kw), node.op, out, turn, node["slope"] is not None)
 
 

@@ -122,7 +122,7 @@ def transposed_of(isa: Isa, node: Node, x: Buffer) -> Transposed:
     kernel = present(node.type_of("weight")).shape[:2]
     sides = zip(kernel, op.stride, (op.pad[0], op.pad[2]), out.shape[1:3], strict=True)
     rows, columns = (phases(*each) for each in sides)
-    return Transposed(isa.filled_by(out.channels // op.groups), x, op, rows, columns, out)
+    return Transposed(isa.of_product(out.channels // op.groups), x, op, rows, columns, out)
 
 
 def build_transposed_conv(site: Site) -> Kernel:
