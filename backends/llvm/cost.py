@@ -97,12 +97,12 @@ def _sum(compute: float, traffic: float) -> Prediction:
 
 
 def _compute(node: Node, isa: Isa, core: Core) -> float:
-    share = GEMM_SHARE
+    share, lanes = GEMM_SHARE, isa.of_product(1).lanes
     if isinstance(node.op, Conv2d) and filters_per_channel(
         node.op, present(node.type_of("weight"))
     ):
-        share = DEPTHWISE_SHARE
-    rate = core.units * min(core.lanes, isa.lanes)
+        share, lanes = DEPTHWISE_SHARE, isa.lanes
+    rate = core.units * min(core.lanes, lanes)
     cycles = node.op.macs(node.operand_types) / (rate * share)
     if plan := plan_halved(isa, node):  # seven products of eight, of quarters that are four
         times = plan.product_share * 2 * plan.images  # that weights are read, as large as written

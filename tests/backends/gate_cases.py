@@ -87,4 +87,5 @@ def gate_cases() -> Iterator[Case]:
     yield from _scaled_cases((3, 5, 3, 17), 13, (3, 1, 1, 17), residual=True)
     yield from _scaled_cases((2, 3, 3, 34), 328)
     yield from _scaled_cases((1, 13, 11, 7), 5)
+    yield from _scaled_cases((1, 6, 5, 19), 20)
     yield from _scaled_cases((2, 1, 1, 6), 9, (2, 1, 1, 6))

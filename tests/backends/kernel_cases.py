@@ -47,6 +47,7 @@ from tests.backends.linear_cases import (
     gathered_windows,
     grouped_cases,
     pointwise,
+    split_cases,
     strassen_cases,
 )
 from tests.backends.reduce_cases import reduce_cases
@@ -167,6 +168,7 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from strassen_cases()
     yield from spaced(512)
     yield from grouped_cases()
+    yield from split_cases()
     yield from gathered(56, 40, 1)
     yield from gathered_windows(7, 37)
     yield from gathered_windows(8, 16)

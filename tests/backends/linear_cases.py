@@ -180,6 +180,29 @@ def grouped_cases() -> Iterator[Case]:
     yield from pointwise(10, 30, 30, shuffle=5)
 
 
+def split_cases() -> Iterator[Case]:
+    """Last columns that share vectors with several k-steps: fewer of these than a vector takes, and
+    other numbers of them that are no multiples; fewer columns than lanes; groups; short runs."""
+    yield from pointwise(7, 1, 9)
+    yield from pointwise(5, 3, 17)
+    yield from pointwise(15, 7, 2)
+    yield from pointwise(9, 21, 3)
+    yield from pointwise(13, 34, 12)
+    yield from pointwise(8, 58, 58, residual=True)
+    yield from pointwise(6, 116, 116)
+    yield from pointwise(3, 37, 25)
+    yield from pointwise(11, 240, 60, 3)
+    yield from pointwise(14, 384, 96, 8)
+    yield from pointwise(10, 50, 50, 2, residual=True)
+    yield from pointwise(9, 272, 68, 4)
+    yield from pointwise(7, 200, 100, 4, shuffle=2)
+    yield from pointwise(5, 68, 272, 4, shuffle=4)
+    yield from pointwise(6, 90, 34, 2, shuffle=5)
+    yield from convolution(7, 9, 6, 10, 3, 1, ONE, 1, 1)
+    yield from convolution(5, 5, 5, 17, 5, 1, (0, 0, 0, 0), 1, 1)  # rows of a filter that adjoin
+    yield from convolution(6, 7, 12, 36, 3, 2, ONE, 2, 1)
+
+
 def dense(batch: int, k: int, n: int) -> Iterator[Case]:
     """Fully connected layers."""
 

@@ -19,6 +19,8 @@ _window = partial(Mutant, file="backends/llvm/window.py", tests="tests/backends/
 
 _gemm = partial(Mutant, tests="tests/backends/test_kernels.py")
 
+_split = partial(Mutant, tests="tests/backends/test_split_units.py")
+
 _subnormal = partial(Mutant, tests="tests/backends/test_subnormal_weights.py")
 
 MUTANTS = (
@@ -219,6 +221,86 @@ MUTANTS = (
         "backends/llvm/kernels/windows.py",
         old="window.channels % (n * strip) == 0",
         new="True",
+    ),
+    _split(
+        "the last k-steps are read with elements that follow",
+        "backends/llvm/vectors.py",
+        old="    if count == every:\n",
+        new="    if True:\n",
+    ),
+    _split(
+        "k-steps and columns change places in a vector",
+        "backends/llvm/gemm_pack.py",
+        old="apart = several.swapaxes(-1, -2)",
+        new="apart = several",
+    ),
+    _split(
+        "rows that are added up together all get the first one's sums",
+        "backends/llvm/gemm_reduce.py",
+        old="firsts = [start + row * each for",
+        new="firsts = [start for",
+    ),
+    _split(
+        "an odd row is added up with the one before",
+        "backends/llvm/gemm_reduce.py",
+        old="odd = [lane + 1 for lane in even]",
+        new="odd = [lane ^ 1 if lane < lanes else lane for lane in even]",
+    ),
+    _split(
+        "units of few columns are stored whole",
+        "backends/llvm/gemm_steps.py",
+        old="return None if outputs == self.gemm.isa.lanes else outputs",
+        new="return None",
+    ),
+    _split(
+        "units begin where whole vectors would end",
+        "backends/llvm/gemm_steps.py",
+        old="return self.gemm.element_bytes * sum(unit.outputs for unit in self.panel[:place])",
+        new="return self.gemm.isa.vector_bytes * place",
+    ),
+    _split(
+        "an activation finds units where whole vectors would end",
+        "backends/llvm/activations.py",
+        old="accumulate((some or f.isa.lanes for some in lanes), initial=0)",
+        new="accumulate((f.isa.lanes for _ in lanes), initial=0)",
+    ),
+    _split(
+        "all groups have as many vectors of weights as the first",
+        "backends/llvm/gemm.py",
+        old="for runs in self.groups]\n        return max(",
+        new="for runs in self.groups[:1]]\n        return max(",
+    ),
+    _split(
+        "vectors of 16 lanes spill into the next group",
+        "backends/llvm/gemm.py",
+        old="return self.is_split or not self.last_units or self.isa.masked",
+        new="return self.is_split or not self.last_units",
+    ),
+    _split(
+        "how columns share vectors depends on the rows",
+        "backends/llvm/gemm.py",
+        old="return best_tail(self.isa, self.columns, run_lengths(self.groups[0]))",
+        new="lengths = run_lengths(self.groups[0]) + (1,) * (self.rows == 1)\n"
+        "        return best_tail(self.isa, self.columns, lengths)",
+    ),
+    _split(
+        "the last k-steps leave a part of a chunk",
+        "backends/llvm/gemm.py",
+        old="found = runs[-1].length % size or size",
+        new="found = size",
+    ),
+    _gemm(
+        "factors of several k-steps are those of the first",
+        "backends/llvm/gemm_code.py",
+        old="load_elements(f, tile.gemm, here, step.unit_steps, step.count)",
+        new="load_elements(f, tile.gemm, here, 1, 1)",
+    ),
+    Mutant(
+        "one unit of 512 bits is taken for two",
+        file="backends/llvm/isa.py",
+        old="full = core.units >= 2 and core.lanes >= isa.widest.lanes",
+        new="full = core.units >= 2",
+        tests="tests/unit/test_targets.py",
     ),
     _strassen(
         "sums of pixels are given a block too little room",

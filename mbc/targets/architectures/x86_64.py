@@ -72,9 +72,9 @@ CPUS = """
     broadwell        | 32 256 8192    | 2x8 2  | Broadwell      | x86-64-v3 pclmul adx
     skylake          | 32 256 8192    | 2x8 2  | Skylake-Client | x86-64-v3 pclmul adx aes
     skylake-avx512   | 32 1024 24576  | 2x16 2 | max            | x86-64-v4 pclmul adx aes
-    skx              | -              | -      | max            | x86-64-v4 pclmul adx aes
+    skx              | 32 1024 24576  | 2x16 2 | max            | x86-64-v4 pclmul adx aes
     cascadelake      | 32 1024 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes
-    cooperlake       | -              | -      | max            | x86-64-v4 pclmul adx aes
+    cooperlake       | 32 1024 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes
     cannonlake       | -              | -      | max            | x86-64-v4 pclmul adx aes sha
     icelake-client   | -              | -      | max            | x86-64-v4 pclmul adx aes sha
     icelake-server   | 48 1280 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha
@@ -84,9 +84,9 @@ CPUS = """
     raptorlake       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     gracemont        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     sapphirerapids   | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha
-    emeraldrapids    | -              | -      | max            | x86-64-v4 pclmul adx aes sha
-    graniterapids    | -              | -      | max            | x86-64-v4 pclmul adx aes sha
-    graniterapids-d  | -              | -      | max            | x86-64-v4 pclmul adx aes sha
+    emeraldrapids    | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha
+    graniterapids    | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha
+    graniterapids-d  | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha
     sierraforest     | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     grandridge       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     meteorlake       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
