@@ -89,7 +89,8 @@ MUTANTS = (
         "",
     ),
     _cost("cores have two vector units", old="core.units * min", new="2 * min"),
-    _cost("vectors are as wide as units", old="min(core.lanes, isa.lanes)", new="core.lanes"),
+    _cost("products have short vectors", old="isa.of_product(1).lanes", new="isa.lanes"),
+    _cost("vectors are as wide as units", old="min(core.lanes, lanes)", new="core.lanes"),
     _cost("every core has a third cache", old="    if core.l3:\n", new="    if isa.lanes:\n"),
     _cost(
         "every core loads two vectors a cycle",

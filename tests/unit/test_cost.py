@@ -78,6 +78,12 @@ def test_wider_units_than_vectors_gain_nothing() -> None:
     assert cycles(node, "avx2", lanes=8) < cycles(node, "avx2", lanes=4)
 
 
+def test_products_take_half_where_two_units_have_16_lanes() -> None:
+    node, fast = layer(), {"l1": 1 << 20, "l2": 1 << 20}
+    four, eight, sixteen = (cycles(node, "avx512", lanes=n, **fast) for n in (4, 8, 16))
+    assert eight - sixteen == pytest.approx((four - eight) / 2)
+
+
 def test_without_facts_an_architectures_own_core_counts() -> None:
     node = layer()
     plain = Target("t", AARCH64.triple, "cortex-a53", "neon")
