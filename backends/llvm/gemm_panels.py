@@ -15,6 +15,7 @@ MAX_WIDTH = 8
 MAX_SEARCH = 1024  # most vectors that are split by dynamic programming
 EQUAL_COST = 1.01  # relative cost that panels of one width may have, to save code
 MANY_ROWS = 1 << 20  # so many that blocks are as tall as they can be
+SPLIT_COST = 0.98  # relative cost that units of several k-steps must not exceed: they are more code
 MAX_TAIL = 2  # most units of the last columns, unless they are all columns
 MAX_ALIKE = 4  # most units of all columns, where these all take several k-steps
 PARTIAL = 2.0  # multiply-adds in the time that k-steps are loaded that fill no vector
@@ -186,4 +187,4 @@ def best_tail(isa: Isa, columns: int, lengths: Lengths) -> Panel:
     cost = sum(lengths) * sum(w * tile_cost(isa, w, MANY_ROWS) for w in widths)
     split = tails(isa.lanes, isa.splits.steps, columns)
     costs = [(last_panel(isa, columns, tail, lengths, MANY_ROWS)[0], tail) for tail in split]
-    return min([(cost, narrow), *costs])[1]
+    return min([(SPLIT_COST * cost, narrow), *costs])[1]

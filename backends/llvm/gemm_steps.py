@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.gemm import Gemm
+from mbc.backends.llvm.gemm import OWN_UNROLL, Gemm
 from mbc.backends.llvm.gemm_panels import RowBlocks
 from mbc.backends.llvm.gemm_runs import Repeated, Run, repeated_runs
 from mbc.backends.llvm.gemm_share import Pointers
@@ -52,8 +52,10 @@ class Tile:
 
     @property
     def unroll(self) -> int:
-        """k-steps per loop iteration, in whole chunks."""
-        return max(self.gemm.unroll, self.chunk)
+        """k-steps per loop iteration, in whole chunks: as few as where code is to be small, since
+        chunks have several steps already."""
+        several = is_split(self.panel) and self.gemm.isa.broadcast == "memory"
+        return max(OWN_UNROLL if several else self.gemm.unroll, self.chunk)
 
     @property
     def blocks(self) -> RowBlocks:

@@ -210,9 +210,10 @@ def test_split_columns_are_chosen_by_cost() -> None:
     assert best_tail(AVX2, 12, (48,)) == (Unit(4, 2),) * 3
     assert best_tail(AVX2, 15, (240,)) == (Unit(7),)
     assert best_tail(AVX2, 68, (1,) * 17) == (Unit(4),)
+    assert best_tail(AVX2, 100, (25, 25)) == (Unit(4),)  # hardly any gain
     assert best_tail(AVX2, 64, (80,)) == ()
     assert best_tail(NEON, 17, (68,)) == (Unit(1, 4),)
-    assert best_tail(NEON, 58, (58,)) == (Unit(1, 4), Unit(1, 4))
+    assert best_tail(NEON, 34, (136,)) == (Unit(1, 4), Unit(1, 4))
     assert best_tail(ISAS["sse"], 17, (68,)) == (Unit(1),)
     wide = AVX512_WIDE.widest
     assert best_tail(wide, 116, (116,)) == (Unit(4, 4),)

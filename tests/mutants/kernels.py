@@ -253,10 +253,10 @@ MUTANTS = (
         new="return None",
     ),
     _split(
-        "units begin where whole vectors would end",
+        "units begin where the first one ends",
         "backends/llvm/gemm_steps.py",
-        old="return self.gemm.element_bytes * sum(unit.outputs for unit in self.panel[:place])",
-        new="return self.gemm.isa.vector_bytes * place",
+        old="for unit in self.panel[:place])",
+        new="for unit in self.panel[: min(place, 1)])",
     ),
     _split(
         "an activation finds units where whole vectors would end",
@@ -269,12 +269,6 @@ MUTANTS = (
         "backends/llvm/gemm.py",
         old="for runs in self.groups]\n        return max(",
         new="for runs in self.groups[:1]]\n        return max(",
-    ),
-    _split(
-        "vectors of 16 lanes spill into the next group",
-        "backends/llvm/gemm.py",
-        old="return self.is_split or not self.last_units or self.isa.masked",
-        new="return self.is_split or not self.last_units",
     ),
     _split(
         "how columns share vectors depends on the rows",
@@ -294,6 +288,12 @@ MUTANTS = (
         "backends/llvm/gemm_code.py",
         old="load_elements(f, tile.gemm, here, step.unit_steps, step.count)",
         new="load_elements(f, tile.gemm, here, 1, 1)",
+    ),
+    _split(
+        "columns are split for any gain",
+        "backends/llvm/gemm_panels.py",
+        old="min([(SPLIT_COST * cost, narrow), *costs])",
+        new="min([(cost, narrow), *costs])",
     ),
     Mutant(
         "one unit of 512 bits is taken for two",
