@@ -143,6 +143,7 @@ AVX512 = replace(
     splat_adds=True,
     register="v",
 )
+# Where two units multiply 512 bits. Elements of A are loaded by three units, vectors by two.
 AVX512_WIDE = replace(
     AVX512,
     name="avx512wide",

@@ -300,7 +300,7 @@ MUTANTS = (
         file="backends/llvm/isa.py",
         old="full = core.units >= 2 and core.lanes >= isa.widest.lanes",
         new="full = core.units >= 2",
-        tests="tests/unit/test_targets.py",
+        tests="tests/unit/test_cost.py",
     ),
     _strassen(
         "sums of pixels are given a block too little room",

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from mbc.backends.llvm.backend import LlvmBackend
+from mbc.backends.llvm.isa import isa_of
+from mbc.driver.platforms import resolve
 from mbc.ir.graph import Node
 from mbc.ir.text.parser import parse
 from mbc.targets.architectures.aarch64 import AARCH64
@@ -82,6 +84,23 @@ def test_products_take_half_where_two_units_have_16_lanes() -> None:
     node, fast = layer(), {"l1": 1 << 20, "l2": 1 << 20}
     four, eight, sixteen = (cycles(node, "avx512", lanes=n, **fast) for n in (4, 8, 16))
     assert eight - sixteen == pytest.approx((four - eight) / 2)
+
+
+@pytest.mark.parametrize(
+    ("cpu", "unit"),
+    [
+        ("x86-64-v4", "avx512"),
+        ("icelake-client", "avx512"),
+        ("znver4", "avx512"),
+        ("znver5", "avx512wide"),
+        ("skylake-avx512", "avx512wide"),
+        ("icelake-server", "avx512wide"),
+        ("emeraldrapids", "avx512wide"),
+        ("haswell", "avx2"),
+    ],
+)
+def test_products_use_long_vectors_where_two_units_multiply_them(cpu: str, unit: str) -> None:
+    assert isa_of(resolve("x86_64", cpu)).name == unit
 
 
 def test_without_facts_an_architectures_own_core_counts() -> None:
