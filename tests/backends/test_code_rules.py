@@ -115,6 +115,39 @@ def test_a_detour_is_noticed(isa: Isa, after: str, added: str, problem: str) -> 
     assert any(problem in violation for violation in violations(routine, isa))
 
 
+SPLIT_STEPS = """
+    vmovups (%rbp), %ymm14
+    vbroadcastss (%r12,%rdi,4), %ymm13
+    vfmadd231ps %ymm14, %ymm13, %ymm8
+    vbroadcastss 64(%r12,%rdi,4), %ymm13
+    vfmadd231ps %ymm14, %ymm13, %ymm9
+    vmovups 32(%rbp), %ymm14
+    vbroadcastss 4(%r12,%rdi,4), %ymm13
+    vfmadd231ps %ymm14, %ymm13, %ymm8
+    vbroadcastss 68(%r12,%rdi,4), %ymm13
+    vfmadd231ps %ymm14, %ymm13, %ymm9
+    vmovups 64(%rbp), %ymm14
+    vbroadcastsd (%r12,%rdi,4), %ymm13
+    vfmadd231ps %ymm14, %ymm13, %ymm3
+    vbroadcastsd 64(%r12,%rdi,4), %ymm13
+    vfmadd231ps %ymm14, %ymm13, %ymm4
+"""
+"""Two steps of two rows by a vector, and by one of few columns that takes both steps at a time."""
+
+
+def test_split_units_are_full_tiles() -> None:
+    text = AVX2_KERNEL.replace("STEPS", SPLIT_STEPS)
+    assert list(violations(only(text), AVX2)) == []
+    for added in ("vbroadcastsd (%r11), %ymm1", "vfmadd231ps %ymm1, %ymm2, %ymm3"):
+        (problem,) = violations(only(text.replace("addq", f"{added}\n addq")), AVX2)
+        assert "not a full tile" in problem
+    four = "ldr q1, [x7]\n fmla v4.4s, v1.4s, v9.4s\n fmla v5.4s, v1.4s, v8.4s\n"
+    text = kernel(NEON).replace("ldp q9", f"{four}ldp q9")
+    assert list(violations(only(text), NEON)) == []
+    (problem,) = violations(only(text.replace("cmp x6", "fmla v6.4s, v1.4s, v9.4s\n cmp x6")), NEON)
+    assert "multiplies by whole vectors" in problem
+
+
 def test_steps_in_a_row_multiply_by_lane() -> None:
     stored = kernel(NEON).replace("b.lo", "str q0, [x1]\n b.lo")
     assert list(violations(only(stored), NEON)) == []

@@ -29,7 +29,7 @@ MUTANTS = (
         file="backends/llvm/gemm_tile.py",
         old="f.offset(here.weights, left * step)",
         new="here.weights",
-        tests="tests/backends/test_kernels_qemu.py",
+        tests="tests/backends/test_split_units.py",
     ),
     Mutant(
         "weights that are multiplied by a gate have no slopes beside them, and none are missed",
@@ -259,10 +259,10 @@ MUTANTS = (
         new="for unit in self.panel[: min(place, 1)])",
     ),
     _split(
-        "an activation finds units where whole vectors would end",
+        "an activation finds units where the first one is",
         "backends/llvm/activations.py",
         old="accumulate((some or f.isa.lanes for some in lanes), initial=0)",
-        new="accumulate((f.isa.lanes for _ in lanes), initial=0)",
+        new="accumulate((0 for _ in lanes), initial=0)",
     ),
     _split(
         "all groups have as many vectors of weights as the first",
