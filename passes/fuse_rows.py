@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from mbc.ir.graph import Graph
 from mbc.passes.fusion import fused_chain
@@ -17,18 +17,24 @@ from mbc.passmgr.passes import PassContext, PassResult
 
 @dataclass(frozen=True)
 class FuseRows:
-    """Stream runs of nodes by rows where the arena shrinks, whatever it costs in time."""
+    """Stream runs of nodes by rows where the arena shrinks: whatever it costs in time, or (with
+    mode=auto) where the cost model says that it costs none."""
 
     name: ClassVar[str] = "fuse-rows"
     tolerance: ClassVar[float] = 0.0
 
+    mode: Literal["auto", "always", "never"] = "always"
+
     def run(self, graph: Graph, context: PassContext) -> PassResult:
         """Fuse until nothing lowers the peak, then keep what paid."""
         result = PassResult()
-        states = list(descend(graph, context.backend))
+        if self.mode == "never":
+            return result
+        states = list(descend(graph, context.backend, free=self.mode == "auto"))
         best = min(states, key=lambda state: state.bytes)
         if best is states[0]:
-            result.note(f"not fused: nothing lowers the {best.bytes} bytes of arena")
+            how = " at no cost in time" if self.mode == "auto" else ""
+            result.note(f"not fused: nothing lowers the {best.bytes} bytes of arena{how}")
         for before, after in pairwise(states[: states.index(best) + 1]):
             _tell(before, after, result)
         for step in best.steps:

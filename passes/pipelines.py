@@ -91,7 +91,12 @@ O1 = Pipeline(
 )
 # Whether fusing pays depends on what the convolutions would take by themselves.
 O2 = Pipeline(
-    (IMPORT, CANONICALIZE, Stage("fuse", (*MERGE, UseStrassen(), *FUSE, *FUSE_GATES)), PLAN)
+    (
+        IMPORT,
+        CANONICALIZE,
+        Stage("fuse", (*MERGE, UseStrassen(), *FUSE, *FUSE_GATES)),
+        Stage("plan", (MaterializeViews(), FuseRows(mode="auto"), ChooseSchedules(), *PLANS)),
+    )
 )
 O3 = O2
 O2_MEMORY = Pipeline(
@@ -135,6 +140,7 @@ FUSING = (
     FuseDepthwisePointwise,
     FuseDepthwiseMean,
     FuseChannelScale,
+    FuseRows,
 )
 
 

@@ -3,8 +3,9 @@
 Values between nodes that are streamed together are never stored whole. A greedy search: take the
 step at which most bytes are alive and all chains of steps around it that the backend can stream;
 of those that lower the peak most, fuse the one with the least predicted time; repeat until no chain
-lowers the peak. A chain may contain nodes that are fused already. A chain of one node can help too:
-streamed by rows, its result may overlap its operand.
+lowers the peak. It can be left to chains that take no more time than their nodes. A chain may
+contain nodes that are fused already. A chain of one node can help too: streamed by rows, its result
+may overlap its operand.
 """
 
 from __future__ import annotations
@@ -60,11 +61,12 @@ class State:
     """The step that the previous state does not have."""
 
 
-def descend(graph: Graph, backend: Backend) -> Iterator[State]:
-    """Yield the state of the graph as it is, then states with lower and lower peaks.
+def descend(graph: Graph, backend: Backend, *, free: bool = False) -> Iterator[State]:
+    """Yield the state of the graph as it is, then states with lower and lower peaks; with `free` by
+    chains alone whose predicted time is no more than that of their parts.
 
     Raises Apart if the memory of the graph cannot be planned."""
-    search = _Search(graph, backend)
+    search = _Search(graph, backend, free)
     steps: Steps = tuple(StreamStep(node, (node,)) for node in graph.topo())
     newest: StreamStep | None = None
     while True:
@@ -86,8 +88,8 @@ def joined(steps: Steps, new: StreamStep) -> Steps:
 
 
 class _Search:
-    def __init__(self, graph: Graph, backend: Backend) -> None:
-        self._graph, self._backend = graph, backend
+    def __init__(self, graph: Graph, backend: Backend, free: bool) -> None:
+        self._graph, self._backend, self._free = graph, backend, free
         self._facts = Facts(backend)
         self._outputs = {value for view in graph.outputs for value in view.values}
         self._streamed: dict[tuple[Node, ...], StreamStep | None] = {}
@@ -104,9 +106,11 @@ class _Search:
         found: list[tuple[Peak, float, StreamStep | None]] = []
         for run in self._runs(steps, needed.index(max(needed)) if needed else 0):
             step = self._stream(run)
-            peak = self._peak_with(steps, step) if step else None
-            if step and peak:
-                found.append((peak, self._time(step) - sum(map(self._time, run)), step))
+            added = self._time(step) - sum(map(self._time, run)) if step else 0.0
+            if step is None or (self._free and added > 0):
+                continue
+            if peak := self._peak_with(steps, step):
+                found.append((peak, added, step))
         peak, _, step = min(found, key=lambda f: f[:2], default=(_peak(needed), 0.0, None))
         return step if peak < _peak(needed) else None
 

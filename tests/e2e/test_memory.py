@@ -45,11 +45,13 @@ NETWORKS: list[tuple[str, Params]] = [
     *[("shufflenet_v2", {"scale": scale}) for scale in (0.5, 1.0, 1.5, 2.0)],
 ]
 IDS = [f"{net}{''.join(f'-{key}={v}' for key, v in p.items())}" for net, p in NETWORKS]
+PLANNED = ("arm64", "x86_64")
+"""Targets of which everyday runs plan each network for one, in turn."""
 GOAL_NAMES: tuple[Goal, ...] = ("speed", "memory")
 
 MOST: dict[tuple[str, Goal], int] = {
-    ("mobilenet_v1", "memory"): 2_700_000,
-    ("mobilenet_v2", "memory"): 1_400_000,
+    ("mobilenet_v1", "speed"): 1_750_000,
+    ("mobilenet_v2", "speed"): 1_000_000,
 }
 """What the arena may be at 224x224 on one thread."""
 
@@ -111,12 +113,16 @@ def bytes_alive(report: dict[str, Any], step: int) -> int:
     return int(scratch) + sum(sizes.values()) + min(spans)
 
 
-@pytest.mark.parametrize("target", ["arm64", "x86_64"])
-@pytest.mark.parametrize("goal", GOAL_NAMES)
-@pytest.mark.parametrize(("net", "params"), NETWORKS, ids=IDS)
-def test_plans_are_right_and_near_the_lower_bound(
-    net: str, params: Params, goal: Goal, target: str
-) -> None:
+@pytest.mark.parametrize(
+    ("case", "goal", "target"),
+    part_of(
+        product(range(len(NETWORKS)), GOAL_NAMES, PLANNED),
+        lambda case, goal, target: target == PLANNED[case % len(PLANNED)],
+        lambda case, goal, target: f"{IDS[case]}-{goal}-{target}",
+    ),
+)
+def test_plans_are_right_and_near_the_lower_bound(case: int, goal: Goal, target: str) -> None:
+    net, params = NETWORKS[case]
     report = memory_json(net, params, goal, target)
     assert list(collisions(report)) == []
     assert all(h["offset"] % 64 == 0 for h in report["holdings"])

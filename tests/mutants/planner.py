@@ -148,8 +148,13 @@ MUTANTS = (
     ),
     _streaming(
         "the search takes what costs most time",
-        old="found.append((peak, self._time(step) -",
-        new="found.append((peak, -self._time(step) -",
+        old="found.append((peak, added, step))",
+        new="found.append((peak, -added, step))",
+    ),
+    _streaming(
+        "the default level streams what costs time",
+        old="if step is None or (self._free and added > 0):",
+        new="if step is None:",
     ),
     _streaming(
         "a step that replaces others leaves them in place",

@@ -48,7 +48,7 @@ def test_the_better_of_two() -> None:
 
 
 def test_what_threads_and_less_memory_do() -> None:
-    small = Example("mobilenet_v1", (("resolution", "96"), ("alpha", "0.25")))
+    small = Example("mobilenet_v4", (("resolution", "64"),))
     found = more.variants(small)
     assert found["speed"].lowered is found["threads"].lowered
     assert [v.threads for v in found.values()] == [1, 2, 1]

@@ -7,9 +7,10 @@ from mbc.ir.types import TensorType
 from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d
 from mbc.passes.fuse_rows import FuseRows
+from mbc.passes.pipelines import FuseMode
 from mbc.passes.plan_memory import PlanMemory
 from mbc.passes.row_streaming import descend
-from mbc.passmgr.passes import PassContext
+from mbc.passmgr.passes import PassContext, PassResult
 from mbc.targets.backend import Prediction, Support
 from tests.fake_backend import FakeBackend
 
@@ -49,8 +50,14 @@ def chain(*channels: int) -> Graph:
     return graph
 
 
-def run(graph: Graph, backend: FakeBackend) -> list[str]:
-    return [remark.message for remark in FuseRows().run(graph, PassContext(backend)).remarks]
+def run(graph: Graph, backend: FakeBackend, mode: FuseMode = "always") -> list[str]:
+    found = FuseRows(mode).run(graph, PassContext(backend))
+    assert found.changed == any(message.startswith("fused") for message in messages(found))
+    return messages(found)
+
+
+def messages(result: PassResult) -> list[str]:
+    return [remark.message for remark in result.remarks]
 
 
 def lengths(graph: Graph) -> list[int]:
@@ -116,3 +123,42 @@ def test_the_arena_is_what_the_remarks_say() -> None:
     (*_, last) = run(graph, backend)
     PlanMemory().run(graph, PassContext(backend))
     assert f"to {graph.arena_bytes} bytes" in last
+
+
+class Cheap(Pairs):
+    """Time grows with the number of ops, whoever computes them."""
+
+    def predict(self, node: Node) -> Prediction:
+        return Prediction(1000.0 * len(ops(node)))
+
+
+def test_what_costs_time_can_be_left_out() -> None:
+    graph = chain(8, 64, 8, 8)
+    assert run(graph, Pairs(), "auto") == [
+        "not fused: nothing lowers the 18432 bytes of arena at no cost in time"
+    ]
+    assert lengths(graph) == [0, 0, 0, 0]
+    assert run(graph, Cheap(), "auto") == [
+        "fused: %1, %2: arena from 18432 to 4096 bytes, predicted time of the network +0.0 %"
+    ]
+    assert lengths(graph) == [0, 2, 0]
+
+
+def test_of_several_chains_those_that_cost_nothing_are_taken() -> None:
+    """A pair is free, a chain of one costs half its time."""
+
+    class Half(Cheap):
+        def predict(self, node: Node) -> Prediction:
+            alone = isinstance(node.op, Fused) and len(ops(node)) == 1
+            return Prediction(1500.0 if alone else super().predict(node).cycles)
+
+    graph = chain(32, 32, 8)
+    assert lengths(graph) == [0, 0, 0]
+    run(graph, Half(overlap=1000), "auto")
+    assert 1 not in lengths(graph)
+
+
+def test_it_can_be_switched_off() -> None:
+    graph = chain(8, 64, 8, 8)
+    assert run(graph, Cheap(), "never") == []
+    assert lengths(graph) == [0, 0, 0, 0]
