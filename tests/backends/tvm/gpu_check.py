@@ -6,16 +6,16 @@ a store there the guard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pyopencl as cl
 
 from mbc.backends.tvm.gpu.device import device_code
 from mbc.backends.tvm.gpu.kernels import kernels_of
-from mbc.backends.tvm.gpu.launch import Argument, Read, Weights, Write
+from mbc.backends.tvm.gpu.launch import Argument, Entry, NodeKernel, Read, Weights, Write
 from mbc.interp import run
 from mbc.interp.run import gather
 from mbc.ir.graph import Graph
@@ -62,6 +62,21 @@ class Guarded:
         return found[first:last].reshape(shape)
 
 
+class Job(NamedTuple):
+    """A graph, and the GPU for which its kernels are scheduled."""
+
+    graph: Graph
+    gpu: Gpu
+
+
+class Loaded(NamedTuple):
+    """The kernels of a graph in a program, in order, each with its entries there."""
+
+    graph: Graph
+    program: Any
+    kernels: tuple[tuple[NodeKernel, tuple[Entry, ...]], ...]
+
+
 @dataclass
 class Device:
     """The first device of the ICD loader; the CPU, with PoCL."""
@@ -77,16 +92,37 @@ class Device:
         self, graph: Graph, gpu: Gpu, inputs: Mapping[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
         """The outputs of a graph, kernel by kernel."""
-        for value in graph.inputs:
-            self.values[value] = self._room(value).put(inputs[value.name])
-        kernels = [kernel for node in graph.topo() for kernel in kernels_of(node, gpu)]
-        code = device_code({f"k{i}": kernel.function for i, kernel in enumerate(kernels)}, OPENCL)
+        (loaded,) = self.load([Job(graph, gpu)])
+        return self.launch(loaded, inputs)
+
+    def load(self, jobs: Sequence[Job]) -> list[Loaded]:
+        """Compile the kernels of several graphs as one program: for each program PoCL reads the
+        headers of OpenCL's functions, which takes longer than most kernels do."""
+        kernels = {
+            f"j{j}k{k}": kernel
+            for j, (graph, gpu) in enumerate(jobs)
+            for k, kernel in enumerate(
+                each for node in graph.topo() for each in kernels_of(node, gpu)
+            )
+        }
+        code = device_code({name: kernel.function for name, kernel in kernels.items()}, OPENCL)
         program = cl.Program(self.queue.context, code.source).build(cache_dir=False)
-        for i, kernel in enumerate(kernels):
-            for entry in code.entries[f"k{i}"]:
+        found: list[list[tuple[NodeKernel, tuple[Entry, ...]]]] = [[] for _ in jobs]
+        for name, kernel in kernels.items():
+            found[int(name[1:].partition("k")[0])].append((kernel, code.entries[name]))
+        return [
+            Loaded(job.graph, program, tuple(own)) for job, own in zip(jobs, found, strict=True)
+        ]
+
+    def launch(self, loaded: Loaded, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Run the kernels of a graph; returns its outputs."""
+        graph = loaded.graph
+        self.values = {value: self._room(value).put(inputs[value.name]) for value in graph.inputs}
+        for kernel, entries in loaded.kernels:
+            for entry in entries:
                 arguments = [self._memory(kernel.arguments[n]) for n in entry.parameters]
                 size = tuple(g * b for g, b in zip(entry.grid, entry.block, strict=True))
-                call = cl.Kernel(program, entry.kernel)
+                call = cl.Kernel(loaded.program, entry.kernel)
                 for number, memory in enumerate(arguments):
                     call.set_arg(number, memory)
                 cl.enqueue_nd_range_kernel(self.queue, call, size, entry.block)
@@ -114,11 +150,29 @@ class Device:
 OPENCL = Gpu("opencl")
 
 
-def compare(graph: Graph, gpu: Gpu, check: Callable[[np.ndarray, np.ndarray], None]) -> None:
+Check: TypeAlias = Callable[[np.ndarray, np.ndarray], None]
+
+
+def compare(graph: Graph, gpu: Gpu, check: Check) -> None:
     """Run a graph with the schedules for a GPU on seeded input, and check all outputs."""
+    compare_all({"": Job(graph, gpu)}, check)
+
+
+def compare_all(jobs: Mapping[str, Job], check: Check) -> None:
+    """Run graphs on seeded inputs, and check all outputs; what is wrong is told by name."""
+    device, wrong = Device(), dict[str, str]()
+    for name, loaded in zip(jobs, device.load([*jobs.values()]), strict=True):
+        try:
+            _compare(device, loaded, check)
+        except AssertionError as problem:
+            wrong[name] = str(problem)
+    assert wrong == {}
+
+
+def _compare(device: Device, loaded: Loaded, check: Check) -> None:
     rng = np.random.default_rng(7)
-    inputs = {v.name: rng.standard_normal(v.type.shape, np.float32) for v in graph.inputs}
-    expected = run(graph, inputs)
-    actual = Device().run(graph, gpu, inputs)
+    inputs = {v.name: rng.standard_normal(v.type.shape, np.float32) for v in loaded.graph.inputs}
+    expected = run(loaded.graph, inputs)
+    actual = device.launch(loaded, inputs)
     for name, want in expected.items():
         check(actual[name], want)

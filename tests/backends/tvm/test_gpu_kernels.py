@@ -6,8 +6,8 @@ Nothing is padded here, so of the cases that come twice one is enough.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -20,10 +20,11 @@ import pyopencl as cl
 from mbc.backends.tvm.gpu.backend import GpuBackend
 from mbc.ir.graph import Graph
 from mbc.ops import OPS, AvgPool, Conv2d, MaxPool
+from mbc.targets.gpu import Gpu
 from tests.backends.cases import Case
 from tests.backends.kernel_cases import arithmetic_cases, exact_cases
 from tests.backends.kernel_check import Net, close, equal
-from tests.backends.tvm.gpu_check import SCHEDULES, Device, Guarded, compare
+from tests.backends.tvm.gpu_check import SCHEDULES, Device, Guarded, Job, compare, compare_all
 from tests.backends.window_cases import window_cases
 from tests.everyday import part_of
 
@@ -34,7 +35,6 @@ ARITHMETIC = [
     if not any(word in case[0] for word in ("chain", "padded", *(name for name, _ in WINDOWS)))
 ]
 EXACT = list(exact_cases())
-IDS = [case[0] for case in ARITHMETIC]
 REFUSED = (
     *("means", "scaled", "slopes"),
     *(op.mnemonic for op in OPS if not GpuBackend(SCHEDULES[0]).has_kernel(op)),
@@ -42,32 +42,54 @@ REFUSED = (
 """How the names of cases begin that have no kernels on GPUs."""
 
 
+BATCH = 16  # cases that are compiled together
+
+
+def batches(cases: Sequence[Case]) -> list[tuple[int, Sequence[Case]]]:
+    """Cases that are tried together, and the number of the first."""
+    return [(start, cases[start : start + BATCH]) for start in range(0, len(cases), BATCH)]
+
+
+def first_name(value: int | Sequence[Case]) -> str:
+    """As the tests are called: the name of the first case, after its number."""
+    return str(value) if isinstance(value, int) else value[0][0]
+
+
+def schedule(number: int) -> Gpu:
+    """That of a case: another for the next."""
+    return SCHEDULES[number % len(SCHEDULES)]
+
+
 @pytest.mark.parametrize(
-    ("number", "schedule"),
+    ("first", "cases", "turn"),
     part_of(
-        product(range(len(ARITHMETIC)), range(len(SCHEDULES))),
-        lambda number, schedule: number % len(SCHEDULES) == schedule,
-        lambda number, schedule: f"{IDS[number]}-{SCHEDULES[schedule].arch or 'opencl'}",
+        ((*batch, turn) for batch in batches(ARITHMETIC) for turn in range(len(SCHEDULES))),
+        lambda _first, _cases, turn: turn == 0,
+        lambda first, cases, turn: f"{turn}-{first}-{cases[0][0]}",
     ),
 )
-def test_arithmetic(number: int, schedule: int) -> None:
-    name, build = ARITHMETIC[number]
-    graph, gpu = build(), SCHEDULES[schedule]
-    backend = GpuBackend(gpu)  # which has other schedules than the cases
-    supported = all(backend.supports(replace(node, schedule=None)) for node in graph.topo())
-    assert supported != name.startswith(REFUSED)
-    if supported:
-        compare(graph, gpu, close)
+def test_arithmetic(first: int, cases: Sequence[Case], turn: int) -> None:
+    jobs = {}
+    for number, (name, build) in enumerate(cases, first + turn):
+        graph, gpu = build(), schedule(number)
+        backend = GpuBackend(gpu)  # which has other schedules than the cases
+        supported = all(backend.supports(replace(node, schedule=None)) for node in graph.topo())
+        assert supported != name.startswith(REFUSED), name
+        if supported:
+            jobs[f"{name} for {gpu.arch or 'OpenCL'}"] = Job(graph, gpu)
+    if jobs:
+        compare_all(jobs, close)
 
 
-@pytest.mark.parametrize("number", range(len(WINDOWS)), ids=[name for name, _ in WINDOWS])
-def test_windows(number: int) -> None:
-    compare(WINDOWS[number][1](), SCHEDULES[number % len(SCHEDULES)], close)
+@pytest.mark.parametrize(("first", "cases"), batches(WINDOWS), ids=first_name)
+def test_windows(first: int, cases: Sequence[Case]) -> None:
+    jobs = {name: Job(build(), schedule(n)) for n, (name, build) in enumerate(cases, first)}
+    compare_all(jobs, close)
 
 
-@pytest.mark.parametrize("case", EXACT, ids=lambda case: case[0])
-def test_exact(case: Case) -> None:
-    compare(case[1](), SCHEDULES[0], equal)
+@pytest.mark.parametrize("cases", [cases for _, cases in batches(EXACT)], ids=first_name)
+def test_exact(cases: Sequence[Case]) -> None:
+    compare_all({name: Job(build(), SCHEDULES[0]) for name, build in cases}, equal)
 
 
 @pytest.mark.parametrize("place", [-1, 6])
