@@ -36,7 +36,7 @@ from tests.backends.tvm_cpu import HOST, NoKernels, fuse, load
 from tests.e2e.support import ROOT, relative_error
 from tests.everyday import part_of
 from tests.exact import exact_inputs
-from tests.example_networks import EXAMPLE_NETWORKS, LEADING, Example
+from tests.example_networks import EXAMPLE_NETWORKS, PAIR, Example
 from tests.random_networks import networks
 
 
@@ -45,7 +45,7 @@ def called(module: Any) -> set[str]:
     return {str(variable.name_hint) for variable in module.get_global_vars()} - {"main"}
 
 
-@pytest.mark.parametrize("example", part_of(zip(EXAMPLE_NETWORKS), lambda e: e in LEADING, str))
+@pytest.mark.parametrize("example", part_of(zip(EXAMPLE_NETWORKS), lambda e: e in PAIR, str))
 def test_examples_agree_with_the_oracle(example: Example, tmp_path: Path) -> None:
     _agrees(example, "64", tmp_path)
 

@@ -16,10 +16,10 @@ from mbc.backends.tvm.gpu.planner import plan_launches
 from mbc.targets.gpu import Gpu
 from tests.backends.tvm.gpu_networks import fused
 from tests.everyday import part_of
-from tests.example_networks import EXAMPLE_NETWORKS, LEADING, Example
+from tests.example_networks import EXAMPLE_NETWORKS, PAIR, Example
 
 ARCHES = ("sm_75", "sm_87", "sm_90")
-EVERYDAY = set(zip(LEADING, cycle(ARCHES), strict=False))  # one of each kind for some architecture
+EVERYDAY = set(zip(PAIR, cycle(ARCHES), strict=False))  # one of each kind for some architecture
 CASES = part_of(
     product(EXAMPLE_NETWORKS, ARCHES),
     lambda *case: case in EVERYDAY,
