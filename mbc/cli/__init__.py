@@ -6,20 +6,16 @@
 from __future__ import annotations
 
 import errno
-import gc
 import io
 import os
 import sys
 import tempfile
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 from mbc.cli import console
 from mbc.diag import MbcError, error
 from mbc.files import uninterrupted
-
-OBJECTS = 100_000  # that are made before garbage is looked for
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,19 +57,7 @@ def _dispatch(argv: Sequence[str]) -> int:
     with uninterrupted():  # Python may lose an interruption amid an import
         from mbc.cli.dispatch import run_command
 
-    with _few_collections():
-        return run_command(argv)
-
-
-@contextmanager
-def _few_collections() -> Iterator[None]:
-    """Have Python look for garbage rarely: commands make many objects, and little garbage."""
-    before = gc.get_threshold()
-    gc.set_threshold(OBJECTS)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
+    return run_command(argv)
 
 
 def _abandon_stdout() -> None:

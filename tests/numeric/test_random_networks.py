@@ -188,15 +188,16 @@ def fired(seed: int) -> Counter[str]:
     return changes
 
 
-def test_random_networks_keep_their_answers() -> None:
+def test_random_networks_keep_their_answers(fuzz: bool) -> None:
     total: Counter[str] = Counter()
-    for seed in range(NETWORKS):
+    networks = 20 * NETWORKS if fuzz else NETWORKS
+    for seed in range(networks):
         try:
             total += fired(seed)
         except Exception as problem:
             problem.add_note(f"in the network of seed {seed}")
             raise
-    idle = [p.name for p in PASSES if total[p.name] < NETWORKS // 20]
+    idle = [p.name for p in PASSES if total[p.name] < networks // 20]
     assert not idle, f"the networks give too little to do to {idle}: {total}"
 
 

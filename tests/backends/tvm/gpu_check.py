@@ -98,20 +98,21 @@ class Device:
     def load(self, jobs: Sequence[Job]) -> list[Loaded]:
         """Compile the kernels of several graphs as one program: for each program PoCL reads the
         headers of OpenCL's functions, which takes longer than most kernels do."""
-        kernels = {
-            f"j{j}k{k}": kernel
-            for j, (graph, gpu) in enumerate(jobs)
-            for k, kernel in enumerate(
-                each for node in graph.topo() for each in kernels_of(node, gpu)
-            )
-        }
-        code = device_code({name: kernel.function for name, kernel in kernels.items()}, OPENCL)
+        kernels = [
+            {
+                f"j{number}k{k}": kernel
+                for k, kernel in enumerate(
+                    each for node in graph.topo() for each in kernels_of(node, gpu)
+                )
+            }
+            for number, (graph, gpu) in enumerate(jobs)
+        ]
+        functions = {name: kernel.function for own in kernels for name, kernel in own.items()}
+        code = device_code(functions, OPENCL)
         program = cl.Program(self.queue.context, code.source).build(cache_dir=False)
-        found: list[list[tuple[NodeKernel, tuple[Entry, ...]]]] = [[] for _ in jobs]
-        for name, kernel in kernels.items():
-            found[int(name[1:].partition("k")[0])].append((kernel, code.entries[name]))
         return [
-            Loaded(job.graph, program, tuple(own)) for job, own in zip(jobs, found, strict=True)
+            Loaded(job.graph, program, tuple((k, code.entries[name]) for name, k in own.items()))
+            for job, own in zip(jobs, kernels, strict=True)
         ]
 
     def launch(self, loaded: Loaded, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
