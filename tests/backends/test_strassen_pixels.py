@@ -1,5 +1,5 @@
 """What Strassen's method may spoil: half the channels of a pixel's partners in the same image, as
-docs/performance.md says."""
+docs/performance-kernels.md says."""
 
 from __future__ import annotations
 
