@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mbc.backends.llvm.cost import predict_cycles
+from mbc.backends.llvm.integer.kernels import scratch_bytes as integer_scratch
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.argmax import build_argmax
 from mbc.backends.llvm.kernels.averaged import averaged_refusal, averaged_window, build_averaged
@@ -89,7 +90,7 @@ from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax, Lrn
 from mbc.ops.unary import UNARY
 from mbc.schedules import Panels
 from mbc.targets.backend import Prediction, Support, schedule_refusal
-from mbc.targets.elements import element_refusal
+from mbc.targets.elements import element_refusal, on_codes
 from mbc.targets.kernels import kernel_refusal
 from mbc.targets.target import Target
 
@@ -263,6 +264,8 @@ class LlvmBackend:
     def scratch_bytes(self, node: Node) -> int:
         """Return the scratch of one thread, in bytes."""
         node = self._assumed(node)
+        if on_codes(node):
+            return integer_scratch(self.isa, node)
         if scaled := scaled_product(node):
             return scratch_of(scaled, self.isa)
         if self._streams(node):

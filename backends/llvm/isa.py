@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mbc.ir.elements import F16, F32, S8, S32, U8, Scalar
+from mbc.targets.features import features_of
 from mbc.targets.target import Target
 
 LLVM_TYPES = {F32: "float", F16: "half", S8: "i8", U8: "i8", S32: "i32"}
@@ -69,6 +70,8 @@ class Isa:
     """Whether one instruction adds a scalar in memory to all lanes."""
     register: str = "w"
     """LLVM's constraint for a vector register in inline assembly; "" if there is none."""
+    dots: str = ""
+    """Extension of the instruction set whose dot products of bytes kernels use; "" for none."""
     element: Scalar = F32
     """Element type of vectors, which kernels compute with."""
 
@@ -194,10 +197,14 @@ RVV128 = Isa(
 ISAS = {isa.name: isa for isa in (AVX512, AVX2, SSE, NEON, NEON32, NEON32_VFP3, RVV128)}
 WIDE = {AVX512.name: AVX512_WIDE}
 """Units of cores that multiply the vectors of twice the lanes at full rate."""
+DOTS = {NEON.name: "dotprod"}
+"""Extensions with dot products of bytes, by the unit that they belong to."""
 
 
 def isa_of(target: Target) -> Isa:
     """Return the vector unit of a target."""
     isa, core = ISAS[target.isa], target.core
     full = core.units >= 2 and core.lanes >= isa.widest.lanes
-    return WIDE.get(isa.name, isa) if full else isa
+    dots = DOTS.get(isa.name, "")
+    found = WIDE.get(isa.name, isa) if full else isa
+    return replace(found, dots=dots) if dots in features_of(target) else found

@@ -15,6 +15,7 @@ from mbc.alignment import round_up
 from mbc.backends.llvm.addresses import Addresses
 from mbc.backends.llvm.backend import LlvmBackend, builder_of
 from mbc.backends.llvm.cost import fewest_tasks
+from mbc.backends.llvm.integer import kernels as integer
 from mbc.backends.llvm.invoke import WRAPPER_PARAMETERS, Call, KernelInfo, invoke_ir
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.base import Kernel, Library, Site
@@ -25,7 +26,7 @@ from mbc.ops.cost import Layer, layers
 from mbc.ops.outputs import with_plain_outputs
 from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.names import net_identifier
-from mbc.targets.elements import refuse_elements
+from mbc.targets.elements import on_codes, refuse_elements
 from mbc.targets.kernels import refuse_bodies, refuse_ops
 from mbc.targets.schedules import refuse_schedules
 from mbc.targets.target import Target
@@ -69,7 +70,7 @@ def lower(graph: Graph, target: Target) -> LoweredNet:
     whose result overlaps an operand run on one thread. Raises E0509 for element types without
     kernels, E0517 for such ops and bodies, and E0516 for schedules that kernels do not support.
     """
-    refuse_elements(graph, f"LLVM for {target.name}")
+    refuse_elements(graph, f"LLVM for {target.name}", integer.refusal)
     backend = LlvmBackend(target)
     refuse_ops(graph, backend.has_kernel, f"LLVM for {target.name}")
     refuse_bodies(graph, backend, f"LLVM for {target.name}")
@@ -134,7 +135,8 @@ class _Lowering:
             for o in node.operands
         )
         outputs = tuple(self.alone.buffer(value) for value in node.results)
-        return builder_of(node)(Site(node, inputs, outputs, self.library))
+        builder = integer.builder_of(node) if on_codes(node) else builder_of(node)
+        return builder(Site(node, inputs, outputs, self.library))
 
     def _spec(self, weights: int) -> NetSpec:
         shared, scratch = self.shared.arena_bytes, round_up(self.scratch)

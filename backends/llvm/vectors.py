@@ -11,7 +11,8 @@ from mbc.backends.llvm.emitter import Function, float_literal
 
 def splat_literal(f: Function, value: float) -> str:
     """Return a vector literal with a constant in all lanes."""
-    lane = f"{f.isa.scalar} {float_literal(value)}"
+    number = float_literal(value) if f.isa.element.is_float else str(int(value))
+    lane = f"{f.isa.scalar} {number}"
     return f"<{', '.join([lane] * f.isa.lanes)}>"
 
 

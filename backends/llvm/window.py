@@ -16,8 +16,11 @@ from typing import Literal
 
 import numpy as np
 
+from mbc.backends.llvm.integer.codes import LARGEST_EXACT, Finish
 from mbc.backends.llvm.isa import Isa
 from mbc.ir.activations import Activation
+from mbc.ir.elements import Q8
+from mbc.ops.quantized import LARGEST_CODE, LARGEST_WEIGHT, ratio
 
 SHORT_SUM = 9  # taps; by the time that a strip of so few ends, the CPU has begun the next one
 LONG_SUMS = 8  # that are computed side by side, since a multiply-add waits for the one before
@@ -34,6 +37,34 @@ class Part:
     """Bytes from pixel to pixel."""
     room: int
     """Elements of a pixel that may be read, from the part's first channel on."""
+
+
+@dataclass(frozen=True)
+class InCodes:
+    """How a window op computes with codes: with floats, which hold its sums exactly."""
+
+    x: Q8
+    """Element of the input."""
+    finish: Finish
+    """How steps become elements of the result."""
+    to: Q8 | None = None
+    """Element of the result of a mean."""
+    far_bias: bool = False
+    """Whether biases are so large that they are added in s32."""
+
+    @property
+    def zero(self) -> int:
+        """What is subtracted from codes when they are read: nothing if their order alone counts."""
+        return self.x.zero if self.finish.scales else 0
+
+    def mean_ratio(self, counted: int) -> float:
+        """Return the factor from a sum of so many codes to steps of their mean."""
+        assert self.to is not None
+        return float(ratio(self.x, self.to, counted))
+
+
+MOST_EXACT_TAPS = LARGEST_EXACT // (LARGEST_CODE * LARGEST_WEIGHT)
+"""Most taps whose sums of codes times weights are exact in f32."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +108,18 @@ class Window:
     """Filters a channel: how many output channels, neighbours, each input channel has."""
     slopes: bool = False
     """Whether results are multiplied by a slope unless they are above 0, before the activation."""
+    codes: InCodes | None = None
+    """How it computes with codes; None for floats."""
+
+    @property
+    def in_bytes(self) -> int:
+        """Size of an element of the input."""
+        return self.isa.element.bytes if self.codes is None else self.codes.x.bytes
+
+    @property
+    def out_bytes(self) -> int:
+        """Size of an element of the output."""
+        return self.isa.element.bytes if self.codes is None else self.codes.finish.element.bytes
 
     @property
     def channels(self) -> int:
@@ -90,8 +133,10 @@ class Window:
 
     @property
     def weight_rows(self) -> int:
-        """Rows of the packed weights: bias, taps, and slopes if there are any; 0 for pools."""
-        return 1 + self.taps + self.slopes if self.kind == "depthwise" else 0
+        """Rows of the packed weights: bias, taps, and slopes or multipliers if there are any; 0 for
+        pools."""
+        last = self.slopes or self.codes is not None
+        return 1 + self.taps + last if self.kind == "depthwise" else 0
 
     @property
     def tile(self) -> int:
@@ -265,13 +310,15 @@ def _run(isa: Isa, filters: int, channels: int, fits: bool) -> list[Strip]:
 
 
 def pack_depthwise(
-    window: Window, weight: np.ndarray, bias: np.ndarray, slope: np.ndarray | None = None
+    window: Window, weight: np.ndarray, bias: np.ndarray, last: np.ndarray | None = None
 ) -> np.ndarray:
-    """Pack weight [kh,kw,1,o], bias [o] and slope [o] as [strip][bias, taps, slope][vectors of the
-    strip][lanes], the outputs of each part padded to whole vectors."""
+    """Pack weight [kh,kw,1,o], bias [o] and the slopes or multipliers [o] as [strip][bias, taps,
+    last][vectors of the strip][lanes], the outputs of each part padded to whole vectors."""
     isa, taps = window.isa, weight.reshape(-1, weight.shape[-1])
-    slopes = [] if slope is None else [slope[None]]
-    rows = np.concatenate([bias[None], taps, *slopes]).astype(isa.element.numpy)
+    if window.codes is not None and window.codes.far_bias:
+        bias = bias.astype(np.int32).view(np.float32)
+    each = [bias[None], taps, *([] if last is None else [last[None]])]
+    rows = np.concatenate([row.astype(isa.element.numpy) for row in each])
     packed, start = [], 0
     for index, part in enumerate(window.parts):
         outputs = window.filters * part.channels

@@ -10,6 +10,13 @@ from itertools import groupby
 
 from mbc.backends.llvm.activations import activate, activate_stored, is_costly, sloped
 from mbc.backends.llvm.emitter import Count, Function, Parameter
+from mbc.backends.llvm.integer.codes import (
+    added_bias,
+    centred,
+    load_codes,
+    of_bytes,
+    store_finished,
+)
 from mbc.backends.llvm.vectors import (
     arithmetic,
     fma,
@@ -57,7 +64,7 @@ def _emit_tile(
     for index, part in enumerate(window.parts):
         across = f.binary("mul", first, part.pixel)
         pixels = tuple(f.offset(f"%x{index}_{ky}", across) for ky in rows)
-        at = Cursor(pixels, weights, f.offset(out, f.isa.element.bytes * done))
+        at = Cursor(pixels, weights, f.offset(out, window.out_bytes * done))
         base = WindowTile(window, part, rows, run, Strip(0))
         for count, repeated in strips(window, index):
             at = _repeat_strips(f, base, count, repeated, at)
@@ -120,10 +127,10 @@ def _loop(f: Function, count: int, at: Cursor, body: Callable[[Cursor], Cursor])
 def _emit_strip(f: Function, tile: WindowTile, at: Cursor) -> Cursor:
     """Emit one strip; returns the addresses of the next one."""
     _emit_results(f, tile, at)
-    step = tile.strip.vectors * f.isa.vector_bytes
-    weight_step = tile.window.weight_rows * step
-    moved = [f.offset(pixel, tile.strip.step * f.isa.element.bytes) for pixel in at.pixels]
-    return Cursor(tuple(moved), f.offset(at.weights, weight_step), f.offset(at.out, step))
+    window, step = tile.window, tile.strip.vectors * f.isa.vector_bytes
+    moved = [f.offset(pixel, tile.strip.step * window.in_bytes) for pixel in at.pixels]
+    out = f.offset(at.out, tile.strip.vectors * f.isa.lanes * window.out_bytes)
+    return Cursor(tuple(moved), f.offset(at.weights, window.weight_rows * step), out)
 
 
 def _emit_results(f: Function, tile: WindowTile, at: Cursor) -> None:
@@ -136,6 +143,9 @@ def _emit_results(f: Function, tile: WindowTile, at: Cursor) -> None:
             values = _largest(f, tile, pixel)
         case "avg":
             values = _mean(f, tile, pixel)
+    if window.codes is not None:
+        _store_codes(f, tile, values, at)
+        return
     if window.slopes:
         values = _sloped(f, tile, values, at.weights)
     for column, vectors in enumerate(values):
@@ -151,11 +161,32 @@ def _emit_results(f: Function, tile: WindowTile, at: Cursor) -> None:
 def _sloped(
     f: Function, tile: WindowTile, values: Sequence[Vectors], weights: str
 ) -> list[Vectors]:
-    """Multiply by the slopes, the last row of the weights."""
-    size = f.isa.vector_bytes
-    last = f.offset(weights, (tile.window.weight_rows - 1) * tile.strip.vectors * size)
-    slopes = [load(f, last, j * size) for j in range(tile.strip.vectors)]
+    """Multiply by the slopes."""
+    slopes = _weight_row(f, tile, weights, tile.window.weight_rows - 1)
     return [[sloped(f, v, s) for v, s in zip(column, slopes, strict=True)] for column in values]
+
+
+def _weight_row(f: Function, tile: WindowTile, weights: str, row: int) -> Vectors:
+    """Load a row of the strip's packed weights."""
+    vectors, size = range(tile.strip.vectors), f.isa.vector_bytes
+    return [load(f, weights, (row * len(vectors) + j) * size) for j in vectors]
+
+
+def _store_codes(f: Function, tile: WindowTile, values: Sequence[Vectors], at: Cursor) -> None:
+    """Convert sums to elements of the result: those of a depthwise convolution are multiplied by
+    the last row of the weights."""
+    window, codes = tile.window, tile.window.codes
+    assert codes is not None
+    if window.kind == "depthwise":
+        if codes.far_bias:
+            biases = _weight_row(f, tile, at.weights, 0)
+            values = [list(map(partial(added_bias, f), column, biases)) for column in values]
+        last = _weight_row(f, tile, at.weights, window.weight_rows - 1)
+        values = [list(map(partial(arithmetic, f, "fmul"), column, last)) for column in values]
+    for column, vectors in enumerate(values):
+        for j, value in enumerate(vectors):
+            where = column * window.out_pixel + j * f.isa.lanes * window.out_bytes
+            store_finished(f, codes.finish, value, at.out, where, tile.strip.lanes)
 
 
 Vectors = list[str]
@@ -165,17 +196,30 @@ Pixel = Callable[[int, int], Vectors]
 
 def _pixels(f: Function, tile: WindowTile, at: Cursor) -> Pixel:
     """Return a loader of pixels that loads each once."""
-    rows = dict(zip(tile.rows, at.pixels, strict=True))
+    rows, codes = dict(zip(tile.rows, at.pixels, strict=True)), tile.window.codes
 
     @cache
     def pixel(ky: int, across: int) -> Vectors:
-        start, step = across * tile.part.pixel, f.isa.vector_bytes
+        start, step = across * tile.part.pixel, f.isa.lanes * tile.window.in_bytes
+        if codes is not None:
+            return _code_pixel(f, tile, codes.zero, rows[ky], start)
         if tile.strip.sources:
             return load_spread(f, rows[ky], start, tile.strip.reads, tile.strip.sources)
         places = range(start, start + tile.strip.vectors * step, step)
         return [load(f, rows[ky], place, tile.strip.lanes) for place in places]
 
     return pixel
+
+
+def _code_pixel(f: Function, tile: WindowTile, zero: int, row: str, start: int) -> Vectors:
+    """Load the codes of a pixel as floats."""
+    strip, lanes = tile.strip, f.isa.lanes
+    if not strip.sources:
+        places = range(start, start + strip.vectors * lanes, lanes)
+        return [load_codes(f, row, place, strip.lanes, zero) for place in places]
+    with f.vectors_of(of_bytes(f.isa)):
+        spread = load_spread(f, row, start, strip.reads, strip.sources)
+    return [centred(f, codes, zero) for codes in spread]
 
 
 def _depthwise(f: Function, tile: WindowTile, pixel: Pixel, weights: str) -> list[Vectors]:
@@ -186,7 +230,9 @@ def _depthwise(f: Function, tile: WindowTile, pixel: Pixel, weights: str) -> lis
         at = number * len(vectors)
         return [load(f, weights, (at + j) * f.isa.vector_bytes) for j in vectors]
 
-    acc = [tap(0)] * len(tile.run.columns)
+    codes = tile.window.codes
+    first = ["zeroinitializer"] * len(vectors) if codes and codes.far_bias else tap(0)
+    acc = [first] * len(tile.run.columns)
     for ky in tile.rows:
         taps = {kx: tap(1 + ky * across + kx) for kx in range(across)}
         for kx, column in _products(tile):
@@ -240,7 +286,8 @@ def _mean(f: Function, tile: WindowTile, pixel: Pixel) -> list[Vectors]:
     results = []
     for inside, under in zip(tile.run.columns, _under(tile), strict=True):
         vectors = _sums(f, [pixel(ky, across) for ky in tile.rows for across in under])
-        scale = splat_literal(f, 1.0 / tile.window.counted(tile.rows, inside))
+        counted, codes = tile.window.counted(tile.rows, inside), tile.window.codes
+        scale = splat_literal(f, codes.mean_ratio(counted) if codes else 1.0 / counted)
         results.append([arithmetic(f, "fmul", total, scale) for total in vectors])
     return results
 

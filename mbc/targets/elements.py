@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from mbc.diag import Location, error
-from mbc.ir.elements import F32, S32, Element
+from mbc.diag import Location, MbcError, error
+from mbc.ir.elements import F32, Q8, S32, Element
 from mbc.ir.graph import Graph, Node
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ops.argmax import ArgMax
-from mbc.ops.fused import Fused
 from mbc.ops.quantized import Dequantize, Quantize
 
+Allowed = Element | type[Q8]
+"""An element, or all quantised ones."""
+
 KERNELS: tuple[Element, ...] = (F32,)
-"""Elements that kernels compute with, on CPUs and on GPUs."""
+"""Elements that all kernels compute with, on CPUs and on GPUs."""
 
 MOVED: tuple[Element, ...] = (F32, S32)
 """Elements that they move: those of outputs."""
@@ -23,20 +25,50 @@ WITHOUT_KERNELS: tuple[type[Op], ...] = (Quantize, Dequantize)
 """Ops that have no kernels, since all their forms have other elements too."""
 
 
-def refuse_elements(graph: Graph, who: str) -> None:
+def on_codes(node: Node) -> bool:
+    """Return whether a node computes with codes; moves of codes do not."""
+    if node.op.moves_data_only or isinstance(node.op, ArgMax):
+        return False
+    return any(isinstance(type.element, Q8) for type in _types_at(node))
+
+
+def refuse_elements(
+    graph: Graph, who: str, integer_refusal: Callable[[Node], str] | None = None
+) -> None:
     """Raise E0509 at the first node with a tensor whose element has no kernels there.
 
-    `who` is named in the message: "LLVM for arm64".
+    `who` is named in the message: "LLVM for arm64". `integer_refusal` returns why there is no
+    kernel for a node that computes with codes, "" if there is one; without it there are none, and
+    codes are not moved either.
     """
-    for type, where, elements in _types(graph):
-        if type.element not in elements:
-            raise error(
-                "E0509",
-                f"{who} takes f32 tensors only, found {type.element}",
-                at=where,
-                label=f"this has a tensor {type}",
-                helps=["mbc run --backend oracle evaluates it"],
-            )
+    for node in graph.topo():
+        where = node.locations[0] if node.locations else None
+        if integer_refusal is not None and on_codes(node):
+            if reason := integer_refusal(node):
+                raise _refused(
+                    f"{who} has no int8 kernel for {node.op.label}: {reason}",
+                    node.results[0].type,
+                    where,
+                )
+            continue
+        for type, elements in _types_of(node, codes=integer_refusal is not None):
+            _check(who, type, where, elements)
+        for body in node.op.bodies:
+            refuse_elements(body, who)
+    for value in graph.inputs:
+        _check(who, value.type, None, () if integer_refusal is None else (Q8,))
+
+
+def _check(who: str, type: TensorType, where: Location | None, more: Sequence[Allowed]) -> None:
+    element = type.element
+    if element not in (*KERNELS, *more) and not (Q8 in more and isinstance(element, Q8)):
+        raise _refused(f"{who} takes f32 tensors only, found {element}", type, where)
+
+
+def _refused(message: str, type: TensorType, where: Location | None) -> MbcError:
+    label = f"this has a tensor {type}"
+    helps = ["mbc run --backend oracle evaluates it"]
+    return error("E0509", message, at=where, label=label, helps=helps)
 
 
 def element_refusal(node: Node) -> str:
@@ -45,19 +77,13 @@ def element_refusal(node: Node) -> str:
     return next((f"there are no fused kernels for {element}" for element in others), "")
 
 
-def _types(graph: Graph) -> Iterator[tuple[TensorType, Location | None, Sequence[Element]]]:
-    """Yield the types of all tensors, with the lines of the nodes that read or compute them and the
-    elements that these may have there."""
-    for node in graph.topo():
-        where = node.locations[0] if node.locations else None
-        indexes = isinstance(node.op, ArgMax)
-        read = MOVED if node.op.moves_data_only else KERNELS
-        made = MOVED if indexes else read
-        yield from ((result.type, where, made) for result in node.results)
-        yield from ((type, where, read) for type in node.operand_types if type is not None)
-        if isinstance(node.op, Fused):
-            yield from _types(node.op.body)
-    yield from ((value.type, None, KERNELS) for value in graph.inputs)
+def _types_of(node: Node, *, codes: bool) -> Iterator[tuple[TensorType, Sequence[Allowed]]]:
+    """Yield the types of a node's tensors, with the elements besides f32 that these may have."""
+    moved: Sequence[Allowed] = (*MOVED, *((Q8,) if codes else ()))
+    read: Sequence[Allowed] = moved if node.op.moves_data_only else ()
+    made = moved if isinstance(node.op, ArgMax) else read
+    yield from ((result.type, made) for result in node.results)
+    yield from ((type, read) for type in node.operand_types if type is not None)
 
 
 def _types_at(node: Node) -> Iterator[TensorType]:

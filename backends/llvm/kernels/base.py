@@ -7,7 +7,7 @@ scratch, and the range of tasks to do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 
 import numpy as np
@@ -177,6 +177,16 @@ class Site:
         """Begin a function with the parameters of the node's kernel."""
         values = sum(len(buffers) for buffers in self.inputs)
         return kernel_function(self.isa, values, len(self.outputs))
+
+
+def moving_function(site: Site) -> Function:
+    """Begin the function of a kernel that moves elements: its vectors hold what is stored."""
+    f, stored = site.kernel_function(), site.outputs[0].type.element.stored
+    several = f.isa.element.bytes // stored.bytes
+    if several > 1:
+        lanes = several * f.isa.lanes
+        f.isa = replace(f.isa, element=stored, lanes=lanes, wide=False, multi_load=1)
+    return f
 
 
 def kernel_function(isa: Isa, values: int, results: int) -> Function:

@@ -22,6 +22,7 @@ from mbc.backends.llvm.vectors import (
     splat,
     store,
 )
+from mbc.ir.elements import F32
 from mbc.ir.graph import Constant, Node
 from mbc.ops import Activate, BatchNorm
 from mbc.ops.broadcast import aligned
@@ -119,12 +120,12 @@ def _combined(op: Arithmetic, operands: Sequence[Stream]) -> Vector:
 
 def build_elementwise(site: Site) -> Kernel:
     """One task a row of pixels; channel vectors innermost."""
-    inputs = [_stream(site, role) for role, operand in site.node.items() if site.buffers(role)]
+    inputs = [stream_of(site, role) for role, operand in site.node.items() if site.buffers(role)]
     weights = np.zeros(0, np.float32)
     if isinstance(site.node.op, BatchNorm):
         weights = pack_batch_norm(site.isa, site.node)
         inputs.append(replace(_weights(site, (1,)), pixel_bytes=0, step=2 * site.isa.vector_bytes))
-    return _build(site, inputs, _vector(site.node), weights)
+    return build_rows(site, inputs, _vector(site.node), weights)
 
 
 def build_arithmetic(site: Site) -> Kernel:
@@ -137,8 +138,8 @@ def build_arithmetic(site: Site) -> Kernel:
             weights = pack_operand(site.isa, operand.array, site.output.type.channels)
             streams.append(_weights(site, operand.type.shape))
         else:
-            streams.append(_stream(site, role))
-    return _build(site, streams, _combined(op, streams), weights)
+            streams.append(stream_of(site, role))
+    return build_rows(site, streams, _combined(op, streams), weights)
 
 
 def pack_operand(isa: Isa, array: np.ndarray, channels: int) -> np.ndarray:
@@ -149,11 +150,11 @@ def pack_operand(isa: Isa, array: np.ndarray, channels: int) -> np.ndarray:
     return np.pad(array, [(0, 0)] * (array.ndim - 1) + [(0, missing)]).ravel()
 
 
-def _stream(site: Site, role: str) -> Stream:
+def stream_of(site: Site, role: str) -> Stream:
+    """Return how a kernel goes through an operand."""
     buffer, (pointer,) = site.input(role), site.pointers(role)
-    return _through(
-        site, pointer, buffer.type.shape, buffer.pixel_bytes, buffer.is_padded(site.isa)
-    )
+    padded, size = buffer.is_padded(site.isa), buffer.element_bytes
+    return _through(site, pointer, buffer.type.shape, buffer.pixel_bytes, padded, size)
 
 
 def _weights(site: Site, shape: tuple[int, ...]) -> Stream:
@@ -162,19 +163,41 @@ def _weights(site: Site, shape: tuple[int, ...]) -> Stream:
 
 
 def _through(
-    site: Site, pointer: str, shape: tuple[int, ...], pixel_bytes: int, is_padded: bool = True
+    site: Site,
+    pointer: str,
+    shape: tuple[int, ...],
+    pixel_bytes: int,
+    is_padded: bool = True,
+    element_bytes: int = F32.bytes,
 ) -> Stream:
     result = site.output.type
     whole = aligned(shape, max(result.rank, 2))
     assert whole is not None
     if whole[-1] < result.channels:
         return Stream(pointer, whole, pixel_bytes, 0)
-    return Stream(pointer, whole, pixel_bytes, site.isa.vector_bytes, is_padded)
+    return Stream(pointer, whole, pixel_bytes, site.isa.lanes * element_bytes, is_padded)
 
 
-def _build(site: Site, inputs: Sequence[Stream], vector: Vector, weights: np.ndarray) -> Kernel:
+Keep = Callable[[Function, str, str, int | None], None]
+"""Stores a result at an address: a vector, or its first lanes."""
+
+
+def _stored(f: Function, value: str, address: str, lanes: int | None) -> None:
+    store(f, value, address, 0, lanes)
+
+
+def build_rows(
+    site: Site,
+    inputs: Sequence[Stream],
+    vector: Vector,
+    weights: np.ndarray,
+    keep: Keep = _stored,
+    element: str = "f32",
+) -> Kernel:
+    """Build a kernel that goes through rows of pixels, a task each, channel vectors innermost."""
     out, f = site.output, site.kernel_function()
-    result = _through(site, "%y0", out.type.shape, out.pixel_bytes, out.is_padded(f.isa))
+    padded, size = out.is_padded(f.isa), out.element_bytes
+    result = _through(site, "%y0", out.type.shape, out.pixel_bytes, padded, size)
     streams = [*inputs, result]
     *leading, row_pixels, channels = result.shape
 
@@ -184,19 +207,24 @@ def _build(site: Site, inputs: Sequence[Stream], vector: Vector, weights: np.nda
         return []
 
     def pixel(_: Count, at: list[str]) -> Sequence[str]:
-        _emit_pixel(f, vector, streams, at, channels)
+        _emit_pixel(f, vector, keep, streams, at, channels)
         return [
             f.offset(p, stream.pitch(row_pixels)) for p, stream in zip(at, streams, strict=True)
         ]
 
     f.loop("%begin", "%end", [], row)
     shape = f"c{channels}_w{row_pixels}"
-    name = site.library.define(f"f32_{site.node.op.label}_{shape}", f)
+    name = site.library.define(f"{element}_{site.node.op.label}_{shape}", f)
     return Kernel(name, out.pixels // row_pixels, 0, weights)
 
 
 def _emit_pixel(
-    f: Function, vector: Vector, streams: Sequence[Stream], at: list[str], channels: int
+    f: Function,
+    vector: Vector,
+    keep: Keep,
+    streams: Sequence[Stream],
+    at: list[str],
+    channels: int,
 ) -> None:
     tail = 0 if all(stream.is_padded for stream in streams) else channels % f.isa.lanes
     whole = channels // f.isa.lanes if tail else f.isa.vectors(channels)
@@ -210,11 +238,11 @@ def _emit_pixel(
         return [next(addresses) if m else number for number, m in zip(fixed, moving, strict=True)]
 
     def body(_: Count, here: list[str]) -> Sequence[str]:
-        store(f, vector(f, filled(here), None), here[-1])
+        keep(f, vector(f, filled(here), None), here[-1], None)
         steps = [stream.step for stream in streams if stream.step]
         return [f.offset(p, s) for p, s in zip(here, steps, strict=True)]
 
     carried = [("ptr", p) for p, moves in zip(at, moving, strict=True) if moves]
     here = f.loop(0, whole, carried, body)
     if tail:
-        store(f, vector(f, filled(here), tail), here[-1], 0, tail)
+        keep(f, vector(f, filled(here), tail), here[-1], tail)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
-from mbc.backends.llvm.vectors import load, load_scalar, store, store_scalar
+from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, moving_function
+from mbc.backends.llvm.integer.codes import pieces
+from mbc.backends.llvm.vectors import alignment, load, load_scalar, store, store_scalar
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.move import moved_views
 
@@ -18,7 +19,7 @@ def build_channel_copy(site: Site) -> Kernel:
     buffers = dict(zip(values, (b for bs in site.inputs for b in bs), strict=True))
     names = {value: f"%x{i}" for i, value in reversed(list(enumerate(values)))}
     distinct = list(names)
-    f = site.kernel_function()
+    f = moving_function(site)
     views = moved_views(node.op, node.views)
     row_pixels = (1, *views[0].type.shape)[-2]
     starts = [*(names[v] for v in distinct), *(f"%y{i}" for i in range(len(views)))]
@@ -76,14 +77,25 @@ def copy_run(f: Function, source: str, target: str, length: int) -> None:
         return [f.offset(p, step) for p in at]
 
     at = f.loop(0, whole, [("ptr", source), ("ptr", target)], vector)
-    if tail:
+    if tail and not f.isa.element.is_float:
+        _copy_pieces(f, at, tail)
+    elif tail:
         store(f, load(f, at[0], 0, tail), at[1], 0, tail)
+
+
+def _copy_pieces(f: Function, at: Sequence[str], count: int) -> None:
+    """Copy elements by as few loads as can be."""
+    size = f.isa.element.bytes
+    for start, length in pieces(count):
+        kind, place = f"<{length} x {f.isa.scalar}>", size * start
+        copied = f.op(f"load {kind}, ptr {f.offset(at[0], place)}, {alignment(f)}")
+        f.emit(f"store {kind} {copied}, ptr {f.offset(at[1], place)}, {alignment(f)}")
 
 
 def build_reshape(site: Site) -> Kernel:
     """Build a reshape that copies single elements; a task per row of the last axis."""
     x, out = site.input("x"), site.output
-    f = site.kernel_function()
+    f = moving_function(site)
     last = out.type.channels
 
     def row(index: Count, _: list[str]) -> Sequence[str]:

@@ -12,7 +12,7 @@ from itertools import accumulate
 from math import prod
 
 from mbc.backends.llvm.emitter import Count, Function, float_literal
-from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
+from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, moving_function
 from mbc.backends.llvm.kernels.move import copy_run
 from mbc.backends.llvm.vectors import load_scalar, splat_literal, store, store_scalar
 from mbc.ops.linear import present
@@ -60,7 +60,7 @@ def build_strided_copy(site: Site) -> Kernel:
     """Build the nests of a move, one after the other; a task per iteration of a first loop."""
     types = [present(type) for type in site.node.operand_types]
     nests = [_nest(site, copy) for copy in copies_of(site.node.op, types)]
-    f = site.kernel_function()
+    f = moving_function(site)
     firsts = accumulate((nest.tasks for nest in nests), initial=0)
     for nest, first in zip(nests, firsts, strict=False):
         _emit_nest(f, nest, *_share(f, nest, first, alone=len(nests) == 1))

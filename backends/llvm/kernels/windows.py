@@ -10,17 +10,21 @@ from math import gcd
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
+from mbc.backends.llvm.integer.codes import LARGEST_EXACT, Finish, element_of
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site, constant_array
-from mbc.backends.llvm.window import SHORT_SUM, Part, Window, has_strips, pack_depthwise
+from mbc.backends.llvm.window import SHORT_SUM, InCodes, Part, Window, has_strips, pack_depthwise
 from mbc.backends.llvm.window_code import emit_row, image_rows, row_functions
 from mbc.ir.activations import identifier
+from mbc.ir.elements import Q8
 from mbc.ir.graph import Node
 from mbc.ir.views import ChannelView
 from mbc.ops import AvgPool, Conv2d, MaxPool
 from mbc.ops.linear import filters_per_channel, present
 from mbc.ops.pool import Pool
+from mbc.ops.quantized import LARGEST_CODE, LARGEST_WEIGHT
 from mbc.schedules import ChannelBlocks
+from mbc.targets.elements import on_codes
 
 
 def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> Window:
@@ -40,16 +44,31 @@ def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> W
             filters = filters_per_channel(op, weight)
             isa = _unit(isa, filters, parts)
             window = Window(isa, "depthwise", *sizes, *shape, *place, op.act, filters=filters)
-            return replace(window, slopes=node["slope"] is not None)
+            window = replace(window, slopes=node["slope"] is not None)
         case MaxPool() as op:
             shape = (op.kernel, op.stride, op.pad, op.dilation)
-            return Window(_unit(isa, 1, parts), "max", *sizes, *shape, *place)
+            window = Window(_unit(isa, 1, parts), "max", *sizes, *shape, *place)
         case AvgPool() as op:
             shape = (op.kernel, op.stride, op.pad, (1, 1))
             window = Window(_unit(isa, 1, parts), "avg", *sizes, *shape, *place, op.act)
-            return replace(window, count_pad=op.count_pad, overhang=op.overhang)
+            window = replace(window, count_pad=op.count_pad, overhang=op.overhang)
         case _:
             raise TypeError(f"{node.op.mnemonic} has no window")
+    return replace(window, codes=_in_codes(node)) if on_codes(node) else window
+
+
+def _in_codes(node: Node) -> InCodes:
+    """Return how a window op computes with codes."""
+    x = element_of(node, "x")
+    if isinstance(node.op, MaxPool):
+        return InCodes(x, Finish.same())
+    bias, weight = node.constant("bias"), node.type_of("weight")
+    to = node.result.type.element
+    if weight is None:
+        return InCodes(x, Finish.of(node), to if isinstance(to, Q8) else None)
+    terms = LARGEST_CODE * LARGEST_WEIGHT * weight.elements // weight.channels
+    largest = 0 if bias is None else int(np.abs(bias.array.astype(np.int64)).max(initial=0))
+    return InCodes(x, Finish.of(node), far_bias=terms + largest > LARGEST_EXACT)
 
 
 def _unit(isa: Isa, filters: int, parts: Sequence[Part]) -> Isa:
@@ -87,10 +106,10 @@ def pack_window(window: Window, node: Node) -> np.ndarray:
     """Pack the weights of a depthwise convolution; empty for pools."""
     if isinstance(node.op, Pool):
         return np.zeros(0, np.float32)
+    last = node.constant("slope" if window.codes is None else "multiplier")
     weight = constant_array(node["weight"], ())
     bias = constant_array(node["bias"], weight.shape[-1:])
-    slope = node.constant("slope")
-    return pack_depthwise(window, weight, bias, None if slope is None else slope.array)
+    return pack_depthwise(window, weight, bias, None if last is None else last.array)
 
 
 def window_name(window: Window) -> str:
@@ -103,12 +122,19 @@ def window_name(window: Window) -> str:
     return f"{kind}{kh}x{kw}s{stride}_c{window.channels}{filters}{slopes}{act}"
 
 
+def _prefix(window: Window) -> str:
+    """Return the element in the name of a kernel."""
+    return "f32" if window.codes is None else "q8"
+
+
 def define_rows(library: Library, window: Window) -> list[str]:
     """Define the row functions; returns their names in the order of the row classes."""
     names = []
     for (rows, _), function in zip(window.row_classes(), row_functions(window), strict=True):
         part = "mid" if len(rows) == window.kernel[0] else "edge"
-        names.append(library.define(f"f32_{window_name(window)}_{part}_row", function))
+        names.append(
+            library.define(f"{_prefix(window)}_{window_name(window)}_{part}_row", function)
+        )
     return names
 
 
@@ -120,10 +146,11 @@ def window_schedules(window: Window) -> tuple[ChannelBlocks, ...]:
     """List the schedules of a window op: first the fewest blocks of channels whose rows under the
     window fit the L1 cache. Blocks are whole strips of vectors."""
     strip = window.isa.strip * window.isa.lanes
-    if len(window.parts) > 1 or window.filters > 1 or window.channels % strip:
+    apart = len(window.parts) > 1 or window.in_bytes != window.out_bytes
+    if apart or window.filters > 1 or window.channels % strip:
         return (ChannelBlocks(1),)
     most = max(window.channels // FEW_CHANNELS, 1)
-    pixel = window.isa.element.bytes * window.channels
+    pixel = window.in_bytes * window.channels
     rows = window.kernel[0] * window.width * pixel
     even = [n for n in range(1, most + 1) if window.channels % (n * strip) == 0]
     least = 1 if window.taps <= SHORT_SUM else even[-1]  # or as near as can be, for many rows
@@ -163,7 +190,7 @@ def window_kernel(
     rows = define_rows(site.library, block)
     f = site.kernel_function()
     across = out.element_bytes * block.channels
-    weights = window.weight_rows * across
+    weights = window.weight_rows * window.isa.element.bytes * block.channels
 
     def row(index: Count, _: list[str]) -> Sequence[str]:
         image, number, y = _place(f, index, blocks, height)
@@ -179,7 +206,7 @@ def window_kernel(
         return []
 
     f.loop("%begin", "%end", [], row)
-    kind = f"f32_{window_name(window)}{name}_{height}x{window.out_width}"
+    kind = f"{_prefix(window)}_{window_name(window)}{name}_{height}x{window.out_width}"
     tasks = out.type.shape[0] * blocks * height
     return Kernel(site.library.define(kind, f), tasks, 0, pack_window(window, node))
 

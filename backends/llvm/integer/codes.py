@@ -1,0 +1,197 @@
+"""Vectors of codes: loads as numbers, and the step from sums to codes and back to memory.
+
+Numbers up to 2^24 are exact in f32, so kernels whose sums are small compute with floats; the others
+add in s32. All end in one step: multiply, clamp, round half to even. Clamping to whole numbers
+before rounding gives what clamping after it gives, and lets one addition round: that of 1.5 * 2^23,
+whose unit in the last place is 1. No instruction beyond f32's is needed, and none converts what s32
+cannot hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mbc.backends.llvm.activations import activate
+from mbc.backends.llvm.emitter import Function
+from mbc.backends.llvm.isa import Isa
+from mbc.backends.llvm.vectors import arithmetic, larger, load, smaller, splat_literal, store
+from mbc.ir.activations import Activation
+from mbc.ir.elements import F32, Q8, U8, Scalar
+from mbc.ir.graph import Node
+from mbc.ops.linear import present
+from mbc.ops.quantized import code_range, ratio
+
+ROUNDING = 12582912.0
+"""1.5 * 2^23, whose bits end in a zero byte."""
+LARGEST_EXACT = 1 << 24
+"""Whole numbers up to this are floats."""
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """An operand in codes that is added to the result in steps of it: (code - zero) * ratio."""
+
+    zero: int
+    """The operand's zero point."""
+    ratio: float
+    """Its scale by that of the result, an f32."""
+
+
+@dataclass(frozen=True)
+class Finish:
+    """How f32 steps become elements of the result."""
+
+    zero: int | None
+    """Zero point of the result's codes; None if the result is f32."""
+    low: int = 0
+    """Lowest code."""
+    high: int = 255
+    """Highest code."""
+    act: Activation | None = None
+    """Activation of an f32 result; that of codes is in their bounds."""
+    scales: bool = True
+    """Whether numbers are scaled; else codes go through as they are."""
+
+    @staticmethod
+    def same(low: int = 0, high: int = 255) -> Finish:
+        """Return what stores codes as they are, within bounds."""
+        return Finish(0, low, high, scales=False)
+
+    @staticmethod
+    def of(node: Node) -> Finish:
+        """Return what a node does to its sums."""
+        element, act = node.results[0].type.element, getattr(node.op, "act", None)
+        if not isinstance(element, Q8):
+            return Finish(None, act=act)
+        return Finish(element.zero, *code_range(element, act))
+
+    @property
+    def element(self) -> Scalar:
+        """What is stored."""
+        return F32 if self.zero is None else U8
+
+
+def scaled_operand(node: Node, role: str) -> Scaled:
+    """Return how an operand is added to a node's result."""
+    to = node.results[0].type.element
+    source = element_of(node, role)
+    assert isinstance(to, Q8)
+    return Scaled(source.zero, float(ratio(source, to)))
+
+
+def element_of(node: Node, role: str) -> Q8:
+    """Return the element of an operand in codes."""
+    element = present(node.type_of(role)).element
+    assert isinstance(element, Q8)
+    return element
+
+
+def of_bytes(isa: Isa) -> Isa:
+    """Return the unit with as many bytes as it has lanes."""
+    return replace(isa, element=U8, wide=False, multi_load=1)
+
+
+def integers(f: Function) -> str:
+    """LLVM's type of a vector of s32."""
+    return f"<{f.isa.lanes} x i32>"
+
+
+def load_codes(f: Function, pointer: str, bytes: int, lanes: int | None, zero: int) -> str:
+    """Load codes as floats: the code less the zero point."""
+    return _less(f, load_whole(f, pointer, bytes, lanes), zero)
+
+
+def load_whole(f: Function, pointer: str, bytes: int, lanes: int | None) -> str:
+    """Load codes as s32."""
+    with f.vectors_of(of_bytes(f.isa)):
+        codes = load(f, pointer, bytes, lanes)
+    return _widened(f, codes)
+
+
+def centred(f: Function, codes: str, zero: int) -> str:
+    """Convert a vector of bytes to floats, less the zero point."""
+    return _less(f, _widened(f, codes), zero)
+
+
+def _widened(f: Function, codes: str) -> str:
+    return f.op(f"zext <{f.isa.lanes} x i8> {codes} to {integers(f)}")
+
+
+def _less(f: Function, whole: str, zero: int) -> str:
+    if zero:
+        whole = f.op(f"sub {integers(f)} {whole}, {splat_integer(f, zero)}")
+    return floats(f, whole)
+
+
+def floats(f: Function, whole: str) -> str:
+    """Convert s32 to f32, rounded half to even."""
+    return f.op(f"sitofp {integers(f)} {whole} to {f.isa.vector}")
+
+
+def added_bias(f: Function, sums: str, bias: str) -> str:
+    """Add an s32 bias, as the bits of a vector of floats, to exact sums."""
+    ints = integers(f)
+    whole = f.op(f"fptosi {f.isa.vector} {sums} to {ints}")
+    added = f.op(f"add {ints} {whole}, {f.op(f'bitcast {f.isa.vector} {bias} to {ints}')}")
+    return floats(f, added)
+
+
+def splat_integer(f: Function, value: int) -> str:
+    """Return a vector literal with an s32 in all lanes."""
+    return f"<{', '.join([f'i32 {value}'] * f.isa.lanes)}>"
+
+
+def scaled(f: Function, operand: Scaled, codes: str) -> str:
+    """Return the steps that an operand adds, of its loaded and centred codes."""
+    return arithmetic(f, "fmul", codes, splat_literal(f, operand.ratio))
+
+
+def store_finished(
+    f: Function, finish: Finish, steps: str, pointer: str, bytes: int, lanes: int | None
+) -> None:
+    """Store steps as codes, or as floats with their activation."""
+    if finish.zero is None:
+        store(f, activate(f, steps, finish.act), pointer, bytes, lanes)
+        return
+    _store_bytes(f, codes_of(f, finish, steps), f.offset(pointer, bytes), lanes)
+
+
+def codes_of(f: Function, finish: Finish, steps: str) -> str:
+    """Clamp steps, round them and add the zero point; returns a vector of bytes."""
+    zero = finish.zero or 0
+    steps = larger(f, steps, splat_literal(f, finish.low - zero))
+    steps = smaller(f, steps, splat_literal(f, finish.high - zero))
+    rounded = arithmetic(f, "fadd", steps, splat_literal(f, ROUNDING))
+    ints = integers(f)
+    bits = f.op(f"bitcast {f.isa.vector} {rounded} to {ints}")
+    if zero:
+        bits = f.op(f"add {ints} {bits}, {splat_integer(f, zero)}")
+    return f.op(f"trunc {ints} {bits} to <{f.isa.lanes} x i8>")
+
+
+def _store_bytes(f: Function, codes: str, address: str, lanes: int | None) -> None:
+    """Store a vector of bytes, or its first ones by as few stores as can be."""
+    whole = f"<{f.isa.lanes} x i8>"
+    if lanes is None or lanes == f.isa.lanes:
+        f.emit(f"store {whole} {codes}, ptr {address}, align 1")
+        return
+    for start, count in pieces(lanes):
+        part = extracted(f, codes, f.isa.lanes, range(start, start + count))
+        f.emit(f"store <{count} x i8> {part}, ptr {f.offset(address, start)}, align 1")
+
+
+def extracted(f: Function, codes: str, size: int, places: Sequence[int]) -> str:
+    """Return some bytes of a vector."""
+    whole, mask = f"<{size} x i8>", ", ".join(f"i32 {place}" for place in places)
+    return f.op(f"shufflevector {whole} {codes}, {whole} poison, <{len(places)} x i32> <{mask}>")
+
+
+def pieces(count: int) -> list[tuple[int, int]]:
+    """Split a count into powers of two, the largest first: (start, length)."""
+    found, start = list[tuple[int, int]](), 0
+    for bit in reversed(range(count.bit_length())):
+        if count >> bit & 1:
+            found.append((start, 1 << bit))
+            start += 1 << bit
+    return found

@@ -1,0 +1,127 @@
+"""Dot units: how an instruction set multiplies integers and adds them up in s32.
+
+A unit takes a few k-steps at a time: each lane of its sums gets as many products. A is converted to
+the form that the unit reads before it is multiplied. All are exact: products of a code less its
+zero point (9 bits) and a weight (8 bits) fit 17 bits, and no sum saturates.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mbc.backends.llvm.emitter import Function
+from mbc.backends.llvm.isa import Isa
+
+LOADED = 16  # bytes of A along k that "lane" units load at a time
+
+
+@dataclass(frozen=True)
+class Dot:
+    """A unit."""
+
+    name: str
+    """Name, in those of kernels."""
+    steps: int
+    """k-steps that a multiplication takes."""
+    bits: int
+    """Bits of an element of A and of a weight: 16, less the zero point, or 8, less 128."""
+    by_lane: bool
+    """Whether elements of A are loaded along k, and multiplied by one lane; else from memory to all
+    lanes."""
+    multiply: Callable[[Function, str, str, str], str]
+    """From sums, elements of A (in all lanes) and weights to sums."""
+    declared: tuple[str, ...] = ()
+    """Declarations of the intrinsics that it calls."""
+
+    @property
+    def bytes(self) -> int:
+        """Size of an element of A, and of a weight."""
+        return self.bits // 8
+
+    @property
+    def centred(self) -> bool:
+        """Whether A is stored less its zero point; else less 128."""
+        return self.bits > 8
+
+    @property
+    def unroll(self) -> int:
+        """Multiplications along k in a turn of the loop: those of what is loaded at a time."""
+        return LOADED // (self.steps * self.bytes) if self.by_lane else 2
+
+    def vector(self, isa: Isa) -> str:
+        """Return LLVM's type of the weights of a vector of sums."""
+        return f"<{isa.lanes * self.steps} x i{self.bits}>"
+
+    def vector_bytes(self, isa: Isa) -> int:
+        """Return the bytes of these weights."""
+        return isa.lanes * self.steps * self.bytes
+
+    def height(self, isa: Isa, width: int) -> int:
+        """Return the most rows of a tile `width` vectors wide that spills no register: sums,
+        weights, elements of A and a product."""
+        if self.by_lane:
+            return max((isa.registers - width - 1) // (width + 1), 1)
+        return max((isa.registers - width - 2) // width, 1)
+
+
+def dot_of(isa: Isa) -> Dot:
+    """Return the unit of an instruction set."""
+    return OF_EXTENSION[isa.dots] if isa.dots else OF_ISA[isa.name]
+
+
+def _added(f: Function, sums: str, product: str) -> str:
+    return f.op(f"add <{f.isa.lanes} x i32> {sums}, {product}")
+
+
+def _widened_product(f: Function, sums: str, a: str, w: str) -> str:
+    """Multiply s16 to s32 and add; compilers make one instruction of it where there is one."""
+    lanes = f.isa.lanes
+    wide = [f.op(f"sext <{lanes} x i16> {part} to <{lanes} x i32>") for part in (a, w)]
+    return _added(f, sums, f.op(f"mul <{lanes} x i32> {wide[0]}, {wide[1]}"))
+
+
+def _pairs(lanes: int) -> Dot:
+    """Return the unit of PMADDWD: two products of s16 a lane."""
+    wide, narrow = f"<{lanes} x i32>", f"<{2 * lanes} x i16>"
+    name = {4: "llvm.x86.sse2.pmadd.wd", 8: "llvm.x86.avx2.pmadd.wd"}[lanes]
+
+    def multiply(f: Function, sums: str, a: str, w: str) -> str:
+        return _added(f, sums, f.op(f"call {wide} @{name}({narrow} {a}, {narrow} {w})"))
+
+    declared = (f"declare {wide} @{name}({narrow}, {narrow})",)
+    return Dot("madd", 2, 16, False, multiply, declared)
+
+
+_SDOT = "llvm.aarch64.neon.sdot.v4i32.v16i8"
+
+
+def _sdot(f: Function, sums: str, a: str, w: str) -> str:
+    return f.op(f"call <4 x i32> @{_SDOT}(<4 x i32> {sums}, <16 x i8> {a}, <16 x i8> {w})")
+
+
+PAIRS, PAIRS_SSE = _pairs(8), _pairs(4)
+SDOT = Dot(
+    "sdot",
+    4,
+    8,
+    True,
+    _sdot,
+    (f"declare <4 x i32> @{_SDOT}(<4 x i32>, <16 x i8>, <16 x i8>)",),
+)
+MULTIPLY_ADD = Dot("mlal", 1, 16, True, _widened_product)
+MULTIPLY = Dot("mul", 1, 16, False, _widened_product)
+
+OF_EXTENSION = {"dotprod": SDOT}
+"""Units by extension."""
+OF_ISA = {
+    "avx512": PAIRS,
+    "avx512wide": PAIRS,
+    "avx2": PAIRS,
+    "sse": PAIRS_SSE,
+    "neon": MULTIPLY_ADD,
+    "neon32": MULTIPLY_ADD,
+    "neon32-vfp3": MULTIPLY_ADD,
+    "rvv128": MULTIPLY,
+}
+"""Units of instruction sets without."""

@@ -1,0 +1,213 @@
+"""Kernels on codes: products, elementwise ops, global means. Windows are those of floats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+
+from mbc.backends.llvm.emitter import Count, Function
+from mbc.backends.llvm.integer.codes import (
+    Finish,
+    element_of,
+    floats,
+    integers,
+    load_codes,
+    load_whole,
+    scaled,
+    scaled_operand,
+    splat_integer,
+    store_finished,
+)
+from mbc.backends.llvm.integer.layers import build_product, plan_product
+from mbc.backends.llvm.isa import Isa
+from mbc.backends.llvm.kernels.base import Kernel, Site
+from mbc.backends.llvm.kernels.elementwise import Vector, build_rows, stream_of
+from mbc.backends.llvm.kernels.linear import is_gemm_rows
+from mbc.backends.llvm.kernels.windows import (
+    build_window,
+    image_pointers,
+    is_window_conv,
+    part_pointers,
+    view_parts,
+)
+from mbc.backends.llvm.vectors import arithmetic, compare, load, select, splat_literal
+from mbc.backends.llvm.window import MOST_EXACT_TAPS, Part
+from mbc.ir.elements import Q8
+from mbc.ir.graph import Node
+from mbc.ir.op import Op
+from mbc.ops import Add, AvgPool, Conv2d, Dense, Dequantize, GlobalAvgPool, MaxPool, Quantize
+from mbc.ops.elementwise import Activate
+from mbc.ops.linear import present
+from mbc.ops.quantized import ratio
+from mbc.targets.elements import on_codes
+
+
+def build_elementwise(site: Site) -> Kernel:
+    """Build an op on each element; a task a row of pixels."""
+    node = site.node
+    inputs = [stream_of(site, role) for role, _ in node.items() if site.buffers(role)]
+    finish = Finish.of(node)
+    if isinstance(node.op, Activate):
+        finish = Finish.same(finish.low, finish.high)
+
+    def keep(f: Function, value: str, address: str, lanes: int | None) -> None:
+        store_finished(f, finish, value, address, 0, lanes)
+
+    return build_rows(site, inputs, _vector(node), np.zeros(0, np.float32), keep, "q8")
+
+
+def _vector(node: Node) -> Vector:
+    """Return what computes the steps of a vector."""
+    match node.op:
+        case Add():
+            return partial(_sum, node)
+        case Activate():
+            return lambda f, at, lanes: load_codes(f, at[0], 0, lanes, 0)
+        case Quantize():
+            return partial(_steps, node)
+        case Dequantize():
+            return partial(_numbers, node)
+        case _:
+            raise TypeError(f"{node.op.label} is not elementwise")
+
+
+def _sum(node: Node, f: Function, at: list[str], lanes: int | None) -> str:
+    steps = []
+    for role, address in zip(("a", "b"), at, strict=False):
+        operand = scaled_operand(node, role)
+        steps.append(scaled(f, operand, load_codes(f, address, 0, lanes, operand.zero)))
+    return arithmetic(f, "fadd", *steps)
+
+
+def _steps(node: Node, f: Function, at: list[str], lanes: int | None) -> str:
+    """Divide by the scale; NaN becomes 0."""
+    to = node.result.type.element
+    assert isinstance(to, Q8)
+    x = load(f, at[0], 0, lanes)
+    steps = arithmetic(f, "fmul", x, splat_literal(f, float(np.float32(1 / to.scale))))
+    return select(f, compare(f, "uno", x, x), splat_literal(f, 0), steps)
+
+
+def _numbers(node: Node, f: Function, at: list[str], lanes: int | None) -> str:
+    x = element_of(node, "x")
+    codes = load_codes(f, at[0], 0, lanes, x.zero)
+    return arithmetic(f, "fmul", codes, splat_literal(f, x.scale))
+
+
+CHUNK = 4  # channel vectors that are summed side by side
+Mean = Callable[[Part, str, str, int, int | None], None]
+"""Emits the means of some vectors of a part, from an address to another."""
+
+
+def build_global_mean(site: Site) -> Kernel:
+    """Build the mean over all pixels of an image, part by part of the view; a task per image."""
+    node, view, out = site.node, site.node.view("x"), site.output
+    images, height, width, channels = view.type.shape
+    f, parts = site.kernel_function(), view_parts(view, site.buffers("x"))
+    mean = partial(_emit_mean, f, node, height * width)
+
+    def image(index: Count, _: list[str]) -> Sequence[str]:
+        starts = part_pointers(f, view, image_pointers(f, site, index))
+        target, done = f.offset("%y0", f.binary("mul", index, out.pixel_bytes)), 0
+        for part, start in zip(parts, starts, strict=True):
+            _emit_part(f, part, start, f.offset(target, out.element_bytes * done), mean)
+            done += part.channels
+        return []
+
+    f.loop("%begin", "%end", [], image)
+    name = site.library.define(f"q8_global_avg_pool_c{channels}_{height}x{width}", f)
+    return Kernel(name, images)
+
+
+def _emit_part(f: Function, part: Part, x: str, out: str, mean: Mean) -> None:
+    """Store the means of a part, several vectors at a time, and the last lanes by themselves."""
+    whole, tail = divmod(part.channels, f.isa.lanes)
+    step = CHUNK * f.isa.lanes
+
+    def chunk(_: Count, at: list[str]) -> Sequence[str]:
+        mean(part, at[0], at[1], CHUNK, None)
+        return [f.offset(pointer, step) for pointer in at]
+
+    x, out = f.loop(0, whole // CHUNK, [("ptr", x), ("ptr", out)], chunk)
+    if rest := whole % CHUNK:
+        mean(part, x, out, rest, None)
+        x, out = (f.offset(pointer, rest * f.isa.lanes) for pointer in (x, out))
+    if tail:
+        mean(part, x, out, 1, tail)
+
+
+def _emit_mean(
+    f: Function,
+    node: Node,
+    pixels: int,
+    part: Part,
+    x: str,
+    out: str,
+    vectors: int,
+    lanes: int | None,
+) -> None:
+    source, to, ints = element_of(node, "x"), node.result.type.element, integers(f)
+    assert isinstance(to, Q8)
+
+    def pixel(_: Count, values: list[str]) -> Sequence[str]:
+        at, *sums = values
+        codes = [load_whole(f, at, j * f.isa.lanes, lanes) for j in range(vectors)]
+        more = [f.op(f"add {ints} {a}, {b}") for a, b in zip(sums, codes, strict=True)]
+        return [f.offset(at, part.pixel), *more]
+
+    zero, less = (ints, "zeroinitializer"), splat_integer(f, pixels * source.zero)
+    _, *sums = f.loop(0, pixels, [("ptr", x), *([zero] * vectors)], pixel)
+    factor = splat_literal(f, float(ratio(source, to, pixels)))
+    for j, total in enumerate(sums):
+        centred = f.op(f"sub {ints} {total}, {less}") if source.zero else total
+        steps = arithmetic(f, "fmul", floats(f, centred), factor)
+        store_finished(f, Finish.of(node), steps, out, j * f.isa.lanes, lanes)
+
+
+Builder = Callable[[Site], Kernel]
+"""A kernel family."""
+
+BUILDERS: Mapping[type[Op], Builder] = {
+    Conv2d: build_product,
+    Dense: build_product,
+    MaxPool: build_window,
+    AvgPool: build_window,
+    GlobalAvgPool: build_global_mean,
+    Add: build_elementwise,
+    Activate: build_elementwise,
+    Quantize: build_elementwise,
+    Dequantize: build_elementwise,
+}
+"""Kernel families of ops on codes."""
+
+
+def builder_of(node: Node) -> Builder:
+    """Return the kernel family of a node on codes."""
+    return build_window if _is_window(node) else BUILDERS[type(node.op)]
+
+
+def _is_window(node: Node) -> bool:
+    """Return whether a convolution has the kernel of windows: depthwise, of not too many taps."""
+    if not is_window_conv(node) or is_gemm_rows(node):
+        return False
+    weight = present(node.type_of("weight"))
+    return weight.elements // weight.channels <= MOST_EXACT_TAPS
+
+
+def refusal(node: Node) -> str:
+    """Return why a node on codes has no kernel; "" if it has one."""
+    if type(node.op) not in BUILDERS:
+        return "it computes with floats alone"
+    if isinstance(node.op, AvgPool) and node.op.kernel[0] * node.op.kernel[1] > MOST_EXACT_TAPS:
+        return f"a window has at most {MOST_EXACT_TAPS} elements"
+    if isinstance(node.op, Add) and len({present(t).shape for t in node.operand_types}) > 1:
+        return "its operands have different shapes"
+    return ""
+
+
+def scratch_bytes(isa: Isa, node: Node) -> int:
+    """Return the scratch of one thread."""
+    product = on_codes(node) and builder_of(node) is build_product
+    return plan_product(isa, node).scratch_bytes if product else 0

@@ -1,0 +1,333 @@
+"""Products of codes and weights: rows of A, converted for the dot unit, times packed panels.
+
+A task converts the A of some rows, all groups, in one go, to scratch: what lies in runs, several
+tensors or patches becomes rows without gaps. Then panels of weights go over these rows, a register
+tile at a time. Panels are [bias s32][multiplier f32][weights: k-steps of a unit, vector, lane, k].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+import numpy as np
+
+from mbc.alignment import round_up
+from mbc.backends.llvm.emitter import Count, Function
+from mbc.backends.llvm.gemm import FEW_TASKS
+from mbc.backends.llvm.gemm_panels import RowBlocks
+from mbc.backends.llvm.gemm_share import Share
+from mbc.backends.llvm.integer.codes import Finish, Scaled
+from mbc.backends.llvm.integer.dots import LOADED, Dot, dot_of
+from mbc.backends.llvm.isa import Isa
+
+NEAR_BYTES = 128 * 1024  # of converted rows, which stay in a second cache beside the weights
+WIDTH, FLAT_WIDTH = 2, 4  # vectors of a panel, and of one of few rows
+FEW_ROWS = 3
+
+
+@dataclass(frozen=True)
+class Product:
+    """The schedule of a product."""
+
+    isa: Isa
+    """The vector unit."""
+    rows: int
+    """Rows of A and of the result: pixels."""
+    groups: int
+    """Groups of channels."""
+    depth: int
+    """k: terms of a sum."""
+    columns: int
+    """Columns of a group."""
+    out_pitch: int
+    """Bytes from row to row of the result."""
+    room: int
+    """Elements of a row of the result that may be overwritten."""
+    finish: Finish
+    """How sums become elements of the result."""
+    residual: Scaled | None = None
+    """What is added, if something is."""
+    residual_pitch: int = 0
+    """Bytes from row to row of it."""
+
+    @cached_property
+    def dot(self) -> Dot:
+        """The unit that multiplies."""
+        return dot_of(self.isa)
+
+    @property
+    def steps(self) -> int:
+        """Multiplications of a sum along k."""
+        return -(-self.depth // self.dot.steps)
+
+    @property
+    def group_a(self) -> int:
+        """Bytes of a converted row of a group."""
+        return self.steps * self.dot.steps * self.dot.bytes
+
+    @property
+    def a_pitch(self) -> int:
+        """Bytes of a converted row."""
+        return self.groups * self.group_a
+
+    @property
+    def width(self) -> int:
+        """Vectors of most panels."""
+        return min(FLAT_WIDTH if self.rows <= FEW_ROWS else WIDTH, self.vectors)
+
+    @property
+    def vectors(self) -> int:
+        """Vectors of a group's columns."""
+        return self.isa.vectors(self.columns)
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Vectors of each panel of a group."""
+        whole, rest = divmod(self.vectors, self.width)
+        return (self.width,) * whole + ((rest,) if rest else ())
+
+    @cached_property
+    def blocks(self) -> RowBlocks:
+        """Rows of the register tiles."""
+        return RowBlocks.balanced(self.rows, self.dot.height(self.isa, self.width))
+
+    def packed_bytes(self, width: int) -> int:
+        """Return the bytes of a panel, whole cache lines."""
+        each = 2 * self.isa.vector_bytes + self.steps * self.dot.vector_bytes(self.isa)
+        return round_up(width * each)
+
+    @property
+    def group_bytes(self) -> int:
+        """Packed bytes of a group."""
+        return sum(map(self.packed_bytes, self.widths))
+
+    @property
+    def by_panels(self) -> bool:
+        """Whether tasks are panels: where row blocks are few, and fewer than panels. Each range of
+        tasks then converts all rows."""
+        return self.groups == 1 and self.blocks.count < min(FEW_TASKS, len(self.widths))
+
+    @property
+    def tasks(self) -> int:
+        """Number of tasks."""
+        return len(self.widths) if self.by_panels else min(64, self.blocks.count)
+
+    @property
+    def share(self) -> Share:
+        """The share of the work that a call does."""
+        tasks = 1 if self.by_panels else self.tasks
+        return Share("%begin", "%end", tasks, self.by_panels)
+
+    @property
+    def turn(self) -> int:
+        """Row blocks whose A is converted at a time."""
+        if self.by_panels:
+            return self.blocks.count
+        return max(1, min(NEAR_BYTES // (self.a_pitch * self.blocks.tall), self.blocks.count))
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Scratch of a thread: converted rows, and what loads of whole vectors reach beyond."""
+        return round_up(self.turn * self.blocks.tall * self.a_pitch + LOADED)
+
+    def lanes(self, first: int) -> int | None:
+        """Return the lanes that are stored of the vector at a column; None for all."""
+        left = self.columns - first
+        exact = self.groups > 1 or self.room < self.isa.padded(self.columns)
+        return left if exact and left < self.isa.lanes else None
+
+
+def pack(
+    product: Product, weight: np.ndarray, bias: np.ndarray, multiplier: np.ndarray, zero: int
+) -> np.ndarray:
+    """Pack the panels of all groups as bytes. `weight` is [groups, k, columns], k in the order of
+    the converted rows; `bias` and `multiplier` are [groups, columns]; `zero` is the zero point of
+    A, which the bias makes up for where units do not subtract it."""
+    if not product.dot.centred:
+        bias = bias + (128 - zero) * weight.astype(np.int64).sum(axis=1)
+    bias = bias.astype(np.int64).astype(np.int32)
+    panels = list[np.ndarray]()
+    for group in range(product.groups):
+        start = 0
+        for width in product.widths:
+            stop = start + width * product.isa.lanes
+            own = (weight[group, :, start:stop], bias[group, start:stop])
+            panels.append(_panel(product, width, *own, multiplier[group, start:stop]))
+            start = stop
+    return np.concatenate(panels)
+
+
+def _panel(
+    product: Product, width: int, weight: np.ndarray, bias: np.ndarray, multiplier: np.ndarray
+) -> np.ndarray:
+    dot, columns = product.dot, width * product.isa.lanes
+    missing = columns - weight.shape[1]
+    heads = [np.pad(head, (0, missing)) for head in (bias, multiplier.astype(np.float32))]
+    depth = product.steps * dot.steps
+    whole = np.pad(weight, ((0, depth - weight.shape[0]), (0, missing)))
+    steps = whole.reshape(product.steps, dot.steps, columns).swapaxes(1, 2)
+    parts = [*heads, np.ascontiguousarray(steps, {8: np.int8, 16: np.int16}[dot.bits])]
+    flat = np.concatenate([np.frombuffer(part.tobytes(), np.uint8) for part in parts])
+    return np.pad(flat, (0, product.packed_bytes(width) - flat.size))
+
+
+Convert = Callable[[Function, Count, Count], None]
+"""Emits the conversion of rows `first` … `last`-1 to scratch."""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Addresses of a piece of the work."""
+
+    a: str
+    """Converted rows."""
+    weights: str
+    """Packed weights."""
+    out: str
+    """The result."""
+    residual: str | None = None
+    """The residual."""
+
+    @property
+    def values(self) -> list[str]:
+        """As a list."""
+        return [self.a, self.weights, self.out, *([self.residual] if self.residual else [])]
+
+    def of(self, values: Sequence[str]) -> Places:
+        """Back from a list."""
+        a, weights, out, *rest = values
+        return Places(a, weights, out, rest[0] if rest else None)
+
+    def moved(self, f: Function, a: Count, weights: Count, out: Count, residual: Count) -> Places:
+        """Advance all by bytes."""
+        held = None if self.residual is None else f.offset(self.residual, residual)
+        return Places(
+            f.offset(self.a, a), f.offset(self.weights, weights), f.offset(self.out, out), held
+        )
+
+
+def row_of(f: Function, product: Product, block: Count) -> Count:
+    """Compute the first row of a block."""
+    blocks = product.blocks
+    row = f.binary("mul", block, blocks.tall)
+    if blocks.tall_count == blocks.count:
+        return row
+    after = f.clamp("max", block, blocks.tall_count)
+    return f.binary("sub", row, f.binary("sub", after, blocks.tall_count))
+
+
+def loop_over(
+    f: Function, start: Count, stop: Count, at: Places, body: Callable[[Count, Places], Places]
+) -> Places:
+    """Emit a loop that carries addresses."""
+    carried = [("ptr", value) for value in at.values]
+    return at.of(f.loop(start, stop, carried, lambda i, v: body(i, at.of(v)).values))
+
+
+def emit_product(
+    f: Function,
+    product: Product,
+    convert: Convert,
+    tile: Callable[[Function, Product, int, int, int | None, Places], None],
+    at: Places,
+) -> None:
+    """Emit the share's turns of rows. `tile` emits a register tile: height, width, and the first
+    column of the panel if its last vector is narrow."""
+    share, blocks = product.share, product.blocks
+    first, last = (0, blocks.count) if share.by_panels else share.blocks(f, blocks.count, 0)
+
+    def turn(block: Count, _: list[str]) -> Sequence[str]:
+        end = f.clamp("min", f.binary("add", block, product.turn), last)
+        row = row_of(f, product, block)
+        convert(f, row, row_of(f, product, end))
+        out = f.binary("mul", row, product.out_pitch)
+        held = f.binary("mul", row, product.residual_pitch)
+        _emit_groups(f, product, tile, at.moved(f, 0, 0, out, held), (block, end))
+        return []
+
+    f.loop(first, last, [], turn, step=product.turn)
+
+
+Tile = Callable[[Function, Product, int, int, int | None, Places], None]
+Range = tuple[Count, Count]
+
+
+def _emit_groups(f: Function, product: Product, tile: Tile, at: Places, rows: Range) -> None:
+    across = product.finish.element.bytes * product.columns
+
+    def group(_: Count, here: Places) -> Places:
+        _emit_panels(f, product, tile, here, rows)
+        return here.moved(f, product.group_a, product.group_bytes, across, product.columns)
+
+    loop_over(f, 0, product.groups, at, group)
+
+
+def _emit_panels(f: Function, product: Product, tile: Tile, at: Places, rows: Range) -> None:
+    """Emit panels of one width and kind in a loop; the last vector of all may be narrow."""
+    start, kinds = 0, list[tuple[int, int | None]]()
+    for width in product.widths:
+        start += width
+        last = product.lanes((start - 1) * product.isa.lanes)
+        kinds.append((width, last))
+    index = 0
+    for (width, last), same in groupby(kinds):
+        count = len(list(same))
+        at = _emit_alike(f, product, tile, (width, last), (index, count), at, rows)
+        index += count
+
+
+def _emit_alike(
+    f: Function,
+    product: Product,
+    tile: Tile,
+    kind: tuple[int, int | None],
+    which: tuple[int, int],
+    at: Places,
+    rows: Range,
+) -> Places:
+    """Emit the share's part of equal panels; returns the addresses of the next ones."""
+    (width, last), (index, count) = kind, which
+    columns = width * product.isa.lanes
+    across, packed = product.finish.element.bytes * columns, product.packed_bytes(width)
+    begin, end = product.share.panels(f, index, count)
+
+    def panel(_: Count, here: Places) -> Places:
+        _emit_blocks(f, product, (width, last), tile, here, rows)
+        return here.moved(f, 0, packed, across, columns)
+
+    start = at.moved(
+        f,
+        0,
+        f.binary("mul", begin, packed),
+        f.binary("mul", begin, across),
+        f.binary("mul", begin, columns),
+    )
+    loop_over(f, begin, end, start, panel)
+    return at.moved(f, 0, count * packed, count * across, count * columns)
+
+
+def _emit_blocks(
+    f: Function,
+    product: Product,
+    kind: tuple[int, int | None],
+    tile: Tile,
+    at: Places,
+    rows: Range,
+) -> None:
+    (width, last), (first, end), blocks = kind, rows, product.blocks
+
+    def block(height: int) -> Callable[[Count, Places], Places]:
+        def body(_: Count, here: Places) -> Places:
+            tile(f, product, height, width, last, here)
+            down = (height * product.a_pitch, 0, height * product.out_pitch)
+            return here.moved(f, *down, height * product.residual_pitch)
+
+        return body
+
+    middle = f.clamp("min", end, blocks.tall_count)
+    at = loop_over(f, first, middle, at, block(blocks.tall))
+    if blocks.tall_count < blocks.count:
+        loop_over(f, f.clamp("max", first, blocks.tall_count), end, at, block(blocks.tall - 1))

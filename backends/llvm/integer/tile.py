@@ -1,0 +1,136 @@
+"""The register tile of a product of integers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mbc.backends.llvm.emitter import Count, Function
+from mbc.backends.llvm.integer.codes import (
+    floats,
+    integers,
+    load_codes,
+    scaled,
+    store_finished,
+)
+from mbc.backends.llvm.integer.dots import LOADED
+from mbc.backends.llvm.integer.product import Places, Product
+from mbc.backends.llvm.vectors import arithmetic, load
+
+STRAIGHT = 16  # most multiplications along k without a loop
+
+Sums = list[list[str]]
+
+
+def emit_tile(
+    f: Function, product: Product, height: int, width: int, last: int | None, at: Places
+) -> None:
+    """Emit the sums of `height` rows by `width` vectors, and store them; the last vector has `last`
+    lanes, None for all."""
+    step = f.isa.vector_bytes
+    bias = [_load(f, integers(f), f.offset(at.weights, j * step)) for j in range(width)]
+    weights = f.offset(at.weights, 2 * width * step)
+    sums = _emit_steps(f, product, at.a, weights, [list(bias) for _ in range(height)])
+    for row, values in enumerate(sums):
+        for j, value in enumerate(values):
+            lanes = last if j == width - 1 else None
+            multiplier = load(f, at.weights, (width + j) * step)
+            steps = arithmetic(f, "fmul", floats(f, value), multiplier)
+            column = j * f.isa.lanes
+            if product.residual is not None and at.residual is not None:
+                place = row * product.residual_pitch + column
+                held = load_codes(f, at.residual, place, lanes, product.residual.zero)
+                steps = arithmetic(f, "fadd", steps, scaled(f, product.residual, held))
+            place = row * product.out_pitch + column * product.finish.element.bytes
+            store_finished(f, product.finish, steps, at.out, place, lanes)
+
+
+def _load(f: Function, type: str, address: str) -> str:
+    return f.op(f"load {type}, ptr {address}, align 1")
+
+
+def _emit_steps(f: Function, product: Product, a: str, weights: str, sums: Sums) -> Sums:
+    """Emit all multiplications along k."""
+    dot, width = product.dot, len(sums[0])
+    unroll, vectors = dot.unroll, integers(f)
+    along, down = dot.steps * dot.bytes, width * dot.vector_bytes(f.isa)
+    whole = product.steps // unroll * unroll if product.steps > STRAIGHT else 0
+
+    def body(_: Count, values: list[str]) -> Sequence[str]:
+        a, weights, *flat = values
+        inner = _some(f, product, a, weights, _by_row(flat, width), unroll)
+        return [
+            f.offset(a, unroll * along),
+            f.offset(weights, unroll * down),
+            *(value for row in inner for value in row),
+        ]
+
+    carried = [("ptr", a), ("ptr", weights), *((vectors, v) for row in sums for v in row)]
+    a, weights, *flat = f.loop(0, whole, carried, body, step=unroll)
+    return _some(f, product, a, weights, _by_row(flat, width), product.steps - whole)
+
+
+def _by_row(flat: Sequence[str], width: int) -> Sums:
+    return [list(flat[start : start + width]) for start in range(0, len(flat), width)]
+
+
+def _some(f: Function, product: Product, a: str, weights: str, sums: Sums, count: int) -> Sums:
+    """Emit some multiplications along k without a loop."""
+    dot, sums = product.dot, [list(row) for row in sums]
+    along, size = dot.steps * dot.bytes, dot.vector_bytes(f.isa)
+    at_once = dot.unroll if dot.by_lane else 1
+    for start in range(0, count, at_once):
+        several = min(at_once, count - start)
+        rows = [f.offset(a, row * product.a_pitch + start * along) for row in range(len(sums))]
+        loaded = (
+            [_load(f, _words(dot.steps * dot.bytes), row) for row in rows] if dot.by_lane else []
+        )
+        for step in range(several):
+            place = (start + step) * len(sums[0]) * size
+            columns = [
+                _load(f, dot.vector(f.isa), f.offset(weights, place + j * size))
+                for j in range(len(sums[0]))
+            ]
+            for row, values in enumerate(sums):
+                element = (
+                    _lane(f, product, loaded[row], step)
+                    if dot.by_lane
+                    else _everywhere(f, product, rows[row])
+                )
+                values[:] = [
+                    dot.multiply(f, value, element, column)
+                    for value, column in zip(values, columns, strict=True)
+                ]
+        if not dot.by_lane:
+            f.emit('call void asm sideeffect "", "~{memory}"()')
+    return sums
+
+
+def _words(size: int) -> str:
+    """LLVM's type of the loaded elements of A, those of a multiplication as one."""
+    return f"<{LOADED // size} x i{8 * size}>"
+
+
+def _lane(f: Function, product: Product, loaded: str, lane: int) -> str:
+    """Return the elements of a multiplication in all lanes, from those that were loaded."""
+    size = product.dot.steps * product.dot.bytes
+    words, mask = _words(size), ", ".join([f"i32 {lane}"] * f.isa.lanes)
+    spread = f.op(f"shufflevector {words} {loaded}, {words} poison, <{f.isa.lanes} x i32> <{mask}>")
+    return _as_elements(f, product, spread)
+
+
+def _everywhere(f: Function, product: Product, address: str) -> str:
+    """Load the elements of a multiplication to all lanes."""
+    word = f"i{8 * product.dot.steps * product.dot.bytes}"
+    one, lanes = _load(f, word, address), f.isa.lanes
+    first = f.op(f"insertelement <{lanes} x {word}> poison, {word} {one}, i32 0")
+    mask = f"<{lanes} x i32> zeroinitializer"
+    spread = f.op(f"shufflevector <{lanes} x {word}> {first}, <{lanes} x {word}> poison, {mask}")
+    return _as_elements(f, product, spread)
+
+
+def _as_elements(f: Function, product: Product, spread: str) -> str:
+    dot = product.dot
+    if dot.steps == 1:
+        return spread
+    words = f"<{f.isa.lanes} x i{8 * dot.steps * dot.bytes}>"
+    return f.op(f"bitcast {words} {spread} to {dot.vector(f.isa)}")
