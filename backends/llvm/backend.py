@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from mbc.backends.llvm.cost import predict_cycles
+from mbc.backends.llvm.integer.kernels import BUILDERS as INTEGER_BUILDERS
 from mbc.backends.llvm.integer.kernels import scratch_bytes as integer_scratch
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.argmax import build_argmax
@@ -90,7 +91,7 @@ from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax, Lrn
 from mbc.ops.unary import UNARY
 from mbc.schedules import Panels
 from mbc.targets.backend import Prediction, Support, schedule_refusal
-from mbc.targets.elements import element_refusal, on_codes
+from mbc.targets.elements import CONVERSIONS, element_refusal, on_codes
 from mbc.targets.kernels import kernel_refusal
 from mbc.targets.target import Target
 
@@ -158,8 +159,9 @@ class LlvmBackend:
         return isa_of(self.target)
 
     def has_kernel(self, op: type[Op]) -> bool:
-        """Return whether a kernel family builds the op."""
-        return op is Conv2d or op in BUILDERS
+        """Return whether a kernel family builds the op, on floats or on codes."""
+        converts = op in CONVERSIONS and op in INTEGER_BUILDERS
+        return op is Conv2d or op in BUILDERS or converts
 
     def supports(self, node: Node) -> Support:
         """Check a node's views and schedule.
@@ -202,7 +204,7 @@ class LlvmBackend:
         copies."""
         if isinstance(node.op, Concat | Split | ChannelShuffle):
             return False
-        if not self.has_kernel(type(node.op)):
+        if not self.has_kernel(type(node.op)) or isinstance(node.op, CONVERSIONS):
             return True
         return role != "x" or not (is_gemm_rows(node) or builder_of(node) in GATHERING)
 

@@ -16,7 +16,7 @@ from typing import Literal
 
 import numpy as np
 
-from mbc.backends.llvm.integer.codes import LARGEST_EXACT, Finish
+from mbc.backends.llvm.integer.codes import LARGEST_ROUNDED, ROUNDING_BITS, Finish
 from mbc.backends.llvm.isa import Isa
 from mbc.ir.activations import Activation
 from mbc.ir.elements import Q8
@@ -63,8 +63,8 @@ class InCodes:
         return float(ratio(self.x, self.to, counted))
 
 
-MOST_EXACT_TAPS = LARGEST_EXACT // (LARGEST_CODE * LARGEST_WEIGHT)
-"""Most taps whose sums of codes times weights are exact in f32."""
+MOST_EXACT_TAPS = LARGEST_ROUNDED // (LARGEST_CODE * LARGEST_WEIGHT)
+"""Most taps whose sums of codes times weights are exact in f32, and can be made whole there."""
 
 
 @dataclass(frozen=True)
@@ -316,9 +316,9 @@ def pack_depthwise(
     last][vectors of the strip][lanes], the outputs of each part padded to whole vectors."""
     isa, taps = window.isa, weight.reshape(-1, weight.shape[-1])
     if window.codes is not None and window.codes.far_bias:
-        bias = bias.astype(np.int32).view(np.float32)
-    each = [bias[None], taps, *([] if last is None else [last[None]])]
-    rows = np.concatenate([row.astype(isa.element.numpy) for row in each])
+        bias = (bias.astype(np.int64) - ROUNDING_BITS).astype(np.int32).view(np.float32)
+    parts = [bias[None], taps, *([] if last is None else [last[None]])]
+    rows = np.concatenate([part.astype(isa.element.numpy) for part in parts])
     packed, start = [], 0
     for index, part in enumerate(window.parts):
         outputs = window.filters * part.channels
@@ -328,4 +328,6 @@ def pack_depthwise(
         edges = np.cumsum([strip.vectors * isa.lanes for strip in each])[:-1]
         packed += [strip.ravel() for strip in np.split(own, edges, axis=1)]
         start += outputs
-    return np.concatenate(packed)
+    whole = np.concatenate(packed)
+    # Biases in s32 look like subnormal floats, which are flushed.
+    return whole if window.codes is None else whole.view(np.int32)

@@ -12,7 +12,7 @@ from mbc.driver.producers.tvm import TvmProducer
 from mbc.ir.activations import KINDS, Activation
 from mbc.ir.op import Op
 from mbc.ops import OPS, Activate
-from mbc.targets.elements import WITHOUT_KERNELS
+from mbc.targets.elements import CONVERSIONS
 from mbc.targets.gpu import find_gpu
 
 COLUMNS = ("oracle", "llvm", "tvm (CPU)", "tvm (GPU)", "ONNX export", "ONNX import")
@@ -42,7 +42,7 @@ def _answers(op: type[Op], act: type[Activation] | None) -> Iterator[str]:
     from mbc.frontends.onnx.ops import is_exported
     from mbc.interp.run import evaluates
 
-    refusal = "E0509" if op in WITHOUT_KERNELS else "E0517"
+    refusal = "E0509" if op in CONVERSIONS else "E0517"
     yield YES if evaluates(op) else refusal
     for producer in _producers():
         yield YES if producer.backend().has_kernel(op) else refusal

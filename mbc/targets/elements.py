@@ -21,8 +21,8 @@ KERNELS: tuple[Element, ...] = (F32,)
 MOVED: tuple[Element, ...] = (F32, S32)
 """Elements that they move: those of outputs."""
 
-WITHOUT_KERNELS: tuple[type[Op], ...] = (Quantize, Dequantize)
-"""Ops that have no kernels, since all their forms have other elements too."""
+CONVERSIONS: tuple[type[Op], ...] = (Quantize, Dequantize)
+"""Ops between floats and codes, which have no kernel where codes have none."""
 
 
 def on_codes(node: Node) -> bool:

@@ -10,7 +10,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.op import Op
 from mbc.ops.fused import Fused
 from mbc.targets.backend import Backend
-from mbc.targets.elements import WITHOUT_KERNELS
+from mbc.targets.elements import CONVERSIONS
 
 
 def refuse_ops(graph: Graph, has_kernel: Callable[[type[Op]], bool], who: str) -> None:
@@ -20,7 +20,7 @@ def refuse_ops(graph: Graph, has_kernel: Callable[[type[Op]], bool], who: str) -
     to `refuse_elements`.
     """
     for node in graph.topo():
-        if not has_kernel(type(node.op)) and not isinstance(node.op, WITHOUT_KERNELS):
+        if not has_kernel(type(node.op)) and not isinstance(node.op, CONVERSIONS):
             raise without_kernel(node, who)
         for body in node.op.bodies:
             refuse_ops(body, has_kernel, who)
@@ -49,6 +49,6 @@ def without_kernel(node: Node, who: str, reason: str = "") -> MbcError:
 def kernel_refusal(node: Node, backend: Backend) -> str:
     """Return why no schedule or view makes a kernel of a node; "" for ops with kernels, and for
     those that are refused by their elements."""
-    if backend.has_kernel(type(node.op)) or isinstance(node.op, WITHOUT_KERNELS):
+    if backend.has_kernel(type(node.op)) or isinstance(node.op, CONVERSIONS):
         return ""
     return f"there is no kernel for {node.op.label}"

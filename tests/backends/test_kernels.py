@@ -10,7 +10,7 @@ from mbc.backends.llvm.kernels.scaled import build_scaled
 from mbc.backends.llvm.kernels.stream import build_stream
 from mbc.backends.llvm.lower import lower
 from mbc.ops import OPS, Conv2d, Fused
-from mbc.targets.elements import WITHOUT_KERNELS
+from mbc.targets.elements import CONVERSIONS
 from tests.backends.cases import Case
 from tests.backends.kernel_cases import arithmetic_cases, exact_cases
 from tests.backends.kernel_check import (
@@ -63,10 +63,10 @@ def test_strassens_method_is_used_where_it_is_possible() -> None:
 
 
 def test_every_op_has_a_kernel_and_a_case() -> None:
-    assert {*BUILDERS, Conv2d} == set(OPS) - set(WITHOUT_KERNELS)
+    assert {*BUILDERS, Conv2d} == set(OPS) - set(CONVERSIONS)
     graphs = [build() for _, build in (*ARITHMETIC.values(), *EXACT.values())]
     nodes = [node for graph in graphs for node in graph.topo()]
-    assert {type(node.op) for node in nodes} == set(OPS) - set(WITHOUT_KERNELS)
+    assert {type(node.op) for node in nodes} == set(OPS) - set(CONVERSIONS)
     several = {builder_of(node) for node in nodes if isinstance(node.op, Conv2d | Fused)}
     assert {builder_of(node) for node in nodes} == {*BUILDERS.values(), *several}
     assert {build_stream, build_scaled, build_averaged} < several

@@ -46,7 +46,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "backends/tvm/gpu/arithmetic.py FORMULAS",
         "mbc/targets/elements.py KERNELS",
         "mbc/targets/elements.py MOVED",
-        "mbc/targets/elements.py WITHOUT_KERNELS",
+        "mbc/targets/elements.py CONVERSIONS",
         "mbc/ops/move.py moved_views()",
         "mbc/ops/grid.py GRID",
         "mbc/ops/strided.py copies_of()",
@@ -77,6 +77,11 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
             }.items()
             for function in (first, "_smooth")
         ),
+    ),
+    "tests/backends/test_integer_kernels.py": (
+        "backends/llvm/integer/kernels.py BUILDERS",
+        "backends/llvm/integer/kernels.py _vector()",
+        "backends/llvm/integer/dots.py OF_ISA",
     ),
     "tests/unit/test_text_roundtrip.py": (
         "mbc/ir/activations.py SHORT",

@@ -49,7 +49,7 @@ from mbc.ops import (
 from mbc.ops.cost import node_cost
 from mbc.ops.quantized import MULTIPLIER
 from mbc.ops.unary import UNARY
-from mbc.targets.elements import WITHOUT_KERNELS
+from mbc.targets.elements import CONVERSIONS
 from tests.backends.kernel_check import place_without_overlap
 from tests.backends.tvm_cpu import NoKernels
 from tests.op_samples import graph_of, samples
@@ -72,7 +72,7 @@ ON_CPUS_ALONE: frozenset[type[Op]] = frozenset(
 
 ALL = sorted(concrete(Op), key=lambda op: op.mnemonic)
 FUSED = {op for op in ALL if "bodies" in vars(op)}
-COMPUTED = [op for op in ALL if op not in WITHOUT_KERNELS]  # in f32
+COMPUTED = [op for op in ALL if op not in CONVERSIONS]  # in f32
 every_op = pytest.mark.parametrize("op", ALL, ids=lambda op: op.mnemonic)
 every_computed_op = pytest.mark.parametrize("op", COMPUTED, ids=lambda op: op.mnemonic)
 
@@ -95,8 +95,8 @@ TABLES: Mapping[str, Mapping[type[Op], object]] = {
 
 @pytest.mark.parametrize("table", TABLES)
 @every_op
-def test_it_has_a_row_unless_it_is_fused_or_without_kernels(op: type[Op], table: str) -> None:
-    assert (op in TABLES[table]) == (op not in FUSED and op not in WITHOUT_KERNELS)
+def test_it_has_a_row_unless_it_is_fused_or_a_conversion(op: type[Op], table: str) -> None:
+    assert (op in TABLES[table]) == (op not in FUSED and op not in CONVERSIONS)
 
 
 @every_op
@@ -105,16 +105,16 @@ def test_the_oracle_evaluates_it(op: type[Op]) -> None:
     inputs = {value.name: np.ones(value.type.shape, np.float32) for value in graph.inputs}
     results = list(interp.run(graph, inputs).values())
     assert [result.shape for result in results] == [view.type.shape for view in graph.outputs]
-    assert op in INTEGER or op not in WITHOUT_KERNELS
+    assert op in INTEGER or op not in CONVERSIONS
 
 
-@every_computed_op
+@every_op
 def test_it_has_kernels_of_llvm(op: type[Op]) -> None:
     graph = graph_of(samples()[op])
     place_without_overlap(graph, TARGET)
     (node,) = graph.topo()
     assert LlvmBackend(TARGET).supports(node)
-    assert builder_of(node) in BUILDERS.values() or op not in BUILDERS
+    assert op in CONVERSIONS or builder_of(node) in BUILDERS.values() or op not in BUILDERS
     assert "define" in lower(graph, TARGET).kernel_ir
 
 
@@ -166,17 +166,18 @@ def test_its_constants_can_be_drawn(op: type[Op]) -> None:
     assert roles - {MULTIPLIER.name} <= DRAWS.keys()
 
 
-@pytest.mark.parametrize("op", WITHOUT_KERNELS, ids=lambda op: op.mnemonic)
+@pytest.mark.parametrize("op", CONVERSIONS, ids=lambda op: op.mnemonic)
 @pytest.mark.parametrize(
     "use",
     [
-        lambda graph: lower(graph, TARGET),
         lambda graph: relax_module(graph, NoKernels()),
         export_onnx,
     ],
-    ids=["llvm", "tvm", "onnx"],
+    ids=["tvm", "onnx"],
 )
-def test_what_has_no_kernels_is_refused(op: type[Op], use: Callable[[object], object]) -> None:
+def test_conversions_are_refused_where_codes_have_no_kernels(
+    op: type[Op], use: Callable[[object], object]
+) -> None:
     with pytest.raises(MbcError, match="E0509"):
         use(graph_of(samples()[op]))
 
@@ -202,13 +203,13 @@ def test_the_dsl_has_a_layer_that_makes_it(op: type[Op]) -> None:
     """But for what passes make, and what only text can say."""
     layers = (ROOT / "frontends/dsl/layers").glob("*.py")
     made = any(op.__name__ in named_in(str(file.relative_to(ROOT))) for file in layers)
-    assert made == (op not in FUSED and op not in WITHOUT_KERNELS)
+    assert made == (op not in FUSED and op not in CONVERSIONS)
 
 
 @every_op
 def test_random_networks_have_it(op: type[Op]) -> None:
     wide = [str(file.relative_to(ROOT)) for file in (ROOT / "tests/fuzzing").glob("wide*.py")]
-    files = ["tests/quantised_graphs.py"] if op in WITHOUT_KERNELS else wide
+    files = ["tests/quantised_graphs.py"] if op in CONVERSIONS else wide
     assert op in FUSED or any(op.__name__ in named_in(file) for file in files)
 
 

@@ -23,7 +23,10 @@ from mbc.ops.linear import present
 from mbc.ops.quantized import code_range, ratio
 
 ROUNDING = 12582912.0
-"""1.5 * 2^23, whose bits end in a zero byte."""
+"""1.5 * 2^23: numbers up to `LARGEST_ROUNDED` become whole when it is added."""
+ROUNDING_BITS = 0x4B400000
+"""Its bits, which a whole number that was added has added itself to."""
+LARGEST_ROUNDED = 1 << 22
 LARGEST_EXACT = 1 << 24
 """Whole numbers up to this are floats."""
 
@@ -130,11 +133,11 @@ def floats(f: Function, whole: str) -> str:
 
 
 def added_bias(f: Function, sums: str, bias: str) -> str:
-    """Add an s32 bias, as the bits of a vector of floats, to exact sums."""
-    ints = integers(f)
-    whole = f.op(f"fptosi {f.isa.vector} {sums} to {ints}")
-    added = f.op(f"add {ints} {whole}, {f.op(f'bitcast {f.isa.vector} {bias} to {ints}')}")
-    return floats(f, added)
+    """Add an s32 bias, less `ROUNDING_BITS` and as the bits of a vector of floats, to whole sums up
+    to `LARGEST_ROUNDED`."""
+    ints, rounded = integers(f), arithmetic(f, "fadd", sums, splat_literal(f, ROUNDING))
+    bits = [f.op(f"bitcast {f.isa.vector} {part} to {ints}") for part in (rounded, bias)]
+    return floats(f, f.op(f"add {ints} {bits[0]}, {bits[1]}"))
 
 
 def splat_integer(f: Function, value: int) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, moving_function
 from mbc.backends.llvm.integer.codes import pieces
+from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, moving_function
 from mbc.backends.llvm.vectors import alignment, load, load_scalar, store, store_scalar
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.move import moved_views

@@ -1,0 +1,118 @@
+"""Kernels on codes against the oracle, bit for bit: on this machine and, under qemu, on others."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mbc.backends.llvm.backend import LlvmBackend
+from mbc.backends.llvm.integer.dots import OF_EXTENSION, OF_ISA, dot_of
+from mbc.backends.llvm.isa import DOTS, ISAS, WIDE, isa_of
+from mbc.backends.llvm.jit import JitNet
+from mbc.backends.llvm.lower import lower
+from mbc.driver.platforms import resolve
+from mbc.interp import run
+from mbc.ir.graph import Graph
+from mbc.runtime.pool import Pool
+from mbc.targets.target import Target
+from tests.backends.emulated import MACHINES, Machine, build, output_of
+from tests.backends.integer_cases import integer_cases
+from tests.backends.kernel_check import host_targets, place_without_overlap, poisoned
+from tests.everyday import part_of
+from tests.quantised_graphs import codes, random_graph
+from tests.scatter import Scatter
+
+CASES = dict(integer_cases())
+TARGETS = host_targets()
+if resolve("native").family == "x86_64":
+    v2 = resolve("x86_64-v2")
+    TARGETS["sse"] = replace(v2, name="native")
+ARM64 = MACHINES["arm64"]
+DOTPROD = replace(
+    ARM64, target=replace(ARM64.target, name="dotprod", features=("+dotprod",)), cpu="max"
+)
+OTHERS = {**MACHINES, "dotprod": DOTPROD}
+
+
+def inputs_of(graph: Graph, seed: int = 1) -> dict[str, np.ndarray]:
+    return {value.name: codes(seed, value.type) for value in graph.inputs}
+
+
+def check(graph: Graph, target: Target) -> None:
+    """On one thread and on three that are dealt single tasks."""
+    inputs = inputs_of(graph)
+    wanted = run(graph, inputs)
+    place_without_overlap(graph, target)
+    net = JitNet(lower(graph, target))
+    pools: tuple[Pool | None, ...] = (None, Scatter(3, seed=3))
+    for pool in pools:
+        with poisoned():
+            found = net.on(pool)(inputs)
+        for name, array in wanted.items():
+            np.testing.assert_array_equal(found[name], array)
+            assert found[name].dtype == array.dtype
+
+
+@pytest.mark.parametrize("isa", TARGETS)
+@pytest.mark.parametrize("name", CASES)
+def test_kernels_equal_the_oracle(name: str, isa: str) -> None:
+    check(CASES[name](), TARGETS[isa])
+
+
+@pytest.mark.parametrize("seed", part_of(((n,) for n in range(2000)), lambda seed: seed < 60))
+def test_random_networks_equal_the_oracle(seed: int) -> None:
+    """But those whose views no kernel reads: passes make none."""
+    graph, target = random_graph(seed, nodes=8), next(iter(TARGETS.values()))
+    if all(LlvmBackend(target).supports(node) for node in graph.topo()):
+        check(graph, target)
+
+
+def test_most_random_networks_have_kernels() -> None:
+    backend = LlvmBackend(next(iter(TARGETS.values())))
+    graphs = [random_graph(seed, nodes=8) for seed in range(60)]
+    run = [all(backend.supports(node) for node in graph.topo()) for graph in graphs]
+    assert sum(run) >= 12
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_other_machines_equal_the_oracle(tmp_path: Path, name: str) -> None:
+    machine: Machine = OTHERS[name]
+    graphs = [make() for case, make in CASES.items() if case.endswith("-padded")]
+    for number, graph in enumerate(graphs):
+        graph.name = f"case{number}"
+        place_without_overlap(graph, machine.target)
+    nets = [lower(graph, machine.target) for graph in graphs]
+    program = build(nets, nets, tmp_path, machine)
+    given = [inputs_of(graph) for graph in graphs]
+    data = b"".join(array.tobytes() for inputs in given for array in inputs.values())
+    results, wrong = output_of(program, machine, data), []
+    for case, graph, inputs in zip(
+        [case for case in CASES if case.endswith("-padded")], graphs, given, strict=True
+    ):
+        for wanted in run(graph, inputs).values():
+            actual, results = np.split(results, [wanted.size])
+            if not np.array_equal(actual.reshape(wanted.shape), wanted):
+                wrong.append(case)
+    assert wrong == []
+    assert results.size == 0
+
+
+def test_every_instruction_set_has_a_unit() -> None:
+    assert {*ISAS, *(isa.name for isa in WIDE.values())} == OF_ISA.keys()
+    assert set(DOTS.values()) == OF_EXTENSION.keys()
+
+
+def test_dot_products_are_used_where_the_cpu_has_them() -> None:
+    assert dot_of(isa_of(resolve("rpi5"))).name == "sdot"
+    assert dot_of(isa_of(resolve("rpi4"))).name == "mlal"
+    assert "sdot" in lower_text(resolve("rpi5"))
+    assert "sdot" not in lower_text(resolve("arm64"))
+
+
+def lower_text(target: Target) -> str:
+    graph = CASES["conv-2.3.5.16-1.1-1.1-0.0.0.0-1.1-n24g1-padded"]()
+    place_without_overlap(graph, target)
+    return lower(graph, target).ir
