@@ -129,8 +129,9 @@ def _emit_strip(f: Function, tile: WindowTile, at: Cursor) -> Cursor:
     _emit_results(f, tile, at)
     window, step = tile.window, tile.strip.vectors * f.isa.vector_bytes
     moved = [f.offset(pixel, tile.strip.step * window.in_bytes) for pixel in at.pixels]
+    weights = f.offset(at.weights, window.weight_rows * step)
     out = f.offset(at.out, tile.strip.vectors * f.isa.lanes * window.out_bytes)
-    return Cursor(tuple(moved), f.offset(at.weights, window.weight_rows * step), out)
+    return Cursor(tuple(moved), weights, out)
 
 
 def _emit_results(f: Function, tile: WindowTile, at: Cursor) -> None:
