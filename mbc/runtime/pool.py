@@ -20,7 +20,7 @@ from mbc.diag import error
 from mbc.runtime.abi import POOL_H
 
 POOL_C = POOL_H.with_name("pool.c")
-SOURCES = (POOL_C, POOL_H, POOL_H.with_name("subnormals.h"))
+SOURCES = (POOL_C, *map(POOL_H.with_name, ("pool.h", "subnormals.h", "waiting.h")))
 FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared")
 
 

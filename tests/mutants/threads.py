@@ -27,12 +27,12 @@ MUTANTS = (
     ),
     _pool(
         "the caller leaves what others have not begun",
-        old="for (uint32_t other = 1; other < t->crew; other++)",
-        new="for (uint32_t other = 1; number && other < t->crew; other++)",
+        old="for (uint32_t other = 0; other < t->crew; other++)",
+        new="for (uint32_t other = 0; other < (number ? t->crew : 1); other++)",
     ),
     _pool(
         "the pool's threads compute as they did in the turn before",
-        old="if (number) mbc_adopt(t->control);",
+        old="if (number) mbc_adopt(of->control);",
         new="",
     ),
     _callers(
