@@ -28,6 +28,7 @@ from mbc.passes.fuse_rows import FuseRows
 from mbc.passes.fuse_universal_bottleneck import FuseUniversalBottleneck
 from mbc.passes.materialize_views import MaterializeViews
 from mbc.passes.plan_memory import PlanMemory, Threads
+from mbc.passes.quantise import Quantise
 from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
 from mbc.passes.remap_channel_shuffle import RemapChannelShuffle
 from mbc.passes.use_strassen import UseStrassen
@@ -35,6 +36,7 @@ from mbc.passmgr.passes import Pass, Pipeline, Stage
 from mbc.passmgr.pipeline import single_stage
 
 PASSES: tuple[type[Pass], ...] = (
+    Quantise,
     FoldConstants,
     EliminateDeadNodes,
     FoldPad,
@@ -163,6 +165,16 @@ def _with_instead(stage: Stage, step: Pass) -> Stage:
     """Replace all passes of a kind in a stage."""
     same = type(step)
     return replace(stage, passes=tuple(step if isinstance(p, same) else p for p in stage.passes))
+
+
+QUANTISE = Stage("quantise", (Quantise(),))
+"""What comes before everything else in a network that is quantised."""
+
+
+def with_quantisation(pipeline: Pipeline) -> Pipeline:
+    """Quantise first, after the import."""
+    first, *others = pipeline.stages
+    return Pipeline((first, QUANTISE, *others))
 
 
 def with_plans(pipeline: Pipeline, threads: Collection[Threads]) -> Pipeline:

@@ -3,6 +3,7 @@
     // CASE: relu joins its convolution
     // PASSES: fuse-activation
     // BACKEND: views=no                 fields of FakeBackend; optional
+    // RANGES: x=-1:2, 0=0:6             what `quantise` takes; optional
     graph @g(%x: …) { … }
     // EXPECT                            or `// UNCHANGED`, or `// ERROR` with the rendered error
     graph @g(%x: …) { … }
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mbc.diag import MbcError, render
+from mbc.int8.quantisation import Quantisation, Range
 from mbc.ir.graph import Graph
 from mbc.ir.text.parser import parse
 from mbc.ir.text.printer import print_graph
@@ -43,6 +45,7 @@ class Case:
     text: str
     expected: str
     backend: dict[str, str] = field(default_factory=dict)
+    ranges: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.file.stem}: {self.name}"
@@ -65,7 +68,15 @@ class Case:
 
     def context(self) -> PassContext:
         settings: dict[str, Any] = {key: _setting(text) for key, text in self.backend.items()}
-        return PassContext(FakeBackend(**settings))
+        return PassContext(FakeBackend(**settings), self.quantisation())
+
+    def quantisation(self) -> Quantisation | None:
+        """The ranges, `keep=a b` of what stays in float, and `bits=7`."""
+        given = dict(self.ranges)
+        keep, bits = given.pop("keep", "").split(), int(given.pop("bits", "8"))
+        ends = {name: map(float, text.split(":")) for name, text in given.items()}
+        ranges = {name: Range(*pair) for name, pair in ends.items()}
+        return Quantisation(ranges, frozenset(keep), bits) if self.ranges else None
 
     def outcome(self) -> str:
         """What comes of the case, in the form of its expectation."""
@@ -87,9 +98,10 @@ class Case:
 
     def render(self, expected: str) -> str:
         """The case as it stands in its file, with that expectation."""
-        backend = ", ".join(f"{key}={value}" for key, value in self.backend.items())
         head = [f"// CASE: {self.name}", f"// PASSES: {self.passes}"]
-        head += [f"// BACKEND: {backend}"] if backend else []
+        for key, settings in (("BACKEND", self.backend), ("RANGES", self.ranges)):
+            text = ", ".join(f"{name}={value}" for name, value in settings.items())
+            head += [f"// {key}: {text}"] if text else []
         return "\n".join([*head, self.text, expected])
 
 
@@ -113,16 +125,17 @@ def read(path: Path) -> Iterator[Case]:
 def _case(path: Path, lines: list[str]) -> Case:
     end = next((i for i, line in enumerate(lines) if line in EXPECTATIONS), len(lines))
     settings = dict(_setting_line(path, line) for line in lines[:end] if line.startswith("// "))
-    if settings.keys() - {"CASE", "PASSES", "BACKEND"} or "CASE" not in settings:
+    if settings.keys() - {"CASE", "PASSES", "BACKEND", "RANGES"} or "CASE" not in settings:
         raise ValueError(f"{path}: a case with the settings {', '.join(settings)}")
-    backend = filter(None, settings.get("BACKEND", "").split(", "))
+    backend, ranges = (settings.get(key, "").split(", ") for key in ("BACKEND", "RANGES"))
     return Case(
         path,
         settings["CASE"],
         settings["PASSES"],
         "\n".join(line for line in lines[:end] if not line.startswith("// ")),
         "\n".join(lines[end:]),
-        dict(item.split("=", 1) for item in backend),
+        dict(item.split("=", 1) for item in backend if item),
+        dict(item.rsplit("=", 1) for item in ranges if item),
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mbc.ir.activations import RELU, Activation
-from mbc.ir.elements import F32, Q8, Element
+from mbc.ir.elements import F32, Q8, U8, Element
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.op import Op, OperandSpec
 from mbc.ir.types import TensorType
@@ -38,6 +38,7 @@ from mbc.ops import (
     LayerNorm,
     Log,
     LogSoftmax,
+    Lookup,
     Lrn,
     MatMul,
     Max,
@@ -53,6 +54,7 @@ from mbc.ops import (
     ReduceMax,
     ReduceMean,
     ReduceSum,
+    Requantize,
     Reshape,
     Resize,
     Slice,
@@ -65,7 +67,8 @@ from mbc.ops import (
     TransposedConv,
 )
 
-CODES = Q8.of(0.05, 100)
+CODES, OTHER = Q8.of(0.05, 100), Q8.of(0.02, 7)
+ON_CODES = Dequantize | Requantize | Lookup
 IMAGE, ROW = TensorType((1, 4, 6, 8)), TensorType((3, 8))
 
 
@@ -87,7 +90,8 @@ def samples() -> Mapping[type[Op], Op]:
         *(ReduceMean((0, 2)), ReduceMax((1, 3)), ReduceSum((1, 2), keep=True)),
         ArgMax(3),
         *(MaxPool((2, 2), (1, 1), (0, 0, 0, 0)), AvgPool((2, 2), (1, 1), (0, 0, 0, 0))),
-        *(Quantize(to=CODES), Dequantize(), Concat(), Split((3, 5)), ChannelShuffle(2)),
+        *(Quantize(to=CODES), Dequantize(), Requantize(to=OTHER), Lookup(to=OTHER)),
+        *(Concat(), Split((3, 5)), ChannelShuffle(2)),
         *(Reshape((6, 32)), Transpose((0, 3, 1, 2)), Fused("dw_pw", body())),
         *(Slice(1, 1, 4, 2), ConcatAlong(1), Pad((0, 1, 2, 0), (0, 0, 1, 0), 0.5)),
         *(DepthToSpace(2), SpaceToDepth(2)),
@@ -120,11 +124,13 @@ def put(graph: Graph, op: Op) -> Node:
 
 def _operand(graph: Graph, op: Op, spec: OperandSpec) -> Value | Constant:
     channels = IMAGE.channels
+    if spec.name == "table":
+        return Constant.of("table", np.arange(256)[::-1], U8)
     if spec.constant:
         kernel = (1, 1) if isinstance(op, Conv2d | TransposedConv) else ()
         shape = (*kernel, channels, channels) if "in" in spec.axes else (channels,)
         return drawn(f"{op.mnemonic}.{spec.name}", *shape)
-    element: Element = CODES if isinstance(op, Dequantize) else F32
+    element: Element = CODES if isinstance(op, ON_CODES) else F32
     type = TensorType((ROW if isinstance(op, Dense | Softmax) else IMAGE).shape, element)
     if isinstance(op, MatMul):
         type = ROW if spec.name == "a" else TensorType((8, 8))

@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 
 from mbc.ir.activations import RELU, RELU6, Activation, Clip
-from mbc.ir.elements import F32, Q8, S8, S32, Element
+from mbc.ir.elements import F32, Q8, S8, S32, U8, Element
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
@@ -22,8 +22,10 @@ from mbc.ops import (
     Dense,
     Dequantize,
     GlobalAvgPool,
+    Lookup,
     MaxPool,
     Quantize,
+    Requantize,
     Reshape,
     Split,
 )
@@ -111,6 +113,7 @@ class _Builder:
             self.move,
             self.pool,
             self.activation,
+            self.converted,
             lambda graph, x: self.add(graph, x, images),
             lambda graph, x: self.join(graph, x, images),
         ]
@@ -188,6 +191,15 @@ class _Builder:
 
     def activation(self, graph: Graph, x: Value) -> Node:
         return graph.add(Activate(self.any_of([RELU, RELU6, Clip(-0.5, 1.0)])), [x])
+
+    def converted(self, graph: Graph, x: Value) -> Node:
+        """Another scale, or any function of one number."""
+        if self.number(0, 1):
+            return graph.add(Requantize(to=self.element()), [self.view(x)])
+        self.count += 1
+        table = self.random.integers(0, 256, 256)
+        constant = Constant.of(f"table{self.count}", table, U8)
+        return graph.add(Lookup(to=self.element()), [self.view(x), constant])
 
     def add(self, graph: Graph, x: Value, images: list[Value]) -> Node:
         other = self.any_of([v for v in images if v.type.shape == x.type.shape])

@@ -21,7 +21,7 @@ from mbc.ops.argmax import ArgMax
 from mbc.ops.elementwise import Activate, Add
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
-from mbc.ops.quantized import Dequantize, Quantize, code_range, ratio
+from mbc.ops.quantized import Dequantize, Lookup, Quantize, Requantize, code_range, ratio
 
 Array: TypeAlias = np.ndarray
 Results: TypeAlias = tuple[Array, ...]
@@ -187,6 +187,17 @@ def dequantize(node: Node, x: Array) -> Array:
     return numbers
 
 
+def requantize(node: Node, x: Array) -> Array:
+    """Convert codes to steps of another scale, and these to codes."""
+    return codes_of(_scaled(node, "x", x), _result(node))
+
+
+def lookup(node: Node, x: Array, table: Array) -> Array:
+    """Return the table's byte for each code."""
+    found: Array = table[x]
+    return found
+
+
 INTEGER: dict[type[Op], Callable[..., Array]] = {
     Conv2d: conv2d,
     Dense: dense,
@@ -197,5 +208,7 @@ INTEGER: dict[type[Op], Callable[..., Array]] = {
     GlobalAvgPool: global_avg_pool,
     Quantize: quantize,
     Dequantize: dequantize,
+    Requantize: requantize,
+    Lookup: lookup,
 }
 """The function of each op on integers; moves are in mbc/interp/kernels.py."""

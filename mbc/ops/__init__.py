@@ -12,7 +12,7 @@ from mbc.ops.matmul import MatMul
 from mbc.ops.move import ChannelShuffle, Concat, Reshape, Split, Transpose
 from mbc.ops.norm import LayerNorm
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
-from mbc.ops.quantized import Dequantize, Quantize
+from mbc.ops.quantized import Dequantize, Lookup, Quantize, Requantize
 from mbc.ops.reduce import ReduceMax, ReduceMean, ReduceSum
 from mbc.ops.resize import Resize
 from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax, Lrn
@@ -44,6 +44,7 @@ __all__ = [
     "LayerNorm",
     "Log",
     "LogSoftmax",
+    "Lookup",
     "Lrn",
     "MatMul",
     "Max",
@@ -59,6 +60,7 @@ __all__ = [
     "ReduceMax",
     "ReduceMean",
     "ReduceSum",
+    "Requantize",
     "Reshape",
     "Resize",
     "Slice",
@@ -96,6 +98,8 @@ OPS: tuple[type[Op], ...] = (
     LayerNorm,
     Quantize,
     Dequantize,
+    Requantize,
+    Lookup,
     Concat,
     Split,
     ChannelShuffle,

@@ -19,7 +19,7 @@ from typing import ClassVar
 import numpy as np
 
 from mbc.ir.activations import Activation
-from mbc.ir.elements import F32, Q8, S8, S32, Element
+from mbc.ir.elements import F32, Q8, S8, S32, U8, Element
 from mbc.ir.op import Activated, Op, OperandSpec, OpError
 from mbc.ir.types import TensorType
 
@@ -124,6 +124,13 @@ def check_codes_act(op: str, act: Activation | None) -> None:
         raise OpError(message, f"act={act}", code="E0207")
 
 
+def codes_of(op: str, x: TensorType | None) -> Q8:
+    """Return the element of an operand that must be quantised; raises OpError E0207."""
+    if x is None or not isinstance(x.element, Q8):
+        raise OpError(f"{op} takes a quantised tensor", f"x is {x}", code="E0207")
+    return x.element
+
+
 @dataclass(frozen=True)
 class Quantize(Op):
     """Quantisation of real numbers: clamp(round_half_even(x * f32(1 / scale)) + zero, 0, 255); NaN
@@ -156,6 +163,58 @@ class Dequantize(Op):
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """Return the shape of x, which is quantised, in f32."""
         (x,) = types
-        if x is None or not isinstance(x.element, Q8):
-            raise OpError("dequantize takes a quantised tensor", f"x is {x}", code="E0207")
+        codes_of(self.mnemonic, x)
+        assert x is not None
         return (TensorType(x.shape, F32),)
+
+
+@dataclass(frozen=True)
+class Requantize(Op):
+    """Codes of another scale and zero point: clamp(round_half_even(f32(code - zero of x) * f32(its
+    scale / scale)) + zero, 0, 255)."""
+
+    mnemonic: ClassVar[str] = "requantize"
+    operands: ClassVar[tuple[OperandSpec, ...]] = (OperandSpec("x", along="out"),)
+    elementwise: ClassVar[bool] = True
+    per_channel: ClassVar[bool] = True
+    per_pixel: ClassVar[bool] = True
+
+    to: Q8 | None = None
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """Return the shape of x, which is quantised, with the element `to`."""
+        x = self.by_role(types)["x"]
+        codes_of(self.mnemonic, x)
+        assert x is not None
+        return (TensorType(x.shape, quantised_element(self.mnemonic, self.to)),)
+
+
+TABLE = TensorType((256,), U8)
+"""A result for each code."""
+
+
+@dataclass(frozen=True)
+class Lookup(Op):
+    """The byte of a table, u8[256], for each code of x: any function of one number. The bytes are
+    codes of the element `to`."""
+
+    mnemonic: ClassVar[str] = "lookup"
+    operands: ClassVar[tuple[OperandSpec, ...]] = (
+        OperandSpec("x", along="out"),
+        OperandSpec("table", constant=True),
+    )
+    elementwise: ClassVar[bool] = True
+    per_channel: ClassVar[bool] = True
+    per_pixel: ClassVar[bool] = True
+
+    to: Q8 | None = None
+
+    def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
+        """Return the shape of x, which is quantised, with the element `to`."""
+        named = self.by_role(types)
+        x, table = named["x"], named["table"]
+        codes_of(self.mnemonic, x)
+        assert x is not None
+        if table != TABLE:
+            raise OpError(f"a table is {TABLE}, found {table}", code="E0207")
+        return (TensorType(x.shape, quantised_element(self.mnemonic, self.to)),)

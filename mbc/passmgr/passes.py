@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import ClassVar, Protocol
 
+from mbc.int8.quantisation import Quantisation
 from mbc.ir.graph import Graph, Node
 from mbc.targets.backend import Backend
 
@@ -43,6 +44,8 @@ class PassContext:
 
     backend: Backend
     """The backend that will run the graph."""
+    quantisation: Quantisation | None = None
+    """The ranges of its values, by which it is quantised."""
 
 
 class Pass(Protocol):

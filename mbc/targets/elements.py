@@ -10,7 +10,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ops.argmax import ArgMax
-from mbc.ops.quantized import Dequantize, Quantize
+from mbc.ops.quantized import Dequantize, Lookup, Quantize, Requantize
 
 Allowed = Element | type[Q8]
 """An element, or all quantised ones."""
@@ -21,8 +21,8 @@ KERNELS: tuple[Element, ...] = (F32,)
 MOVED: tuple[Element, ...] = (F32, S32)
 """Elements that they move: those of outputs."""
 
-CONVERSIONS: tuple[type[Op], ...] = (Quantize, Dequantize)
-"""Ops between floats and codes, which have no kernel where codes have none."""
+CONVERSIONS: tuple[type[Op], ...] = (Quantize, Dequantize, Requantize, Lookup)
+"""Ops on codes alone, or between floats and codes, which have no kernel where codes have none."""
 
 
 def on_codes(node: Node) -> bool:

@@ -30,7 +30,7 @@ LAYERS = (
     ("mbc.ops",),
     ("mbc.schedules",),
     ("mbc.ir.text",),  # prints and parses ops by their fields, so it stands above them
-    ("mbc.interp", "mbc.targets", "mbc.runtime"),
+    ("mbc.interp", "mbc.targets", "mbc.runtime", "mbc.int8"),
     ("mbc.memory", "mbc.passmgr"),
     ("mbc.frontends", "mbc.passes", "mbc.backends", "mbc.report"),
     ("mbc.driver",),

@@ -22,6 +22,7 @@ from tests.mutants.paddings import MUTANTS as PADDINGS
 from tests.mutants.passes import MUTANTS as PASSES
 from tests.mutants.photos import MUTANTS as PHOTOS
 from tests.mutants.planner import MUTANTS as PLANNER
+from tests.mutants.quantise import MUTANTS as QUANTISE
 from tests.mutants.quantised import MUTANTS as QUANTISED
 from tests.mutants.reductions import MUTANTS as REDUCTIONS
 from tests.mutants.roles import MUTANTS as ROLES
@@ -51,6 +52,7 @@ MUTANTS = (
     *INTERFACE,
     *ROLES,
     *QUANTISED,
+    *QUANTISE,
     *ACTIVATIONS,
     *ARITHMETIC,
     *GATES,

@@ -20,6 +20,7 @@ PHOTOS = "tests/unit/test_images.py"
 PREPARED = "tests/unit/test_preprocessing.py"
 WEIGHTS = "tests/unit/test_weights_files.py"
 ORACLE_ON_CODES = "tests/numeric/test_quantised_oracle.py"
+QUANTISE = "tests/numeric/test_quantise.py"
 CLI = "tests/e2e/test_cli.py"
 OPS_PAGE = "tests/unit/test_ops_page.py"
 
@@ -88,6 +89,12 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "mbc/schedules/__init__.py SCHEDULES",
     ),
     "tests/unit/test_weights.py": ("frontends/weights/normal.py activated()",),
+    QUANTISE: (
+        "passes/quantising/forms.py FORMS",
+        "passes/quantising/forms.py _REASONS",
+        "passes/quantising/prepare.py PREPARATION",
+        "passes/quantising/rewrite.py INTEGERS",
+    ),
     ORACLE_ON_CODES: (
         "mbc/interp/quantized.py INTEGER",
         "mbc/ops/quantized.py LAYER_ELEMENTS",
@@ -353,5 +360,6 @@ NO_TABLES: Mapping[str, str] = {
     "ONLY_REMOTE RPC_NEEDS PAIR": "a list of its own, not by a class of things",
     "_IN_NAMES": "characters",
     "THREADS": "settings of a library",
+    "WEIGHT_BITS": "values of a setting",
 }
 """Other constants of several elements, by their names, and what they are."""

@@ -25,7 +25,7 @@ from mbc.ir.verify import verify
 from mbc.ops import OPS, Add, AvgPool, Conv2d, Dense, Fused, GlobalAvgPool, MaxPool
 from mbc.ops.elementwise import Activate
 from mbc.ops.move import Concat, Move
-from mbc.ops.quantized import Dequantize, Quantize, ratio
+from mbc.ops.quantized import TABLE, Dequantize, Lookup, Quantize, Requantize, ratio
 from mbc.ops.transposed import TransposedConv
 from tests.activations import ACTS
 from tests.quantised_graphs import codes, drawn, random_graph
@@ -226,29 +226,6 @@ def test_activations_of_codes() -> None:
     np.testing.assert_array_equal(result_of(Activate(RELU6), [(type, x)]), np.clip(x, 200, 230))
 
 
-def test_quantize() -> None:
-    numbers = [0.0, -0.0, 0.25, 0.75, 1.25, -1.25, 1e9, -1e9, np.inf, -np.inf, np.nan]
-    type, to = TensorType((1, len(numbers))), Q8.of(0.5, 100)
-    found = result_of(Quantize(to=to), [(type, np.array([numbers], f32))])
-    np.testing.assert_array_equal(found, [[100, 100, 100, 102, 102, 98, 255, 0, 255, 0, 100]])
-
-
-def test_quantize_multiplies_by_the_reciprocal() -> None:
-    """An engine that divides has other codes for some numbers."""
-    to = Q8.of(0.013, 0)
-    x = ((np.arange(255) + 0.5).astype(f32) * f32(to.scale))[None]
-    found = result_of(Quantize(to=to), [(TensorType(x.shape), x)])
-    steps = x * (f32(1) / f32(to.scale))
-    np.testing.assert_array_equal(found, np.rint(steps).clip(0, 255))
-    assert not np.array_equal(np.rint(steps), np.rint(x / f32(to.scale)))
-
-
-def test_dequantize() -> None:
-    type = TensorType((1, 256), OTHER)
-    found = result_of(Dequantize(), [(type, np.arange(256, dtype=np.uint8)[None])])
-    np.testing.assert_array_equal(found, [(np.arange(256) - 200).astype(f32) * f32(OTHER.scale)])
-
-
 @given(st.integers(0, 2**32), st.integers(1, 7))
 @settings(max_examples=60, deadline=None)
 def test_random_networks_mean_the_same_as_text(seed: int, nodes: int) -> None:
@@ -381,6 +358,12 @@ BIAS, STEPS = TensorType((8,), S32), TensorType((8,))
         (Quantize(to=TO), [IMAGE], "quantize takes f32"),
         (Quantize(), [TensorType((1, 4))], "needs the element of its result"),
         (Dequantize(), [TensorType((1, 4))], "dequantize takes a quantised tensor"),
+        (Requantize(to=TO), [TensorType((1, 4))], "requantize takes a quantised tensor"),
+        (Requantize(), [IMAGE], "needs the element of its result"),
+        (Lookup(to=TO), [TensorType((1, 4)), TABLE], "lookup takes a quantised tensor"),
+        (Lookup(), [IMAGE, TABLE], "needs the element of its result"),
+        (Lookup(to=TO), [IMAGE, TensorType((255,), U8)], "a table is u8[256], found u8[255]"),
+        (Lookup(to=TO), [IMAGE, TensorType((256,))], "a table is u8[256], found f32[256]"),
     ],
 )
 def test_refusals(op: Op, types: Types, message: str) -> None:

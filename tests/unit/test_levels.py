@@ -15,6 +15,7 @@ from mbc.passes.pipelines import (
     planned,
     with_fuse_mode,
     with_plans,
+    with_quantisation,
 )
 from mbc.passes.plan_memory import Threads
 from mbc.passmgr.passes import Pipeline
@@ -22,7 +23,8 @@ from mbc.passmgr.pipeline import parse_passes, spec_of, stop_after
 
 
 def test_every_pass_runs_at_the_default_level() -> None:
-    passes = [p for goal in GOALS.values() for _, p in goal[DEFAULT_LEVEL].all_passes()]
+    pipelines = [with_quantisation(goal[DEFAULT_LEVEL]) for goal in GOALS.values()]
+    passes = [p for pipeline in pipelines for _, p in pipeline.all_passes()]
     assert {type(instance) for instance in passes} == set(PASSES)
 
 

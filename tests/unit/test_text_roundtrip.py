@@ -42,6 +42,7 @@ graph @unit(%x: f32[1,28,28,240]) {
   const @bn.mean : f32[64]
   const @bn.variance : f32[64]
   const @fc.weight : f32[64,10]
+  const @table : u8[256]
   const @scale : f32[10]
   const @"2.0" : f32[1] = 2.0
   const @tiny : f32[1] = 1e-06
@@ -82,6 +83,8 @@ graph @unit(%x: f32[1,28,28,240]) {
   %17 = dense(%16, @fc.weight) : f32[1,10]
   %18 = softmax(%17) : f32[1,10]
   %19 = quantize(%18) {to=q8(0.00390625,0)} : q8(0.00390625,0)[1,10]
+  %finer = requantize(%19) {to=q8(0.0625,7)} : q8(0.0625,7)[1,10]
+  %found = lookup(%finer, @table) {to=q8(0.5,3)} : q8(0.5,3)[1,10]
   %20 = dequantize(%19) : f32[1,10]
   %21 = clip(%17) {lo=-1.5, hi=20.0} : f32[1,10]
   %22 = leaky_relu(%20) {alpha=0.25} : f32[1,10]
@@ -224,9 +227,9 @@ def test_locations_are_printed_as_comments() -> None:
 def test_nodes_know_their_line_of_text() -> None:
     graph = parse(CANONICAL, "unit.mbc")
     first, fused = graph.topo()[0], graph.topo()[9]
-    assert CANONICAL.split("\n")[20].startswith("  %0 =")
-    assert first.locations == (Location("unit.mbc", 21, 3, 81),)
-    assert fused.locations == (Location("unit.mbc", 30, 3),)
+    assert CANONICAL.split("\n")[21].startswith("  %0 =")
+    assert first.locations == (Location("unit.mbc", 22, 3, 81),)
+    assert fused.locations == (Location("unit.mbc", 31, 3),)
 
 
 NAMED = """\

@@ -1,0 +1,1 @@
+"""What quantising a network takes: the ranges of its values, and the scales that follow."""

@@ -1,0 +1,39 @@
+"""A float network as one on codes of 8 bits (docs/int8.md): weights s8, sums s32, values u8.
+
+It comes first, and prepares the graph by itself, so that a network is quantised alike whatever the
+target and the level. All passes after it keep every bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+from typing import ClassVar
+
+from mbc.diag import error
+from mbc.ir.graph import Graph
+from mbc.passes.quantising.prepare import prepare
+from mbc.passes.quantising.rewrite import quantised, rewrite
+from mbc.passes.rewrite import name_of
+from mbc.passmgr.passes import PassContext, PassResult
+
+
+@dataclass(frozen=True)
+class Quantise:
+    """Compute with 8-bit codes by the ranges of `--quantize`, and convert around what cannot."""
+
+    name: ClassVar[str] = "quantise"
+    tolerance: ClassVar[float] = inf
+
+    def run(self, graph: Graph, context: PassContext) -> PassResult:
+        """Prepare and rewrite the graph. Raises E0551 to E0553."""
+        if context.quantisation is None:
+            helps = ["mbc quantize measures them; --quantize takes its file"]
+            raise error("E0553", "quantise needs the ranges of values", helps=helps)
+        if (node := next(quantised(graph), None)) is not None:
+            result = PassResult()
+            result.note(f"not quantised: {name_of(node)} is on codes already", node)
+            return result
+        result = prepare(graph)
+        rewrite(graph, context.quantisation, result)
+        return result

@@ -1,0 +1,1 @@
+"""From a float graph to one on codes: what each op becomes, and which values share a scale."""

@@ -1,0 +1,137 @@
+"""What an op becomes in a quantised network."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from mbc.ir.activations import Activation
+from mbc.ir.elements import F32
+from mbc.ir.graph import Node
+from mbc.ir.op import Activated, Op, OpError
+from mbc.ops import (
+    Abs,
+    Activate,
+    Add,
+    ArgMax,
+    AvgPool,
+    BatchNorm,
+    ChannelShuffle,
+    Concat,
+    ConcatAlong,
+    Conv2d,
+    Dense,
+    DepthToSpace,
+    Dequantize,
+    Div,
+    Exp,
+    Fused,
+    Gather,
+    GlobalAvgPool,
+    InstanceNorm,
+    L2Normalize,
+    LayerNorm,
+    Log,
+    LogSoftmax,
+    Lookup,
+    Lrn,
+    MatMul,
+    Max,
+    MaxPool,
+    Min,
+    Mul,
+    Neg,
+    Pad,
+    Pow,
+    Prelu,
+    Quantize,
+    Reciprocal,
+    ReduceMax,
+    ReduceMean,
+    ReduceSum,
+    Requantize,
+    Reshape,
+    Resize,
+    Slice,
+    Softmax,
+    SpaceToDepth,
+    Split,
+    Sqrt,
+    Sub,
+    Transpose,
+    TransposedConv,
+)
+from mbc.ops.quantized import LARGEST_CODE, LARGEST_WEIGHT, check_sum
+
+
+class Form(StrEnum):
+    """How a node of a quantised network computes."""
+
+    MOVES = "moves codes"
+    INTEGER = "integer"
+    ISLAND = "island"
+
+
+FORMS: dict[type[Op], Form] = {
+    **dict.fromkeys((Conv2d, Dense, Add, AvgPool, GlobalAvgPool), Form.INTEGER),
+    **dict.fromkeys((Quantize, Dequantize, Requantize, Lookup), Form.INTEGER),
+    **dict.fromkeys((MaxPool, Activate), Form.MOVES),
+    **dict.fromkeys((Concat, Split, ChannelShuffle, Reshape, Transpose), Form.MOVES),
+    **dict.fromkeys((Slice, ConcatAlong, Gather, DepthToSpace, SpaceToDepth), Form.MOVES),
+    **dict.fromkeys((TransposedConv, BatchNorm, Softmax, LogSoftmax, LayerNorm), Form.ISLAND),
+    **dict.fromkeys((Sub, Mul, Div, Min, Max, Prelu, Pad, Resize), Form.ISLAND),
+    **dict.fromkeys((ReduceMean, ReduceMax, ReduceSum, ArgMax), Form.ISLAND),
+    **dict.fromkeys((L2Normalize, InstanceNorm, Lrn, MatMul, Fused), Form.ISLAND),
+    **dict.fromkeys((Abs, Neg, Exp, Log, Sqrt, Reciprocal, Pow), Form.ISLAND),
+}
+"""The form of each op, whatever its operands; `form_of` says where these prevent it."""
+
+
+def form_of(node: Node) -> Form:
+    """Return the form of a float node: that of its op, or an island where integers cannot do it."""
+    return Form.ISLAND if why_island(node) else FORMS[type(node.op)]
+
+
+def why_island(node: Node) -> str:
+    """Return why a node computes in float; "" if it does not."""
+    if FORMS[type(node.op)] is Form.ISLAND:
+        return f"{node.op.label} has no integer form"
+    others = [t for t in (*node.operand_types, *(r.type for r in node.results)) if t is not None]
+    if element := next((t.element for t in others if t.element is not F32), None):
+        return f"it computes with {element}"
+    if not _clips(act := _act(node)):
+        return f"codes are not bounded by {act}"
+    return _REASONS.get(type(node.op), _no_reason)(node)
+
+
+def _act(node: Node) -> Activation | None:
+    return node.op.act if isinstance(node.op, Activated | Activate) else None
+
+
+def _clips(act: Activation | None) -> bool:
+    return act is None or act.bounds is not None
+
+
+def _no_reason(node: Node) -> str:
+    return ""
+
+
+def _of_layer(node: Node) -> str:
+    weight = node.type_of("weight")
+    assert weight is not None
+    if node["slope"] is not None:
+        return "it has slopes"
+    try:
+        check_sum(node.op.label, weight.elements // weight.channels, LARGEST_CODE * LARGEST_WEIGHT)
+    except OpError as problem:
+        return problem.message
+    return ""
+
+
+def _of_sum(node: Node) -> str:
+    a, b = node.operand_types
+    if len(node.views) < 2:
+        return "it adds a constant"
+    return "" if a == b else "it is broadcast"
+
+
+_REASONS = {Conv2d: _of_layer, Dense: _of_layer, Add: _of_sum}

@@ -1,0 +1,136 @@
+"""The constants of a quantised layer, computed in double precision and rounded once.
+
+For output channel o, with the scale sx of x, largest weight code L (127, or 63 for 7 bits) and the
+scale sy of the result (1 for floats):
+
+    sw[o]         = max(max |w[:, o]| / L, |b[o]| / (sx * 2^30)), or 1 where that is 0
+    weight[:, o]  = round_half_even(w[:, o] / sw[o])                          s8
+    bias[o]       = round_half_even(b[o] / (sx * sw[o]))                      s32
+    multiplier[o] = f32(sx * sw[o] / sy)
+
+The second term of sw lets the bias of a channel with next to no weights fit s32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from mbc.diag import error
+from mbc.int8.quantisation import Quantisation
+from mbc.ir.elements import Q8, S8, S32
+from mbc.ir.graph import Constant, Node
+from mbc.ir.types import TensorType
+from mbc.passes.rewrite import ConstantMaker, name_of
+
+BIAS_BITS = 30
+LARGEST_STEPS = 2.0**31
+"""What steps from the zero point stay below, so that every target converts them to s32."""
+
+
+@dataclass(frozen=True)
+class _Steps:
+    """The scales of a layer, by which its constants are divided."""
+
+    x: Q8
+    to: Q8 | None
+    """None where the result is f32."""
+    largest: int
+    """The largest code of a weight."""
+
+    def weights(self, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        """Return the scale of each channel of the weight."""
+        w, b = weight.astype(np.float64), bias.astype(np.float64)
+        most = np.abs(w).max(axis=tuple(range(w.ndim - 1))) / self.largest
+        least = np.abs(b) / (self.x.scale * 2.0**BIAS_BITS)
+        scales = np.maximum(most, least)
+        return np.where(scales == 0, 1.0, scales)
+
+    def codes(self, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        """Return the codes of the weight."""
+        found: np.ndarray = np.rint(weight.astype(np.float64) / self.weights(weight, bias))
+        return found
+
+    def biases(self, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        """Return the bias in steps of the sums."""
+        scale = self.x.scale * self.weights(weight, bias)
+        found: np.ndarray = np.rint(bias.astype(np.float64) / scale)
+        return found
+
+    def multipliers(self, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+        """Return the steps of the result for each step of the sums."""
+        found: np.ndarray = self.x.scale * self.weights(weight, bias)
+        return found if self.to is None else found / self.to.scale
+
+
+def layer_constants(
+    constants: ConstantMaker, node: Node, x: Q8, to: Q8 | None, quantisation: Quantisation
+) -> dict[str, Constant]:
+    """Make the weight, bias and multiplier of a layer, unbound where its own are. Raises E0552 for
+    sums that, times the multiplier, may exceed s32."""
+    steps = _Steps(x, to, quantisation.largest_weight)
+    weight, bias = node.constant("weight"), node.constant("bias")
+    assert weight is not None
+    correction = quantisation.corrections.get(node.result.name)
+    given = [weight, *([bias] if bias else [])]
+    channels = weight.type.channels
+    vector, stem = TensorType((channels,)), weight.name.removesuffix(".folded")
+
+    def shifted(b: np.ndarray | None) -> np.ndarray:
+        plain = np.zeros(channels) if b is None else b.astype(np.float64)
+        return plain if correction is None else plain + correction
+
+    made = {
+        "weight": constants.derive(
+            f"{stem}.s8",
+            TensorType(weight.type.shape, S8),
+            given,
+            lambda w, b=None: steps.codes(w, shifted(b)),
+        ),
+        "multiplier": constants.derive(
+            f"{stem.removesuffix('.weight')}.multiplier",
+            vector,
+            given,
+            lambda w, b=None: steps.multipliers(w, shifted(b)),
+        ),
+    }
+    if bias is not None or correction is not None:
+        name = bias.name.removesuffix(".folded") if bias else f"{stem.removesuffix('.weight')}.bias"
+        type = TensorType((channels,), S32)
+        made["bias"] = constants.derive(
+            f"{name}.s32", type, given, lambda w, b=None: steps.biases(w, shifted(b))
+        )
+    _check_sums(node, x, made)
+    return made
+
+
+def _check_sums(node: Node, x: Q8, made: Mapping[str, Constant]) -> None:
+    """Raise E0552 if a sum may not fit s32, or not when it is multiplied."""
+    weight, multiplier, bias = made["weight"].data, made["multiplier"].data, made.get("bias")
+    if weight is None or multiplier is None:
+        return
+    w = weight.astype(np.float64).reshape(-1, weight.shape[-1])
+    above, below = np.maximum(w, 0).sum(0), np.maximum(-w, 0).sum(0)
+    high, low = 255 - x.zero, x.zero
+    sums = np.maximum(above * high + below * low, above * low + below * high)
+    if bias is not None:
+        sums = sums + np.abs(bias.array.astype(np.float64))
+    most = float(np.max(sums * np.maximum(multiplier.astype(np.float64), 1.0)))
+    if most >= LARGEST_STEPS:
+        refuse_sums(node, most)
+
+
+def refuse_sums(node: Node, most: float) -> None:
+    """Raise E0552."""
+    raise error(
+        "E0552",
+        f"the sums of {name_of(node)} may be {most:.3g} steps of its range, 2^31 at most",
+        at=node.locations[0] if node.locations else None,
+        label="its range is too narrow beside what it adds up",
+        helps=[
+            "calibrate on samples that make use of it",
+            f"or leave it in float: mbc quantize --keep-float {node.result.name}",
+        ],
+    )

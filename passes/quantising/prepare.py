@@ -1,0 +1,39 @@
+"""The one form of a float network in which it is measured and quantised, whatever the target and
+the level: without dead nodes, batch norms, activations and residuals that a layer can take over."""
+
+from __future__ import annotations
+
+from mbc.ir.graph import Graph
+from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
+from mbc.passes.fold_affine import FoldAffine
+from mbc.passes.fold_batch_norm import FoldBatchNorm
+from mbc.passes.fold_constants import FoldConstants
+from mbc.passes.fold_pad import FoldPad
+from mbc.passes.fuse_activation import FuseActivation
+from mbc.passes.fuse_residual_add import FuseResidualAdd
+from mbc.passes.quantising.portable import Portable
+from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
+from mbc.passmgr.passes import Pass, PassContext, PassResult
+
+PREPARATION: tuple[Pass, ...] = (
+    FoldConstants(),
+    EliminateDeadNodes(),
+    FoldPad(),
+    RaiseChannelShuffle(),
+    FoldBatchNorm(),
+    FoldAffine(),
+    FuseActivation(),
+    FuseResidualAdd(),
+)
+"""The passes before a network is quantised, in order."""
+
+
+def prepare(graph: Graph) -> PassResult:
+    """Bring a graph to that form, in place; the remarks begin with the pass's name."""
+    result, context = PassResult(), PassContext(Portable())
+    for step in PREPARATION:
+        found = step.run(graph, context)
+        result.changed |= found.changed
+        for remark in found.remarks:
+            result.remarks.append(type(remark)(f"{step.name}: {remark.message}", remark.subject))
+    return result

@@ -1,0 +1,183 @@
+"""A float graph as one on codes, by the forms and scales that were chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import TypeAlias
+
+from mbc.int8.quantisation import Quantisation
+from mbc.ir.elements import Q8
+from mbc.ir.graph import Graph, Node, Operand
+from mbc.ir.op import Op
+from mbc.ir.views import ChannelView, Value
+from mbc.ops import Add, AvgPool, Conv2d, Dense, Dequantize, GlobalAvgPool, Quantize, Requantize
+from mbc.ops.quantized import LARGEST_CODE, ratio
+from mbc.passes.quantising.forms import Form, why_island
+from mbc.passes.quantising.layers import LARGEST_STEPS, layer_constants, refuse_sums
+from mbc.passes.quantising.scales import Scales, Stored, scales_of, stored_codes
+from mbc.passes.rewrite import ConstantMaker, insert, name_of
+from mbc.passmgr.passes import PassResult
+
+Rewritten: TypeAlias = tuple[Op, dict[str, Operand | None]]
+"""The op on codes, and the operands of it that change."""
+
+
+@dataclass
+class Rewriter:
+    """The edits of one graph, whose nodes are visited in order."""
+
+    graph: Graph
+    stored: Stored
+    scales: Scales
+    quantisation: Quantisation
+    result: PassResult
+    constants: ConstantMaker
+    known: dict[tuple[Value, Q8 | None], Value] = field(default_factory=dict)
+    """Values in other elements, None for f32."""
+
+    def run(self) -> None:
+        """Rewrite all nodes, then what the graph returns."""
+        for node, form in self.stored.forms.items():
+            if form is Form.ISLAND:
+                self._in_float(node)
+            else:
+                self._on_codes(node, form)
+        views = [self._view(view, None, None) for view in self.graph.outputs]
+        self.graph.set_outputs(views, self.graph.output_names)
+
+    def _in_float(self, node: Node) -> None:
+        operands = [
+            self._view(operand, None, node) if isinstance(operand, ChannelView) else operand
+            for operand in node.operands
+        ]
+        if reason := why_island(node) or self.stored.kept.get(node, ""):
+            self.result.note(f"in float: {name_of(node)}: {reason}", node)
+        if operands != list(node.operands):
+            self.graph.set_operands(node, operands)
+
+    def _on_codes(self, node: Node, form: Form) -> None:
+        views = {
+            role: self._view(operand, self._element(node, role, operand, form), node)
+            for role, operand in node.items()
+            if isinstance(operand, ChannelView)
+        }
+        to = self.scales.elements.get(node.results[0].name)
+        op, changes = node.op, dict[str, Operand | None](views)
+        if form is Form.INTEGER:
+            op, more = INTEGERS[type(op)](self, node, views, to)
+            changes |= more
+        operands = [changes.get(role, operand) for role, operand in node.items()]
+        absent = {role: value for role, value in changes.items() if role not in dict(node.items())}
+        new = self.graph.replace(node, op, _with(op, operands, absent))
+        self.result.did(f"{form}: {name_of(new)}", new)
+
+    def _element(self, node: Node, role: str, view: ChannelView, form: Form) -> Q8 | None:
+        """Return the element that an operand is read in; None: that of its only value."""
+        if form is Form.MOVES:
+            return self.scales.elements[node.results[0].name]
+        if (joined := self.scales.joined.get((node, role))) is not None:
+            return joined
+        return self.scales.elements[view.values[0].name]
+
+    def _view(self, view: ChannelView, element: Q8 | None, before: Node | None) -> ChannelView:
+        """Read a view in an element."""
+        changes = {value: self._value(value, element, before) for value in view.values}
+        return view.substitute({old: ChannelView.of(new) for old, new in changes.items()})
+
+    def _value(self, value: Value, element: Q8 | None, before: Node | None) -> Value:
+        found = value.type.element
+        if found == element or (element is None and not isinstance(found, Q8)):
+            return value
+        if (value, element) not in self.known:
+            op = _conversion(found if isinstance(found, Q8) else None, element)
+            self.known[value, element] = self._convert(value, op, before)
+        return self.known[value, element]
+
+    def _convert(self, value: Value, op: Op, before: Node | None) -> Value:
+        name = f"{value.name}.{op.mnemonic}"
+        if before is None:
+            new = self.graph.add(op, [value], names=[self.graph.fresh_name(name)])
+            new.result.is_added = True
+        else:
+            new = insert(self.graph, op, [value], name, before)
+        if isinstance(op, Requantize):
+            self.result.note(f"requantised: {name_of(value)}, far narrower than what it joins", new)
+        return new.result
+
+
+def _conversion(found: Q8 | None, wanted: Q8 | None) -> Op:
+    if wanted is None:
+        return Dequantize()
+    return Quantize(to=wanted) if found is None else Requantize(to=wanted)
+
+
+def _with(
+    op: Op, operands: list[Operand | None], more: dict[str, Operand | None]
+) -> list[Operand | None]:
+    """Return operands with others in roles that come after them."""
+    named = {**op.by_role(operands), **more}
+    return list(named.values())
+
+
+def _layer(
+    rewriter: Rewriter, node: Node, views: dict[str, ChannelView], to: Q8 | None
+) -> Rewritten:
+    assert isinstance(node.op, Conv2d | Dense)
+    x = views["x"].type.element
+    assert isinstance(x, Q8)
+    made = layer_constants(rewriter.constants, node, x, to, rewriter.quantisation)
+    if "residual" in views:
+        _check_ratios(node, views["residual"], to=to)
+    return replace(node.op, to=to), dict[str, Operand | None](made)
+
+
+def _sum(rewriter: Rewriter, node: Node, views: dict[str, ChannelView], to: Q8 | None) -> Rewritten:
+    assert isinstance(node.op, Add)
+    _check_ratios(node, *views.values(), to=to)
+    return replace(node.op, to=to), {}
+
+
+def _mean(
+    rewriter: Rewriter, node: Node, views: dict[str, ChannelView], to: Q8 | None
+) -> Rewritten:
+    assert isinstance(node.op, AvgPool | GlobalAvgPool)
+    _check_ratios(node, *views.values(), to=to)
+    return replace(node.op, to=to), {}
+
+
+def _check_ratios(node: Node, *views: ChannelView, to: Q8 | None) -> None:
+    """Raise E0552 if what is read is too far from the scale of the result."""
+    assert to is not None
+    elements = [view.type.element for view in views]
+    most = sum(float(ratio(e, to)) * LARGEST_CODE for e in elements if isinstance(e, Q8))
+    if most >= LARGEST_STEPS:
+        refuse_sums(node, most)
+
+
+INTEGERS: dict[
+    type[Op], Callable[[Rewriter, Node, dict[str, ChannelView], Q8 | None], Rewritten]
+] = {
+    Conv2d: _layer,
+    Dense: _layer,
+    Add: _sum,
+    AvgPool: _mean,
+    GlobalAvgPool: _mean,
+}
+"""The integer op of each op of that form."""
+
+
+def rewrite(graph: Graph, quantisation: Quantisation, result: PassResult) -> None:
+    """Rewrite a float graph, in place. Raises E0551, E0552."""
+    stored = stored_codes(graph, quantisation.keep_float)
+    scales = scales_of(graph, stored, quantisation)
+    constants = ConstantMaker(graph)
+    Rewriter(graph, stored, scales, quantisation, result, constants).run()
+
+
+def quantised(graph: Graph) -> Iterator[Node]:
+    """Yield the nodes that have quantised operands or results."""
+    for node in graph.topo():
+        types = [*node.operand_types, *(value.type for value in node.results)]
+        if any(type is not None and isinstance(type.element, Q8) for type in types):
+            yield node

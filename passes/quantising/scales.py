@@ -1,0 +1,183 @@
+"""Which values of a network are stored as codes, and by which scale.
+
+Values that are read together without being computed, as parts of a concatenation or through a
+split, shuffle, reshape or max pool, share one scale: that of the union of their ranges. A part of
+a concatenation whose own values are spread over less than a quarter of it keeps its scale, and is
+requantised where it is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from mbc.diag import error
+from mbc.int8.quantisation import Quantisation, Range, union
+from mbc.ir.elements import Q8
+from mbc.ir.graph import Graph, Node
+from mbc.ir.views import ChannelView, Value
+from mbc.ops.linear import Conv2d, Dense
+from mbc.passes.quantising.forms import Form, form_of
+
+MOST_APART = 4
+"""How many times as wide as the range of a member that of its class may be."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What is stored as codes."""
+
+    forms: Mapping[Node, Form]
+    """The form of each node; a move is an island where it moves floats."""
+    computed: frozenset[Value]
+    """Values that are computed as codes."""
+    converted: tuple[Value, ...]
+    """Values that are computed in float and read as codes, graph inputs among them."""
+    kept: Mapping[Node, str]
+    """Why nodes are islands that need not be."""
+
+    @property
+    def measured(self) -> list[str]:
+        """The names of values that need a range, in the order of the graph."""
+        own = (v for node, form in self.forms.items() if form is Form.INTEGER for v in node.results)
+        known = (v.name for v in own if v in self.computed)
+        return [*dict.fromkeys([*(v.name for v in self.converted), *known])]
+
+
+def stored_codes(graph: Graph, keep_float: frozenset[str] = frozenset()) -> Stored:
+    """Find out what is stored as codes. Moves, and layers whose results no integer op reads, are
+    in float."""
+    wanted: set[Value] = set()
+    forms: dict[Node, Form] = {}
+    kept: dict[Node, str] = {}
+    for node in reversed(graph.topo()):
+        form = form_of(node)
+        if form is not Form.ISLAND and not keep_float.isdisjoint(_names(node)):
+            form, kept[node] = Form.ISLAND, "it is kept in float"
+        if form is Form.MOVES and wanted.isdisjoint(node.results):
+            form = Form.ISLAND
+        forms[node] = form
+        if form is not Form.ISLAND:
+            wanted.update(value for view in node.views for value in view.values)
+    order = {node: forms[node] for node in graph.topo()}
+    computed = frozenset(
+        value
+        for node, form in order.items()
+        for value in node.results
+        if form is not Form.ISLAND and (value in wanted or not _leaves_floats(node))
+    )
+    results = (value for node in order for value in node.results)
+    made = [v for v in (*graph.inputs, *results) if v in wanted and v not in computed]
+    return Stored(order, computed, tuple(made), kept)
+
+
+def _names(node: Node) -> Iterator[str]:
+    """Yield the names that a user may call a node by: its results, and what was merged into it."""
+    for value in node.results:
+        yield from (value.name, *value.origins)
+
+
+def _leaves_floats(node: Node) -> bool:
+    """Whether the sums of a layer may leave as floats."""
+    return isinstance(node.op, Conv2d | Dense) and node["residual"] is None
+
+
+@dataclass
+class _Class:
+    """Values that share a scale."""
+
+    range: Range
+    """What all of them are spread over."""
+    least: float | None
+    """The least span of a value that is computed, if it is not 0."""
+    within: _Class | None = field(default=None)
+    """The class that this one has become a part of."""
+
+    @staticmethod
+    def of(range: Range) -> _Class:
+        """Make the class of one computed value."""
+        return _Class(range, range.span or None)
+
+    def root(self) -> _Class:
+        """Return the class that stands for this one."""
+        found = self
+        while found.within is not None:
+            found = found.within
+        return found
+
+    def join(self, other: _Class) -> None:
+        """Share the scale of another class."""
+        a, b = self.root(), other.root()
+        if a is not b:
+            spans = [span for span in (a.least, b.least) if span is not None]
+            a.range, a.least, b.within = a.range.union(b.range), min(spans, default=None), a
+
+
+@dataclass(frozen=True)
+class Scales:
+    """The elements of what is stored as codes."""
+
+    elements: Mapping[str, Q8]
+    """By the name of the value."""
+    joined: Mapping[tuple[Node, str], Q8]
+    """Of what an integer op reads of several values at once, by node and role."""
+
+
+class Classes:
+    """The classes of a graph, by value."""
+
+    def __init__(self, graph: Graph, stored: Stored, quantisation: Quantisation) -> None:
+        self._stored = stored
+        self._ranges = quantisation.ranges
+        self._of: dict[Value, _Class] = {v: self._measured(v) for v in stored.converted}
+        self._joined: dict[tuple[Node, str], _Class] = {}
+        for node, form in stored.forms.items():
+            if form is Form.MOVES:
+                self._move(node)
+            elif form is Form.INTEGER:
+                self._compute(node)
+
+    def scales(self) -> Scales:
+        """Return the element of each class, by its members."""
+        return Scales(
+            {value.name: one.root().range.element for value, one in self._of.items()},
+            {read: one.root().range.element for read, one in self._joined.items()},
+        )
+
+    def _measured(self, value: Value) -> _Class:
+        found = self._ranges.get(value.name)
+        if found is None:
+            raise error(
+                "E0551",
+                f"there is no range of {value.name}, which is stored as codes",
+                helps=["mbc quantize measures them anew"],
+            )
+        return _Class.of(found)
+
+    def _compute(self, node: Node) -> None:
+        for role, operand in node.items():
+            if isinstance(operand, ChannelView) and len(operand.values) > 1:
+                self._joined[node, role] = self._read(operand.values)
+        for value in node.results:
+            if value in self._stored.computed:
+                self._of[value] = self._measured(value)
+
+    def _move(self, node: Node) -> None:
+        made = self._read([value for view in node.views for value in view.values])
+        self._of.update(dict.fromkeys(node.results, made))
+
+    def _read(self, values: Sequence[Value]) -> _Class:
+        """Return the class that values are read by, which those become a part of that fit it."""
+        classes = list({id(c): c for c in (self._of[v].root() for v in values)}.values())
+        made = _Class(union(c.range for c in classes), None)
+        for one in classes if len(classes) > 1 else ():
+            if one.least is None or made.range.span <= MOST_APART * one.least:
+                made.join(one)
+        if len(classes) == 1:
+            made.join(classes[0])
+        return made
+
+
+def scales_of(graph: Graph, stored: Stored, quantisation: Quantisation) -> Scales:
+    """Choose the scales. Raises E0551 for a value without a range."""
+    return Classes(graph, stored, quantisation).scales()
