@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from mbc.backends.llvm.c_objects import compiled, header_options
 from mbc.backends.llvm.toolchain import C_FLAGS, LINK_FLAGS, LinkTarget, Toolchain, call_tool
 from mbc.files import scratch_folder
 from mbc.runtime import abi
@@ -55,30 +56,22 @@ def link_executable(
     system. `progress` is told when the libc of the target must be built first. Any number of
     processes may do so at the same time: zig locks its cache, and one of them builds.
     """
+    folders = [folder.absolute() for folder in include_dirs]
     flags = (*LINK_FLAGS[target.object_format], *toolchain.link_options(target))
-    command = _link_command(inputs, out, include_dirs, flags)
     with scratch_folder() as scratch:
         compiler = toolchain.compiler(target)
         if not toolchain.is_warm(target):
             progress(f"building the C library for {target.zig_triple}: about a minute, once")
-        call_tool(toolchain, (*compiler, *command), scratch)
+        given = [path.absolute() for path in inputs]
+        paths = [path for path in given if path not in MAIN_SOURCES] + [
+            compiled(path, folders, target, toolchain, scratch)
+            for path in given
+            if path in MAIN_SOURCES
+        ]
+        options = (*C_FLAGS, *header_options([path.parent for path in paths], folders))
+        command = (*compiler, *options, *map(str, paths), *flags, "-o", str(out.absolute()))
+        call_tool(toolchain, command, scratch)
     toolchain.mark_warm(target)
-
-
-def _link_command(
-    inputs: Sequence[Path], out: Path, include_dirs: Sequence[Path], flags: Sequence[str]
-) -> tuple[str, ...]:
-    sources = [path.absolute() for path in inputs]
-    includes = [path.absolute() for path in include_dirs]
-    folders = dict.fromkeys([path.parent for path in sources] + includes)
-    return (
-        *C_FLAGS,
-        *(f"-ffile-prefix-map={folder}=." for folder in folders),
-        *(word for folder in includes for word in ("-iquote", str(folder))),
-        *map(str, sources),
-        *flags,
-        *("-o", str(out.absolute())),
-    )
 
 
 def is_warm(target: LinkTarget, toolchain: Toolchain) -> bool:

@@ -96,6 +96,10 @@ class Toolchain(Protocol):
     def environment(self, scratch: Path) -> Mapping[str, str]:
         """Return the variables that commands need."""
 
+    def object_cache(self) -> Path | None:
+        """Return the folder of objects that `compiler` made; None if they may depend on more than
+        its command, its `name` and the sources."""
+
     def is_warm(self, target: LinkTarget) -> bool:
         """Whether the libc of `target` is built, so that a link takes no longer than a second."""
 
@@ -144,6 +148,9 @@ class Zig:
     def folder(self) -> Path:
         """Return the folder of what zig has built. Raises E0607 if there is no place for it."""
         return self.cache or caches.zig_folder()
+
+    def object_cache(self) -> Path | None:
+        return self.folder() / "mbc-objects"
 
     def is_warm(self, target: LinkTarget) -> bool:
         return self._stamp(target).exists()
@@ -241,6 +248,9 @@ class UserCompiler:
 
     def environment(self, scratch: Path) -> Mapping[str, str]:
         return {"LC_ALL": "C"}
+
+    def object_cache(self) -> Path | None:
+        return None  # its options and configuration may name other headers
 
     def is_warm(self, target: LinkTarget) -> bool:
         return True  # its libc came with it
