@@ -10,6 +10,7 @@ import linecache
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True, order=True)
@@ -65,6 +66,11 @@ def error(
 ) -> MbcError:
     """Make an `MbcError` with a single diagnostic, to be raised."""
     return MbcError(Diagnostic(code, message, at, label, tuple(helps), source))
+
+
+def unreadable(path: Path, problem: OSError) -> MbcError:
+    """Return E0701 with a message of the operating system."""
+    return error("E0701", f"cannot read {path}: {problem.strerror or problem}")
 
 
 def nearest(word: str, known: Iterable[str], *, named: bool = False) -> tuple[str, ...]:

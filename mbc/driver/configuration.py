@@ -7,11 +7,7 @@ from dataclasses import dataclass, replace
 
 from mbc.diag import error
 from mbc.driver.platforms import from_header, resolve, to_header
-from mbc.driver.producers.gpu import GpuProducer
-from mbc.driver.producers.llvm import LlvmProducer
-from mbc.driver.producers.oracle import OracleProducer
 from mbc.driver.producers.producer import Producer
-from mbc.driver.producers.tvm import TvmProducer
 from mbc.driver.request import TVM, Request
 from mbc.targets.backend import Backend
 from mbc.targets.catalogue import NATIVE
@@ -80,13 +76,22 @@ def _refuse_nvcc(request: Request, target: Target) -> None:
 
 
 def _producer(target: Target, backend: str | None, nvcc: str | None = None) -> Producer:
+    """Import the producer, which takes time, and make it."""
     if target.gpu is not None:
+        from mbc.driver.producers.gpu import GpuProducer
+
         return GpuProducer(target, target.gpu, nvcc)
     match backend:
         case "tvm":
+            from mbc.driver.producers.tvm import TvmProducer
+
             return TvmProducer(target)
         case "oracle":
+            from mbc.driver.producers.oracle import OracleProducer
+
             return OracleProducer(target)
+    from mbc.driver.producers.llvm import LlvmProducer
+
     return LlvmProducer(target)
 
 

@@ -12,8 +12,8 @@ from typing import Any
 from mbc.diag import error
 from mbc.driver.formats import FORMATS, KINDS, LISTED, OPTIONS
 from mbc.driver.request import Observer, Request, Silent
+from mbc.frontends import weights as weights_of
 from mbc.frontends.dsl import load_network
-from mbc.frontends.weights import check_values, initialise, load_weights
 from mbc.frontends.weights.presets import Preset, find_preset
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import load_module
@@ -192,18 +192,18 @@ def _bind(graph: Graph, request: Request, observer: Observer) -> str:
         if request.seed is not None:
             raise error("E0106", "--weights and --seed exclude each other")
         observer.step(f"loading weights from {request.weights.name}")
-        for remark in load_weights(graph, request.weights, preset_of(graph, request)):
+        for remark in weights_of.load_weights(graph, request.weights, preset_of(graph, request)):
             observer.note(f"{request.weights.name}: {remark}")
         return f"from {request.weights.name}{_by_names(graph, request)}"
     if request.weights_from is not None:
         raise error("E0106", "--weights-from says whose names the tensors of --weights have")
     if all(constant.data is not None for constant in graph.constants().values()):
-        check_values(graph)
+        weights_of.check_values(graph)
         text = "the constants of the text" if request.file.suffix == ".mbc" else "the model"
         return f"from {text}"
     observer.step("initialising the weights")
     seed = request.seed or 0
-    initialise(graph, seed)
+    weights_of.initialise(graph, seed)
     return f"initialised, seed {seed} (no --weights given)"
 
 

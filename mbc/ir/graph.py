@@ -100,7 +100,9 @@ class Node:
 
     def __getitem__(self, role: str) -> Operand | None:
         """Return the operand in a role; None if it is absent or the op has no such role."""
-        return self.op.by_role(self.operands).get(role)
+        roles, given = self.op.roles(len(self.operands)), self.operands
+        place = roles.index(role) if role in roles else len(given)
+        return given[place] if place < len(given) else None
 
     def items(self) -> tuple[tuple[str, Operand | None], ...]:
         """Return (role, operand) pairs in order."""
@@ -327,6 +329,8 @@ class Graph:
         return list(self._order)
 
     def _sorted(self) -> tuple[Node, ...]:
+        if self._is_in_order():
+            return tuple(self._program)
         position = {node: i for i, node in enumerate(self._program)}
         order = nx.lexicographical_topological_sort(
             self._graph, key=lambda item: position.get(item, -1)
@@ -335,7 +339,17 @@ class Graph:
 
     def is_acyclic(self) -> bool:
         """Return whether no value depends on itself."""
-        return bool(nx.is_directed_acyclic_graph(self._graph))
+        return self._is_in_order() or bool(nx.is_directed_acyclic_graph(self._graph))
+
+    def _is_in_order(self) -> bool:
+        """Return whether the program defines each value before its first use, as nearly always."""
+        defined = set(self.inputs)
+        for node in self._program:
+            for operand in node.operands:
+                if isinstance(operand, ChannelView) and not defined.issuperset(operand.values):
+                    return False
+            defined.update(node.results)
+        return True
 
     def constants(self) -> dict[str, Constant]:
         """Return the constants in use by name, in order of first use, fused bodies included."""

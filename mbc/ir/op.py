@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from mbc.ir.activations import Activation
@@ -143,10 +144,8 @@ class Op:
 
     def roles(self, count: int) -> tuple[str, ...]:
         """Return the roles of `count` operands, then of absent ones; variadic: x, x2, x3."""
-        (*_, last), names = self.operands, [spec.name for spec in self.operands]
-        if last.variadic:
-            names += [f"{last.name}{number}" for number in range(2, count - len(names) + 2)]
-        return tuple(names)
+        kind: Any = type(self)
+        return _roles(kind, count)
 
     def by_role(self, items: Sequence[T]) -> Mapping[str, T | None]:
         """Map roles to one item per operand, such as its type; None for absent operands."""
@@ -165,6 +164,14 @@ class Activated(Op):
         """Return the op with another activation."""
         changes: dict[str, Any] = {"act": act}
         return replace(self, **changes)
+
+
+@cache
+def _roles(kind: type[Op], count: int) -> tuple[str, ...]:
+    (*_, last), names = kind.operands, [spec.name for spec in kind.operands]
+    if last.variadic:
+        names += [f"{last.name}{number}" for number in range(2, count - len(names) + 2)]
+    return tuple(names)
 
 
 def require(condition: bool, message: str, label: str = "", help: str = "") -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import groupby
 
 from mbc.ir.names import value_symbol
@@ -87,8 +87,10 @@ class ChannelMap:
     """f(0) … f(n-1)."""
 
     @staticmethod
+    @lru_cache(maxsize=1024)
     def identity(channels: int) -> ChannelMap:
-        """Return f(c) = c."""
+        """Return f(c) = c: one object for all views of so many channels, which keeps what is asked
+        of it."""
         return ChannelMap(tuple(range(channels)))
 
     @staticmethod
@@ -106,12 +108,12 @@ class ChannelMap:
     @cached_property
     def is_identity(self) -> bool:
         """Whether f(c) = c for all c."""
-        return all(i == c for c, i in enumerate(self.indices))
+        return self.indices == tuple(range(len(self.indices)))
 
     @cached_property
     def is_permutation(self) -> bool:
         """Whether f is a bijection on 0 … n-1."""
-        return sorted(self.indices) == list(range(len(self)))
+        return self.is_identity or sorted(self.indices) == list(range(len(self)))
 
     def after(self, inner: ChannelMap) -> ChannelMap:
         """Return the composition c -> f(inner(c))."""
@@ -222,7 +224,7 @@ class ChannelView:
         sources = list(_sources(self.segments))
         return tuple(sources[i] for i in self.order.indices)
 
-    @property
+    @cached_property
     def values(self) -> tuple[Value, ...]:
         """The values read, each once."""
         return tuple(dict.fromkeys(segment.value for segment in self.segments))
@@ -237,7 +239,7 @@ class ChannelView:
         """Whether the view reads one whole value as it is stored."""
         return self.is_single and self.order.is_identity
 
-    @property
+    @cached_property
     def is_single(self) -> bool:
         """Whether the view reads all channels of one value, in any order."""
         return len(self.segments) == 1 and self.segments[0].is_whole and self.order.is_permutation

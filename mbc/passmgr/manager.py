@@ -11,7 +11,6 @@ from pathlib import Path
 from mbc.diag import MbcError, error
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.text.module import write_dump
-from mbc.ir.text.parser import parse
 from mbc.ir.text.printer import print_graph
 from mbc.ir.views import Place, Value
 from mbc.passmgr.passes import Pass, PassContext, PassResult, Pipeline
@@ -73,9 +72,11 @@ def run_pipeline(
     pass is then saved in the folder `rescue` (default: a new temporary one)."""
     for instrument in instruments:
         instrument.start(graph)
-    records = []
+    records: list[PassRecord] = []
+    before = _Snapshot.of(graph)
     for step in steps(pipeline):
-        before = _Snapshot(print_graph(graph), graph.constants())
+        if records and records[-1].result.changed:
+            before = _Snapshot.of(graph)
         try:
             records.append(_run(step, graph, context, instruments))
         except (MbcError, MemoryError):
@@ -145,7 +146,13 @@ class _Snapshot:
     text: str
     constants: dict[str, Constant]
 
+    @staticmethod
+    def of(graph: Graph) -> _Snapshot:
+        return _Snapshot(print_graph(graph), graph.constants())
+
     def write(self, folder: Path, filename: str) -> Path:
+        from mbc.ir.text.parser import parse  # takes time to import
+
         graph = parse(self.text)
         for name, constant in graph.constants().items():
             constant.data = self.constants[name].data

@@ -118,14 +118,15 @@ def _convert(option: Option, text: str) -> OptionValue:
     return converted
 
 
-def spec_of(instance: Pass) -> str:
+def spec_of(instance: Any) -> str:
     """Format a pass for `parse_passes`: its name and the options that differ from defaults."""
     changed = [
-        f"{option.name}={_text(getattr(instance, option.name))}"
-        for option in options_of(type(instance))
-        if getattr(instance, option.name) != option.default
+        f"{field.name}={_text(getattr(instance, field.name))}"
+        for field in fields(instance)
+        if getattr(instance, field.name) != field.default
     ]
-    return instance.name + (f"{{{','.join(changed)}}}" if changed else "")
+    name: str = instance.name
+    return name + (f"{{{','.join(changed)}}}" if changed else "")
 
 
 def _text(value: OptionValue) -> str:

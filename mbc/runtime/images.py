@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from mbc.diag import MbcError, error
+from mbc.diag import MbcError, error, unreadable
 from mbc.runtime.preprocessing import PRESETS, Preprocessing, Size, centre
 from mbc.runtime.sampling import sampled
 
@@ -78,11 +78,6 @@ def _reading(path: Path) -> Iterator[None]:
 def damaged(path: Path, problem: BaseException) -> MbcError:
     """Return E0705 with a decoder's message."""
     return error("E0705", f"{path} is a damaged image: {str(problem) or type(problem).__name__}")
-
-
-def unreadable(path: Path, problem: OSError) -> MbcError:
-    """Return E0701 with a message of the operating system."""
-    return error("E0701", f"cannot read {path}: {problem.strerror or problem}")
 
 
 def _plain(image: Image.Image) -> Image.Image:

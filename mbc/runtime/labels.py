@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mbc.diag import error
+from mbc.diag import error, unreadable
 from mbc.runtime.abi import IoSpec
-from mbc.runtime.images import unreadable
 
 IMAGENET = "imagenet"
 KNOWN = {IMAGENET: Path(__file__).parent / "data" / "imagenet.txt"}

@@ -10,9 +10,8 @@ from typing import IO
 
 import numpy as np
 
-from mbc.diag import MbcError, error
+from mbc.diag import MbcError, error, unreadable
 from mbc.ir.elements import F32, Scalar
-from mbc.runtime.images import unreadable
 
 MAGIC = b"\x93NUMPY"
 MAX_HEADER, MAX_RANK, MAX_EXTENT = 65535, 8, 2**64 - 1

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -21,8 +22,10 @@ from safetensors.numpy import save
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.files import parents_of, write_together, write_whole
 from mbc.ir.graph import Constant, Graph
-from mbc.ir.text.parser import Module, parse_module
 from mbc.ir.text.printer import print_graph
+
+if TYPE_CHECKING:
+    from mbc.ir.text.parser import Module
 
 SIDECAR = "constants.safetensors"
 HASH_IN_TEXT = re.compile(r"#([0-9a-f]{16})\b")
@@ -127,6 +130,8 @@ def load_module(path: Path) -> Graph:
     Raises MbcError: E0701 (cannot be read), E0301 (not UTF-8), those of `parse`, E0320 (cannot read
     the side-car), E0321 (data is missing or does not match the hash).
     """
+    from mbc.ir.text.parser import parse_module  # takes time to import
+
     module = parse_module(_read_text(path), str(path))
     if module.hashes:
         _bind(module, path.parent / SIDECAR)

@@ -7,6 +7,7 @@ one run are independent of each other.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from mbc.diag import Location, MbcError, nearest
@@ -28,7 +29,12 @@ from mbc.ops.fused import Fused
 
 MAX_DEPTH = 16
 MNEMONICS: dict[str, type[Op]] = {op.mnemonic: op for op in OPS if op is not Activate}
-ATTRIBUTES = {op.mnemonic: attribute_types(op) for op in OPS}
+
+
+@cache
+def _attribute_types() -> dict[str, dict[str, Any]]:
+    """Return the types of each op's attributes by its mnemonic; reading them takes time."""
+    return {op.mnemonic: attribute_types(op) for op in OPS}
 
 
 @dataclass(frozen=True)
@@ -324,7 +330,7 @@ class _Parser(OperandParser):
         """Parse an operand by name or an attribute: `residual=%x`, `groups=3`."""
         token = self.cursor.token
         name = self._word()
-        types = ATTRIBUTES[op.mnemonic]
+        types = _attribute_types()[op.mnemonic]
         if name not in types and name not in slots:
             helps = nearest(name, [*types, *slots])
             message = f"{op.mnemonic} has no attribute {token}"
