@@ -1,7 +1,7 @@
-"""The graph: nodes and values on a networkx MultiDiGraph, edited only through its methods.
+"""The graph: nodes, and the values that they define and use, edited only through its methods.
 
-Edges run value -> node (a use) and node -> value (a definition). Node order is deterministic:
-program order where dependencies allow it. Constants are operands, not nodes of the graph.
+Node order is deterministic: program order where dependencies allow it. Constants are operands, not
+nodes of the graph.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
-import networkx as nx
 import numpy as np
 
 from mbc.diag import Location
@@ -19,6 +18,7 @@ from mbc.ir.names import Names
 from mbc.ir.op import Op
 from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
+from mbc.ir.uses import Uses
 from mbc.ir.views import ChannelView, Place, Value
 
 
@@ -163,7 +163,7 @@ class Graph:
         self.output_names: tuple[str, ...] = ()
         self.arena_bytes: int | None = None
         self.threads_plan: MemoryPlan | None = None
-        self._graph: nx.MultiDiGraph[Value | Node] = nx.MultiDiGraph()
+        self._uses = Uses()
         self._program: list[Node] = []
         self._order: tuple[Node, ...] | None = None  # cached result of topo(), dropped by edits
         self._names = Names()
@@ -175,7 +175,7 @@ class Graph:
         value = Value(name, type)
         self._names.take([name])
         self.inputs.append(value)
-        self._graph.add_node(value)
+        self._uses.define(value, None)
         return value
 
     def add(
@@ -197,11 +197,10 @@ class Graph:
         node = Node(op, normal, results, tuple(locations))
         index = len(self._program) if before is None else self._program.index(before)
         self._program.insert(index, node)
-        self._graph.add_node(node)
         self._order = None
         self._connect_operands(node)
         for result in results:
-            self._graph.add_edge(node, result)
+            self._uses.define(result, node)
         return node
 
     def set_outputs(
@@ -217,10 +216,7 @@ class Graph:
 
     def set_operands(self, node: Node, operands: Sequence[Operand | None]) -> None:
         """Replace a node's operands by others of the same types."""
-        for value in list(self._graph.predecessors(node)):
-            self._graph.remove_edges_from(
-                [(value, node)] * self._graph.number_of_edges(value, node)
-            )
+        self._uses.disconnect(node)
         node.operands = tuple(operands)
         self._order = None
         self._connect_operands(node)
@@ -257,7 +253,9 @@ class Graph:
         for result in node.results:
             if self.use_count(result):
                 raise ValueError(f"cannot erase {node!r}: {result} is used")
-        self._graph.remove_nodes_from([node, *node.results])
+        self._uses.disconnect(node)
+        for result in node.results:
+            self._uses.drop(result)
         self._program.remove(node)
         self._order = None
 
@@ -280,12 +278,10 @@ class Graph:
         return new
 
     def _connect_operands(self, node: Node) -> None:
-        for slot, view in enumerate(node.operands):
-            if isinstance(view, ChannelView):
-                for value in view.values:
-                    if value not in self._graph:
-                        raise ValueError(f"{value} does not belong to graph @{self.name}")
-                    self._graph.add_edge(value, node, key=slot)
+        for value in (value for view in node.views for value in view.values):
+            if value not in self._uses:
+                raise ValueError(f"{value} does not belong to graph @{self.name}")
+        self._uses.connect(node)
 
     # names
 
@@ -301,17 +297,17 @@ class Graph:
 
     def producer(self, value: Value) -> Node | None:
         """Return the node that produces a value; None for graph inputs."""
-        return next((n for n in self._graph.predecessors(value) if isinstance(n, Node)), None)
+        return self._uses.producer(value)
 
     def users(self, value: Value) -> list[Node]:
         """Return the nodes that read a value, each once, in program order."""
-        readers = {item for item in self._graph.successors(value) if isinstance(item, Node)}
-        return sorted(readers, key=self._program.index)
+        readers = self._uses.readers(value)
+        return sorted(readers, key=self._program.index) if len(readers) > 1 else readers
 
     def use_count(self, value: Value) -> int:
         """Count the operands and outputs that read a value."""
         outputs = sum(value in view.values for view in self.outputs)
-        return int(self._graph.out_degree(value)) + outputs
+        return self._uses.count(value) + outputs
 
     def single_user(self, value: Value) -> Node | None:
         """Return the only user of a value; None if it has several or none, or is an output."""
@@ -326,20 +322,17 @@ class Graph:
         """Return the nodes in dependency order, ties in program order."""
         if self._order is None:
             self._order = self._sorted()
+            if len(self._order) < len(self._program):
+                raise ValueError(f"@{self.name} has a cycle")
         return list(self._order)
 
     def _sorted(self) -> tuple[Node, ...]:
-        if self._is_in_order():
-            return tuple(self._program)
-        position = {node: i for i, node in enumerate(self._program)}
-        order = nx.lexicographical_topological_sort(
-            self._graph, key=lambda item: position.get(item, -1)
-        )
-        return tuple(item for item in order if isinstance(item, Node))
+        """Return the nodes in dependency order, without those of cycles and behind them."""
+        return tuple(self._program if self._is_in_order() else self._uses.sorted(self._program))
 
     def is_acyclic(self) -> bool:
         """Return whether no value depends on itself."""
-        return self._is_in_order() or bool(nx.is_directed_acyclic_graph(self._graph))
+        return len(self._sorted()) == len(self._program)
 
     def _is_in_order(self) -> bool:
         """Return whether the program defines each value before its first use, as nearly always."""
