@@ -13,10 +13,11 @@ decides about them (mbc/interp/ties.py).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from math import inf, prod
 
 import numpy as np
+
+from mbc.records import dataclass
 
 STRIP = 2**18  # numbers that are looked at together
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import linecache
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
+
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True, order=True)

@@ -3,13 +3,13 @@ the one that the backend puts first."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.graph import Graph
 from mbc.ir.text.printer import schedule_text
 from mbc.passes.rewrite import name_of
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 from mbc.targets.schedules import refuse_schedules
 
 

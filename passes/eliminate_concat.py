@@ -12,7 +12,7 @@ where the backend has no kernel that reads several values.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
@@ -34,6 +34,7 @@ from mbc.passes.rewrite import (
 )
 from mbc.passes.views.eliminate_moves import remove_moves
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 New = tuple[Op, list[Operand | None]]
 

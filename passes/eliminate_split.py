@@ -5,13 +5,13 @@ A part that cannot vanish, such as an output, becomes a copy of that part alone.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.graph import Graph
 from mbc.ops.move import Split
 from mbc.passes.views.eliminate_moves import remove_moves
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ Weights are computed in float64 and rounded once for each node.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import ClassVar, TypeAlias
 
 import numpy as np
@@ -25,6 +24,7 @@ from mbc.ops.elementwise import Add, Arithmetic, Div, Mul, Sub
 from mbc.ops.linear import Conv2d, Dense
 from mbc.passes.rewrite import ConstantMaker, merge, name_of, why_shared
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 SCALED = ("x", "weight", "bias")
 """The operands of a layer whose results may be scaled."""

@@ -6,7 +6,6 @@ Weights are computed in float64 and rounded once, so that the result is as close
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar
 
@@ -21,6 +20,7 @@ from mbc.ops.normalisation import scale_and_shift, scale_of
 from mbc.ops.transposed import TransposedConv
 from mbc.passes.rewrite import ConstantMaker, merge, name_of, why_shared
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

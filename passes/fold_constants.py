@@ -16,7 +16,6 @@ constants has to be folded. The rewrites are:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -33,6 +32,7 @@ from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.reduce import Reduce, ReduceMean
 from mbc.passes.rewrite import merge, name_of
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ A pool's windows must each still hold an element of x, as `infer` demands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from mbc.ir.activations import Activation
@@ -22,6 +22,7 @@ from mbc.ops.linear import Conv2d, present
 from mbc.ops.pool import AvgPool, MaxPool
 from mbc.passes.rewrite import account, candidate, locations, name_of
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 Window = Conv2d | AvgPool | MaxPool
 

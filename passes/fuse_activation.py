@@ -4,7 +4,6 @@ prelu(conv(x), s) = conv(x) {slope=s}, or {act=leaky_relu} where one number is t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import ClassVar, TypeAlias
 
@@ -22,6 +21,7 @@ from mbc.ops.elementwise import Activate, Prelu
 from mbc.ops.linear import Conv2d, Dense
 from mbc.passes.rewrite import ConstantMaker, candidate, merge, name_of, why_shared
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 Changed: TypeAlias = tuple[Activated, Sequence[Operand | None]]
 """The op of a producer and its operands, with what it takes over."""

@@ -6,7 +6,6 @@ s is a vector of channels for each image, as the gate of squeeze-and-excitation 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.graph import Graph, Node
@@ -16,6 +15,7 @@ from mbc.ops.elementwise import Mul
 from mbc.passes.fusion import Mode, cycles, follower, fused_chain, is_pointwise_node, judge
 from mbc.passes.rewrite import merge, name_of
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from the mean multiplies it in squeeze-and-excitation (arXiv 1709.01507 §3).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from mbc.ir.elements import F32
@@ -19,6 +19,7 @@ from mbc.ops.pool import AvgPool, GlobalAvgPool
 from mbc.passes.fusion import Mode, cycles, fused_chain, is_depthwise_node, judge
 from mbc.passes.rewrite import candidate, locations, name_of
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

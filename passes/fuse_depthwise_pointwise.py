@@ -3,12 +3,12 @@ the rows between them in cache: conv1x1(dwconv(x)) {residual=y} = fused dw_pw(x,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from mbc.ir.graph import Graph, Node
 from mbc.passes.fusion import cycles, follower, fuse_around_depthwise, is_pointwise_node
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ of MobileNetV2 (arXiv 1801.04381 §3.3), and ShuffleNet's units, which are made 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from mbc.ir.graph import Graph, Node
@@ -22,6 +21,7 @@ from mbc.passes.fusion import (
 )
 from mbc.passes.rewrite import name_of
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

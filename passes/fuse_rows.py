@@ -4,7 +4,6 @@ the network needs: conv(dwconv(conv(x))) = fused rows(x), whatever the ops and h
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar, Literal
 
@@ -13,6 +12,7 @@ from mbc.passes.fusion import fused_chain
 from mbc.passes.rewrite import merge, name_of
 from mbc.passes.row_streaming import State, descend
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ rows between its ends in cache: MobileNetV4's universal inverted bottleneck (arX
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
 
@@ -24,6 +23,7 @@ from mbc.passes.fusion import (
 )
 from mbc.passes.rewrite import name_of
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 LEAST_GAIN = 0.02  # of the predicted time; with less, the second ring costs more than it saves
 

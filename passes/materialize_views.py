@@ -7,7 +7,7 @@ that two readers need in different places, and for backends that read fewer view
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 
 from mbc.ir.graph import Graph, Node, Operand
@@ -16,6 +16,7 @@ from mbc.ops.move import Concat
 from mbc.passes.rewrite import candidate, insert, name_of
 from mbc.passes.views.colocation import SharedPixels
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 from mbc.targets.backend import Backend
 
 

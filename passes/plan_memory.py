@@ -8,7 +8,6 @@ The plan for several is kept in the graph when that for one replaces it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar, Literal, TypeAlias
 
 from mbc.ir.graph import Graph, MemoryPlan
@@ -18,6 +17,7 @@ from mbc.memory.bound import lower_bound
 from mbc.memory.facts import Facts
 from mbc.memory.needs import needs_of
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 Threads: TypeAlias = Literal["one", "many"]
 

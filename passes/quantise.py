@@ -6,7 +6,6 @@ target and the level. All passes after it keep every bit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
 
@@ -16,6 +15,7 @@ from mbc.passes.quantising.prepare import prepare
 from mbc.passes.quantising.rewrite import quantised, rewrite
 from mbc.passes.rewrite import name_of
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

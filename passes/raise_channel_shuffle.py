@@ -3,7 +3,6 @@ the last two axes, reshape back = channel_shuffle(groups=g) (arXiv 1707.01083 §
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
@@ -11,6 +10,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ops.move import ChannelShuffle, Reshape, Transpose
 from mbc.passes.rewrite import merge, name_of, why_shared
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ passes/views/plan.py.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.graph import Graph
 from mbc.ops.move import ChannelShuffle
 from mbc.passes.views.eliminate_moves import remove_moves
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

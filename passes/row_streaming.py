@@ -11,7 +11,7 @@ may overlap its operand.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mbc.diag import MbcError
 from mbc.ir.graph import Graph, Node
@@ -22,6 +22,7 @@ from mbc.memory.facts import Facts
 from mbc.memory.needs import Needs, needs
 from mbc.ops.fused import Fused
 from mbc.passes.fusion import fused_chain
+from mbc.records import dataclass
 from mbc.targets.backend import Backend
 
 LONGEST = 8  # steps to join at a time; longer runs come of several times

@@ -7,7 +7,7 @@ be alike (`mbc.passes.pixels`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import isinf
 from typing import ClassVar
 
@@ -17,6 +17,7 @@ from mbc.passes.fusion import is_pointwise_node
 from mbc.passes.pixels import error_by_strassen, output_with_pixels
 from mbc.passes.rewrite import name_of
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 from mbc.schedules import Strassen
 
 WORTH = 0.04

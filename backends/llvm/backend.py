@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mbc.backends.llvm.cost import predict_cycles
 from mbc.backends.llvm.integer.kernels import BUILDERS as INTEGER_BUILDERS
@@ -89,6 +89,7 @@ from mbc.ops.matmul import MatMul
 from mbc.ops.reduce import REDUCTIONS
 from mbc.ops.rows import InstanceNorm, L2Normalize, LogSoftmax, Lrn
 from mbc.ops.unary import UNARY
+from mbc.records import dataclass
 from mbc.schedules import Panels
 from mbc.targets.backend import Prediction, Support, schedule_refusal
 from mbc.targets.elements import CONVERSIONS, element_refusal, on_codes

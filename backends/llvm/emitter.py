@@ -8,9 +8,9 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from mbc.backends.llvm.isa import Isa
+from mbc.records import dataclass
 
 Carried = tuple[str, str]
 """Type and initial value of a loop-carried value."""

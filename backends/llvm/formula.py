@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mbc.backends.llvm import vectors
 from mbc.backends.llvm.emitter import Function
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ pixels. Weights are packed per group and panel (see `gemm_pack`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
@@ -31,6 +30,7 @@ from mbc.backends.llvm.gemm_units import (
 )
 from mbc.backends.llvm.isa import Isa
 from mbc.ir.activations import Activation
+from mbc.records import dataclass
 
 
 class Sink(NamedTuple):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cache
 from itertools import combinations_with_replacement
 
 from mbc.backends.llvm.gemm_units import Panel, Unit, by_steps, columns_of, is_split
 from mbc.backends.llvm.isa import Isa, Splits
+from mbc.records import dataclass
 
 CHAINS = 8  # independent fma chains that hide the latency of two units of four cycles
 MAX_WIDTH = 8

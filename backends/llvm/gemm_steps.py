@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm import OWN_UNROLL, Gemm
@@ -22,6 +22,7 @@ from mbc.backends.llvm.vectors import (
     splat,
     splat_lane,
 )
+from mbc.records import dataclass
 
 LINE_BYTES = 64
 MAX_STRAIGHT, MAX_TURNS = 16, 4  # most k-steps, and loop iterations, that are unrolled

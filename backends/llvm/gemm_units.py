@@ -9,8 +9,9 @@ are added up at the end.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from mbc.records import dataclass
 
 
 class Unit(NamedTuple):

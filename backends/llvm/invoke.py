@@ -7,10 +7,10 @@ reads a clock between kernels. Without profiling there is no overhead.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from mbc.backends.llvm.isa import Isa
 from mbc.ops.cost import Layer
+from mbc.records import dataclass
 from mbc.runtime.abi import NetSpec
 
 

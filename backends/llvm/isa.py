@@ -6,10 +6,11 @@ one k-step and the broadcast elements of A in registers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal
 
 from mbc.ir.elements import F16, F32, S8, S32, U8, Scalar
+from mbc.records import dataclass
 from mbc.targets.features import features_of
 from mbc.targets.target import Target
 

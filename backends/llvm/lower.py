@@ -9,8 +9,6 @@ interface.py adds the functions of a C library.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mbc.alignment import round_up
 from mbc.backends.llvm.addresses import Addresses
 from mbc.backends.llvm.backend import LlvmBackend, builder_of
@@ -24,6 +22,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView
 from mbc.ops.cost import Layer, layers
 from mbc.ops.outputs import with_plain_outputs
+from mbc.records import dataclass
 from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.names import net_identifier
 from mbc.targets.elements import on_codes, refuse_elements

@@ -8,8 +8,8 @@ flushes whatever the bit says. RISC-V has none: it always computes with them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from mbc.records import dataclass
 from mbc.targets.target import Target
 
 

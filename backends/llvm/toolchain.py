@@ -12,7 +12,6 @@ import signal
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +20,7 @@ from mbc import caches
 from mbc.backends.llvm.tool import run_tool
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.files import scratch_folder
+from mbc.records import dataclass
 from mbc.targets.architectures import find_architecture
 
 # One set for every link: zig builds its libc anew for each combination of such flags.

@@ -9,7 +9,7 @@ input may lie in several parts, runs of channels of different tensors; the outpu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby, pairwise
 from math import gcd, lcm
 from typing import Literal
@@ -21,6 +21,7 @@ from mbc.backends.llvm.isa import Isa
 from mbc.ir.activations import Activation
 from mbc.ir.elements import Q8
 from mbc.ops.quantized import LARGEST_CODE, LARGEST_WEIGHT, ratio
+from mbc.records import dataclass
 
 SHORT_SUM = 9  # taps; by the time that a strip of so few ends, the CPU has begun the next one
 LONG_SUMS = 8  # that are computed side by side, since a multiply-add waits for the one before

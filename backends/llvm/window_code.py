@@ -4,7 +4,7 @@ the row number."""
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache, partial, reduce
 from itertools import groupby
 
@@ -27,6 +27,7 @@ from mbc.backends.llvm.vectors import (
     store,
 )
 from mbc.backends.llvm.window import Part, Strip, TileRun, Window, strips
+from mbc.records import dataclass
 
 Rows = list[list[str]]
 """Addresses by part and window row."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import isfinite
 from types import TracebackType
 
@@ -19,6 +18,7 @@ from mbc.ir.op import Op, OpError
 from mbc.ir.types import MAX_CHANNELS, MAX_ELEMENTS, MAX_RANK, TensorType
 from mbc.ir.views import Value
 from mbc.ops.elementwise import Add, Arithmetic, Div, Mul, Sub
+from mbc.records import dataclass
 
 NAME = re.compile(r"[A-Za-z0-9_]+(\.[A-Za-z0-9_]+)*")
 IDENTIFIER = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

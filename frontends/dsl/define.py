@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import shlex
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from mbc.diag import Location, MbcError, error
@@ -17,6 +16,7 @@ from mbc.frontends.dsl.net import Net
 from mbc.frontends.dsl.numbers import as_integer
 from mbc.frontends.dsl.params import Parameter, ParameterValue, read_signature, resolve, show
 from mbc.ir.graph import Graph
+from mbc.records import dataclass
 
 Outputs: TypeAlias = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 

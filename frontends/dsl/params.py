@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from mbc.diag import Location, error, nearest
 from mbc.frontends.dsl.numbers import as_bool, as_float, as_integer
+from mbc.records import dataclass
 
 ParameterValue: TypeAlias = bool | int | float | str
 ParameterType: TypeAlias = type[bool] | type[int] | type[float] | type[str]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mbc.diag import Diagnostic, MbcError
 from mbc.frontends.lowering.model import HINT, Node
+from mbc.records import dataclass
 
 HELPS = {
     "DynamicQuantizeLinear": "quantise the model statically, or export it unquantised",

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from typing import TypeAlias
 
@@ -18,6 +18,7 @@ import numpy as np
 
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
+from mbc.records import dataclass
 
 CHANNEL = -1
 """Stands for an axis of `Tracked.channels` among factors."""

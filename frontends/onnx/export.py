@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -18,6 +17,7 @@ from mbc.ir.graph import Graph
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Segment, Value
 from mbc.ops.fused import Fused
+from mbc.records import dataclass
 from mbc.runtime.abi import INPUT_LAYOUT, PLANAR
 from mbc.targets.elements import refuse_elements
 from mbc.targets.kernels import refuse_ops

@@ -7,10 +7,10 @@ operands of the node that calls it.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mbc.frontends.onnx.writer import Writer
+from mbc.records import dataclass
 
 DOMAIN, VERSION = "ai.mbc", 1
 

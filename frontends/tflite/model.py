@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
 
 import numpy as np
 
 from mbc.frontends.lowering.model import Shape
+from mbc.records import dataclass
 
 Option: TypeAlias = bool | int | float | tuple[int, ...]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from mbc.frontends.lowering.model import Node, Shape
 from mbc.frontends.lowering.names import unique
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.lowering.traces import Origin
+from mbc.records import dataclass
 
 
 @dataclass

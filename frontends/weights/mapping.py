@@ -8,7 +8,6 @@ either side is an error, and all of it is told at once.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mbc.diag import Diagnostic, MbcError
@@ -18,6 +17,7 @@ from mbc.frontends.weights.orders import Order, Target, targets
 from mbc.frontends.weights.stored import Listing, Stored
 from mbc.frontends.weights.types import type_problems
 from mbc.ir.graph import Graph
+from mbc.records import dataclass
 
 Rename = Callable[[str], str | None]
 

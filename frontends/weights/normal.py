@@ -6,7 +6,6 @@ Values are taken as independent, and as normal before an activation.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import inf
 from statistics import NormalDist
 from typing import TypeAlias
@@ -16,6 +15,7 @@ import numpy.typing as npt
 
 from mbc.ir.activations import Activation, Clip
 from mbc.ops.elementwise import Add, Arithmetic, Div, Max, Min, Mul, Prelu, Sub
+from mbc.records import dataclass
 
 Array: TypeAlias = npt.NDArray[np.float64]
 NORMAL = NormalDist()

@@ -8,7 +8,6 @@ squeeze-and-excitation is often written.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Literal
 
@@ -19,6 +18,7 @@ from mbc.ir.literals import weights_of
 from mbc.ir.views import ChannelView
 from mbc.ops.move import Reshape
 from mbc.ops.transposed import TransposedConv, from_iohw
+from mbc.records import dataclass
 
 Order = Literal["mbc", "pytorch"]
 ORDERS: tuple[Order, ...] = ("mbc", "pytorch")

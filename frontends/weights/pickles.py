@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from io import BytesIO
 from typing import Protocol, TypeAlias
 
 from mbc.frontends.weights.limits import MAX_STEPS, LimitError
+from mbc.records import dataclass
 
 Builder: TypeAlias = Callable[[tuple[object, ...]], object]
 

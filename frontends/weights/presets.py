@@ -8,12 +8,13 @@ what the library's network does. -D overrides the parameters.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 
 from mbc.diag import error
 from mbc.frontends.weights.orders import Order
 from mbc.frontends.weights.rules import Rule, read_rules
+from mbc.records import dataclass
 
 FOLDER = Path(__file__).parent / "renaming"
 TORCHVISION, TIMM, TIMM_TF = "torchvision", "timm", "timm-tf"

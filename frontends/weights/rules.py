@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from mbc.diag import Location, MbcError, error
+from mbc.records import dataclass
 
 Names: TypeAlias = Mapping[str, str | None]
 """Names of the file -> names that rules gave them so far, None for what is left out."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ from numpy.lib.stride_tricks import as_strided
 
 from mbc.frontends.weights.bfloat16 import widened
 from mbc.frontends.weights.torch_names import Storage, StridedTensor
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import prod
 from statistics import NormalDist
 from typing import TypeAlias
@@ -26,6 +25,7 @@ from mbc.ir.op import Op, OperandSpec
 from mbc.ir.types import TensorType
 from mbc.ops.elementwise import Add, Div, Mul, Prelu
 from mbc.ops.transposed import TransposedConv
+from mbc.records import dataclass
 
 Sample: TypeAlias = npt.NDArray[np.floating]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from mbc.frontends.weights.pickles import Pairs
 from mbc.frontends.weights.torch_names import StridedTensor
+from mbc.records import dataclass
 
 PREFIXES = ("module.", "_orig_mod.")
 """What wrappers of PyTorch (DataParallel, compile) put before each name."""

@@ -10,7 +10,6 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeAlias
 
@@ -26,6 +25,7 @@ from mbc.frontends.weights.state_dict import NoStateDictError, find_state_dict
 from mbc.frontends.weights.torch_legacy import read_legacy
 from mbc.frontends.weights.torch_names import StridedTensor
 from mbc.frontends.weights.torch_zip import read_zip
+from mbc.records import dataclass
 
 Array: TypeAlias = npt.NDArray[np.generic]
 

@@ -6,12 +6,13 @@ Each tensor is checked against its storage here, before any data is read.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import prod
 from typing import TypeGuard
 
 from mbc.frontends.weights.limits import MAX_EXTENT, MAX_RANK
 from mbc.frontends.weights.pickles import Builder, Known, Pairs
+from mbc.records import dataclass
 
 STORAGES = {
     "FloatStorage": ("f32", "f4"),

@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -25,6 +24,7 @@ from mbc.driver.platforms import link_target
 from mbc.driver.producers.gpu import LAUNCHES, SUFFIXES
 from mbc.driver.producers.tvm import RUN
 from mbc.driver.request import Observer
+from mbc.records import dataclass
 from mbc.runtime import reference, shared_runner
 from mbc.runtime.bundle import Bundle
 from mbc.runtime.program import main_config

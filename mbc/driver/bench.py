@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from mbc.driver.rounds import Run, Times, stdout_on_stderr, take_turns
 from mbc.engines.catalogue import version
 from mbc.files import scratch_folder
 from mbc.ir.graph import Graph
+from mbc.records import dataclass
 from mbc.runtime import reference
 from mbc.runtime.abi import interface_of
 from mbc.runtime.pool import Team

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from mbc.driver.output import check_replaceable, output_folder
 from mbc.driver.producers.producer import ArtifactWriter, Compiled, Producer, Wanted
 from mbc.driver.request import LLVM, Observer
 from mbc.interp.ties import run_with_ties
+from mbc.records import dataclass
 from mbc.runtime import reference
 from mbc.runtime.manifest import FILE_NAME, Manifest, digests, tensors
 

@@ -8,7 +8,7 @@ another file. The network as it is compiled has only its outputs to compare.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 from typing import TypeAlias
@@ -27,6 +27,7 @@ from mbc.frontends.options import AS_IT_IS
 from mbc.interp import evaluate
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView, Value
+from mbc.records import dataclass
 from mbc.runtime.abi import IoSpec, interface_of
 
 ORACLE, ONNXRUNTIME = "oracle", "onnxruntime"

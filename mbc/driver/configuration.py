@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mbc.diag import error
 from mbc.driver.platforms import from_header, resolve, to_header
 from mbc.driver.producers.producer import Producer
 from mbc.driver.request import TVM, Request
+from mbc.records import dataclass
 from mbc.targets.backend import Backend
 from mbc.targets.catalogue import NATIVE
 from mbc.targets.gpu import BOARD_GPUS, find_gpu

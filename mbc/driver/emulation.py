@@ -9,12 +9,12 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mbc.backends.llvm.tool import run_tool
 from mbc.diag import MbcError, error, nearest
 from mbc.driver.platforms import this_host
+from mbc.records import dataclass
 from mbc.targets.catalogue import find_entry, host_family
 from mbc.targets.emulators import PACKAGE, emulated_cpu
 from mbc.targets.features import features_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from mbc.driver.request import Request
 from mbc.frontends.options import Layout
 from mbc.ir.graph import Graph
 from mbc.ir.verify import verify
+from mbc.records import dataclass
 from mbc.runtime.names import net_identifier
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from mbc.ir.graph import Graph
@@ -21,6 +20,7 @@ from mbc.passmgr.instruments import (
     timing_table,
 )
 from mbc.passmgr.manager import Instrument, PassRecord
+from mbc.records import dataclass
 from mbc.report.subnormals import subnormal_weights
 
 Write = Callable[[str], None]

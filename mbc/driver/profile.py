@@ -7,7 +7,6 @@ and with the neighbours as the kernels' times do.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
@@ -16,6 +15,7 @@ from mbc.backends.llvm.profile import ProfiledNet
 from mbc.driver.producers.llvm import lower_graph
 from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Observer
+from mbc.records import dataclass
 from mbc.report.profile import Limits, Profile, layer_times
 from mbc.runtime.pool import Team
 

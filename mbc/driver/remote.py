@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from mbc.driver.request import Observer
 from mbc.driver.rounds import Times
 from mbc.files import scratch_folder
 from mbc.interp.ties import run_with_ties
+from mbc.records import dataclass
 from mbc.runtime import reference
 from mbc.runtime.abi import interface_of
 from mbc.targets.target import Target

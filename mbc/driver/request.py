@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Literal, Protocol, get_args
 
 from mbc.frontends.options import AS_IT_IS, ModelOptions
 from mbc.ir.graph import Graph
+from mbc.records import dataclass
 
 BackendName = Literal["llvm", "tvm", "oracle"]
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)

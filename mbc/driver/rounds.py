@@ -8,11 +8,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 from threading import get_native_id
 from time import perf_counter, sleep
+
+from mbc.records import dataclass
 
 Run = Callable[[], object]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from mbc.frontends.weights.presets import Preset, find_preset
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import load_module
 from mbc.ir.verify import verify
+from mbc.records import dataclass
 from mbc.report.costs import Totals
 from mbc.runtime.names import net_identifier
 

@@ -3,7 +3,6 @@ then every artefact that can run against the oracle's answer."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from mbc.accuracy import Difference
@@ -12,6 +11,7 @@ from mbc.driver.artifact_runner import ArtifactRunner, Verdict
 from mbc.driver.platforms import program_target, toolchain
 from mbc.driver.request import Observer
 from mbc.files import scratch_folder
+from mbc.records import dataclass
 from mbc.runtime.bundle import Bundle, check_files, read_bundle
 from mbc.targets.catalogue import recorded_target
 from mbc.targets.conformance import Contract, Kind, problems

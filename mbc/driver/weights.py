@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mbc.driver.request import Request
@@ -16,6 +15,7 @@ from mbc.frontends.weights.rules import read_rules, rename
 from mbc.frontends.weights.stored import stored_tensors
 from mbc.ir.graph import Graph
 from mbc.ir.verify import verify
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
 
 import numpy as np
+
+from mbc.records import dataclass
 
 EXTRA = "bench"
 """Optional dependency group of mbc that installs the engines."""

@@ -11,12 +11,13 @@ A range that holds nothing but 0 gets the scale 1 and the zero point 0.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import reduce
 
 import numpy as np
 
 from mbc.ir.elements import Q8, SMALLEST_SCALE
+from mbc.records import dataclass
 
 WEIGHT_BITS = (8, 7)
 """Bits of weights: those of 7 never saturate pairs of products in 16 bits."""

@@ -8,7 +8,7 @@ strip needs. Strips of one image give the same bits as the whole.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import gcd
 from typing import TypeAlias
 
@@ -19,6 +19,7 @@ from mbc.ir.op import Op
 from mbc.ops.linear import Conv2d
 from mbc.ops.pool import AvgPool, MaxPool
 from mbc.ops.window import Pad, Pair, window_extent
+from mbc.records import dataclass
 
 Array: TypeAlias = np.ndarray
 Windowed: TypeAlias = Conv2d | MaxPool | AvgPool

@@ -7,11 +7,13 @@ To add one: docs/writing-an-op.md.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from math import erfc, inf, pi, sqrt
 from typing import ClassVar, TypeAlias, cast, get_args
 
 import numpy as np
+
+from mbc.records import dataclass
 
 Range: TypeAlias = tuple[float, float]
 

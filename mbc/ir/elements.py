@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
 from typing import TypeAlias
 
 import numpy as np
+
+from mbc.records import dataclass
 
 SMALLEST_SCALE = float(np.finfo(np.float32).smallest_normal)
 

@@ -7,7 +7,7 @@ nodes of the graph.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -20,6 +20,7 @@ from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
 from mbc.ir.uses import Uses
 from mbc.ir.views import ChannelView, Place, Value
+from mbc.records import dataclass
 
 
 @dataclass(eq=False)
@@ -163,7 +164,7 @@ class Graph:
         self.output_names: tuple[str, ...] = ()
         self.arena_bytes: int | None = None
         self.threads_plan: MemoryPlan | None = None
-        self._uses = Uses()
+        self._uses = Uses[Node]()
         self._program: list[Node] = []
         self._order: tuple[Node, ...] | None = None  # cached result of topo(), dropped by edits
         self._names = Names()

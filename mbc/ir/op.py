@@ -7,12 +7,13 @@ inference and cost. The ops themselves live in mbc/ops.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar, Literal, Self, TypeVar
 
 from mbc.ir.activations import Activation
 from mbc.ir.types import TensorType
+from mbc.records import dataclass
 
 T = TypeVar("T")
 

@@ -16,13 +16,13 @@ Laws (tested bit for bit), each with the `Reindex` that makes the new constant o
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 
 import numpy as np
 
 from mbc.ir.views import ChannelMap, ChannelView, Value
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ it. The schedules themselves live in mbc/schedules.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
+
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

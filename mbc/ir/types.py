@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
 
 from mbc.ir.elements import F32, Element
+from mbc.records import dataclass
 
 MAX_RANK = 8
 MAX_ELEMENTS = 2**29  # of a tensor, so that byte offsets fit 31 bits

@@ -5,15 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from heapq import heapify, heappop, heappush
-from typing import TYPE_CHECKING
+from typing import Generic, Protocol, TypeVar
 
-from mbc.ir.views import Value
-
-if TYPE_CHECKING:
-    from mbc.ir.graph import Node
+from mbc.ir.views import ChannelView, Value
 
 
-class Uses:
+class Reader(Protocol):
+    """A node, as far as its uses go."""
+
+    results: tuple[Value, ...]
+
+    @property
+    def views(self) -> tuple[ChannelView, ...]:
+        """The operands that read values."""
+
+
+Node = TypeVar("Node", bound=Reader)
+
+
+class Uses(Generic[Node]):
     """Edges between values and nodes: a use is an operand that reads the value."""
 
     def __init__(self) -> None:

@@ -11,12 +11,13 @@ equals reading x plain with w'[f(c)] = w[c] and then reading the result through 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property, lru_cache
 from itertools import groupby
 
 from mbc.ir.names import value_symbol
 from mbc.ir.types import TensorType
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ one: the size of the lower one, or less if that is a result that may overlap its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import product
 from random import Random
 from typing import Literal
 
 from mbc.memory.bound import lower_bound
 from mbc.memory.needs import Buffer, Needs
+from mbc.records import dataclass
 
 VARIATIONS = 1000  # a tenth of a second for a network; more help little
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mbc.alignment import round_up
 from mbc.ir.elements import Scalar
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
+from mbc.records import dataclass
 from mbc.targets.backend import Backend
 
 

@@ -10,7 +10,7 @@ it. Inputs and outputs are the caller's memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mbc.diag import error
 from mbc.ir.elements import Scalar
@@ -19,6 +19,7 @@ from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Place, Value
 from mbc.memory.facts import Facts
 from mbc.memory.neighbours import Apart, Neighbours, colocated_views, first_channels, runs
+from mbc.records import dataclass
 
 
 @dataclass(eq=False)

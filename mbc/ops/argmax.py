@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from mbc.ir.elements import S32
@@ -12,6 +12,7 @@ from mbc.ir.types import TensorType
 from mbc.ops.grid import check_axis, with_extent
 from mbc.ops.linear import present
 from mbc.ops.quantized import check_float
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

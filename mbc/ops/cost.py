@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.literals import weights_of
 from mbc.ir.op import Cost
 from mbc.ops.fused import Fused
 from mbc.ops.outputs import copied_outputs
+from mbc.records import dataclass
 
 
 def node_cost(node: Node) -> Cost:

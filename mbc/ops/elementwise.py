@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from mbc.ir.activations import RELU, Activation, short_name
@@ -13,6 +13,7 @@ from mbc.ir.types import TensorType
 from mbc.ops.broadcast import broadcast
 from mbc.ops.linear import check_vectors, present
 from mbc.ops.quantized import check_codes_act, check_float, quantised_element, unquantised
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

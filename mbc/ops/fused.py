@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.graph import Graph
 from mbc.ir.op import Op, OperandSpec, OpError
 from mbc.ir.types import TensorType
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True, eq=False)

@@ -4,7 +4,6 @@ blocks of pixels."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
 
@@ -12,6 +11,7 @@ from mbc.ir.op import OperandSpec, OpError, require
 from mbc.ir.types import TensorType
 from mbc.ops.linear import present
 from mbc.ops.move import Move
+from mbc.records import dataclass
 
 MOST_INDICES = 4096  # of a gather, each of which may be a loop of its own in a kernel
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.activations import Activation
@@ -12,6 +11,7 @@ from mbc.ir.op import Activated, Op, OperandSpec, OpError, require
 from mbc.ir.types import TensorType
 from mbc.ops.quantized import MULTIPLIER, layer_element
 from mbc.ops.window import Pad, Pair, window_output
+from mbc.records import dataclass
 
 WEIGHTED = (
     OperandSpec("x", along="in"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import ClassVar
 
@@ -11,6 +10,7 @@ from mbc.ir.op import Op, OperandSpec, OpError
 from mbc.ir.types import TensorType
 from mbc.ops.linear import present
 from mbc.ops.quantized import check_float
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

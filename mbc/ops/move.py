@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
 from typing import ClassVar
@@ -12,6 +11,7 @@ from mbc.ir.op import Op, OperandSpec, OpError, require
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView
 from mbc.ops.linear import present
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

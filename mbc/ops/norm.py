@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.op import OperandSpec, require
@@ -11,6 +10,7 @@ from mbc.ir.types import TensorType
 from mbc.ops.elementwise import SameShape
 from mbc.ops.linear import check_vectors, present
 from mbc.ops.quantized import check_float
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -15,6 +14,7 @@ from mbc.ir.types import TensorType
 from mbc.ops.linear import present
 from mbc.ops.quantized import check_codes_act, mean_element
 from mbc.ops.window import Pad, Pair, window_extent, window_output
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ scales in double precision and rounded to f32 once. So every target computes the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import ClassVar
 
@@ -22,6 +21,7 @@ from mbc.ir.activations import Activation
 from mbc.ir.elements import F32, Q8, S8, S32, U8, Element
 from mbc.ir.op import Activated, Op, OperandSpec, OpError
 from mbc.ir.types import TensorType
+from mbc.records import dataclass
 
 MULTIPLIER = OperandSpec("multiplier", optional=True, constant=True, along="out")
 LAYER_ELEMENTS = {"weight": S8, "bias": S32, "multiplier": F32}

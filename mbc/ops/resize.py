@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from mbc.ir.types import TensorType
 from mbc.ops.linear import present
 from mbc.ops.quantized import check_float
 from mbc.ops.window import Pair
+from mbc.records import dataclass
 
 MODES = ("nearest", "bilinear")
 COORDINATES = ("asymmetric", "half_pixel", "align_corners")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.op import Op, OperandSpec, require
@@ -12,6 +11,7 @@ from mbc.ops.elementwise import SameShape
 from mbc.ops.linear import check_vectors, present
 from mbc.ops.quantized import check_float
 from mbc.ops.unary import MOST_EXPONENT
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

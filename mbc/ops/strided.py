@@ -12,13 +12,13 @@ one of the result.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ops.grid import ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
 from mbc.ops.move import Transpose
+from mbc.records import dataclass
 
 Along = tuple[int, int]
 """An axis, and the elements along it from one iteration to the next."""

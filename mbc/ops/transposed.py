@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from mbc.ir.types import TensorType
 from mbc.ops.linear import WEIGHTED, check_groups, check_vectors, present
 from mbc.ops.quantized import check_float
 from mbc.ops.window import MAX_STEP, Pad, Pair
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

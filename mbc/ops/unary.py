@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.op import require
 from mbc.ir.types import TensorType
 from mbc.ops.elementwise import SameShape
+from mbc.records import dataclass
 
 MOST_EXPONENT = 64.0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from mbc.ir.verify import verify
 from mbc.passmgr.manager import Instrument, PassFault, PassRecord
 from mbc.passmgr.passes import Pass
 from mbc.passmgr.pipeline import find_pass
+from mbc.records import dataclass
 
 Write = Callable[[str], None]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from mbc.diag import MbcError, error
@@ -15,6 +14,7 @@ from mbc.ir.text.printer import print_graph
 from mbc.ir.views import Place, Value
 from mbc.passmgr.passes import Pass, PassContext, PassResult, Pipeline
 from mbc.passmgr.pipeline import spec_of
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

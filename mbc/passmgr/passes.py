@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar, Protocol
 
 from mbc.int8.quantisation import Quantisation
 from mbc.ir.graph import Graph, Node
+from mbc.records import dataclass
 from mbc.targets.backend import Backend
 
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from mbc.diag import error, nearest
 from mbc.passmgr.passes import Pass, Pipeline, Stage
+from mbc.records import dataclass
 
 OptionValue = str | int | float | bool
 

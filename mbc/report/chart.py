@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from io import BytesIO
 from math import log10
 from typing import Protocol
 
 from PIL import Image, ImageDraw, ImageFont
+
+from mbc.records import dataclass
 
 WIDTH, HEIGHT = 1400, 800
 LEFT, RIGHT, TOP, BOTTOM = 90, 30, 50, 60

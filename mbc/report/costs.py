@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from mbc.ir.graph import Graph
 from mbc.ops.cost import Layer, learned_params, total_cost
+from mbc.records import dataclass
 from mbc.report.roofline import Roofline
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from mbc.ir.graph import Graph, Node
@@ -11,6 +11,7 @@ from mbc.memory.bound import live_bytes
 from mbc.memory.facts import Facts
 from mbc.memory.needs import Buffer, Needs, needs_of
 from mbc.ops.cost import layer_name, op_name
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,11 @@ Both rates are measured along with the kernels.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from mbc.ops.cost import Layer
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ be faster than the memory bound. Nothing is faster than the compute bound.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from mbc.records import dataclass
 from mbc.targets.boards import Board
 
 

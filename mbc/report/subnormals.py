@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.subnormals import count_subnormals
 from mbc.ops.cost import weights_name
 from mbc.ops.fused import Fused
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from mbc.alignment import ALIGNMENT
 from mbc.ir.elements import Q8, Scalar
 from mbc.ir.graph import Graph
 from mbc.ir.types import TensorType
+from mbc.records import dataclass
 from mbc.runtime.names import member, net_identifier
 
 POOL_H = Path(__file__).parent / "c" / "pool.h"

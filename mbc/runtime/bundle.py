@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from mbc.diag import Diagnostic, MbcError, error
+from mbc.records import dataclass
 from mbc.runtime.abi import NetSpec
 from mbc.runtime.manifest import FILE_NAME, io_specs
 

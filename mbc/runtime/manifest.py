@@ -8,11 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mbc.diag import error
+from mbc.records import dataclass
 from mbc.runtime.abi import PLANAR, IoSpec, NetSpec
 from mbc.runtime.preprocessing import Preprocessing
 

@@ -11,12 +11,12 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
 
 from mbc import caches
 from mbc.diag import error
+from mbc.records import dataclass
 from mbc.runtime.abi import POOL_H
 
 POOL_C = POOL_H.with_name("pool.c")

@@ -18,13 +18,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from mbc.diag import error
+from mbc.records import dataclass
 
 Size: TypeAlias = tuple[int, int]  # width and height, as Pillow has them
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
+from mbc.records import dataclass
 from mbc.runtime.abi import NetSpec
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from typing import ClassVar
 
 from mbc.ir.schedule import Schedule
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mbc.ir.schedule import Schedule
+from mbc.records import dataclass
 
 LANES = 4  # floats of the vectors that kernels work on
 

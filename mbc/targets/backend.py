@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mbc.ir.graph import Node
@@ -11,6 +10,7 @@ from mbc.ir.op import Op
 from mbc.ir.schedule import Schedule
 from mbc.ir.text.printer import schedule_text
 from mbc.ir.types import TensorType
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

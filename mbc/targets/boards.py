@@ -7,8 +7,9 @@ bytes a second of the memory.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from mbc.records import dataclass
 from mbc.targets.architecture import Core
 from mbc.targets.architectures import core_of
 

@@ -6,10 +6,11 @@ A new board is one entry of `BOARDS` and one line of `ENTRIES`.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 
 from mbc.diag import MbcError, error, nearest
+from mbc.records import dataclass
 from mbc.targets.architecture import Architecture, Baseline, Core
 from mbc.targets.architectures import BASELINES, find_architecture
 from mbc.targets.architectures.aarch64 import ARM64

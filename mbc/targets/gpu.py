@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from mbc.diag import error, nearest
+from mbc.records import dataclass
 
 Api = Literal["cuda", "opencl"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
+from mbc.records import dataclass
 from mbc.targets.architecture import Architecture, Core
 from mbc.targets.architectures import find_architecture
 from mbc.targets.boards import Board

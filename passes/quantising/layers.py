@@ -14,7 +14,6 @@ The second term of sw lets the bias of a channel with next to no weights fit s32
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from mbc.ir.elements import Q8, S8, S32
 from mbc.ir.graph import Constant, Node
 from mbc.ir.types import TensorType
 from mbc.passes.rewrite import ConstantMaker, name_of
+from mbc.records import dataclass
 
 BIAS_BITS = 30
 LARGEST_STEPS = 2.0**31

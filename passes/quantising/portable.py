@@ -7,12 +7,12 @@ codes; what does more becomes a table of its own.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mbc.ir.graph import Node
 from mbc.ir.op import Activated, Op
 from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
+from mbc.records import dataclass
 from mbc.targets.backend import Prediction, Support
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TypeAlias
 
 from mbc.int8.quantisation import Quantisation
@@ -18,6 +18,7 @@ from mbc.passes.quantising.layers import LARGEST_STEPS, layer_constants, refuse_
 from mbc.passes.quantising.scales import Scales, Stored, scales_of, stored_codes
 from mbc.passes.rewrite import ConstantMaker, insert, name_of
 from mbc.passmgr.passes import PassResult
+from mbc.records import dataclass
 
 Rewritten: TypeAlias = tuple[Op, dict[str, Operand | None]]
 """The op on codes, and the operands of it that change."""

@@ -9,7 +9,7 @@ requantised where it is read.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mbc.diag import error
 from mbc.int8.quantisation import Quantisation, Range, union
@@ -18,6 +18,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.linear import Conv2d, Dense
 from mbc.passes.quantising.forms import Form, form_of
+from mbc.records import dataclass
 
 MOST_APART = 4
 """How many times as wide as the range of a member that of its class may be."""

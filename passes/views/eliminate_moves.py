@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mbc.ir.graph import Constant, Graph, Node, Operand
 from mbc.ir.op import Op
 from mbc.ir.permute import Reindex
@@ -12,6 +10,7 @@ from mbc.ops.move import Concat
 from mbc.passes.rewrite import ConstantMaker, account, insert, name_of, results
 from mbc.passes.views.plan import Planner, ViewPlan
 from mbc.passmgr.passes import PassContext, PassResult
+from mbc.records import dataclass
 
 SHOWN = 8  # of the nodes that change on a move's account
 

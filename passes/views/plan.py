@@ -13,7 +13,7 @@ they stay unchanged. A move is kept if all of its results must stay unchanged.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mbc.ir.graph import Graph, Node, Operands
 from mbc.ir.permute import orders_for_plain
@@ -22,6 +22,7 @@ from mbc.ops.move import Move, moved_views
 from mbc.passes.rewrite import candidate, name_of
 from mbc.passes.views.colocation import SharedPixels
 from mbc.passes.views.reorder import Rewrite, rewrites
+from mbc.records import dataclass
 from mbc.targets.backend import Backend
 
 Orders = dict[Value, ChannelMap]

@@ -5,7 +5,7 @@ constants are permuted (the laws: mbc/ir/permute.py). Operand specs say which ax
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mbc.ir.graph import Constant, Node, Operands
 from mbc.ir.op import OperandSpec
@@ -13,6 +13,7 @@ from mbc.ir.permute import Reindex, absorbed, into_order, on_blocks, on_groups
 from mbc.ir.views import ChannelMap, ChannelView
 from mbc.ops.grid import ConcatAlong, Gather, Pad, Slice
 from mbc.ops.move import Reshape, Transpose
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,8 +16,8 @@ _concat = partial(Mutant, file="passes/eliminate_concat.py", tests=MADE_UP)
 MUTANTS = (
     _op(
         "all variadic operands have one role",
-        old="        if last.variadic:\n",
-        new="        if False:\n",
+        old="    if last.variadic:\n",
+        new="    if False:\n",
     ),
     _op(
         "a weight has as many inputs as elements",

@@ -361,5 +361,6 @@ NO_TABLES: Mapping[str, str] = {
     "_IN_NAMES": "characters",
     "THREADS": "settings of a library",
     "WEIGHT_BITS": "values of a setting",
+    "LATE": "attributes that a class lacks until it is complete",
 }
 """Other constants of several elements, by their names, and what they are."""

@@ -10,7 +10,7 @@ cannot hold.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mbc.backends.llvm.activations import activate
 from mbc.backends.llvm.emitter import Function
@@ -21,6 +21,7 @@ from mbc.ir.elements import F32, Q8, U8, Scalar
 from mbc.ir.graph import Node
 from mbc.ops.linear import present
 from mbc.ops.quantized import code_range, ratio
+from mbc.records import dataclass
 
 ROUNDING = 12582912.0
 """1.5 * 2^23: numbers up to `LARGEST_ROUNDED` become whole when it is added."""

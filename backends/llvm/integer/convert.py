@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from mbc.backends.llvm.emitter import Count, Function
@@ -11,6 +10,7 @@ from mbc.backends.llvm.gemm_runs import Run
 from mbc.backends.llvm.integer.codes import pieces
 from mbc.backends.llvm.integer.dots import Dot
 from mbc.backends.llvm.integer.product import Product
+from mbc.records import dataclass
 
 PIECE = 16  # codes that are converted at a time
 

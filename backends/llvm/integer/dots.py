@@ -8,10 +8,10 @@ zero point (9 bits) and a weight (8 bits) fit 17 bits, and no sum saturates.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mbc.backends.llvm.emitter import Function
 from mbc.backends.llvm.isa import Isa
+from mbc.records import dataclass
 
 LOADED = 16  # bytes of A along k that "lane" units load at a time
 

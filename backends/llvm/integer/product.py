@@ -8,7 +8,6 @@ tile at a time. Panels are [bias s32][multiplier f32][weights: k-steps of a unit
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
@@ -22,6 +21,7 @@ from mbc.backends.llvm.gemm_share import Share
 from mbc.backends.llvm.integer.codes import Finish, Scaled
 from mbc.backends.llvm.integer.dots import LOADED, Dot, dot_of
 from mbc.backends.llvm.isa import Isa
+from mbc.records import dataclass
 
 NEAR_BYTES = 128 * 1024  # of converted rows, which stay in a second cache beside the weights
 WIDTH, FLAT_WIDTH = 2, 4  # vectors of a panel, and of one of few rows

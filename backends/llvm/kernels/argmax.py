@@ -8,13 +8,13 @@ above them and equal.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from math import prod
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site
 from mbc.backends.llvm.vectors import LOWEST, arithmetic, compare, load, select, splat_literal
 from mbc.ops.argmax import ArgMax
+from mbc.records import dataclass
 
 CHUNK = 4  # channel vectors that are compared side by side
 UNROLLED = 8  # vectors of a pixel that take no loop

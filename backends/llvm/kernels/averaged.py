@@ -6,8 +6,6 @@ A row has its mean in any thread, so that the bits of a mean over all rows do no
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.kernels.base import Kernel, Site
 from mbc.backends.llvm.kernels.reduce import emit_means
@@ -17,6 +15,7 @@ from mbc.ir.graph import Node
 from mbc.ir.views import ChannelView
 from mbc.ops import AvgPool, Conv2d, Fused
 from mbc.ops.linear import filters_per_channel, present
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ elements in row-major order, so that the bits do not depend on the threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from math import prod
 
@@ -25,6 +24,7 @@ from mbc.backends.llvm.vectors import (
     store_scalar,
 )
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean
+from mbc.records import dataclass
 
 CHUNK = 8  # channel vectors that are reduced side by side
 

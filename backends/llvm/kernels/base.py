@@ -7,7 +7,7 @@ scratch, and the range of tasks to do.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from math import prod
 
 import numpy as np
@@ -17,6 +17,7 @@ from mbc.backends.llvm.emitter import Function, Parameter
 from mbc.backends.llvm.isa import Isa
 from mbc.ir.graph import Constant, Node
 from mbc.ir.types import TensorType
+from mbc.records import dataclass
 
 CROWDED_BYTES = 2048  # a pitch whose multiples share two of the 64 sets of a first cache
 

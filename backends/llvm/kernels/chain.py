@@ -8,7 +8,6 @@ a time. No row is computed twice or kept longer than needed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 from mbc.alignment import round_up
@@ -24,6 +23,7 @@ from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.ops import AvgPool, Conv2d, Fused, MaxPool
 from mbc.ops.linear import present
+from mbc.records import dataclass
 from mbc.schedules import Turns
 
 SCRATCH_GOAL = 192 * 1024  # bytes of one thread's scratch that turns should not exceed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -29,6 +29,7 @@ from mbc.ops.broadcast import aligned
 from mbc.ops.elementwise import NORM, Add, Arithmetic, Div, Max, Min, Mul, Prelu, Sub
 from mbc.ops.normalisation import scale_and_shift
 from mbc.ops.unary import Unary
+from mbc.records import dataclass
 
 Vector = Callable[[Function, list[str], int | None], str]
 """From the addresses of a channel vector in each operand (and the weights) to the result; from the

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby, pairwise
 from operator import itemgetter
 
@@ -29,6 +29,7 @@ from mbc.ir.schedule import Schedule
 from mbc.ir.views import ChannelView
 from mbc.ops import Conv2d, Dense
 from mbc.ops.linear import is_pointwise, present
+from mbc.records import dataclass
 from mbc.schedules import Panels, Strassen
 
 

@@ -7,13 +7,13 @@ several accumulators, so that additions do not wait for each other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import reduce
 
 from mbc.backends.llvm.emitter import Count, Function, float_literal
 from mbc.backends.llvm.kernels.base import Kernel, Site, constant_array, pack_vectors
 from mbc.backends.llvm.vectors import arithmetic, fma, load, reduce_lanes, select, splat, store
 from mbc.ops.norm import LayerNorm
+from mbc.records import dataclass
 
 SUMS = 4  # accumulators of a sum
 SQUARE_ROOT = "declare float @llvm.sqrt.f32(float)"

@@ -8,7 +8,6 @@ and bottom are read from a band: copies of input rows in scratch, with rows of z
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -40,6 +39,7 @@ from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops import Conv2d
 from mbc.ops.linear import present
+from mbc.records import dataclass
 from mbc.schedules import Turns
 
 

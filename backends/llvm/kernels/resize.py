@@ -7,7 +7,6 @@ bits. A pixel is computed between columns in both rows first, then between the r
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from math import gcd
 
 import numpy as np
@@ -18,6 +17,7 @@ from mbc.backends.llvm.kernels.windows import image_pointers, part_pointers, vie
 from mbc.backends.llvm.vectors import arithmetic, fma, load, load_scalar, splat, store
 from mbc.backends.llvm.window import Part
 from mbc.ops.resize import Resize, Taps, taps_of
+from mbc.records import dataclass
 
 ENTRY_BYTES = 3 * 4  # of a row or column in the table: two pixels, and the weight of the second
 

@@ -8,7 +8,6 @@ where the image has more pixels than the result has channels.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mbc.alignment import round_up
 from mbc.backends.llvm.emitter import Count, Function
@@ -28,6 +27,7 @@ from mbc.ir.views import ChannelView
 from mbc.ops import Conv2d, Fused
 from mbc.ops.broadcast import is_channel_vector
 from mbc.ops.elementwise import Mul
+from mbc.records import dataclass
 
 MOST_SCRATCH = 192 * 1024  # bytes of one thread's scratch for a panel
 

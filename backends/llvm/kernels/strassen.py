@@ -17,7 +17,7 @@ infinite ones NaN. So both pixels of a pair belong to the same image of a batch.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -30,6 +30,7 @@ from mbc.backends.llvm.gemm_panels import RowBlocks
 from mbc.backends.llvm.gemm_runs import Run
 from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.vectors import arithmetic, load, store
+from mbc.records import dataclass
 
 CHUNK_PAIRS = 104  # most pairs of pixels of a chunk, whose sums are kept in scratch
 SUM_STEP = 8  # vectors added per loop iteration

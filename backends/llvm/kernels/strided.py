@@ -7,7 +7,6 @@ merge; the innermost, if it is consecutive in both tensors, copies vectors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import prod
 
@@ -17,6 +16,7 @@ from mbc.backends.llvm.kernels.move import copy_run
 from mbc.backends.llvm.vectors import load_scalar, splat_literal, store, store_scalar
 from mbc.ops.linear import present
 from mbc.ops.strided import Along, Copy, Index, copies_of
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

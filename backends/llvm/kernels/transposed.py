@@ -9,7 +9,6 @@ a kernel as large as the stride: then each GEMM is a pointwise product that is s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate
 
@@ -29,6 +28,7 @@ from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops.linear import present
 from mbc.ops.transposed import Phase, TransposedConv, phases
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ pixels, and a result lies over no operand.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.tvm.legal.nodes import EMITTERS
@@ -16,6 +15,7 @@ from mbc.ir.op import Op
 from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
+from mbc.records import dataclass
 from mbc.targets.backend import Prediction, Support
 from mbc.targets.target import Target
 

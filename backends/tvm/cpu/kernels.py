@@ -8,8 +8,6 @@ loader sets when it loads the library.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mbc.alignment import ALIGNMENT
@@ -23,6 +21,7 @@ from mbc.backends.weights import packed_array
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
+from mbc.records import dataclass
 from mbc.targets.target import Target
 
 Shape = tuple[int, ...]

@@ -7,7 +7,6 @@ broadcast along channels is one number for all lanes.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import TypeAlias
 
@@ -21,6 +20,7 @@ from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.ops.broadcast import aligned
 from mbc.ops.elementwise import Add, Arithmetic, Div, Max, Min, Mul, Prelu, Sub
+from mbc.records import dataclass
 
 Shape: TypeAlias = tuple[int, ...]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mbc.alignment import round_up
 from mbc.backends.tvm.gpu.candidates import candidates
@@ -16,6 +15,7 @@ from mbc.ir.op import Op
 from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
 from mbc.ops import Fused
+from mbc.records import dataclass
 from mbc.targets.backend import Prediction, Support, schedule_refusal
 from mbc.targets.elements import element_refusal
 from mbc.targets.gpu import Gpu

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mbc.backends.tvm.gpu.launch import Entry, Extent
 from mbc.backends.tvm.require import ffi, tvm
+from mbc.records import dataclass
 from mbc.targets.gpu import Gpu
 
 

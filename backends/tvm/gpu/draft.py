@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from mbc.backends.tvm.gpu.launch import Argument, Extent, NodeKernel, Read, Weig
 from mbc.backends.tvm.gpu.tir import Code, Parameter, function
 from mbc.ir.subnormals import flushed
 from mbc.ir.views import Value
+from mbc.records import dataclass
 
 
 @dataclass

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mbc.backends.tvm.gpu.epilogue import activated
@@ -19,6 +18,7 @@ from mbc.backends.tvm.gpu.reader import Reader
 from mbc.backends.tvm.gpu.schedule import Product, ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr, Memory, lane, language, spread, zero
 from mbc.ir.activations import Activation
+from mbc.records import dataclass
 from mbc.schedules import ThreadTile
 from mbc.schedules.gpu import LANES
 

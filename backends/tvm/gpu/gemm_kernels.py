@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.gemm import Body, Gemm
 from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.schedule import ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr, Memory, lane
+from mbc.records import dataclass
 from mbc.schedules.gpu import LANES
 
 

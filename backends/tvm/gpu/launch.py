@@ -9,12 +9,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from mbc.ir.views import Value
+from mbc.records import dataclass
 from mbc.runtime.abi import DIGEST_DIGITS, NetSpec
 from mbc.targets.gpu import Gpu
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -22,6 +22,7 @@ from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import Conv2d, Dense, Fused
 from mbc.ops.linear import is_depthwise, is_pointwise
+from mbc.records import dataclass
 from mbc.schedules import ThreadTile
 from mbc.targets.gpu import Gpu
 

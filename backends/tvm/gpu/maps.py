@@ -6,12 +6,12 @@ A thread computes one vector of the result.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.schedule import ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr
+from mbc.records import dataclass
 
 Compute = Callable[[Code, Expr, Expr], Expr]
 """Computes a vector of the result from its pixel and first channel."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.reductions import RowLayer, Rows
 from mbc.backends.tvm.gpu.tir import Code, Expr, language
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ look up the position in a table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from math import gcd
 
@@ -16,6 +15,7 @@ import numpy as np
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.tir import Code, Expr, choose
 from mbc.ir.views import ChannelView
+from mbc.records import dataclass
 
 MOST_RUNS = 4  # with more, a table is used
 CHANNEL_BITS = 20  # low bits of a table's entry; the parameter's number is in the bits above

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from mbc.backends.tvm.gpu.draft import Draft
@@ -16,6 +15,7 @@ from mbc.backends.tvm.gpu.launch import NodeKernel
 from mbc.backends.tvm.gpu.reader import Reader
 from mbc.backends.tvm.gpu.schedule import ceildiv
 from mbc.backends.tvm.gpu.tir import Code, Expr, language, spread, zero
+from mbc.records import dataclass
 from mbc.schedules import PoolBlock
 
 Combine: TypeAlias = Callable[[Expr, Expr], Expr]

@@ -9,7 +9,7 @@ below are orders of magnitude; they decide between tiles, and do not predict spe
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from itertools import product
 from typing import TypeVar
@@ -17,6 +17,7 @@ from typing import TypeVar
 from mbc.ir.elements import F32
 from mbc.ir.graph import Node
 from mbc.ir.schedule import Schedule
+from mbc.records import dataclass
 from mbc.schedules import PoolBlock, Strip, Threads, ThreadTile
 from mbc.schedules.gpu import LANES
 from mbc.targets.gpu import Api, Gpu

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from mbc.backends.tvm.gpu.epilogue import activated
@@ -13,6 +11,7 @@ from mbc.ir.activations import Activation
 from mbc.ir.types import TensorType
 from mbc.ops.linear import Conv2d
 from mbc.ops.window import Pad, Pair
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ its threads. A thread moves one vector, or one element where the channels do not
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import gcd, prod
 
@@ -19,6 +18,7 @@ from mbc.backends.tvm.gpu.tir import Code, Expr, both, spread
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops.strided import Copy, Index, Loop, copies_of
+from mbc.records import dataclass
 from mbc.targets.gpu import Gpu
 
 

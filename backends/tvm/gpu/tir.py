@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from math import prod
 from typing import Any, TypeAlias
 
 from mbc.backends.tvm.gpu.launch import Extent
 from mbc.backends.tvm.require import tvm
+from mbc.records import dataclass
 
 Expr: TypeAlias = Any
 """An expression of tensor IR, or a Python number."""

@@ -7,8 +7,6 @@ contiguous.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mbc.backends.tvm.gpu.draft import Draft
 from mbc.backends.tvm.gpu.epilogue import activated, maximum
 from mbc.backends.tvm.gpu.launch import NodeKernel
@@ -18,6 +16,7 @@ from mbc.backends.tvm.gpu.sources import Window
 from mbc.backends.tvm.gpu.tir import Code, Expr, both, choose, language, spread, zero
 from mbc.ir.activations import Activation
 from mbc.ops.window import Pair
+from mbc.records import dataclass
 from mbc.schedules import Strip
 
 UNROLLED = 16  # columns of a filter; wider ones stay a loop, which bounds the size of the code

@@ -11,12 +11,12 @@ import socket
 import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
 from mbc.backends.tvm.require import rpc
 from mbc.diag import error, nearest
+from mbc.records import dataclass
 
 PATIENCE = 10.0
 """Seconds in which a tracker must answer."""

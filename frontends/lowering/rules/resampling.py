@@ -7,12 +7,12 @@ definition of ONNX's Resize says: cubic, antialiased, of any scale, and of a reg
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
 
 from mbc.frontends.lowering.problems import Unsupported
+from mbc.records import dataclass
 
 Array = np.ndarray
 

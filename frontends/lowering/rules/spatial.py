@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import isclose
 
 import numpy as np
@@ -18,6 +17,7 @@ from mbc.frontends.lowering.rules.linear import rows_times
 from mbc.frontends.lowering.rules.resampling import Sampling, matrix_of
 from mbc.frontends.lowering.tracked import Tracked
 from mbc.ops.resize import COORDINATES, ROUNDINGS, Resize
+from mbc.records import dataclass
 
 MODES = {"nearest": "nearest", "linear": "bilinear"}
 SAME_AS_HALF_PIXEL = ("half_pixel_symmetric", "pytorch_half_pixel")

@@ -7,7 +7,6 @@ on beyond it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +17,7 @@ from mbc.frontends.lowering.rules.attributes import Ints, text, whole, wholes
 from mbc.frontends.lowering.rules.linear import as_filters, vector
 from mbc.frontends.lowering.tracked import Tracked
 from mbc.ops.transposed import TransposedConv, from_iohw
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

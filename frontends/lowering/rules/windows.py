@@ -6,12 +6,12 @@ The IR's are of height and width. One of a row is of height 1.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mbc.frontends.lowering.model import Node
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.lowering.rules.attributes import Ints, text, whole, wholes
 from mbc.ops.window import MAX_STEP, Pad, Pair, ceil_overhang, same_padding
+from mbc.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ are the same in both. So the channel axis of a value of rank r is 1 where r is 4
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -16,6 +15,7 @@ from mbc.frontends.onnx.writer import Writer
 from mbc.ir.graph import Constant, Node
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
+from mbc.records import dataclass
 
 TO_NCHW, TO_NHWC = (0, 3, 1, 2), (0, 2, 3, 1)
 

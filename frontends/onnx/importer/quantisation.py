@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +19,7 @@ from mbc.frontends.lowering.names import unique
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.lowering.scales import dequantised
 from mbc.frontends.onnx.importer.versions import DOMAINS, opset_of
+from mbc.records import dataclass
 
 CLIP_INPUTS, SOFTMAX = 11, 13
 """The opsets since which the bounds of Clip are inputs, and Softmax is over one axis."""

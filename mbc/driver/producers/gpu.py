@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -21,6 +20,7 @@ from mbc.driver.producers.producer import ArtifactWriter, Compiled, Producer, Wa
 from mbc.driver.producers.tvm import COMPLETE, RUN, TvmProducer
 from mbc.driver.request import TVM, Observer
 from mbc.passes.plan_memory import Threads
+from mbc.records import dataclass
 from mbc.runtime.abi import NetSpec, weights_file
 from mbc.runtime.engine import Engine
 from mbc.runtime.pool import Team

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import ClassVar
 
 from mbc.backends.llvm.backend import LlvmBackend
@@ -14,6 +14,7 @@ from mbc.driver.producers.llvm_files import LlvmWriter
 from mbc.driver.producers.producer import ArtifactWriter, Compiled, Producer, Wanted
 from mbc.driver.request import LLVM, Observer
 from mbc.passes.plan_memory import Threads
+from mbc.records import dataclass
 from mbc.runtime.engine import Engine
 from mbc.runtime.pool import Team
 from mbc.targets.backend import Backend

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from mbc.backends.llvm.codegen import (
@@ -28,6 +28,7 @@ from mbc.driver.platforms import program_target
 from mbc.driver.producers.producer import ArtifactWriter
 from mbc.files import scratch_folder
 from mbc.ir.text.module import write_dump
+from mbc.records import dataclass
 from mbc.runtime.abi import NetSpec, weights_file
 from mbc.runtime.header import c_header
 from mbc.runtime.labels import labels_config

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -13,6 +12,7 @@ from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Observer
 from mbc.interp import run as run_oracle
 from mbc.ir.graph import Graph
+from mbc.records import dataclass
 from mbc.runtime.engine import Engine
 from mbc.runtime.pool import Team
 

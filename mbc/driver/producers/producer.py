@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,6 +17,7 @@ from mbc.driver.request import Observer
 from mbc.driver.source import Source
 from mbc.ir.graph import Graph
 from mbc.passes.plan_memory import Threads
+from mbc.records import dataclass
 from mbc.runtime.abi import NetSpec
 from mbc.runtime.engine import Engine
 from mbc.runtime.pool import Team

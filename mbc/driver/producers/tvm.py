@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -19,6 +18,7 @@ from mbc.driver.producers.producer import ArtifactWriter, Compiled, Producer, Wa
 from mbc.driver.request import TVM, Observer
 from mbc.files import scratch_folder
 from mbc.passes.plan_memory import Threads
+from mbc.records import dataclass
 from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.engine import Engine
 from mbc.runtime.pool import Team

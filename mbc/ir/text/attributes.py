@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from math import isfinite
 from typing import Any, TypeAlias, get_args, get_type_hints
 
@@ -10,6 +10,7 @@ from mbc.ir.activations import Activation, names, parse
 from mbc.ir.elements import Q8
 from mbc.ir.op import Op
 from mbc.ir.schedule import Schedule
+from mbc.records import dataclass
 
 MAX_INT = 2**31
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 
 from mbc.diag import Diagnostic, Location, MbcError
+from mbc.records import dataclass
 
 MAX_NUMBER_CHARS = 40
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from math import isfinite, prod
 from typing import Any
 
@@ -19,6 +19,7 @@ from mbc.ir.text.lexer import Kind, Token
 from mbc.ir.types import MAX_CHANNELS, MAX_ELEMENTS, MAX_RANK, TensorType
 from mbc.ir.verify import view_problems
 from mbc.ir.views import ChannelMap, ChannelView, Place, Segment, Value
+from mbc.records import dataclass
 from mbc.schedules import SCHEDULES
 
 QUANTIZED = "q8"

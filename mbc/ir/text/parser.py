@@ -6,7 +6,7 @@ one run are independent of each other.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from typing import Any
 
@@ -26,6 +26,7 @@ from mbc.ir.views import ChannelView
 from mbc.ops import OPS
 from mbc.ops.elementwise import Activate
 from mbc.ops.fused import Fused
+from mbc.records import dataclass
 
 MAX_DEPTH = 16
 MNEMONICS: dict[str, type[Op]] = {op.mnemonic: op for op in OPS if op is not Activate}

@@ -7,7 +7,7 @@ attributes, every type. Values and constants keep their names. The grammar is in
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import MISSING, Field, dataclass, fields
+from dataclasses import MISSING, Field, fields
 from typing import TypeAlias
 
 from mbc.diag import error
@@ -21,6 +21,7 @@ from mbc.ir.schedule import Schedule
 from mbc.ir.views import ChannelView, Segment, Value
 from mbc.ops.elementwise import Activate
 from mbc.ops.fused import Fused
+from mbc.records import dataclass
 
 AttrValue: TypeAlias = "int | float | bool | str | Q8 | Activation | tuple[AttrValue, ...]"
 

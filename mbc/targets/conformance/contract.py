@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mbc.records import dataclass
 from mbc.targets.target import Target
 
 

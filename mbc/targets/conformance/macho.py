@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from struct import error as StructError  # noqa: N812  it is a class
 from struct import unpack_from
 
+from mbc.records import dataclass
 from mbc.targets.conformance.code import code_problems
 from mbc.targets.conformance.contract import Contract, FormatError
 
