@@ -339,9 +339,8 @@ class Graph:
         """Return whether the program defines each value before its first use, as nearly always."""
         defined = set(self.inputs)
         for node in self._program:
-            for operand in node.operands:
-                if isinstance(operand, ChannelView) and not defined.issuperset(operand.values):
-                    return False
+            if not all(defined.issuperset(view.values) for view in node.views):
+                return False
             defined.update(node.results)
         return True
 
