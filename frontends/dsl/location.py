@@ -11,7 +11,7 @@ from types import CodeType, TracebackType
 
 from mbc.diag import Location
 
-PACKAGE = "mbc.frontends.dsl"
+PACKAGE, GENERATOR = "mbc.frontends.dsl", "mbc.records"
 
 
 def here() -> Location:
@@ -56,8 +56,9 @@ def _steps(traceback: TracebackType | None) -> Iterator[TracebackType]:
 
 
 def _is_generated(step: TracebackType) -> bool:
-    """Whether the code has no file, as the methods that dataclasses generate."""
-    return step.tb_frame.f_code.co_filename == "<string>"
+    """Whether the code is a method that dataclasses generate: it has no file, or is of ours."""
+    frame = step.tb_frame
+    return frame.f_code.co_filename == "<string>" or frame.f_globals["__name__"] == GENERATOR
 
 
 def _is_mbc(step: TracebackType) -> bool:
