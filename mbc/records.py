@@ -2,14 +2,15 @@
 
 `dataclasses.dataclass` compiles six methods of each class, which takes most of a millisecond. A
 command imports some 300 classes and uses a part of them. So here a class gets its fields and its
-`__init__`, by `dataclasses`, when either is first asked for; its other methods are closures.
+`__init__`, by `dataclasses`, when either is first asked for; its other methods are closures, made
+when they are first called.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from inspect import get_annotations
 from operator import attrgetter
 from reprlib import recursive_repr
@@ -29,7 +30,6 @@ class _Outline:
         self.cls, self.frozen = cls, frozen
         self.types = get_annotations(cls)
         self.defaults = {name: cls.__dict__[name] for name in self.types if name in cls.__dict__}
-        self._values: Callable[[Any], tuple[Any, ...]] | None = None
 
     def complete(self) -> None:
         """Have `dataclasses` make a class of the same fields, and take over what is missing."""
@@ -43,13 +43,19 @@ class _Outline:
         made = dataclasses.dataclass(repr=False, eq=False, frozen=self.frozen)(made)
         for name in LATE:
             if isinstance(self.cls.__dict__.get(name), _Late):
-                setattr(self.cls, name, made.__dict__[name])
+                self.put(name, made.__dict__[name])
 
-    def values(self, item: object) -> tuple[Any, ...]:
-        """Return the values of the fields."""
-        if self._values is None:
-            self._values = _getter([f.name for f in dataclasses.fields(self.cls)])
-        return self._values(item)
+    def put(self, name: str, member: object) -> None:
+        """Set an attribute of the class."""
+        setattr(self.cls, name, member)
+
+    @cached_property
+    def values(self) -> Callable[[Any], tuple[Any, ...]]:
+        """The function that returns the values of the fields."""
+        names = [f.name for f in dataclasses.fields(self.cls)]
+        if len(names) > 1:
+            return attrgetter(*names)
+        return lambda item: tuple(getattr(item, name) for name in names)
 
 
 class _Late:
@@ -66,12 +72,6 @@ class _Late:
 
 def _fields_of(base: type) -> tuple[dataclasses.Field[Any], ...]:
     return dataclasses.fields(base) if "__dataclass_fields__" in base.__dict__ else ()
-
-
-def _getter(names: list[str]) -> Callable[[Any], tuple[Any, ...]]:
-    if len(names) > 1:
-        return attrgetter(*names)
-    return lambda item: tuple(getattr(item, name) for name in names)
 
 
 def _outlined(cls: type, frozen: bool, eq: bool) -> type:
@@ -107,16 +107,27 @@ def _repr(outline: _Outline) -> Callable[[Any], str]:
 
 
 def _eq(outline: _Outline) -> Callable[[Any, object], Any]:
-    def equal(self: Any, other: object) -> Any:
-        if other.__class__ is not self.__class__:
-            return NotImplemented
-        return outline.values(self) == outline.values(other)
+    def first(self: Any, other: object) -> Any:
+        values = outline.values
 
-    return equal
+        def equal(self: Any, other: object) -> Any:
+            if other.__class__ is self.__class__:
+                return values(self) == values(other)
+            return NotImplemented
+
+        outline.put("__eq__", equal)
+        return equal(self, other)
+
+    return first
 
 
 def _hash(outline: _Outline) -> Callable[[Any], int]:
-    return lambda self: hash(outline.values(self))
+    def first(self: Any) -> int:
+        values = outline.values
+        outline.put("__hash__", lambda item: hash(values(item)))
+        return hash(values(self))
+
+    return first
 
 
 def _guard(outline: _Outline, what: str, method: str) -> Callable[..., None]:

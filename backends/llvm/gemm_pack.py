@@ -9,6 +9,8 @@ that take more. The last chunk of a run may have fewer k-steps; what is missing 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -22,14 +24,14 @@ def pack(
 ) -> np.ndarray:
     """Pack the panels of all groups. `weight` is [groups, k, columns], k in run order; `bias` and
     `slope` are [groups, columns]."""
-    edges = np.cumsum([0, *map(columns_of, gemm.units)])
+    edges = [0, *accumulate(map(columns_of, gemm.units))]
     packed = list[np.ndarray]()
     for group, runs in enumerate(gemm.groups):
-        for panel, start, stop in zip(gemm.units, edges, edges[1:], strict=False):
+        for panel, (start, stop) in zip(gemm.units, pairwise(edges), strict=True):
             own = None if slope is None else slope[group, start:stop]
             parts = (weight[group, :, start:stop], bias[group, start:stop], own)
             packed.append(_pack_panel(gemm, panel, runs, *parts))
-    return np.concatenate(packed).astype(gemm.isa.element.numpy)
+    return np.concatenate(packed, dtype=gemm.isa.element.numpy, casting="unsafe")
 
 
 def _pack_panel(
@@ -42,14 +44,25 @@ def _pack_panel(
 ) -> np.ndarray:
     lanes = gemm.isa.lanes
     if not is_split(panel):
-        rows = np.concatenate([bias[None], weight, *([] if slope is None else [slope[None]])])
-        return np.pad(rows, ((0, 0), (0, len(panel) * lanes - rows.shape[1]))).ravel()
+        rows = [bias[None], weight, *([] if slope is None else [slope[None]])]
+        return _beside(rows, len(panel) * lanes, gemm.isa.element.numpy).ravel()
     parts = [_vectors(unit, columns, lanes) for unit, columns in _each(panel, bias[None])]
     parts += _chunks(panel, gemm.ordered_runs(panel, runs), weight, lanes)
     if slope is not None:
         parts += [_padded(columns, lanes) for _, columns in _each(panel, slope[None])]
     flat = np.concatenate([part.ravel() for part in parts])
     return np.pad(flat, (0, gemm.vectors(panel) * lanes - flat.size))
+
+
+def _beside(parts: Sequence[np.ndarray], columns: int, element: np.dtype[Any]) -> np.ndarray:
+    """Return rows one below the other, padded with zeros to so many columns."""
+    found = np.empty((sum(map(len, parts)), columns), element)
+    used, start = parts[0].shape[1], 0
+    for part in parts:
+        found[start : start + len(part), :used] = part
+        start += len(part)
+    found[:, used:] = 0
+    return found
 
 
 def _each(panel: Panel, columns: np.ndarray) -> Iterator[tuple[Unit, np.ndarray]]:

@@ -71,15 +71,9 @@ class _Plan:
     bytes: int
 
 
-@dataclass(frozen=True)
-class _Near:
-    """A buffer whose lifetime overlaps that of a given one."""
-
-    number: int
-    below: int
-    """Least distance between the starts if the given buffer lies below."""
-    above: int
-    """Least distance between the starts if the given buffer lies above."""
+_Near = tuple[int, int, int]
+"""The number of a buffer whose lifetime overlaps that of a given one, and the least distances
+between the starts if the given buffer lies below, and if it lies above."""
 
 
 class _Placer:
@@ -94,7 +88,7 @@ class _Placer:
     def _neighbours(self, number: int) -> list[_Near]:
         buffer = self._buffers[number]
         return [
-            _Near(
+            (
                 other,
                 self._distances.get((number, other), buffer.bytes),
                 self._distances.get((other, number), self._buffers[other].bytes),
@@ -120,11 +114,12 @@ class _Placer:
         return _Plan(recipe, found, max(ends))
 
     def _offset(self, number: int, where: Where, offsets: Sequence[int | None]) -> int:
-        barred = sorted(
-            (at - near.below, at + near.above)
-            for near in self._near[number]
-            if (at := offsets[near.number]) is not None
-        )
+        barred = [
+            (at - below, at + above)
+            for near, below, above in self._near[number]
+            if (at := offsets[near]) is not None
+        ]
+        barred.sort()
         if where != "beside":
             return _free(barred, where == "tightest")
         for (result, operand), distance in self._distances.items():

@@ -8,6 +8,7 @@ a time. No row is computed twice or kept longer than needed.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Literal
 
 from mbc.alignment import round_up
@@ -212,9 +213,14 @@ def _capacity(producer: Node, reader: Node, chunk: int) -> int:
     chunk if no window overlaps the image."""
     if stage_kind(reader) == "pointwise":
         return chunk
-    height = producer.result.type.shape[1]
     _, rows, _, _ = reader.result.type.shape
-    stride, pad, extent = row_window(reader)
+    return _most_rows(producer.result.type.shape[1], rows, row_window(reader), chunk)
+
+
+@cache
+def _most_rows(height: int, rows: int, window: tuple[int, int, int], chunk: int) -> int:
+    """Compute `_capacity` for a window over `height` rows that gives `rows`."""
+    stride, pad, extent = window
     most = chunk
     for y in range(rows):
         first = max(y * stride - pad, 0)

@@ -16,9 +16,10 @@ infinite ones NaN. So both pixels of a pair belong to the same image of a batch.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -208,15 +209,23 @@ def pack_strassen(plan: HalvedProduct, weight: np.ndarray, bias: np.ndarray) -> 
     each quadrant of the result add up to its bias once."""
     left, right = np.split(bias.astype(np.float64), 2)
     biases = {Q11: -right, Q12: right, Q21: left, Q22: -left}
-    halves = [np.split(half, 2, axis=1) for half in np.split(weight.astype(np.float64), 2)]
+    halves = [np.split(half, 2, axis=1) for half in np.split(weight, 2)]
+    weights = {(row, column): halves[row][column] for row, column in biases}
+    element = plan.half.isa.element.numpy
+    sums = [
+        [_total(product.weights, each, element)[None] for each in (weights, biases)]
+        for product in PRODUCTS
+    ]
+    return np.concatenate([pack(plan.half, *each) for each in sums])
 
-    rows = {q: np.vstack([biases[q], halves[q[0]][q[1]]]) for q in biases}
 
-    def total(sum: Sum) -> np.ndarray:
-        return rows[sum.first] + (0 if sum.other is None else sum.sign * rows[sum.other])
-
-    sums = [total(product.weights) for product in PRODUCTS]
-    return np.concatenate([pack(plan.half, part[None, 1:], part[None, 0]) for part in sums])
+def _total(sum: Sum, parts: Mapping[Quadrant, np.ndarray], element: np.dtype[Any]) -> np.ndarray:
+    """Add two quadrants, or zero to one, in float64."""
+    first, other = parts[sum.first], 0 if sum.other is None else parts[sum.other]
+    found = np.empty(first.shape, element)
+    operation = np.add if sum.sign > 0 else np.subtract
+    operation(first, other, out=found, dtype=np.float64, casting="unsafe")
+    return found
 
 
 def emit_strassen(f: Function, plan: HalvedProduct, at: Pointers) -> None:
