@@ -1,15 +1,14 @@
 """Dataclasses that are completed when they are first used.
 
 `dataclasses.dataclass` compiles six methods of each class, which takes most of a millisecond. A
-command imports some 300 classes and uses a part of them. So here a class gets its fields and its
-`__init__`, by `dataclasses`, when either is first asked for; its other methods are closures, made
-when they are first called.
+command imports some 300 classes and uses a part of them. So here a class gets its fields, by
+`dataclasses`, and its `__init__`, the only method that is compiled, when either is first asked for.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from inspect import get_annotations
 from operator import attrgetter
@@ -36,11 +35,11 @@ class _Outline:
         inherited = {f.name: f for base in self.cls.__mro__[:0:-1] for f in _fields_of(base)}
         types = {name: f.type for name, f in inherited.items()} | self.types
         members: dict[str, Any] = {**inherited, **self.defaults, "__annotations__": types}
-        for name in ("__module__", "__qualname__", "__post_init__"):
-            if hasattr(self.cls, name):
-                members[name] = getattr(self.cls, name)
-        made = type(self.cls.__name__, (), {**members, "__doc__": "as the class itself"})
-        made = dataclasses.dataclass(repr=False, eq=False, frozen=self.frozen)(made)
+        members |= {"__module__": self.cls.__module__, "__doc__": "as the class itself"}
+        made: Any = type(self.cls.__name__, (), members)
+        made = dataclasses.dataclass(init=False, repr=False, eq=False)(made)
+        made.__dataclass_params__.frozen = self.frozen
+        made.__init__ = _init(self.cls, dataclasses.fields(made), self.frozen)
         for name in LATE:
             if isinstance(self.cls.__dict__.get(name), _Late):
                 self.put(name, made.__dict__[name])
@@ -94,6 +93,35 @@ def _outlined(cls: type, frozen: bool, eq: bool) -> type:
         if name not in cls.__dict__:
             setattr(cls, name, member)
     return cls
+
+
+def _init(cls: type, fields: Sequence[dataclasses.Field[Any]], frozen: bool) -> Any:
+    """Compile `__init__`. Not from text in one step: after Ctrl-C there Python exits by the signal,
+    whatever its caller does about it."""
+    if any(f.kw_only or not f.init for f in fields):
+        raise TypeError(f"{cls.__qualname__} has fields that only dataclasses.dataclass makes")
+    lines, names = list[str](), {"_set": object.__setattr__, "_missing": dataclasses.MISSING}
+    parameters = ["self"]
+    for f in fields:
+        parameter = value = f.name
+        if f.default is not dataclasses.MISSING:
+            names[f"_default_{f.name}"] = f.default
+            parameter = f"{f.name}=_default_{f.name}"
+        elif f.default_factory is not dataclasses.MISSING:
+            names[f"_make_{f.name}"] = f.default_factory
+            parameter = f"{f.name}=_missing"
+            value = f"_make_{f.name}() if {f.name} is _missing else {f.name}"
+        parameters.append(parameter)
+        lines.append(f"_set(self, {f.name!r}, {value})" if frozen else f"self.{f.name} = {value}")
+    if hasattr(cls, "__post_init__"):
+        lines.append("self.__post_init__()")
+    body = "".join(f"\n    {line}" for line in lines or ["pass"])
+    text = f"def __init__({', '.join(parameters)}):{body}\n"
+    exec(compile(text, "<string>", "exec"), names)
+    made: Any = names["__init__"]
+    made.__qualname__ = f"{cls.__qualname__}.__init__"
+    made.__annotations__ = {f.name: f.type for f in fields} | {"return": None}
+    return made
 
 
 def _repr(outline: _Outline) -> Callable[[Any], str]:

@@ -139,6 +139,15 @@ def test_the_tools_of_the_standard_library() -> None:
             assert (a, b) == (1, (7,))
 
 
+def test_fields_beyond_those_of_ours() -> None:
+    @dataclass(frozen=True)
+    class Hidden:
+        x: int = field(default=0, init=False)
+
+    with pytest.raises(TypeError, match=r"Hidden has fields that only dataclasses.dataclass makes"):
+        Hidden()
+
+
 def test_options_beyond_those_of_ours() -> None:
     ordered: Any = records.dataclass(frozen=True, order=True)(
         type("Ordered", (), {"__annotations__": {"x": int}, "__doc__": ""})
