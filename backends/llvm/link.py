@@ -62,16 +62,29 @@ def link_executable(
         compiler = toolchain.compiler(target)
         if not toolchain.is_warm(target):
             progress(f"building the C library for {target.zig_triple}: about a minute, once")
-        given = [path.absolute() for path in inputs]
-        paths = [path for path in given if path not in MAIN_SOURCES] + [
-            compiled(path, folders, target, toolchain, scratch)
-            for path in given
-            if path in MAIN_SOURCES
-        ]
+        paths = _kept_objects(
+            [path.absolute() for path in inputs], folders, target, toolchain, scratch
+        )
         options = (*C_FLAGS, *header_options([path.parent for path in paths], folders))
         command = (*compiler, *options, *map(str, paths), *flags, "-o", str(out.absolute()))
         call_tool(toolchain, command, scratch)
     toolchain.mark_warm(target)
+
+
+def _kept_objects(
+    inputs: Sequence[Path],
+    folders: Sequence[Path],
+    target: LinkTarget,
+    toolchain: Toolchain,
+    scratch: Path,
+) -> list[Path]:
+    """Return the inputs with our C sources replaced by their objects, if the toolchain keeps these;
+    they come last, where zig links what it compiles."""
+    if toolchain.object_cache() is None:
+        return [*inputs]
+    ours = [path for path in inputs if path in MAIN_SOURCES]
+    objects = [compiled(path, folders, target, toolchain, scratch) for path in ours]
+    return [path for path in inputs if path not in MAIN_SOURCES] + objects
 
 
 def is_warm(target: LinkTarget, toolchain: Toolchain) -> bool:
