@@ -153,7 +153,7 @@ def test_every_instruction_of_the_base_is_let_through(tmp_path: Path) -> None:
         assert text is not None
         code = text.data()
     target = resolve("arm64")
-    engine = disassembler(target, detail=True)
+    engine = disassembler(target)
     refused = {
         line: names
         for number, line in enumerate(lines)

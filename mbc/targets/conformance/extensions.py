@@ -8,17 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import capstone
-
 from mbc.targets.architecture import Instructions
+from mbc.targets.conformance.decoder import Decoder
 from mbc.targets.features import features_of
 from mbc.targets.target import Target
 
 UNKNOWN = "an extension that is not known here"
 
 
-def disassembler(target: Target, *, detail: bool = False) -> capstone.Cs:
-    """Return capstone's disassembler for the target; without `detail` faster, but without groups.
+def disassembler(target: Target) -> Decoder:
+    """Return capstone's disassembler for the target.
 
     Raises ValueError if capstone does not decode the architecture.
     """
@@ -27,18 +26,14 @@ def disassembler(target: Target, *, detail: bool = False) -> capstone.Cs:
         raise ValueError(f"capstone does not decode {target.architecture.name}")
     architecture, *modes = instructions.capstone
     modes += [mode for feature, mode in instructions.modes.items() if feature in features]
-    engine = capstone.Cs(getattr(capstone, architecture), sum(getattr(capstone, m) for m in modes))
-    engine.detail = detail
-    return engine
+    return Decoder(architecture, modes)
 
 
-def extensions(target: Target, engine: capstone.Cs, code: bytes, address: int) -> frozenset[str]:
-    """Return the extensions that an instruction belongs to, by a detailed disassembler; none if
-    every CPU has it."""
+def extensions(target: Target, engine: Decoder, code: bytes, address: int) -> frozenset[str]:
+    """Return the extensions that an instruction belongs to; none if every CPU has it."""
     instructions = target.architecture.instructions
-    (found,) = engine.disasm(code, address, 1)
-    text = f"{found.mnemonic} {found.op_str}"
-    groups = {str(engine.group_name(group)) for group in found.groups}
+    text, found = engine.described(code, address)
+    groups = set(found)
     if instructions.everyones and instructions.everyones.fullmatch(text):
         groups.discard("privilege")  # capstone says that of every system register
     names = (*_by_group(instructions, groups), *_by_text(instructions, text, groups))
