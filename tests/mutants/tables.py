@@ -230,6 +230,10 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "backends/llvm/kernels/chain.py _stage_plan()",
         "backends/llvm/kernels/chain.py row_window()",
     ),
+    "tests/backends/test_decoder.py": (
+        "mbc/targets/conformance/decoder.py ARCHITECTURES",
+        "mbc/targets/conformance/decoder.py MODES",
+    ),
     "tests/backends/test_conformance.py": ("mbc/targets/conformance/macho.py LINKER_SYMBOLS",),
     "tests/golden/test_golden.py": (
         "passes/fold_affine.py SCALED",
@@ -361,6 +365,7 @@ NO_TABLES: Mapping[str, str] = {
     "_IN_NAMES": "characters",
     "THREADS": "settings of a library",
     "WEIGHT_BITS": "values of a setting",
+    "_COLUMNS _ROW": "a structure of C",
     "LATE": "attributes that a class lacks until it is complete",
 }
 """Other constants of several elements, by their names, and what they are."""
