@@ -37,11 +37,13 @@ def fuse(graph: Graph) -> Graph:
     return fused
 
 
-def load(module: Any, graph: Graph, folder: Path) -> TvmNet:
+def load(module: Any, graph: Graph, folder: Path, *, optimize: bool = False) -> TvmNet:
     """A module, compiled for this machine; `folder` must be new to this process, whose loader takes
-    one path for one library."""
+    one path for one library. To optimize TVM's code takes ten times as long as all else; what `mbc
+    compile` writes is optimized, and has tests of its own."""
     library = folder / "net.so"
     assert not library.exists()
-    executable = compile_module(module, cpu_target(HOST))
+    target = cpu_target(HOST) | ({} if optimize else {"opt-level": 0})
+    executable = compile_module(module, target)
     export(executable, library, link_target(HOST), choose_toolchain())
     return TvmNet(library, *interface_of(graph))

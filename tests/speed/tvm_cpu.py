@@ -68,8 +68,10 @@ def contestants(network: Path, folder: Path) -> dict[str, Run]:
     for name in ("called", "default"):
         (folder / name).mkdir()
     jit = JitNet(lower_graph(llvm, Silent()))
-    called = load(cpu_module(tvm.graph, tvm.target), tvm.graph, folder / "called")
-    default = load(relax_module(tvm.graph, NoKernels()), tvm.graph, folder / "default")
+    called = load(cpu_module(tvm.graph, tvm.target), tvm.graph, folder / "called", optimize=True)
+    default = load(
+        relax_module(tvm.graph, NoKernels()), tvm.graph, folder / "default", optimize=True
+    )
     inputs = seeded_inputs(called.inputs, SEED)
     wanted = run_oracle(llvm.source.graph, inputs)
     for net in (jit, called, default):

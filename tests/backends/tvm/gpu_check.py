@@ -97,7 +97,8 @@ class Device:
 
     def load(self, jobs: Sequence[Job]) -> list[Loaded]:
         """Compile the kernels of several graphs as one program: for each program PoCL reads the
-        headers of OpenCL's functions, which takes longer than most kernels do."""
+        headers of OpenCL's functions, which takes longer than most kernels do. To optimize them
+        would take twice as long as all else; whole networks are optimized, as devices do."""
         kernels = [
             {
                 f"j{number}k{k}": kernel
@@ -109,7 +110,7 @@ class Device:
         ]
         functions = {name: kernel.function for own in kernels for name, kernel in own.items()}
         code = device_code(functions, OPENCL)
-        program = cl.Program(self.queue.context, code.source).build(cache_dir=False)
+        program = cl.Program(self.queue.context, code.source).build(PLAIN, cache_dir=False)
         return [
             Loaded(job.graph, program, tuple((k, code.entries[name]) for name, k in own.items()))
             for job, own in zip(jobs, kernels, strict=True)
@@ -149,6 +150,7 @@ class Device:
 
 
 OPENCL = Gpu("opencl")
+PLAIN = ["-cl-opt-disable"]
 
 
 Check: TypeAlias = Callable[[np.ndarray, np.ndarray], None]
