@@ -1,8 +1,9 @@
-"""What all tables of kernels share: a case, and how it comes twice."""
+"""What all tables of kernels share: a case, how it comes twice, and what everyday runs try."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 
 from mbc.ir.activations import RELU
 from mbc.ir.graph import Graph
@@ -31,3 +32,19 @@ def both(name: str, shape: tuple[int, ...], layer: Layer) -> Iterator[Case]:
 
     yield f"{name}-dense", dense
     yield f"{name}-padded", padded
+
+
+def some_of_each_kind(cases: Sequence[Case]) -> tuple[list[Case], list[Case]]:
+    """The first case of each op and each activation with a quarter of the others, and the rest."""
+    first = {kind_of(case[0]): case[0] for case in reversed(cases)}.values()
+    others = [case[0] for case in cases if case[0] not in first]
+    some = {*first, *others[::4]}
+    return (
+        [case for case in cases if case[0] in some],
+        [case for case in cases if case[0] not in some],
+    )
+
+
+def kind_of(name: str) -> str:
+    """The op of a case by its name, or the activation that it has after a convolution."""
+    return re.sub("^(pw|dw|conv)_", "", name.split("-")[0])

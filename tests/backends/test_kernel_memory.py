@@ -138,7 +138,9 @@ TARGETS = host_targets()
 
 
 @pytest.mark.parametrize("isa", TARGETS)
-@pytest.mark.parametrize("example", part_of(zip(EXAMPLE_NETWORKS), lambda e: e in LEADING, str))
+@pytest.mark.parametrize(
+    "example", part_of(zip(EXAMPLE_NETWORKS), lambda e: e in LEADING[1:3], str)
+)
 def test_kernels_touch_what_is_their_own(example: Example, isa: str) -> None:
     target, rng = TARGETS[isa], np.random.default_rng(0)
     library = Library(isa_of(target))

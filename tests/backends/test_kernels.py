@@ -1,6 +1,11 @@
-"""Every kernel against the oracle, on this machine."""
+"""Every kernel against the oracle, on this machine.
+
+Most cases come twice, dense and padded. Everyday runs try one of the two in turn; `make fuzz` both.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import pytest
 
@@ -21,6 +26,7 @@ from tests.backends.kernel_check import (
     host_targets,
     place_without_overlap,
 )
+from tests.everyday import part_of
 from tests.scatter import Scatter
 
 
@@ -35,8 +41,19 @@ EXACT = _named(list(exact_cases()))
 TARGETS = host_targets()
 
 
+def in_turn(cases: Collection[str]) -> set[str]:
+    """The first of a pair of cases, the second of the next, and so on; and all that has no pair."""
+    pairs: dict[str, list[str]] = {}
+    for name in cases:
+        pairs.setdefault(name.removesuffix("-dense").removesuffix("-padded"), []).append(name)
+    return {pair[number % len(pair)] for number, pair in enumerate(pairs.values())}
+
+
+EVERYDAY = in_turn(ARITHMETIC)
+
+
 @pytest.mark.parametrize("isa", TARGETS)
-@pytest.mark.parametrize("name", ARITHMETIC)
+@pytest.mark.parametrize("name", part_of(zip(ARITHMETIC), EVERYDAY.__contains__, str))
 def test_agrees_with_the_oracle(name: str, isa: str) -> None:
     """On one thread and, dealt out as none would choose to, on two and three."""
     pools = [None, *(Scatter(threads, seed=threads) for threads in (2, 3))]

@@ -1,6 +1,6 @@
 """Every kernel on other CPUs, under qemu, against the oracle: many cases in one program.
 
-Everyday runs try every other case, as one of the CPUs in turn; `make fuzz` all, as all.
+Everyday runs try one case in four, as one of the CPUs in turn; `make fuzz` all, as all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tests.backends.kernel_cases import arithmetic_cases, exact_cases
 from tests.backends.kernel_check import TOLERANCE, place_without_overlap, relative_error
 from tests.everyday import part_of
 
-PARTS = 2 * len(MACHINES)
+PARTS = 4 * len(MACHINES) + 1  # odd, for cases come in pairs
 
 
 def _inputs(graph: Graph) -> dict[str, np.ndarray]:
@@ -31,7 +31,7 @@ def _inputs(graph: Graph) -> dict[str, np.ndarray]:
     ("name", "part"),
     part_of(
         product(MACHINES, range(PARTS)),
-        lambda name, part: 2 * [*MACHINES].index(name) == part,
+        lambda name, part: 5 * [*MACHINES].index(name) == part,
     ),
 )
 def test_kernels_agree_with_the_oracle(tmp_path: Path, name: str, part: int) -> None:

@@ -20,8 +20,8 @@ from tests.everyday import part_of
 from tests.fuzzing.emulated import EVERYDAY_TARGETS, TARGETS
 from tests.fuzzing.hunt import hunt_emulated, hunt_natively
 
-SHARDS, EVERYDAY, EACH = 12, 60, 500
-EMULATED_SHARDS, EMULATED_EVERYDAY, EMULATED_EACH = 24, 10, 25
+SHARDS, EVERYDAY, EACH = 12, 30, 500
+EMULATED_SHARDS, EMULATED_EVERYDAY, EMULATED_EACH = 24, 6, 25
 KINDS = {
     *("pointwise", "patch_conv", "window", "stream", "global_pool", "softmax", "elementwise"),
     *("channel_copy", "element_copy"),

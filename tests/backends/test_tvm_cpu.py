@@ -51,6 +51,7 @@ def test_examples_agree_with_the_oracle(example: Example, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_a_whole_network_agrees_at_full_resolution(tmp_path: Path) -> None:
     _agrees(Example("mobilenet_v1"), "224", tmp_path)
 

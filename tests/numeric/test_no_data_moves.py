@@ -1,6 +1,7 @@
 """What is compiled of MobileNets and ShuffleNets computes; nothing in it only moves data."""
 
 from collections.abc import Iterator
+from itertools import product
 
 import pytest
 
@@ -13,6 +14,7 @@ from mbc.passes.pipelines import GOALS, O2, Goal
 from mbc.passmgr.instruments import Verify
 from mbc.passmgr.manager import PassRecord, run_pipeline
 from mbc.passmgr.passes import PassContext, Pipeline
+from tests.everyday import part_of
 from tests.example_networks import EXAMPLE_NETWORKS, Example
 
 COMPUTING = ["conv2d", "fused", "max_pool", "avg_pool", "global_avg_pool", "dense", "softmax"]
@@ -34,8 +36,18 @@ def bodies(graph: Graph) -> Iterator[Node]:
             yield from node.op.body.topo()
 
 
-@pytest.mark.parametrize("target", ["native", "arm64"])
-@pytest.mark.parametrize("example", EXAMPLE_NETWORKS, ids=str)
+TARGETS = ("native", "arm64")
+"""Everyday runs compile each network for one of them, in turn."""
+
+
+@pytest.mark.parametrize(
+    ("example", "target"),
+    part_of(
+        product(EXAMPLE_NETWORKS, TARGETS),
+        lambda example, target: EXAMPLE_NETWORKS.index(example) % 2 == TARGETS.index(target),
+        lambda example, target: f"{example}-{target}",
+    ),
+)
 def test_after_plan_every_node_computes(example: Example, target: str) -> None:
     graph, records = compiled(example, target)
     assert {node.op.label for node in graph.topo()} <= {*COMPUTING}

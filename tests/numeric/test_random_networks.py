@@ -25,7 +25,7 @@ from mbc.passmgr.passes import Pass, PassContext
 from mbc.passmgr.pipeline import single_stage
 from tests.fake_backend import FakeBackend
 
-NETWORKS = 100
+NETWORKS = 50
 LAYERS = (
     *("pointwise", "depthwise", "conv", "batch_norm", "relu", "relu6", "add", "pool"),
     *("shuffle", "written_shuffle", "concat", "branch", "view"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from itertools import cycle, product
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -19,10 +19,10 @@ from tests.everyday import part_of
 from tests.example_networks import EXAMPLE_NETWORKS, PAIR, Example
 
 ARCHES = ("sm_75", "sm_87", "sm_90")
-EVERYDAY = set(zip(PAIR, cycle(ARCHES), strict=False))  # one of each kind for some architecture
+EVERYDAY = (PAIR[0], ARCHES[0])
 CASES = part_of(
     product(EXAMPLE_NETWORKS, ARCHES),
-    lambda *case: case in EVERYDAY,
+    lambda *case: case == EVERYDAY,
     lambda example, arch: f"{example}-{arch}",
 )
 
@@ -41,9 +41,10 @@ def compile_cubin(plan: LaunchPlan, folder: Path) -> None:
     assert all(b".text." + name + b"\0" in cubin for name in names)
 
 
-def test_a_small_network_compiles(tmp_path: Path) -> None:
+@pytest.mark.parametrize("arch", ARCHES[1:])
+def test_a_small_network_compiles(arch: str, tmp_path: Path) -> None:
     graph = Example("digits/shufflenet_v1").graph()
-    gpu = Gpu("cuda", "sm_87")
+    gpu = Gpu("cuda", arch)
     compile_cubin(plan_launches(fused(graph, gpu), gpu), tmp_path)
 
 

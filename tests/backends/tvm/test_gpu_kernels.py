@@ -1,12 +1,12 @@
 """GPU kernels against the oracle, over ragged shapes, on an OpenCL device: the CPU, with PoCL.
 
-Everyday runs try every other case, with one of the schedules in turn; `make fuzz` each with each.
-Nothing is padded here, so of the cases that come twice one is enough.
+Everyday runs try some cases of each kind, with one of the schedules in turn; `make fuzz` each with
+each. Nothing is padded here, so of the cases that come twice one is enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,7 +21,7 @@ from mbc.backends.tvm.gpu.backend import GpuBackend
 from mbc.ir.graph import Graph
 from mbc.ops import OPS, AvgPool, Conv2d, MaxPool
 from mbc.targets.gpu import Gpu
-from tests.backends.cases import Case
+from tests.backends.cases import Case, some_of_each_kind
 from tests.backends.kernel_cases import arithmetic_cases, exact_cases
 from tests.backends.kernel_check import Net, close, equal
 from tests.backends.tvm.gpu_check import SCHEDULES, Device, Guarded, Job, compare, compare_all
@@ -34,7 +34,7 @@ ARITHMETIC = [
     for case in arithmetic_cases()
     if not any(word in case[0] for word in ("chain", "padded", *(name for name, _ in WINDOWS)))
 ]
-EXACT = list(exact_cases())
+EXACT = [case for case in exact_cases() if "padded" not in case[0]]
 REFUSED = (
     *("means", "scaled", "slopes"),
     *(op.mnemonic for op in OPS if not GpuBackend(SCHEDULES[0]).has_kernel(op)),
@@ -50,9 +50,27 @@ def batches(cases: Sequence[Case]) -> list[tuple[int, Sequence[Case]]]:
     return [(start, cases[start : start + BATCH]) for start in range(0, len(cases), BATCH)]
 
 
-def first_name(value: int | Sequence[Case]) -> str:
-    """As the tests are called: the name of the first case, after its number."""
-    return str(value) if isinstance(value, int) else value[0][0]
+Row = tuple[bool, int, Sequence[Case], int]
+"""Whether everyday runs try these cases, the number of the first, and by how much their schedules
+are turned."""
+
+
+def rows(cases: Sequence[Case], turns: int = 1) -> Iterator[Row]:
+    """Those of everyday runs, and the rest."""
+    some, rest = some_of_each_kind(cases)
+    for everyday, part in ((True, some), (False, rest)):
+        for first, batch in batches(part):
+            yield from ((everyday, first, batch, turn) for turn in range(turns))
+
+
+def is_everyday(everyday: bool, first: int, cases: Sequence[Case], turn: int) -> bool:
+    """Some of each kind with one schedule each."""
+    return everyday and turn == 0
+
+
+def row_name(everyday: bool, first: int, cases: Sequence[Case], turn: int) -> str:
+    """As the tests are called: by the first case."""
+    return f"{'some' if everyday else 'rest'}-{turn}-{first}-{cases[0][0]}"
 
 
 def schedule(number: int) -> Gpu:
@@ -61,21 +79,12 @@ def schedule(number: int) -> Gpu:
 
 
 @pytest.mark.parametrize(
-    ("half", "first", "cases", "turn"),
-    part_of(
-        (
-            (half, *batch, turn)
-            for half in range(2)
-            for batch in batches(ARITHMETIC[half::2])
-            for turn in range(len(SCHEDULES))
-        ),
-        lambda half, _first, _cases, turn: half == turn == 0,
-        lambda half, first, cases, turn: f"{half}-{turn}-{first}-{cases[0][0]}",
-    ),
+    ("everyday", "first", "cases", "turn"),
+    part_of(rows(ARITHMETIC, len(SCHEDULES)), is_everyday, row_name),
 )
-def test_arithmetic(half: int, first: int, cases: Sequence[Case], turn: int) -> None:
+def test_arithmetic(everyday: bool, first: int, cases: Sequence[Case], turn: int) -> None:
     jobs = {}
-    for number, (name, build) in enumerate(cases, half + first + turn):
+    for number, (name, build) in enumerate(cases, first + turn):
         graph, gpu = build(), schedule(number)
         backend = GpuBackend(gpu)  # which has other schedules than the cases
         supported = all(backend.supports(replace(node, schedule=None)) for node in graph.topo())
@@ -86,14 +95,18 @@ def test_arithmetic(half: int, first: int, cases: Sequence[Case], turn: int) -> 
         compare_all(jobs, close)
 
 
-@pytest.mark.parametrize(("first", "cases"), batches(WINDOWS), ids=first_name)
-def test_windows(first: int, cases: Sequence[Case]) -> None:
-    jobs = {name: Job(build(), schedule(n)) for n, (name, build) in enumerate(cases, first)}
+@pytest.mark.parametrize(
+    ("everyday", "first", "cases", "turn"), part_of(rows(WINDOWS), is_everyday, row_name)
+)
+def test_windows(everyday: bool, first: int, cases: Sequence[Case], turn: int) -> None:
+    jobs = {name: Job(build(), schedule(n)) for n, (name, build) in enumerate(cases, first + turn)}
     compare_all(jobs, close)
 
 
-@pytest.mark.parametrize("cases", [cases for _, cases in batches(EXACT)], ids=first_name)
-def test_exact(cases: Sequence[Case]) -> None:
+@pytest.mark.parametrize(
+    ("everyday", "first", "cases", "turn"), part_of(rows(EXACT), is_everyday, row_name)
+)
+def test_exact(everyday: bool, first: int, cases: Sequence[Case], turn: int) -> None:
     compare_all({name: Job(build(), SCHEDULES[0]) for name, build in cases}, equal)
 
 

@@ -25,7 +25,7 @@ from tests.hammer import hammer
 ARCHES = ("", "mali", "adreno")
 CASES = part_of(
     ((example, ARCHES[i % 3]) for i, example in enumerate(EXAMPLE_NETWORKS)),
-    lambda example, _: example in PAIR,
+    lambda example, _: example == PAIR[0],
     lambda example, _: str(example),
 )
 SMALL = Example("digits/shufflenet_v1")  # groups, shuffles, concatenations, residuals
