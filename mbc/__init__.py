@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from mbc.driver.accounts import Account
     from mbc.driver.imported import Imported
     from mbc.driver.net import CompiledNet
     from mbc.driver.request import BackendName
@@ -28,6 +29,7 @@ def compile(
     weights: str | Path | None = None,
     weights_from: str | None = None,
     seed: int | None = None,
+    quantize: str | Path | None = None,
     level: int | None = None,
     optimize: str | None = None,
     fuse: str | None = None,
@@ -44,7 +46,8 @@ def compile(
     run, or .mbc), a model (.onnx, .tflite, .pt2), or what `from_torch` returns.
 
     `params` are what `-D` sets, `weights` a .safetensors, .npz or .pth file (without it they are
-    drawn from `seed`), `weights_from` the library whose names it has ("torchvision"), `level` is
+    drawn from `seed`), `weights_from` the library whose names it has ("torchvision"), `quantize`
+    the file of `mbc quantize` by which it computes on 8-bit codes, `level` is
     that of `-O`, `optimize` "speed" or "memory", `fuse` "auto", "always" or "never",
     `strassen=False` is `--no-strassen`, `passes` a list as for `--passes`. `shapes`, `inputs`,
     `outputs`, `input_layout` and `external_data` are what `--shape` and the options of these names
@@ -67,6 +70,7 @@ def compile(
         weights=None if weights is None else Path(weights),
         weights_from=weights_from,
         seed=seed,
+        quantize=None if quantize is None else Path(quantize),
         level=level,
         optimize=optimize,
         fuse=fuse,
@@ -75,6 +79,57 @@ def compile(
         model=ModelOptions(shapes or {}, (*inputs,), (*outputs,), input_layout, data),
     )
     return compile_net(request, backend)
+
+
+def quantize(
+    file: str | Path | Imported,
+    output: str | Path,
+    *,
+    images: str | Path | None = None,
+    inputs: str | Path | None = None,
+    random: bool = False,
+    samples: int | None = None,
+    method: str = "minmax",
+    bias_correction: bool = False,
+    keep_float: Sequence[str] = (),
+    weight_bits: int = 8,
+    preprocess: str = "plain",
+    params: Mapping[str, object] | None = None,
+    network: str | None = None,
+    weights: str | Path | None = None,
+    weights_from: str | None = None,
+    seed: int | None = None,
+) -> Account:
+    """Measure the ranges of a network on samples, and write them to a file for
+    `compile(…, quantize=output)`; returns what computing on codes costs.
+
+    The samples are photos of the folder `images`, prepared as `preprocess` says, or arrays of the
+    .npz file `inputs`, or with `random=True` numbers that mean nothing. All else is what `mbc
+    quantize` and `compile` call so. Raises `mbc.diag.MbcError` for what they refuse.
+    """
+    from mbc.driver.quantise import Wanted, write_measured  # kept from who wants the version alone
+    from mbc.driver.request import Request
+
+    start = Request(Path(file)) if isinstance(file, str | Path) else file.request
+    request = replace(
+        start,
+        params=params or {},
+        network=network,
+        weights=None if weights is None else Path(weights),
+        weights_from=weights_from,
+        seed=seed,
+    )
+    wanted = Wanted(
+        images=None if images is None else Path(images),
+        inputs=None if inputs is None else Path(inputs),
+        random=random,
+        samples=samples,
+        method=method,
+        bias_correction=bias_correction,
+        keep_float=(*keep_float,),
+        weight_bits=weight_bits,
+    )
+    return write_measured(request, wanted, preprocess, Path(output))
 
 
 def from_torch(

@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 FOLDER = Path(__file__).resolve().parent
 HELD_OUT = FOLDER / "heldout.npz"
+CALIBRATION = FOLDER / "calibration.npz"
+CALIBRATING = 300  # training digits that mbc quantize measures ranges on
 NETWORKS = ("mobilenet_v1", "mobilenet_v2", "shufflenet_v1")
 SPLIT_SEED = 1998  # of the permutation within each class that chooses the held-out images
 SHARE = 0.2
@@ -77,9 +79,11 @@ def held_out_digits() -> Digits:
 
 
 def main() -> None:
-    """Write heldout.npz."""
-    digits = load_all().split(SHARE, SPLIT_SEED)[1]
-    np.savez_compressed(HELD_OUT, scans=digits.scans, labels=digits.labels)
+    """Write heldout.npz, and calibration.npz with inputs as mbc quantize reads them."""
+    rest, held_out = load_all().split(SHARE, SPLIT_SEED)
+    np.savez_compressed(HELD_OUT, scans=held_out.scans, labels=held_out.labels)
+    some = rest.take(np.arange(CALIBRATING) * len(rest) // CALIBRATING)
+    np.savez_compressed(CALIBRATION, input=some.inputs(), labels=some.labels)
 
 
 if __name__ == "__main__":

@@ -30,6 +30,7 @@ class Command(Protocol):
 COMMANDS: Mapping[str, str] = {
     "compile": "compile a network for a target",
     "run": "compile a network for this machine and run it on an input",
+    "quantize": "measure the ranges by which a network computes on 8-bit codes",
     "preprocess": "turn a photo into the tensor that a network's executable reads",
     "bench": "time a network in this process, beside the FMA peak and other engines, or on a TVM "
     "device",

@@ -21,8 +21,8 @@ from mbc.targets.gpu import GPU_TARGETS
 Group: TypeAlias = argparse._ArgumentGroup
 
 
-def add_source(parser: Parser) -> None:
-    """Add the file, the parameters of its network, and its weights."""
+def add_source(parser: Parser, *, quantised: bool = True) -> None:
+    """Add the file, the parameters of its network, its weights and their quantisation."""
     parser.add_argument(
         "file",
         metavar="FILE",
@@ -40,6 +40,18 @@ def add_source(parser: Parser) -> None:
         type=whole_number(0),
         metavar="N",
         help="of the weights' initialisation, where no file gives them (default 0)",
+    )
+    if quantised:
+        add_quantize(group)
+
+
+def add_quantize(group: Parser | Group) -> None:
+    """Add the option that has a network compute on codes."""
+    group.add_argument(
+        "--quantize",
+        type=Path,
+        metavar="FILE",
+        help="compute on 8-bit codes, by the ranges that mbc quantize wrote",
     )
 
 
@@ -279,6 +291,7 @@ def request(args: argparse.Namespace) -> Request:
         weights=args.weights,
         weights_from=args.weights_from,
         seed=args.seed,
+        quantize=args.quantize,
         target=args.target,
         mcpu=args.mcpu,
         mattr=args.mattr,

@@ -34,4 +34,32 @@ CODES = {
         example="mbc quantize net.py --weights w.safetensors --images empty/ -o net.q",
         cure="Give samples like those that the network will see, with its preprocessing.",
     ),
+    "E0555": Code(
+        title="no file of mbc quantize",
+        cause="`--quantize` takes the text that `mbc quantize` wrote. This file is another, is "
+        "damaged, or an edit has broken it.",
+        example="mbc compile net.py --quantize weights.safetensors",
+        cure="Write it anew by `mbc quantize`; the message says what is wrong.",
+    ),
+    "E0556": Code(
+        title="ranges of another network",
+        cause="The file holds digests of the layers and of the weights that it was measured with, "
+        "and these are not those of the network. Only the resolution may differ.",
+        example="mbc compile mobilenet_v2.py --quantize mobilenet_v1.q",
+        cure="Give the weights that were measured, or measure again.",
+    ),
+    "E0557": Code(
+        title="nothing to measure",
+        cause="`mbc quantize` needs samples of one kind, and layers to keep in float that there "
+        "are. It does not make up samples unless `--random` says so: ranges of made-up numbers "
+        "cost accuracy, and nobody sees it.",
+        example="mbc quantize net.py --weights w.safetensors -o net.q",
+        cure="Add `--images DIR` or `--inputs FILE.npz`, with the preprocessing of the network.",
+    ),
+    "E0558": Code(
+        title="a network that is on codes already",
+        cause="The network is quantised as it is written, so its scales are known.",
+        example="mbc quantize quantised.mbc --random -o net.q",
+        cure="Compile it as it is, without `--quantize`.",
+    ),
 }

@@ -9,6 +9,7 @@ from typing import Any
 from mbc import __version__
 from mbc.diag import error
 from mbc.driver.output import check_replaceable, output_folder
+from mbc.driver.pipeline import reference_graph
 from mbc.driver.producers.producer import ArtifactWriter, Compiled, Producer, Wanted
 from mbc.driver.request import LLVM, Observer
 from mbc.interp.ties import run_with_ties
@@ -44,7 +45,7 @@ def _write_check(writer: ArtifactWriter, folder: Path) -> dict[str, Any]:
     name = reference.file_name(writer.net)
     try:
         inputs = reference.seeded_inputs(writer.spec.inputs, reference.SEED)
-        outputs = run_with_ties(writer.compiled.source.graph, inputs)
+        outputs = run_with_ties(reference_graph(writer.compiled), inputs)
         (folder / name).write_bytes(reference.to_bytes(outputs))
     except MemoryError:
         raise error(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mbc.backends.llvm.backend import LlvmBackend
 from mbc.driver.configuration import resolve_request
 from mbc.driver.instrumentation import Inspection
-from mbc.driver.pipeline import pipeline_of, run_passes
+from mbc.driver.pipeline import pipeline_of, quantisation_of, run_passes
 from mbc.driver.platforms import resolve
 from mbc.driver.request import Observer, Request
 from mbc.driver.source import Source, load
@@ -16,7 +16,7 @@ from mbc.passes.fold_batch_norm import FoldBatchNorm
 from mbc.passes.fold_constants import FoldConstants
 from mbc.passes.pipelines import PASSES
 from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
-from mbc.passmgr.passes import Pass
+from mbc.passmgr.passes import Pass, PassContext
 from mbc.passmgr.pipeline import ending_with, single_stage
 
 TIDY: tuple[Pass, ...] = (
@@ -33,7 +33,7 @@ def tidied(graph: Graph) -> Graph:
     recognised."""
     copy = graph.clone()
     anyone = LlvmBackend(resolve("x86_64"))  # none of these passes asks about kernels
-    run_passes(copy, single_stage(TIDY), anyone, Inspection(), lambda _: None)
+    run_passes(copy, single_stage(TIDY), PassContext(anyone), Inspection(), lambda _: None)
     return copy
 
 
@@ -46,7 +46,8 @@ def onnx_after(request: Request, name: str, observer: Observer) -> tuple[Source,
     source = load(request, observer)
     graph = source.graph.clone()
     observer.step("running passes")
-    run_passes(graph, pipeline, producer.backend(), Inspection(), observer.note)
+    context = PassContext(producer.backend(), quantisation_of(request, source))
+    run_passes(graph, pipeline, context, Inspection(), observer.note)
     return source, export_onnx(graph, kernels=True)
 
 

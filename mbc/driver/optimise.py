@@ -13,10 +13,12 @@ from mbc.driver.pipeline import named_passes, run_passes
 from mbc.driver.request import Request
 from mbc.driver.source import read_graph
 from mbc.frontends.options import AS_IT_IS, ModelOptions
+from mbc.int8.file import read_quantisation
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import content_hash, load_module, write_dump
 from mbc.ir.text.printer import print_graph
 from mbc.ir.verify import verify
+from mbc.passmgr.passes import PassContext
 from mbc.passmgr.pipeline import single_stage
 
 
@@ -27,9 +29,11 @@ def optimise(
     inspection: Inspection,
     write: Callable[[str], None],
     model: ModelOptions = AS_IT_IS,
+    quantize: Path | None = None,
 ) -> Graph:
     """Return the graph of IR text or a model after the named passes. `target` is name, CPU and
-    features where the user overrides what the file's header says."""
+    features where the user overrides what the file's header says; `quantize` has the ranges for
+    the pass `quantise`."""
     if file.suffix not in KINDS:
         raise error(
             "E0102",
@@ -47,7 +51,9 @@ def optimise(
         chosen = resolve_request(Request(file, target=name, mcpu=mcpu, mattr=mattr))
         graph.meta = _without_target(graph.meta) | chosen.header
     pipeline = single_stage(named_passes(passes))
-    run_passes(graph, pipeline, backend_from(graph.meta), inspection, write)
+    found = None if quantize is None else read_quantisation(quantize).quantisation
+    context = PassContext(backend_from(graph.meta), found)
+    run_passes(graph, pipeline, context, inspection, write)
     return graph
 
 

@@ -10,6 +10,8 @@ from mbc.driver.instrumentation import Inspection, instruments, summaries, weigh
 from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Observer, Request
 from mbc.driver.source import Source, load
+from mbc.int8.file import read_quantisation
+from mbc.int8.quantisation import Quantisation
 from mbc.ir.graph import Graph
 from mbc.passes.pipelines import (
     DEFAULT_LEVEL,
@@ -19,13 +21,15 @@ from mbc.passes.pipelines import (
     planned,
     with_fuse_mode,
     with_plans,
+    with_quantisation,
     without_strassen,
 )
 from mbc.passes.plan_memory import Threads
+from mbc.passes.quantise import Quantise
+from mbc.passes.quantising.portable import Portable
 from mbc.passmgr.manager import PassRecord, run_pipeline
 from mbc.passmgr.passes import Pass, PassContext, Pipeline
 from mbc.passmgr.pipeline import parse_passes, spec_of, stop_after
-from mbc.targets.backend import Backend
 
 LATER_STAGES = ("lower", "emit")
 
@@ -59,16 +63,42 @@ def compile_source(
     write: Write,
 ) -> Compiled:
     """Run the passes that are asked for over a network that is loaded."""
-    producer = configuration.producer
-    pipeline = pipeline_of(configuration.request, producer.plans)
+    producer, request = configuration.producer, configuration.request
+    pipeline = pipeline_of(request, producer.plans)
+    quantisation = quantisation_of(request, source)
     graph = source.graph.clone()
     graph.meta |= configuration.header
     observer.step("running passes")
-    records = run_passes(graph, pipeline, producer.backend(), inspection, write)
+    context = PassContext(producer.backend(), quantisation)
+    records = run_passes(graph, pipeline, context, inspection, write)
     for line in weight_remarks(inspection, graph):
         write(line)
     passes = tuple(spec_of(record.step.instance) for record in records)
-    return Compiled(source, producer, graph, passes)
+    return Compiled(source, producer, graph, passes, quantisation)
+
+
+def reference_graph(compiled: Compiled) -> Graph:
+    """Return the graph whose answer code must give: the network as written, on codes if it was
+    quantised."""
+    return on_codes(compiled.source.graph, compiled.quantisation)
+
+
+def on_codes(graph: Graph, quantisation: Quantisation | None) -> Graph:
+    """Return a graph as written, or a copy of it on codes."""
+    if quantisation is None:
+        return graph
+    copy = graph.clone()
+    Quantise().run(copy, PassContext(Portable(), quantisation))
+    return copy
+
+
+def quantisation_of(request: Request, source: Source) -> Quantisation | None:
+    """Return the ranges that `--quantize` names. Raises E0555, E0556, E0701."""
+    if request.quantize is None:
+        return None
+    measured = read_quantisation(request.quantize)
+    measured.check(source.graph, request.quantize)
+    return measured.quantisation
 
 
 def pipeline_of(request: Request, plans: Collection[Threads]) -> Pipeline:
@@ -91,6 +121,8 @@ def pipeline_of(request: Request, plans: Collection[Threads]) -> Pipeline:
     if not request.strassen:
         pipeline = without_strassen(pipeline)
     pipeline = with_plans(pipeline, plans)
+    if request.quantize is not None:
+        pipeline = with_quantisation(pipeline)
     if request.stop_after is None:
         return pipeline
     return stop_after(pipeline, request.stop_after, LATER_STAGES)
@@ -130,10 +162,9 @@ def named_passes(specs: str) -> tuple[Pass, ...]:
 
 
 def run_passes(
-    graph: Graph, pipeline: Pipeline, backend: Backend, inspection: Inspection, write: Write
+    graph: Graph, pipeline: Pipeline, context: PassContext, inspection: Inspection, write: Write
 ) -> list[PassRecord]:
-    """Run a pipeline over a graph, in place, for a backend."""
-    context = PassContext(backend)
+    """Run a pipeline over a graph, in place."""
     with instruments(inspection, write) as chosen:
         records = run_pipeline(graph, pipeline, context, chosen)
     for line in summaries(inspection, records):

@@ -39,6 +39,8 @@ class Request:
     """The library whose names its tensors have; it sets parameters of the network too."""
     seed: int | None = None
     """Seed of the weights' initialisation."""
+    quantize: Path | None = None
+    """The file of mbc quantize by which it computes on codes."""
     target: str | None = None
     """Name in the catalogue, of a GPU's API, or `native`."""
     mcpu: str | None = None

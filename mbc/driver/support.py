@@ -12,6 +12,7 @@ from mbc.driver.producers.tvm import TvmProducer
 from mbc.ir.activations import KINDS, Activation
 from mbc.ir.op import Op
 from mbc.ops import OPS, Activate
+from mbc.passes.quantising.forms import FORMS, form_of_activation
 from mbc.targets.elements import CONVERSIONS
 from mbc.targets.gpu import find_gpu
 
@@ -34,6 +35,12 @@ def support_rows() -> list[Row]:
 def support_of(op: type[Op], act: type[Activation] | None = None) -> Mapping[str, str]:
     """Return the cells of an op, or of an activation, by column."""
     return dict(zip(COLUMNS, _answers(op, act), strict=True))
+
+
+def int8_rows() -> list[Row]:
+    """Return what becomes of each op and activation in a quantised network."""
+    ops: list[Row] = [(op.mnemonic, str(FORMS[op])) for op in OPS]
+    return ops + [(f"  {kind.name}", str(form_of_activation(kind))) for kind in KINDS.values()]
 
 
 def _answers(op: type[Op], act: type[Activation] | None) -> Iterator[str]:

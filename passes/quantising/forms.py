@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from mbc.ir.activations import Activation
+from mbc.ir.activations import Activation, Clip
 from mbc.ir.elements import F32
-from mbc.ir.graph import Node
+from mbc.ir.graph import Constant, Node
 from mbc.ir.op import Activated, Op, OpError
 from mbc.ops import (
-    Abs,
     Activate,
     Add,
     ArgMax,
@@ -23,14 +22,12 @@ from mbc.ops import (
     DepthToSpace,
     Dequantize,
     Div,
-    Exp,
     Fused,
     Gather,
     GlobalAvgPool,
     InstanceNorm,
     L2Normalize,
     LayerNorm,
-    Log,
     LogSoftmax,
     Lookup,
     Lrn,
@@ -39,12 +36,9 @@ from mbc.ops import (
     MaxPool,
     Min,
     Mul,
-    Neg,
     Pad,
-    Pow,
     Prelu,
     Quantize,
-    Reciprocal,
     ReduceMax,
     ReduceMean,
     ReduceSum,
@@ -55,12 +49,13 @@ from mbc.ops import (
     Softmax,
     SpaceToDepth,
     Split,
-    Sqrt,
     Sub,
     Transpose,
     TransposedConv,
 )
+from mbc.ops.elementwise import Arithmetic
 from mbc.ops.quantized import LARGEST_CODE, LARGEST_WEIGHT, check_sum
+from mbc.ops.unary import UNARY, Unary
 
 
 class Form(StrEnum):
@@ -81,30 +76,57 @@ FORMS: dict[type[Op], Form] = {
     **dict.fromkeys((Sub, Mul, Div, Min, Max, Prelu, Pad, Resize), Form.ISLAND),
     **dict.fromkeys((ReduceMean, ReduceMax, ReduceSum, ArgMax), Form.ISLAND),
     **dict.fromkeys((L2Normalize, InstanceNorm, Lrn, MatMul, Fused), Form.ISLAND),
-    **dict.fromkeys((Abs, Neg, Exp, Log, Sqrt, Reciprocal, Pow), Form.ISLAND),
+    **dict.fromkeys(UNARY, Form.INTEGER),
 }
-"""The form of each op, whatever its operands; `form_of` says where these prevent it."""
+"""The form of each op, whatever its operands; `form_of` says where these prevent it, and what
+becomes of activations that are no clips, and of arithmetic with one number."""
+
+
+def form_of_activation(kind: type[Activation]) -> Form:
+    """Return the form of an activation as an op: bounds of codes, or a table of them."""
+    return Form.MOVES if kind is Clip else Form.INTEGER
 
 
 def form_of(node: Node) -> Form:
     """Return the form of a float node: that of its op, or an island where integers cannot do it."""
-    return Form.ISLAND if why_island(node) else FORMS[type(node.op)]
+    if why_island(node):
+        return Form.ISLAND
+    if is_function(node):
+        return Form.INTEGER
+    return FORMS[type(node.op)]
+
+
+def is_function(node: Node) -> bool:
+    """Return whether each element of the result is a function of one element that is read, by which
+    a table of all codes can be made."""
+    match node.op:
+        case Activate(act=act):
+            return act.bounds is None
+        case Unary():
+            return True
+        case Arithmetic():
+            known = [c for c in node.operands if isinstance(c, Constant)]
+            shapes = [view.type.shape for view in node.views]
+            return any(c.type.elements == 1 for c in known) and shapes == [node.result.type.shape]
+    return False
 
 
 def why_island(node: Node) -> str:
     """Return why a node computes in float; "" if it does not."""
-    if FORMS[type(node.op)] is Form.ISLAND:
+    if FORMS[type(node.op)] is Form.ISLAND and not is_function(node):
         return f"{node.op.label} has no integer form"
     others = [t for t in (*node.operand_types, *(r.type for r in node.results)) if t is not None]
     if element := next((t.element for t in others if t.element is not F32), None):
         return f"it computes with {element}"
+    if is_function(node):
+        return ""
     if not _clips(act := _act(node)):
         return f"codes are not bounded by {act}"
     return _REASONS.get(type(node.op), _no_reason)(node)
 
 
 def _act(node: Node) -> Activation | None:
-    return node.op.act if isinstance(node.op, Activated | Activate) else None
+    return node.op.act if isinstance(node.op, Activated) else None
 
 
 def _clips(act: Activation | None) -> bool:

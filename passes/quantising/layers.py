@@ -106,6 +106,18 @@ def layer_constants(
     return made
 
 
+def rounded_weight(layer: Node) -> np.ndarray:
+    """Return the numbers that the codes of a layer's weight stand for."""
+    weight, multiplier, x = layer.constant("weight"), layer.constant("multiplier"), layer.view("x")
+    assert weight is not None
+    assert multiplier is not None
+    source, to = x.type.element, layer.result.type.element
+    assert isinstance(source, Q8)
+    steps = to.scale / source.scale if isinstance(to, Q8) else 1 / source.scale
+    rounded: np.ndarray = weight.array * (multiplier.array.astype(np.float64) * steps)
+    return rounded
+
+
 def _check_sums(node: Node, x: Q8, made: Mapping[str, Constant]) -> None:
     """Raise E0552 if a sum may not fit s32, or not when it is multiplied."""
     weight, multiplier, bias = made["weight"].data, made["multiplier"].data, made.get("bias")

@@ -3,7 +3,9 @@ the level: without dead nodes, batch norms, activations and residuals that a lay
 
 from __future__ import annotations
 
-from mbc.ir.graph import Graph
+from mbc.ir.graph import Graph, Node
+from mbc.ir.op import Activated
+from mbc.ops.elementwise import Activate
 from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
 from mbc.passes.fold_affine import FoldAffine
 from mbc.passes.fold_batch_norm import FoldBatchNorm
@@ -13,6 +15,7 @@ from mbc.passes.fuse_activation import FuseActivation
 from mbc.passes.fuse_residual_add import FuseResidualAdd
 from mbc.passes.quantising.portable import Portable
 from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
+from mbc.passes.rewrite import insert, name_of
 from mbc.passmgr.passes import Pass, PassContext, PassResult
 
 PREPARATION: tuple[Pass, ...] = (
@@ -31,9 +34,24 @@ PREPARATION: tuple[Pass, ...] = (
 def prepare(graph: Graph) -> PassResult:
     """Bring a graph to that form, in place; the remarks begin with the pass's name."""
     result, context = PassResult(), PassContext(Portable())
+    for node in graph.topo():
+        _separate(graph, node, result)
     for step in PREPARATION:
         found = step.run(graph, context)
         result.changed |= found.changed
         for remark in found.remarks:
             result.remarks.append(type(remark)(f"{step.name}: {remark.message}", remark.subject))
     return result
+
+
+def _separate(graph: Graph, node: Node, result: PassResult) -> None:
+    """Take an activation that is no clip out of an epilogue: it has a table, and what it reads a
+    range of its own."""
+    act = node.op.act if isinstance(node.op, Activated) else None
+    if not isinstance(node.op, Activated) or act is None or act.bounds is not None:
+        return
+    linear = insert(
+        graph, node.op.with_act(None), node.operands, f"{node.result.name}.linear", node
+    )
+    graph.replace(node, Activate(act), [linear.result])
+    result.did(f"separated: {act} of {name_of(linear)}", linear)

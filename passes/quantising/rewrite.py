@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 from typing import TypeAlias
 
 from mbc.int8.quantisation import Quantisation
 from mbc.ir.elements import Q8
-from mbc.ir.graph import Graph, Node, Operand
+from mbc.ir.graph import Graph, Node, Operand, without_trailing_none
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelView, Value
-from mbc.ops import Add, AvgPool, Conv2d, Dense, Dequantize, GlobalAvgPool, Quantize, Requantize
+from mbc.ops import (
+    Add,
+    AvgPool,
+    Conv2d,
+    Dense,
+    Dequantize,
+    GlobalAvgPool,
+    Lookup,
+    Quantize,
+    Requantize,
+)
 from mbc.ops.quantized import LARGEST_CODE, ratio
-from mbc.passes.quantising.forms import Form, why_island
+from mbc.passes.quantising.forms import Form, is_function, why_island
 from mbc.passes.quantising.layers import LARGEST_STEPS, layer_constants, refuse_sums
 from mbc.passes.quantising.scales import Scales, Stored, scales_of, stored_codes
+from mbc.passes.quantising.tables import table_of
 from mbc.passes.rewrite import ConstantMaker, insert, name_of
 from mbc.passmgr.passes import PassResult
 from mbc.records import dataclass
 
-Rewritten: TypeAlias = tuple[Op, dict[str, Operand | None]]
-"""The op on codes, and the operands of it that change."""
+Rewritten: TypeAlias = tuple[Op, Mapping[str, Operand | None]]
+"""The op on codes, and its operands by role."""
 
 
 @dataclass
@@ -63,14 +74,13 @@ class Rewriter:
             for role, operand in node.items()
             if isinstance(operand, ChannelView)
         }
-        to = self.scales.elements.get(node.results[0].name)
-        op, changes = node.op, dict[str, Operand | None](views)
+        op, operands = node.op, [views.get(role, operand) for role, operand in node.items()]
         if form is Form.INTEGER:
-            op, more = INTEGERS[type(op)](self, node, views, to)
-            changes |= more
-        operands = [changes.get(role, operand) for role, operand in node.items()]
-        absent = {role: value for role, value in changes.items() if role not in dict(node.items())}
-        new = self.graph.replace(node, op, _with(op, operands, absent))
+            to = self.scales.elements.get(node.result.name)
+            rule = _function if is_function(node) else INTEGERS[type(op)]
+            op, named = rule(self, node, views, to)
+            operands = [named.get(spec.name) for spec in op.operands]
+        new = self.graph.replace(node, op, without_trailing_none(operands))
         self.result.did(f"{form}: {name_of(new)}", new)
 
     def _element(self, node: Node, role: str, view: ChannelView, form: Form) -> Q8 | None:
@@ -113,14 +123,6 @@ def _conversion(found: Q8 | None, wanted: Q8 | None) -> Op:
     return Quantize(to=wanted) if found is None else Requantize(to=wanted)
 
 
-def _with(
-    op: Op, operands: list[Operand | None], more: dict[str, Operand | None]
-) -> list[Operand | None]:
-    """Return operands with others in roles that come after them."""
-    named = {**op.by_role(operands), **more}
-    return list(named.values())
-
-
 def _layer(
     rewriter: Rewriter, node: Node, views: dict[str, ChannelView], to: Q8 | None
 ) -> Rewritten:
@@ -130,13 +132,13 @@ def _layer(
     made = layer_constants(rewriter.constants, node, x, to, rewriter.quantisation)
     if "residual" in views:
         _check_ratios(node, views["residual"], to=to)
-    return replace(node.op, to=to), dict[str, Operand | None](made)
+    return replace(node.op, to=to), {**views, **made}
 
 
 def _sum(rewriter: Rewriter, node: Node, views: dict[str, ChannelView], to: Q8 | None) -> Rewritten:
     assert isinstance(node.op, Add)
     _check_ratios(node, *views.values(), to=to)
-    return replace(node.op, to=to), {}
+    return replace(node.op, to=to), views
 
 
 def _mean(
@@ -144,7 +146,18 @@ def _mean(
 ) -> Rewritten:
     assert isinstance(node.op, AvgPool | GlobalAvgPool)
     _check_ratios(node, *views.values(), to=to)
-    return replace(node.op, to=to), {}
+    return replace(node.op, to=to), views
+
+
+def _function(
+    rewriter: Rewriter, node: Node, views: dict[str, ChannelView], to: Q8 | None
+) -> Rewritten:
+    """Look up what the node computes of each code."""
+    (view,) = views.values()
+    x = view.type.element
+    assert isinstance(x, Q8)
+    assert to is not None
+    return Lookup(to=to), {"x": view, "table": table_of(rewriter.constants, node, x, to)}
 
 
 def _check_ratios(node: Node, *views: ChannelView, to: Q8 | None) -> None:

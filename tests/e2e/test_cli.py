@@ -11,6 +11,7 @@ import pytest
 from mbc import __version__
 from mbc.cli import dispatch
 from mbc.codes import CODES
+from mbc.ir.activations import KINDS
 from mbc.ops import OPS
 from mbc.passes.pipelines import PASSES
 from mbc.targets.catalogue import target_names
@@ -20,6 +21,7 @@ COMMANDS = [
     *(
         "compile",
         "run",
+        "quantize",
         "preprocess",
         "bench",
         "profile",
@@ -108,6 +110,13 @@ def test_ops_of_backends() -> None:
     assert re.search(r"^conv2d( +yes){6}$", out, re.MULTILINE)
     assert re.search(r"^quantize  +yes +yes( +E0509){3}  +-$", out, re.MULTILINE)
     assert mbc("ops", "--backends", "--onnx").code == "E0101"
+
+
+def test_ops_on_codes() -> None:
+    out = done("ops", "--int8").out
+    assert len(out.splitlines()) == 1 + len(OPS) + len(KINDS)
+    for row in ("conv2d +integer", "concat +moves codes", "softmax +island", "  silu +integer"):
+        assert re.search(f"^{row}$", out, re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", CODES)

@@ -364,8 +364,9 @@ NO_TABLES: Mapping[str, str] = {
     "ONLY_REMOTE RPC_NEEDS PAIR": "a list of its own, not by a class of things",
     "_IN_NAMES": "characters",
     "THREADS": "settings of a library",
-    "WEIGHT_BITS": "values of a setting",
     "_COLUMNS _ROW": "a structure of C",
     "LATE": "attributes that a class lacks until it is complete",
+    "WEIGHT_BITS METHODS": "values of a setting",
+    "PHOTOS FILES": "ends of names",
 }
 """Other constants of several elements, by their names, and what they are."""

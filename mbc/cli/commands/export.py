@@ -11,6 +11,7 @@ from mbc.cli.usage import Parser
 from mbc.diag import error
 from mbc.driver.export import onnx_after, onnx_model
 from mbc.driver.output import write_product
+from mbc.driver.pipeline import on_codes, quantisation_of
 from mbc.driver.request import Request
 from mbc.driver.source import load
 
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
         weights=args.weights,
         weights_from=args.weights_from,
         seed=args.seed,
+        quantize=args.quantize,
         target=args.target,
         mcpu=args.mcpu,
         mattr=args.mattr,
@@ -65,7 +67,8 @@ def run(args: argparse.Namespace) -> int:
     with console.progress(STEPS) as observer:
         if args.after is None:
             source = load(request, observer)
-            model = onnx_model(source.graph, as_written=args.as_written)
+            graph = on_codes(source.graph, quantisation_of(request, source))
+            model = onnx_model(graph, as_written=args.as_written)
         else:
             source, model = onnx_after(request, args.after, observer)
         observer.step("writing ONNX")

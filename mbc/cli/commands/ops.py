@@ -9,7 +9,7 @@ from typing import Any
 from mbc.cli import console
 from mbc.cli.usage import Parser
 from mbc.driver.formats import onnx_rows, tflite_rows, torch_rows
-from mbc.driver.support import COLUMNS, support_rows
+from mbc.driver.support import COLUMNS, int8_rows, support_rows
 from mbc.ir.activations import KINDS, Activation
 from mbc.ir.op import Op, OperandSpec
 from mbc.ops import OPS
@@ -32,6 +32,9 @@ def configure(parser: Parser) -> None:
     which.add_argument(
         "--backends", action="store_true", help="list which backend has a kernel for which op"
     )
+    which.add_argument(
+        "--int8", action="store_true", help="list what becomes of each op on 8-bit codes"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -45,6 +48,8 @@ def run(args: argparse.Namespace) -> int:
     elif args.backends:
         console.table(("op", *COLUMNS), support_rows())
         console.note("a code is that of the error that refuses the op: mbc explain E0517")
+    elif args.int8:
+        console.table(("op", "on codes"), int8_rows())
     else:
         console.table(HEADERS, op_rows())
     return 0

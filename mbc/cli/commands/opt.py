@@ -6,7 +6,14 @@ import argparse
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_instruments, add_model, add_target, inspection, model_options
+from mbc.cli.options import (
+    add_instruments,
+    add_model,
+    add_quantize,
+    add_target,
+    inspection,
+    model_options,
+)
 from mbc.cli.usage import Parser
 from mbc.driver.formats import LISTED
 from mbc.driver.optimise import optimise, save, text_of
@@ -32,6 +39,7 @@ def configure(parser: Parser) -> None:
         metavar="FILE",
         help="write there, with constants.safetensors beside it (default: stdout)",
     )
+    add_quantize(parser)
     add_target(parser, default="what the text's header says")
     add_instruments(parser)
 
@@ -40,7 +48,8 @@ def run(args: argparse.Namespace) -> int:
     """Print or write the graph after the passes."""
     target = (args.target, args.mcpu, args.mattr)
     model = model_options(args)
-    graph = optimise(args.file, args.passes, target, inspection(args), console.note, model)
+    inspected, ranges = inspection(args), args.quantize
+    graph = optimise(args.file, args.passes, target, inspected, console.note, model, ranges)
     if args.output is None:
         console.result(text_of(graph))
     else:

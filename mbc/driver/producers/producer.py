@@ -15,6 +15,7 @@ from mbc.backends.llvm.toolchain import LinkTarget, Toolchain
 from mbc.driver.platforms import link_target
 from mbc.driver.request import Observer
 from mbc.driver.source import Source
+from mbc.int8.quantisation import Quantisation
 from mbc.ir.graph import Graph
 from mbc.passes.plan_memory import Threads
 from mbc.records import dataclass
@@ -37,6 +38,8 @@ class Compiled:
     graph: Graph
     passes: tuple[str, ...]
     """Specs of the passes that ran."""
+    quantisation: Quantisation | None = None
+    """The ranges by which it was quantised."""
 
     @property
     def target(self) -> Target:
