@@ -18,6 +18,8 @@ from mbc.alignment import ALIGNMENT, round_up
 from mbc.backends.llvm.codegen import LOOPS, parse, target_machine
 from mbc.backends.llvm.lower import LoweredNet
 from mbc.backends.llvm.subnormals import flush_ir, flushing_ir
+from mbc.ir.elements import F32
+from mbc.runtime.abi import IoSpec
 from mbc.runtime.engine import Engine
 from mbc.runtime.pool import Pool
 from mbc.runtime.tensors import dense_inputs
@@ -60,6 +62,13 @@ class JitModule:
     def address(self, name: str) -> int:
         """Return the address of a function."""
         return int(self._engine.get_function_address(name))
+
+
+def _drawn(rng: np.random.Generator, spec: IoSpec) -> np.ndarray:
+    """Draw an input: normal numbers, or any codes."""
+    if spec.element is F32:
+        return rng.standard_normal(spec.shape, np.float32)
+    return rng.integers(0, 256, spec.shape, spec.element.numpy.type)
 
 
 class JitNet(Engine):
@@ -149,9 +158,7 @@ class JitNet(Engine):
     def tensors(self, seed: int = 0) -> list[np.ndarray]:
         """Make seeded inputs and uninitialised outputs, for `time_once`."""
         rng = np.random.default_rng(seed)
-        shapes = [spec.shape for spec in self.spec.inputs]
-        inputs = [rng.standard_normal(shape, np.float32) for shape in shapes]
-        return [*inputs, *self._outputs()]
+        return [*(_drawn(rng, spec) for spec in self.spec.inputs), *self._outputs()]
 
     def _outputs(self) -> list[np.ndarray]:
         return [np.empty(spec.shape, spec.element.numpy) for spec in self.spec.outputs]

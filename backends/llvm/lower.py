@@ -134,8 +134,8 @@ class _Lowering:
             for o in node.operands
         )
         outputs = tuple(self.alone.buffer(value) for value in node.results)
-        builder = integer.builder_of(node) if on_codes(node) else builder_of(node)
-        return builder(Site(node, inputs, outputs, self.library))
+        site = Site(node, inputs, outputs, self.library)
+        return integer.build(site) if on_codes(node) else builder_of(node)(site)
 
     def _spec(self, weights: int) -> NetSpec:
         shared, scratch = self.shared.arena_bytes, round_up(self.scratch)

@@ -15,8 +15,8 @@ from mbc.backends.llvm.integer.codes import (
     centred,
     load_codes,
     of_bytes,
-    store_finished,
 )
+from mbc.backends.llvm.integer.narrow import Piece, store_pieces
 from mbc.backends.llvm.vectors import (
     arithmetic,
     fma,
@@ -185,10 +185,13 @@ def _store_codes(f: Function, tile: WindowTile, values: Sequence[Vectors], at: C
             values = [list(map(partial(added_bias, f), column, biases)) for column in values]
         last = _weight_row(f, tile, at.weights, window.weight_rows - 1)
         values = [list(map(partial(arithmetic, f, "fmul"), column, last)) for column in values]
-    for column, vectors in enumerate(values):
-        for j, value in enumerate(vectors):
-            where = column * window.out_pixel + j * f.isa.lanes * window.out_bytes
-            store_finished(f, codes.finish, value, at.out, where, tile.strip.lanes)
+    each = f.isa.lanes * window.out_bytes
+    pieces = [
+        Piece(value, column * window.out_pixel + j * each, tile.strip.lanes)
+        for column, vectors in enumerate(values)
+        for j, value in enumerate(vectors)
+    ]
+    store_pieces(f, codes.finish, pieces, at.out)
 
 
 Vectors = list[str]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from mbc.files import uninterrupted
+from mbc.ir.elements import F32
 from mbc.runtime.abi import IoSpec
 
 SEED = 0
@@ -28,12 +29,21 @@ def file_name(net: str) -> str:
 
 
 def seeded_inputs(specs: Sequence[IoSpec], seed: int) -> dict[str, np.ndarray]:
-    """Draw an input for each spec, uniform in -1…1, float32 of its shape; by name."""
+    """Draw an input for each spec, of its shape: floats uniform in -1…1, or codes in 0…255; by
+    name."""
     streams = range(seed << 16, (seed << 16) + len(specs))
     return {
-        spec.name: uniform(spec.count, stream).reshape(spec.shape)
+        spec.name: _input(spec, uniform(spec.count, stream).reshape(spec.shape))
         for spec, stream in zip(specs, streams, strict=True)
     }
+
+
+def _input(spec: IoSpec, numbers: np.ndarray) -> np.ndarray:
+    """Convert numbers in -1…1 to elements of an input."""
+    if spec.element is F32:
+        return numbers
+    codes: np.ndarray = np.floor(numbers * 128 + 128).astype(spec.element.numpy)
+    return codes
 
 
 def uniform(count: int, stream: int) -> np.ndarray:

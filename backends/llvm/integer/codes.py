@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from mbc.backends.llvm.activations import activate
 from mbc.backends.llvm.emitter import Function
 from mbc.backends.llvm.isa import Isa
@@ -20,7 +22,7 @@ from mbc.ir.activations import Activation
 from mbc.ir.elements import F32, Q8, U8, Scalar
 from mbc.ir.graph import Node
 from mbc.ops.linear import present
-from mbc.ops.quantized import code_range, ratio
+from mbc.ops.quantized import LARGEST_CODE, MAX_SUM, code_range, ratio
 from mbc.records import dataclass
 
 ROUNDING = 12582912.0
@@ -30,6 +32,8 @@ ROUNDING_BITS = 0x4B400000
 LARGEST_ROUNDED = 1 << 22
 LARGEST_EXACT = 1 << 24
 """Whole numbers up to this are floats."""
+LARGEST_STEP = float(1 << 30)
+"""Steps below this are s32 however their operations were rounded."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,8 @@ class Finish:
     """Activation of an f32 result; that of codes is in their bounds."""
     scales: bool = True
     """Whether numbers are scaled; else codes go through as they are."""
+    fits: bool = False
+    """Whether no step can exceed s32."""
 
     @staticmethod
     def same(low: int = 0, high: int = 255) -> Finish:
@@ -74,6 +80,20 @@ class Finish:
     def element(self) -> Scalar:
         """What is stored."""
         return F32 if self.zero is None else U8
+
+
+def with_limit(finish: Finish, node: Node) -> Finish:
+    """Return the finish of a convolution or dense layer whose constants have data."""
+    weight, multiplier = node.constant("weight"), node.constant("multiplier")
+    assert weight is not None
+    assert multiplier is not None
+    axes = tuple(range(weight.array.ndim - 1))
+    sums = LARGEST_CODE * np.abs(weight.array.astype(np.float64)).sum(axis=axes)
+    if (bias := node.constant("bias")) is not None:
+        sums = sums + np.abs(bias.array.astype(np.float64))
+    steps = np.minimum(sums, MAX_SUM + 1) * np.abs(multiplier.array.astype(np.float64))
+    more = LARGEST_CODE * scaled_operand(node, "residual").ratio if node["residual"] else 0.0
+    return replace(finish, fits=bool(steps.max(initial=0.0) + more < LARGEST_STEP))
 
 
 def scaled_operand(node: Node, role: str) -> Scaled:
@@ -158,7 +178,8 @@ def store_finished(
     if finish.zero is None:
         store(f, activate(f, steps, finish.act), pointer, bytes, lanes)
         return
-    _store_bytes(f, codes_of(f, finish, steps), f.offset(pointer, bytes), lanes)
+    count = f.isa.lanes if lanes is None else lanes
+    store_bytes(f, codes_of(f, finish, steps), f.offset(pointer, bytes), f.isa.lanes, count)
 
 
 def codes_of(f: Function, finish: Finish, steps: str) -> str:
@@ -174,19 +195,20 @@ def codes_of(f: Function, finish: Finish, steps: str) -> str:
     return f.op(f"trunc {ints} {bits} to <{f.isa.lanes} x i8>")
 
 
-def _store_bytes(f: Function, codes: str, address: str, lanes: int | None) -> None:
-    """Store a vector of bytes, or its first ones by as few stores as can be."""
-    whole = f"<{f.isa.lanes} x i8>"
-    if lanes is None or lanes == f.isa.lanes:
-        f.emit(f"store {whole} {codes}, ptr {address}, align 1")
+def store_bytes(f: Function, codes: str, address: str, size: int, count: int) -> None:
+    """Store the first bytes of a vector by as few stores as can be."""
+    if count == size:
+        f.emit(f"store <{size} x i8> {codes}, ptr {address}, align 1")
         return
-    for start, count in pieces(lanes):
-        part = extracted(f, codes, f.isa.lanes, range(start, start + count))
-        f.emit(f"store <{count} x i8> {part}, ptr {f.offset(address, start)}, align 1")
+    for start, length in pieces(count):
+        part = extracted(f, codes, size, range(start, start + length))
+        f.emit(f"store <{length} x i8> {part}, ptr {f.offset(address, start)}, align 1")
 
 
 def extracted(f: Function, codes: str, size: int, places: Sequence[int]) -> str:
     """Return some bytes of a vector."""
+    if len(places) == size:
+        return codes
     whole, mask = f"<{size} x i8>", ", ".join(f"i32 {place}" for place in places)
     return f.op(f"shufflevector {whole} {codes}, {whole} poison, <{len(places)} x i32> <{mask}>")
 

@@ -29,6 +29,8 @@ class Dot:
     by_lane: bool
     """Whether elements of A are loaded along k, and multiplied by one lane; else from memory to all
     lanes."""
+    width: int
+    """Vectors of sums of a tile's row."""
     multiply: Callable[[Function, str, str, str], str]
     """From sums, elements of A (in all lanes) and weights to sums."""
     declared: tuple[str, ...] = ()
@@ -61,7 +63,7 @@ class Dot:
         """Return the most rows of a tile `width` vectors wide that spills no register: sums,
         weights, elements of A and a product."""
         if self.by_lane:
-            return max((isa.registers - width - 1) // (width + 1), 1)
+            return max((isa.registers - width - 4) // (width + 1), 1)
         return max((isa.registers - width - 2) // width, 1)
 
 
@@ -90,14 +92,15 @@ def _pairs(lanes: int) -> Dot:
         return _added(f, sums, f.op(f"call {wide} @{name}({narrow} {a}, {narrow} {w})"))
 
     declared = (f"declare {wide} @{name}({narrow}, {narrow})",)
-    return Dot("madd", 2, 16, False, multiply, declared)
+    return Dot("madd", 2, 16, False, 2, multiply, declared)
 
 
 _SDOT = "llvm.aarch64.neon.sdot.v4i32.v16i8"
 
 
+# The factor that is multiplied by one lane comes last.
 def _sdot(f: Function, sums: str, a: str, w: str) -> str:
-    return f.op(f"call <4 x i32> @{_SDOT}(<4 x i32> {sums}, <16 x i8> {a}, <16 x i8> {w})")
+    return f.op(f"call <4 x i32> @{_SDOT}(<4 x i32> {sums}, <16 x i8> {w}, <16 x i8> {a})")
 
 
 PAIRS, PAIRS_SSE = _pairs(8), _pairs(4)
@@ -106,11 +109,12 @@ SDOT = Dot(
     4,
     8,
     True,
+    4,
     _sdot,
     (f"declare <4 x i32> @{_SDOT}(<4 x i32>, <16 x i8>, <16 x i8>)",),
 )
-MULTIPLY_ADD = Dot("mlal", 1, 16, True, _widened_product)
-MULTIPLY = Dot("mul", 1, 16, False, _widened_product)
+MULTIPLY_ADD = Dot("mlal", 1, 16, True, 4, _widened_product)
+MULTIPLY = Dot("mul", 1, 16, False, 2, _widened_product)
 
 OF_EXTENSION = {"dotprod": SDOT}
 """Units by extension."""

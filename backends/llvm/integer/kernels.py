@@ -20,7 +20,9 @@ from mbc.backends.llvm.integer.codes import (
     splat_integer,
     store_finished,
 )
+from mbc.backends.llvm.integer.dots import dot_of
 from mbc.backends.llvm.integer.layers import build_product, plan_product
+from mbc.backends.llvm.integer.narrow import NARROWINGS
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Kernel, Site
 from mbc.backends.llvm.kernels.elementwise import Vector, build_rows, stream_of
@@ -181,6 +183,15 @@ BUILDERS: Mapping[type[Op], Builder] = {
     Dequantize: build_elementwise,
 }
 """Kernel families of ops on codes."""
+
+
+def build(site: Site) -> Kernel:
+    """Build the kernel of a node on codes, and declare what it may call."""
+    narrowing = NARROWINGS.get(site.isa.name)
+    declared = narrowing.declared if narrowing else ()
+    for line in (*dot_of(site.isa).declared, *declared):
+        site.library.declare(line)
+    return builder_of(site.node)(site)
 
 
 def builder_of(node: Node) -> Builder:

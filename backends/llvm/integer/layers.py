@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm_runs import Run
-from mbc.backends.llvm.integer.codes import Finish, element_of, scaled_operand
+from mbc.backends.llvm.integer.codes import Finish, element_of, scaled_operand, with_limit
 from mbc.backends.llvm.integer.convert import Codes, Patches, emit_rows
 from mbc.backends.llvm.integer.product import Places, Product, emit_product, pack
 from mbc.backends.llvm.integer.tile import emit_tile
@@ -50,8 +51,7 @@ def build_product(site: Site) -> Kernel:
     """Build a convolution or dense layer."""
     node, residual = site.node, site.optional("residual")
     product = product_of(site.isa, node, site.output, residual)
-    for line in product.dot.declared:
-        site.library.declare(line)
+    product = replace(product, finish=with_limit(product.finish, node))
     f, zero = site.kernel_function(), element_of(node, "x").zero
     codes = Codes(product.dot, zero)
     if is_gemm_rows(node):

@@ -24,7 +24,7 @@ from mbc.backends.llvm.isa import Isa
 from mbc.records import dataclass
 
 NEAR_BYTES = 128 * 1024  # of converted rows, which stay in a second cache beside the weights
-WIDTH, FLAT_WIDTH = 2, 4  # vectors of a panel, and of one of few rows
+FLAT_WIDTH = 4  # vectors of a panel of few rows
 FEW_ROWS = 3
 
 
@@ -76,7 +76,8 @@ class Product:
     @property
     def width(self) -> int:
         """Vectors of most panels."""
-        return min(FLAT_WIDTH if self.rows <= FEW_ROWS else WIDTH, self.vectors)
+        several = FLAT_WIDTH if self.rows <= FEW_ROWS else self.dot.width
+        return min(several, self.vectors)
 
     @property
     def vectors(self) -> int:

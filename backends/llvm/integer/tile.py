@@ -10,9 +10,9 @@ from mbc.backends.llvm.integer.codes import (
     integers,
     load_codes,
     scaled,
-    store_finished,
 )
 from mbc.backends.llvm.integer.dots import LOADED
+from mbc.backends.llvm.integer.narrow import VECTORS, Piece, store_pieces
 from mbc.backends.llvm.integer.product import Places, Product
 from mbc.backends.llvm.vectors import arithmetic, load
 
@@ -30,6 +30,7 @@ def emit_tile(
     bias = [_load(f, integers(f), f.offset(at.weights, j * step)) for j in range(width)]
     weights = f.offset(at.weights, 2 * width * step)
     sums = _emit_steps(f, product, at.a, weights, [list(bias) for _ in range(height)])
+    pieces = []
     for row, values in enumerate(sums):
         for j, value in enumerate(values):
             lanes = last if j == width - 1 else None
@@ -41,7 +42,10 @@ def emit_tile(
                 held = load_codes(f, at.residual, place, lanes, product.residual.zero)
                 steps = arithmetic(f, "fadd", steps, scaled(f, product.residual, held))
             place = row * product.out_pitch + column * product.finish.element.bytes
-            store_finished(f, product.finish, steps, at.out, place, lanes)
+            pieces.append(Piece(steps, place, lanes))
+        if len(pieces) + width > VECTORS or row == height - 1:
+            store_pieces(f, product.finish, pieces, at.out)
+            pieces = []
 
 
 def _load(f: Function, type: str, address: str) -> str:

@@ -10,7 +10,7 @@ from math import gcd
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.integer.codes import LARGEST_EXACT, Finish, element_of
+from mbc.backends.llvm.integer.codes import LARGEST_EXACT, Finish, element_of, with_limit
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site, constant_array
 from mbc.backends.llvm.window import SHORT_SUM, InCodes, Part, Window, has_strips, pack_depthwise
@@ -68,7 +68,8 @@ def _in_codes(node: Node) -> InCodes:
         return InCodes(x, Finish.of(node), to if isinstance(to, Q8) else None)
     terms = LARGEST_CODE * LARGEST_WEIGHT * weight.elements // weight.channels
     largest = 0 if bias is None else int(np.abs(bias.array.astype(np.int64)).max(initial=0))
-    return InCodes(x, Finish.of(node), far_bias=terms + largest > LARGEST_EXACT)
+    finish = with_limit(Finish.of(node), node)
+    return InCodes(x, finish, far_bias=terms + largest > LARGEST_EXACT)
 
 
 def _unit(isa: Isa, filters: int, parts: Sequence[Part]) -> Isa:
