@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mbc.backends.llvm.cost import predict_cycles
 from mbc.backends.llvm.integer.kernels import BUILDERS as INTEGER_BUILDERS
+from mbc.backends.llvm.integer.kernels import refusal as integer_refusal
 from mbc.backends.llvm.integer.kernels import scratch_bytes as integer_scratch
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.argmax import build_argmax
@@ -214,14 +215,20 @@ class LlvmBackend:
         return as_one_buffer(node, self.reads_one_buffer)
 
     def _supports_fused(self, node: Node) -> Support:
-        if refusal := element_refusal(node) or self._body_refusal(node):
+        if refusal := self._body_refusal(node):
             return Support(False, refusal)
         if not all(view.is_concatenation for view in node.views):
             return Support(False, "a fused kernel reads its operands only as they are stored")
         refusals = (support for inner in chain_nodes(node) if not (support := self.supports(inner)))
         return next(refusals, Support(True))
 
+    def _has_one_schedule(self, node: Node) -> bool:
+        """Return whether kernels leave nothing open: those on codes, but for chains."""
+        return bool(element_refusal(node)) and not isinstance(node.op, Fused)
+
     def _body_refusal(self, node: Node) -> str:
+        if element_refusal(node):
+            return integer_refusal(node)
         if scaled := scaled_product(node):
             return scaled_refusal(node, scaled, self.isa)
         averaged = averaged_window(node)
@@ -229,7 +236,7 @@ class LlvmBackend:
 
     def candidates(self, node: Node) -> tuple[Schedule, ...]:
         """List panels or Strassen's method for products, turns of rows, or blocks of channels."""
-        if not self.has_kernel(type(node.op)) or element_refusal(node):
+        if not self.has_kernel(type(node.op)) or self._has_one_schedule(node):
             return ()
         node = self._assumed(node)
         if isinstance(node.op, Fused):
@@ -267,7 +274,7 @@ class LlvmBackend:
     def scratch_bytes(self, node: Node) -> int:
         """Return the scratch of one thread, in bytes."""
         node = self._assumed(node)
-        if on_codes(node):
+        if on_codes(node) and not isinstance(node.op, Fused):
             return integer_scratch(self.isa, node)
         if scaled := scaled_product(node):
             return scratch_of(scaled, self.isa)

@@ -54,7 +54,7 @@ def refuse_elements(
         for type, elements in _types_of(node, codes=integer_refusal is not None):
             _check(who, type, where, elements)
         for body in node.op.bodies:
-            refuse_elements(body, who)
+            refuse_elements(body, who, integer_refusal)
     for value in graph.inputs:
         _check(who, value.type, None, () if integer_refusal is None else (Q8,))
 

@@ -67,13 +67,14 @@ def _splat(count: int, word: str, value: int) -> str:
 
 
 def emit_rows(
-    f: Function,
     product: Product,
     codes: Codes,
     groups: Sequence[Sequence[Run]],
     sources: Sequence[tuple[str, int]],
+    f: Function,
     first: Count,
     last: Count,
+    target: str,
 ) -> None:
     """Convert rows first … last-1, whose elements are runs of the sources (address, pitch)."""
     starts = [f.offset(a, f.binary("mul", first, pitch)) for a, pitch in sources]
@@ -89,7 +90,7 @@ def emit_rows(
         moved = [f.offset(p, pitch) for p, (_, pitch) in zip(here, sources, strict=True)]
         return [f.offset(target, product.a_pitch), *moved]
 
-    f.loop(first, last, [("ptr", "%scratch"), *(("ptr", p) for p in starts)], row)
+    f.loop(first, last, [("ptr", target), *(("ptr", p) for p in starts)], row)
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ class Patches:
     pitch: int
     """Bytes from pixel to pixel of the image."""
 
-    def emit(self, f: Function, x: str, first: Count, last: Count) -> None:
+    def emit(self, x: str, f: Function, first: Count, last: Count, target: str) -> None:
         """Convert the windows of pixels first … last-1 of the result, of all images at x."""
         (height, width), (rows, columns) = self.out, self.image
 
@@ -133,7 +134,7 @@ class Patches:
                 self._line(f, ky, (row, left), line_at, at[0])
             return [f.offset(at[0], self.product.a_pitch)]
 
-        f.loop(first, last, [("ptr", "%scratch")], patch)
+        f.loop(first, last, [("ptr", target)], patch)
 
     def _line(
         self, f: Function, ky: int, place: tuple[Count, Count], line: str, target: str

@@ -25,8 +25,10 @@ from mbc.backends.llvm.integer.layers import build_product, plan_product
 from mbc.backends.llvm.integer.narrow import NARROWINGS
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Kernel, Site
+from mbc.backends.llvm.kernels.chain import chain_nodes, chain_refusal, stage_kind
 from mbc.backends.llvm.kernels.elementwise import Vector, build_rows, stream_of
 from mbc.backends.llvm.kernels.linear import is_gemm_rows
+from mbc.backends.llvm.kernels.stream import build_stream
 from mbc.backends.llvm.kernels.windows import (
     build_window,
     image_pointers,
@@ -39,7 +41,7 @@ from mbc.backends.llvm.window import MOST_EXACT_TAPS, Part
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
-from mbc.ops import Add, AvgPool, Conv2d, Dense, Dequantize, GlobalAvgPool, MaxPool, Quantize
+from mbc.ops import Add, AvgPool, Conv2d, Dense, Dequantize, Fused, GlobalAvgPool, MaxPool, Quantize
 from mbc.ops.elementwise import Activate
 from mbc.ops.linear import present
 from mbc.ops.quantized import ratio
@@ -57,7 +59,10 @@ def build_elementwise(site: Site) -> Kernel:
     def keep(f: Function, value: str, address: str, lanes: int | None) -> None:
         store_finished(f, finish, value, address, 0, lanes)
 
-    return build_rows(site, inputs, _vector(node), np.zeros(0, np.float32), keep, "q8")
+    buffers = [*(buffer for several in site.inputs for buffer in several), *site.outputs]
+    flat = all(b.pitch == b.type.channels and b.type.rank > 1 for b in buffers)
+    weights = np.zeros(0, np.float32)
+    return build_rows(site, inputs, _vector(node), weights, keep, "q8", flat=flat)
 
 
 def _vector(node: Node) -> Vector:
@@ -181,6 +186,7 @@ BUILDERS: Mapping[type[Op], Builder] = {
     Activate: build_elementwise,
     Quantize: build_elementwise,
     Dequantize: build_elementwise,
+    Fused: build_stream,
 }
 """Kernel families of ops on codes."""
 
@@ -196,10 +202,10 @@ def build(site: Site) -> Kernel:
 
 def builder_of(node: Node) -> Builder:
     """Return the kernel family of a node on codes."""
-    return build_window if _is_window(node) else BUILDERS[type(node.op)]
+    return build_window if is_window(node) else BUILDERS[type(node.op)]
 
 
-def _is_window(node: Node) -> bool:
+def is_window(node: Node) -> bool:
     """Return whether a convolution has the kernel of windows: depthwise, of not too many taps."""
     if not is_window_conv(node) or is_gemm_rows(node):
         return False
@@ -209,12 +215,28 @@ def _is_window(node: Node) -> bool:
 
 def refusal(node: Node) -> str:
     """Return why a node on codes has no kernel; "" if it has one."""
+    if isinstance(node.op, Fused):
+        return body_refusal(node)
     if type(node.op) not in BUILDERS:
         return "it computes with floats alone"
     if isinstance(node.op, AvgPool) and node.op.kernel[0] * node.op.kernel[1] > MOST_EXACT_TAPS:
         return f"a window has at most {MOST_EXACT_TAPS} elements"
     if isinstance(node.op, Add) and len({present(t).shape for t in node.operand_types}) > 1:
         return "its operands have different shapes"
+    return ""
+
+
+def body_refusal(node: Node) -> str:
+    """Return why a fused body with codes is no chain of them; "" if it is one."""
+    if reason := chain_refusal(node):
+        return reason
+    for inner in chain_nodes(node):
+        if not on_codes(inner):
+            return f"{inner.op.label} computes with floats"
+        if reason := refusal(inner):
+            return reason
+        if stage_kind(inner) == "window" and not is_window(inner):
+            return f"a window has at most {MOST_EXACT_TAPS} elements"
     return ""
 
 

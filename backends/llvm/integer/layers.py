@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.gemm_runs import Run
+from mbc.backends.llvm.gemm_share import Share
 from mbc.backends.llvm.integer.codes import Finish, element_of, scaled_operand, with_limit
 from mbc.backends.llvm.integer.convert import Codes, Patches, emit_rows
-from mbc.backends.llvm.integer.product import Places, Product, emit_product, pack
+from mbc.backends.llvm.integer.product import Convert, Places, Product, emit_product, pack
 from mbc.backends.llvm.integer.tile import emit_tile
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
@@ -22,13 +22,15 @@ from mbc.ops import Conv2d, Dense
 from mbc.ops.linear import present
 
 
-def product_of(isa: Isa, node: Node, out: Buffer, residual: Buffer | None) -> Product:
-    """Schedule a convolution or dense layer."""
+def product_of(
+    isa: Isa, node: Node, out: Buffer, residual: Buffer | None, rows: int | None = None
+) -> Product:
+    """Schedule a convolution or dense layer over all pixels of the result, or some rows of them."""
     assert isinstance(node.op, Conv2d | Dense)
     weight, groups = present(node.type_of("weight")), node.op.channel_groups
     return Product(
         isa,
-        out.pixels,
+        out.pixels if rows is None else rows,
         groups,
         weight.elements // weight.channels,
         out.type.channels // groups,
@@ -47,78 +49,96 @@ def plan_product(isa: Isa, node: Node) -> Product:
     return product_of(isa, node, Buffer.in_arena(node.result.type, isa), held)
 
 
+@dataclass(frozen=True)
+class Layer:
+    """A layer with the layouts of what it reads."""
+
+    product: Product
+    """Its schedule."""
+    node: Node
+    """The convolution or dense layer."""
+    x: tuple[Buffer, ...]
+    """The buffers that its input lies in."""
+
+    @staticmethod
+    def of(product: Product, node: Node, x: Sequence[Buffer]) -> Layer:
+        """Return a layer whose constants have data."""
+        limited = replace(product, finish=with_limit(product.finish, node))
+        return Layer(limited, node, tuple(x))
+
+    @property
+    def _codes(self) -> Codes:
+        return Codes(self.product.dot, element_of(self.node, "x").zero)
+
+    def emit(self, f: Function, x: Sequence[str], first: Count, at: Places, share: Share) -> None:
+        """Emit the share's rows of the product, given the addresses of the input's buffers; the
+        first row of all is pixel `first` of the result."""
+        convert = self._convert_rows(x) if is_gemm_rows(self.node) else self._patches(x[0])
+        emit_product(f, self.product, partial(_shifted, convert, first), emit_tile, at, share)
+
+    def _convert_rows(self, x: Sequence[str]) -> Convert:
+        runs = group_order(self.node.view("x"), self.product.groups).runs
+        sources = [(p, buffer.pixel_bytes) for p, buffer in zip(x, self.x, strict=True)]
+        return partial(emit_rows, self.product, self._codes, runs, sources)
+
+    def _patches(self, x: str) -> Convert:
+        op, weight = self.node.op, present(self.node.type_of("weight"))
+        assert isinstance(op, Conv2d)
+        (buffer,) = self.x
+        _, height, width, channels = buffer.type.shape
+        patches = Patches(
+            self.product,
+            self._codes,
+            (height, width),
+            (self.node.result.type.shape[1], self.node.result.type.shape[2]),
+            (weight.shape[0], weight.shape[1]),
+            op.stride,
+            op.pad,
+            op.dilation,
+            channels // self.product.groups,
+            buffer.pixel_bytes,
+        )
+        return partial(patches.emit, x)
+
+    def packed(self) -> np.ndarray:
+        """Return the packed weights."""
+        product, node = self.product, self.node
+        groups, columns = product.groups, product.columns
+        order: Sequence[Sequence[int]] = [range(product.depth)] * groups
+        if is_gemm_rows(node):
+            order = group_order(node.view("x"), groups).order
+        weight = constant_array(node["weight"], ()).reshape(-1, groups, columns).transpose(1, 0, 2)
+        weight = np.stack([w[list(o)] for w, o in zip(weight, order, strict=True)])
+        bias = np.asarray(constant_array(node["bias"], (groups * columns,)), np.int64)
+        multiplier = constant_array(node["multiplier"], ())
+        shape, zero = (groups, columns), element_of(node, "x").zero
+        return pack(product, weight, bias.reshape(shape), multiplier.reshape(shape), zero)
+
+    @property
+    def name(self) -> str:
+        """Kind, depth, columns and groups, for a kernel's name."""
+        kind, groups = "fc" if isinstance(self.node.op, Dense) else "pw", self.product.groups
+        if not is_gemm_rows(self.node):
+            kind = "conv" + "x".join(map(str, present(self.node.type_of("weight")).shape[:2]))
+        residual = "_add" if self.product.residual else ""
+        several = f"_g{groups}" if groups > 1 else ""
+        return f"{kind}_{self.product.depth}x{self.product.columns}{several}{residual}"
+
+
+def _shifted(
+    convert: Convert, shift: Count, f: Function, first: Count, last: Count, target: str
+) -> None:
+    """Convert rows that are counted from `shift` on."""
+    convert(f, f.binary("add", first, shift), f.binary("add", last, shift), target)
+
+
 def build_product(site: Site) -> Kernel:
     """Build a convolution or dense layer."""
-    node, residual = site.node, site.optional("residual")
-    product = product_of(site.isa, node, site.output, residual)
-    product = replace(product, finish=with_limit(product.finish, node))
-    f, zero = site.kernel_function(), element_of(node, "x").zero
-    codes = Codes(product.dot, zero)
-    if is_gemm_rows(node):
-        groups = group_order(node.view("x"), product.groups)
-        order: Sequence[Sequence[int]] = groups.order
-        pitches = [source.pixel_bytes for source in site.buffers("x")]
-        sources = list(zip(site.pointers("x"), pitches, strict=True))
-        convert = partial(_convert_rows, product, codes, groups.runs, sources)
-    else:
-        order = [range(product.depth)] * product.groups
-        patches = patches_of(product, codes, node, site.input("x"))
-        convert = partial(_convert_patches, patches, site.pointers("x")[0])
+    node = site.node
+    product = product_of(site.isa, node, site.output, site.optional("residual"))
+    layer, f = Layer.of(product, node, site.buffers("x")), site.kernel_function()
     at = Places("%scratch", "%w", "%y0", residual_pointer(site))
-    emit_product(f, product, convert, emit_tile, at)
-    name = site.library.define(_product_name(node, product), f)
-    return Kernel(name, product.tasks, product.scratch_bytes, _packed(product, node, order, zero))
-
-
-def _convert_rows(
-    product: Product,
-    codes: Codes,
-    runs: Sequence[Sequence[Run]],
-    sources: Sequence[tuple[str, int]],
-    f: Function,
-    first: Count,
-    last: Count,
-) -> None:
-    emit_rows(f, product, codes, runs, sources, first, last)
-
-
-def _convert_patches(patches: Patches, x: str, f: Function, first: Count, last: Count) -> None:
-    patches.emit(f, x, first, last)
-
-
-def patches_of(product: Product, codes: Codes, node: Node, x: Buffer) -> Patches:
-    """Return how a convolution reads its input."""
-    op, weight = node.op, present(node.type_of("weight"))
-    assert isinstance(op, Conv2d)
-    _, height, width, channels = x.type.shape
-    return Patches(
-        product,
-        codes,
-        (height, width),
-        (node.result.type.shape[1], node.result.type.shape[2]),
-        (weight.shape[0], weight.shape[1]),
-        op.stride,
-        op.pad,
-        op.dilation,
-        channels // product.groups,
-        x.pixel_bytes,
-    )
-
-
-def _packed(product: Product, node: Node, order: Sequence[Sequence[int]], zero: int) -> np.ndarray:
-    groups, columns = product.groups, product.columns
-    weight = constant_array(node["weight"], ()).reshape(-1, groups, columns).transpose(1, 0, 2)
-    weight = np.stack([w[list(o)] for w, o in zip(weight, order, strict=True)])
-    bias = np.asarray(constant_array(node["bias"], (groups * columns,)), np.int64)
-    multiplier = constant_array(node["multiplier"], ())
-    shape = (groups, columns)
-    return pack(product, weight, bias.reshape(shape), multiplier.reshape(shape), zero)
-
-
-def _product_name(node: Node, product: Product) -> str:
-    groups = f"g{product.groups}_" if product.groups > 1 else ""
-    kind = "dense" if isinstance(node.op, Dense) else "conv"
-    if not is_gemm_rows(node):
-        kind += "x".join(map(str, present(node.type_of("weight")).shape[:2]))
-    size = f"k{product.depth}_n{product.columns}_m{product.rows}"
-    return f"q8_{kind}_{groups}{size}_{product.dot.name}"
+    layer.emit(f, site.pointers("x"), 0, at, product.share)
+    name = f"q8_{layer.name}_m{product.rows}_{product.dot.name}"
+    packed = layer.packed()
+    return Kernel(site.library.define(name, f), product.tasks, product.scratch_bytes, packed)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import cached_property
 from itertools import groupby
+from typing import NamedTuple
 
 import numpy as np
 
@@ -52,6 +53,8 @@ class Product:
     """What is added, if something is."""
     residual_pitch: int = 0
     """Bytes from row to row of it."""
+    near: int = NEAR_BYTES
+    """Bytes of converted rows that turns should not exceed."""
 
     @cached_property
     def dot(self) -> Dot:
@@ -127,7 +130,7 @@ class Product:
         """Row blocks whose A is converted at a time."""
         if self.by_panels:
             return self.blocks.count
-        return max(1, min(NEAR_BYTES // (self.a_pitch * self.blocks.tall), self.blocks.count))
+        return max(1, min(self.near // (self.a_pitch * self.blocks.tall), self.blocks.count))
 
     @property
     def scratch_bytes(self) -> int:
@@ -175,8 +178,8 @@ def _panel(
     return np.pad(flat, (0, product.packed_bytes(width) - flat.size))
 
 
-Convert = Callable[[Function, Count, Count], None]
-"""Emits the conversion of rows `first` … `last`-1 to scratch."""
+Convert = Callable[[Function, Count, Count, str], None]
+"""Emits the conversion of rows `first` … `last`-1 to an address."""
 
 
 @dataclass(frozen=True)
@@ -234,39 +237,48 @@ def emit_product(
     convert: Convert,
     tile: Callable[[Function, Product, int, int, int | None, Places], None],
     at: Places,
+    share: Share,
 ) -> None:
     """Emit the share's turns of rows. `tile` emits a register tile: height, width, and the first
     column of the panel if its last vector is narrow."""
-    share, blocks = product.share, product.blocks
+    blocks = product.blocks
     first, last = (0, blocks.count) if share.by_panels else share.blocks(f, blocks.count, 0)
 
     def turn(block: Count, _: list[str]) -> Sequence[str]:
         end = f.clamp("min", f.binary("add", block, product.turn), last)
         row = row_of(f, product, block)
-        convert(f, row, row_of(f, product, end))
+        convert(f, row, row_of(f, product, end), at.a)
         out = f.binary("mul", row, product.out_pitch)
         held = f.binary("mul", row, product.residual_pitch)
-        _emit_groups(f, product, tile, at.moved(f, 0, 0, out, held), (block, end))
+        here = at.moved(f, 0, 0, out, held)
+        _emit_groups(f, product, tile, here, Part(share, block, end))
         return []
 
     f.loop(first, last, [], turn, step=product.turn)
 
 
 Tile = Callable[[Function, Product, int, int, int | None, Places], None]
-Range = tuple[Count, Count]
 
 
-def _emit_groups(f: Function, product: Product, tile: Tile, at: Places, rows: Range) -> None:
+class Part(NamedTuple):
+    """Row blocks of the share of a call."""
+
+    share: Share
+    first: Count
+    end: Count
+
+
+def _emit_groups(f: Function, product: Product, tile: Tile, at: Places, part: Part) -> None:
     across = product.finish.element.bytes * product.columns
 
     def group(_: Count, here: Places) -> Places:
-        _emit_panels(f, product, tile, here, rows)
+        _emit_panels(f, product, tile, here, part)
         return here.moved(f, product.group_a, product.group_bytes, across, product.columns)
 
     loop_over(f, 0, product.groups, at, group)
 
 
-def _emit_panels(f: Function, product: Product, tile: Tile, at: Places, rows: Range) -> None:
+def _emit_panels(f: Function, product: Product, tile: Tile, at: Places, part: Part) -> None:
     """Emit panels of one width and kind in a loop; the last vector of all may be narrow."""
     start, kinds = 0, list[tuple[int, int | None]]()
     for width in product.widths:
@@ -276,7 +288,7 @@ def _emit_panels(f: Function, product: Product, tile: Tile, at: Places, rows: Ra
     index = 0
     for (width, last), same in groupby(kinds):
         count = len(list(same))
-        at = _emit_alike(f, product, tile, (width, last), (index, count), at, rows)
+        at = _emit_alike(f, product, tile, (width, last), (index, count), at, part)
         index += count
 
 
@@ -287,16 +299,16 @@ def _emit_alike(
     kind: tuple[int, int | None],
     which: tuple[int, int],
     at: Places,
-    rows: Range,
+    part: Part,
 ) -> Places:
     """Emit the share's part of equal panels; returns the addresses of the next ones."""
     (width, last), (index, count) = kind, which
     columns = width * product.isa.lanes
     across, packed = product.finish.element.bytes * columns, product.packed_bytes(width)
-    begin, end = product.share.panels(f, index, count)
+    begin, end = part.share.panels(f, index, count)
 
     def panel(_: Count, here: Places) -> Places:
-        _emit_blocks(f, product, (width, last), tile, here, rows)
+        _emit_blocks(f, product, (width, last), tile, here, part)
         return here.moved(f, 0, packed, across, columns)
 
     start = at.moved(
@@ -316,9 +328,9 @@ def _emit_blocks(
     kind: tuple[int, int | None],
     tile: Tile,
     at: Places,
-    rows: Range,
+    part: Part,
 ) -> None:
-    (width, last), (first, end), blocks = kind, rows, product.blocks
+    (width, last), (_, first, end), blocks = kind, part, product.blocks
 
     def block(height: int) -> Callable[[Count, Places], Places]:
         def body(_: Count, here: Places) -> Places:

@@ -15,6 +15,7 @@ import numpy as np
 from mbc.alignment import ALIGNMENT
 from mbc.backends.llvm.emitter import Function, Parameter
 from mbc.backends.llvm.isa import Isa
+from mbc.ir.elements import Q8
 from mbc.ir.graph import Constant, Node
 from mbc.ir.types import TensorType
 from mbc.records import dataclass
@@ -26,8 +27,9 @@ CROWDED_BYTES = 2048  # a pitch whose multiples share two of the 64 sets of a fi
 class Buffer:
     """The layout of a tensor in memory.
 
-    Callers' tensors are dense. In the arena pixels are padded to whole vectors, and by a cache line
-    where they would otherwise evict each other, unless tensors share their pixels."""
+    Callers' tensors are dense, and images in codes with few channels. In the arena pixels are
+    padded to whole vectors, and by a cache line where they would otherwise evict each other, unless
+    tensors share their pixels."""
 
     type: TensorType
     pitch: int
@@ -43,6 +45,8 @@ class Buffer:
     @staticmethod
     def in_arena(type: TensorType, isa: Isa) -> Buffer:
         """Return the layout with every pixel padded."""
+        if isinstance(type.element, Q8) and type.channels < isa.lanes:
+            return Buffer.dense(type)
         room, size = isa.padded(type.channels), type.element.bytes
         crowded = size * room % CROWDED_BYTES == 0 and type.rank == 4 and type.shape[2] > 1
         return Buffer(type, room + (ALIGNMENT // size if crowded else 0), room)

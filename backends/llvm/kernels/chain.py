@@ -8,11 +8,15 @@ a time. No row is computed twice or kept longer than needed.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Literal
 
 from mbc.alignment import round_up
 from mbc.backends.llvm.gemm import Gemm
+from mbc.backends.llvm.integer.layers import product_of
+from mbc.backends.llvm.integer.product import Product
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer
 from mbc.backends.llvm.kernels.linear import is_gemm_rows, pointwise_gemm
@@ -26,9 +30,11 @@ from mbc.ops import AvgPool, Conv2d, Fused, MaxPool
 from mbc.ops.linear import present
 from mbc.records import dataclass
 from mbc.schedules import Turns
+from mbc.targets.elements import on_codes
 
 SCRATCH_GOAL = 192 * 1024  # bytes of one thread's scratch that turns should not exceed
 COUNTER_BYTES = 8
+CONVERTED_GOAL = 16 * 1024  # bytes of the converted rows of a product of codes, likewise
 CHUNKS = (4, 2, 1)
 
 Kind = Literal["pointwise", "window", "patches"]
@@ -99,8 +105,8 @@ class Stage:
     offset: int
     """Byte offset of these rows in scratch."""
     patch_offset: int
-    """Byte offset of the scratch of `Patches`."""
-    plan: Gemm | Window | Patches
+    """Byte offset of the scratch of `Patches` or of a `Product`."""
+    plan: Gemm | Window | Patches | Product
     """The schedule of a chunk."""
 
 
@@ -166,12 +172,13 @@ def _plan(
     nodes = chain_nodes(node)
     chunks = _chunks(nodes, turn)
     buffers = [Buffer.in_arena(n.result.type, isa) for n in nodes[:-1]] + [out]
-    stages, offset, source = [], round_up(COUNTER_BYTES * len(nodes)), x
+    stages, converted, source = list[Stage](), round_up(COUNTER_BYTES * len(nodes)), x
+    offset = converted + _converted_bytes(isa, nodes, chunks, buffers, residual)
     for i, (step, chunk, target) in enumerate(zip(nodes, chunks, buffers, strict=True)):
         held = residual if i == len(nodes) - 1 else None
         plan = _stage_plan(isa, step, chunk, source, target, held)
         capacity = _capacity(step, nodes[i + 1], chunk) if i + 1 < len(nodes) else 0
-        patch_offset = offset
+        patch_offset = converted if isinstance(plan, Product) else offset
         if isinstance(plan, Patches):
             offset += round_up(plan.scratch_bytes)
         height = step.result.type.shape[1]
@@ -180,6 +187,28 @@ def _plan(
         offset += round_up(capacity * target.row_bytes)
         source = target
     return Chain(tuple(stages), offset)
+
+
+def _converted_bytes(
+    isa: Isa,
+    nodes: Sequence[Node],
+    chunks: Sequence[int],
+    buffers: Sequence[Buffer],
+    residual: Buffer | None,
+) -> int:
+    """Return the scratch in which products of codes convert rows, one after the other."""
+    products = (
+        _product(isa, node, chunk, out, residual if node is nodes[-1] else None).scratch_bytes
+        for node, chunk, out in zip(nodes, chunks, buffers, strict=True)
+        if on_codes(node) and stage_kind(node) != "window"
+    )
+    return round_up(max(products, default=0))
+
+
+def _product(isa: Isa, node: Node, chunk: int, out: Buffer, residual: Buffer | None) -> Product:
+    """Schedule a product of codes over some rows of the image."""
+    product = product_of(isa, node, out, residual, chunk * out.type.shape[2])
+    return replace(product, near=CONVERTED_GOAL)
 
 
 def _chunks(nodes: tuple[Node, ...], turn: int) -> list[int]:
@@ -197,8 +226,11 @@ def _chunks(nodes: tuple[Node, ...], turn: int) -> list[int]:
 
 def _stage_plan(
     isa: Isa, node: Node, chunk: int, x: Buffer, out: Buffer, residual: Buffer | None
-) -> Gemm | Window | Patches:
-    match stage_kind(node):
+) -> Gemm | Window | Patches | Product:
+    kind = stage_kind(node)
+    if on_codes(node) and kind != "window":
+        return _product(isa, node, chunk, out, residual)
+    match kind:
         case "pointwise":
             rows = chunk * out.type.shape[2]
             return pointwise_gemm(isa, node, rows, [x.pixel_bytes], out, residual)
@@ -264,7 +296,7 @@ def overlap_bytes(chain: Chain, ends: Ends, role: str, x: Buffer) -> int:
     rows that are read later: the maximum, over turns, of the end of the stored rows minus the start
     of the first row still needed."""
     last = chain.stages[-1]
-    step = chain.turn if isinstance(last.plan, Gemm) else 1
+    step = chain.turn if isinstance(last.plan, Gemm | Product) else 1
     ahead = [0]
     for start in range(0, last.height, step):
         row = _still_needed(chain, ends, role, start, start + step)

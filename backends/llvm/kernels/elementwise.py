@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import prod
 from dataclasses import replace
 
 import numpy as np
@@ -50,6 +52,15 @@ class Stream:
     """Bytes from channel vector to channel vector; 0 where all channels have the same number."""
     is_padded: bool = True
     """Whether each pixel has room for whole vectors."""
+
+    @property
+    def flat(self) -> Stream:
+        """A dense operand with each row of pixels as one pixel."""
+        *leading, row_pixels, channels = self.shape
+        shape = (*leading, 1, row_pixels * channels)
+        return replace(
+            self, shape=shape, pixel_bytes=row_pixels * self.pixel_bytes, is_padded=False
+        )
 
     def pitch(self, row_pixels: int) -> int:
         """Bytes to the next pixel of a row; 0 where all have the same channels."""
@@ -194,12 +205,16 @@ def build_rows(
     weights: np.ndarray,
     keep: Keep = _stored,
     element: str = "f32",
+    *,
+    flat: bool = False,
 ) -> Kernel:
-    """Build a kernel that goes through rows of pixels, a task each, channel vectors innermost."""
+    """Build a kernel that goes through rows of pixels, a task each, channel vectors innermost; with
+    `flat`, for which all must be dense and of one shape, through rows as a whole."""
     out, f = site.output, site.kernel_function()
     padded, size = out.is_padded(f.isa), out.element_bytes
     result = _through(site, "%y0", out.type.shape, out.pixel_bytes, padded, size)
-    streams = [*inputs, result]
+    streams = [stream.flat if flat else stream for stream in (*inputs, result)]
+    result = streams[-1]
     *leading, row_pixels, channels = result.shape
 
     def row(index: Count, _: list[str]) -> Sequence[str]:
@@ -216,7 +231,7 @@ def build_rows(
     f.loop("%begin", "%end", [], row)
     shape = f"c{channels}_w{row_pixels}"
     name = site.library.define(f"{element}_{site.node.op.label}_{shape}", f)
-    return Kernel(name, out.pixels // row_pixels, 0, weights)
+    return Kernel(name, prod(leading), 0, weights)
 
 
 def _emit_pixel(

@@ -7,6 +7,7 @@ starts in the middle of an image recomputes the rows above its first turn.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,6 +15,8 @@ from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm import Gemm
 from mbc.backends.llvm.gemm_code import emit_gemm
 from mbc.backends.llvm.gemm_share import Pointers, Share
+from mbc.backends.llvm.integer.layers import Layer
+from mbc.backends.llvm.integer.product import Places, Product
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
 from mbc.backends.llvm.kernels.chain import (
     COUNTER_BYTES,
@@ -23,7 +26,7 @@ from mbc.backends.llvm.kernels.chain import (
     plan_chain,
     row_window,
 )
-from mbc.backends.llvm.kernels.linear import pack_pointwise, shape_name
+from mbc.backends.llvm.kernels.linear import is_gemm_rows, pack_pointwise, shape_name
 from mbc.backends.llvm.kernels.patches import (
     Patches,
     PatchRows,
@@ -34,6 +37,7 @@ from mbc.backends.llvm.kernels.windows import define_rows, pack_window, window_n
 from mbc.backends.llvm.window import Window
 from mbc.backends.llvm.window_code import Rows, emit_row, image_rows
 from mbc.ops import Fused
+from mbc.targets.elements import on_codes
 from mbc.records import dataclass
 
 
@@ -43,6 +47,7 @@ def build_stream(site: Site) -> Kernel:
     x = site.input(ends.x)
     residual = None if ends.residual is None else site.input(ends.residual)
     chain = plan_chain(site.isa, site.node, x, out, residual)
+    chain = replace(chain, stages=tuple(map(_with_limit, chain.stages)))
     weights = [_pack(stage) for stage in chain.stages]
     starts = np.cumsum([0, *(w.nbytes for w in weights)])
     rows = [_row_functions(site, stage) for stage in chain.stages]
@@ -51,9 +56,27 @@ def build_stream(site: Site) -> Kernel:
     stream = Stream(f, chain, x, residual, [int(s) for s in starts], rows)
     stream.emit(site.pointers(ends.x)[0], held)
     assert isinstance(site.node.op, Fused)
-    name = site.library.define(f"f32_{site.node.op.kind}_{_chain_name(chain)}", f)
+    element = "q8" if on_codes(site.node) else "f32"
+    name = site.library.define(f"{element}_{site.node.op.kind}_{_chain_name(chain)}", f)
     tasks = out.type.shape[0] * chain.turns
-    return Kernel(name, tasks, chain.scratch_bytes, np.concatenate(weights))
+    return Kernel(name, tasks, chain.scratch_bytes, _joined(weights))
+
+
+def _with_limit(stage: Stage) -> Stage:
+    """Return a stage whose constants have data."""
+    if not isinstance(stage.plan, Product):
+        return stage
+    return replace(stage, plan=_layer(stage, stage.plan, stage.out).product)
+
+
+def _layer(stage: Stage, product: Product, x: Buffer) -> Layer:
+    return Layer.of(product, stage.node, [x])
+
+
+def _joined(weights: Sequence[np.ndarray]) -> np.ndarray:
+    """Join packed weights, as bytes if they are of several elements."""
+    alike = len({array.dtype for array in weights}) == 1
+    return np.concatenate(weights if alike else [array.view(np.uint8) for array in weights])
 
 
 def _pack(stage: Stage) -> np.ndarray:
@@ -64,6 +87,8 @@ def _pack(stage: Stage) -> np.ndarray:
             return pack_window(window, stage.node)
         case Patches() as patches:
             return pack_patches(_gemm(patches, stage), stage.node)
+        case Product() as product:
+            return _layer(stage, product, stage.out).packed()
 
 
 def _gemm(patches: Patches, stage: Stage) -> Gemm:
@@ -88,6 +113,8 @@ def _stage_name(stage: Stage) -> str:
             return window_name(window)
         case Patches() as patches:
             return f"{patches.name}_{shape_name(_gemm(patches, stage))}"
+        case Product() as product:
+            return _layer(stage, product, stage.out).name
 
 
 @dataclass(frozen=True)
@@ -207,6 +234,8 @@ class Stream:
                 self._pointwise(number, gemm, source, chunk, target, held)
             case Window() as window:
                 self._window(number, window, source, chunk, target)
+            case Product() as product:
+                self._product(number, product, source, chunk, target, held)
             case Patches() as patches:
                 at = Pointers((source,), self._weights(number), target)
                 self._patch_rows(stage, patches).emit_turn(at, chunk)
@@ -217,13 +246,35 @@ class Stream:
     def _pointwise(
         self, number: int, gemm: Gemm, source: str, chunk: Count, target: str, held: str | None
     ) -> None:
+        a = self._rows(number, source, chunk)
+        emit_gemm(self.f, gemm, Pointers((a,), self._weights(number), target, held), Share())
+
+    def _rows(self, number: int, source: str, chunk: Count) -> str:
+        """Return the address of the rows that a chunk of a pointwise stage reads, computed."""
         f, stage = self.f, self.chain.stages[number]
         if number == 0:
-            a = f.offset(source, f.binary("mul", chunk, stage.chunk * self.x.row_bytes))
-        else:
-            a = self._slot(number - 1, chunk)
-            self._stage(number - 1, source, chunk, a, None)
-        emit_gemm(f, gemm, Pointers((a,), self._weights(number), target, held), Share())
+            return f.offset(source, f.binary("mul", chunk, stage.chunk * self.x.row_bytes))
+        a = self._slot(number - 1, chunk)
+        self._stage(number - 1, source, chunk, a, None)
+        return a
+
+    def _product(
+        self,
+        number: int,
+        product: Product,
+        source: str,
+        chunk: Count,
+        target: str,
+        held: str | None,
+    ) -> None:
+        f, stage = self.f, self.chain.stages[number]
+        x = self.x if number == 0 else self.chain.stages[number - 1].out
+        a, first = source, f.binary("mul", chunk, product.rows)
+        if is_gemm_rows(stage.node):
+            a, first = self._rows(number, source, chunk), 0
+        converted = f.offset("%scratch", stage.patch_offset)
+        at = Places(converted, self._weights(number), target, held)
+        Layer(product, stage.node, (x,)).emit(f, [a], first, at, Share())
 
     def _window(self, number: int, window: Window, source: str, chunk: Count, target: str) -> None:
         f, stage = self.f, self.chain.stages[number]
