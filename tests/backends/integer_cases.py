@@ -49,15 +49,20 @@ class Net:
         data = drawn(self.rng, role, TensorType(shape, element), weight)
         return Constant.of(f"{role}{len(self.graph.constants())}", data, element)
 
-    def constants(self, shape: tuple[int, ...], largest: int = 0) -> list[Constant]:
-        """Weight, bias and multiplier; biases up to `largest` if given."""
+    def constants(
+        self, shape: tuple[int, ...], largest: int = 0, more: float = 1
+    ) -> list[Constant]:
+        """Weight, bias and multiplier; biases up to `largest` if given, multipliers `more` times as
+        large as they would have to be."""
         terms = int(np.prod(shape[:-1]))
         weight = self.constant("weight", shape, S8, terms)
         bias = self.constant("bias", shape[-1:], S32, terms)
         if largest:
             data = self.rng.integers(-largest, largest, shape[-1:]).astype(np.int32)
             bias = Constant.of(f"far{len(self.graph.constants())}", data, S32)
-        return [weight, bias, self.constant("multiplier", shape[-1:], F32, terms)]
+        multiplier = self.constant("multiplier", shape[-1:], F32, terms)
+        multiplier.data = multiplier.array * np.float32(more)
+        return [weight, bias, multiplier]
 
     def conv(
         self, x: Value | ChannelView, op: Conv2d, kernel: Pair, n: int, largest: int = 0
@@ -163,12 +168,19 @@ def _logits(net: Net, x: Value) -> Value:
     return net.graph.add(Dense(), [mean, *net.constants((x.type.channels, 21))]).result
 
 
+def _beyond(net: Net, x: Value) -> Value:
+    """Steps of which some exceed s32."""
+    constants = net.constants((1, 1, x.type.channels, 20), more=1e8)
+    return net.graph.add(Conv2d(to=MADE), [x, *constants[:2], None, constants[2]]).result
+
+
 def layers() -> Iterator[Case]:
     """Ops that are no convolution with codes as its result, or that hold something more."""
     shape = (2, 5, 6, 20)
     yield from both("residual", shape, _held(Conv2d(to=MADE), 20))
     yield from both("residual-groups", shape, _held(Conv2d(groups=4, to=MADE, act=RELU), 12))
     yield from both("logits", shape, _logits)
+    yield from both("beyond-s32", shape, _beyond)
     yield from both("floats", shape, lambda net, x: net.conv(x, Conv2d(act=RELU), (1, 1), 9))
     depthwise = Conv2d(groups=20, pad=ONE)
     yield from both("depthwise-floats", shape, lambda net, x: net.conv(x, depthwise, (3, 3), 20))

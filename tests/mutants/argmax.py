@@ -44,14 +44,14 @@ MUTANTS = (
     _unit(
         "kernels take integers that callers give",
         "mbc/targets/elements.py",
-        old="((value.type, None, KERNELS) for",
-        new="((value.type, None, MOVED) for",
+        old="() if integer_refusal is None else (Q8,)",
+        new="(S32, Q8)",
     ),
     _unit(
         "any kernel takes integers",
         "mbc/targets/elements.py",
-        old="MOVED if node.op.moves_data_only else KERNELS",
-        new="MOVED",
+        old="moved if node.op.moves_data_only else ()",
+        new="moved",
     ),
     _unit(
         "the largest element is a tie with itself",

@@ -100,9 +100,9 @@ MUTANTS = (
     Mutant(
         "kernels of f32 are made for all elements",
         "backends/llvm/lower.py",
-        old='    refuse_elements(graph, f"LLVM for {target.name}")\n',
+        old='    refuse_elements(graph, f"LLVM for {target.name}", integer.refusal)\n',
         new="",
-        tests="tests/e2e/test_quantised.py",
+        tests="tests/unit/test_argmax.py",
     ),
     Mutant(
         "any number is a code",

@@ -11,6 +11,7 @@ from tests.mutants.caches import MUTANTS as CACHES
 from tests.mutants.gates import MUTANTS as GATES
 from tests.mutants.grid import MUTANTS as GRID
 from tests.mutants.importing import MUTANTS as IMPORTING
+from tests.mutants.integers import MUTANTS as INTEGERS
 from tests.mutants.interface import MUTANTS as INTERFACE
 from tests.mutants.kernels import MUTANTS as KERNELS
 from tests.mutants.lite import MUTANTS as LITE
@@ -51,6 +52,7 @@ MUTANTS = (
     *LITE,
     *INTERFACE,
     *ROLES,
+    *INTEGERS,
     *QUANTISED,
     *QUANTISE,
     *ACTIVATIONS,

@@ -1,0 +1,73 @@
+"""Seeded mistakes in kernels on codes."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from tests.mutants.mutant import Mutant
+
+KERNELS = "tests/backends/test_integer_kernels.py"
+CHAINS = "tests/backends/test_integer_chains.py"
+FOLDER = "backends/llvm/integer"
+
+_codes = partial(Mutant, file=f"{FOLDER}/codes.py", tests=KERNELS)
+_narrow = partial(Mutant, file=f"{FOLDER}/narrow.py", tests=KERNELS)
+_product = partial(Mutant, file=f"{FOLDER}/product.py", tests=KERNELS)
+_convert = partial(Mutant, file=f"{FOLDER}/convert.py", tests=KERNELS)
+
+MUTANTS = (
+    _codes(
+        "a step beyond s32 is narrowed as it is",
+        old="steps.max(initial=0.0) + more < LARGEST_STEP",
+        new="steps.max(initial=0.0) + more < 1e30",
+    ),
+    _codes(
+        "the zero point of what is read counts for nothing",
+        old="    if zero:\n        whole = f.op",
+        new="    if False:\n        whole = f.op",
+    ),
+    _narrow(
+        "an activation does not bound codes that saturate",
+        old="if bound != free:",
+        new="if False:",
+    ),
+    _narrow(
+        "codes that lie apart are stored together",
+        old="piece.offset != run[-1].offset + lanes",
+        new="piece.offset < 0",
+    ),
+    _product(
+        "units that subtract 128 have the bias of others",
+        old="bias = bias + (128 - zero) * weight",
+        new="bias = bias + (127 - zero) * weight",
+    ),
+    _product(
+        "the last columns of a group are stored whole",
+        old="exact = self.groups > 1 or",
+        new="exact = self.groups > 99 or",
+    ),
+    _convert(
+        "padding is a code of 0",
+        old="return 0 if self.dot.centred else self.zero - 128",
+        new="return 0",
+    ),
+    _convert(
+        "a window at the border is read as one run",
+        old='return f.op(f"and i1 {a}, {b}")',
+        new='return f.op(f"or i1 {a}, {b}")',
+    ),
+    Mutant(
+        "biases that no float holds are rounded",
+        "backends/llvm/kernels/windows.py",
+        old="far_bias=terms + largest > LARGEST_EXACT",
+        new="far_bias=False",
+        tests=KERNELS,
+    ),
+    Mutant(
+        "a result in a chain overwrites rows that its product reads later",
+        "backends/llvm/kernels/chain.py",
+        old="isinstance(last.plan, Gemm | Product)",
+        new="isinstance(last.plan, Gemm)",
+        tests=CHAINS,
+    ),
+)
