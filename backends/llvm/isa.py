@@ -109,6 +109,11 @@ class Isa:
         """Whether one instruction loads or stores some lanes of a vector."""
         return self.wide and not self.doubles
 
+    @property
+    def of_dots(self) -> Isa:
+        """The unit with the vectors of its dot products."""
+        return self.widest if self.dots else self
+
     def vectors(self, channels: int) -> int:
         """Return the number of vectors that hold `channels` channels."""
         return -(-channels // self.lanes)
@@ -198,7 +203,7 @@ RVV128 = Isa(
 ISAS = {isa.name: isa for isa in (AVX512, AVX2, SSE, NEON, NEON32, NEON32_VFP3, RVV128)}
 WIDE = {AVX512.name: AVX512_WIDE}
 """Units of cores that multiply the vectors of twice the lanes at full rate."""
-DOTS = {NEON.name: "dotprod"}
+DOTS = {NEON.name: "dotprod", AVX512.name: "avx512vnni"}
 """Extensions with dot products of bytes, by the unit that they belong to."""
 
 

@@ -21,8 +21,9 @@ from mbc.passmgr.instruments import CheckPasses, Verify
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext
 from mbc.targets.target import Target
+from tests.backends.cases import ONE
 from tests.backends.emulated import build, output_of
-from tests.backends.integer_cases import GIVEN, MADE, ONE, OTHER, Net
+from tests.backends.integer_cases import GIVEN, MADE, OTHER, Net
 from tests.backends.test_integer_kernels import OTHERS, TARGETS, check_placed, inputs_of
 
 Layers = Callable[[Net, Value], Value]

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from mbc.backends.llvm.backend import LlvmBackend
+from mbc.backends.llvm.emitter import Function
 from mbc.backends.llvm.integer.dots import OF_EXTENSION, OF_ISA, dot_of
-from mbc.backends.llvm.isa import DOTS, ISAS, WIDE, isa_of
+from mbc.backends.llvm.integer.narrow import OF_DOTS, mixed_order
+from mbc.backends.llvm.isa import DOTS, ISAS, WIDE, Isa, isa_of
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import lower
 from mbc.driver.platforms import resolve
@@ -108,6 +110,66 @@ def test_other_machines_equal_the_oracle(tmp_path: Path, name: str) -> None:
 def test_every_instruction_set_has_a_unit() -> None:
     assert {*ISAS, *(isa.name for isa in WIDE.values())} == OF_ISA.keys()
     assert set(DOTS.values()) == OF_EXTENSION.keys()
+
+
+def _is_product(name: str) -> bool:
+    """Whether a case has a product, between padded tensors."""
+    others = ("pool", "relu6", "reshape", "transpose", "shuffle", "add")
+    return name.endswith("-padded") and not name.startswith(others)
+
+
+def _emulated(f: Function, sums: str, a: str, w: str) -> str:
+    """Four products a lane, of u8 and s8, as VPDPBUSD adds them up."""
+    lanes = f.isa.lanes
+    ints, bytes = f"<{4 * lanes} x i32>", f"<{4 * lanes} x i8>"
+    wide = (f.op(f"zext {bytes} {a} to {ints}"), f.op(f"sext {bytes} {w} to {ints}"))
+    product = f.op(f"mul {ints} {wide[0]}, {wide[1]}")
+    for start in range(4):
+        mask = ", ".join(f"i32 {4 * lane + start}" for lane in range(lanes))
+        part = f.op(f"shufflevector {ints} {product}, {ints} poison, <{lanes} x i32> <{mask}>")
+        sums = f.op(f"add <{lanes} x i32> {sums}, {part}")
+    return sums
+
+
+@pytest.fixture(params=[8, 16])
+def dots_of_bytes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Target:
+    """A target as if this machine had VPDPBUSD, on vectors of so many lanes."""
+    target = next(iter(TARGETS.values()))
+    unit = replace(isa_of(target), dots="avx512vnni")
+    monkeypatch.setattr(Isa, "of_dots", property(lambda isa: replace(isa, lanes=request.param)))
+    for module in ("backend", "lower", "addresses"):
+        monkeypatch.setattr(f"mbc.backends.llvm.{module}.isa_of", lambda _: unit)
+    emulated = replace(OF_EXTENSION["avx512vnni"], multiply=_emulated, declared=())
+    monkeypatch.setitem(OF_EXTENSION, "avx512vnni", emulated)
+    monkeypatch.setitem(OF_DOTS, "avx512vnni", None)
+    return target
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if _is_product(name)])
+def test_dot_products_of_bytes_equal_the_oracle(name: str, dots_of_bytes: Target) -> None:
+    check(CASES[name](), dots_of_bytes)
+
+
+@pytest.mark.parametrize("lanes", [4, 8, 16])
+def test_codes_that_were_narrowed_are_put_in_order(lanes: int) -> None:
+    """By what PACKSSDW and PACKUSWB do in each block of four lanes."""
+
+    def packed(a: np.ndarray, b: np.ndarray, block: int) -> np.ndarray:
+        blocks = [part.reshape(-1, block) for part in (a, b)]
+        return np.concatenate(blocks, axis=1).ravel()
+
+    vectors = np.arange(4 * lanes).reshape(4, lanes)
+    halves = [packed(a, b, 4) for a, b in (vectors[:2], vectors[2:])]
+    words = packed(halves[0], halves[1], 8).reshape(-1, 4)
+    np.testing.assert_array_equal(words[mixed_order(lanes)].ravel(), np.arange(4 * lanes))
+
+
+def test_dot_products_of_zmm_registers_are_used() -> None:
+    target = resolve("x86_64-v4", mcpu="znver4")
+    text = lower_text(target)
+    assert dot_of(isa_of(target)).name == "vnni"
+    assert "vpdpbusd.512" in text
+    assert "packuswb.512" in text
 
 
 def test_dot_products_are_used_where_the_cpu_has_them() -> None:

@@ -38,8 +38,8 @@ MUTANTS = (
     ),
     _product(
         "units that subtract 128 have the bias of others",
-        old="bias = bias + (128 - zero) * weight",
-        new="bias = bias + (127 - zero) * weight",
+        old="bias = bias + missing * weight",
+        new="bias = bias + (missing - 1) * weight",
     ),
     _product(
         "the last columns of a group are stored whole",
@@ -48,7 +48,7 @@ MUTANTS = (
     ),
     _convert(
         "padding is a code of 0",
-        old="return 0 if self.dot.centred else self.zero - 128",
+        old="return self.zero - self.dot.subtracted(self.zero)",
         new="return 0",
     ),
     _convert(

@@ -27,7 +27,7 @@ class Codes:
     @property
     def padding(self) -> int:
         """What stands for a code that represents 0."""
-        return 0 if self.dot.centred else self.zero - 128
+        return self.zero - self.dot.subtracted(self.zero)
 
     def run(self, f: Function, source: str, target: str, length: int) -> None:
         """Convert consecutive codes."""
@@ -44,14 +44,12 @@ class Codes:
 
     def _piece(self, f: Function, source: str, target: str, count: int) -> None:
         codes = f.op(f"load <{count} x i8>, ptr {source}, align 1")
-        if self.dot.centred:
-            kind = f"<{count} x i16>"
+        word, less = f"i{self.dot.bits}", self.dot.subtracted(self.zero)
+        kind = f"<{count} x {word}>"
+        if self.dot.bits > 8:
             codes = f.op(f"zext <{count} x i8> {codes} to {kind}")
-            if self.zero:
-                codes = f.op(f"sub {kind} {codes}, {_splat(count, 'i16', self.zero)}")
-        else:
-            kind = f"<{count} x i8>"
-            codes = f.op(f"xor {kind} {codes}, {_splat(count, 'i8', -128)}")
+        if less:
+            codes = f.op(f"sub {kind} {codes}, {_splat(count, word, less)}")
         f.emit(f"store {kind} {codes}, ptr {target}, align 1")
 
     def fill(self, f: Function, target: str, length: int) -> None:

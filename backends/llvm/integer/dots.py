@@ -1,8 +1,8 @@
 """Dot units: how an instruction set multiplies integers and adds them up in s32.
 
 A unit takes a few k-steps at a time: each lane of its sums gets as many products. A is converted to
-the form that the unit reads before it is multiplied. All are exact: products of a code less its
-zero point (9 bits) and a weight (8 bits) fit 17 bits, and no sum saturates.
+the form that the unit reads before it is multiplied: s16, less the zero point; s8, less 128; or u8,
+as it is. What was not subtracted, the bias makes up for. All are exact: no sum saturates.
 """
 
 from __future__ import annotations
@@ -25,7 +25,9 @@ class Dot:
     steps: int
     """k-steps that a multiplication takes."""
     bits: int
-    """Bits of an element of A and of a weight: 16, less the zero point, or 8, less 128."""
+    """Bits of an element of A and of a weight."""
+    less: int | None
+    """What is subtracted from codes; None for their zero point."""
     by_lane: bool
     """Whether elements of A are loaded along k, and multiplied by one lane; else from memory to all
     lanes."""
@@ -41,10 +43,9 @@ class Dot:
         """Size of an element of A, and of a weight."""
         return self.bits // 8
 
-    @property
-    def centred(self) -> bool:
-        """Whether A is stored less its zero point; else less 128."""
-        return self.bits > 8
+    def subtracted(self, zero: int) -> int:
+        """Return what is subtracted from codes with a zero point."""
+        return zero if self.less is None else self.less
 
     @property
     def unroll(self) -> int:
@@ -92,7 +93,7 @@ def _pairs(lanes: int) -> Dot:
         return _added(f, sums, f.op(f"call {wide} @{name}({narrow} {a}, {narrow} {w})"))
 
     declared = (f"declare {wide} @{name}({narrow}, {narrow})",)
-    return Dot("madd", 2, 16, False, 2, multiply, declared)
+    return Dot("madd", 2, 16, None, False, 2, multiply, declared)
 
 
 _SDOT = "llvm.aarch64.neon.sdot.v4i32.v16i8"
@@ -103,20 +104,39 @@ def _sdot(f: Function, sums: str, a: str, w: str) -> str:
     return f.op(f"call <4 x i32> @{_SDOT}(<4 x i32> {sums}, <16 x i8> {w}, <16 x i8> {a})")
 
 
+_VPDPBUSD = "llvm.x86.avx512.vpdpbusd.512"
+
+
+def _vpdpbusd(f: Function, sums: str, a: str, w: str) -> str:
+    return f.op(f"call <16 x i32> @{_VPDPBUSD}(<16 x i32> {sums}, <64 x i8> {a}, <64 x i8> {w})")
+
+
 PAIRS, PAIRS_SSE = _pairs(8), _pairs(4)
 SDOT = Dot(
     "sdot",
     4,
     8,
+    128,
     True,
     4,
     _sdot,
     (f"declare <4 x i32> @{_SDOT}(<4 x i32>, <16 x i8>, <16 x i8>)",),
 )
-MULTIPLY_ADD = Dot("mlal", 1, 16, True, 4, _widened_product)
-MULTIPLY = Dot("mul", 1, 16, False, 2, _widened_product)
+MULTIPLY_ADD = Dot("mlal", 1, 16, None, True, 4, _widened_product)
+MULTIPLY = Dot("mul", 1, 16, None, False, 2, _widened_product)
 
-OF_EXTENSION = {"dotprod": SDOT}
+VPDPBUSD = Dot(
+    "vnni",
+    4,
+    8,
+    0,
+    False,
+    2,
+    _vpdpbusd,
+    (f"declare <16 x i32> @{_VPDPBUSD}(<16 x i32>, <64 x i8>, <64 x i8>)",),
+)
+
+OF_EXTENSION = {"dotprod": SDOT, "avx512vnni": VPDPBUSD}
 """Units by extension."""
 OF_ISA = {
     "avx512": PAIRS,

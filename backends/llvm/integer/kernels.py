@@ -22,7 +22,7 @@ from mbc.backends.llvm.integer.codes import (
 )
 from mbc.backends.llvm.integer.dots import dot_of
 from mbc.backends.llvm.integer.layers import build_product, plan_product
-from mbc.backends.llvm.integer.narrow import NARROWINGS
+from mbc.backends.llvm.integer.narrow import narrowing_of
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Kernel, Site
 from mbc.backends.llvm.kernels.chain import chain_nodes, chain_refusal, stage_kind
@@ -193,8 +193,8 @@ BUILDERS: Mapping[type[Op], Builder] = {
 
 def build(site: Site) -> Kernel:
     """Build the kernel of a node on codes, and declare what it may call."""
-    narrowing = NARROWINGS.get(site.isa.name)
-    declared = narrowing.declared if narrowing else ()
+    narrowings = filter(None, map(narrowing_of, (site.isa, site.isa.of_dots)))
+    declared = [line for narrowing in narrowings for line in narrowing.declared]
     for line in (*dot_of(site.isa).declared, *declared):
         site.library.declare(line)
     return builder_of(site.node)(site)

@@ -29,7 +29,7 @@ def product_of(
     assert isinstance(node.op, Conv2d | Dense)
     weight, groups = present(node.type_of("weight")), node.op.channel_groups
     return Product(
-        isa,
+        isa.of_dots,
         out.pixels if rows is None else rows,
         groups,
         weight.elements // weight.channels,
@@ -74,7 +74,8 @@ class Layer:
         """Emit the share's rows of the product, given the addresses of the input's buffers; the
         first row of all is pixel `first` of the result."""
         convert = self._convert_rows(x) if is_gemm_rows(self.node) else self._patches(x[0])
-        emit_product(f, self.product, partial(_shifted, convert, first), emit_tile, at, share)
+        with f.vectors_of(self.product.isa):
+            emit_product(f, self.product, partial(_shifted, convert, first), emit_tile, at, share)
 
     def _convert_rows(self, x: Sequence[str]) -> Convert:
         runs = group_order(self.node.view("x"), self.product.groups).runs

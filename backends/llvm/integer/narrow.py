@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from mbc.backends.llvm.emitter import Function
 from mbc.backends.llvm.integer.codes import Finish, extracted, store_bytes, store_finished
+from mbc.backends.llvm.isa import Isa
 
 
 class Piece(NamedTuple):
@@ -42,13 +43,8 @@ VECTORS = 4  # that are narrowed to one
 
 def store_pieces(f: Function, finish: Finish, pieces: Sequence[Piece], pointer: str) -> None:
     """Store vectors of the result."""
-    how = NARROWINGS.get(f.isa.name)
-    if (
-        how is None
-        or finish.zero is None
-        or how.lanes != f.isa.lanes
-        or not (how.exceeds or finish.fits)
-    ):
+    how = narrowing_of(f.isa)
+    if how is None or finish.zero is None or not (how.exceeds or finish.fits):
         for piece in pieces:
             store_finished(f, finish, piece.steps, pointer, piece.offset, piece.lanes)
         return
@@ -105,14 +101,33 @@ def _plus_zero(f: Function, finish: Finish, words: str, count: int) -> str:
     return f.op(f"call {kind} @llvm.sadd.sat.v{count}i16({kind} {words}, {kind} {zero})")
 
 
-def _x86(lanes: int, convert: str, words: str, bytes: str, order: Sequence[int]) -> Narrowing:
-    """Return the narrowing of CVTPS2DQ, PACKSSDW and PACKUSWB, whose results lie in `order` by
-    words of 32 bits."""
-    floats, ints = f"<{lanes} x float>", f"<{lanes} x i32>"
+def mixed_order(lanes: int) -> list[int]:
+    """Return where PACKSSDW and PACKUSWB, which work in blocks of 128 bits, put the words of 32
+    bits of four vectors."""
+    blocks = lanes // VECTORS
+    return [VECTORS * block + vector for vector in range(VECTORS) for block in range(blocks)]
+
+
+class _Operands(NamedTuple):
+    """Further operands of an intrinsic."""
+
+    values: str = ""
+    types: str = ""
+
+
+NOTHING = _Operands()
+
+
+def _x86(lanes: int, convert: str, words: str, bytes: str, more: _Operands = NOTHING) -> Narrowing:
+    """Return the narrowing of CVTPS2DQ, PACKSSDW and PACKUSWB."""
+    order, floats, ints = mixed_order(lanes), f"<{lanes} x float>", f"<{lanes} x i32>"
     shorts, codes = f"<{2 * lanes} x i16>", f"<{4 * lanes} x i8>"
 
     def narrow(f: Function, finish: Finish, steps: Sequence[str]) -> str:
-        whole = {v: f.op(f"call {ints} @{convert}({floats} {v})") for v in dict.fromkeys(steps)}
+        whole = {
+            v: f.op(f"call {ints} @{convert}({floats} {v}{more.values})")
+            for v in dict.fromkeys(steps)
+        }
         pairs = list(zip(steps[::2], steps[1::2], strict=True))
         packed = {
             (a, b): _plus_zero(
@@ -128,7 +143,7 @@ def _x86(lanes: int, convert: str, words: str, bytes: str, order: Sequence[int])
         return _ordered(f, codes, mixed, order)
 
     declared = (
-        f"declare {ints} @{convert}({floats})",
+        f"declare {ints} @{convert}({floats}{more.types})",
         f"declare {shorts} @{words}({ints}, {ints})",
         f"declare {codes} @{bytes}({shorts}, {shorts})",
         *_declared(lanes),
@@ -187,14 +202,19 @@ _AVX2 = _x86(
     "llvm.x86.avx.cvt.ps2dq.256",
     "llvm.x86.avx2.packssdw",
     "llvm.x86.avx2.packuswb",
-    (0, 4, 1, 5, 2, 6, 3, 7),
+)
+_AVX512 = _x86(
+    16,
+    "llvm.x86.avx512.mask.cvtps2dq.512",
+    "llvm.x86.avx512.packssdw.512",
+    "llvm.x86.avx512.packuswb.512",
+    _Operands(", <16 x i32> zeroinitializer, i16 -1, i32 4", ", <16 x i32>, i16, i32"),
 )
 _SSE = _x86(
     4,
     "llvm.x86.sse2.cvtps2dq",
     "llvm.x86.sse2.packssdw.128",
     "llvm.x86.sse2.packuswb.128",
-    (0, 1, 2, 3),
 )
 _NEON = Narrowing(
     4,
@@ -210,3 +230,11 @@ _NEON = Narrowing(
 
 NARROWINGS = {"avx2": _AVX2, "avx512": _AVX2, "avx512wide": _AVX2, "sse": _SSE, "neon": _NEON}
 """By vector unit; others have none."""
+OF_DOTS = {"avx512vnni": _AVX512}
+"""Those of the vectors of dot products, by extension."""
+
+
+def narrowing_of(isa: Isa) -> Narrowing | None:
+    """Return how a unit narrows its vectors; None if it does so one by one."""
+    found = (OF_DOTS.get(isa.dots), NARROWINGS.get(isa.name))
+    return next((how for how in found if how and how.lanes == isa.lanes), None)

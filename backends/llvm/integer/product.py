@@ -150,8 +150,8 @@ def pack(
     """Pack the panels of all groups as bytes. `weight` is [groups, k, columns], k in the order of
     the converted rows; `bias` and `multiplier` are [groups, columns]; `zero` is the zero point of
     A, which the bias makes up for where units do not subtract it."""
-    if not product.dot.centred:
-        bias = bias + (128 - zero) * weight.astype(np.int64).sum(axis=1)
+    if missing := product.dot.subtracted(zero) - zero:
+        bias = bias + missing * weight.astype(np.int64).sum(axis=1)
     bias = bias.astype(np.int64).astype(np.int32)
     panels = list[np.ndarray]()
     for group in range(product.groups):

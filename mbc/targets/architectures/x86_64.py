@@ -34,6 +34,7 @@ IMPLIED: Mapping[str, tuple[str, ...]] = {
     "avx512dq": ("avx512f",),
     "avx512vl": ("avx512f",),
     "avx512fp16": ("avx512bw",),
+    "avx512vnni": ("avx512f",),
     "x86-64-v2": ("sse4.2", "popcnt"),
     "x86-64-v3": ("x86-64-v2", "avx2", "fma", "f16c", "bmi", "bmi2", "lzcnt", "movbe"),
     "x86-64-v4": ("x86-64-v3", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
@@ -73,20 +74,20 @@ CPUS = """
     skylake          | 32 256 8192    | 2x8 2  | Skylake-Client | x86-64-v3 pclmul adx aes
     skylake-avx512   | 32 1024 24576  | 2x16 2 | max            | x86-64-v4 pclmul adx aes
     skx              | 32 1024 24576  | 2x16 2 | max            | x86-64-v4 pclmul adx aes
-    cascadelake      | 32 1024 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes
-    cooperlake       | 32 1024 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes
+    cascadelake      | 32 1024 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes avx512vnni
+    cooperlake       | 32 1024 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes avx512vnni
     cannonlake       | -              | -      | max            | x86-64-v4 pclmul adx aes sha
-    icelake-client   | -              | -      | max            | x86-64-v4 pclmul adx aes sha
-    icelake-server   | 48 1280 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha
-    tigerlake        | -              | -      | max            | x86-64-v4 pclmul adx aes sha
-    rocketlake       | -              | -      | max            | x86-64-v4 pclmul adx aes sha
+    icelake-client   | -              | -      | max            | x86-64-v4 pclmul adx aes sha avx512vnni
+    icelake-server   | 48 1280 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha avx512vnni
+    tigerlake        | -              | -      | max            | x86-64-v4 pclmul adx aes sha avx512vnni
+    rocketlake       | -              | -      | max            | x86-64-v4 pclmul adx aes sha avx512vnni
     alderlake        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     raptorlake       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     gracemont        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    sapphirerapids   | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha
-    emeraldrapids    | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha
-    graniterapids    | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha
-    graniterapids-d  | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha
+    sapphirerapids   | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha avx512vnni
+    emeraldrapids    | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha avx512vnni
+    graniterapids    | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha avx512vnni
+    graniterapids-d  | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha avx512vnni
     sierraforest     | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     grandridge       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     meteorlake       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
@@ -95,13 +96,13 @@ CPUS = """
     lunarlake        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     pantherlake      | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     clearwaterforest | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    diamondrapids    | -              | -      | max            | x86-64-v4 pclmul adx aes sha
+    diamondrapids    | -              | -      | max            | x86-64-v4 pclmul adx aes sha avx512vnni
     bdver4           | -              | -      | max            | x86-64-v3 pclmul sse4a aes
     znver1           | -              | -      | EPYC           | x86-64-v3 pclmul sse4a aes adx sha
     znver2           | -              | -      | EPYC-Rome      | x86-64-v3 pclmul sse4a aes adx sha
     znver3           | -              | -      | EPYC-Milan     | x86-64-v3 pclmul sse4a aes adx sha
-    znver4           | 32 1024 32768  | 2x8 2  | max            | x86-64-v4 pclmul adx aes sha sse4a
-    znver5           | 48 1024 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha sse4a
+    znver4           | 32 1024 32768  | 2x8 2  | max            | x86-64-v4 pclmul adx aes sha sse4a avx512vnni
+    znver5           | 48 1024 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha sse4a avx512vnni
 """
 
 _EBX, _ECX, _EDX = 1, 2, 3
@@ -156,6 +157,7 @@ INSTRUCTIONS = Instructions(
             "fma": r"vfn?m(add|sub)",
             "avx512f": r".*(zmm|\bk[0-7]\b|[xy]mm(1[6-9]|[23]\d))",
             "avx512vl": r".*[xy]mm(1[6-9]|[23]\d)",
+            "avx512vnni": r"vpdp\w+ .*zmm",
             "vnni": r"vpdp",
             "gfni": r"v?gf2p8",
             "popcnt": r"popcnt",
