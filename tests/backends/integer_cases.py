@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from mbc.ir.activations import RELU, RELU6
-from mbc.ir.elements import F32, Q8, S8, S32, Element
+from mbc.ir.elements import F32, Q8, S8, S32, U8, Element
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
@@ -21,8 +21,10 @@ from mbc.ops import (
     Dense,
     Dequantize,
     GlobalAvgPool,
+    Lookup,
     MaxPool,
     Quantize,
+    Requantize,
     Reshape,
     Split,
     Transpose,
@@ -202,12 +204,25 @@ def layers() -> Iterator[Case]:
             else ()
         )
     yield from both("add", shape, _sum)
+    yield from both("requantize", shape, _applied(Requantize(to=MADE)))
+    yield from both("requantize-narrow", (1, 3, 4, 3), _applied(Requantize(to=MADE)))
+    yield from both("lookup", shape, _looked_up)
+    yield from both("lookup-narrow", (1, 3, 4, 3), _looked_up)
     yield from both("parts", shape, _parts)
     yield from both("view", shape, _view)
 
 
 def _applied(op: object) -> Layer:
     return lambda net, x: net.graph.add(op, [x]).result  # type: ignore[arg-type]
+
+
+def _looked_up(net: Net, x: Value) -> Value:
+    table = net.rng.integers(0, 256, 256).astype(np.uint8)
+    operands: list[Value | Constant] = [
+        x,
+        Constant.of(f"table{len(net.graph.constants())}", table, U8),
+    ]
+    return net.graph.add(Lookup(to=MADE), operands).result
 
 
 def _sum(net: Net, x: Value) -> Value:

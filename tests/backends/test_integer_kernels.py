@@ -51,9 +51,14 @@ def check(graph: Graph, target: Target) -> None:
     check_placed(graph, wanted, target)
 
 
-def check_placed(graph: Graph, wanted: Mapping[str, np.ndarray], target: Target) -> None:
-    """Likewise for a graph whose memory is planned."""
-    inputs, net = inputs_of(graph), JitNet(lower(graph, target))
+def check_placed(
+    graph: Graph,
+    wanted: Mapping[str, np.ndarray],
+    target: Target,
+    given: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Likewise for a graph whose memory is planned, of given inputs if there are any."""
+    inputs, net = given or inputs_of(graph), JitNet(lower(graph, target))
     pools: tuple[Pool | None, ...] = (None, Scatter(3, seed=3))
     for pool in pools:
         with poisoned():

@@ -41,7 +41,19 @@ from mbc.backends.llvm.window import MOST_EXACT_TAPS, Part
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
-from mbc.ops import Add, AvgPool, Conv2d, Dense, Dequantize, Fused, GlobalAvgPool, MaxPool, Quantize
+from mbc.ops import (
+    Add,
+    AvgPool,
+    Conv2d,
+    Dense,
+    Dequantize,
+    Fused,
+    GlobalAvgPool,
+    Lookup,
+    MaxPool,
+    Quantize,
+    Requantize,
+)
 from mbc.ops.elementwise import Activate
 from mbc.ops.linear import present
 from mbc.ops.quantized import ratio
@@ -72,6 +84,8 @@ def _vector(node: Node) -> Vector:
             return partial(_sum, node)
         case Activate():
             return lambda f, at, lanes: load_codes(f, at[0], 0, lanes, 0)
+        case Requantize():
+            return partial(_rescaled, node)
         case Quantize():
             return partial(_steps, node)
         case Dequantize():
@@ -88,6 +102,11 @@ def _sum(node: Node, f: Function, at: list[str], lanes: int | None) -> str:
     return arithmetic(f, "fadd", *steps)
 
 
+def _rescaled(node: Node, f: Function, at: list[str], lanes: int | None) -> str:
+    operand = scaled_operand(node, "x")
+    return scaled(f, operand, load_codes(f, at[0], 0, lanes, operand.zero))
+
+
 def _steps(node: Node, f: Function, at: list[str], lanes: int | None) -> str:
     """Divide by the scale; NaN becomes 0."""
     to = node.result.type.element
@@ -101,6 +120,48 @@ def _numbers(node: Node, f: Function, at: list[str], lanes: int | None) -> str:
     x = element_of(node, "x")
     codes = load_codes(f, at[0], 0, lanes, x.zero)
     return arithmetic(f, "fmul", codes, splat_literal(f, x.scale))
+
+
+def build_lookup(site: Site) -> Kernel:
+    """Build a table's bytes for codes; a task a row of pixels."""
+    table = site.node.constant("table")
+    assert table is not None
+    x, out, f = site.input("x"), site.output, site.kernel_function()
+    channels = out.type.channels
+    width = (1, *out.type.shape)[-2]
+
+    def row(index: Count, _: list[str]) -> Sequence[str]:
+        starts = [
+            f.offset(start, f.binary("mul", index, width * buffer.pixel_bytes))
+            for start, buffer in (("%x0", x), ("%y0", out))
+        ]
+        f.loop(0, width, [("ptr", start) for start in starts], pixel)
+        return []
+
+    def pixel(_: Count, at: list[str]) -> Sequence[str]:
+        whole = channels // LOOKUPS * LOOKUPS
+        here = f.loop(0, whole, [("ptr", p) for p in at], several, step=LOOKUPS)
+        _emit_lookups(f, here, channels - whole)
+        return [f.offset(p, b.pixel_bytes) for p, b in zip(at, (x, out), strict=True)]
+
+    def several(_: Count, at: list[str]) -> Sequence[str]:
+        _emit_lookups(f, at, LOOKUPS)
+        return [f.offset(pointer, LOOKUPS) for pointer in at]
+
+    f.loop("%begin", "%end", [], row)
+    name = site.library.define(f"q8_lookup_c{channels}_w{width}", f)
+    return Kernel(name, out.pixels // width, 0, table.array)
+
+
+LOOKUPS = 8  # bytes in a turn of a loop
+
+
+def _emit_lookups(f: Function, at: Sequence[str], count: int) -> None:
+    for place in range(count):
+        code = f.op(f"load i8, ptr {f.offset(at[0], place)}")
+        index = f.op(f"zext i8 {code} to {f.isa.word}")
+        byte = f.op(f"load i8, ptr {f.offset('%w', index)}")
+        f.emit(f"store i8 {byte}, ptr {f.offset(at[1], place)}")
 
 
 CHUNK = 4  # channel vectors that are summed side by side
@@ -185,6 +246,8 @@ BUILDERS: Mapping[type[Op], Builder] = {
     Add: build_elementwise,
     Activate: build_elementwise,
     Quantize: build_elementwise,
+    Requantize: build_elementwise,
+    Lookup: build_lookup,
     Dequantize: build_elementwise,
     Fused: build_stream,
 }

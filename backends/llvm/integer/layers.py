@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -20,6 +20,7 @@ from mbc.backends.llvm.kernels.linear import group_order, is_gemm_rows, residual
 from mbc.ir.graph import Node
 from mbc.ops import Conv2d, Dense
 from mbc.ops.linear import present
+from mbc.records import dataclass
 
 
 def product_of(

@@ -9,7 +9,7 @@ a time. No row is computed twice or kept longer than needed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from typing import Literal
 

@@ -7,7 +7,7 @@ starts in the middle of an image recomputes the rows above its first turn.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -37,8 +37,8 @@ from mbc.backends.llvm.kernels.windows import define_rows, pack_window, window_n
 from mbc.backends.llvm.window import Window
 from mbc.backends.llvm.window_code import Rows, emit_row, image_rows
 from mbc.ops import Fused
-from mbc.targets.elements import on_codes
 from mbc.records import dataclass
+from mbc.targets.elements import on_codes
 
 
 def build_stream(site: Site) -> Kernel:

@@ -50,7 +50,10 @@ TUNING = ("prefer-128-bit", "prefer-256-bit")
 
 ANY_CORE = Core(l1=32, l2=512, l3=32768, units=2, lanes=8, memory=6.0)
 
-SETS = {"bdver": "x86-64-v2 pclmul avx sse4a aes lzcnt"}
+SETS = {
+    "bdver": "x86-64-v2 pclmul avx sse4a aes lzcnt",
+    "vnni": "x86-64-v4 pclmul adx aes avx512vnni",
+}
 
 #   name             | L1 L2 L3, KiB  | units  | qemu's CPU     | features
 CPUS = """
@@ -74,20 +77,20 @@ CPUS = """
     skylake          | 32 256 8192    | 2x8 2  | Skylake-Client | x86-64-v3 pclmul adx aes
     skylake-avx512   | 32 1024 24576  | 2x16 2 | max            | x86-64-v4 pclmul adx aes
     skx              | 32 1024 24576  | 2x16 2 | max            | x86-64-v4 pclmul adx aes
-    cascadelake      | 32 1024 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes avx512vnni
-    cooperlake       | 32 1024 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes avx512vnni
+    cascadelake      | 32 1024 32768  | 2x16 2 | max            | =vnni
+    cooperlake       | 32 1024 32768  | 2x16 2 | max            | =vnni
     cannonlake       | -              | -      | max            | x86-64-v4 pclmul adx aes sha
-    icelake-client   | -              | -      | max            | x86-64-v4 pclmul adx aes sha avx512vnni
-    icelake-server   | 48 1280 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha avx512vnni
-    tigerlake        | -              | -      | max            | x86-64-v4 pclmul adx aes sha avx512vnni
-    rocketlake       | -              | -      | max            | x86-64-v4 pclmul adx aes sha avx512vnni
+    icelake-client   | -              | -      | max            | =vnni sha
+    icelake-server   | 48 1280 32768  | 2x16 2 | max            | =vnni sha
+    tigerlake        | -              | -      | max            | =vnni sha
+    rocketlake       | -              | -      | max            | =vnni sha
     alderlake        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     raptorlake       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     gracemont        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    sapphirerapids   | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha avx512vnni
-    emeraldrapids    | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha avx512vnni
-    graniterapids    | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha avx512vnni
-    graniterapids-d  | 48 2048 65536  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha avx512vnni
+    sapphirerapids   | 48 2048 65536  | 2x16 2 | max            | =vnni sha
+    emeraldrapids    | 48 2048 65536  | 2x16 2 | max            | =vnni sha
+    graniterapids    | 48 2048 65536  | 2x16 2 | max            | =vnni sha
+    graniterapids-d  | 48 2048 65536  | 2x16 2 | max            | =vnni sha
     sierraforest     | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     grandridge       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     meteorlake       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
@@ -96,13 +99,13 @@ CPUS = """
     lunarlake        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     pantherlake      | -              | -      | max            | x86-64-v3 pclmul adx aes sha
     clearwaterforest | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    diamondrapids    | -              | -      | max            | x86-64-v4 pclmul adx aes sha avx512vnni
+    diamondrapids    | -              | -      | max            | =vnni sha
     bdver4           | -              | -      | max            | x86-64-v3 pclmul sse4a aes
     znver1           | -              | -      | EPYC           | x86-64-v3 pclmul sse4a aes adx sha
     znver2           | -              | -      | EPYC-Rome      | x86-64-v3 pclmul sse4a aes adx sha
     znver3           | -              | -      | EPYC-Milan     | x86-64-v3 pclmul sse4a aes adx sha
-    znver4           | 32 1024 32768  | 2x8 2  | max            | x86-64-v4 pclmul adx aes sha sse4a avx512vnni
-    znver5           | 48 1024 32768  | 2x16 2 | max            | x86-64-v4 pclmul adx aes sha sse4a avx512vnni
+    znver4           | 32 1024 32768  | 2x8 2  | max            | =vnni sha sse4a
+    znver5           | 48 1024 32768  | 2x16 2 | max            | =vnni sha sse4a
 """
 
 _EBX, _ECX, _EDX = 1, 2, 3
@@ -158,7 +161,7 @@ INSTRUCTIONS = Instructions(
             "avx512f": r".*(zmm|\bk[0-7]\b|[xy]mm(1[6-9]|[23]\d))",
             "avx512vl": r".*[xy]mm(1[6-9]|[23]\d)",
             "avx512vnni": r"vpdp\w+ .*zmm",
-            "vnni": r"vpdp",
+            "avxvnni": r"vpdp\w+ (?!.*zmm)",
             "gfni": r"v?gf2p8",
             "popcnt": r"popcnt",
             "lzcnt": r"lzcnt",
