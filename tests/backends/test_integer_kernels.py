@@ -12,7 +12,7 @@ import pytest
 from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.llvm.emitter import Function
 from mbc.backends.llvm.integer.dots import OF_EXTENSION, OF_ISA, dot_of
-from mbc.backends.llvm.integer.narrow import OF_DOTS, mixed_order
+from mbc.backends.llvm.integer.narrow import NARROWINGS, OF_DOTS, mixed_order
 from mbc.backends.llvm.isa import DOTS, ISAS, WIDE, Isa, isa_of
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import lower
@@ -175,6 +175,10 @@ def test_dot_products_of_zmm_registers_are_used() -> None:
     assert dot_of(isa_of(target)).name == "vnni"
     assert "vpdpbusd.512" in text
     assert "packuswb.512" in text
+
+
+def test_instructions_that_narrow_are_used_where_there_are_any() -> None:
+    assert OF_ISA.keys() - NARROWINGS.keys() == {"neon32", "neon32-vfp3", "rvv128"}
 
 
 def test_dot_products_are_used_where_the_cpu_has_them() -> None:

@@ -83,6 +83,9 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "backends/llvm/integer/kernels.py BUILDERS",
         "backends/llvm/integer/kernels.py _vector()",
         "backends/llvm/integer/dots.py OF_ISA",
+        "backends/llvm/integer/dots.py OF_EXTENSION",
+        "backends/llvm/integer/narrow.py NARROWINGS",
+        "backends/llvm/isa.py DOTS",
     ),
     "tests/unit/test_text_roundtrip.py": (
         "mbc/ir/activations.py SHORT",

@@ -216,19 +216,23 @@ _SSE = _x86(
     "llvm.x86.sse2.packssdw.128",
     "llvm.x86.sse2.packuswb.128",
 )
-_NEON = Narrowing(
-    4,
-    _neon,
-    True,
-    (
-        f"declare <4 x i32> @{_FCVTNS}(<4 x float>)",
-        f"declare <4 x i16> @{_SQXTN}(<4 x i32>)",
-        f"declare <8 x i8> @{_SQXTUN}(<8 x i16>)",
-        *_declared(4),
+NARROWINGS = {
+    "avx2": _AVX2,
+    "avx512": _AVX2,
+    "avx512wide": _AVX2,
+    "sse": _SSE,
+    "neon": Narrowing(
+        4,
+        _neon,
+        True,
+        (
+            f"declare <4 x i32> @{_FCVTNS}(<4 x float>)",
+            f"declare <4 x i16> @{_SQXTN}(<4 x i32>)",
+            f"declare <8 x i8> @{_SQXTUN}(<8 x i16>)",
+            *_declared(4),
+        ),
     ),
-)
-
-NARROWINGS = {"avx2": _AVX2, "avx512": _AVX2, "avx512wide": _AVX2, "sse": _SSE, "neon": _NEON}
+}
 """By vector unit; others have none."""
 OF_DOTS = {"avx512vnni": _AVX512}
 """Those of the vectors of dot products, by extension."""
