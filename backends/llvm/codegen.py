@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from hashlib import sha256
 from threading import Lock
 from typing import Any
 
@@ -15,8 +14,6 @@ from mbc.backends.llvm.interface import library_ir, plain_name_ir
 from mbc.backends.llvm.lower import LoweredNet
 from mbc.targets.target import Target
 
-DATA_SECTIONS = {"elf": ".rodata.{symbol}", "macho": "__TEXT,__const"}
-"""Where read-only data go, by object format."""
 CODEGEN_LEVEL = 2  # levels 1 to 3 give equal speed, level 0 is three times slower
 
 
@@ -95,29 +92,6 @@ def assembly_text(ir: str, target: Target) -> str:
 def emit_object(lowered: LoweredNet) -> bytes:
     """Compile the library's object file, without weights."""
     return object_code(library_ir(lowered), lowered.target)
-
-
-def data_object(data: bytes, symbol: str, target: Target) -> bytes:
-    """Make an object with read-only data at `symbol`, 64-byte aligned and hidden.
-
-    LLVM takes seconds to read megabytes as text (7 for 17 MB), so it makes room for the data, which
-    begins with their digest: that is where they go.
-    """
-    section = DATA_SECTIONS[target.object_format].format(symbol=symbol)
-    mark = sha256(data).digest()
-    if len(data) <= len(mark):
-        return object_code(_constant(symbol, section, data, 0), target)
-    made = object_code(_constant(symbol, section, mark, len(data) - len(mark)), target)
-    start = made.index(mark)
-    return b"".join((made[:start], data, made[start + len(data) :]))
-
-
-def _constant(symbol: str, section: str, start: bytes, zeros: int) -> str:
-    """Return the module with a constant: some bytes, and zeros."""
-    types = f"<{{ [{len(start)} x i8], [{zeros} x i8] }}>"
-    text = "".join(f"\\{byte:02x}" for byte in start)
-    value = f'<{{ [{len(start)} x i8] c"{text}", [{zeros} x i8] zeroinitializer }}>'
-    return f'@{symbol} = hidden constant {types} {value}, section "{section}", align 64\n'
 
 
 def emit_plain_name(lowered: LoweredNet) -> bytes:

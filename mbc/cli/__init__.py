@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import io
 import os
 import sys
@@ -17,13 +18,27 @@ from mbc.cli import console
 from mbc.diag import MbcError, error
 from mbc.files import uninterrupted
 
+OBJECTS = 500_000
+"""Objects that commands make before Python looks for garbage among them; by itself after 700."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line; returns the exit status and lets no exception out."""
+    """Run a command line, that of this process if none is given; returns the exit status and lets
+    no exception out."""
+    if argv is not None:
+        return _status(argv)
+    gc.set_threshold(OBJECTS)
+    try:
+        return _status(sys.argv[1:])
+    finally:
+        gc.freeze()  # so that Python, which ends now, looks for no garbage in what is left
+
+
+def _status(argv: Sequence[str]) -> int:
     from mbc.cli.usage import UsageError
 
     try:
-        status = _dispatch(sys.argv[1:] if argv is None else argv)
+        status = _dispatch(argv)
         sys.stdout.flush()
     except UsageError as problem:
         console.show_error(problem)

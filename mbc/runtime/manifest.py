@@ -97,11 +97,12 @@ def _listed(io: IoSpec) -> dict[str, Any]:
 
 def digests(folder: Path) -> dict[str, str]:
     """Compute the SHA-256 of each file of a folder but the manifest, by name."""
-    return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.iterdir())
-        if path.name != FILE_NAME
-    }
+    return {path.name: _digest(path) for path in sorted(folder.iterdir()) if path.name != FILE_NAME}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def known_files(folder: Path) -> set[str] | None:

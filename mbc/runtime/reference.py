@@ -75,7 +75,7 @@ def to_bytes(outputs: Mapping[str, np.ndarray]) -> bytes:
     stream, arrays = io.BytesIO(), dict[str, Any]()
     for number, array in enumerate(outputs.values()):
         arrays[f"arr_{number}"] = np.asarray(array)
-        if np.ma.isMaskedArray(array):
+        if type(array) is not np.ndarray and np.ma.isMaskedArray(array):  # ma takes time to import
             arrays[f"ties_{number}"] = np.ma.getmaskarray(array)
     with uninterrupted():  # an interruption in the finaliser of numpy's archive would be lost
         np.savez_compressed(stream, **arrays)

@@ -14,7 +14,7 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.sections import Symbol, SymbolTableSection
 
 from mbc.backends.llvm import link
-from mbc.backends.llvm.codegen import data_object
+from mbc.backends.llvm.data import data_object
 from mbc.backends.llvm.toolchain import (
     LinkError,
     LinkTarget,
@@ -68,7 +68,7 @@ def weights(data: bytes, path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("length", [0, 1, 31, 32, 33, 1027])
+@pytest.mark.parametrize("length", [0, 1, 31, 32, 33, 128, 129, 1027, 4096])
 @pytest.mark.parametrize("name", MACHINES)
 def test_weights_are_hidden_aligned_read_only_data(name: str, length: int) -> None:
     blob = (bytes(range(1, 256)) * 5)[:length]

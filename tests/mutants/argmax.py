@@ -68,8 +68,8 @@ MUTANTS = (
     _unit(
         "the reference forgets about which integers rounding decides",
         "mbc/runtime/reference.py",
-        old="if np.ma.isMaskedArray(array):",
-        new="if False:",
+        old="and np.ma.isMaskedArray(array):",
+        new="and False:",
     ),
     Mutant(
         "the last of equal elements is taken for the first",

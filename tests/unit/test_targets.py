@@ -9,7 +9,7 @@ from typing import get_args
 
 import pytest
 
-from mbc.backends.llvm.codegen import DATA_SECTIONS
+from mbc.backends.llvm.data import DATA_SECTIONS
 from mbc.backends.llvm.isa import ISAS
 from mbc.backends.llvm.subnormals import flush_ir
 from mbc.backends.llvm.toolchain import LINK_FLAGS

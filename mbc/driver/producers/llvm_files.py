@@ -10,11 +10,11 @@ from pathlib import Path
 
 from mbc.backends.llvm.codegen import (
     assembly_text,
-    data_object,
     emit_assembly,
     emit_plain_name,
     object_code,
 )
+from mbc.backends.llvm.data import data_object_parts
 from mbc.backends.llvm.interface import library_ir
 from mbc.backends.llvm.invoke import callees
 from mbc.backends.llvm.isa import isa_of
@@ -85,10 +85,18 @@ class LlvmWriter(ArtifactWriter):
 def _deliver(path: Path, folder: Path) -> None:
     """Copy a file into the output folder, with the constants that IR text needs beside it."""
     check_made(path)
-    shutil.copy(path, folder / path.name)
+    _give(path, folder / path.name)
     constants = path.parent / "constants.safetensors"
     if path.suffix == ".mbc" and constants.exists():
         shutil.copy(constants, folder / constants.name)
+
+
+def _give(path: Path, name: Path) -> None:
+    """Have a file of a scratch folder under another name too: a copy on another file system."""
+    try:
+        name.hardlink_to(path)
+    except OSError:
+        shutil.copy(path, name)
 
 
 def _link(name: Path, file: Path) -> None:
@@ -249,7 +257,9 @@ class LlvmFiles:
         if not path.exists():
             self.observer.step("packing the weights")
             symbol = self.lowered.spec.symbol("weights")
-            path.write_bytes(data_object(self.lowered.weights, symbol, self.lowered.target))
+            parts = data_object_parts(self.lowered.weights, symbol, self.lowered.target)
+            with path.open("wb") as file:
+                file.writelines(parts)
         return [path]
 
     def _text(self, name: str, text: str) -> Path:

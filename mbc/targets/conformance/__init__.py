@@ -5,8 +5,9 @@ are read as bytes, so that a check sees what a linker or loader would see.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from mbc.targets.conformance import elf, macho
 from mbc.targets.conformance.contract import Contract, FormatError
@@ -32,6 +33,14 @@ def problems(path: Path, kind: Kind, contract: Contract) -> Iterator[str]:
     an executable its machine, and that it is self-contained.
     """
     try:
-        yield from CHECKS[contract.target.object_format, kind](path.read_bytes(), contract)
+        yield from CHECKS[contract.target.object_format, kind](_content(path), contract)
     except FormatError as reason:
         yield str(reason)
+
+
+def _content(path: Path) -> Any:
+    """Map a file, of which little may be read; an empty one cannot be mapped."""
+    with path.open("rb") as file:
+        if not path.stat().st_size:
+            return b""
+        return mmap(file.fileno(), 0, access=ACCESS_READ)
