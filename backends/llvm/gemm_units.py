@@ -37,12 +37,12 @@ def is_split(panel: Panel) -> bool:
 
 def chunk_steps(panel: Panel) -> int:
     """Return the k-steps after which all units have multiplied whole vectors: a chunk."""
-    return max((unit.steps for unit in panel), default=1)
+    return max([unit.steps for unit in panel], default=1)
 
 
 def columns_of(panel: Panel) -> int:
     """Return the number of columns of a panel."""
-    return sum(unit.outputs for unit in panel)
+    return sum([unit.outputs for unit in panel])
 
 
 def by_steps(panel: Panel) -> list[tuple[int, list[int]]]:

@@ -7,6 +7,7 @@ one k-step and the broadcast elements of A in registers.
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache, cached_property
 from typing import Literal
 
 from mbc.ir.elements import F16, F32, S8, S32, U8, Scalar
@@ -81,17 +82,17 @@ class Isa:
         """Bytes of one vector register."""
         return self.element.bytes * self.lanes
 
-    @property
+    @cached_property
     def scalar(self) -> str:
         """LLVM's type of one lane."""
         return LLVM_TYPES[self.element]
 
-    @property
+    @cached_property
     def vector(self) -> str:
         """LLVM's type of a vector register."""
         return f"<{self.lanes} x {self.scalar}>"
 
-    @property
+    @cached_property
     def widest(self) -> Isa:
         """The unit with its longest vectors."""
         return replace(self, lanes=2 * self.lanes, doubles=False) if self.doubles else self
@@ -207,6 +208,7 @@ DOTS = {NEON.name: "dotprod", AVX512.name: "avx512vnni"}
 """Extensions with dot products of bytes, by the unit that they belong to."""
 
 
+@cache
 def isa_of(target: Target) -> Isa:
     """Return the vector unit of a target."""
     isa, core = ISAS[target.isa], target.core

@@ -121,13 +121,13 @@ class _Placer:
         ]
         barred.sort()
         if where != "beside":
-            return _free(barred, where == "tightest")
+            return _tightest(barred) if where == "tightest" else _lowest(barred)
         for (result, operand), distance in self._distances.items():
             if result == number and (at := offsets[operand]) is not None:
                 start = at - distance
                 if start >= 0 and all(start <= low or start >= high for low, high in barred):
                     return start
-        return _free(barred, tight=False)
+        return _lowest(barred)
 
     def vary(self, plan: _Plan, bound: int) -> _Plan:
         """Try random variations of the best plan so far and return the best."""
@@ -153,14 +153,24 @@ class _Placer:
         return _Recipe(tuple(order), tuple(where))
 
 
-def _free(barred: Sequence[tuple[int, int]], tight: bool) -> int:
-    """Return the lowest offset outside all ranges; if `tight`, that in the smallest gap."""
-    gaps: list[tuple[int, int]] = []
+def _lowest(barred: Sequence[tuple[int, int]]) -> int:
+    """Return the lowest offset outside all ranges, which are sorted."""
     start = 0
     for low, high in barred:
         if low >= start:
-            gaps.append((low - start, start))
-        start = max(start, high)
-    if not gaps:
-        return start
-    return min(gaps)[1] if tight else gaps[0][1]
+            return start
+        if high > start:
+            start = high
+    return start
+
+
+def _tightest(barred: Sequence[tuple[int, int]]) -> int:
+    """Return the lowest offset of the smallest gap between ranges, which are sorted; the end if
+    there is none."""
+    start, best = 0, None
+    for low, high in barred:
+        if low >= start and (best is None or (low - start, start) < best):
+            best = low - start, start
+        if high > start:
+            start = high
+    return start if best is None else best[1]

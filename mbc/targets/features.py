@@ -6,9 +6,12 @@ recognises in compiled code.
 
 from __future__ import annotations
 
+from functools import cache
+
 from mbc.targets.target import Target
 
 
+@cache
 def features_of(target: Target) -> frozenset[str]:
     """Return the features that code for the target may use: those of its CPU and those added,
     without those removed. A CPU that no table lists has only those that the target adds."""
