@@ -86,7 +86,7 @@ def conv2d(
     kernel = (weight.shape[0], weight.shape[1])
     total: Any = 0
     for i, j, window in taps(x, kernel, op.stride, op.pad, op.dilation):
-        total = total + grouped_product(window, weight[i, j], op.groups)
+        total += grouped_product(window, weight[i, j], op.groups)  # in place but for the first
     if bias is not None:
         total = total + bias
     if residual is not None:

@@ -20,7 +20,8 @@ def grouped_product(x: Array, weight: Array, groups: int) -> Array:
     """Multiply […,g*i] by [i,g*o] to […,g*o]: each group of inputs by its own group of filters."""
     product: Array
     if weight.shape[0] == 1:  # depthwise, with any multiplier: no sum, so no matrix product
-        product = np.repeat(x, weight.shape[1] // groups, axis=-1) * weight[0]
+        times = weight.shape[1] // groups
+        product = (x if times == 1 else np.repeat(x, times, axis=-1)) * weight[0]
     elif groups == 1:
         product = x.reshape(-1, x.shape[-1]) @ weight
     else:
