@@ -95,8 +95,19 @@ def test_build_attributes(tmp_path: Path) -> None:
             arm_attributes(ours.data[:end])
 
 
+def test_attributes_of_several_bytes() -> None:
+    attributes = bytes([1, 8, 0, 0, 0, 6, 0xC8, 1])  # of the file: Tag_CPU_arch is 200
+    vendor = b"aeabi\0"
+    length = (4 + len(vendor) + len(attributes)).to_bytes(4, "little")
+    assert arm_attributes(b"A" + length + vendor + attributes) == {"TAG_CPU_ARCH": 200}
+
+
 def test_damage() -> None:
     data = data_object(bytes(range(200)), "net_weights", resolve("x86_64"))
+    headers = int.from_bytes(data[0x28:0x30], "little")
+    at = headers + 64 + 32  # the size of the first section
+    with pytest.raises(FormatError, match="a section ends behind the file"):
+        ElfFile(data[:at] + len(data).to_bytes(8, "little") + data[at + 8 :])
     with pytest.raises(FormatError, match="is not an ELF file: it begins otherwise"):
         ElfFile(b"\x7fEL")
     with pytest.raises(FormatError, match="its class or byte order is unknown"):

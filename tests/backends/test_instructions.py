@@ -77,6 +77,12 @@ def test_an_instruction_that_a_feature_allows(tmp_path: Path) -> None:
     assert "needs dotprod" in "".join(problems(path, "object", removed))
 
 
+def test_another_form_of_an_instruction(tmp_path: Path) -> None:
+    code = "fadd v0.4s, v1.4s, v2.4s\nfadd v0.8h, v1.8h, v2.8h"
+    path = assembled(tmp_path, "arm64", f".arch armv8.2-a+fp16\n{code}")
+    assert "'fadd v0.8h, v1.8h, v2.8h' at 0x4 needs fullfp16" in found(path, "object", "arm64")
+
+
 def test_bytes_that_are_no_instruction(tmp_path: Path) -> None:
     path = assembled(tmp_path, "arm64", "nop\n.inst 0xffffffff\nnop")
     assert found(path, "object", "arm64") == "the bytes at 0x4 are not an instruction"

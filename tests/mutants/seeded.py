@@ -8,6 +8,7 @@ from tests.mutants.argmax import MUTANTS as ARGMAX
 from tests.mutants.arithmetic import MUTANTS as ARITHMETIC
 from tests.mutants.backends import MUTANTS as BACKENDS
 from tests.mutants.caches import MUTANTS as CACHES
+from tests.mutants.costs import MUTANTS as COSTS
 from tests.mutants.gates import MUTANTS as GATES
 from tests.mutants.grid import MUTANTS as GRID
 from tests.mutants.importing import MUTANTS as IMPORTING
@@ -64,4 +65,5 @@ MUTANTS = (
     *REDUCTIONS,
     *ARGMAX,
     *SPATIAL,
+    *COSTS,
 )
