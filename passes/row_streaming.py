@@ -3,7 +3,8 @@
 Values between nodes that are streamed together are never stored whole. A greedy search: take the
 step at which most bytes are alive and all chains of steps around it that the backend can stream;
 of those that lower the peak most, fuse the one with the least predicted time; repeat until no chain
-lowers the peak. It can be left to chains that take no more time than their nodes. A chain may
+lowers the peak. It can be left to chains that take no more
+time than their nodes, and of which two threads compute few rows both. A chain may
 contain nodes that are fused already. A chain of one node can help too: streamed by rows, its result
 may overlap its operand.
 """
@@ -25,6 +26,7 @@ from mbc.passes.fusion import fused_chain
 from mbc.records import dataclass
 from mbc.targets.backend import Backend
 
+MOST_AGAIN = 0.05  # of a free chain's time, spent on rows that two threads compute both
 LONGEST = 8  # steps to join at a time; longer runs come of several times
 
 Peak = tuple[int, int]
@@ -108,12 +110,17 @@ class _Search:
         for run in self._runs(steps, needed.index(max(needed)) if needed else 0):
             step = self._stream(run)
             added = self._time(step) - sum(map(self._time, run)) if step else 0.0
-            if step is None or (self._free and added > 0):
+            if step is None or (self._free and not self._is_free(step, added)):
                 continue
             if peak := self._peak_with(steps, step):
                 found.append((peak, added, step))
         peak, _, step = min(found, key=lambda f: f[:2], default=(_peak(needed), 0.0, None))
         return step if peak < _peak(needed) else None
+
+    def _is_free(self, step: StreamStep, added: float) -> bool:
+        """Whether a chain takes no more time than its parts, and little more on two threads."""
+        predicted = self._backend.predict(step.node)
+        return added <= 0 and predicted.again <= MOST_AGAIN * predicted.cycles
 
     def _peak_with(self, steps: Steps, new: StreamStep) -> Peak | None:
         """Return the peak with a new step; None if the values that it reads cannot be colocated."""

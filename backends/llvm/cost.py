@@ -7,11 +7,12 @@ smallest cache that holds the tensor. Only differences between alternatives matt
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.averaged import AveragedWindow, averaged_window
 from mbc.backends.llvm.kernels.base import Buffer
-from mbc.backends.llvm.kernels.chain import chain_nodes, turn_rows, turns_of
+from mbc.backends.llvm.kernels.chain import chain_nodes, seam_rows, turn_rows, turns_of
 from mbc.backends.llvm.kernels.linear import plan_halved
 from mbc.backends.llvm.kernels.scaled import ScaledProduct, scaled_product
 from mbc.ir.graph import Node
@@ -30,6 +31,7 @@ LOADS_PER_FMA = 0.83  # that multiply-adds do not wait for
 RATES = L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, L3_BYTES_PER_CYCLE = 64.0, 28.0, 10.0
 KIB = 1024
 RANGE_CYCLES = 3000.0  # that a range of tasks takes at least: it costs a thread some hundreds
+LEAST_TIMES = 6  # how many times what it computes and reads again
 
 
 def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
@@ -42,10 +44,18 @@ def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
     if not nodes:
         return _predict_plain(node, isa, target)
     rows = turns_of(node)
-    compute = sum(_compute(inner, isa, target.core) for inner in nodes)
+    each = [_compute(inner, isa, target.core) for inner in nodes]
     traffic = sum(_stream(view.type, isa, target) for view in node.views)
     traffic += _stream(node.result.type, isa, target)
-    return _sum(compute, traffic + sum(_reread(inner, rows, target.core) for inner in nodes))
+    traffic += sum(_reread(inner, rows, target.core) for inner in nodes)
+    return replace(_sum(sum(each), traffic), again=_seam(nodes, each, rows))
+
+
+def _seam(nodes: Sequence[Node], each: Sequence[float], rows: int | None) -> float:
+    """Cycles to compute the rows of a chain that two threads need both, from those of its ops."""
+    images, height = nodes[-1].result.type.shape[:2]
+    both = zip(nodes, each, seam_rows(nodes, rows or turn_rows(height)[0]), strict=True)
+    return sum(cycles * count / node.result.type.shape[1] for node, cycles, count in both) / images
 
 
 def _predict_body(
@@ -55,7 +65,7 @@ def _predict_body(
     compute = sum(_compute(inner, isa, target.core) for inner in nodes) + more
     traffic = sum(_stream(view.type, isa, target) for view in node.views)
     traffic += sum(_stream(result.type, isa, target) for result in node.results)
-    return _sum(compute, traffic)
+    return replace(_sum(compute, traffic), again=_read_by_both(nodes[0], target.core) + more)
 
 
 def _scaling(scaled: ScaledProduct, isa: Isa, target: Target) -> float:
@@ -70,9 +80,13 @@ def _averaging(averaged: AveragedWindow, isa: Isa) -> float:
     return SUM_CYCLES * averaged.window.result.type.elements / isa.lanes
 
 
-def fewest_tasks(tasks: int, cycles: float) -> int:
-    """How many of a node's tasks are worth a call of its kernel."""
-    return min(tasks, max(1, round(tasks * RANGE_CYCLES / max(cycles, 1.0))))
+def fewest_tasks(tasks: int, predicted: Prediction) -> int:
+    """How many of a node's tasks are worth a call of its kernel: so many that what a range computes
+    and reads again takes a small part of its time, but two threads get a half each."""
+    least = max(RANGE_CYCLES, predicted.again * LEAST_TIMES)
+    worth = round(tasks * least / max(predicted.cycles, 1.0))
+    most = tasks if predicted.cycles < 2 * RANGE_CYCLES else tasks // 2
+    return max(1, min(worth, most))
 
 
 def _reread(node: Node, rows: int | None, core: Core) -> float:
@@ -89,7 +103,18 @@ def _reread(node: Node, rows: int | None, core: Core) -> float:
 def _predict_plain(node: Node, isa: Isa, target: Target) -> Prediction:
     traffic = sum(_stream(view.type, isa, target) for view in node.views)
     traffic += sum(_stream(result.type, isa, target) for result in node.results)
-    return _sum(_compute(node, isa, target.core), traffic)
+    again = _read_by_both(node, target.core)
+    return replace(_sum(_compute(node, isa, target.core), traffic), again=again)
+
+
+def _read_by_both(node: Node, core: Core) -> float:
+    """Cycles for a second thread to read the weights too, or the input where that is less: kernels
+    with few rows share out columns."""
+    weights = node.type_of("weight")
+    if weights is None:
+        return 0.0
+    bytes = min(weights.bytes, *(view.type.bytes for view in node.views))
+    return bytes / _bandwidth(bytes, core)
 
 
 def _sum(compute: float, traffic: float) -> Prediction:

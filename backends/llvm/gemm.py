@@ -58,6 +58,7 @@ class Addend(NamedTuple):
 
 
 FEW_TASKS = 16  # fewer tasks than this need care to give threads equal shares
+MANY_TASKS = 64  # more tasks than this give threads no fairer shares
 FAR_WEIGHTS = 16 * 1024  # bytes of weights from which on panels are prefetched
 PREFETCH_ROWS = 8  # least rows for which panels are prefetched
 OWN_UNROLL = 2  # k-steps per iteration where each group has its own code
@@ -218,12 +219,21 @@ class Gemm:
     @cached_property
     def row_tasks(self) -> int:
         """Number of tasks that the rows are split into."""
-        return min(64, *(self.blocks(panel).count for panel in set(self.units)))
+        return min(MANY_TASKS, *(self.blocks(panel).count for panel in set(self.units)))
+
+    @property
+    def parts(self) -> int:
+        """Number of tasks that each row task is split into, where tasks are not parts of panels:
+        the panels of each group, unless that makes more tasks than are of use. Where stores spill,
+        and in a part, a task has all panels of its rows."""
+        if self.by_panels or self.spills or self.is_part or self.row_tasks >= MANY_TASKS:
+            return 1
+        return len(self.groups) * len(self.widths)
 
     @property
     def tasks(self) -> int:
         """Number of tasks."""
-        return self.row_tasks * (len(self.widths) if self.by_panels else 1)
+        return self.row_tasks * (len(self.widths) if self.by_panels else self.parts)
 
     @property
     def prefetches(self) -> bool:

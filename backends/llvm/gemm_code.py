@@ -27,17 +27,17 @@ def _emit_groups(f: Function, gemm: Gemm, at: Pointers, share: Share) -> None:
     if gemm.group_shift is not None:
         shift, start = gemm.group_shift, gemm.whole_groups
 
-        def group(_: Count, values: list[str]) -> Sequence[str]:
-            here = at.of(values)
-            _emit_group(f, gemm, gemm.groups[0], here, share, narrow=False)
+        def group(index: Count, values: list[str]) -> Sequence[str]:
+            here, part = at.of(values), share.of_group(f, gemm, index)
+            _emit_group(f, gemm, gemm.groups[0], here, part, narrow=False)
             after = here.moved(f, gemm.group_bytes, column_bytes, column_bytes)
             return after.with_a([f.offset(a, shift) for a in here.a]).values
 
         f.loop(0, start, at.carried, group)
     for index in range(start, len(gemm.groups)):
         here = at.moved(f, index * gemm.group_bytes, index * column_bytes, index * column_bytes)
-        narrow = index >= gemm.whole_groups
-        _emit_group(f, gemm, gemm.groups[index], here, share, narrow=narrow)
+        narrow, part = index >= gemm.whole_groups, share.of_group(f, gemm, index)
+        _emit_group(f, gemm, gemm.groups[index], here, part, narrow=narrow)
 
 
 def _emit_group(

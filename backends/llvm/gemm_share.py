@@ -92,18 +92,29 @@ class Pointers:
 
 @dataclass(frozen=True)
 class Share:
-    """The share of the work that a call does: tasks begin … end-1, where `tasks` are all rows; with
-    `by_panels` those of the first panel, which are followed by those of the next."""
+    """The share of the work that a call does: tasks begin … end-1, where `tasks` are all rows. With
+    `by_panels` they are those of the first panel, and are followed by those of the next. Else each
+    consists of `parts`, which are panels of groups: a thread's rows are neighbours, so that it
+    finds them in its own cache when the next kernel reads them."""
 
     begin: Count = 0
     end: Count = 1
     tasks: int = 1
     by_panels: bool = False
+    parts: int = 1
+    first_part: Count = 0
+    """The part of the first panel of a group."""
 
     @staticmethod
     def of(gemm: Gemm, begin: Count = "%begin", end: Count = "%end") -> Share:
         """Tasks of a GEMM."""
-        return Share(begin, end, gemm.row_tasks, gemm.by_panels)
+        return Share(begin, end, gemm.row_tasks, gemm.by_panels, gemm.parts)
+
+    def of_group(self, f: Function, gemm: Gemm, group: Count) -> Share:
+        """Return the share of a group."""
+        if self.parts == 1:
+            return self
+        return replace(self, first_part=f.binary("mul", group, len(gemm.widths)))
 
     def blocks(self, f: Function, count: int, panel: Count) -> tuple[Count, Count]:
         """First and last+1 of the row blocks of a panel, which has so many."""
@@ -115,9 +126,17 @@ class Share:
             after = f.binary("add", before, self.tasks)
             begin = f.binary("sub", f.clamp("max", begin, before), before)
             end = f.binary("sub", f.clamp("min", end, after), before)
+        if self.parts > 1:
+            part = f.binary("add", self.first_part, panel)
+            begin, end = (self._row_tasks(f, bound, part) for bound in (begin, end))
         first = f.binary("udiv", f.binary("mul", begin, count), self.tasks)
         last = f.binary("udiv", f.binary("mul", end, count), self.tasks)
         return first, last
+
+    def _row_tasks(self, f: Function, bound: Count, part: Count) -> Count:
+        """Count the row tasks whose given part is a task below `bound`."""
+        more = f.binary("sub", f.binary("add", bound, self.parts - 1), part)
+        return f.binary("udiv", more, self.parts)
 
     def panels(self, f: Function, start: int, count: int) -> tuple[Count, Count]:
         """Which of the panels start … start+count-1, counted from `start`."""

@@ -101,7 +101,7 @@ class _Lowering:
 
     def _call(self, number: int, node: Node, twin: Node, layer: Layer) -> Call:
         kernel = self._build(node)
-        grain = fewest_tasks(kernel.tasks, LlvmBackend(self.target).predict(node).cycles)
+        grain = fewest_tasks(kernel.tasks, LlvmBackend(self.target).predict(node))
         ordered = self.shared.is_ordered(twin)
         info = KernelInfo(kernel.function, layer, kernel.tasks, grain, ordered)
         weights = self.blob.add(packed_array(kernel.weights)) if kernel.weights.size else 0

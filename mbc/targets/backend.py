@@ -30,6 +30,8 @@ class Prediction:
 
     cycles: float
     bound: str = ""
+    again: float = 0.0
+    """Cycles that a second thread adds, in all: rows that both compute, weights that both read."""
 
 
 class Backend(Protocol):

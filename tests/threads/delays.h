@@ -22,7 +22,7 @@ static uint32_t delay_draw(void) {
   return delay_state ^= delay_state << 5;
 }
 
-static uint32_t delays(void) { return atomic_load(&delay_count); }
+static inline uint32_t delays(void) { return atomic_load(&delay_count); }
 
 /* Relaxed, so that they order nothing that the pool does not. */
 void mbc_pool_delay(void);

@@ -8,6 +8,9 @@
 #include <time.h>
 
 #include "pool.h"
+#ifdef MBC_POOL_DELAY
+#include "delays.h"
+#endif
 
 enum { CELLS = 96, GRAIN = 5, TURNS = 600, PAUSES = 12 };
 

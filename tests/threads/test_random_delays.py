@@ -28,7 +28,7 @@ FLAGS = ("-std=c11", "-g", "-O1", "-Wall", "-Wextra", "-Werror")
 PLAIN, CHECKED = "native", "x86_64-v2" if platform.machine() == "x86_64" else "native"
 SANITIZE = "-fsanitize=thread"
 """ThreadSanitizer checks accesses of up to 16 bytes: the vectors of SSE."""
-RUNS, MANY_RUNS = 100, 10_000
+RUNS, MANY_RUNS = 40, 10_000
 MORE = (
     Example("shufflenet_v1", (("groups", "8"),)),
     Example("mobilenet_v3", (("variant", "large"),)),
@@ -80,7 +80,10 @@ def play(net: LoweredNet, code: Path, runs: int, *flags: str) -> subprocess.Comp
     subprocess.run(command, check=True, cwd=folder)
     environment = {"TSAN_OPTIONS": "halt_on_error=1"}
     program = ["./player", "weights", str(runs)]
-    return subprocess.run(program, cwd=folder, env=environment, capture_output=True, text=True)
+    patience = 60 + runs  # a thread that nobody wakes is no hang of all tests
+    return subprocess.run(
+        program, cwd=folder, env=environment, capture_output=True, text=True, timeout=patience
+    )
 
 
 def assert_equal_bits(ended: subprocess.CompletedProcess[str], runs: int) -> None:
@@ -102,6 +105,18 @@ def test_equal_bits(example: Example, tmp_path: Path, fuzz: bool) -> None:
 def test_no_race_in_kernels(example: Example, tmp_path: Path, fuzz: bool) -> None:
     net, runs = lowered(example, CHECKED), MANY_RUNS // len(NETWORKS) if fuzz else RUNS // 4
     assert_equal_bits(play(net, checked_object(net.ir, tmp_path), runs, SANITIZE), runs)
+
+
+@needs_compiler
+@pytest.mark.parametrize("sleep", ["", "-U__linux__"], ids=["futex", "condvar"])
+def test_nobody_sleeps_for_ever(sleep: str, tmp_path: Path, fuzz: bool) -> None:
+    flags = [*FLAGS, *sleep.split(), "-DMBC_POOL_CPUS=4", "-DMBC_POOL_DELAY"]
+    sources = (f"-I{POOL_C.parent}", str(HERE / "pool_race.c"), str(POOL_C))
+    command = [str(compiler()), *flags, *sources, "-lpthread", "-o", "player"]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    for _ in range(1000 if fuzz else 10):
+        ended = subprocess.run(["./player"], cwd=tmp_path, capture_output=True, timeout=60)
+        assert ended.stdout == b"ok\n"
 
 
 @needs_compiler

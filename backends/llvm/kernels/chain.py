@@ -36,6 +36,7 @@ SCRATCH_GOAL = 192 * 1024  # bytes of one thread's scratch that turns should not
 COUNTER_BYTES = 8
 CONVERTED_GOAL = 16 * 1024  # bytes of the converted rows of a product of codes, likewise
 CHUNKS = (4, 2, 1)
+LEAST_PIXELS = 24  # of the rows that an op computes at a time for its reader, to fill tiles
 
 Kind = Literal["pointwise", "window", "patches"]
 
@@ -211,17 +212,39 @@ def _product(isa: Isa, node: Node, chunk: int, out: Buffer, residual: Buffer | N
     return replace(product, near=CONVERTED_GOAL)
 
 
-def _chunks(nodes: tuple[Node, ...], turn: int) -> list[int]:
+def _chunks(nodes: Sequence[Node], turn: int) -> list[int]:
     """Derive the rows that each op computes at a time from those of the last op."""
     chunks = [turn]
     for reader, producer in zip(nodes[:0:-1], nodes[-2::-1], strict=True):
         if stage_kind(reader) == "pointwise":
             chunks.append(chunks[-1])
             continue
-        wanted = chunks[-1] * row_window(reader)[0]
-        height = producer.result.type.shape[1]
-        chunks.append(max(c for c in (*CHUNKS, wanted) if c <= wanted and height % c == 0))
+        chunks.append(_chunk(producer.result.type, chunks[-1] * row_window(reader)[0]))
     return chunks[::-1]
+
+
+def _chunk(made: TensorType, wanted: int) -> int:
+    """Choose how many rows are computed at a time where a reader wants so many: few, since where
+    two threads meet, both compute the rows that either needs, in whole chunks."""
+    _, height, width, _ = made.shape
+    fitting = sorted(c for c in {*CHUNKS, wanted} if c <= wanted and height % c == 0)
+    return next((c for c in fitting if c * width >= LEAST_PIXELS), fitting[-1])
+
+
+def seam_rows(nodes: Sequence[Node], turn: int) -> tuple[int, ...]:
+    """Count the rows of each op that two threads compute both, if one makes the upper half of the
+    last op's turns and the other one the rest."""
+    chunks, height = _chunks(nodes, turn), nodes[-1].result.type.shape[1]
+    above = below = height // turn // 2 * turn
+    rows = [0]
+    for reader, producer, chunk in zip(nodes[:0:-1], nodes[-2::-1], chunks[-2::-1], strict=True):
+        stride, pad, extent = row_window(reader)
+        if stage_kind(reader) != "pointwise":
+            last = min((above - 1) * stride - pad + extent, producer.result.type.shape[1])
+            above = -(-last // chunk) * chunk
+            below = max(below * stride - pad, 0) // chunk * chunk
+        rows.append(max(above - below, 0))
+    return tuple(rows[::-1])
 
 
 def _stage_plan(

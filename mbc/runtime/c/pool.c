@@ -135,6 +135,7 @@ static uint32_t take_part(team *t, uint32_t number) {
     sum += done;
     if (!number) continue;
     atomic_fetch_add(&t->done.value, done);
+    mbc_pool_delay();
     wake(&t->done);
   }
   return sum;
@@ -174,6 +175,7 @@ static uint32_t units_of(uint32_t count, uint32_t grain, uint32_t threads) {
 /* Wake who sleeps. The others' offers are out already, and who still spins has seen them. */
 static void call_sleepers(team *t, uint32_t turn) {
   atomic_store_explicit(&t->turn.value, turn, memory_order_release);
+  mbc_pool_delay();
   if (!atomic_load(&t->turn.sleepers)) return;
   atomic_store_explicit(&t->cpu, this_cpu(), memory_order_relaxed);
   wake(&t->turn);

@@ -65,7 +65,8 @@ static uint64_t nanoseconds(void) {
 
 /* Sleepers are counted, so that a turn whose threads still spin costs no system call. Where a value
  * and the count are sequentially consistent, either the sleeper sees the new value, or the one who
- * changed it sees the sleeper. */
+ * changed it sees the sleeper. Each takes itself off the count: whoever wakes may be late, and the
+ * sleeper already waits for the next value. */
 #ifdef __linux__
 static void set_up(gauge *g) { (void)g; }
 
@@ -73,11 +74,11 @@ static void sleep_while(gauge *g, uint32_t value) {
   atomic_fetch_add(&g->sleepers, 1);
   mbc_pool_delay();
   syscall(SYS_futex, (uint32_t *)&g->value, FUTEX_WAIT_PRIVATE, value, NULL, NULL, 0);
+  atomic_fetch_sub(&g->sleepers, 1);
 }
 
-/* Who is woken may take long to come: it is woken once. */
 static void wake(gauge *g) {
-  if (atomic_load(&g->sleepers) && atomic_exchange(&g->sleepers, 0))
+  if (atomic_load(&g->sleepers))
     syscall(SYS_futex, (uint32_t *)&g->value, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 #else
