@@ -129,9 +129,13 @@ class Share:
         if self.parts > 1:
             part = f.binary("add", self.first_part, panel)
             begin, end = (self._row_tasks(f, bound, part) for bound in (begin, end))
-        first = f.binary("udiv", f.binary("mul", begin, count), self.tasks)
-        last = f.binary("udiv", f.binary("mul", end, count), self.tasks)
-        return first, last
+        return self._block(f, begin, count), self._block(f, end, count)
+
+    def _block(self, f: Function, bound: Count, count: int) -> Count:
+        """Return the row block that is nearest to where a row task begins."""
+        near = self.tasks // 2 if count % self.tasks else 0
+        scaled = f.binary("add", f.binary("mul", bound, count), near)
+        return f.binary("udiv", scaled, self.tasks)
 
     def _row_tasks(self, f: Function, bound: Count, part: Count) -> Count:
         """Count the row tasks whose given part is a task below `bound`."""

@@ -7,6 +7,7 @@ from functools import partial
 from tests.mutants.mutant import Mutant
 
 _pool = partial(Mutant, file="mbc/runtime/c/pool.c", tests="tests/threads/test_pool_contract.py")
+_ranges = partial(Mutant, tests="tests/unit/test_ranges.py")
 _callers = partial(Mutant, tests="tests/threads/test_python_threads.py")
 
 MUTANTS = (
@@ -34,6 +35,51 @@ MUTANTS = (
         "the pool's threads compute as they did in the turn before",
         old="if (number) mbc_adopt(of->control);",
         new="",
+    ),
+    _ranges(
+        "a thread's rows begin where those of the first panel do",
+        "backends/llvm/gemm_share.py",
+        old='f.binary("add", bound, self.parts - 1), part)',
+        new='f.binary("add", bound, self.parts - 1), 0)',
+    ),
+    _ranges(
+        "row blocks are cut at a task's lower bound",
+        "backends/llvm/gemm_share.py",
+        old="near = self.tasks // 2 if count % self.tasks else 0",
+        new="near = 0",
+    ),
+    _ranges(
+        "two threads compute no row of a chain both",
+        "backends/llvm/kernels/chain.py",
+        old="rows.append(max(above - below, 0))",
+        new="rows.append(0)",
+    ),
+    _ranges(
+        "a range is worth its call, whatever it computes again",
+        "backends/llvm/cost.py",
+        old="least = max(RANGE_CYCLES, predicted.again * LEAST_TIMES)",
+        new="least = RANGE_CYCLES",
+    ),
+    Mutant(
+        "TVM's threads take what another one has begun",
+        "backends/tvm/cpu/kernels.py",
+        old="%share.end, %back",
+        new="%share.end, 0",
+        tests="tests/backends/test_tvm_shares.py",
+    ),
+    Mutant(
+        "TVM's threads do their own shares alone",
+        "backends/tvm/cpu/kernels.py",
+        old="%again = icmp ult i32 %next, %members",
+        new="%again = icmp ult i32 %next, 1",
+        tests="tests/backends/test_tvm_shares.py",
+    ),
+    Mutant(
+        "rows that two threads compute both are free",
+        "passes/row_streaming.py",
+        old="return added <= 0 and predicted.again <= MOST_AGAIN * predicted.cycles",
+        new="return added <= 0",
+        tests="tests/unit/test_fuse_rows.py",
     ),
     _callers(
         "calls from several threads share an arena",

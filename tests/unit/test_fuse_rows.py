@@ -158,6 +158,29 @@ def test_of_several_chains_those_that_cost_nothing_are_taken() -> None:
     assert 1 not in lengths(graph)
 
 
+def test_what_two_threads_would_compute_twice_is_not_free() -> None:
+    """A pair has no cost for one thread."""
+
+    class Overlapping(Cheap):
+        again = 0.05
+
+        def predict(self, node: Node) -> Prediction:
+            cycles = super().predict(node).cycles
+            return Prediction(cycles, again=self.again * cycles if len(ops(node)) > 1 else 0.0)
+
+    class More(Overlapping):
+        again = 0.06
+
+    graph = chain(8, 64, 8, 8)
+    run(graph, More(), "auto")
+    assert lengths(graph) == [0, 0, 0, 0]
+    run(graph, Overlapping(), "auto")
+    assert lengths(graph) == [0, 2, 0]
+    graph = chain(8, 64, 8, 8)
+    run(graph, More(), "always")
+    assert lengths(graph) == [0, 2, 0]
+
+
 def test_it_can_be_switched_off() -> None:
     graph = chain(8, 64, 8, 8)
     assert run(graph, Cheap(), "never") == []
