@@ -27,6 +27,9 @@ LEND = ctypes.CFUNCTYPE(
 )
 RETURN = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_void_p)
 
+ROWS = 1481
+"""So many that threads share them."""
+
 
 class Group(ctypes.Structure):
     """TVMParallelGroupEnv."""
@@ -90,7 +93,7 @@ def strip_of_rows(rows: int) -> Graph:
 
 @pytest.fixture
 def graph() -> Graph:
-    return strip_of_rows(37)
+    return strip_of_rows(ROWS)
 
 
 def compiled(graph: Graph) -> tuple[JitModule, Call]:
@@ -120,7 +123,7 @@ def test_every_task_is_done_by_one_member(graph: Graph, members: int) -> None:
     module, call = compiled(graph)
     runtime = Runtime(members)
     connect(module, runtime)
-    x = np.random.default_rng(0).standard_normal((1, 37, 6, 8), np.float32)
+    x = np.random.default_rng(0).standard_normal((1, ROWS, 6, 8), np.float32)
     status, y = invoke(module, call, graph, x)
     assert status == 0
     assert runtime.launches == 1
@@ -135,12 +138,12 @@ def test_subnormal_numbers_are_flushed_meanwhile(graph: Graph, *, scratch: bool)
             constant.data = np.zeros(constant.type.shape, np.float32)
     if not scratch:
         net = Net()
-        x = net.input(1, 37, 6, 8)
+        x = net.input(1, ROWS, 6, 8)
         graph = net.outputs(net.graph.add(Conv2d(), [x, net.constant(1, 1, 8, 24)]).result)
     module, call = compiled(graph)
     runtime = Runtime(3)
     connect(module, runtime)
-    small = np.full((1, 37, 6, 8), 1e-39, np.float32)
+    small = np.full((1, ROWS, 6, 8), 1e-39, np.float32)
     status, y = invoke(module, call, graph, small)
     assert (status, runtime.launches) == (0, 1)
     assert not y.any()
@@ -150,17 +153,18 @@ def test_subnormal_numbers_are_flushed_meanwhile(graph: Graph, *, scratch: bool)
 def test_without_memory_for_scratch_it_says_so(graph: Graph) -> None:
     module, call = compiled(graph)
     connect(module, Runtime(2, memory=False))
-    status, y = invoke(module, call, graph, np.zeros((1, 37, 6, 8), np.float32))
+    status, y = invoke(module, call, graph, np.zeros((1, ROWS, 6, 8), np.float32))
     assert status == -1
     assert np.isnan(y).all()
 
 
-def test_one_task_needs_no_threads() -> None:
-    graph = strip_of_rows(1)
+@pytest.mark.parametrize("rows", [1, 37])
+def test_what_takes_no_time_needs_no_threads(rows: int) -> None:
+    graph = strip_of_rows(rows)
     module, call = compiled(graph)
     runtime = Runtime(4)
     connect(module, runtime)
-    x = np.ones((1, 1, 6, 8), np.float32)
+    x = np.ones((1, rows, 6, 8), np.float32)
     status, y = invoke(module, call, graph, x)
     assert (status, runtime.launches) == (0, 0)
     assert relative_error(y, wanted(graph, x)) <= 1e-5

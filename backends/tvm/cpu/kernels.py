@@ -3,7 +3,8 @@
 `int mbc_NAME(values…, weights, results…)` runs all tasks of one kernel on TVM's threads, each with
 scratch of its own from TVM's workspaces, and with subnormal numbers flushed meanwhile; it returns
 0, or -1 with an error that TVM has recorded. TVM's runtime is reached through pointers that its
-loader sets when it loads the library.
+loader sets when it loads the library. As under our own pool, a thread that has done its share takes
+half of what another one has not begun, and kernels that are too short are run by the caller.
 """
 
 from __future__ import annotations
@@ -11,8 +12,9 @@ from __future__ import annotations
 import numpy as np
 
 from mbc.alignment import ALIGNMENT
-from mbc.backends.llvm.backend import builder_of
+from mbc.backends.llvm.backend import LlvmBackend, builder_of
 from mbc.backends.llvm.codegen import object_code
+from mbc.backends.llvm.cost import fewest_tasks
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site
 from mbc.backends.llvm.lower import declarations
@@ -33,6 +35,8 @@ class Signature:
 
     kernel: str
     tasks: int
+    units: int
+    """Ranges that are worth a call."""
     scratch_bytes: int
     shapes: tuple[Shape, ...]
     """Of values, weights and results."""
@@ -69,7 +73,10 @@ class CpuKernels:
         types = (*values, *packed, *(result.type for result in node.results))
         shapes = tuple(type.shape for type in types)
         dtypes = tuple(str(type.element.numpy) for type in types)
-        signature = Signature(kernel.function, kernel.tasks, kernel.scratch_bytes, shapes, dtypes)
+        grain = fewest_tasks(kernel.tasks, LlvmBackend(self.target).predict(node))
+        units = min(kernel.tasks // grain, MOST_UNITS)
+        counts = (kernel.tasks, units, kernel.scratch_bytes)
+        signature = Signature(kernel.function, *counts, shapes, dtypes)
         if signature not in self._names:
             self._names[signature] = self._define(signature, len(values), weights is not None)
         return Call(self._names[signature], weights, shapes, dtypes)
@@ -77,8 +84,9 @@ class CpuKernels:
     def ir(self) -> str:
         """Return all functions as LLVM IR."""
         flush = flush_ir(self.target, "mbc", "internal ")
-        parts = [*declarations(self._isa), RUNTIME, flush, self._library.text(), *self._functions]
-        return "\n".join(parts)
+        shares = SHARES.format(word=self._isa.word, **_casts(self._isa.word))
+        parts = [*declarations(self._isa), RUNTIME, flush, shares, self._library.text()]
+        return "\n".join([*parts, *self._functions])
 
     def object(self) -> bytes:
         """Compile all functions to an object file."""
@@ -119,9 +127,84 @@ def _padded(weights: np.ndarray) -> np.ndarray:
 
 # The loader of TVM's runtime looks for symbols of these names in each library and sets them.
 RUNTIME = """\
+declare i32 @llvm.umin.i32(i32, i32)
 @__TVMBackendParallelLaunch = weak global ptr null
 @__TVMBackendAllocWorkspace = weak global ptr null
 @__TVMBackendFreeWorkspace = weak global ptr null
+"""
+
+# Run the shares of a kernel's units: first that of thread %id, then what others have not begun. In
+# %taken there are, of each thread's share, the units taken from its front (by itself) and from its
+# end, as one word; of more threads the others do nothing.
+MOST_THREADS = 64
+MOST_UNITS = 1024  # so that times the number of tasks they stay below 2^32
+SHARES = """\
+define internal i32 @mbc_run_shares(ptr %run, ptr %context, ptr %taken, i32 %id,
+    i32 %members, i32 %most, i32 %tasks) nounwind {{
+  %over = urem i32 %most, %members
+  %even = sub i32 %most, %over
+  %few = icmp ult i32 %most, %members
+  %units = select i1 %few, i32 %most, i32 %even
+  br label %member
+member:
+  %number = phi i32 [ 0, %0 ], [ %next, %none ]
+  %before = phi i32 [ 0, %0 ], [ %status, %none ]
+  %own = icmp eq i32 %number, 0
+  %sum = add i32 %id, %number
+  %owner = urem i32 %sum, %members
+  %following = add i32 %owner, 1
+  %scaled = mul i32 %units, %owner
+  %share = udiv i32 %scaled, %members
+  %scaled.end = mul i32 %units, %following
+  %share.end = udiv i32 %scaled.end, %members
+  %slot = getelementptr i64, ptr %taken, i32 %owner
+  br label %look
+look:
+  %status = phi i32 [ %before, %member ], [ %after, %run.range ]
+  %seen = load atomic i64, ptr %slot seq_cst, align 8
+  br label %try
+try:
+  %word = phi i64 [ %seen, %look ], [ %found, %claim ]
+  %high = lshr i64 %word, 32
+  %front = trunc i64 %high to i32
+  %back = trunc i64 %word to i32
+  %first = add i32 %share, %front
+  %end = sub i32 %share.end, %back
+  %left = sub i32 %end, %first
+  %some = icmp ne i32 %left, 0
+  br i1 %some, label %claim, label %none
+claim:
+  %half = lshr i32 %left, 1
+  %rest = sub i32 %left, %half
+  %count = select i1 %own, i32 %left, i32 %rest
+  %low = zext i32 %count to i64
+  %up = shl i64 %low, 32
+  %more = select i1 %own, i64 %up, i64 %low
+  %new = add i64 %word, %more
+  %pair = cmpxchg ptr %slot, i64 %word, i64 %new seq_cst seq_cst
+  %found = extractvalue {{ i64, i1 }} %pair, 0
+  %mine = extractvalue {{ i64, i1 }} %pair, 1
+  br i1 %mine, label %run.range, label %try
+run.range:
+  %last = sub i32 %end, %count
+  %unit = select i1 %own, i32 %first, i32 %last
+  %unit.end = add i32 %unit, %count
+  %from = mul i32 %unit, %tasks
+  %to = mul i32 %unit.end, %tasks
+  %task = udiv i32 %from, %units
+  %task.end = udiv i32 %to, %units
+  %begin = {widen} i32 %task {as_word}
+  %stop = {widen} i32 %task.end {as_word}
+  %result = call i32 %run(ptr %context, {word} %begin, {word} %stop)
+  %after = or i32 %status, %result
+  br label %look
+none:
+  %next = add i32 %number, 1
+  %again = icmp ult i32 %next, %members
+  br i1 %again, label %member, label %all
+all:
+  ret i32 %status
+}}
 """
 
 # %context holds the addresses. In a TVMParallelGroupEnv the size of the group is after a pointer.
@@ -134,28 +217,34 @@ define internal i32 @{symbol}.tasks(ptr %context, {word} %begin, {word} %end) no
 define internal i32 @{symbol}.part(i32 %id, ptr %env, ptr %context) nounwind {{
   %size = getelementptr ptr, ptr %env, i32 1
   %members = load i32, ptr %size
-  %next = add i32 %id, 1
-  %from = mul i32 %id, {tasks}
-  %to = mul i32 %next, {tasks}
-  %first = udiv i32 %from, %members
-  %last = udiv i32 %to, %members
-  %begin = {widen} i32 %first {as_word}
-  %end = {widen} i32 %last {as_word}
-  %status = call i32 @{symbol}.tasks(ptr %context, {word} %begin, {word} %end)
+  %slot = getelementptr ptr, ptr %context, {word} {count}
+  %taken = load ptr, ptr %slot
+  %threads = call i32 @llvm.umin.i32(i32 %members, i32 {most})
+  %idle = icmp uge i32 %id, %threads
+  br i1 %idle, label %none, label %some
+none:
+  ret i32 0
+some:
+  %status = call i32 @mbc_run_shares(ptr @{symbol}.tasks, ptr %context, ptr %taken,
+    i32 %id, i32 %threads, i32 {units}, i32 {tasks})
   ret i32 %status
 }}
 
 define hidden i32 @{symbol}({parameters}) nounwind {{
-  %context = alloca [{count} x ptr]
+  %context = alloca [{slots} x ptr]
 {stores}
 {call}
   ret i32 %status
 }}
 """
 
-ALONE = "  %status = call i32 @{symbol}.tasks(ptr %context, {word} 0, {word} 1)"
+ALONE = "  %status = call i32 @{symbol}.tasks(ptr %context, {word} 0, {word} {tasks})"
 
 SHARED = """\
+  %taken = alloca [{most} x i64], align 64
+  call void @llvm.memset.p0.{word}(ptr %taken, i8 0, {word} {bytes}, i1 false)
+  %slot = getelementptr ptr, ptr %context, {word} {count}
+  store ptr %taken, ptr %slot
   %launch = load ptr, ptr @__TVMBackendParallelLaunch
   %status = call i32 %launch(ptr @{symbol}.part, ptr %context, i32 0)"""
 
@@ -189,17 +278,19 @@ def _function(name: str, signature: Signature, pointers: list[str], word: str) -
         "word": word,
         "kernel": signature.kernel,
         "tasks": signature.tasks,
+        "units": signature.units,
+        "most": MOST_THREADS,
+        "bytes": 8 * MOST_THREADS,
+        "count": len(pointers),
         "scratch_bytes": signature.scratch_bytes,
         "arguments": ", ".join(f"ptr {p}" for p in _kernel_arguments(pointers)),
     }
     return FUNCTION.format(
         **fields,
         body=(WITH_SCRATCH if signature.scratch_bytes else WITHOUT_SCRATCH).format(**fields),
-        call=(SHARED if signature.tasks > 1 else ALONE).format(**fields),
-        widen="zext" if word != "i32" else "add",
-        as_word=f"to {word}" if word != "i32" else ", 0",
+        call=(SHARED if signature.units > 1 else ALONE).format(**fields),
         parameters=", ".join(f"ptr {pointer}" for pointer in pointers),
-        count=len(pointers),
+        slots=len(pointers) + 1,
         loads="\n".join(
             _field(p, i, word, "{0} = load ptr, ptr {1}") for i, p in enumerate(pointers)
         ),
@@ -207,6 +298,13 @@ def _function(name: str, signature: Signature, pointers: list[str], word: str) -
             _field(p, i, word, "store ptr {0}, ptr {1}") for i, p in enumerate(pointers)
         ),
     )
+
+
+def _casts(word: str) -> dict[str, str]:
+    """Return how a number of 32 bits becomes an address word."""
+    if word == "i32":
+        return {"widen": "add", "as_word": ", 0"}
+    return {"widen": "zext", "as_word": f"to {word}"}
 
 
 def _field(pointer: str, number: int, word: str, access: str) -> str:
