@@ -19,7 +19,7 @@ from mbc.backends.llvm.jit import JitNet, aligned_bytes
 from mbc.backends.llvm.lower import LoweredNet, declarations
 from mbc.backends.llvm.peak import BLOCK_BYTES, chains, peak_bytes, peak_flops, stream
 from mbc.backends.llvm.subnormals import flushing_ir
-from mbc.runtime.pool import Pool, deal
+from mbc.runtime.pool import Meter, Pool, deal
 
 LEAST_BYTES = 1 << 20  # reading fewer takes too little time to measure
 
@@ -105,6 +105,7 @@ class ProfiledNet(JitNet):
         self._profile = self._module.function(f"{spec.name}_profile_flushing", pointers=6)
         self._tick = self._module.address("mbc_tick")
         self._ticks = np.zeros((len(lowered.calls) + 1, 2), np.intp)
+        self._meter = Meter(pool, len(lowered.calls)) if pool else None
         self._registers = aligned_bytes(self._threads * meter_stride(isa))
         self._sinks = aligned_bytes((self._threads + 1) * ALIGNMENT)
         self._stretch = self._weights
@@ -114,12 +115,19 @@ class ProfiledNet(JitNet):
         self._sinks.view(np.uintp)[0] = self._stretch.ctypes.data
 
     def time_kernels(self, tensors: list[np.ndarray]) -> np.ndarray:
-        """Run once on prepared tensors (inputs, then outputs); returns seconds per kernel."""
+        """Run once on prepared tensors (inputs, then outputs); returns a row for each kernel: its
+        seconds, then those that each thread computed."""
         io, arena = self._io(tensors), self._lend()
-        self._profile(*self._arguments(io, arena), self._tick, self._ticks.ctypes.data)
+        *addresses, _ = self._arguments(io, arena)
+        if self._meter:
+            self._profile(*addresses, self._meter.address, self._meter.tick, self._meter.address)
+        else:
+            self._profile(*addresses, None, self._tick, self._ticks.ctypes.data)
         self._arenas.append(arena)
+        if self._meter:
+            return self._meter.steps()
         seconds, nanoseconds = np.diff(self._ticks, axis=0).T
-        result: np.ndarray = seconds + 1e-9 * nanoseconds
+        result: np.ndarray = np.repeat((seconds + 1e-9 * nanoseconds)[:, None], 2, axis=1)
         return result
 
     def peak_gflops(self) -> float:

@@ -16,7 +16,7 @@ from mbc.driver.producers.llvm import lower_graph
 from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Observer
 from mbc.records import dataclass
-from mbc.report.profile import Limits, Profile, layer_times
+from mbc.report.profile import KernelTime, Limits, Profile, layer_times
 from mbc.runtime.pool import Team
 
 WARM_UP_ROUNDS = 3
@@ -42,9 +42,9 @@ def profile(compiled: Compiled, rounds: int, team: Team, observer: Observer) -> 
         rounds=rounds,
         ms_min=min(found.whole),
         ms_median=median(found.whole),
-        ms_kernels=sum(found.medians),
+        ms_kernels=sum(time.ms for time in found.kernels),
         limits=limits,
-        layers=layer_times(layers, found.medians, found.least, limits),
+        layers=layer_times(layers, found.kernels, limits),
     )
 
 
@@ -52,10 +52,7 @@ def profile(compiled: Compiled, rounds: int, team: Team, observer: Observer) -> 
 class _Found:
     """Times in milliseconds, and the limits of all threads together."""
 
-    medians: list[float]
-    """Median of each kernel."""
-    least: list[float]
-    """Minimum of each kernel."""
+    kernels: list[KernelTime]
     whole: list[float]
     """Time of the network in each round."""
     peak: float
@@ -75,6 +72,13 @@ def _measure(net: ProfiledNet, rounds: int) -> _Found:
         whole.append(1e3 * net.time_once(tensors))
         peaks.append(net.peak_gflops())
         memory.append(net.memory_gbs())
-    ms = np.maximum(1e3 * np.array(kernels), LEAST_MS)
-    medians, least = np.median(ms, axis=0).tolist(), ms.min(axis=0).tolist()
-    return _Found(medians, least, whole, max(peaks), max(memory))
+    return _Found(_kernel_times(1e3 * np.array(kernels)), whole, max(peaks), max(memory))
+
+
+def _kernel_times(ms: np.ndarray) -> list[KernelTime]:
+    """Sum up rounds of kernels' rows, which are their times and those that each thread computed."""
+    whole, busy = np.maximum(ms[:, :, 0], LEAST_MS), ms[:, :, 1:]
+    longest, mean = busy.max(axis=2), busy.mean(axis=2)
+    medians = (np.median(x, axis=0) for x in (whole, longest - mean, whole - longest))
+    found = np.maximum([*medians, whole.min(axis=0)], 0.0).T.tolist()
+    return [KernelTime(ms, least, idle, pool) for ms, idle, pool, least in found]

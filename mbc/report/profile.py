@@ -37,6 +37,20 @@ class Limits:
 
 
 @dataclass(frozen=True)
+class KernelTime:
+    """What a kernel took, in milliseconds: medians over the rounds."""
+
+    ms: float
+    """All of it."""
+    ms_min: float
+    """The least of the rounds."""
+    imbalance_ms: float = 0.0
+    """By how much the thread that computed longest did so longer than the mean of all."""
+    pool_ms: float = 0.0
+    """What is left: to begin, and to wait until all threads have ended."""
+
+
+@dataclass(frozen=True)
 class LayerTime:
     """The time of a layer."""
 
@@ -47,6 +61,10 @@ class LayerTime:
     ms: float
     """Median over the rounds."""
     ms_min: float
+    imbalance_ms: float
+    """By how much the thread that computed longest did so longer than the mean of all."""
+    pool_ms: float
+    """What the pool itself took."""
     macs: int
     gflops: float
     peak_fraction: float
@@ -61,8 +79,9 @@ class LayerTime:
     """Share of the limit that bounds it."""
 
     @staticmethod
-    def of(layer: Layer, ms: float, ms_min: float, limits: Limits) -> LayerTime:
-        """Compute rates and shares from the median and the least time of a layer."""
+    def of(layer: Layer, time: KernelTime, limits: Limits) -> LayerTime:
+        """Compute rates and shares from the time of a layer."""
+        ms = time.ms
         gflops, gbs = 2 * layer.macs / ms / 1e6, layer.bytes / ms / 1e6
         peak, memory = gflops / limits.gflops, gbs / limits.memory_gbs
         return LayerTime(
@@ -71,7 +90,9 @@ class LayerTime:
             layer.op,
             layer.shape,
             ms=round(ms, 5),
-            ms_min=round(ms_min, 5),
+            ms_min=round(time.ms_min, 5),
+            imbalance_ms=round(time.imbalance_ms, 5),
+            pool_ms=round(time.pool_ms, 5),
             macs=layer.macs,
             gflops=round(gflops, 2),
             peak_fraction=round(peak, 4),
@@ -103,6 +124,16 @@ class Profile:
     layers: tuple[LayerTime, ...]
 
     @property
+    def imbalance_ms(self) -> float:
+        """The sum of the layers'."""
+        return sum(layer.imbalance_ms for layer in self.layers)
+
+    @property
+    def pool_ms(self) -> float:
+        """The sum of the layers'."""
+        return sum(layer.pool_ms for layer in self.layers)
+
+    @property
     def gflops(self) -> float:
         """The rate of the whole network in the fastest round."""
         return 2 * self.macs / self.ms_min / 1e6
@@ -124,6 +155,8 @@ class Profile:
             "ms_min": round(self.ms_min, 5),
             "ms_median": round(self.ms_median, 5),
             "ms_kernels": round(self.ms_kernels, 5),
+            "imbalance_ms": round(self.imbalance_ms, 5),
+            "pool_ms": round(self.pool_ms, 5),
             "gflops": round(self.gflops, 2),
             "peak_fraction": round(self.peak_fraction, 4),
             "peak_gflops": round(self.limits.peak_gflops, 2),
@@ -133,8 +166,8 @@ class Profile:
 
 
 def layer_times(
-    layers: Sequence[Layer], medians: Sequence[float], least: Sequence[float], limits: Limits
+    layers: Sequence[Layer], times: Sequence[KernelTime], limits: Limits
 ) -> tuple[LayerTime, ...]:
-    """Combine layers with their times in milliseconds."""
-    rows = zip(layers, medians, least, strict=True)
-    return tuple(LayerTime.of(layer, ms, ms_min, limits) for layer, ms, ms_min in rows)
+    """Combine layers with their times."""
+    rows = zip(layers, times, strict=True)
+    return tuple(LayerTime.of(layer, time, limits) for layer, time in rows)

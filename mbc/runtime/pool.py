@@ -14,13 +14,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
 
+import numpy as np
+
 from mbc import caches
 from mbc.diag import error
 from mbc.records import dataclass
 from mbc.runtime.abi import POOL_H
 
 POOL_C = POOL_H.with_name("pool.c")
-SOURCES = (POOL_C, *map(POOL_H.with_name, ("pool.h", "subnormals.h", "waiting.h")))
+METER_C = POOL_C.with_name("meter.c")
+HEADERS = ("pool.h", "subnormals.h", "waiting.h", "meter.h")
+SOURCES = (POOL_C, METER_C, *map(POOL_H.with_name, HEADERS))
 FLAGS = ("-std=c11", "-O2", "-fPIC", "-shared")
 
 
@@ -62,6 +66,37 @@ class Pool:
     def __del__(self) -> None:
         if getattr(self, "address", None) is not None:
             self.close()
+
+
+class Meter:
+    """A pool on which a network runs while it is profiled: it notes for how long each thread of
+    another one computes in each of so many steps."""
+
+    def __init__(self, pool: Pool, steps: int) -> None:
+        self._pool, self._library = pool, pool._library
+        create, destroy = self._library.mbc_meter_create, self._library.mbc_meter_destroy
+        create.restype, create.argtypes = ctypes.c_void_p, [ctypes.c_void_p] * 2
+        destroy.restype, destroy.argtypes = None, [ctypes.c_void_p]
+        self._rows = np.zeros((steps + 1, 1 + pool.threads))
+        self.address: int | None = create(pool.address, self._rows.ctypes.data)
+        if self.address is None:
+            raise MemoryError
+        tick = ctypes.cast(self._library.mbc_meter_tick, ctypes.c_void_p).value
+        assert tick is not None
+        self.tick: int = tick
+        """Address of the function that ends a step, whose first parameter is `address`."""
+
+    def steps(self) -> np.ndarray:
+        """Return the seconds of each step, and those that each thread computed in it: of a step
+        that was not dealt out the first thread all."""
+        found: np.ndarray = np.diff(self._rows, axis=0)
+        alone = ~found[:, 1:].any(axis=1)
+        found[alone, 1] = found[alone, 0]
+        return found
+
+    def __del__(self) -> None:
+        if getattr(self, "address", None) is not None:
+            self._library.mbc_meter_destroy(self.address)
 
 
 @dataclass(frozen=True)
@@ -137,7 +172,7 @@ def _compile(words: tuple[str, ...], library: Path) -> None:
     """Compile beside the target, then rename: two processes may do this at the same time."""
     with tempfile.TemporaryDirectory(dir=library.parent) as folder:
         made = Path(folder) / library.name
-        command = [*words, *FLAGS, "-o", str(made), str(POOL_C), "-lpthread"]
+        command = [*words, *FLAGS, "-o", str(made), str(POOL_C), str(METER_C), "-lpthread"]
         zig = {"ZIG_GLOBAL_CACHE_DIR": str(caches.zig_folder()), "ZIG_LOCAL_CACHE_DIR": folder}
         environment = {**os.environ, **zig, "TMPDIR": folder}
         subprocess.run(command, check=True, capture_output=True, text=True, env=environment)

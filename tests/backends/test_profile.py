@@ -52,9 +52,20 @@ def test_the_same_kernels_in_the_same_places(net: ProfiledNet, here: LoweredNet)
     seconds = net.time_kernels(timed)
     np.testing.assert_array_equal(timed[-1], plain[-1])
     assert np.abs(timed[-1]).max() > 0
-    assert seconds.shape == (len(here.kernels),)
+    assert seconds.shape == (len(here.kernels), 1 + net._threads)
     assert (seconds >= 0).all()
-    assert 0 < seconds.sum() < 10
+    assert 0 < seconds[:, 0].sum() < 10
+
+
+def test_what_each_thread_computes(net: ProfiledNet, here: LoweredNet) -> None:
+    tensors = net.tensors()
+    rows = net.time_kernels(tensors)
+    whole, busy = rows[:, 0], rows[:, 1:]
+    assert (busy <= whole[:, None] + 1e-6).all(), "within the kernel's time"
+    assert (busy.max(axis=1) > 0).all()
+    alone = [not kernel.is_dealt for kernel in here.kernels]
+    np.testing.assert_array_equal(busy[alone, 0], whole[alone])
+    assert not busy[alone, 1:].any()
 
 
 def test_the_clock_is_read_around_each_kernel(net: ProfiledNet, here: LoweredNet) -> None:

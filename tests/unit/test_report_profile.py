@@ -7,7 +7,7 @@ from PIL import Image
 
 from mbc.ops.cost import Layer
 from mbc.report.chart import HEIGHT, RED, WIDTH
-from mbc.report.profile import LayerTime, Limits, Profile, layer_times
+from mbc.report.profile import KernelTime, LayerTime, Limits, Profile, layer_times
 from mbc.report.roofline_plot import COLOURS, draw_roofline
 
 LIMITS = Limits(threads=2, peak_gflops=50.0, memory_gbs=20.0)
@@ -25,13 +25,15 @@ POOL = layer("%2", macs=0, bytes=200_000)
 
 
 def profile() -> Profile:
-    layers = layer_times((CONV, FC, POOL), (1.0, 0.25, 0.01), (0.75, 0.2, 0.01), LIMITS)
+    times = (KernelTime(1.0, 0.75, 0.0625, 0.125), KernelTime(0.25, 0.2), KernelTime(0.01, 0.01))
+    layers = layer_times((CONV, FC, POOL), times, LIMITS)
     return Profile("net", {"batch": 1}, "native", 31_000_000, 7, 1.24, 1.55, 1.26, LIMITS, layers)
 
 
 def test_a_layer_that_computes() -> None:
     time = profile().layers[0]
     assert (time.ms, time.ms_min) == (1.0, 0.75)
+    assert (time.imbalance_ms, time.pool_ms) == (0.0625, 0.125)
     assert time.gflops == pytest.approx(60.0)
     assert time.peak_fraction == pytest.approx(0.6), "of both cores"
     assert time.gbs == pytest.approx(1.0)
@@ -53,13 +55,14 @@ def test_the_ridge_parts_them() -> None:
     assert LIMITS.ridge == pytest.approx(5.0)
     for flops, bound in ((4.9, "memory"), (5.1, "compute")):
         one = layer("x", macs=round(flops * 5e5), bytes=1_000_000)
-        assert LayerTime.of(one, 1.0, 1.0, LIMITS).bound == bound
+        assert LayerTime.of(one, KernelTime(1.0, 1.0), LIMITS).bound == bound
 
 
 def test_the_whole() -> None:
     data = profile().to_json()
     assert data["gflops"] == pytest.approx(50.0), "62 M operations in the fastest round"
     assert data["peak_fraction"] == pytest.approx(0.5)
+    assert (data["imbalance_ms"], data["pool_ms"]) == (0.0625, 0.125)
     assert (data["threads"], data["rounds"], data["peak_gflops"]) == (2, 7, 50.0)
     assert [row["name"] for row in data["layers"]] == ["conv", "fc", "%2"]
 
@@ -87,6 +90,6 @@ def near(colour: object, base: tuple[int, int, int]) -> bool:
 
 
 def test_a_network_without_multiply_adds_has_a_picture() -> None:
-    layers = layer_times((POOL,), (0.01,), (0.01,), LIMITS)
+    layers = layer_times((POOL,), (KernelTime(0.01, 0.01),), LIMITS)
     empty = Profile("net", {}, "native", 0, 1, 0.01, 0.01, 0.01, LIMITS, layers)
     assert draw_roofline(empty, "net").startswith(b"\x89PNG")

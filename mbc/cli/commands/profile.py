@@ -37,7 +37,8 @@ HEADERS = (
     "bound",
     "of it",
 )
-NUMBERS = (3, 4, 5, 6, 7, 8, 9, 11)
+SHARED_HEADERS, AFTER = ("uneven, ms", "pool, ms"), 5
+WORDS = ("layer", "of", "op", "bound")
 
 
 def configure(parser: Parser) -> None:
@@ -62,6 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(found: Profile) -> None:
+    shared = found.limits.threads > 1
     rows = [
         (
             layer.name,
@@ -69,6 +71,7 @@ def _show(found: Profile) -> None:
             layer.op,
             f"{layer.ms:.4f}",
             f"{100 * layer.ms / found.ms_kernels:.1f}",
+            *(f"{ms:.4f}" for ms in (layer.imbalance_ms, layer.pool_ms) if shared),
             f"{layer.gflops:.1f}",
             f"{layer.peak_fraction:.0%}",
             f"{layer.bytes / 1e3:,.0f}",
@@ -79,13 +82,19 @@ def _show(found: Profile) -> None:
         )
         for layer in found.layers
     ]
-    console.table(HEADERS, rows, right=NUMBERS)
+    headers = (*HEADERS[:AFTER], *SHARED_HEADERS, *HEADERS[AFTER:]) if shared else HEADERS
+    console.table(headers, rows, right=[i for i, name in enumerate(headers) if name not in WORDS])
     limits = found.limits
     threads = console.counted(limits.threads, "thread")
     console.result(
         f"\n{found.network}: min {found.ms_min:.3f} ms, median {found.ms_median:.3f} ms "
         f"({found.rounds} rounds, {threads}); the kernels' medians add up to "
-        f"{found.ms_kernels:.3f} ms\n"
+        f"{found.ms_kernels:.3f} ms{_losses(found) if shared else ''}\n"
         f"{found.gflops:.1f} GFLOP/s, {found.peak_fraction:.0%} of the FMA peak "
         f"({limits.gflops:.1f} GFLOP/s); memory is read at {limits.memory_gbs:.1f} GB/s"
     )
+
+
+def _losses(found: Profile) -> str:
+    uneven, pool = found.imbalance_ms, found.pool_ms
+    return f", of which threads with less to do lose {uneven:.3f} ms and the pool {pool:.3f} ms"

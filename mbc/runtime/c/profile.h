@@ -2,15 +2,26 @@
  * `mbc profile` measures them. Part of main.c; mbc_net.h says what the kernels compute. */
 #ifdef MBC_PROFILE_HEAD
 
+#include "meter.h"
+
 enum { PROFILE_ROUNDS = 20, LINE_BYTES = 64, LEAST_BYTES = 1 << 20, STREAM_BLOCK = 1024 };
 
 static const char profile_help[] =
     "  --profile FILE time each kernel, in as many rounds as --bench says, else 20,\n"
     "                 and write that as JSON\n";
 
-static double ticks[LENGTH(layers) + 1];
+/* The time of a step, and how long each thread has computed until then. */
+typedef struct {
+  double at, busy[MAX_THREADS];
+} step;
+
+static step steps[LENGTH(layers) + 1];
 static double layer_ms[LENGTH(layers)][MAX_RUNS];
+static double idle_ms[LENGTH(layers)][MAX_RUNS]; /* of the mean thread, while the longest computes */
+static double pool_ms[LENGTH(layers)][MAX_RUNS]; /* while none does */
 static double whole_ms[MAX_RUNS];
+static meter meter_of_pool;
+static lap laps[MAX_THREADS];
 
 typedef struct {
   size_t rounds;
@@ -20,7 +31,25 @@ typedef struct {
 /* Not fmax: glibc has that in a library of its own, which no link here asks for. */
 static double larger(double a, double b) { return a > b ? a : b; }
 
-static void tick(void *clock, uint32_t step) { ((double *)clock)[step] = now_ms(); }
+static void tick(void *clock, uint32_t number) {
+  step *s = (step *)clock + number;
+  for (size_t i = 0; i < team.threads; i++) s->busy[i] = laps[i].busy;
+  s->at = now_ms();
+}
+
+/* A layer that the pool did not deal out was computed by one thread. */
+static void split_time(size_t i, size_t round) {
+  const step *from = &steps[i], *to = from + 1;
+  double ms = to->at - from->at, most = 0, sum = 0;
+  for (size_t t = 0; t < team.threads; t++) {
+    double busy = to->busy[t] - from->busy[t];
+    most = larger(most, busy), sum += busy;
+  }
+  if (sum == 0) most = sum = ms;
+  layer_ms[i][round] = ms;
+  idle_ms[i][round] = most - sum / (double)team.threads;
+  pool_ms[i][round] = larger(ms - most, 0);
+}
 
 /* Thousand millions of `work` a second that the threads do in `count` tasks. */
 static double rate(mbc_task task, void *context, size_t count, double work) {
@@ -54,9 +83,10 @@ static double stream_rate(void) {
 static bool take_round(profile *p, size_t round) {
   if (!run_once()) return false; /* to have the caches warm */
   uint32_t control = mbc_flush_subnormals();
-  profile_net(memory, pool, tick, ticks);
+  if (pool) meter_set(&meter_of_pool, pool, now_ms, laps);
+  profile_net(memory, pool ? &meter_of_pool.pool : NULL, tick, steps);
   mbc_adopt(control);
-  for (size_t i = 0; i < LENGTH(layers); i++) layer_ms[i][round] = ticks[i + 1] - ticks[i];
+  for (size_t i = 0; i < LENGTH(layers); i++) split_time(i, round);
   double start = now_ms();
   if (!run_once()) return false;
   whole_ms[round] = now_ms() - start;
@@ -72,26 +102,36 @@ static void write_layer(FILE *file, const profile *p, size_t i) {
   double peak = gflops / p->gflops, memory_share = gbs / p->gbs;
   fprintf(file,
           "    {\n      %s,\n"
-          "      \"ms\": %.5f, \"ms_min\": %.5f, \"macs\": %.0f, \"gflops\": %.2f,\n"
+          "      \"ms\": %.5f, \"ms_min\": %.5f, \"imbalance_ms\": %.5f, \"pool_ms\": %.5f,\n"
+          "      \"macs\": %.0f, \"gflops\": %.2f,\n"
           "      \"peak_fraction\": %.4f, \"bytes\": %.0f, \"gbs\": %.2f, \"intensity\": %.3f,\n"
           "      \"bound\": \"%s\", \"roof_fraction\": %.4f\n    }%s\n",
-          l->head, ms, larger(layer_ms[i][0], 1e-6), l->macs, gflops, peak, l->bytes, gbs,
+          l->head, ms, larger(layer_ms[i][0], 1e-6), median_of(idle_ms[i], p->rounds),
+          median_of(pool_ms[i], p->rounds), l->macs, gflops, peak, l->bytes, gbs,
           2 * l->macs / l->bytes, peak >= memory_share ? "compute" : "memory",
           larger(peak, memory_share), i + 1 < LENGTH(layers) ? "," : "");
 }
 
+static double sum_of_medians(double (*ms)[MAX_RUNS], size_t rounds) {
+  double sum = 0;
+  for (size_t i = 0; i < LENGTH(layers); i++) sum += median_of(ms[i], rounds);
+  return sum;
+}
+
 static bool write_json(FILE *file, const void *what) {
   const profile *p = what;
-  double sum = 0, threads = (double)team.threads, median = median_of(whole_ms, p->rounds);
-  for (size_t i = 0; i < LENGTH(layers); i++) sum += median_of(layer_ms[i], p->rounds);
+  double threads = (double)team.threads, median = median_of(whole_ms, p->rounds);
+  double sum = sum_of_medians(layer_ms, p->rounds);
   double gflops = 2 * MBC_NET_MACS / whole_ms[0] / 1e6;
   fprintf(file,
           "{\n" MBC_PROFILE_HEAD
           "  \"threads\": %zu,\n  \"rounds\": %zu,\n"
           "  \"ms_min\": %.5f,\n  \"ms_median\": %.5f,\n  \"ms_kernels\": %.5f,\n"
+          "  \"imbalance_ms\": %.5f,\n  \"pool_ms\": %.5f,\n"
           "  \"gflops\": %.2f,\n  \"peak_fraction\": %.4f,\n"
           "  \"peak_gflops\": %.2f,\n  \"memory_gbs\": %.2f,\n  \"layers\": [\n",
-          team.threads, p->rounds, whole_ms[0], median, sum, gflops, gflops / p->gflops,
+          team.threads, p->rounds, whole_ms[0], median, sum, sum_of_medians(idle_ms, p->rounds),
+          sum_of_medians(pool_ms, p->rounds), gflops, gflops / p->gflops,
           p->gflops / threads, p->gbs);
   for (size_t i = 0; i < LENGTH(layers); i++) write_layer(file, p, i);
   fputs("  ]\n}\n", file);
