@@ -65,7 +65,7 @@ def _emit_panels(
 
     def body(index: Count, values: list[str]) -> Sequence[str]:
         here = at.of(values)
-        blocks = share.blocks(f, tile.blocks.count, f.binary("add", index, start))
+        blocks = share.row_blocks(f, tile.blocks, f.binary("add", index, start))
         following = f.offset(here.weights, packed)
         ahead = following if tile.gemm.prefetches else None
         _emit_panel(f, tile, replace(here, ahead=ahead), *blocks)

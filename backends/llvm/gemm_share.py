@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm import Gemm
+from mbc.backends.llvm.gemm_panels import RowBlocks
 from mbc.records import dataclass
 
 
@@ -126,21 +127,35 @@ class Share:
             after = f.binary("add", before, self.tasks)
             begin = f.binary("sub", f.clamp("max", begin, before), before)
             end = f.binary("sub", f.clamp("min", end, after), before)
-        if self.parts > 1:
-            part = f.binary("add", self.first_part, panel)
-            begin, end = (self._row_tasks(f, bound, part) for bound in (begin, end))
-        return self._block(f, begin, count), self._block(f, end, count)
+        first = f.binary("udiv", f.binary("mul", begin, count), self.tasks)
+        last = f.binary("udiv", f.binary("mul", end, count), self.tasks)
+        return first, last
 
-    def _block(self, f: Function, bound: Count, count: int) -> Count:
-        """Return the row block that is nearest to where a row task begins."""
-        near = self.tasks // 2 if count % self.tasks else 0
-        scaled = f.binary("add", f.binary("mul", bound, count), near)
-        return f.binary("udiv", scaled, self.tasks)
+    def row_blocks(self, f: Function, blocks: RowBlocks, panel: Count) -> tuple[Count, Count]:
+        """First and last+1 of the row blocks of a panel of a GEMM."""
+        if self.parts == 1:
+            return self.blocks(f, blocks.count, panel)
+        part = f.binary("add", self.first_part, panel)
+        first, last = (self._row_tasks(f, bound, part) for bound in (self.begin, self.end))
+        return self._nearest(f, first, blocks), self._nearest(f, last, blocks)
 
     def _row_tasks(self, f: Function, bound: Count, part: Count) -> Count:
         """Count the row tasks whose given part is a task below `bound`."""
         more = f.binary("sub", f.binary("add", bound, self.parts - 1), part)
         return f.binary("udiv", more, self.parts)
+
+    def _nearest(self, f: Function, bound: Count, blocks: RowBlocks) -> Count:
+        """Return the block that begins nearest to where a row task does: panels have blocks of
+        their own heights."""
+        tall, upper = blocks.tall, blocks.tall * blocks.tall_count
+        row = f.binary("udiv", f.binary("mul", bound, blocks.rows), self.tasks)
+        above = f.binary("udiv", f.binary("add", row, tall // 2), tall)
+        if blocks.tall_count == blocks.count:
+            return above
+        below = f.binary("sub", f.clamp("max", row, upper), upper)
+        short = f.binary("add", below, (tall - 1) // 2)
+        lower = f.binary("udiv", short, tall - 1)
+        return f.binary("add", f.clamp("min", above, blocks.tall_count), lower)
 
     def panels(self, f: Function, start: int, count: int) -> tuple[Count, Count]:
         """Which of the panels start … start+count-1, counted from `start`."""

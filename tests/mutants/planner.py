@@ -153,7 +153,7 @@ MUTANTS = (
     ),
     _streaming(
         "the default level streams what costs time",
-        old="if step is None or (self._free and added > 0):",
+        old="if step is None or (self._free and not self._is_free(step, added)):",
         new="if step is None:",
     ),
     _streaming(

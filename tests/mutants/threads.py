@@ -45,8 +45,8 @@ MUTANTS = (
     _ranges(
         "row blocks are cut at a task's lower bound",
         "backends/llvm/gemm_share.py",
-        old="near = self.tasks // 2 if count % self.tasks else 0",
-        new="near = 0",
+        old='f.binary("add", row, tall // 2), tall)',
+        new='f.binary("add", row, 0), tall)',
     ),
     _ranges(
         "two threads compute no row of a chain both",
