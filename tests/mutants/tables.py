@@ -362,7 +362,7 @@ def tables() -> Iterator[Table]:
 
 
 NO_TABLES: Mapping[str, str] = {
-    "HEADERS NUMBERS ROOF_HEADERS MEMORY_HEADERS SHARED_HEADERS WORDS": "columns of a printed table",
+    "HEADERS NUMBERS ROOF_HEADERS MEMORY_HEADERS WORDS": "columns of a printed table",
     "COLOURS SCRATCH": "colours of a picture",
     "DAMAGE": "what libraries raise for damaged files",
     "FLAGS C_FLAGS SOURCES MAIN_SOURCES": "a command",
