@@ -42,8 +42,11 @@ class Variant:
         return (self.lowered.ir, self.threads) == (other.lowered.ir, other.threads)
 
 
-def race(variants: Mapping[str, Variant], rounds: int) -> dict[str, Times]:
-    """Times of each in the same rounds; variants that are the same share theirs."""
+def race(
+    variants: Mapping[str, Variant], rounds: int, more: Mapping[str, Run] | None = None
+) -> dict[str, Times]:
+    """Times of each in the same rounds, and of what else is to be run in them; variants that are
+    the same share theirs."""
     leaders = {name: _first_like(name, variants) for name in variants}
     runs: dict[str, Run] = {}
     for name in dict.fromkeys(leaders.values()):
@@ -52,7 +55,8 @@ def race(variants: Mapping[str, Variant], rounds: int) -> dict[str, Times]:
         runs[name] = net.bound(net.tensors())
         for _ in range(WARM_UP_ROUNDS):
             runs[name]()
-    times = take_turns(runs, rounds, lambda: None, lambda _: None)
+    times = take_turns(runs | dict(more or {}), rounds, lambda: None, lambda _: None)
+    leaders |= {name: name for name in more or {}}
     return {name: times[leader] for name, leader in leaders.items()}
 
 

@@ -56,9 +56,11 @@ def test_what_threads_and_less_memory_do() -> None:
     arenas = [found[goal].lowered.spec.arena_bytes for goal in ("speed", "memory")]
     assert arenas[0] > arenas[1]
     times = {"speed": Times((2.0,)), "threads": Times((1.0,)), "memory": Times((3.0,))}
-    printed = ("2000.000", "1000.000", "2.00", "3000.000", "1.500")
+    times |= {"peak of one": Times((1.0,)), "peak of all": Times((1.25,))}
+    printed = ("2000.000", "1000.000", "2.00", "1.250", "3000.000", "1.500")
     assert more.row("net", found, times) == ("net", *printed, *(f"{a:,}" for a in arenas))
-    assert race.race(found, 1).keys() == found.keys()
+    limits = more.peaks()
+    assert race.race(found, 1, limits).keys() == found.keys() | limits.keys()
 
 
 def test_equal_variants_are_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:
