@@ -70,15 +70,17 @@ def codes(seed: int, type: TensorType) -> np.ndarray:
     return random.integers(0, 256, type.shape).astype(type.element.numpy)
 
 
-def random_graph(seed: int, nodes: int) -> Graph:
-    """A network of quantised ops on one or two inputs, with data."""
-    return _Builder(np.random.default_rng(seed)).build(nodes)
+def random_graph(seed: int, nodes: int, *, reorders: bool = True) -> Graph:
+    """A network of quantised ops on one or two inputs, with data; with `reorders`, operands may
+    read channels in other orders, which few kernels can."""
+    return _Builder(np.random.default_rng(seed), reorders=reorders).build(nodes)
 
 
 @dataclass
 class _Builder:
     random: np.random.Generator
     count: int = field(default=0)
+    reorders: bool = True
 
     def build(self, nodes: int) -> Graph:
         graph = Graph("quantised")
@@ -158,7 +160,7 @@ class _Builder:
     def view(self, value: Value) -> ChannelView:
         whole = ChannelView.of(value)
         channels = value.type.channels
-        match self.number(0, 4):
+        match self.number(0, 4) if self.reorders else None:
             case 0:
                 order = self.random.permutation(channels)
                 return whole.through(ChannelMap(tuple(map(int, order))))
