@@ -46,4 +46,6 @@ class TensorType:
 
     def with_channels(self, channels: int) -> TensorType:
         """Return the type with another channel count."""
+        if self.shape[-1:] == (channels,):
+            return self
         return TensorType((*self.shape[:-1], channels), self.element)

@@ -26,6 +26,7 @@ from mbc.backends.llvm.kernels.strassen import (
 from mbc.ir.activations import identifier
 from mbc.ir.graph import Node
 from mbc.ir.schedule import Schedule
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.ops import Conv2d, Dense
 from mbc.ops.linear import is_pointwise, present
@@ -45,6 +46,8 @@ class GroupOrder:
 
 def group_order(view: ChannelView, groups: int) -> GroupOrder:
     """Compute the runs and channel order of each group of a view."""
+    if view.is_plain:
+        return _plain_order(view.type, groups)
     source = {value: i for i, value in enumerate(view.values)}
     stored = [(source[value], channel) for value, channel in view.channels]
     each = len(stored) // groups
@@ -55,6 +58,13 @@ def group_order(view: ChannelView, groups: int) -> GroupOrder:
         orders.append(order)
         runs.append(source_runs([own[c] for c in order], view.type.element.bytes))
     return GroupOrder(tuple(runs), tuple(orders))
+
+
+def _plain_order(type: TensorType, groups: int) -> GroupOrder:
+    """Compute those of a value that is read as it is stored: a run each."""
+    each, size = type.channels // groups, type.element.bytes
+    runs = tuple((Run(size * each * group, each, 0),) for group in range(groups))
+    return GroupOrder(runs, (tuple(range(each)),) * groups)
 
 
 def source_runs(channels: Sequence[tuple[int, int]], element_bytes: int) -> tuple[Run, ...]:
