@@ -48,9 +48,9 @@ IDS = [f"{net}{''.join(f'-{key}={v}' for key, v in p.items())}" for net, p in NE
 LEADING = [
     *(IDS.index(name) for name in ("mobilenet_v1", "mobilenet_v2", "shufflenet_v1-groups=3")),
     *(IDS.index(name) for name in ("shufflenet_v1-groups=8", "shufflenet_v2-scale=1.0")),
-    *(IDS.index(name) for name in ("shufflenet_v1-groups=1-scale=0.5", "shufflenet_v2-scale=2.0")),
+    *(IDS.index(name) for name in ("shufflenet_v1-groups=1-scale=0.5", "shufflenet_v2-scale=0.5")),
 ]
-"""One of each kind, with the extremes of their parameters."""
+"""One of each kind, and others with more groups or fewer channels."""
 PLANNED = ("arm64", "x86_64")
 """Targets of which everyday runs plan each network for one, in turn."""
 GOAL_NAMES: tuple[Goal, ...] = ("speed", "memory")
@@ -286,8 +286,8 @@ def test_threads_do_not_meet(net: str, goal: Goal, shared: bool) -> None:
 
 
 def at_size(net: str, goal: Goal) -> bool:
-    """Those whose memory is tightest."""
-    return goal == "memory" and net in ("mobilenet_v2", "shufflenet_v1")
+    """The one with most views; programs of MobileNets are run at this size too."""
+    return goal == "memory" and net == "shufflenet_v1"
 
 
 PAPERS = ("mobilenet_v1", "mobilenet_v2", "shufflenet_v1", "shufflenet_v2")

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 
 from mbc.driver.producers import llvm
 from tests.e2e.support import CAT, Outcome, mbc
+from tests.everyday import part_of
 from tests.hostile.sandbox import Sandbox, snapshot
 
 MEBIBYTE = 2**20
@@ -76,7 +78,17 @@ def says_why(outcome: Outcome) -> bool:
     return any(why in outcome.err for why in ("No space left on device", "File too large"))
 
 
-@pytest.mark.parametrize("emit", ["header,ir", "obj,ir", "lib", "exe"])
+KINDS = ("header,ir", "obj,ir", "lib", "exe")
+
+
+@pytest.mark.parametrize(
+    ("disk", "emit"),
+    part_of(
+        product(("tmpfs", "limit"), KINDS),
+        lambda disk, emit: (disk == "limit") == KINDS.index(emit) % 2,  # one of the two in turn
+    ),
+    indirect=["disk"],
+)
 def test_no_room_for_the_bundle(sandbox: Sandbox, disk: Disk, emit: str) -> None:
     words = ("compile", "tiny.py", "--target", "arm64", *WIDE, "--emit", emit, "-o", "disk/out")
     outcome = refused(sandbox, disk, *words)

@@ -58,9 +58,12 @@ EVERYDAY = (
     "mobilenet_v3_small",
     "shufflenet_v2_x0_5",
     "squeezenet1_1",
+    "regnet_y_400mf",
     "mobilenetv1_100",
     "mobilenetv4_conv_small",
+    "efficientnet_lite0",
     "lcnet_050",
     "mobileone_s0:rep",
+    "tinynet_e",
 )
 """Those that `make test` tries."""
