@@ -32,6 +32,16 @@ MUTANTS = (
         new="for (uint32_t other = 0; other < (number ? t->crew : 1); other++)",
     ),
     _pool(
+        "threads keep equal shares, whatever they did",
+        old="m->weight += (uint32_t)(did * EVEN * t->crew / units / 4) - m->weight / 4;",
+        new="(void)did, (void)units;",
+    ),
+    _pool(
+        "a thread that did nothing is never offered anything again",
+        old="if (m->weight < LEAST_WEIGHT) m->weight = LEAST_WEIGHT;",
+        new="",
+    ),
+    _pool(
         "the pool's threads compute as they did in the turn before",
         old="if (number) mbc_adopt(of->control);",
         new="",

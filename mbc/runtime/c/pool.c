@@ -1,6 +1,6 @@
 /* Fork and join without waiting for who comes late. Each thread has a share of a turn's tasks, and
  * takes what others have not begun when its own is done; where threads are not equally fast they
- * begin a part of their share at a time, the larger ones first. The caller waits only for ranges that
+ * have shares in proportion, and begin a part of them at a time, the larger ones first. The caller waits only for ranges that
  * are being run, and works alone for a while when the others were no help, so a thread that gets no
  * CPU holds nobody up for long. Idle threads spin for some microseconds, since kernels follow one
  * another closely, then sleep: on a futex under Linux, elsewhere on a condition variable. */
@@ -19,6 +19,10 @@ enum { GLANCES = 100, SPINS = 2000 };
  * how many turns together it is once again. */
 enum { ABSENCE = 200000, LOSS = 100000, LONGEST_ALONE = 50000000 };
 enum { MOST_TIMES = 64, CALM_TURNS = 1000 };
+
+/* The weight of a thread as fast as the mean, in shares of a turn; and the least, so that a thread
+ * which gets its CPU back is noticed. From how many units for each thread on speeds are learned. */
+enum { EVEN = 4096, LEAST_WEIGHT = EVEN / 16, TELLING_UNITS = 4 };
 
 /* Turns that have to end at once for one long wait to be forgotten, and when there are many. */
 enum { WAIT_TURNS = 8, MANY_WAITS = 24, MOST_WAITS = 64 };
@@ -46,6 +50,7 @@ typedef struct {
   _Alignas(APART) _Atomic uint64_t share;
   job job;
   _Atomic uint32_t turn; /* changes when there is work */
+  _Atomic uint32_t did;  /* units that the thread has done in this turn, of any share */
 } offer;
 
 typedef struct {
@@ -53,6 +58,7 @@ typedef struct {
   _Alignas(APART) team *team;
   pthread_t handle;
   uint32_t number;
+  uint32_t weight; /* known to the caller alone */
 } member;
 
 /* The caller's account of the others. Times are in nanoseconds. */
@@ -133,6 +139,7 @@ static uint32_t take_part(team *t, uint32_t number) {
     mbc_pool_delay();
     uint32_t done = r.end - r.first;
     sum += done;
+    atomic_store_explicit(&t->members[number].offer.did, sum, memory_order_relaxed);
     if (!number) continue;
     atomic_fetch_add(&t->done.value, done);
     mbc_pool_delay();
@@ -181,15 +188,24 @@ static void call_sleepers(team *t, uint32_t turn) {
   wake(&t->turn);
 }
 
+static uint64_t total_weight(const team *t) {
+  uint64_t sum = 0;
+  for (uint32_t i = 0; i < t->crew; i++) sum += t->members[i].weight;
+  return sum;
+}
+
 /* Offer each thread its share. No access waits for another core: who falls asleep just now may miss
  * this turn, and will be woken in the next one. */
-static void share_out(team *t, job job) {
-  uint64_t units = job.units, crew = t->crew;
+static void share_out(team *t, job what) {
+  uint64_t units = what.units, below = 0, all = total_weight(t);
   uint32_t number = t->turn.value + 1;
-  for (uint64_t i = crew; i-- > 0;) {
-    range share = {(uint32_t)(units * i / crew), (uint32_t)(units * (i + 1) / crew)};
+  for (uint32_t i = 0; i < t->crew; i++) {
+    uint64_t above = below + t->members[i].weight;
+    range share = {(uint32_t)(units * below / all), (uint32_t)(units * above / all)};
     offer *to = &t->members[i].offer;
-    to->job = job;
+    below = above;
+    to->job = what;
+    atomic_store_explicit(&to->did, 0, memory_order_relaxed);
     atomic_store_explicit(&to->share, as_word(share), memory_order_release);
     atomic_store_explicit(&to->turn, number, memory_order_release);
   }
@@ -214,16 +230,38 @@ static void note_absence(account *a, bool absent, uint64_t start) {
 
 static bool is_over(team *t) { return atomic_load(&t->done.value) == t->target; }
 
+/* Make weights more like what threads did in this turn; whether some are far from even. */
+static bool learn_weights(team *t, uint32_t units) {
+  bool far = false;
+  for (uint32_t i = 0; i < t->crew; i++) {
+    member *m = &t->members[i];
+    uint64_t did = atomic_load_explicit(&m->offer.did, memory_order_relaxed);
+    m->weight += (uint32_t)(did * EVEN * t->crew / units / 4) - m->weight / 4;
+    if (m->weight < LEAST_WEIGHT) m->weight = LEAST_WEIGHT;
+    far |= m->weight < EVEN - EVEN / 4 || m->weight > EVEN + EVEN / 4;
+  }
+  return far;
+}
+
+static void set_even(team *t) {
+  for (uint32_t i = 0; i < t->crew; i++) t->members[i].weight = EVEN;
+}
+
 /* Count a turn whose end was waited for long, or forget a bit of those before. */
-static void note_wait(team *t, bool is_long) {
+static void note_wait(team *t, bool is_long, uint32_t units) {
   account *a = &t->account;
-  bool before = a->waits > MANY_WAITS;
+  bool before = atomic_load_explicit(&t->uneven, memory_order_relaxed), uneven = before;
   if (is_long)
     a->waits = a->waits < MOST_WAITS ? a->waits + WAIT_TURNS : a->waits;
   else if (a->waits)
     a->waits--;
-  bool uneven = a->waits > MANY_WAITS;
-  if (uneven != before) atomic_store_explicit(&t->uneven, uneven, memory_order_relaxed);
+  if (!before || units >= TELLING_UNITS * t->crew) {
+    bool far = before && learn_weights(t, units);
+    uneven = far || a->waits > MANY_WAITS;
+  }
+  if (uneven == before) return;
+  if (!uneven) set_even(t);
+  atomic_store_explicit(&t->uneven, uneven, memory_order_relaxed);
 }
 
 /* Wait for the ranges that are being run, and compare: alone, the caller would have taken as long
@@ -233,7 +271,7 @@ static void await_others(team *t, uint64_t start, uint32_t units, uint32_t done)
   for (uint32_t seen; (seen = atomic_load(&t->done.value)) != t->target;)
     if (!changes_soon(&t->done.value, seen, SPINS)) sleep_while(&t->done, seen);
   uint64_t end = nanoseconds(), took = end - start;
-  note_wait(t, (end - waits) * 4 > took);
+  note_wait(t, (end - waits) * 4 > took, units);
   uint64_t alone = done ? (waits - start) * units / done : took;
   account *a = &t->account;
   a->lost = a->lost + took > alone ? a->lost + took - alone : 0;
@@ -254,7 +292,7 @@ static void run(mbc_pool *pool, mbc_task task, void *context, uint32_t count, ui
   note_absence(&t->account, done == units, start);
   for (int i = 0; i < GLANCES && !is_over(t); i++) relax();
   if (is_over(t))
-    note_wait(t, false);
+    note_wait(t, false, units);
   else
     await_others(t, start, units, done);
 }
@@ -293,7 +331,7 @@ mbc_pool *mbc_pool_create(uint32_t threads, const int *cpus) {
   *t = (team){.pool = {run, threads}, .crew = threads, .account = {.times = 1}};
   if (!cpus && allowed_cpus() < threads) t->crew = allowed_cpus();
   set_up(&t->turn), set_up(&t->done);
-  for (uint32_t i = 0; i < t->crew; i++) t->members[i] = (member){.team = t, .number = i};
+  for (uint32_t i = 0; i < t->crew; i++) t->members[i] = (member){.team = t, .number = i, .weight = EVEN};
   for (uint32_t i = 0; i < t->crew; i++)
     if (!start(t, i, cpus)) {
       mbc_pool_destroy(&t->pool);
