@@ -86,7 +86,8 @@ def _combined(graph: Graph, node: Node) -> tuple[Op, ChannelView] | None:
     if isinstance(node.op, Transpose) and _keeps_order(node):
         return Reshape(node.result.type.shape), node.view("x")
     if isinstance(node.op, ReduceMean) and _is_global_pool(node):
-        return GlobalAvgPool(), node.view("x")
+        assert isinstance(node.op, ReduceMean)
+        return GlobalAvgPool(to=node.op.to), node.view("x")
     first = _producer(graph, node)
     if first is None:
         return None
@@ -145,7 +146,8 @@ def _is_identity(node: Node) -> bool:
             # a pad must be smaller than the kernel, so there is none; codes may get another scale
             return node.result.type == node.view("x").type
         case Reduce() as op:
-            return op.keep and op.terms(node.view("x").type) == 1
+            x = node.view("x").type
+            return op.keep and op.terms(x) == 1 and node.result.type == x
         case BatchNorm():
             return _scales_nothing(node)
     return False

@@ -23,11 +23,18 @@ from mbc.ops import (
     Dequantize,
     GlobalAvgPool,
     Lookup,
+    Max,
     MaxPool,
+    Min,
+    Mul,
+    Pad,
     Quantize,
+    ReduceMean,
     Requantize,
     Reshape,
+    Resize,
     Split,
+    Sub,
 )
 from mbc.ops.elementwise import Activate
 from mbc.ops.quantized import LAYER_ELEMENTS
@@ -70,10 +77,10 @@ def codes(seed: int, type: TensorType) -> np.ndarray:
     return random.integers(0, 256, type.shape).astype(type.element.numpy)
 
 
-def random_graph(seed: int, nodes: int, *, reorders: bool = True) -> Graph:
+def random_graph(seed: int, nodes: int, *, reorders: bool = True, wide: bool = False) -> Graph:
     """A network of quantised ops on one or two inputs, with data; with `reorders`, operands may
-    read channels in other orders, which few kernels can."""
-    return _Builder(np.random.default_rng(seed), reorders=reorders).build(nodes)
+    read channels in other orders, which few kernels can; `wide` has all ops on codes."""
+    return _Builder(np.random.default_rng(seed), reorders=reorders, wide=wide).build(nodes)
 
 
 @dataclass
@@ -81,6 +88,7 @@ class _Builder:
     random: np.random.Generator
     count: int = field(default=0)
     reorders: bool = True
+    wide: bool = False
 
     def build(self, nodes: int) -> Graph:
         graph = Graph("quantised")
@@ -119,6 +127,8 @@ class _Builder:
             lambda graph, x: self.add(graph, x, images),
             lambda graph, x: self.join(graph, x, images),
         ]
+        if self.wide:
+            makers += [self.resized, self.padded, lambda graph, x: self.combined(graph, x, images)]
         return self.any_of(makers)(graph, x)
 
     def pointwise(self, graph: Graph, x: Value) -> Node:
@@ -202,6 +212,26 @@ class _Builder:
         table = self.random.integers(0, 256, 256)
         constant = Constant.of(f"table{self.count}", table, U8)
         return graph.add(Lookup(to=self.element()), [self.view(x), constant])
+
+    def resized(self, graph: Graph, x: Value) -> Node:
+        size = (self.number(2, 7), self.number(2, 7))
+        if self.number(0, 1):
+            return graph.add(Resize(size, "nearest", "asymmetric"), [x])
+        return graph.add(Resize(size, to=self.element()), [x])
+
+    def padded(self, graph: Graph, x: Value) -> Node:
+        value = float(self.random.uniform(-1, 1))
+        return graph.add(Pad((0, 1, 0, 0), (0, 0, 1, 0), value), [x])
+
+    def combined(self, graph: Graph, x: Value, images: list[Value]) -> Node:
+        """Arithmetic on equal shapes, or with a mean of the images."""
+        kind = self.any_of([Add, Sub, Mul, Min, Max])
+        if self.number(0, 1):
+            mean = graph.add(ReduceMean((1, 2), to=self.element()), [self.view(x)]).result
+            return graph.add(kind(to=self.element(), act=self.act()), [self.view(x), mean])
+        other = self.any_of([v for v in images if v.type.shape == x.type.shape])
+        op = kind(to=self.element(), act=self.act())
+        return graph.add(op, [self.view(x), self.view(other)])
 
     def add(self, graph: Graph, x: Value, images: list[Value]) -> Node:
         other = self.any_of([v for v in images if v.type.shape == x.type.shape])

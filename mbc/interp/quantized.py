@@ -11,17 +11,30 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mbc.interp.kernels import tap_counts, taps, window_sum
+from mbc.interp.kernels import FORMULAS, tap_counts, taps, window_sum
 from mbc.interp.products import activate, grouped_product
+from mbc.interp.resize import resize as resize_floats
 from mbc.ir.activations import Activation
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Node
 from mbc.ir.op import Op
 from mbc.ops.argmax import ArgMax
-from mbc.ops.elementwise import Activate, Add
+from mbc.ops.broadcast import aligned
+from mbc.ops.elementwise import Activate, Add, Arithmetic, Max, Min, Mul, Sub
+from mbc.ops.grid import Pad
 from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
-from mbc.ops.quantized import Dequantize, Lookup, Quantize, Requantize, code_range, ratio
+from mbc.ops.quantized import (
+    Dequantize,
+    Lookup,
+    Quantize,
+    Requantize,
+    code_range,
+    product_ratio,
+    ratio,
+)
+from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean, ReduceSum
+from mbc.ops.resize import WEIGHT_STEPS, Resize, taps_of
 
 Array: TypeAlias = np.ndarray
 Results: TypeAlias = tuple[Array, ...]
@@ -29,7 +42,7 @@ Results: TypeAlias = tuple[Array, ...]
 
 def computes_integers(node: Node) -> bool:
     """Whether a node computes with codes: any of its types, but for indices, is no float."""
-    if node.op.moves_data_only or isinstance(node.op, ArgMax):
+    if isinstance(node.op, ArgMax) or (node.op.moves_data_only and not isinstance(node.op, Pad)):
         return False
     types = [type for type in (*node.operand_types, node.results[0].type) if type is not None]
     return not all(type.element.is_float for type in types)
@@ -128,10 +141,18 @@ def _finished(
     return codes_of(steps, _result(node), act)
 
 
-def add(node: Node, a: Array, b: Array) -> Array:
-    """Add both operands in steps of the result, rounded once."""
-    assert isinstance(node.op, Add)
-    return codes_of(_scaled(node, "a", a) + _scaled(node, "b", b), _result(node), node.op.act)
+def arithmetic(node: Node, a: Array, b: Array) -> Array:
+    """Combine both operands in steps of the result, rounded once; a product of codes is exact."""
+    assert isinstance(node.op, Arithmetic)
+    rank = max(a.ndim, b.ndim)
+    a, b = (x.reshape(aligned(x.shape, rank) or x.shape) for x in (a, b))
+    if isinstance(node.op, Mul):
+        steps = wrapped(centred(node, "a", a) * centred(node, "b", b)) * product_ratio(
+            _element(node, "a"), _element(node, "b"), _result(node)
+        )
+    else:
+        steps = FORMULAS[type(node.op)](_scaled(node, "a", a), _scaled(node, "b", b))
+    return codes_of(steps, _result(node), node.op.act)
 
 
 def activation(node: Node, x: Array) -> Array:
@@ -174,6 +195,50 @@ def _mean_multipliers(node: Node, counts: Array) -> Array:
     return multipliers
 
 
+def reduction(node: Node, x: Array) -> Array:
+    """Sum over the axes, times one multiplier; a maximum is a code."""
+    op, type = node.op, node.type_of("x")
+    assert isinstance(op, Reduce)
+    assert type is not None
+    if isinstance(op, ReduceMax):
+        found: Array = x.max(axis=op.axes, keepdims=op.keep)
+        return found
+    total = centred(node, "x", x).sum(axis=op.axes, keepdims=op.keep)
+    terms = op.terms(type) if isinstance(op, ReduceMean) else 1
+    return codes_of(
+        wrapped(total) * ratio(_element(node, "x"), _result(node), terms), _result(node)
+    )
+
+
+def resize(node: Node, x: Array) -> Array:
+    """Copy pixels, or add four of them with weights of 22 bits."""
+    op = node.op
+    assert isinstance(op, Resize)
+    if op.mode == "nearest":
+        (copied,) = resize_floats(op, x)
+        return copied
+    total = _between(op, _between(op, centred(node, "x", x), 2), 1)
+    multiplier = ratio(_element(node, "x"), _result(node), WEIGHT_STEPS**2)
+    return codes_of(wrapped(total) * multiplier, _result(node))
+
+
+def _between(op: Resize, x: Array, axis: int) -> Array:
+    taps = taps_of(op, x.shape[axis], op.size[axis - 1])
+    weights = taps.steps.reshape([-1 if each == axis else 1 for each in range(x.ndim)])
+    first, second = x.take(taps.low, axis), x.take(taps.high, axis)
+    found: Array = first * (WEIGHT_STEPS - weights) + second * weights
+    return found
+
+
+def padded(node: Node, x: Array) -> Array:
+    """Put the code of a number around x; of minus infinity it is 0."""
+    op = node.op
+    assert isinstance(op, Pad)
+    fill = 0 if op.lowest else _element(node, "x").code(op.value)
+    pads = list(zip(op.before, op.after, strict=True))
+    return np.pad(x, pads, constant_values=fill)
+
+
 def quantize(node: Node, x: Array) -> Array:
     """Convert x * f32(1 / scale) to codes; NaN gives the zero point, as 0 does."""
     to = _result(node)
@@ -201,11 +266,14 @@ def lookup(node: Node, x: Array, table: Array) -> Array:
 INTEGER: dict[type[Op], Callable[..., Array]] = {
     Conv2d: conv2d,
     Dense: dense,
-    Add: add,
+    **dict.fromkeys((Add, Sub, Mul, Min, Max), arithmetic),
     Activate: activation,
     MaxPool: max_pool,
     AvgPool: avg_pool,
     GlobalAvgPool: global_avg_pool,
+    **dict.fromkeys((ReduceMean, ReduceSum, ReduceMax), reduction),
+    Resize: resize,
+    Pad: padded,
     Quantize: quantize,
     Dequantize: dequantize,
     Requantize: requantize,

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from mbc.ir.activations import RELU, Activation, short_name
 from mbc.ir.elements import Q8
-from mbc.ir.op import Activated, Op, OperandSpec, OpError, require
+from mbc.ir.op import Activated, Op, OperandSpec, require
 from mbc.ir.types import TensorType
 from mbc.ops.broadcast import broadcast
 from mbc.ops.linear import check_vectors, present
@@ -126,36 +126,39 @@ class Arithmetic(Activated):
 
 
 @dataclass(frozen=True)
-class Add(Arithmetic):
-    """a + b, then the activation. A quantised sum, of equal shapes, has the element `to`."""
-
-    mnemonic: ClassVar[str] = "add"
+class ArithmeticOnCodes(Arithmetic):
+    """An operator that quantised operands may have; the result has the element `to`."""
 
     to: Q8 | None = None
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
-        """Return the broadcast type; for quantised operands their shape with element `to`."""
+        """Return the broadcast type; for quantised operands with element `to`."""
         a, b = map(present, types)
         if not isinstance(a.element, Q8) or not isinstance(b.element, Q8):
             unquantised(self.mnemonic, self.to)
             return super().infer(types)
-        if a.shape != b.shape:
-            message = "add of quantised operands needs equal shapes"
-            raise OpError(message, f"a is {a}, b is {b}", code="E0202")
         check_codes_act(self.mnemonic, self.act)
-        return (TensorType(a.shape, quantised_element(self.mnemonic, self.to)),)
+        shape = broadcast(self.mnemonic, a, b)
+        return (TensorType(shape, quantised_element(self.mnemonic, self.to)),)
 
 
 @dataclass(frozen=True)
-class Sub(Arithmetic):
-    """a - b, then the activation."""
+class Add(ArithmeticOnCodes):
+    """a + b, then the activation. A quantised sum has the element `to`."""
+
+    mnemonic: ClassVar[str] = "add"
+
+
+@dataclass(frozen=True)
+class Sub(ArithmeticOnCodes):
+    """a - b, then the activation. A quantised difference has the element `to`."""
 
     mnemonic: ClassVar[str] = "sub"
 
 
 @dataclass(frozen=True)
-class Mul(Arithmetic):
-    """a * b, then the activation."""
+class Mul(ArithmeticOnCodes):
+    """a * b, then the activation. A quantised product has the element `to`."""
 
     mnemonic: ClassVar[str] = "mul"
 
@@ -168,15 +171,17 @@ class Div(Arithmetic):
 
 
 @dataclass(frozen=True)
-class Min(Arithmetic):
-    """The smaller of a and b, NaN where one is, then the activation."""
+class Min(ArithmeticOnCodes):
+    """The smaller of a and b, NaN where one is, then the activation. Of quantised ones it has the
+    element `to`."""
 
     mnemonic: ClassVar[str] = "min"
 
 
 @dataclass(frozen=True)
-class Max(Arithmetic):
-    """The larger of a and b, NaN where one is, then the activation."""
+class Max(ArithmeticOnCodes):
+    """The larger of a and b, NaN where one is, then the activation. Of quantised ones it has the
+    element `to`."""
 
     mnemonic: ClassVar[str] = "max"
 

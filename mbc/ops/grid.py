@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import ClassVar
 
+from mbc.ir.elements import Q8
 from mbc.ir.op import OperandSpec, OpError, require
 from mbc.ir.types import TensorType
 from mbc.ops.linear import present
@@ -80,7 +81,7 @@ class ConcatAlong(Move):
 
 @dataclass(frozen=True)
 class Pad(Move):
-    """A constant number around x, of floats; minus infinity with `lowest`."""
+    """A constant number around x, of floats or codes; minus infinity with `lowest`."""
 
     mnemonic: ClassVar[str] = "pad"
 
@@ -97,7 +98,8 @@ class Pad(Move):
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """Add the pads to the extents; there are two for each axis."""
         x = present(self.by_role(types)["x"])
-        require(x.element.is_float, f"pad takes floats, not {x.element}", f"x is {x}")
+        known = x.element.is_float or isinstance(x.element, Q8)
+        require(known, f"pad takes floats or codes, not {x.element}", f"x is {x}")
         pads = (*self.before, *self.after)
         require(min(pads, default=0) >= 0, f"pads must not be negative, found {pads}")
         if not len(self.before) == len(self.after) == x.rank:

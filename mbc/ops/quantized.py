@@ -110,6 +110,11 @@ def ratio(source: Q8, to: Q8, terms: int = 1) -> np.float32:
     return np.float32(source.scale / (terms * to.scale))
 
 
+def product_ratio(a: Q8, b: Q8, to: Q8) -> np.float32:
+    """Return the multiplier that turns a product of codes into steps of `to`."""
+    return np.float32(a.scale * b.scale / to.scale)
+
+
 def code_range(element: Q8, act: Activation | None) -> tuple[int, int]:
     """Return the lowest and the highest code of a result with an activation."""
     lo, hi = (-inf, inf) if act is None or act.bounds is None else act.bounds

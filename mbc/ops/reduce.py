@@ -7,10 +7,11 @@ from dataclasses import replace
 from math import prod
 from typing import ClassVar
 
+from mbc.ir.elements import Q8, Element
 from mbc.ir.op import Op, OperandSpec, OpError, require
 from mbc.ir.types import TensorType
 from mbc.ops.linear import present
-from mbc.ops.quantized import check_float
+from mbc.ops.quantized import check_float, mean_element
 from mbc.records import dataclass
 
 
@@ -27,7 +28,6 @@ class Reduce(Op):
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """Return the type of x without the axes, or with extent 1 for each."""
         x = present(self.by_role(types)["x"])
-        check_float(self.mnemonic, x)
         axes = self.axes
         require(
             bool(axes) and axes == tuple(sorted(set(axes))),
@@ -42,7 +42,11 @@ class Reduce(Op):
             if self.keep or axis not in axes
         )
         require(bool(shape), "a tensor needs an axis", f"x is {x}", "keep the axes: keep=True")
-        return (TensorType(shape, x.element),)
+        return (TensorType(shape, self.element(x)),)
+
+    def element(self, x: TensorType) -> Element:
+        """Return the element of the result."""
+        return check_float(self.mnemonic, x)
 
     def specs(self, types: Sequence[TensorType | None]) -> tuple[OperandSpec, ...]:
         """Return the spec of x, which is along no channels if these are reduced."""
@@ -60,23 +64,39 @@ class Reduce(Op):
 
 @dataclass(frozen=True)
 class ReduceMean(Reduce):
-    """Mean over axes."""
+    """Mean over axes. A quantised mean has the element `to`."""
 
     mnemonic: ClassVar[str] = "reduce_mean"
+
+    to: Q8 | None = None
+
+    def element(self, x: TensorType) -> Element:
+        """Return that of x, or `to`."""
+        return mean_element(self.mnemonic, self.to, x, self.terms(x))
 
 
 @dataclass(frozen=True)
 class ReduceMax(Reduce):
-    """Maximum over axes; NaN where an element is."""
+    """Maximum over axes; NaN where an element is. Of codes it is a code."""
 
     mnemonic: ClassVar[str] = "reduce_max"
+
+    def element(self, x: TensorType) -> Element:
+        """Return that of x."""
+        return x.element if isinstance(x.element, Q8) else check_float(self.mnemonic, x)
 
 
 @dataclass(frozen=True)
 class ReduceSum(Reduce):
-    """Sum over axes."""
+    """Sum over axes. A quantised sum has the element `to`."""
 
     mnemonic: ClassVar[str] = "reduce_sum"
+
+    to: Q8 | None = None
+
+    def element(self, x: TensorType) -> Element:
+        """Return that of x, or `to`."""
+        return mean_element(self.mnemonic, self.to, x, self.terms(x))
 
 
 REDUCTIONS: tuple[type[Reduce], ...] = (ReduceMean, ReduceMax, ReduceSum)

@@ -7,10 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
+from mbc.ir.elements import Q8, Element
 from mbc.ir.op import Op, OperandSpec, OpError, require
 from mbc.ir.types import TensorType
 from mbc.ops.linear import present
-from mbc.ops.quantized import check_float
+from mbc.ops.quantized import check_float, quantised_element, unquantised
 from mbc.ops.window import Pair
 from mbc.records import dataclass
 
@@ -44,6 +45,8 @@ class Resize(Op):
     mode: str = "bilinear"
     coordinates: str = "half_pixel"
     rounding: str = "floor"
+    to: Q8 | None = None
+    """Of quantised images whose pixels are weighted."""
 
     def infer(self, types: Sequence[TensorType | None]) -> tuple[TensorType, ...]:
         """Infer [n,*size,c] from [n,h,w,c]."""
@@ -59,12 +62,25 @@ class Resize(Op):
         if (largest := max(height, width, *self.size)) > MAX_SIDE:
             message = f"a resize has a side of {largest}, at most {MAX_SIDE:,} are possible"
             raise OpError(message, f"x is {x}, the size {self.size}", code="E0206")
-        element = check_float(self.mnemonic, x)
-        return (TensorType((images, *self.size, channels), element),)
+        return (TensorType((images, *self.size, channels), self.element(x)),)
+
+    def element(self, x: TensorType) -> Element:
+        """Return the element of the result: of pixels that are copied, that of x."""
+        if not isinstance(x.element, Q8):
+            unquantised(self.mnemonic, self.to)
+            return check_float(self.mnemonic, x)
+        if self.mode == "bilinear":
+            return quantised_element(self.mnemonic, self.to)
+        unquantised(f"{self.mnemonic} by the nearest pixels", self.to)
+        return x.element
 
 
 def _check_word(what: str, found: str, words: Sequence[str]) -> None:
     require(found in words, f"{what} must be one of {', '.join(words)}, found {found}")
+
+
+WEIGHT_STEPS = 2**11
+"""Of the weights of pixels of codes along an axis, so that four products fit s32."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +93,12 @@ class Taps:
     """The second one; the first again where one is read alone."""
     weight: np.ndarray
     """Weight of the second pixel, in double precision; that of the first is the rest of one."""
+
+    @property
+    def steps(self) -> np.ndarray:
+        """The weight of the second pixel in steps of 1/2048, rounded half to even."""
+        found: np.ndarray = np.rint(self.weight * WEIGHT_STEPS)
+        return found
 
 
 def taps_of(op: Resize, size: int, out: int) -> Taps:

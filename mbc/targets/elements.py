@@ -10,6 +10,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ops.argmax import ArgMax
+from mbc.ops.grid import Pad
 from mbc.ops.quantized import Dequantize, Lookup, Quantize, Requantize
 
 Allowed = Element | type[Q8]
@@ -27,7 +28,7 @@ CONVERSIONS: tuple[type[Op], ...] = (Quantize, Dequantize, Requantize, Lookup)
 
 def on_codes(node: Node) -> bool:
     """Return whether a node computes with codes; moves of codes do not."""
-    if node.op.moves_data_only or isinstance(node.op, ArgMax):
+    if isinstance(node.op, ArgMax) or (node.op.moves_data_only and not isinstance(node.op, Pad)):
         return False
     return any(isinstance(type.element, Q8) for type in _types_at(node))
 

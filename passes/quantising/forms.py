@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 
 from mbc.ir.activations import Activation, Clip
@@ -54,7 +55,7 @@ from mbc.ops import (
     TransposedConv,
 )
 from mbc.ops.elementwise import Arithmetic
-from mbc.ops.quantized import LARGEST_CODE, LARGEST_WEIGHT, check_sum
+from mbc.ops.quantized import LARGEST_CODE, LARGEST_WEIGHT, MAX_SUM, check_sum
 from mbc.ops.unary import UNARY, Unary
 
 
@@ -67,14 +68,14 @@ class Form(StrEnum):
 
 
 FORMS: dict[type[Op], Form] = {
-    **dict.fromkeys((Conv2d, Dense, Add, AvgPool, GlobalAvgPool), Form.INTEGER),
+    **dict.fromkeys((Conv2d, Dense, AvgPool, GlobalAvgPool), Form.INTEGER),
+    **dict.fromkeys((Add, Sub, Mul, Min, Max, ReduceMean, ReduceSum, Resize), Form.INTEGER),
     **dict.fromkeys((Quantize, Dequantize, Requantize, Lookup), Form.INTEGER),
-    **dict.fromkeys((MaxPool, Activate), Form.MOVES),
+    **dict.fromkeys((MaxPool, Activate, ReduceMax, Pad), Form.MOVES),
     **dict.fromkeys((Concat, Split, ChannelShuffle, Reshape, Transpose), Form.MOVES),
     **dict.fromkeys((Slice, ConcatAlong, Gather, DepthToSpace, SpaceToDepth), Form.MOVES),
     **dict.fromkeys((TransposedConv, BatchNorm, Softmax, LogSoftmax, LayerNorm), Form.ISLAND),
-    **dict.fromkeys((Sub, Mul, Div, Min, Max, Prelu, Pad, Resize), Form.ISLAND),
-    **dict.fromkeys((ReduceMean, ReduceMax, ReduceSum, ArgMax), Form.ISLAND),
+    **dict.fromkeys((Div, Prelu, ArgMax), Form.ISLAND),
     **dict.fromkeys((L2Normalize, InstanceNorm, Lrn, MatMul, Fused), Form.ISLAND),
     **dict.fromkeys(UNARY, Form.INTEGER),
 }
@@ -93,6 +94,8 @@ def form_of(node: Node) -> Form:
         return Form.ISLAND
     if is_function(node):
         return Form.INTEGER
+    if isinstance(node.op, Resize) and node.op.mode == "nearest":
+        return Form.MOVES
     return FORMS[type(node.op)]
 
 
@@ -149,11 +152,21 @@ def _of_layer(node: Node) -> str:
     return ""
 
 
-def _of_sum(node: Node) -> str:
-    a, b = node.operand_types
-    if len(node.views) < 2:
-        return "it adds a constant"
-    return "" if a == b else "it is broadcast"
+def _of_arithmetic(node: Node) -> str:
+    constants = any(isinstance(operand, Constant) for operand in node.operands)
+    return "it has a constant of several numbers" if constants else ""
 
 
-_REASONS = {Conv2d: _of_layer, Dense: _of_layer, Add: _of_sum}
+def _of_mean(node: Node) -> str:
+    x = node.view("x").type
+    terms = x.elements // (node.result.type.elements if x.elements else 1)
+    if isinstance(node.op, AvgPool):
+        terms = node.op.kernel[0] * node.op.kernel[1]
+    return "" if terms * LARGEST_CODE <= MAX_SUM else f"it adds {terms:,} terms"
+
+
+_REASONS: dict[type[Op], Callable[[Node], str]] = {
+    **dict.fromkeys((Conv2d, Dense), _of_layer),
+    **dict.fromkeys((Add, Sub, Mul, Min, Max), _of_arithmetic),
+    **dict.fromkeys((AvgPool, GlobalAvgPool, ReduceMean, ReduceSum), _of_mean),
+}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
-from typing import TypeAlias
+from typing import TypeAlias, get_args
 
 from mbc.int8.quantisation import Quantisation
 from mbc.ir.elements import Q8
@@ -19,10 +19,17 @@ from mbc.ops import (
     Dequantize,
     GlobalAvgPool,
     Lookup,
+    Max,
+    Min,
+    Mul,
     Quantize,
+    ReduceMean,
+    ReduceSum,
     Requantize,
+    Resize,
+    Sub,
 )
-from mbc.ops.quantized import LARGEST_CODE, ratio
+from mbc.ops.quantized import LARGEST_CODE, product_ratio, ratio
 from mbc.passes.quantising.forms import Form, is_function, why_island
 from mbc.passes.quantising.layers import LARGEST_STEPS, layer_constants, refuse_sums
 from mbc.passes.quantising.scales import Scales, Stored, scales_of, stored_codes
@@ -30,6 +37,10 @@ from mbc.passes.quantising.tables import table_of
 from mbc.passes.rewrite import ConstantMaker, insert, name_of
 from mbc.passmgr.passes import PassResult
 from mbc.records import dataclass
+
+SCALED = Add | Sub | Min | Max | AvgPool | GlobalAvgPool | ReduceMean | ReduceSum | Resize
+SCALED_OPS: tuple[type[Op], ...] = get_args(SCALED)
+"""Ops whose operands are brought to the scale of the result by a ratio of scales."""
 
 Rewritten: TypeAlias = tuple[Op, Mapping[str, Operand | None]]
 """The op on codes, and its operands by role."""
@@ -135,17 +146,25 @@ def _layer(
     return replace(node.op, to=to), {**views, **made}
 
 
-def _sum(rewriter: Rewriter, node: Node, views: dict[str, ChannelView], to: Q8 | None) -> Rewritten:
-    assert isinstance(node.op, Add)
+def _scaled(
+    rewriter: Rewriter, node: Node, views: Mapping[str, ChannelView], to: Q8 | None
+) -> Rewritten:
+    """Bring operands to the scale of the result, and round once."""
+    assert isinstance(node.op, SCALED)
     _check_ratios(node, *views.values(), to=to)
     return replace(node.op, to=to), views
 
 
-def _mean(
-    rewriter: Rewriter, node: Node, views: dict[str, ChannelView], to: Q8 | None
+def _product(
+    rewriter: Rewriter, node: Node, views: Mapping[str, ChannelView], to: Q8 | None
 ) -> Rewritten:
-    assert isinstance(node.op, AvgPool | GlobalAvgPool)
-    _check_ratios(node, *views.values(), to=to)
+    assert isinstance(node.op, Mul)
+    a, b = (view.type.element for view in views.values())
+    assert isinstance(a, Q8)
+    assert isinstance(b, Q8)
+    assert to is not None
+    if (most := float(product_ratio(a, b, to)) * LARGEST_CODE**2) >= LARGEST_STEPS:
+        refuse_sums(node, most)
     return replace(node.op, to=to), views
 
 
@@ -164,7 +183,8 @@ def _check_ratios(node: Node, *views: ChannelView, to: Q8 | None) -> None:
     """Raise E0552 if what is read is too far from the scale of the result."""
     assert to is not None
     elements = [view.type.element for view in views]
-    most = sum(float(ratio(e, to)) * LARGEST_CODE for e in elements if isinstance(e, Q8))
+    terms = node.view("x").type.elements if isinstance(node.op, ReduceSum) else 1
+    most = sum(float(ratio(e, to)) * LARGEST_CODE * terms for e in elements if isinstance(e, Q8))
     if most >= LARGEST_STEPS:
         refuse_sums(node, most)
 
@@ -174,9 +194,8 @@ INTEGERS: dict[
 ] = {
     Conv2d: _layer,
     Dense: _layer,
-    Add: _sum,
-    AvgPool: _mean,
-    GlobalAvgPool: _mean,
+    **dict.fromkeys(SCALED_OPS, _scaled),
+    Mul: _product,
 }
 """The integer op of each op of that form."""
 

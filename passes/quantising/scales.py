@@ -16,6 +16,7 @@ from mbc.int8.quantisation import Quantisation, Range, union
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView, Value
+from mbc.ops.grid import Pad
 from mbc.ops.linear import Conv2d, Dense
 from mbc.passes.quantising.forms import Form, form_of
 from mbc.records import dataclass
@@ -165,6 +166,8 @@ class Classes:
 
     def _move(self, node: Node) -> None:
         made = self._read([value for view in node.views for value in view.values])
+        if isinstance(node.op, Pad) and not node.op.lowest:
+            made.root().range = made.root().range.union(Range.of(node.op.value, node.op.value))
         self._of.update(dict.fromkeys(node.results, made))
 
     def _read(self, values: Sequence[Value]) -> _Class:

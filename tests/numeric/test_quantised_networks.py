@@ -166,7 +166,7 @@ def test_whole_pipelines_keep_every_bit(name: str, backend: str) -> None:
 @given(st.integers(0, 2**32), st.integers(3, 9), st.sampled_from(list(BACKENDS)))
 @settings(max_examples=40, deadline=None)
 def test_pipelines_keep_every_bit_of_random_networks(seed: int, nodes: int, backend: str) -> None:
-    graph = random_graph(seed, nodes)
+    graph = random_graph(seed, nodes, wide=True)
     expected = answers(graph)
     for pipeline in (LEVELS[2], O2_MEMORY):
         copy = graph.clone()

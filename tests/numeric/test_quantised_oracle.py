@@ -229,7 +229,7 @@ def test_activations_of_codes() -> None:
 @given(st.integers(0, 2**32), st.integers(1, 7))
 @settings(max_examples=60, deadline=None)
 def test_random_networks_mean_the_same_as_text(seed: int, nodes: int) -> None:
-    graph = random_graph(seed, nodes)
+    graph = random_graph(seed, nodes, wide=True)
     verify(graph)
     text = print_graph(graph)
     again = parse(text)
