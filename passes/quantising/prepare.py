@@ -13,6 +13,7 @@ from mbc.passes.fold_constants import FoldConstants
 from mbc.passes.fold_pad import FoldPad
 from mbc.passes.fuse_activation import FuseActivation
 from mbc.passes.fuse_residual_add import FuseResidualAdd
+from mbc.passes.quantising.affine import AffineAsLayer
 from mbc.passes.quantising.portable import Portable
 from mbc.passes.raise_channel_shuffle import RaiseChannelShuffle
 from mbc.passes.rewrite import insert, name_of
@@ -25,6 +26,7 @@ PREPARATION: tuple[Pass, ...] = (
     RaiseChannelShuffle(),
     FoldBatchNorm(),
     FoldAffine(),
+    AffineAsLayer(),
     FuseActivation(),
     FuseResidualAdd(),
 )

@@ -305,5 +305,6 @@ def body_refusal(node: Node) -> str:
 
 def scratch_bytes(isa: Isa, node: Node) -> int:
     """Return the scratch of one thread."""
-    product = on_codes(node) and builder_of(node) is build_product
+    known = on_codes(node) and type(node.op) in BUILDERS
+    product = known and builder_of(node) is build_product
     return plan_product(isa, node).scratch_bytes if product else 0
