@@ -15,7 +15,7 @@ from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.llvm.lower import lower
 from mbc.ir.graph import Graph
 from mbc.ops import Dense, Fused
-from mbc.passes.pipelines import GOALS, LEVELS
+from mbc.passes.pipelines import GOALS, LEVELS, with_fuse_mode
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext, Pipeline
 from mbc.targets.target import Target
@@ -56,7 +56,8 @@ def test_logits_equal_the_oracle(example: Example, isa: str, level: str) -> None
 
 
 def test_depthwise_separable_layers_are_fused() -> None:
-    graph, _ = planned(LEADING[0], TARGETS[BEST], PIPELINES["O2"])
+    always = with_fuse_mode(LEVELS[2], "always")
+    graph, _ = planned(LEADING[0], TARGETS[BEST], always)
     assert sum(isinstance(node.op, Fused) for node in graph.topo()) >= 3
 
 

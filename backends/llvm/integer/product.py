@@ -24,7 +24,8 @@ from mbc.backends.llvm.integer.dots import LOADED, Dot, dot_of
 from mbc.backends.llvm.isa import Isa
 from mbc.records import dataclass
 
-NEAR_BYTES = 128 * 1024  # of converted rows, which stay in a second cache beside the weights
+NEAR_BYTES = 32 * 1024  # of converted rows at most, which stay in the second cache
+FEW_BYTES = 16 * 1024  # of converted rows at least, since weights are read again each turn
 FLAT_WIDTH = 4  # vectors of a panel of few rows
 FEW_ROWS = 3
 
@@ -54,7 +55,7 @@ class Product:
     residual_pitch: int = 0
     """Bytes from row to row of it."""
     near: int = NEAR_BYTES
-    """Bytes of converted rows that turns should not exceed."""
+    """Bytes of converted rows that turns must not exceed."""
 
     @cached_property
     def dot(self) -> Dot:
@@ -130,7 +131,8 @@ class Product:
         """Row blocks whose A is converted at a time."""
         if self.by_panels:
             return self.blocks.count
-        return max(1, min(self.near // (self.a_pitch * self.blocks.tall), self.blocks.count))
+        near = min(self.near, max(FEW_BYTES, self.groups * self.group_bytes))
+        return max(1, min(near // (self.a_pitch * self.blocks.tall), self.blocks.count))
 
     @property
     def scratch_bytes(self) -> int:
