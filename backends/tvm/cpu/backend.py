@@ -17,6 +17,7 @@ from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView
 from mbc.records import dataclass
 from mbc.targets.backend import Prediction, Support
+from mbc.targets.elements import CONVERSIONS
 from mbc.targets.target import Target
 
 
@@ -33,8 +34,9 @@ class TvmBackend:
         return LlvmBackend(self.target)
 
     def has_kernel(self, op: type[Op]) -> bool:
-        """Ask the LLVM backend; TVM's own ops take the place of kernels that it lacks."""
-        return self.kernels.has_kernel(op) or op in EMITTERS
+        """Ask the LLVM backend; TVM's own ops take the place of kernels that it lacks. Codes are
+        refused."""
+        return op not in CONVERSIONS and (self.kernels.has_kernel(op) or op in EMITTERS)
 
     def supports(self, node: Node) -> Support:
         """Ask the LLVM backend; a kernel that needs colocated values is not supported."""
