@@ -107,7 +107,8 @@ def refuses(folder: Path, name: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("example", "arch"), CASES)
-def test_every_example(example: Example, arch: str, tmp_path: Path) -> None:
+def test_every_example(example: Example, arch: str, tmp_path: Path, fuzz: bool) -> None:
     net = planned(example.graph(), Gpu("opencl", arch))
     net.check(OpenClNet(net.plan)(net.inputs))
-    net.check(host_run(net.plan, net.inputs, tmp_path))
+    if fuzz:
+        net.check(host_run(net.plan, net.inputs, tmp_path))
