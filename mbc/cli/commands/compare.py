@@ -23,7 +23,8 @@ STEPS = 12
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
-    add_source(parser)
+    add_source(parser, quantised=False)  # layers that are outputs have no ranges
+    parser.set_defaults(quantize=None)
     for_this_machine(parser)
     group = parser.add_argument_group("comparison")
     group.add_argument(
