@@ -102,7 +102,7 @@ class Architecture:
     bits: int
     """Bits of an address."""
     elf_machine: str
-    """The name of the ELF machine."""
+    """pyelftools' name of the ELF machine."""
     page_bytes: int
     """Largest page size of Linux kernels; segments must not share pages."""
     core: Core

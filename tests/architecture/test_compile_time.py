@@ -15,7 +15,6 @@ from tests.e2e.support import TINY
 
 UNUSED = (
     "capstone",
-    "elftools",
     "mbc.backends.tvm",
     "mbc.driver.producers.gpu",
     "mbc.driver.producers.oracle",

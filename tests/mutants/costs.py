@@ -11,7 +11,6 @@ _objects = partial(
     Mutant, file="backends/llvm/c_objects.py", tests="tests/backends/test_c_objects.py"
 )
 _uses = partial(Mutant, file="mbc/ir/uses.py", tests="tests/unit/test_uses.py")
-_elf = partial(Mutant, tests="tests/backends/test_elf_file.py")
 _data = partial(Mutant, file="backends/llvm/data.py", tests="tests/backends/test_link.py")
 
 MUTANTS = (
@@ -49,18 +48,6 @@ MUTANTS = (
         "a node comes before one that stands before it",
         old="yield (node := program[heappop(ready)])",
         new="yield (node := program[ready.pop()])",
-    ),
-    _elf(
-        "a section may end behind the file",
-        "mbc/targets/conformance/elf_file.py",
-        old="if stop > len(self._data):",
-        new="if False:",
-    ),
-    _elf(
-        "numbers of several bytes are read in the wrong order",
-        "mbc/targets/conformance/attributes.py",
-        old="value |= (byte & 127) << shift",
-        new="value |= byte & 127",
     ),
     _data(
         "the symbol of the data keeps the size that LLVM gave it",
