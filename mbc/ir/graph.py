@@ -1,7 +1,7 @@
-"""The graph: nodes, and the values that they define and use, edited only through its methods.
+"""The graph: nodes and values on a networkx MultiDiGraph, edited only through its methods.
 
-Node order is deterministic: program order where dependencies allow it. Constants are operands, not
-nodes of the graph.
+Edges run value -> node (a use) and node -> value (a definition). Node order is deterministic:
+program order where dependencies allow it. Constants are operands, not nodes of the graph.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import TypeAlias
 
+import networkx as nx
 import numpy as np
 
 from mbc.diag import Location
@@ -18,7 +19,6 @@ from mbc.ir.names import Names
 from mbc.ir.op import Op
 from mbc.ir.schedule import Schedule
 from mbc.ir.types import TensorType
-from mbc.ir.uses import Uses
 from mbc.ir.views import ChannelView, Place, Value
 from mbc.records import dataclass
 
@@ -164,7 +164,7 @@ class Graph:
         self.output_names: tuple[str, ...] = ()
         self.arena_bytes: int | None = None
         self.threads_plan: MemoryPlan | None = None
-        self._uses = Uses[Node]()
+        self._graph: nx.MultiDiGraph[Value | Node] = nx.MultiDiGraph()
         self._program: list[Node] = []
         self._order: tuple[Node, ...] | None = None  # cached result of topo(), dropped by edits
         self._names = Names()
@@ -176,7 +176,7 @@ class Graph:
         value = Value(name, type)
         self._names.take([name])
         self.inputs.append(value)
-        self._uses.define(value, None)
+        self._graph.add_node(value)
         return value
 
     def add(
@@ -198,10 +198,11 @@ class Graph:
         node = Node(op, normal, results, tuple(locations))
         index = len(self._program) if before is None else self._program.index(before)
         self._program.insert(index, node)
+        self._graph.add_node(node)
         self._order = None
         self._connect_operands(node)
         for result in results:
-            self._uses.define(result, node)
+            self._graph.add_edge(node, result)
         return node
 
     def set_outputs(
@@ -217,7 +218,10 @@ class Graph:
 
     def set_operands(self, node: Node, operands: Sequence[Operand | None]) -> None:
         """Replace a node's operands by others of the same types."""
-        self._uses.disconnect(node)
+        for value in list(self._graph.predecessors(node)):
+            self._graph.remove_edges_from(
+                [(value, node)] * self._graph.number_of_edges(value, node)
+            )
         node.operands = tuple(operands)
         self._order = None
         self._connect_operands(node)
@@ -254,9 +258,7 @@ class Graph:
         for result in node.results:
             if self.use_count(result):
                 raise ValueError(f"cannot erase {node!r}: {result} is used")
-        self._uses.disconnect(node)
-        for result in node.results:
-            self._uses.drop(result)
+        self._graph.remove_nodes_from([node, *node.results])
         self._program.remove(node)
         self._order = None
 
@@ -279,10 +281,12 @@ class Graph:
         return new
 
     def _connect_operands(self, node: Node) -> None:
-        for value in (value for view in node.views for value in view.values):
-            if value not in self._uses:
-                raise ValueError(f"{value} does not belong to graph @{self.name}")
-        self._uses.connect(node)
+        for slot, view in enumerate(node.operands):
+            if isinstance(view, ChannelView):
+                for value in view.values:
+                    if value not in self._graph:
+                        raise ValueError(f"{value} does not belong to graph @{self.name}")
+                    self._graph.add_edge(value, node, key=slot)
 
     # names
 
@@ -298,17 +302,17 @@ class Graph:
 
     def producer(self, value: Value) -> Node | None:
         """Return the node that produces a value; None for graph inputs."""
-        return self._uses.producer(value)
+        return next((n for n in self._graph.predecessors(value) if isinstance(n, Node)), None)
 
     def users(self, value: Value) -> list[Node]:
         """Return the nodes that read a value, each once, in program order."""
-        readers = self._uses.readers(value)
-        return sorted(readers, key=self._program.index) if len(readers) > 1 else readers
+        readers = {item for item in self._graph.successors(value) if isinstance(item, Node)}
+        return sorted(readers, key=self._program.index)
 
     def use_count(self, value: Value) -> int:
         """Count the operands and outputs that read a value."""
         outputs = sum(value in view.values for view in self.outputs)
-        return self._uses.count(value) + outputs
+        return int(self._graph.out_degree(value)) + outputs
 
     def single_user(self, value: Value) -> Node | None:
         """Return the only user of a value; None if it has several or none, or is an output."""
@@ -323,26 +327,18 @@ class Graph:
         """Return the nodes in dependency order, ties in program order."""
         if self._order is None:
             self._order = self._sorted()
-            if len(self._order) < len(self._program):
-                raise ValueError(f"@{self.name} has a cycle")
         return list(self._order)
 
     def _sorted(self) -> tuple[Node, ...]:
-        """Return the nodes in dependency order, without those of cycles and behind them."""
-        return tuple(self._program if self._is_in_order() else self._uses.sorted(self._program))
+        position = {node: i for i, node in enumerate(self._program)}
+        order = nx.lexicographical_topological_sort(
+            self._graph, key=lambda item: position.get(item, -1)
+        )
+        return tuple(item for item in order if isinstance(item, Node))
 
     def is_acyclic(self) -> bool:
         """Return whether no value depends on itself."""
-        return len(self._sorted()) == len(self._program)
-
-    def _is_in_order(self) -> bool:
-        """Return whether the program defines each value before its first use, as nearly always."""
-        defined = set(self.inputs)
-        for node in self._program:
-            if not all(defined.issuperset(view.values) for view in node.views):
-                return False
-            defined.update(node.results)
-        return True
+        return bool(nx.is_directed_acyclic_graph(self._graph))
 
     def constants(self) -> dict[str, Constant]:
         """Return the constants in use by name, in order of first use, fused bodies included."""

@@ -26,7 +26,6 @@ UNUSED = (
     "mbc.frontends.weights.files",
     "mbc.ir.text.parser",
     "mbc.runtime.images",
-    "networkx",
     "numpy.ma",
     "onnx",
     "PIL",

@@ -66,6 +66,7 @@ OWNERS = {
     "llvmlite": "mbc.backends.llvm",
     "MNN": "mbc.engines",
     "ncnn": "mbc.engines",
+    "networkx": "mbc.ir.graph",
     "onnx": "mbc.frontends.onnx",
     "onnxruntime": "mbc.engines",
     "openvino": "mbc.engines",
@@ -206,6 +207,8 @@ def test_the_walk_sees_the_linked_folders() -> None:
 @pytest.mark.parametrize(
     ("module", "source", "why"),
     [
+        ("mbc.ir.graph", "import networkx", None),
+        ("mbc.ir.views", "import networkx as nx", "only mbc.ir.graph may import networkx"),
         ("mbc.passes.fuse", "import llvmlite.ir", "only mbc.backends.llvm may import llvmlite"),
         ("mbc.backends.llvm.jit", "import llvmlite.binding", None),
         ("mbc.backends.llvm.jit", "import tvm", "only mbc.backends.tvm may import tvm"),

@@ -10,7 +10,6 @@ _records = partial(Mutant, file="mbc/records.py", tests="tests/unit/test_records
 _objects = partial(
     Mutant, file="backends/llvm/c_objects.py", tests="tests/backends/test_c_objects.py"
 )
-_uses = partial(Mutant, file="mbc/ir/uses.py", tests="tests/unit/test_uses.py")
 _data = partial(Mutant, file="backends/llvm/data.py", tests="tests/backends/test_link.py")
 
 MUTANTS = (
@@ -43,11 +42,6 @@ MUTANTS = (
         "an object that is used again counts as old",
         old="        os.utime(kept)\n",
         new="        pass\n",
-    ),
-    _uses(
-        "a node comes before one that stands before it",
-        old="yield (node := program[heappop(ready)])",
-        new="yield (node := program[ready.pop()])",
     ),
     _data(
         "the symbol of the data keeps the size that LLVM gave it",
