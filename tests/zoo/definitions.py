@@ -61,6 +61,7 @@ EVERYDAY = (
     "regnet_y_400mf",
     "mobilenetv1_100",
     "mobilenetv4_conv_small",
+    "ghostnet_100",
     "efficientnet_lite0",
     "lcnet_050",
     "mobileone_s0:rep",
