@@ -9,10 +9,14 @@ from math import inf
 from mbc.backends.llvm.emitter import Function, float_literal
 
 
+def literal(f: Function, value: float) -> str:
+    """Return the literal of an element."""
+    return float_literal(value) if f.isa.element.is_float else str(int(value))
+
+
 def splat_literal(f: Function, value: float) -> str:
     """Return a vector literal with a constant in all lanes."""
-    number = float_literal(value) if f.isa.element.is_float else str(int(value))
-    lane = f"{f.isa.scalar} {number}"
+    lane = f"{f.isa.scalar} {literal(f, value)}"
     return f"<{', '.join([lane] * f.isa.lanes)}>"
 
 

@@ -22,15 +22,25 @@ from mbc.ops import (
     Dequantize,
     GlobalAvgPool,
     Lookup,
+    Max,
     MaxPool,
+    Min,
+    Mul,
+    Pad,
     Quantize,
+    ReduceMax,
+    ReduceMean,
+    ReduceSum,
     Requantize,
     Reshape,
+    Resize,
     Split,
+    Sub,
     Transpose,
 )
-from mbc.ops.elementwise import Activate
-from mbc.ops.window import Pad, Pair
+from mbc.ops.elementwise import Activate, Arithmetic
+from mbc.ops.window import Pad as Padding
+from mbc.ops.window import Pair
 from tests.backends.cases import ONE, Case
 from tests.quantised_graphs import drawn
 
@@ -115,7 +125,7 @@ def convolutions(
     groups: int = 1,
     kernel: Pair = (1, 1),
     stride: Pair = (1, 1),
-    pad: Pad = (0, 0, 0, 0),
+    pad: Padding = (0, 0, 0, 0),
     dilation: Pair = (1, 1),
     largest: int = 0,
 ) -> Iterator[Case]:
@@ -204,6 +214,22 @@ def layers() -> Iterator[Case]:
             else ()
         )
     yield from both("add", shape, _sum)
+    for formula in (Sub(to=MADE), Mul(to=MADE, act=RELU), Min(to=MADE), Max(to=MADE)):
+        yield from both(f"arithmetic-{formula.mnemonic}", shape, _with_other(formula))
+    yield from both("arithmetic-channels", shape, _with_mean(Mul(to=MADE)))
+    yield from both("arithmetic-narrow", (2, 3, 4, 3), _with_mean(Add(to=MADE)))
+    yield from both("arithmetic-pixels", shape, _with_pixels(Sub(to=MADE)))
+    yield from both("resize-near", shape, _applied(Resize((7, 4), "nearest", "asymmetric")))
+    for n, size in ((20, (9, 11)), (3, (3, 7)), (13, (5, 6))):
+        resize = Resize(size, "bilinear", to=MADE)
+        yield from both(f"resize-{n}", (2, 5, 6, n), _applied(resize))
+    for axes in ((1, 2), (3,), (1, 3), (2,)):
+        for reduction in (ReduceMean(axes, to=MADE), ReduceSum(axes, to=MADE), ReduceMax(axes)):
+            name = f"{reduction.mnemonic}-{'.'.join(map(str, axes))}"
+            yield from both(name, shape, _applied(reduction))
+    pads = ((0, 1, 2, 0), (0, 2, 1, 0))
+    yield from both("pad", shape, _applied(Pad(*pads, value=1.5)))
+    yield from both("pad-narrow", (1, 3, 4, 3), _applied(Pad(*pads, lowest=True)))
     yield from both("requantize", shape, _applied(Requantize(to=MADE)))
     yield from both("requantize-narrow", (1, 3, 4, 3), _applied(Requantize(to=MADE)))
     yield from both("lookup", shape, _looked_up)
@@ -223,6 +249,34 @@ def _looked_up(net: Net, x: Value) -> Value:
         Constant.of(f"table{len(net.graph.constants())}", table, U8),
     ]
     return net.graph.add(Lookup(to=MADE), operands).result
+
+
+def _with_other(op: Arithmetic) -> Layer:
+    def layer(net: Net, x: Value) -> Value:
+        other = net.conv(x, Conv2d(to=OTHER), (1, 1), x.type.channels)
+        return net.graph.add(op, [x, other]).result
+
+    return layer
+
+
+def _with_mean(op: Arithmetic) -> Layer:
+    """With a number for each channel, as behind a gate."""
+
+    def layer(net: Net, x: Value) -> Value:
+        mean = net.graph.add(GlobalAvgPool(to=OTHER), [x]).result
+        each = (x.type.shape[0], 1, 1, x.type.channels)
+        return net.graph.add(op, [x, net.graph.add(Reshape(shape=each), [mean]).result]).result
+
+    return layer
+
+
+def _with_pixels(op: Arithmetic) -> Layer:
+    """With a number for each pixel."""
+
+    def layer(net: Net, x: Value) -> Value:
+        return net.graph.add(op, [x, net.conv(x, Conv2d(to=OTHER), (1, 1), 1)]).result
+
+    return layer
 
 
 def _sum(net: Net, x: Value) -> Value:

@@ -82,6 +82,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
     "tests/backends/test_integer_kernels.py": (
         "backends/llvm/integer/kernels.py BUILDERS",
         "backends/llvm/integer/kernels.py _vector()",
+        "backends/llvm/integer/kernels.py FORMULAS",
         "backends/llvm/integer/dots.py OF_ISA",
         "backends/llvm/integer/dots.py OF_EXTENSION",
         "backends/llvm/integer/narrow.py NARROWINGS",

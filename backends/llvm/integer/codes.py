@@ -17,7 +17,16 @@ import numpy as np
 from mbc.backends.llvm.activations import activate
 from mbc.backends.llvm.emitter import Function
 from mbc.backends.llvm.isa import Isa
-from mbc.backends.llvm.vectors import arithmetic, larger, load, smaller, splat_literal, store
+from mbc.backends.llvm.vectors import (
+    arithmetic,
+    larger,
+    load,
+    load_scalar,
+    smaller,
+    splat,
+    splat_literal,
+    store,
+)
 from mbc.ir.activations import Activation
 from mbc.ir.elements import F32, Q8, U8, Scalar
 from mbc.ir.graph import Node
@@ -121,28 +130,38 @@ def integers(f: Function) -> str:
     return f"<{f.isa.lanes} x i32>"
 
 
-def load_codes(f: Function, pointer: str, bytes: int, lanes: int | None, zero: int) -> str:
-    """Load codes as floats: the code less the zero point."""
-    return _less(f, load_whole(f, pointer, bytes, lanes), zero)
+def load_codes(
+    f: Function, pointer: str, bytes: int, lanes: int | None, zero: int, *, fill: int = 0
+) -> str:
+    """Load codes as floats: the code less the zero point; lanes that are not loaded have `fill`."""
+    return less(f, load_whole(f, pointer, bytes, lanes, fill), zero)
 
 
-def load_whole(f: Function, pointer: str, bytes: int, lanes: int | None) -> str:
+def load_whole(f: Function, pointer: str, bytes: int, lanes: int | None, fill: int = 0) -> str:
     """Load codes as s32."""
     with f.vectors_of(of_bytes(f.isa)):
-        codes = load(f, pointer, bytes, lanes)
+        codes = load(f, pointer, bytes, lanes, fill)
+    return _widened(f, codes)
+
+
+def load_everywhere(f: Function, address: str) -> str:
+    """Load a code to all lanes, as s32."""
+    with f.vectors_of(of_bytes(f.isa)):
+        codes = splat(f, load_scalar(f, address))
     return _widened(f, codes)
 
 
 def centred(f: Function, codes: str, zero: int) -> str:
     """Convert a vector of bytes to floats, less the zero point."""
-    return _less(f, _widened(f, codes), zero)
+    return less(f, _widened(f, codes), zero)
 
 
 def _widened(f: Function, codes: str) -> str:
     return f.op(f"zext <{f.isa.lanes} x i8> {codes} to {integers(f)}")
 
 
-def _less(f: Function, whole: str, zero: int) -> str:
+def less(f: Function, whole: str, zero: int) -> str:
+    """Subtract the zero point of s32 codes, and convert them to floats."""
     if zero:
         whole = f.op(f"sub {integers(f)} {whole}, {splat_integer(f, zero)}")
     return floats(f, whole)
@@ -159,6 +178,13 @@ def added_bias(f: Function, sums: str, bias: str) -> str:
     ints, rounded = integers(f), arithmetic(f, "fadd", sums, splat_literal(f, ROUNDING))
     bits = [f.op(f"bitcast {f.isa.vector} {part} to {ints}") for part in (rounded, bias)]
     return floats(f, f.op(f"add {ints} {bits[0]}, {bits[1]}"))
+
+
+def whole(f: Function, numbers: str) -> str:
+    """Convert whole numbers up to `LARGEST_ROUNDED` to s32."""
+    ints, rounded = integers(f), arithmetic(f, "fadd", numbers, splat_literal(f, ROUNDING))
+    bits = f.op(f"bitcast {f.isa.vector} {rounded} to {ints}")
+    return f.op(f"sub {ints} {bits}, {splat_integer(f, ROUNDING_BITS)}")
 
 
 def splat_integer(f: Function, value: int) -> str:

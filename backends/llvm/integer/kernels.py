@@ -9,11 +9,14 @@ import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.integer.codes import (
+    LARGEST_EXACT,
     Finish,
     element_of,
     floats,
     integers,
+    less,
     load_codes,
+    load_everywhere,
     load_whole,
     scaled,
     scaled_operand,
@@ -24,11 +27,14 @@ from mbc.backends.llvm.integer.dots import dot_of
 from mbc.backends.llvm.integer.layers import build_product, plan_product
 from mbc.backends.llvm.integer.narrow import narrowing_of
 from mbc.backends.llvm.isa import Isa
+from mbc.backends.llvm.kernels.axes import build_reduction
 from mbc.backends.llvm.kernels.base import Kernel, Site
 from mbc.backends.llvm.kernels.chain import chain_nodes, chain_refusal, stage_kind
-from mbc.backends.llvm.kernels.elementwise import Vector, build_rows, stream_of
+from mbc.backends.llvm.kernels.elementwise import Stream, Vector, build_rows, stream_of
 from mbc.backends.llvm.kernels.linear import is_gemm_rows
+from mbc.backends.llvm.kernels.resize import build_resize
 from mbc.backends.llvm.kernels.stream import build_stream
+from mbc.backends.llvm.kernels.strided import build_strided_copy
 from mbc.backends.llvm.kernels.windows import (
     build_window,
     image_pointers,
@@ -36,10 +42,18 @@ from mbc.backends.llvm.kernels.windows import (
     part_pointers,
     view_parts,
 )
-from mbc.backends.llvm.vectors import arithmetic, compare, load, select, splat_literal
+from mbc.backends.llvm.vectors import (
+    arithmetic,
+    compare,
+    larger,
+    load,
+    select,
+    smaller,
+    splat_literal,
+)
 from mbc.backends.llvm.window import MOST_EXACT_TAPS, Part
 from mbc.ir.elements import Q8
-from mbc.ir.graph import Node
+from mbc.ir.graph import Constant, Node
 from mbc.ir.op import Op
 from mbc.ops import (
     Add,
@@ -50,13 +64,22 @@ from mbc.ops import (
     Fused,
     GlobalAvgPool,
     Lookup,
+    Max,
     MaxPool,
+    Min,
+    Mul,
+    Pad,
     Quantize,
+    ReduceMean,
+    ReduceSum,
     Requantize,
+    Resize,
+    Sub,
 )
-from mbc.ops.elementwise import Activate
+from mbc.ops.elementwise import Activate, Arithmetic
 from mbc.ops.linear import present
-from mbc.ops.quantized import ratio
+from mbc.ops.quantized import LARGEST_CODE, product_ratio, ratio
+from mbc.ops.reduce import REDUCTIONS
 from mbc.targets.elements import on_codes
 
 
@@ -72,16 +95,17 @@ def build_elementwise(site: Site) -> Kernel:
         store_finished(f, finish, value, address, 0, lanes)
 
     buffers = [*(buffer for several in site.inputs for buffer in several), *site.outputs]
-    flat = all(b.pitch == b.type.channels and b.type.rank > 1 for b in buffers)
-    weights = np.zeros(0, np.float32)
-    return build_rows(site, inputs, _vector(node), weights, keep, "q8", flat=flat)
+    dense = all(b.pitch == b.type.channels and b.type.rank > 1 for b in buffers)
+    flat = dense and len({buffer.type.shape for buffer in buffers}) == 1
+    weights, vector = np.zeros(0, np.float32), _vector(node, inputs)
+    return build_rows(site, inputs, vector, weights, keep, "q8", number=load_everywhere, flat=flat)
 
 
-def _vector(node: Node) -> Vector:
+def _vector(node: Node, operands: Sequence[Stream]) -> Vector:
     """Return what computes the steps of a vector."""
     match node.op:
-        case Add():
-            return partial(_sum, node)
+        case Add() | Sub() | Mul() | Min() | Max():
+            return partial(_combined, node, operands)
         case Activate():
             return lambda f, at, lanes: load_codes(f, at[0], 0, lanes, 0)
         case Requantize():
@@ -94,12 +118,33 @@ def _vector(node: Node) -> Vector:
             raise TypeError(f"{node.op.label} is not elementwise")
 
 
-def _sum(node: Node, f: Function, at: list[str], lanes: int | None) -> str:
-    steps = []
-    for role, address in zip(("a", "b"), at, strict=False):
-        operand = scaled_operand(node, role)
-        steps.append(scaled(f, operand, load_codes(f, address, 0, lanes, operand.zero)))
-    return arithmetic(f, "fadd", *steps)
+FORMULAS: Mapping[type[Arithmetic], Callable[[Function, str, str], str]] = {
+    Add: lambda f, a, b: arithmetic(f, "fadd", a, b),
+    Sub: lambda f, a, b: arithmetic(f, "fsub", a, b),
+    Min: smaller,
+    Max: larger,
+}
+"""From the steps of both operands to those of the result."""
+
+
+def _combined(
+    node: Node, operands: Sequence[Stream], f: Function, at: list[str], lanes: int | None
+) -> str:
+    """Combine steps; a product of codes is exact before it is scaled."""
+    assert isinstance(node.op, Arithmetic)
+    numbers = [
+        load_codes(f, here, 0, lanes, element_of(node, role).zero)
+        if stream.step
+        else less(f, here, element_of(node, role).zero)
+        for role, stream, here in zip(("a", "b"), operands, at, strict=False)
+    ]
+    if isinstance(node.op, Mul):
+        to = node.result.type.element
+        assert isinstance(to, Q8)
+        factor = float(product_ratio(element_of(node, "a"), element_of(node, "b"), to))
+        return arithmetic(f, "fmul", arithmetic(f, "fmul", *numbers), splat_literal(f, factor))
+    steps = [scaled(f, scaled_operand(node, r), n) for r, n in zip("ab", numbers, strict=True)]
+    return FORMULAS[type(node.op)](f, *steps)
 
 
 def _rescaled(node: Node, f: Function, at: list[str], lanes: int | None) -> str:
@@ -243,7 +288,10 @@ BUILDERS: Mapping[type[Op], Builder] = {
     MaxPool: build_window,
     AvgPool: build_window,
     GlobalAvgPool: build_global_mean,
-    Add: build_elementwise,
+    **dict.fromkeys((Add, Sub, Mul, Min, Max), build_elementwise),
+    Pad: build_strided_copy,
+    Resize: build_resize,
+    **dict.fromkeys(REDUCTIONS, build_reduction),
     Activate: build_elementwise,
     Quantize: build_elementwise,
     Requantize: build_elementwise,
@@ -284,8 +332,12 @@ def refusal(node: Node) -> str:
         return "it computes with floats alone"
     if isinstance(node.op, AvgPool) and node.op.kernel[0] * node.op.kernel[1] > MOST_EXACT_TAPS:
         return f"a window has at most {MOST_EXACT_TAPS} elements"
-    if isinstance(node.op, Add) and len({present(t).shape for t in node.operand_types}) > 1:
-        return "its operands have different shapes"
+    if isinstance(node.op, ReduceMean | ReduceSum):
+        terms = present(node.type_of("x")).elements // node.result.type.elements
+        if terms > LARGEST_EXACT // LARGEST_CODE:
+            return f"a sum has at most {LARGEST_EXACT // LARGEST_CODE:,} terms"
+    if isinstance(node.op, Arithmetic) and any(isinstance(o, Constant) for o in node.operands):
+        return "an operand is constant"
     return ""
 
 

@@ -7,10 +7,12 @@ elements in row-major order, so that the bits do not depend on the threads.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import groupby
 from math import prod
 
 from mbc.backends.llvm.emitter import Count, Function, float_literal
+from mbc.backends.llvm.integer.codes import Finish, element_of, load_codes, store_finished
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site
 from mbc.backends.llvm.vectors import (
     LOWEST,
@@ -19,12 +21,18 @@ from mbc.backends.llvm.vectors import (
     load,
     maximum,
     reduce_lanes,
+    splat,
     splat_literal,
     store,
     store_scalar,
 )
+from mbc.backends.llvm.window import InCodes
+from mbc.ir.elements import F32, Q8
+from mbc.ir.graph import Node
+from mbc.ops.quantized import ratio
 from mbc.ops.reduce import Reduce, ReduceMax, ReduceMean
 from mbc.records import dataclass
+from mbc.targets.elements import on_codes
 
 CHUNK = 8  # channel vectors that are reduced side by side
 
@@ -58,11 +66,40 @@ class Rule:
     """Whether it is the maximum, which is NaN where an element is."""
     factor: float
     """By which the sum is multiplied."""
+    codes: InCodes | None = None
+    """How codes are read and stored; None for floats."""
 
     @staticmethod
     def of(op: Reduce, terms: int) -> Rule:
         """Return the rule of an op whose results have so many terms."""
         return Rule(isinstance(op, ReduceMax), 1.0 / terms if isinstance(op, ReduceMean) else 1.0)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """Size of an element of the operand, and of the result."""
+        return (F32.bytes, F32.bytes) if self.codes is None else (1, 1)
+
+    def load(
+        self, f: Function, at: str, bytes: int = 0, lanes: int | None = None, fill: float = 0.0
+    ) -> str:
+        """Load elements; other lanes are `fill`, or codes that change no result."""
+        if self.codes is None:
+            return load(f, at, bytes, lanes, fill)
+        return load_codes(f, at, bytes, lanes, self.codes.zero, fill=self.codes.zero)
+
+    def store(self, f: Function, value: str, at: str, bytes: int, lanes: int | None) -> None:
+        """Store finished numbers."""
+        if self.codes is None:
+            store(f, value, at, bytes, lanes)
+        else:
+            store_finished(f, self.codes.finish, value, at, bytes, lanes)
+
+    def store_number(self, f: Function, number: str, at: str) -> None:
+        """Store one."""
+        if self.codes is None:
+            store_scalar(f, number, at)
+        else:
+            self.store(f, splat(f, number), at, 0, 1)
 
     @property
     def neutral(self) -> float:
@@ -93,7 +130,7 @@ def build_reduction(site: Site) -> Kernel:
     """Build a reduction; a task a pixel of the result."""
     op, x, out = site.node.op, site.input("x"), site.output
     assert isinstance(op, Reduce)
-    f, rule = site.kernel_function(), Rule.of(op, op.terms(x.type))
+    f, rule = site.kernel_function(), rule_of(site.node, op, op.terms(x.type))
     runs = runs_of(x, op.axes)
     channels = x.type.rank - 1 in op.axes
 
@@ -108,8 +145,21 @@ def build_reduction(site: Site) -> Kernel:
     f.loop("%begin", "%end", [], pixel)
     shape = "x".join(map(str, x.type.shape))
     axes = "_".join(map(str, op.axes))
-    name = site.library.define(f"f32_{op.mnemonic}{axes}_{shape}", f)
+    element = "f32" if rule.codes is None else "q8"
+    name = site.library.define(f"{element}_{op.mnemonic}{axes}_{shape}", f)
     return Kernel(name, out.pixels)
+
+
+def rule_of(node: Node, op: Reduce, terms: int) -> Rule:
+    """Return what a node computes, on floats or on codes."""
+    rule = Rule.of(op, terms)
+    if not on_codes(node):
+        return rule
+    x, to = element_of(node, "x"), node.result.type.element
+    if rule.largest or not isinstance(to, Q8):
+        return replace(rule, codes=InCodes(x, Finish.same()))
+    factor = float(ratio(x, to, terms if isinstance(op, ReduceMean) else 1))
+    return replace(rule, factor=factor, codes=InCodes(x, Finish.of(node)))
 
 
 def _origin(f: Function, runs: Sequence[Run], index: Count) -> str:
@@ -149,34 +199,34 @@ def _emit_pixel(
     channels = x.type.channels
     whole = f.isa.vectors(channels) if padded else channels // f.isa.lanes
     tail = 0 if padded else channels % f.isa.lanes
-    bytes = CHUNK * f.isa.vector_bytes
+    steps = [f.isa.lanes * size for size in rule.sizes]
 
     def chunk(_: Count, at: list[str]) -> Sequence[str]:
         _emit_chunk(f, rule, runs, at, CHUNK, None)
-        return [f.offset(pointer, bytes) for pointer in at]
+        return [f.offset(p, CHUNK * step) for p, step in zip(at, steps, strict=True)]
 
     at = f.loop(0, whole // CHUNK, [("ptr", source), ("ptr", target)], chunk)
     if rest := whole % CHUNK:
         _emit_chunk(f, rule, runs, at, rest, None)
     if tail:
-        ends = [f.offset(pointer, rest * f.isa.vector_bytes) for pointer in at]
+        ends = [f.offset(p, rest * step) for p, step in zip(at, steps, strict=True)]
         _emit_chunk(f, rule, runs, ends, 1, tail)
 
 
 def _emit_chunk(
     f: Function, rule: Rule, runs: Sequence[Run], at: list[str], vectors: int, lanes: int | None
 ) -> None:
-    step = f.isa.vector_bytes
+    step, out = (f.isa.lanes * size for size in rule.sizes)
 
     def pixel(here: str, totals: list[str]) -> list[str]:
         return [
-            rule.combined(f, total, load(f, here, j * step, lanes))
+            rule.combined(f, total, rule.load(f, here, j * step, lanes))
             for j, total in enumerate(totals)
         ]
 
     start = [splat_literal(f, rule.neutral)] * vectors
     for j, total in enumerate(_over(f, runs, at[0], start, pixel)):
-        store(f, rule.finished(f, total), at[1], j * step, lanes)
+        rule.store(f, rule.finished(f, total), at[1], j * out, lanes)
 
 
 def _emit_numbers(
@@ -192,7 +242,7 @@ def _emit_numbers(
         source = _origin(f, runs, f.binary("add", first, column))
         start = [splat_literal(f, rule.neutral)]
         (total,) = _over(f, runs, source, start, pixel)
-        store_scalar(f, rule.lanes(f, total), at[0])
+        rule.store_number(f, rule.lanes(f, total), at[0])
         return [f.offset(at[0], out.element_bytes)]
 
     f.loop(0, out.type.channels, [("ptr", target)], number)
@@ -204,9 +254,10 @@ def _row(f: Function, rule: Rule, x: Buffer, at: str, totals: list[str]) -> list
 
     def vector(_: Count, values: list[str]) -> Sequence[str]:
         here, total = values
-        return [f.offset(here, f.isa.vector_bytes), rule.combined(f, total, load(f, here))]
+        step = f.isa.lanes * rule.sizes[0]
+        return [f.offset(here, step), rule.combined(f, total, rule.load(f, here))]
 
     end, total = f.loop(0, whole, [("ptr", at), (f.isa.vector, totals[0])], vector)
     if tail:
-        total = rule.combined(f, total, load(f, end, 0, tail, rule.neutral))
+        total = rule.combined(f, total, rule.load(f, end, 0, tail, rule.neutral))
     return [total]

@@ -189,6 +189,14 @@ def _through(
     return Stream(pointer, whole, pixel_bytes, site.isa.lanes * element_bytes, is_padded)
 
 
+Number = Callable[[Function, str], str]
+"""Loads the number that an operand without channels has, to all lanes."""
+
+
+def _everywhere(f: Function, address: str) -> str:
+    return splat(f, load_scalar(f, address))
+
+
 Keep = Callable[[Function, str, str, int | None], None]
 """Stores a result at an address: a vector, or its first lanes."""
 
@@ -205,6 +213,7 @@ def build_rows(
     keep: Keep = _stored,
     element: str = "f32",
     *,
+    number: Number = _everywhere,
     flat: bool = False,
 ) -> Kernel:
     """Build a kernel that goes through rows of pixels, a task each, channel vectors innermost; with
@@ -222,7 +231,7 @@ def build_rows(
         return []
 
     def pixel(_: Count, at: list[str]) -> Sequence[str]:
-        _emit_pixel(f, vector, keep, streams, at, channels)
+        _emit_pixel(f, vector, (number, keep), streams, at, channels)
         return [
             f.offset(p, stream.pitch(row_pixels)) for p, stream in zip(at, streams, strict=True)
         ]
@@ -236,17 +245,15 @@ def build_rows(
 def _emit_pixel(
     f: Function,
     vector: Vector,
-    keep: Keep,
+    access: tuple[Number, Keep],
     streams: Sequence[Stream],
     at: list[str],
     channels: int,
 ) -> None:
     tail = 0 if all(stream.is_padded for stream in streams) else channels % f.isa.lanes
     whole = channels // f.isa.lanes if tail else f.isa.vectors(channels)
-    moving = [stream.step > 0 for stream in streams]
-    fixed = [
-        p if moves else splat(f, load_scalar(f, p)) for p, moves in zip(at, moving, strict=True)
-    ]
+    moving, (number, keep) = [stream.step > 0 for stream in streams], access
+    fixed = [p if moves else number(f, p) for p, moves in zip(at, moving, strict=True)]
 
     def filled(here: Sequence[str]) -> list[str]:
         addresses = iter(here)

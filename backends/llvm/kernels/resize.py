@@ -12,12 +12,32 @@ from math import gcd
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function, float_literal
+from mbc.backends.llvm.integer.codes import (
+    Finish,
+    element_of,
+    floats,
+    integers,
+    load_codes,
+    store_finished,
+    whole,
+)
 from mbc.backends.llvm.kernels.base import Kernel, Site
 from mbc.backends.llvm.kernels.windows import image_pointers, part_pointers, view_parts
-from mbc.backends.llvm.vectors import arithmetic, fma, load, load_scalar, splat, store
-from mbc.backends.llvm.window import Part
-from mbc.ops.resize import Resize, Taps, taps_of
+from mbc.backends.llvm.vectors import (
+    arithmetic,
+    fma,
+    load,
+    load_scalar,
+    splat,
+    splat_literal,
+    store,
+)
+from mbc.backends.llvm.window import InCodes, Part
+from mbc.ir.elements import F32, Q8
+from mbc.ir.graph import Node
+from mbc.ops.resize import WEIGHT_STEPS, Resize, Taps, taps_of
 from mbc.records import dataclass
+from mbc.targets.elements import on_codes
 
 ENTRY_BYTES = 3 * 4  # of a row or column in the table: two pixels, and the weight of the second
 
@@ -41,6 +61,7 @@ def build_resize(site: Site) -> Kernel:
     """Build a resize, part by part of the view."""
     op, view, out = site.node.op, site.node.view("x"), site.output
     assert isinstance(op, Resize)
+    form = _form_of(site.node, op)
     images, height, width, channels = view.type.shape
     parts = view_parts(view, site.buffers("x"))
     f = site.kernel_function()
@@ -54,7 +75,7 @@ def build_resize(site: Site) -> Kernel:
         target = f.offset("%y0", f.binary("mul", index, out.row_bytes))
 
         def pixel(_: Count, at: list[str]) -> Sequence[str]:
-            _emit_pixel(f, op, parts, lines, place, _place(f, at[0]), at[1], out.room)
+            _emit_pixel(f, form, parts, lines, place, _place(f, at[0]), at[1], out.room)
             return [f.offset(at[0], ENTRY_BYTES), f.offset(at[1], out.pixel_bytes)]
 
         f.loop(0, op.size[1], [("ptr", "%w"), ("ptr", target)], pixel)
@@ -63,14 +84,59 @@ def build_resize(site: Site) -> Kernel:
     with f.vectors_of(site.isa.filled_by(gcd(*(part.channels for part in parts)))):
         f.loop("%begin", "%end", [], row)
     sides = zip((width, height), op.size[::-1], strict=True)
-    table = np.concatenate([pack_taps(taps_of(op, size, into)) for size, into in sides])
-    name = f"f32_resize_{op.mode}_c{channels}_{op.size[0]}x{op.size[1]}"
+    table = np.concatenate([form.pack(taps_of(op, size, into)) for size, into in sides])
+    name = f"{form.element}_resize_{op.mode}_c{channels}_{op.size[0]}x{op.size[1]}"
     return Kernel(site.library.define(name, f), images * op.size[0], 0, table)
 
 
-def pack_taps(taps: Taps) -> np.ndarray:
-    """Pack the entries of an axis."""
-    return np.stack([taps.low, taps.high, taps.weight], axis=1).astype(np.float32).ravel()
+@dataclass(frozen=True)
+class Form:
+    """How pixels are read, mixed and stored."""
+
+    op: Resize
+    codes: InCodes | None = None
+    """How codes are; None for floats."""
+
+    @property
+    def element(self) -> str:
+        """What pixels consist of, in the name of a kernel."""
+        return "f32" if self.codes is None else "q8"
+
+    @property
+    def size(self) -> int:
+        """Bytes of an element."""
+        return F32.bytes if self.codes is None else 1
+
+    def pack(self, taps: Taps) -> np.ndarray:
+        """Pack the entries of an axis."""
+        weight = taps.weight if self.codes is None else taps.steps
+        return np.stack([taps.low, taps.high, weight], axis=1).astype(np.float32).ravel()
+
+    def load_first(self, f: Function, at: Sequence[str], lanes: int | None) -> str:
+        """Return the formula of a copied pixel."""
+        return self.load(f, at[0], lanes)
+
+    def load(self, f: Function, address: str, lanes: int | None) -> str:
+        """Load elements of a pixel."""
+        if self.codes is None:
+            return load(f, address, 0, lanes)
+        return load_codes(f, address, 0, lanes, self.codes.zero)
+
+    def store(self, f: Function, value: str, address: str, lanes: int | None) -> None:
+        """Store elements of the result."""
+        if self.codes is None:
+            store(f, value, address, 0, lanes)
+        else:
+            store_finished(f, self.codes.finish, value, address, 0, lanes)
+
+
+def _form_of(node: Node, op: Resize) -> Form:
+    if not on_codes(node):
+        return Form(op)
+    x, to = element_of(node, "x"), node.result.type.element
+    if op.mode == "nearest" or not isinstance(to, Q8):
+        return Form(op, InCodes(x, Finish.same()))
+    return Form(op, InCodes(x, Finish.of(node), to))
 
 
 def _place(f: Function, entry: str) -> Place:
@@ -90,7 +156,7 @@ def _lines(
 
 def _emit_pixel(
     f: Function,
-    op: Resize,
+    form: Form,
     parts: Sequence[Part],
     lines: Sequence[Sequence[str]],
     row: Place,
@@ -99,36 +165,53 @@ def _emit_pixel(
     room: int,
 ) -> None:
     """Emit a pixel of the result, part by part."""
-    formula = _copied if op.mode == "nearest" else _between(f, row, column)
-    columns = (column.low,) if op.mode == "nearest" else (column.low, column.high)
+    near = form.op.mode == "nearest"
+    mixed = _between if form.codes is None else _between_codes
+    formula = form.load_first if near else mixed(f, form, row, column)
+    columns = (column.low,) if near else (column.low, column.high)
     done = 0
     for part, starts in zip(parts, lines, strict=True):
         steps = [f.binary("mul", each, part.pixel) for each in columns]
         sources = [f.offset(start, step) for start in starts for step in steps]
-        at = [*sources, f.offset(target, f.isa.element.bytes * done)]
-        _emit_channels(f, formula, at, part.channels, min(part.room, room - done))
+        at = [*sources, f.offset(target, form.size * done)]
+        _emit_channels(f, form, formula, at, part.channels, min(part.room, room - done))
         done += part.channels
 
 
-def _copied(f: Function, at: Sequence[str], lanes: int | None) -> str:
-    return load(f, at[0], 0, lanes)
-
-
-def _between(f: Function, row: Place, column: Place) -> Formula:
+def _between(f: Function, form: Form, row: Place, column: Place) -> Formula:
     """Return the formula of a pixel between four."""
     across, down = _shares(f, column), _shares(f, row)
 
     def formula(f: Function, at: Sequence[str], lanes: int | None) -> str:
-        corners = [load(f, corner, 0, lanes) for corner in at]
+        corners = [form.load(f, corner, lanes) for corner in at]
         upper, lower = (_mixed(f, corners[k], corners[k + 1], across) for k in (0, 2))
         return _mixed(f, upper, lower, down)
 
     return formula
 
 
-def _shares(f: Function, place: Place) -> tuple[str, str]:
-    """Return the weights of both rows or columns as vectors."""
-    rest = f.op(f"fsub {f.isa.scalar} {float_literal(1.0)}, {place.weight}")
+def _between_codes(f: Function, form: Form, row: Place, column: Place) -> Formula:
+    """Return the formula of a pixel of codes between four: by floats across, which hold the sums,
+    and by s32 down."""
+    codes, ints = form.codes, integers(f)
+    assert codes is not None
+    across, down = _shares(f, column, WEIGHT_STEPS), _shares(f, row, WEIGHT_STEPS)
+    weights = [whole(f, share) for share in down]
+    factor = splat_literal(f, codes.mean_ratio(WEIGHT_STEPS**2))
+
+    def formula(f: Function, at: Sequence[str], lanes: int | None) -> str:
+        corners = [form.load(f, corner, lanes) for corner in at]
+        lines = [whole(f, _mixed(f, corners[k], corners[k + 1], across)) for k in (0, 2)]
+        parts = [f.op(f"mul {ints} {a}, {b}") for a, b in zip(lines, weights, strict=True)]
+        total = f.op(f"add {ints} {parts[0]}, {parts[1]}")
+        return arithmetic(f, "fmul", floats(f, total), factor)
+
+    return formula
+
+
+def _shares(f: Function, place: Place, whole: int = 1) -> tuple[str, str]:
+    """Return the weights of both rows or columns, of a sum of `whole`, as vectors."""
+    rest = f.op(f"fsub {f.isa.scalar} {float_literal(whole)}, {place.weight}")
     return splat(f, rest), splat(f, place.weight)
 
 
@@ -137,7 +220,7 @@ def _mixed(f: Function, a: str, b: str, shares: tuple[str, str]) -> str:
 
 
 def _emit_channels(
-    f: Function, formula: Formula, at: Sequence[str], channels: int, room: int
+    f: Function, form: Form, formula: Formula, at: Sequence[str], channels: int, room: int
 ) -> None:
     """Emit the channels of a part. The last vector is whole where there is room for it or where it
     may begin among the channels before it, which it computes again."""
@@ -147,12 +230,12 @@ def _emit_channels(
 
     def vector(_: Count, here: list[str]) -> Sequence[str]:
         *sources, target = here
-        store(f, formula(f, sources, None), target)
-        return [f.offset(pointer, f.isa.vector_bytes) for pointer in here]
+        form.store(f, formula(f, sources, None), target, None)
+        return [f.offset(pointer, f.isa.lanes * form.size) for pointer in here]
 
     f.loop(0, whole, [("ptr", pointer) for pointer in at], vector)
     if tail:
-        start = f.isa.element.bytes * (channels - f.isa.lanes) if whole else 0
+        start = form.size * (channels - f.isa.lanes) if whole else 0
         *sources, target = [f.offset(pointer, start) for pointer in at]
         lanes = None if whole else tail
-        store(f, formula(f, sources, lanes), target, 0, lanes)
+        form.store(f, formula(f, sources, lanes), target, lanes)

@@ -10,13 +10,18 @@ from collections.abc import Sequence
 from itertools import accumulate
 from math import prod
 
-from mbc.backends.llvm.emitter import Count, Function, float_literal
+import numpy as np
+
+from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, moving_function
 from mbc.backends.llvm.kernels.move import copy_run
-from mbc.backends.llvm.vectors import load_scalar, splat_literal, store, store_scalar
+from mbc.backends.llvm.vectors import literal, load_scalar, splat_literal, store, store_scalar
+from mbc.ir.elements import Q8
 from mbc.ops.linear import present
 from mbc.ops.strided import Along, Copy, Index, copies_of
 from mbc.records import dataclass
+
+LEAST = float(np.finfo(np.float32).min)
 
 
 @dataclass(frozen=True)
@@ -80,8 +85,14 @@ def _nest(site: Site, copy: Copy) -> Nest:
         None if x is None else f"%x{copy.operand}",
         _bytes(x, _indexed(copy.source)) if x else 0,
         _bytes(out, _indexed(copy.target)),
-        copy.fill,
+        _fill(site, copy.fill),
     )
+
+
+def _fill(site: Site, number: float) -> float:
+    """Return what is stored for a number: of codes its code, which for minus infinity is 0."""
+    element = site.output.type.element
+    return element.code(max(number, LEAST)) if isinstance(element, Q8) else number
 
 
 def _indexed(index: Index) -> Sequence[Along]:
@@ -142,7 +153,7 @@ def _emit_loops(
 ) -> None:
     size = f.isa.element.bytes
     if not steps:
-        number = load_scalar(f, source) if source else float_literal(fill)
+        number = load_scalar(f, source) if source else literal(f, fill)
         store_scalar(f, number, target)
         return
     step, *inner = steps
