@@ -155,7 +155,7 @@ PRODUCTS = [name for name in CASES if _is_product(name)]
     ("name", "lanes"),
     part_of(
         product(PRODUCTS, (8, 16)),
-        lambda name, lanes: PRODUCTS.index(name) % 4 == lanes // 8,
+        lambda name, lanes: PRODUCTS.index(name) % 8 == lanes // 4,
         "{}-{}".format,
     ),
 )

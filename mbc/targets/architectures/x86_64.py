@@ -161,7 +161,7 @@ INSTRUCTIONS = Instructions(
             "avx512f": r".*(zmm|\bk[0-7]\b|[xy]mm(1[6-9]|[23]\d))",
             "avx512vl": r".*[xy]mm(1[6-9]|[23]\d)",
             "avx512vnni": r"vpdp\w+ .*zmm",
-            "avxvnni": r"vpdp\w+ (?!.*zmm)",
+            "vnni": r"vpdp\w+ (?!.*zmm)",
             "gfni": r"v?gf2p8",
             "popcnt": r"popcnt",
             "lzcnt": r"lzcnt",
