@@ -14,7 +14,7 @@ import pytest
 from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.llvm.lower import lower
 from mbc.ir.graph import Graph
-from mbc.ops import Dense, Fused
+from mbc.ops import Dense, Fused, MaxPool
 from mbc.passes.pipelines import GOALS, LEVELS, with_fuse_mode
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext, Pipeline
@@ -59,6 +59,12 @@ def test_depthwise_separable_layers_are_fused() -> None:
     always = with_fuse_mode(LEVELS[2], "always")
     graph, _ = planned(LEADING[0], TARGETS[BEST], always)
     assert sum(isinstance(node.op, Fused) for node in graph.topo()) >= 3
+
+
+def test_the_pool_behind_a_stem_is_streamed_with_it() -> None:
+    graph, _ = planned(LEADING[2], TARGETS[BEST], PIPELINES["O2"])
+    inner = [n for node in graph.topo() for body in node.op.bodies for n in body.topo()]
+    assert any(isinstance(node.op, MaxPool) for node in inner)
 
 
 @pytest.mark.parametrize(

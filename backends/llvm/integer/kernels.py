@@ -29,7 +29,7 @@ from mbc.backends.llvm.integer.narrow import narrowing_of
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.axes import build_reduction
 from mbc.backends.llvm.kernels.base import Kernel, Site
-from mbc.backends.llvm.kernels.chain import chain_nodes, chain_refusal, stage_kind
+from mbc.backends.llvm.kernels.chain import chain_nodes, chain_refusal
 from mbc.backends.llvm.kernels.elementwise import Stream, Vector, build_rows, stream_of
 from mbc.backends.llvm.kernels.linear import is_gemm_rows
 from mbc.backends.llvm.kernels.resize import build_resize
@@ -330,15 +330,20 @@ def refusal(node: Node) -> str:
         return body_refusal(node)
     if type(node.op) not in BUILDERS:
         return "it computes with floats alone"
-    if isinstance(node.op, AvgPool) and node.op.kernel[0] * node.op.kernel[1] > MOST_EXACT_TAPS:
-        return f"a window has at most {MOST_EXACT_TAPS} elements"
-    if isinstance(node.op, ReduceMean | ReduceSum):
-        terms = present(node.type_of("x")).elements // node.result.type.elements
-        if terms > LARGEST_EXACT // LARGEST_CODE:
-            return f"a sum has at most {LARGEST_EXACT // LARGEST_CODE:,} terms"
+    if _terms(node) > LARGEST_EXACT // LARGEST_CODE:
+        return f"a sum has at most {LARGEST_EXACT // LARGEST_CODE:,} terms"
     if isinstance(node.op, Arithmetic) and any(isinstance(o, Constant) for o in node.operands):
         return "an operand is constant"
     return ""
+
+
+def _terms(node: Node) -> int:
+    """Count the codes that are added up by floats to one of the result; 1 where none are."""
+    if isinstance(node.op, AvgPool):
+        return node.op.kernel[0] * node.op.kernel[1]
+    if isinstance(node.op, ReduceMean | ReduceSum):
+        return present(node.type_of("x")).elements // node.result.type.elements
+    return 1
 
 
 def body_refusal(node: Node) -> str:
@@ -350,7 +355,7 @@ def body_refusal(node: Node) -> str:
             return f"{inner.op.label} computes with floats"
         if reason := refusal(inner):
             return reason
-        if stage_kind(inner) == "window" and not is_window(inner):
+        if is_window_conv(inner) and not (is_window(inner) or is_gemm_rows(inner)):
             return f"a window has at most {MOST_EXACT_TAPS} elements"
     return ""
 
