@@ -189,7 +189,12 @@ def whole(f: Function, numbers: str) -> str:
 
 def splat_integer(f: Function, value: int) -> str:
     """Return a vector literal with an s32 in all lanes."""
-    return f"<{', '.join([f'i32 {value}'] * f.isa.lanes)}>"
+    return repeated("i32", value, f.isa.lanes)
+
+
+def repeated(word: str, value: int, count: int) -> str:
+    """Return a vector literal with an integer in each of `count` lanes."""
+    return f"<{', '.join([f'{word} {value}'] * count)}>"
 
 
 def scaled(f: Function, operand: Scaled, codes: str) -> str:

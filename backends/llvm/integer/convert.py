@@ -7,7 +7,7 @@ from functools import partial
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm_runs import Run
-from mbc.backends.llvm.integer.codes import pieces
+from mbc.backends.llvm.integer.codes import pieces, repeated
 from mbc.backends.llvm.integer.dots import Dot
 from mbc.backends.llvm.integer.product import Product
 from mbc.records import dataclass
@@ -49,7 +49,7 @@ class Codes:
         if self.dot.bits > 8:
             codes = f.op(f"zext <{count} x i8> {codes} to {kind}")
         if less:
-            codes = f.op(f"sub {kind} {codes}, {_splat(count, word, less)}")
+            codes = f.op(f"sub {kind} {codes}, {repeated(word, less, count)}")
         f.emit(f"store {kind} {codes}, ptr {target}, align 1")
 
     def fill(self, f: Function, target: str, length: int) -> None:
@@ -57,11 +57,7 @@ class Codes:
         word = f"i{self.dot.bits}"
         for start, count in pieces(length):
             kind, place = f"<{count} x {word}>", f.offset(target, start * self.dot.bytes)
-            f.emit(f"store {kind} {_splat(count, word, self.padding)}, ptr {place}, align 1")
-
-
-def _splat(count: int, word: str, value: int) -> str:
-    return f"<{', '.join([f'{word} {value}'] * count)}>"
+            f.emit(f"store {kind} {repeated(word, self.padding, count)}, ptr {place}, align 1")
 
 
 def emit_rows(

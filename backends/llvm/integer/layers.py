@@ -10,10 +10,10 @@ import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm_share import Share
+from mbc.backends.llvm.integer.code import Convert, emit_product
 from mbc.backends.llvm.integer.codes import Finish, element_of, scaled_operand, with_limit
 from mbc.backends.llvm.integer.convert import Codes, Patches, emit_rows
-from mbc.backends.llvm.integer.product import Convert, Places, Product, emit_product, pack
-from mbc.backends.llvm.integer.tile import emit_tile
+from mbc.backends.llvm.integer.product import Places, Product, pack
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
 from mbc.backends.llvm.kernels.linear import group_order, is_gemm_rows, residual_pointer
@@ -76,7 +76,7 @@ class Layer:
         first row of all is pixel `first` of the result."""
         convert = self._convert_rows(x) if is_gemm_rows(self.node) else self._patches(x[0])
         with f.vectors_of(self.product.isa):
-            emit_product(f, self.product, partial(_shifted, convert, first), emit_tile, at, share)
+            emit_product(f, self.product, partial(_shifted, convert, first), at, share)
 
     def _convert_rows(self, x: Sequence[str]) -> Convert:
         runs = group_order(self.node.view("x"), self.product.groups).runs

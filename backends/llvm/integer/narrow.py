@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from mbc.backends.llvm.emitter import Function
-from mbc.backends.llvm.integer.codes import Finish, extracted, store_bytes, store_finished
+from mbc.backends.llvm.integer.codes import Finish, extracted, repeated, store_bytes, store_finished
 from mbc.backends.llvm.isa import Isa
 
 
@@ -60,7 +60,7 @@ def bounded(f: Function, finish: Finish, codes: str) -> str:
     kind = f"<{VECTORS * f.isa.lanes} x i8>"
     for name, bound, free in (("umax", finish.low, 0), ("umin", finish.high, 255)):
         if bound != free:
-            limit = f"<{', '.join([f'i8 {bound}'] * (VECTORS * f.isa.lanes))}>"
+            limit = repeated("i8", bound, VECTORS * f.isa.lanes)
             intrinsic = f"@llvm.{name}.v{VECTORS * f.isa.lanes}i8"
             codes = f.op(f"call {kind} {intrinsic}({kind} {codes}, {kind} {limit})")
     return codes
@@ -88,16 +88,12 @@ def _neighbours(lanes: int, pieces: Sequence[Piece]) -> Iterator[tuple[int, list
     yield len(pieces) - len(run), run
 
 
-def _splat(count: int, word: str, value: int) -> str:
-    return f"<{', '.join([f'{word} {value}'] * count)}>"
-
-
 def _plus_zero(f: Function, finish: Finish, words: str, count: int) -> str:
     """Add the zero point to s16, saturating."""
     if not finish.zero:
         return words
     kind = f"<{count} x i16>"
-    zero = _splat(count, "i16", finish.zero)
+    zero = repeated("i16", finish.zero, count)
     return f.op(f"call {kind} @llvm.sadd.sat.v{count}i16({kind} {words}, {kind} {zero})")
 
 

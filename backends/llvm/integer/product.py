@@ -7,10 +7,8 @@ tile at a time. Panels are [bias s32][multiplier f32][weights: k-steps of a unit
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from itertools import groupby
-from typing import NamedTuple
 
 import numpy as np
 
@@ -180,10 +178,6 @@ def _panel(
     return np.pad(flat, (0, product.packed_bytes(width) - flat.size))
 
 
-Convert = Callable[[Function, Count, Count, str], None]
-"""Emits the conversion of rows `first` … `last`-1 to an address."""
-
-
 @dataclass(frozen=True)
 class Places:
     """Addresses of a piece of the work."""
@@ -213,136 +207,3 @@ class Places:
         return Places(
             f.offset(self.a, a), f.offset(self.weights, weights), f.offset(self.out, out), held
         )
-
-
-def row_of(f: Function, product: Product, block: Count) -> Count:
-    """Compute the first row of a block."""
-    blocks = product.blocks
-    row = f.binary("mul", block, blocks.tall)
-    if blocks.tall_count == blocks.count:
-        return row
-    after = f.clamp("max", block, blocks.tall_count)
-    return f.binary("sub", row, f.binary("sub", after, blocks.tall_count))
-
-
-def loop_over(
-    f: Function, start: Count, stop: Count, at: Places, body: Callable[[Count, Places], Places]
-) -> Places:
-    """Emit a loop that carries addresses."""
-    carried = [("ptr", value) for value in at.values]
-    return at.of(f.loop(start, stop, carried, lambda i, v: body(i, at.of(v)).values))
-
-
-def emit_product(
-    f: Function,
-    product: Product,
-    convert: Convert,
-    tile: Callable[[Function, Product, int, int, int | None, Places], None],
-    at: Places,
-    share: Share,
-) -> None:
-    """Emit the share's turns of rows. `tile` emits a register tile: height, width, and the first
-    column of the panel if its last vector is narrow."""
-    blocks = product.blocks
-    first, last = (0, blocks.count) if share.by_panels else share.blocks(f, blocks.count, 0)
-
-    def turn(block: Count, _: list[str]) -> Sequence[str]:
-        end = f.clamp("min", f.binary("add", block, product.turn), last)
-        row = row_of(f, product, block)
-        convert(f, row, row_of(f, product, end), at.a)
-        out = f.binary("mul", row, product.out_pitch)
-        held = f.binary("mul", row, product.residual_pitch)
-        here = at.moved(f, 0, 0, out, held)
-        _emit_groups(f, product, tile, here, Part(share, block, end))
-        return []
-
-    f.loop(first, last, [], turn, step=product.turn)
-
-
-Tile = Callable[[Function, Product, int, int, int | None, Places], None]
-
-
-class Part(NamedTuple):
-    """Row blocks of the share of a call."""
-
-    share: Share
-    first: Count
-    end: Count
-
-
-def _emit_groups(f: Function, product: Product, tile: Tile, at: Places, part: Part) -> None:
-    across = product.finish.element.bytes * product.columns
-
-    def group(_: Count, here: Places) -> Places:
-        _emit_panels(f, product, tile, here, part)
-        return here.moved(f, product.group_a, product.group_bytes, across, product.columns)
-
-    loop_over(f, 0, product.groups, at, group)
-
-
-def _emit_panels(f: Function, product: Product, tile: Tile, at: Places, part: Part) -> None:
-    """Emit panels of one width and kind in a loop; the last vector of all may be narrow."""
-    start, kinds = 0, list[tuple[int, int | None]]()
-    for width in product.widths:
-        start += width
-        last = product.lanes((start - 1) * product.isa.lanes)
-        kinds.append((width, last))
-    index = 0
-    for (width, last), same in groupby(kinds):
-        count = len(list(same))
-        at = _emit_alike(f, product, tile, (width, last), (index, count), at, part)
-        index += count
-
-
-def _emit_alike(
-    f: Function,
-    product: Product,
-    tile: Tile,
-    kind: tuple[int, int | None],
-    which: tuple[int, int],
-    at: Places,
-    part: Part,
-) -> Places:
-    """Emit the share's part of equal panels; returns the addresses of the next ones."""
-    (width, last), (index, count) = kind, which
-    columns = width * product.isa.lanes
-    across, packed = product.finish.element.bytes * columns, product.packed_bytes(width)
-    begin, end = part.share.panels(f, index, count)
-
-    def panel(_: Count, here: Places) -> Places:
-        _emit_blocks(f, product, (width, last), tile, here, part)
-        return here.moved(f, 0, packed, across, columns)
-
-    start = at.moved(
-        f,
-        0,
-        f.binary("mul", begin, packed),
-        f.binary("mul", begin, across),
-        f.binary("mul", begin, columns),
-    )
-    loop_over(f, begin, end, start, panel)
-    return at.moved(f, 0, count * packed, count * across, count * columns)
-
-
-def _emit_blocks(
-    f: Function,
-    product: Product,
-    kind: tuple[int, int | None],
-    tile: Tile,
-    at: Places,
-    part: Part,
-) -> None:
-    (width, last), (_, first, end), blocks = kind, part, product.blocks
-
-    def block(height: int) -> Callable[[Count, Places], Places]:
-        def body(_: Count, here: Places) -> Places:
-            tile(f, product, height, width, last, here)
-            down = (height * product.a_pitch, 0, height * product.out_pitch)
-            return here.moved(f, *down, height * product.residual_pitch)
-
-        return body
-
-    middle = f.clamp("min", end, blocks.tall_count)
-    at = loop_over(f, first, middle, at, block(blocks.tall))
-    if blocks.tall_count < blocks.count:
-        loop_over(f, f.clamp("max", first, blocks.tall_count), end, at, block(blocks.tall - 1))
