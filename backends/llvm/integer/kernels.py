@@ -32,15 +32,13 @@ from mbc.backends.llvm.kernels.base import Kernel, Site
 from mbc.backends.llvm.kernels.chain import chain_nodes, chain_refusal
 from mbc.backends.llvm.kernels.elementwise import Stream, Vector, build_rows, stream_of
 from mbc.backends.llvm.kernels.linear import is_gemm_rows
+from mbc.backends.llvm.kernels.reduce import pool_kernel
 from mbc.backends.llvm.kernels.resize import build_resize
 from mbc.backends.llvm.kernels.stream import build_stream
 from mbc.backends.llvm.kernels.strided import build_strided_copy
 from mbc.backends.llvm.kernels.windows import (
     build_window,
-    image_pointers,
     is_window_conv,
-    part_pointers,
-    view_parts,
 )
 from mbc.backends.llvm.vectors import (
     arithmetic,
@@ -215,23 +213,12 @@ Mean = Callable[[Part, str, str, int, int | None], None]
 
 
 def build_global_mean(site: Site) -> Kernel:
-    """Build the mean over all pixels of an image, part by part of the view; a task per image."""
-    node, view, out = site.node, site.node.view("x"), site.output
-    images, height, width, channels = view.type.shape
-    f, parts = site.kernel_function(), view_parts(view, site.buffers("x"))
-    mean = partial(_emit_mean, f, node, height * width)
+    """Build the mean over all pixels of an image, with sums in s32."""
 
-    def image(index: Count, _: list[str]) -> Sequence[str]:
-        starts = part_pointers(f, view, image_pointers(f, site, index))
-        target, done = f.offset("%y0", f.binary("mul", index, out.pixel_bytes)), 0
-        for part, start in zip(parts, starts, strict=True):
-            _emit_part(f, part, start, f.offset(target, out.element_bytes * done), mean)
-            done += part.channels
-        return []
+    def means(f: Function, part: Part, x: str, out: str, pixels: int, room: int) -> None:
+        _emit_part(f, part, x, out, partial(_emit_mean, f, site.node, pixels))
 
-    f.loop("%begin", "%end", [], image)
-    name = site.library.define(f"q8_global_avg_pool_c{channels}_{height}x{width}", f)
-    return Kernel(name, images)
+    return pool_kernel(site, means, "q8")
 
 
 def _emit_part(f: Function, part: Part, x: str, out: str, mean: Mean) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from mbc.backends.llvm.emitter import Count, Function, float_literal
 from mbc.backends.llvm.kernels.base import Kernel, Site
@@ -23,8 +23,17 @@ from mbc.backends.llvm.window import Part
 CHUNK = 8  # channel vectors that are summed side by side
 
 
+Means = Callable[[Function, Part, str, str, int, int], None]
+"""Emits the means of so many pixels of a part, from an address to another with so much room."""
+
+
 def build_global_pool(site: Site) -> Kernel:
-    """Build the mean over all pixels of an image, part by part of the view; a task per image."""
+    """Build the mean over all pixels of an image."""
+    return pool_kernel(site, emit_means, "f32")
+
+
+def pool_kernel(site: Site, means: Means, element: str) -> Kernel:
+    """Build a mean over all pixels of an image, part by part of the view; a task per image."""
     view, out = site.node.view("x"), site.output
     images, height, width, channels = view.type.shape
     f, pixels = site.kernel_function(), height * width
@@ -35,12 +44,12 @@ def build_global_pool(site: Site) -> Kernel:
         target, done = f.offset("%y0", f.binary("mul", index, out.pixel_bytes)), 0
         for part, start in zip(parts, starts, strict=True):
             place = f.offset(target, out.element_bytes * done)
-            emit_means(f, part, start, place, pixels, out.room - done)
+            means(f, part, start, place, pixels, out.room - done)
             done += part.channels
         return []
 
     f.loop("%begin", "%end", [], image)
-    name = site.library.define(f"f32_global_avg_pool_c{channels}_{height}x{width}", f)
+    name = site.library.define(f"{element}_global_avg_pool_c{channels}_{height}x{width}", f)
     return Kernel(name, images)
 
 
