@@ -31,6 +31,16 @@ MAX_SUM = 2**31 - 1
 LARGEST_CODE, LARGEST_WEIGHT = 255, 128
 
 
+def largest_sums(x: Q8, weight: np.ndarray, bias: np.ndarray | None) -> np.ndarray:
+    """Return for each output channel, the last axis of a layer's weight, how large its sums over
+    codes of x can be."""
+    w = weight.astype(np.float64).reshape(-1, weight.shape[-1])
+    above, below = np.maximum(w, 0).sum(0), np.maximum(-w, 0).sum(0)
+    high, low = LARGEST_CODE - x.zero, x.zero
+    sums: np.ndarray = np.maximum(above * high + below * low, above * low + below * high)
+    return sums if bias is None else sums + np.abs(bias.astype(np.float64))
+
+
 def check_float(op: str, *types: TensorType | None) -> Element:
     """Return the floating-point element that all operands share; raises OpError E0207."""
     present = [type for type in types if type is not None]

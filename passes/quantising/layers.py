@@ -22,6 +22,7 @@ from mbc.int8.quantisation import Quantisation
 from mbc.ir.elements import Q8, S8, S32
 from mbc.ir.graph import Constant, Node
 from mbc.ir.types import TensorType
+from mbc.ops.quantized import largest_sums
 from mbc.passes.rewrite import ConstantMaker, name_of
 from mbc.records import dataclass
 
@@ -123,12 +124,7 @@ def _check_sums(node: Node, x: Q8, made: Mapping[str, Constant]) -> None:
     weight, multiplier, bias = made["weight"].data, made["multiplier"].data, made.get("bias")
     if weight is None or multiplier is None:
         return
-    w = weight.astype(np.float64).reshape(-1, weight.shape[-1])
-    above, below = np.maximum(w, 0).sum(0), np.maximum(-w, 0).sum(0)
-    high, low = 255 - x.zero, x.zero
-    sums = np.maximum(above * high + below * low, above * low + below * high)
-    if bias is not None:
-        sums = sums + np.abs(bias.array.astype(np.float64))
+    sums = largest_sums(x, weight, None if bias is None else bias.array)
     most = float(np.max(sums * np.maximum(multiplier.astype(np.float64), 1.0)))
     if most >= LARGEST_STEPS:
         refuse_sums(node, most)

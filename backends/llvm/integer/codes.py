@@ -31,7 +31,7 @@ from mbc.ir.activations import Activation
 from mbc.ir.elements import F32, Q8, U8, Scalar
 from mbc.ir.graph import Node
 from mbc.ops.linear import present
-from mbc.ops.quantized import LARGEST_CODE, MAX_SUM, code_range, ratio
+from mbc.ops.quantized import LARGEST_CODE, MAX_SUM, code_range, largest_sums, ratio
 from mbc.records import dataclass
 
 ROUNDING = 12582912.0
@@ -96,10 +96,9 @@ def with_limit(finish: Finish, node: Node) -> Finish:
     weight, multiplier = node.constant("weight"), node.constant("multiplier")
     assert weight is not None
     assert multiplier is not None
-    axes = tuple(range(weight.array.ndim - 1))
-    sums = LARGEST_CODE * np.abs(weight.array.astype(np.float64)).sum(axis=axes)
-    if (bias := node.constant("bias")) is not None:
-        sums = sums + np.abs(bias.array.astype(np.float64))
+    bias = node.constant("bias")
+    added = None if bias is None else bias.array
+    sums = largest_sums(element_of(node, "x"), weight.array, added)
     steps = np.minimum(sums, MAX_SUM + 1) * np.abs(multiplier.array.astype(np.float64))
     more = LARGEST_CODE * scaled_operand(node, "residual").ratio if node["residual"] else 0.0
     return replace(finish, fits=bool(steps.max(initial=0.0) + more < LARGEST_STEP))
