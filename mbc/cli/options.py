@@ -21,12 +21,13 @@ from mbc.targets.gpu import GPU_TARGETS
 Group: TypeAlias = argparse._ArgumentGroup
 
 
-def add_source(parser: Parser, *, quantised: bool = True) -> None:
+def add_source(parser: Parser, *, quantised: bool = True, optional: bool = False) -> None:
     """Add the file, the parameters of its network, its weights and their quantisation."""
     parser.add_argument(
         "file",
         metavar="FILE",
         type=Path,
+        nargs="?" if optional else None,
         help=f"network (.py, which is run), model ({LISTED}) or IR text (.mbc)",
     )
     group = add_parameters(parser)

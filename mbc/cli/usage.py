@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from typing import Any, NoReturn
 
 from mbc.diag import Diagnostic, MbcError, nearest
@@ -52,3 +52,18 @@ def whole_number(least: int) -> Callable[[str], int]:
         return number
 
     return convert
+
+
+def given_options(
+    configure: Callable[[Parser], None], args: argparse.Namespace, except_for: Container[str]
+) -> list[str]:
+    """List the options and arguments of a command that are not as they are by default."""
+    parser = Parser()
+    configure(parser)
+    return [
+        action.option_strings[0] if action.option_strings else str(action.metavar)
+        for action in parser._actions
+        if action.dest != "help"
+        and action.dest not in except_for
+        and getattr(args, action.dest) != parser.get_default(action.dest)
+    ]

@@ -33,7 +33,7 @@ LAYERS = (
     ("mbc.ir.text",),  # prints and parses ops by their fields, so it stands above them
     ("mbc.interp", "mbc.targets", "mbc.runtime", "mbc.int8"),
     ("mbc.memory", "mbc.passmgr"),
-    ("mbc.frontends", "mbc.passes", "mbc.backends", "mbc.report"),
+    ("mbc.frontends", "mbc.passes", "mbc.backends", "mbc.report", "mbc.papers"),
     ("mbc.driver",),
     ("mbc.cli",),
     ("mbc", "mbc.__main__"),  # the Python API, `mbc.compile`

@@ -342,6 +342,11 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
     "tests/e2e/test_cli_bench.py": ("mbc/engines/catalogue.py ENGINES",),
     "tests/e2e/test_tvm_gpu.py": ("mbc/driver/producers/gpu.py SUFFIXES",),
     "tests/unit/test_abi.py": ("mbc/runtime/header.py FUNCTIONS",),
+    "tests/numeric/test_papers.py": (
+        "mbc/papers/__init__.py PAPERS",
+        "mbc/papers/compare.py ROUNDINGS",
+        "mbc/papers/counts.py COUNTS",
+    ),
 }
 """The tables, as "file name", by the tests that notice."""
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mbc.cli import console
 from mbc.cli.options import add_pipeline, add_source, add_target, inspection, request
-from mbc.cli.usage import Parser
+from mbc.cli.papers import run_paper
+from mbc.cli.usage import Parser, UsageError, given_options
 from mbc.diag import error
 from mbc.driver.configuration import resolve_request
 from mbc.driver.output import write_bytes
@@ -16,6 +17,7 @@ from mbc.driver.pipeline import compile_configured
 from mbc.driver.producers.producer import Compiled
 from mbc.driver.report import make_memory_report, make_report
 from mbc.ops.cost import short_form
+from mbc.papers import PAPERS
 from mbc.report.arena_plot import draw_arena
 from mbc.report.costs import Report, shares
 from mbc.report.memory import Memory
@@ -28,9 +30,15 @@ MEMORY_HEADERS = ("value", "bytes", "first", "last", "offset", "peak")
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
-    add_source(parser)
+    add_source(parser, optional=True)
     add_target(parser)
     add_pipeline(parser)
+    parser.add_argument(
+        "--paper",
+        choices=PAPERS,
+        metavar="NAME",
+        help=f"instead of a FILE: the tables of a paper beside our counts ({', '.join(PAPERS)})",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.add_argument(
         "--memory", action="store_true", help="list what lies in the arena, from when to when"
@@ -42,6 +50,12 @@ def configure(parser: Parser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compile as far as asked, and print."""
+    if args.paper is not None:
+        if more := given_options(configure, args, ("paper", "json")):
+            raise error("E0106", f"--paper goes with --json alone, not with {more[0]}")
+        return run_paper(args.paper, as_json=args.json)
+    if args.file is None:
+        raise UsageError("FILE is missing", ["--paper needs none"])
     if args.plot is not None and not args.memory:
         raise error("E0106", "--plot draws the arena, so it goes with --memory")
     configuration = resolve_request(request(args))
