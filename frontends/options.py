@@ -27,6 +27,8 @@ class ModelOptions:
     """Order of axes in which callers give inputs of four axes."""
     external_data: Path | None = None
     """Another folder from which the model's data may be read."""
+    floats: bool = False
+    """Whether a quantised model is taken in float32, with its ranges as clips."""
 
     def given(self) -> Iterator[str]:
         """Yield the command-line options that are set."""
@@ -36,6 +38,7 @@ class ModelOptions:
             "--outputs": bool(self.outputs),
             "--input-layout": self.input_layout != "nhwc",
             "--external-data": self.external_data is not None,
+            "--float": self.floats,
         }
         yield from (option for option, given in options.items() if given)
 

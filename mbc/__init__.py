@@ -40,6 +40,7 @@ def compile(
     outputs: Sequence[str] = (),
     input_layout: Layout = "nhwc",
     external_data: str | Path | None = None,
+    floats: bool = False,
     backend: BackendName = "llvm",
 ) -> CompiledNet:
     """Compile a network for this machine; returns it as a callable. `file` is one (.py, which is
@@ -51,7 +52,7 @@ def compile(
     that of `-O`, `optimize` "speed" or "memory", `fuse` "auto", "always" or "never",
     `strassen=False` is `--no-strassen`, `passes` a list as for `--passes`. `shapes`, `inputs`,
     `outputs`, `input_layout` and `external_data` are what `--shape` and the options of these names
-    say of a model.
+    say of a model, `floats=True` is `--float`.
     `backend="tvm"` has TVM run the kernels, "oracle" computes with plain numpy. Several threads
     may call the network at the same time. Raises `mbc.diag.MbcError` for what `mbc run` would
     refuse.
@@ -76,7 +77,7 @@ def compile(
         fuse=fuse,
         strassen=strassen,
         passes=passes,
-        model=ModelOptions(shapes or {}, (*inputs,), (*outputs,), input_layout, data),
+        model=ModelOptions(shapes or {}, (*inputs,), (*outputs,), input_layout, data, floats),
     )
     return compile_net(request, backend)
 

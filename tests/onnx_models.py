@@ -88,7 +88,7 @@ def imported(
     """Write a model, and import it."""
     path = folder / "net.onnx"
     path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
-    graph = import_onnx(path, ModelOptions(shapes or {}, **options), note)
+    graph = import_onnx(path, ModelOptions(shapes or {}, **options), note).graph
     verify(graph)
     return graph
 

@@ -44,6 +44,7 @@ class Builder:
         self.known: dict[str, Tracked] = {}
         self.node = Node("", "", (), ())
         self._used = {name for each in model.nodes for name in each.inputs} | {*model.outputs}
+        self.origins: dict[str, str] = {}  # names in the model of the constants that are made
         self._constants: dict[str, Constant] = {}
         self._moves: dict[tuple[Value, bytes], ChannelView] = {}
         self._splits: dict[tuple[Value, tuple[int, ...]], tuple[Value, ...]] = {}
@@ -125,6 +126,7 @@ class Builder:
             unique = f"{name}.{number}"
         made.name = unique
         self._constants[unique] = made
+        self.origins[unique] = name
         return made
 
     def number(self, value: float) -> Constant:

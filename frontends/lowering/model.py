@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from mbc.diag import Location
+from mbc.ir.elements import Q8
 from mbc.records import dataclass
 
 Shape = tuple[int, ...]
@@ -82,6 +83,12 @@ class Model:
     """Whether outputs with four axes are NHWC in the model, and so keep their shapes."""
     quantised: bool = False
     """Whether it was quantised, and has a clip after most of its nodes."""
+    elements: Mapping[str, Q8] = field(default_factory=dict)
+    """The codes that a quantised model has of its values, by their names; a value that has some is
+    clipped to their range."""
+    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """The scales of constants that stand for codes, by their names: one for each output channel of
+    the op that reads them, or one for all."""
 
 
 def live(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:

@@ -6,11 +6,13 @@ from collections import Counter
 from math import prod
 
 from mbc.diag import error
+from mbc.frontends.lowered import Lowered
 from mbc.frontends.lowering.builder import IMAGE, TO_PLANAR, Builder, refuse_large
 from mbc.frontends.lowering.model import Model, Node, Refusal, Shape
 from mbc.frontends.lowering.names import unique
 from mbc.frontends.lowering.problems import Problem, Unsupported, refuse
 from mbc.frontends.lowering.rules import IMPORTERS
+from mbc.frontends.lowering.stated import stated
 from mbc.frontends.lowering.tracked import Tracked
 from mbc.frontends.options import Layout
 from mbc.ir.graph import Graph
@@ -21,8 +23,8 @@ from mbc.runtime.abi import INPUT_LAYOUT, PLANAR
 from mbc.runtime.names import c_identifier
 
 
-def lower(model: Model, name: str, input_layout: Layout) -> Graph:
-    """Return the graph of a model. Raises E0802 with every node that cannot be imported."""
+def lower(model: Model, name: str, input_layout: Layout) -> Lowered:
+    """Return a model as a graph. Raises E0802 with every node that cannot be imported."""
     planar = input_layout == "nchw" and any(len(model.shapes[n]) == 4 for n in model.inputs)
     graph = Graph(name, {INPUT_LAYOUT: PLANAR} if planar else {})
     builder = Builder(graph, model)
@@ -31,7 +33,7 @@ def lower(model: Model, name: str, input_layout: Layout) -> Graph:
     outputs = {n: _output(builder, n) for n in model.outputs}
     names = _unique([c_identifier(n) for n in outputs])
     graph.set_outputs(outputs.values(), names)
-    return graph
+    return Lowered(graph, stated(builder))
 
 
 def _add_inputs(b: Builder, *, planar: bool) -> None:

@@ -121,6 +121,12 @@ def add_model(parser: Parser) -> None:
         metavar="DIR",
         help="read the model's data from this folder too (default: from its own alone)",
     )
+    group.add_argument(
+        "--float",
+        dest="floats",
+        action="store_true",
+        help="compute a quantised model in float32, with its ranges as clips",
+    )
 
 
 def add_target(parser: Parser, *, default: str = "native", title: str = "target") -> None:
@@ -317,6 +323,7 @@ def model_options(args: argparse.Namespace) -> ModelOptions:
         outputs=value_names("--outputs", args.model_outputs),
         input_layout=args.input_layout,
         external_data=args.external_data,
+        floats=args.floats,
     )
 
 

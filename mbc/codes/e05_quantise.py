@@ -58,8 +58,10 @@ CODES = {
     ),
     "E0558": Code(
         title="a network that is on codes already",
-        cause="The network is quantised as it is written, so its scales are known.",
+        cause="The network is quantised as it is written, or the model was before it was "
+        "imported, so its scales are known.",
         example="mbc quantize quantised.mbc --random -o net.q",
-        cure="Compile it as it is, without `--quantize`.",
+        cure="Compile it as it is, without `--quantize`. `--float` takes a quantised model in "
+        "float32.",
     ),
 }

@@ -42,11 +42,13 @@ def onnx_after(request: Request, name: str, observer: Observer) -> tuple[Source,
     channel views as functions. Raises E0106, E0510, and what compiling raises."""
     configuration = resolve_request(request)
     producer = configuration.producer
-    pipeline = ending_with(pipeline_of(request, producer.plans), name, PASSES)
     source = load(request, observer)
+    quantisation = quantisation_of(request, source)
+    planned = pipeline_of(request, producer.plans, quantisation is not None)
+    pipeline = ending_with(planned, name, PASSES)
     graph = source.graph.clone()
     observer.step("running passes")
-    context = PassContext(producer.backend(), quantisation_of(request, source))
+    context = PassContext(producer.backend(), quantisation)
     run_passes(graph, pipeline, context, Inspection(), observer.note)
     return source, export_onnx(graph, kernels=True)
 

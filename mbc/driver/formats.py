@@ -13,7 +13,7 @@ KINDS = {".mbc": "IR text", **{end: f"{name} models" for end, name in FORMATS.it
 
 CUTS = {"--inputs", "--outputs", "--input-layout"}
 OPTIONS = {
-    ".onnx": {"--shape", "--external-data", *CUTS},
+    ".onnx": {"--shape", "--external-data", "--float", *CUTS},
     ".tflite": CUTS,
     ".pt2": {"--input-layout"},
 }

@@ -9,11 +9,12 @@ from mbc.diag import error
 from mbc.driver.configuration import backend_from, resolve_request
 from mbc.driver.formats import KINDS, LISTED
 from mbc.driver.instrumentation import Inspection
+from mbc.driver.output import write_bytes
 from mbc.driver.pipeline import named_passes, run_passes
 from mbc.driver.request import Request
-from mbc.driver.source import read_graph
+from mbc.driver.source import Source, read_network
 from mbc.frontends.options import AS_IT_IS, ModelOptions
-from mbc.int8.file import read_quantisation
+from mbc.int8.file import Measured, Origin, network_digest, read_quantisation, weights_digest
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import content_hash, load_module, write_dump
 from mbc.ir.text.printer import print_graph
@@ -33,15 +34,17 @@ def optimise(
 ) -> Graph:
     """Return the graph of IR text or a model after the named passes. `target` is name, CPU and
     features where the user overrides what the file's header says; `quantize` has the ranges for
-    the pass `quantise`."""
+    the pass `quantise`; a quantised model states its own."""
     if file.suffix not in KINDS:
         raise error(
             "E0102",
             f"{file} is neither IR text (.mbc) nor a model ({LISTED})",
             helps=["mbc compile FILE.py --dump-ir=ir/ writes IR text"],
         )
+    found = None if quantize is None else read_quantisation(quantize).quantisation
     if file.suffix != ".mbc" or any(model.given()):
-        graph = read_graph(Request(file, model=model), write)
+        network = read_network(Request(file, model=model), write)
+        graph, found = network.graph, found or network.quantisation
     else:
         graph = load_module(file)
     verify(graph)
@@ -51,7 +54,6 @@ def optimise(
         chosen = resolve_request(Request(file, target=name, mcpu=mcpu, mattr=mattr))
         graph.meta = _without_target(graph.meta) | chosen.header
     pipeline = single_stage(named_passes(passes))
-    found = None if quantize is None else read_quantisation(quantize).quantisation
     context = PassContext(backend_from(graph.meta), found)
     run_passes(graph, pipeline, context, inspection, write)
     return graph
@@ -73,3 +75,13 @@ def text_of(graph: Graph) -> str:
 def save(graph: Graph, path: Path) -> None:
     """Write the text, and the constants beside it."""
     write_dump(graph, path.parent, path.name)
+
+
+def save_stated(source: Source, path: Path) -> Path | None:
+    """Write what a quantised model states beside its text, for `--quantize`; returns the file."""
+    if source.quantisation is None:
+        return None
+    graph, file = source.graph, path.with_suffix(".q")
+    origin = Origin(source.network, network_digest(graph), weights_digest(graph))
+    write_bytes(file, Measured(source.quantisation, origin).text({}).encode("utf-8"))
+    return file

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 
 from mbc.diag import error, nearest
 from mbc.driver.configuration import Configuration, resolve_request
+from mbc.driver.formats import FORMATS
 from mbc.driver.instrumentation import Inspection, instruments, summaries, weight_remarks
 from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Observer, Request
@@ -48,7 +49,8 @@ def compile_configured(
 ) -> Compiled:
     """Load the file and run the passes that are asked for; what is inspected goes to `write`."""
     request = configuration.request
-    pipeline_of(request, configuration.producer.plans)  # mistakes come before work
+    quantised = request.quantize is not None or request.file.suffix in FORMATS  # perhaps
+    pipeline_of(request, configuration.producer.plans, quantised)  # mistakes come before work
     if request.stop_after in (None, *LATER_STAGES):
         configuration.producer.require()
     source = load(request, observer)
@@ -64,8 +66,8 @@ def compile_source(
 ) -> Compiled:
     """Run the passes that are asked for over a network that is loaded."""
     producer, request = configuration.producer, configuration.request
-    pipeline = pipeline_of(request, producer.plans)
     quantisation = quantisation_of(request, source)
+    pipeline = pipeline_of(request, producer.plans, quantisation is not None)
     graph = source.graph.clone()
     graph.meta |= configuration.header
     observer.step("running passes")
@@ -93,17 +95,22 @@ def on_codes(graph: Graph, quantisation: Quantisation | None) -> Graph:
 
 
 def quantisation_of(request: Request, source: Source) -> Quantisation | None:
-    """Return the ranges that `--quantize` names. Raises E0555, E0556, E0701."""
+    """Return the ranges that `--quantize` names, or what the model states. Raises E0106 for both,
+    E0555, E0556, E0701."""
     if request.quantize is None:
-        return None
+        return source.quantisation
+    if source.quantisation is not None:
+        helps = ["--float takes the model in float32, which ranges are for"]
+        raise error("E0106", f"{request.file} is quantised: --quantize is for others", helps=helps)
     measured = read_quantisation(request.quantize)
     measured.check(source.graph, request.quantize)
     return measured.quantisation
 
 
-def pipeline_of(request: Request, plans: Collection[Threads]) -> Pipeline:
+def pipeline_of(request: Request, plans: Collection[Threads], quantised: bool) -> Pipeline:
     """Return the passes that `-O`, `--optimize`, `--fuse`, `--no-strassen`, `--passes` and
-    `--stop-after` add up to, with these memory plans. Raises E0106, E051x."""
+    `--stop-after` add up to, with these memory plans, of a network that is to be quantised or not.
+    Raises E0106, E051x."""
     if request.passes is None:
         pipeline = _fusing(_pipeline_for(request.optimize or "speed", request.level), request)
     elif request.level is not None:
@@ -121,7 +128,7 @@ def pipeline_of(request: Request, plans: Collection[Threads]) -> Pipeline:
     if not request.strassen:
         pipeline = without_strassen(pipeline)
     pipeline = with_plans(pipeline, plans)
-    if request.quantize is not None:
+    if quantised:
         pipeline = with_quantisation(pipeline)
     if request.stop_after is None:
         return pipeline

@@ -13,7 +13,7 @@ from mbc.driver.corrections import corrected
 from mbc.driver.output import write_bytes
 from mbc.driver.request import Observer, Request, Silent
 from mbc.driver.samples import Samples, at_random, of_file, of_folder
-from mbc.driver.source import load
+from mbc.driver.source import Source, load
 from mbc.int8.file import METHODS, Measured, Origin, network_digest, weights_digest
 from mbc.int8.quantisation import WEIGHT_BITS, Quantisation
 from mbc.ir.elements import Q8
@@ -66,7 +66,7 @@ def measure(request: Request, wanted: Wanted, observer: Observer) -> Outcome:
     _check(wanted)
     source = load(request, observer)
     graph = source.graph
-    _refuse_codes(graph)
+    _refuse_codes(source)
     samples = _samples(graph, wanted, observer)
     real, count = prepared(graph), len(samples.inputs)
     _check_names(real, wanted.keep_float)
@@ -124,7 +124,13 @@ def _check(wanted: Wanted) -> None:
         raise error("E0106", f"weight bits are {listed}, found {wanted.weight_bits!r}")
 
 
-def _refuse_codes(graph: Graph) -> None:
+def _refuse_codes(source: Source) -> None:
+    graph = source.graph
+    if source.quantisation is not None:
+        helps = ["--float takes it in float32"]
+        raise error(
+            "E0558", f"{source.net} is quantised already: nothing is to measure", helps=helps
+        )
     if (node := next(is_quantised(graph), None)) is not None:
         raise error("E0558", f"{node.results[0].name} is on codes already: nothing is to measure")
 

@@ -13,7 +13,9 @@ from mbc.driver.formats import FORMATS, KINDS, LISTED, OPTIONS
 from mbc.driver.request import Observer, Request, Silent
 from mbc.frontends import weights as weights_of
 from mbc.frontends.dsl import load_network
+from mbc.frontends.lowered import Lowered
 from mbc.frontends.weights.presets import Preset, find_preset
+from mbc.int8.quantisation import Quantisation
 from mbc.ir.graph import Graph
 from mbc.ir.text.module import load_module
 from mbc.ir.verify import verify
@@ -43,6 +45,8 @@ class Source:
     totals: Totals
     weights: str
     """Origin of the data, in words."""
+    quantisation: Quantisation | None = None
+    """What the model states, if it is quantised itself."""
 
     @property
     def network(self) -> str:
@@ -60,12 +64,13 @@ def load(request: Request, observer: Observer) -> Source:
     frontends and the text's parser raise."""
     observer.step(f"reading {request.file.name}")
     check_name(request.name)
-    graph = read_graph(request, observer.note)
+    network = read_network(request, observer.note)
+    graph = network.graph
     net = graph.name
     verify(graph)
     refuse_huge(graph)
     weights = _bind(graph, request, observer)
-    return Source(net, graph, Totals.of(graph), weights)
+    return Source(net, graph, Totals.of(graph), weights, network.quantisation)
 
 
 def check_name(name: str | None) -> None:
@@ -83,13 +88,18 @@ def early_name(request: Request) -> str | None:
     return request.name or net_identifier(request.file.stem)
 
 
-def read_graph(request: Request, note: Callable[[str], None] | None = None) -> Graph:
-    """Read the graph of the file, named NET; one from Python has no weights yet. NET is the file's
-    stem, followed by the network's name if the file has several. `note` takes what the user should
-    know of the import."""
+def read_graph(request: Request) -> Graph:
+    """Read the graph of the file, as `read_network` does."""
+    return read_network(request).graph
+
+
+def read_network(request: Request, note: Callable[[str], None] | None = None) -> Lowered:
+    """Read the network of the file, named NET; one from Python has no weights yet. NET is the
+    file's stem, followed by the network's name if the file has several. `note` takes what the user
+    should know of the import."""
     _refuse_model_options(request)
     if request.graph is not None:
-        return _imported(request, request.graph)
+        return Lowered(_imported(request, request.graph))
     stem = request.file.stem
     match request.file.suffix:
         case ".py":
@@ -99,11 +109,11 @@ def read_graph(request: Request, note: Callable[[str], None] | None = None) -> G
             graph.name = request.name or net_identifier(
                 stem if network.alone else f"{stem}_{network.name}"
             )
-            return graph
+            return Lowered(graph)
         case suffix if suffix in KINDS:
-            graph = _read_finished(request, note or Silent().note)
-            graph.name = request.name or net_identifier(stem)
-            return graph
+            found = _read_finished(request, note or Silent().note)
+            found.graph.name = request.name or net_identifier(stem)
+            return found
     _explain_missing(request.file)
     raise error(
         "E0102",
@@ -131,20 +141,20 @@ def _imported(request: Request, imported: Graph) -> Graph:
     return graph
 
 
-def _read_finished(request: Request, note: Callable[[str], None]) -> Graph:
-    """Read a graph that has no parameters: IR text or a model."""
+def _read_finished(request: Request, note: Callable[[str], None]) -> Lowered:
+    """Read a network that has no parameters: IR text or a model."""
     _refuse_parameters(request, KINDS[request.file.suffix])
     match request.file.suffix:
         case ".mbc":
-            return load_module(request.file)
+            return Lowered(load_module(request.file))
         case ".tflite":
             from mbc.frontends.tflite import import_tflite  # takes time to import
 
-            return import_tflite(request.file, request.model)
+            return Lowered(import_tflite(request.file, request.model))
         case ".pt2":
             from mbc.frontends.torch import import_pt2  # takes time to import
 
-            return import_pt2(request.file, request.model.input_layout)
+            return Lowered(import_pt2(request.file, request.model.input_layout))
     from mbc.frontends.onnx.importer import import_onnx  # takes time to import
 
     return import_onnx(request.file, request.model, note)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ import numpy as np
 
 from mbc.diag import MbcError, error
 from mbc.int8.quantisation import WEIGHT_BITS, Quantisation, Range
-from mbc.ir.elements import Q8
+from mbc.ir.elements import Q8, SMALLEST_SCALE
 from mbc.ir.graph import Graph
 from mbc.records import dataclass
 
@@ -25,22 +26,24 @@ FORMAT = 1
 MAX_BYTES = 2**26
 METHODS = ("minmax", "mse")
 SOURCES = ("images", "arrays", "random")
+STATED = "stated"
+"""The method by which nothing is measured: the model was quantised before it was imported."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """What a quantisation was measured of, and how."""
+    """What a quantisation is of, and how it was measured."""
 
     network: str
     """Name of the network."""
     network_digest: str
     weights_digest: str
-    method: str
-    """One of METHODS."""
-    samples: int
+    method: str = STATED
+    """One of METHODS, or STATED."""
+    samples: int = 0
     """How many there were."""
-    source: str
-    """One of SOURCES."""
+    source: str = ""
+    """One of SOURCES; "" where nothing was measured."""
     preprocessing: str = ""
     """That of the images."""
 
@@ -61,6 +64,9 @@ class Measured:
             what = "with other weights"
         else:
             return
+        if self.origin.method == STATED:
+            helps = ["mbc import writes it beside the IR text of a quantised model"]
+            raise error("E0556", f"{path} was made {what}", helps=helps)
         helps = ["mbc quantize measures it anew"]
         raise error("E0556", f"{path} was measured {what}", helps=helps)
 
@@ -70,7 +76,9 @@ class Measured:
 
     def _lines(self, elements: Mapping[str, Q8]) -> Iterator[str]:
         found, origin = self.quantisation, self.origin
-        yield f"# Ranges of {_one_line(origin.network)} for 8-bit codes (mbc quantize)."
+        stated = origin.method == STATED
+        what, command = ("Scales", "import") if stated else ("Ranges", "quantize")
+        yield f"# {what} of {_one_line(origin.network)} for 8-bit codes (mbc {command})."
         yield f"format = {FORMAT}"
         yield f"weight_bits = {found.weight_bits}"
         yield f"keep_float = [{', '.join(map(_quoted, sorted(found.keep_float)))}]"
@@ -78,23 +86,38 @@ class Measured:
         yield f"name = {_quoted(origin.network)}"
         yield f'layers = "{origin.network_digest}"'
         yield f'weights = "{origin.weights_digest}"'
-        yield "\n[calibration]"
-        yield f'method = "{origin.method}"'
-        yield f"samples = {origin.samples}"
-        yield f'source = "{origin.source}"'
-        if origin.preprocessing:
-            yield f"preprocessing = {_quoted(origin.preprocessing)}"
-        yield "\n[ranges]  # least and largest number; the scale and the zero point that follow"
+        if not stated:
+            yield from self._calibration()
+        if found.ranges or not stated:
+            yield "\n[ranges]  # least and largest number; the scale and the zero point that follow"
         for name, range in found.ranges.items():
             element = elements.get(name)
             comment = (
                 "" if element is None else f"  # {np.float32(element.scale)!s}, {element.zero}"
             )
             yield f"{_quoted(name)} = [{_number(range.low)}, {_number(range.high)}]{comment}"
-        if found.corrections:
-            yield "\n[corrections]  # added to the biases"
-        for name, numbers in found.corrections.items():
-            yield f"{_quoted(name)} = [{', '.join(map(_number, numbers))}]"
+        if found.elements:
+            yield "\n[elements]  # scale and zero point, as the model states them"
+        for name, given in found.elements.items():
+            yield f"{_quoted(name)} = [{_number(given.scale)}, {given.zero}]"
+        yield from _vectors("weights", "scales of output channels, or one of all", found.weights)
+        yield from _vectors("corrections", "added to the biases", found.corrections)
+
+    def _calibration(self) -> Iterator[str]:
+        origin = self.origin
+        yield "\n[calibration]"
+        yield f'method = "{origin.method}"'
+        yield f"samples = {origin.samples}"
+        yield f'source = "{origin.source}"'
+        if origin.preprocessing:
+            yield f"preprocessing = {_quoted(origin.preprocessing)}"
+
+
+def _vectors(table: str, what: str, found: Mapping[str, np.ndarray]) -> Iterator[str]:
+    if found:
+        yield f"\n[{table}]  # {what}"
+    for name, numbers in found.items():
+        yield f"{_quoted(name)} = [{', '.join(map(_number, numbers.ravel()))}]"
 
 
 def network_digest(graph: Graph) -> str:
@@ -139,39 +162,69 @@ def read_quantisation(path: Path) -> Measured:
 
 
 def _broken(path: Path, why: str) -> MbcError:
-    helps = ["mbc quantize writes such files"]
+    helps = ["mbc quantize writes such files, and mbc import for quantised models"]
     return error("E0555", f"{path} is no file of mbc quantize: {why}", helps=helps)
 
 
 def _measured(table: dict[str, Any]) -> Measured:
     if (version := table.pop("format")) != FORMAT:
         raise ValueError(f"its format is {version!r}, this mbc reads {FORMAT}")
-    network, calibration = _table(table, "network"), _table(table, "calibration")
-    origin = Origin(
-        network=_text(network, "name"),
-        network_digest=_text(network, "layers"),
-        weights_digest=_text(network, "weights"),
+    origin = _origin(table, measured="elements" not in table)
+    bits = _whole(table, "weight_bits")
+    if bits not in WEIGHT_BITS:
+        raise ValueError(f"weight_bits is {bits}, of {WEIGHT_BITS}")
+    ranges = _table(table, "ranges", needed="elements" not in table)
+    found = Quantisation(
+        {name: Range(*_numbers(name, ends, 2)) for name, ends in ranges.items()},
+        frozenset(_names(table.pop("keep_float"))),
+        bits,
+        _arrays(table, "corrections"),
+        {
+            name: _element(name, stated)
+            for name, stated in _table(table, "elements", needed=False).items()
+        },
+        _scales(table),
+    )
+    _nothing_else("the file", table)
+    return Measured(found, origin)
+
+
+def _origin(table: dict[str, Any], *, measured: bool) -> Origin:
+    network = _table(table, "network")
+    origin = Origin(*(_text(network, "name"), _text(network, "layers"), _text(network, "weights")))
+    _nothing_else("[network]", network)
+    if not measured and "calibration" not in table:
+        return origin
+    calibration = _table(table, "calibration")
+    origin = replace(
+        origin,
         method=_word(calibration, "method", METHODS),
         samples=_whole(calibration, "samples"),
         source=_word(calibration, "source", SOURCES),
         preprocessing=_text(calibration, "preprocessing") if "preprocessing" in calibration else "",
     )
-    bits = _whole(table, "weight_bits")
-    if bits not in WEIGHT_BITS:
-        raise ValueError(f"weight_bits is {bits}, of {WEIGHT_BITS}")
-    found = Quantisation(
-        {name: Range(*_numbers(name, ends, 2)) for name, ends in _table(table, "ranges").items()},
-        frozenset(_names(table.pop("keep_float"))),
-        bits,
-        {
-            name: np.array(_numbers(name, numbers))
-            for name, numbers in _table(table, "corrections", needed=False).items()
-        },
-    )
-    _nothing_else("the file", table)
-    _nothing_else("[network]", network)
     _nothing_else("[calibration]", calibration)
-    return Measured(found, origin)
+    return origin
+
+
+def _arrays(table: dict[str, Any], name: str) -> dict[str, np.ndarray]:
+    found = _table(table, name, needed=False)
+    return {name: np.array(_numbers(name, numbers)) for name, numbers in found.items()}
+
+
+def _scales(table: dict[str, Any]) -> dict[str, np.ndarray]:
+    found = _arrays(table, "weights")
+    for name, scales in found.items():
+        if not scales.size or not (scales >= SMALLEST_SCALE).all():
+            raise ValueError(f"'{name}' has scales that are no normal float32 above 0")
+    return found
+
+
+def _element(name: str, stated: object) -> Q8:
+    scale, zero = _numbers(name, stated, 2)
+    if not zero.is_integer():
+        raise ValueError(f"'{name}' has a zero point that is no code")
+    return Q8(scale, int(zero))
 
 
 def _table(table: dict[str, Any], name: str, *, needed: bool = True) -> dict[str, Any]:

@@ -6,6 +6,8 @@ the nearest code:
     scale = f32((high - low) / 255)        zero = round_half_even(-low / scale), 0 to 255
 
 A range that holds nothing but 0 gets the scale 1 and the zero point 0.
+
+A model that was quantised before it was imported states scales and zero points itself.
 """
 
 from __future__ import annotations
@@ -68,13 +70,20 @@ class Quantisation:
     """What is known of a network, by the stable names of its values."""
 
     ranges: Mapping[str, Range]
-    """The range of each value that is stored as codes, but for those that moves make."""
+    """The range of each value that is stored as codes, but for those that moves make and those
+    whose element is stated."""
     keep_float: frozenset[str] = frozenset()
     """Names of values that are computed in float."""
     weight_bits: int = 8
     """Bits of weights, of `WEIGHT_BITS`."""
     corrections: Mapping[str, np.ndarray] = field(default_factory=dict)
     """What is added to the float bias of a layer, by the name of its result."""
+    elements: Mapping[str, Q8] = field(default_factory=dict)
+    """The element of each value that a quantised model has on codes. Where any is stated, values
+    with neither an element nor a range are computed in float."""
+    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
+    """The scales of weights that a quantised model states, one for each output channel or one for
+    all, by the names of the constants."""
 
     @property
     def largest_weight(self) -> int:

@@ -8,7 +8,8 @@ scale sy of the result (1 for floats):
     bias[o]       = round_half_even(b[o] / (sx * sw[o]))                      s32
     multiplier[o] = f32(sx * sw[o] / sy)
 
-The second term of sw lets the bias of a channel with next to no weights fit s32.
+The second term of sw lets the bias of a channel with next to no weights fit s32. A model that was
+quantised before states sw itself.
 """
 
 from __future__ import annotations
@@ -27,6 +28,8 @@ from mbc.passes.rewrite import ConstantMaker, name_of
 from mbc.records import dataclass
 
 BIAS_BITS = 30
+FROM_CODES = 1e-3
+"""How far from a whole number of steps a weight may be that stands for a code, for float32."""
 LARGEST_STEPS = 2.0**31
 """What steps from the zero point stay below, so that every target converts them to s32."""
 
@@ -40,9 +43,13 @@ class _Steps:
     """None where the result is f32."""
     largest: int
     """The largest code of a weight."""
+    stated: np.ndarray | None = None
+    """The scales of the channels of the weight; None: they follow from it."""
 
     def weights(self, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
         """Return the scale of each channel of the weight."""
+        if self.stated is not None:
+            return self.stated
         w, b = weight.astype(np.float64), bias.astype(np.float64)
         most = np.abs(w).max(axis=tuple(range(w.ndim - 1))) / self.largest
         least = np.abs(b) / (self.x.scale * 2.0**BIAS_BITS)
@@ -66,12 +73,40 @@ class _Steps:
         return found if self.to is None else found / self.to.scale
 
 
+def stated_scales(node: Node, x: Q8, quantisation: Quantisation) -> np.ndarray | str:
+    """Return the scales that a model states of the weight of a layer, one a channel; or why its
+    codes do not follow from them."""
+    weight, bias = node.constant("weight"), node.constant("bias")
+    assert weight is not None
+    stated = quantisation.weights.get(weight.name)
+    channels = weight.type.channels
+    if stated is None or stated.size not in (1, channels):
+        return "the model states no scales of its weights"
+    scales = np.broadcast_to(stated.astype(np.float64).ravel(), channels)
+    if weight.data is not None:
+        codes = weight.array.astype(np.float64) / scales
+        if np.abs(codes).max(initial=0.0) > quantisation.largest_weight + FROM_CODES:
+            return f"its weights exceed {quantisation.largest_weight} steps of the model"
+        if np.abs(codes - np.rint(codes)).max(initial=0.0) > FROM_CODES:
+            return "its weights are no multiples of the scales that the model states"
+    if bias is not None and bias.data is not None:
+        sums = np.abs(bias.array.astype(np.float64)) / (x.scale * scales)
+        if sums.max(initial=0.0) >= LARGEST_STEPS:
+            return "its bias exceeds 32 bits by the scales that the model states"
+    return scales
+
+
 def layer_constants(
-    constants: ConstantMaker, node: Node, x: Q8, to: Q8 | None, quantisation: Quantisation
+    constants: ConstantMaker,
+    node: Node,
+    x: Q8,
+    to: Q8 | None,
+    quantisation: Quantisation,
+    stated: np.ndarray | None = None,
 ) -> dict[str, Constant]:
     """Make the weight, bias and multiplier of a layer, unbound where its own are. Raises E0552 for
     sums that, times the multiplier, may exceed s32."""
-    steps = _Steps(x, to, quantisation.largest_weight)
+    steps = _Steps(x, to, quantisation.largest_weight, stated)
     weight, bias = node.constant("weight"), node.constant("bias")
     assert weight is not None
     correction = quantisation.corrections.get(node.result.name)

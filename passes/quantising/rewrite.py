@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
+from math import inf
 from typing import TypeAlias, get_args
 
 from mbc.int8.quantisation import Quantisation
-from mbc.ir.elements import Q8
+from mbc.ir.elements import F32, Q8
 from mbc.ir.graph import Graph, Node, Operand, without_trailing_none
 from mbc.ir.op import Op
 from mbc.ir.views import ChannelView, Value
 from mbc.ops import (
+    Activate,
     Add,
     AvgPool,
     Conv2d,
@@ -31,7 +33,13 @@ from mbc.ops import (
 )
 from mbc.ops.quantized import LARGEST_CODE, product_ratio, ratio
 from mbc.passes.quantising.forms import Form, is_function, why_island
-from mbc.passes.quantising.layers import LARGEST_STEPS, layer_constants, refuse_sums
+from mbc.passes.quantising.given import given_of
+from mbc.passes.quantising.layers import (
+    LARGEST_STEPS,
+    layer_constants,
+    refuse_sums,
+    stated_scales,
+)
 from mbc.passes.quantising.scales import Scales, Stored, scales_of, stored_codes
 from mbc.passes.quantising.tables import table_of
 from mbc.passes.rewrite import ConstantMaker, insert, name_of
@@ -93,6 +101,15 @@ class Rewriter:
             operands = [named.get(spec.name) for spec in op.operands]
         new = self.graph.replace(node, op, without_trailing_none(operands))
         self.result.did(f"{form}: {name_of(new)}", new)
+        if form is Form.MOVES and _keeps_codes(new):
+            self._leave_out(new)
+
+    def _leave_out(self, node: Node) -> None:
+        """Let what reads a clip read what it clips, which codes bound alike."""
+        self.result.note(f"left out: {name_of(node)} clips to the range of its codes", node)
+        (view,) = node.views
+        self.graph.replace_uses(node.result, view)
+        self.graph.erase(node)
 
     def _element(self, node: Node, role: str, view: ChannelView, form: Form) -> Q8 | None:
         """Return the element that an operand is read in; None: that of its only value."""
@@ -100,7 +117,8 @@ class Rewriter:
             return self.scales.elements[node.results[0].name]
         if (joined := self.scales.joined.get((node, role))) is not None:
             return joined
-        return self.scales.elements[view.values[0].name]
+        found = view.values[0].type.element
+        return found if isinstance(found, Q8) else self.scales.elements[view.values[0].name]
 
     def _view(self, view: ChannelView, element: Q8 | None, before: Node | None) -> ChannelView:
         """Read a view in an element."""
@@ -109,6 +127,9 @@ class Rewriter:
 
     def _value(self, value: Value, element: Q8 | None, before: Node | None) -> Value:
         found = value.type.element
+        stated = self.stored.given.elements.get(value)
+        if found is F32 and stated is not None and stated != element:
+            value, found = self._value(value, stated, before), stated  # as the model rounds it
         if found == element or (element is None and not isinstance(found, Q8)):
             return value
         if (value, element) not in self.known:
@@ -128,6 +149,16 @@ class Rewriter:
         return new.result
 
 
+def _keeps_codes(node: Node) -> bool:
+    """Whether a node on codes is a clip that no code is beyond."""
+    bounds = node.op.act.bounds if isinstance(node.op, Activate) else None
+    element = node.results[0].type.element
+    if bounds is None or not isinstance(element, Q8):
+        return False
+    low, high = (end if abs(end) == inf else element.code(end) for end in bounds)
+    return low <= 0 and high >= LARGEST_CODE
+
+
 def _conversion(found: Q8 | None, wanted: Q8 | None) -> Op:
     if wanted is None:
         return Dequantize()
@@ -140,7 +171,14 @@ def _layer(
     assert isinstance(node.op, Conv2d | Dense)
     x = views["x"].type.element
     assert isinstance(x, Q8)
-    made = layer_constants(rewriter.constants, node, x, to, rewriter.quantisation)
+    found, scales = rewriter.quantisation, None
+    if found.elements:
+        stated = stated_scales(node, x, found)
+        if isinstance(stated, str):
+            rewriter.result.note(f"weights of {name_of(node)} are quantised here: {stated}", node)
+        else:
+            scales = stated
+    made = layer_constants(rewriter.constants, node, x, to, found, scales)
     if "residual" in views:
         _check_ratios(node, views["residual"], to=to)
     return replace(node.op, to=to), {**views, **made}
@@ -202,7 +240,7 @@ INTEGERS: dict[
 
 def rewrite(graph: Graph, quantisation: Quantisation, result: PassResult) -> None:
     """Rewrite a float graph, in place. Raises E0551, E0552."""
-    stored = stored_codes(graph, quantisation.keep_float)
+    stored = stored_codes(graph, quantisation.keep_float, given_of(graph, quantisation))
     scales = scales_of(graph, stored, quantisation)
     constants = ConstantMaker(graph)
     Rewriter(graph, stored, scales, quantisation, result, constants).run()

@@ -8,7 +8,7 @@ requantised where it is read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import field
 
 from mbc.diag import error
@@ -18,7 +18,10 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.views import ChannelView, Value
 from mbc.ops.grid import Pad
 from mbc.ops.linear import Conv2d, Dense
+from mbc.ops.quantized import LARGEST_CODE
 from mbc.passes.quantising.forms import Form, form_of
+from mbc.passes.quantising.given import EVERYTHING_ELSE, Given
+from mbc.passes.rewrite import name_of
 from mbc.records import dataclass
 
 MOST_APART = 4
@@ -37,6 +40,8 @@ class Stored:
     """Values that are computed in float and read as codes, graph inputs among them."""
     kept: Mapping[Node, str]
     """Why nodes are islands that need not be."""
+    given: Given = EVERYTHING_ELSE
+    """What is known of values before any is measured."""
 
     @property
     def measured(self) -> list[str]:
@@ -46,16 +51,16 @@ class Stored:
         return [*dict.fromkeys([*(v.name for v in self.converted), *known])]
 
 
-def stored_codes(graph: Graph, keep_float: frozenset[str] = frozenset()) -> Stored:
+def stored_codes(
+    graph: Graph, keep_float: frozenset[str] = frozenset(), given: Given = EVERYTHING_ELSE
+) -> Stored:
     """Find out what is stored as codes. Moves, and layers whose results no integer op reads, are
-    in float."""
-    wanted: set[Value] = set()
-    forms: dict[Node, Form] = {}
-    kept: dict[Node, str] = {}
+    in float, unless the model has them on codes; if it states anything, so is all that it states
+    nothing of."""
+    wanted, forms = {*given.elements}, dict[Node, Form]()
+    possible, kept = _possible(graph, keep_float, given)
     for node in reversed(graph.topo()):
-        form = form_of(node)
-        if form is not Form.ISLAND and not keep_float.isdisjoint(_names(node)):
-            form, kept[node] = Form.ISLAND, "it is kept in float"
+        form = possible[node]
         if form is Form.MOVES and wanted.isdisjoint(node.results):
             form = Form.ISLAND
         forms[node] = form
@@ -70,7 +75,41 @@ def stored_codes(graph: Graph, keep_float: frozenset[str] = frozenset()) -> Stor
     )
     results = (value for node in order for value in node.results)
     made = [v for v in (*graph.inputs, *results) if v in wanted and v not in computed]
-    return Stored(order, computed, tuple(made), kept)
+    return Stored(order, computed, tuple(made), kept, given)
+
+
+def _possible(
+    graph: Graph, keep_float: frozenset[str], given: Given
+) -> tuple[dict[Node, Form], dict[Node, str]]:
+    """Return the form of each node by what it reads and makes, and why some are islands."""
+    forms, kept = dict[Node, Form](), dict[Node, str]()
+    moved = set[Value]()  # on codes, as what they are moved from is
+    for node in graph.topo():
+        form = form_of(node)
+        if form is not Form.ISLAND and not keep_float.isdisjoint(_names(node)):
+            form, kept[node] = Form.ISLAND, "it is kept in float"
+        elif form is not Form.ISLAND and (reason := _unknown(node, form, given, moved)):
+            form, kept[node] = Form.ISLAND, reason
+        if form is Form.MOVES:
+            moved.update(node.results)
+        forms[node] = form
+    return forms, kept
+
+
+def _unknown(node: Node, form: Form, given: Given, moved: Container[Value]) -> str:
+    """Return why the codes of what a node reads or makes are not known; "" if they are, or are to
+    be measured."""
+    if not given.elements:
+        return ""
+    for value in (value for view in node.views for value in view.values):
+        if value not in given and value not in moved:
+            return f"the model has {name_of(value)} in float"
+    if form is Form.MOVES:
+        stated = {given.elements.get(value) for value in node.results}
+        return "" if len(stated) == 1 else "the model has its results on several scales"
+    if node.result in given or _leaves_floats(node):
+        return ""
+    return f"the model has {name_of(node)} in float"
 
 
 def _names(node: Node) -> Iterator[str]:
@@ -92,6 +131,8 @@ class _Class:
     """What all of them are spread over."""
     least: float | None
     """The least span of a value that is computed, if it is not 0."""
+    stated: Q8 | None = None
+    """The element that the model states, to which no other is fitted."""
     within: _Class | None = field(default=None)
     """The class that this one has become a part of."""
 
@@ -99,6 +140,17 @@ class _Class:
     def of(range: Range) -> _Class:
         """Make the class of one computed value."""
         return _Class(range, range.span or None)
+
+    @staticmethod
+    def stating(element: Q8) -> _Class:
+        """Make the class of a value whose element is stated."""
+        low, high = (element.scale * (code - element.zero) for code in (0, LARGEST_CODE))
+        return _Class(Range(low, high), None, element)
+
+    @property
+    def element(self) -> Q8:
+        """The element of all members."""
+        return self.stated or self.range.element
 
     def root(self) -> _Class:
         """Return the class that stands for this one."""
@@ -142,11 +194,14 @@ class Classes:
     def scales(self) -> Scales:
         """Return the element of each class, by its members."""
         return Scales(
-            {value.name: one.root().range.element for value, one in self._of.items()},
-            {read: one.root().range.element for read, one in self._joined.items()},
+            {value.name: one.root().element for value, one in self._of.items()},
+            {read: one.root().element for read, one in self._joined.items()},
         )
 
     def _measured(self, value: Value) -> _Class:
+        stated = self._stored.given.elements.get(value)
+        if stated is not None:
+            return _Class.stating(stated)
         found = self._ranges.get(value.name)
         if found is None:
             raise error(
@@ -165,17 +220,24 @@ class Classes:
                 self._of[value] = self._measured(value)
 
     def _move(self, node: Node) -> None:
+        stated = self._stored.given.elements.get(node.results[0])
+        if stated is not None:
+            self._of.update(dict.fromkeys(node.results, _Class.stating(stated)))
+            return
         made = self._read([value for view in node.views for value in view.values])
-        if isinstance(node.op, Pad) and not node.op.lowest:
+        if isinstance(node.op, Pad) and not node.op.lowest and made.root().stated is None:
             made.root().range = made.root().range.union(Range.of(node.op.value, node.op.value))
         self._of.update(dict.fromkeys(node.results, made))
 
     def _read(self, values: Sequence[Value]) -> _Class:
         """Return the class that values are read by, which those become a part of that fit it."""
         classes = list({id(c): c for c in (self._of[v].root() for v in values)}.values())
+        if len({c.element for c in classes if c.stated}) == 1 and all(c.stated for c in classes):
+            return classes[0]
         made = _Class(union(c.range for c in classes), None)
         for one in classes if len(classes) > 1 else ():
-            if one.least is None or made.range.span <= MOST_APART * one.least:
+            fits = one.least is None or made.range.span <= MOST_APART * one.least
+            if one.stated is None and fits:
                 made.join(one)
         if len(classes) == 1:
             made.join(classes[0])

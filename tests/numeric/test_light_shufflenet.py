@@ -9,6 +9,6 @@ from tests.onnx_models import moves_after_fuse
 
 
 def test_nothing_in_it_only_moves_data() -> None:
-    graph = import_onnx(Path(DATA_DIR) / "light" / "light_shufflenet.onnx")
+    graph = import_onnx(Path(DATA_DIR) / "light" / "light_shufflenet.onnx").graph
     assert len(graph.topo()) > 150
     assert not moves_after_fuse(graph)

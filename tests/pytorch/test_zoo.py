@@ -25,7 +25,7 @@ SHUFFLENET = Definition("torchvision", "shufflenet_v2_x0_5")
 
 def imported(way: str, module: Any, x: Any, folder: Path) -> Graph:
     made = WAYS[way](module, x, folder)
-    return made.graph if isinstance(made, Imported) else import_onnx(made)
+    return made.graph if isinstance(made, Imported) else import_onnx(made).graph
 
 
 @pytest.mark.parametrize(

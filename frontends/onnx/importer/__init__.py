@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from mbc.frontends.lowering import IMPORTERS, NUMERIC, graph_of
+from mbc.frontends.lowered import Lowered
+from mbc.frontends.lowering import IMPORTERS, NUMERIC, lowered
 from mbc.frontends.onnx.importer.expansion import EXPANDED
 from mbc.frontends.onnx.importer.folding import FOLDABLE
 from mbc.frontends.onnx.importer.prepare import prepare
 from mbc.frontends.options import AS_IT_IS, ModelOptions
-from mbc.ir.graph import Graph
 
 __all__ = ["EXPANDED", "FOLDABLE", "IMPORTERS", "NUMERIC", "import_onnx"]
 
@@ -21,11 +21,11 @@ def _discard(text: str) -> None:
 
 def import_onnx(
     path: Path, options: ModelOptions = AS_IT_IS, note: Callable[[str], None] = _discard
-) -> Graph:
-    """Return the graph of an ONNX model, named by its file; images are NHWC in it.
+) -> Lowered:
+    """Return an ONNX model as a graph, named by its file; images are NHWC in it.
 
     `note` takes what the user should know. Raises E0610 without the package `onnx`, E0701 for an
     unreadable file, E0801 to E0808 for what the model holds.
     """
     model = prepare(path, options, {*IMPORTERS, *NUMERIC, *EXPANDED}, note)
-    return graph_of(model, path.stem, options.input_layout)
+    return lowered(model, path.stem, options.input_layout)

@@ -10,7 +10,7 @@ from mbc.cli.options import add_model, model_options
 from mbc.cli.usage import Parser
 from mbc.diag import error
 from mbc.driver.formats import FORMATS, LISTED
-from mbc.driver.optimise import save
+from mbc.driver.optimise import save, save_stated
 from mbc.driver.request import Request
 from mbc.driver.source import load
 
@@ -46,11 +46,15 @@ def run(args: argparse.Namespace) -> int:
     with console.progress(STEPS) as observer:
         source = load(request, observer)
         path = args.output or Path("build") / f"{source.net}.mbc"
+        scales = None
         if not args.check:
             observer.step("writing IR text")
             save(source.graph, path)
+            scales = save_stated(source, path)
     totals = source.totals
     sizes = f"{totals.macs / 1e6:,.1f} M multiply-adds, {totals.params:,} parameters"
     nodes = console.counted(len(source.graph.topo()), "node")
+    if scales is not None:
+        console.note(f"the model is quantised: mbc compile {path} --quantize {scales}")
     console.result(f"{args.file if args.check else path}  {nodes}, {sizes}")
     return 0

@@ -1,0 +1,23 @@
+"""What a quantised model states of its codes, by the names of the graph that it becomes."""
+
+from __future__ import annotations
+
+from mbc.frontends.lowering.builder import Builder
+from mbc.int8.quantisation import Quantisation
+
+
+def stated(builder: Builder) -> Quantisation | None:
+    """Return what the model states of its values and weights, by the names of the graph."""
+    model = builder.model
+    found = {name: builder.known[name].stored for name in model.elements if name in builder.known}
+    elements = {
+        view.value.name: model.elements[name] for name, view in found.items() if view.is_plain
+    }
+    if not elements:
+        return None
+    weights = {
+        constant: model.weights[origin]
+        for constant, origin in builder.origins.items()
+        if origin in model.weights
+    }
+    return Quantisation({}, elements=elements, weights=weights)
