@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 
 from mbc.diag import error, nearest
 from mbc.driver.configuration import Configuration, resolve_request
@@ -28,7 +28,7 @@ from mbc.passes.pipelines import (
 from mbc.passes.plan_memory import Threads
 from mbc.passes.quantise import Quantise
 from mbc.passes.quantising.portable import Portable
-from mbc.passmgr.manager import PassRecord, run_pipeline
+from mbc.passmgr.manager import Instrument, PassRecord, run_pipeline
 from mbc.passmgr.passes import Pass, PassContext, Pipeline
 from mbc.passmgr.pipeline import parse_passes, spec_of, stop_after
 
@@ -45,16 +45,21 @@ def compile_graph(
 
 
 def compile_configured(
-    configuration: Configuration, inspection: Inspection, observer: Observer, write: Write
+    configuration: Configuration,
+    inspection: Inspection,
+    observer: Observer,
+    write: Write,
+    more: Sequence[Instrument] = (),
 ) -> Compiled:
-    """Load the file and run the passes that are asked for; what is inspected goes to `write`."""
+    """Load the file and run the passes that are asked for, with more instruments around them; what
+    is inspected goes to `write`."""
     request = configuration.request
     quantised = request.quantize is not None or request.file.suffix in FORMATS  # perhaps
     pipeline_of(request, configuration.producer.plans, quantised)  # mistakes come before work
     if request.stop_after in (None, *LATER_STAGES):
         configuration.producer.require()
     source = load(request, observer)
-    return compile_source(configuration, source, inspection, observer, write)
+    return compile_source(configuration, source, inspection, observer, write, more)
 
 
 def compile_source(
@@ -63,6 +68,7 @@ def compile_source(
     inspection: Inspection,
     observer: Observer,
     write: Write,
+    more: Sequence[Instrument] = (),
 ) -> Compiled:
     """Run the passes that are asked for over a network that is loaded."""
     producer, request = configuration.producer, configuration.request
@@ -72,7 +78,7 @@ def compile_source(
     graph.meta |= configuration.header
     observer.step("running passes")
     context = PassContext(producer.backend(), quantisation)
-    records = run_passes(graph, pipeline, context, inspection, write)
+    records = run_passes(graph, pipeline, context, inspection, write, more)
     for line in weight_remarks(inspection, graph):
         write(line)
     passes = tuple(spec_of(record.step.instance) for record in records)
@@ -169,11 +175,16 @@ def named_passes(specs: str) -> tuple[Pass, ...]:
 
 
 def run_passes(
-    graph: Graph, pipeline: Pipeline, context: PassContext, inspection: Inspection, write: Write
+    graph: Graph,
+    pipeline: Pipeline,
+    context: PassContext,
+    inspection: Inspection,
+    write: Write,
+    more: Sequence[Instrument] = (),
 ) -> list[PassRecord]:
     """Run a pipeline over a graph, in place."""
     with instruments(inspection, write) as chosen:
-        records = run_pipeline(graph, pipeline, context, chosen)
+        records = run_pipeline(graph, pipeline, context, (*chosen, *more))
     for line in summaries(inspection, records):
         write(line)
     return records

@@ -19,6 +19,12 @@ class Remark:
     message: str
     subject: str = ""
     """The user's line."""
+    reason: str = ""
+    """Its id within the pass."""
+    node: Node | None = None
+    """What it is about."""
+    did: bool = False
+    """Whether it tells of a change."""
 
 
 @dataclass
@@ -31,12 +37,16 @@ class PassResult:
     def did(self, message: str, node: Node | None = None) -> None:
         """Record a change."""
         self.changed = True
-        self.note(message, node)
+        self._remark(message, node, did=True)
 
     def note(self, message: str, node: Node | None = None) -> None:
         """Record a remark without a change."""
+        self._remark(message, node, did=False)
+
+    def _remark(self, message: str, node: Node | None, *, did: bool) -> None:
         where = str(node.locations[0]) if node is not None and node.locations else ""
-        self.remarks.append(Remark(message, where))
+        reason = message.partition(":")[0].replace(" ", "-")
+        self.remarks.append(Remark(message, where, reason, node, did))
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,9 @@ class Roofline:
 
 def roofline(costs: Sequence[tuple[int, int]], board: Board) -> Roofline:
     """Compute the roofline of layers from their multiply-adds and bytes."""
-    roofs = tuple(_roof(macs, traffic, board) for macs, traffic in costs)
+    limits = board.gmacs, board.memory_gbs
+    exact = (least_time(macs, traffic, *limits) for macs, traffic in costs)
+    roofs = tuple(LayerRoof(round(roof.ms, 4), roof.bound) for roof in exact)
     return Roofline(
         board=board.title,
         gflops=2 * board.gmacs,
@@ -46,6 +48,7 @@ def roofline(costs: Sequence[tuple[int, int]], board: Board) -> Roofline:
     )
 
 
-def _roof(macs: int, traffic: int, board: Board) -> LayerRoof:
-    compute, memory = macs / board.gmacs / 1e6, traffic / board.memory_gbs / 1e6
-    return LayerRoof(round(max(compute, memory), 4), "compute" if compute >= memory else "memory")
+def least_time(macs: int, traffic: int, gmacs: float, memory_gbs: float) -> LayerRoof:
+    """Compute the least time of a layer from 10^9 multiply-adds a second and the bandwidth."""
+    compute, memory = macs / gmacs / 1e6, traffic / memory_gbs / 1e6
+    return LayerRoof(max(compute, memory), "compute" if compute >= memory else "memory")

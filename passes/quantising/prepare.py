@@ -3,6 +3,8 @@ the level: without dead nodes, batch norms, activations and residuals that a lay
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mbc.ir.graph import Graph, Node
 from mbc.ir.op import Activated
 from mbc.ops.elementwise import Activate
@@ -42,7 +44,8 @@ def prepare(graph: Graph) -> PassResult:
         found = step.run(graph, context)
         result.changed |= found.changed
         for remark in found.remarks:
-            result.remarks.append(type(remark)(f"{step.name}: {remark.message}", remark.subject))
+            message, id = f"{step.name}: {remark.message}", f"{step.name}.{remark.reason}"
+            result.remarks.append(replace(remark, message=message, reason=id))
     return result
 
 

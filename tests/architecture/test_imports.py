@@ -34,6 +34,7 @@ LAYERS = (
     ("mbc.interp", "mbc.targets", "mbc.runtime", "mbc.int8"),
     ("mbc.memory", "mbc.passmgr"),
     ("mbc.frontends", "mbc.passes", "mbc.backends", "mbc.report", "mbc.papers"),
+    ("mbc.inspect",),
     ("mbc.driver",),
     ("mbc.cli",),
     ("mbc", "mbc.__main__"),  # the Python API, `mbc.compile`

@@ -29,6 +29,7 @@ COMMANDS = [
         "export",
         "opt",
         "report",
+        "inspect",
         "verify",
         "compare",
         "weights",

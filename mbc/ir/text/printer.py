@@ -185,10 +185,11 @@ def _braces(items: Sequence[str]) -> str:
 
 
 def _fields(item: Op | Schedule) -> list[str]:
-    return [f"{field.name}={attr_text(value)}" for field, value in _non_default(item)]
+    return [f"{field.name}={attr_text(value)}" for field, value in non_default(item)]
 
 
-def _non_default(item: Op | Schedule) -> Iterator[tuple[Field[AttrValue], AttrValue]]:
+def non_default(item: Op | Schedule) -> Iterator[tuple[Field[AttrValue], AttrValue]]:
+    """Yield the fields that differ from their defaults, with their values."""
     for field in fields(item):
         value = getattr(item, field.name)
         if field.default is MISSING or value != field.default:

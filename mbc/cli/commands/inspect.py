@@ -1,0 +1,52 @@
+"""`mbc inspect`: what each pass made of a network, and where its time and memory go."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from mbc.cli import console
+from mbc.cli.options import add_pipeline, add_source, add_target, inspection, request
+from mbc.cli.usage import Parser, whole_number
+from mbc.diag import error
+from mbc.driver.configuration import resolve_request
+from mbc.driver.inspect import inspect
+from mbc.inspect.model import Inspected
+
+
+def configure(parser: Parser) -> None:
+    """Declare the command's options."""
+    add_source(parser)
+    add_target(parser)
+    parser.add_argument(
+        "--mhz",
+        type=whole_number(1),
+        metavar="N",
+        help="clock for predicted times (default: the board's, or 1000)",
+    )
+    parser.add_argument("--json", action="store_true", help="print all that is known as JSON")
+    parser.add_argument(
+        "--no-source",
+        dest="source",
+        action="store_false",
+        help="leave the text of the network's file out of the JSON",
+    )
+    add_pipeline(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compile, and print what is asked for."""
+    inspected = _inspected(args)
+    text = json.dumps(inspected.to_json(source=args.source), allow_nan=False)
+    console.result(text)
+    return 0
+
+
+def _inspected(args: argparse.Namespace) -> Inspected:
+    configuration = resolve_request(request(args))
+    if configuration.target.gpu is not None:
+        raise error("E0106", f"mbc inspect is about CPUs, and {args.target} means a GPU")
+    observer = console.NoProgress()
+    return inspect(
+        configuration, observer, inspection=inspection(args), write=observer.note, mhz=args.mhz
+    )
