@@ -23,7 +23,8 @@ def splat_literal(f: Function, value: float) -> str:
 def load(
     f: Function, pointer: str, bytes: int = 0, lanes: int | None = None, fill: float = 0.0
 ) -> str:
-    """Load a vector; with fewer `lanes` only these are read, the others are `fill`."""
+    """Load a vector; with fewer `lanes` only these are read, the others are `fill`. Vectors that
+    are loaded in pieces have at most 16 lanes."""
     address = f.offset(pointer, bytes)
     if lanes is None or lanes == f.isa.lanes:
         return f.op(f"load {f.isa.vector}, ptr {address}, {alignment(f)}")
@@ -33,10 +34,9 @@ def load(
             f"call {v} @{_masked(f, 'load')}(ptr {address}, {_mask(f, lanes)}, {v} {others})"
         )
     vector, lane = splat_literal(f, fill), 0
-    if lanes >= 4:
-        vector, lane = _load_piece(f, vector, address, 0, 4), 4
-    if lanes - lane >= 2:
-        vector, lane = _load_piece(f, vector, address, lane, 2), lane + 2
+    for count in (8, 4, 2):
+        if lanes - lane >= count:
+            vector, lane = _load_piece(f, vector, address, lane, count), lane + count
     if lanes - lane:
         element = load_scalar(f, f.offset(address, f.isa.element.bytes * lane))
         vector = _inserted(f, vector, element, lane)

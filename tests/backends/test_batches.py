@@ -76,10 +76,10 @@ class Families(Net):
     def _strassen(self) -> Iterator[Value]:
         """In the arena and not, with an odd number of pixels, and dealt out by panels."""
         odd = self._add(MaxPool((1, 2), (1, 1)), self.padded)
-        for x, n in ((self.x, 32), (odd, 48)):
+        for x, n in ((self.x, 32), (odd, 64)):
             yield self._halved(Conv2d(act=RELU6), *self._weights(x, n))
-        wide = self._halved(Conv2d(), *self._weights(self.padded, 320))
-        yield self._halved(Conv2d(), *self._weights(self.padded, 320), wide)
+        wide = self._halved(Conv2d(), *self._weights(self.padded, 640))
+        yield self._halved(Conv2d(), *self._weights(self.padded, 640), wide)
 
     def _linear(self) -> Iterator[Value]:
         """Pointwise, grouped through a view, and larger filters."""

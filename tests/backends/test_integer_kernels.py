@@ -22,10 +22,12 @@ from mbc.backends.llvm.lower import lower
 from mbc.driver.platforms import resolve
 from mbc.interp import run
 from mbc.ir.graph import Graph
+from mbc.ir.types import TensorType
+from mbc.ops import Conv2d
 from mbc.runtime.pool import Pool
 from mbc.targets.target import Target
 from tests.backends.emulated import MACHINES, build, output_of
-from tests.backends.integer_cases import integer_cases
+from tests.backends.integer_cases import GIVEN, MADE, Net, integer_cases
 from tests.backends.kernel_check import host_targets, place_without_overlap, poisoned
 from tests.everyday import part_of
 from tests.quantised_graphs import codes, random_graph
@@ -40,6 +42,8 @@ ARM64 = MACHINES["arm64"]
 DOTPROD = replace(
     ARM64, target=replace(ARM64.target, name="dotprod", features=("+dotprod",)), cpu="max"
 )
+LANES = range(1, 17)
+"""Numbers of channels up to the lanes of the widest vectors."""
 OTHERS = {**MACHINES, "dotprod": DOTPROD}
 
 
@@ -75,6 +79,15 @@ def check_placed(
 @pytest.mark.parametrize("name", CASES)
 def test_kernels_equal_the_oracle(name: str, isa: str) -> None:
     check(CASES[name](), TARGETS[isa])
+
+
+@pytest.mark.parametrize("isa", TARGETS)
+def test_any_number_of_channels_is_added(isa: str) -> None:
+    net = Net()
+    inputs = [net.graph.add_input(f"x{n}", TensorType((1, 1, 3, n), GIVEN)) for n in (*LANES, 24)]
+    results = [net.residual(x, x, Conv2d(to=MADE), x.type.channels) for x in inputs]
+    net.graph.set_outputs(results, [f"y{x.type.channels}" for x in inputs])
+    check(net.graph, TARGETS[isa])
 
 
 @pytest.mark.parametrize("seed", part_of(((n,) for n in range(2000)), lambda seed: seed < 60))
