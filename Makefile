@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test trained zoo fuzz mutants lint types format clean python libcs test-tools test-needs counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-busy bench-shuffles footprint zoo-tflite zoo-weights
+.PHONY: help venv demo test trained zoo fuzz mutants lint types format clean python libcs test-tools test-needs counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-int8 bench-busy bench-shuffles footprint zoo-tflite zoo-weights
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -205,6 +205,9 @@ bench-fuse: $(INSTALLED) ## time the examples with --fuse=always, never and auto
 
 bench-variants: $(INSTALLED) ## time the examples on two threads, and with --optimize=memory, in turns (ROUNDS=100)
 	$(BIN)/python -m tests.speed.variants --rounds $(ROUNDS)
+
+bench-int8: $(INSTALLED) ## time networks on 8-bit codes in turns with the same in float (ROUNDS=100)
+	$(BIN)/python -m tests.speed.int8 --rounds $(ROUNDS)
 
 bench-busy: $(INSTALLED) ## time two threads beside a process that never sleeps, and four on one CPU (ROUNDS=100)
 	$(BIN)/python -m tests.speed.busy --rounds $(ROUNDS) $(BUSY)
