@@ -110,6 +110,8 @@ def _formulas(
     formula, open = list[Node](), {*node.outputs}
     last: Node | None = node
     while last is not None and len(formula) < MOST_NODES and _is_numeric(model, last):
+        if formula and last.outputs[0] in model.elements:
+            break  # it is rounded to codes
         formula.insert(0, last)
         open = open - {*last.outputs} | {n for n in last.inputs if n and n not in model.constants}
         if len(open) == 1 and len(formula) > 1:

@@ -9,7 +9,9 @@ scale sy of the result (1 for floats):
     multiplier[o] = f32(sx * sw[o] / sy)
 
 The second term of sw lets the bias of a channel with next to no weights fit s32. A model that was
-quantised before states sw itself.
+quantised before states sw itself, and its multipliers are rounded as its runtimes do it:
+
+    multiplier[o] = f32(f32(sx * sw[o]) / sy)
 """
 
 from __future__ import annotations
@@ -68,9 +70,14 @@ class _Steps:
         return found
 
     def multipliers(self, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
-        """Return the steps of the result for each step of the sums."""
-        found: np.ndarray = self.x.scale * self.weights(weight, bias)
-        return found if self.to is None else found / self.to.scale
+        """Return the steps of the result for each step of the sums; those of a model in float32, as
+        its runtimes compute them."""
+        number = np.dtype(np.float64 if self.stated is None else np.float32)
+        x, to = (
+            np.array(scale, number) for scale in (self.x.scale, self.to.scale if self.to else 1)
+        )
+        found: np.ndarray = x * self.weights(weight, bias).astype(number) / to
+        return found
 
 
 def stated_scales(node: Node, x: Q8, quantisation: Quantisation) -> np.ndarray | str:

@@ -14,7 +14,7 @@ from mbc.ir.graph import Graph
 from mbc.ops.elementwise import Activate
 from tests.onnx_models import Drawing, by_onnxruntime, evaluated, imported
 
-NOTE = "the model is quantised; mbc computes in float32, with the ranges of its values as clips"
+NOTE = "the model is quantised; mbc computes on its codes of 8 bits; --float takes it in float32"
 RNG = np.random.default_rng(8)
 
 

@@ -70,7 +70,7 @@ def test_codes_of_weights_biases_and_multipliers() -> None:
     constants = graph.constants()
     assert constants["w.s8"].array.tolist() == codes.tolist()
     assert constants["b.s32"].array.tolist() == sums.tolist()
-    expected = (X.scale * SCALES.astype(np.float64) / A.scale).astype(np.float32)
+    expected = np.float32(X.scale) * SCALES / np.float32(A.scale)
     assert [c.array.tolist() for n, c in constants.items() if n.endswith("multiplier")] == [
         expected.tolist()
     ]

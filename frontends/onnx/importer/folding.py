@@ -17,6 +17,7 @@ from mbc.frontends.lowering.scales import dequantised, quantised
 from mbc.frontends.onnx.importer.expansion import completed, expanded, is_expanded
 from mbc.frontends.onnx.importer.extents import extents_of
 from mbc.frontends.onnx.importer.long_values import Extents, shortened
+from mbc.frontends.onnx.importer.steps import Scaled
 from mbc.frontends.onnx.importer.structure import check_operands
 
 MAX_ROUNDS = 100
@@ -59,6 +60,8 @@ class Folding:
         self.onnx = onnx
         self.constants: dict[str, np.ndarray] = {}
         self.types: dict[str, tuple[int, Shape | None]] = {}
+        self.scaled: dict[str, Scaled] = {}
+        """By what constants are quantised that stand for codes."""
         self._opsets, self._total = list(model.opset_import), 0
         self.nodes = [completed(onnx, node, self._opset) for node in nodes]
         self._outputs = [value.name for value in model.graph.output]
@@ -201,9 +204,13 @@ class Folding:
         try:
             if x is None or scale is None:
                 raise ValueError("it lacks an operand")
-            return SCALED[node.op_type](x, scale, zero, *place)
+            found = SCALED[node.op_type](x, scale, zero, *place)
         except (ValueError, TypeError) as problem:
             raise _malformed(node, problem) from None
+        known = Scaled.of(scale, place[0], found.shape)
+        if known is not None and node.op_type == "DequantizeLinear":
+            self.scaled[node.output[0]] = known
+        return found
 
     def _by_reference(self, node: Any) -> list[Any]:
         helper, names = self.onnx.helper, [*dict.fromkeys(filter(None, node.input))]
@@ -221,6 +228,9 @@ class Folding:
             raise _malformed(node, problem) from None
 
     def _store(self, node: Any, arrays: Sequence[Any]) -> None:
+        before = self.scaled.get(node.input[0]) if len(node.input) else None
+        if before is not None and (moved := before.moved(node)) is not None:
+            self.scaled[node.output[0]] = moved
         for name, array in zip(filter(None, node.output), arrays, strict=True):
             self.constants[name] = np.asarray(array)
             self._total += self.constants[name].nbytes

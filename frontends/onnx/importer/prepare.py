@@ -18,8 +18,9 @@ from mbc.frontends.onnx.importer.cut import cut
 from mbc.frontends.onnx.importer.extents import fix_inputs, refuse_large
 from mbc.frontends.onnx.importer.folding import FOLDABLE, Folding
 from mbc.frontends.onnx.importer.origins import origins_of
-from mbc.frontends.onnx.importer.quantisation import dequantise
+from mbc.frontends.onnx.importer.quantisation import Dequantised, dequantise
 from mbc.frontends.onnx.importer.read import read_model
+from mbc.frontends.onnx.importer.steps import of_layers, without_lowest
 from mbc.frontends.onnx.importer.structure import check_structure
 from mbc.frontends.onnx.importer.versions import DOMAINS, raised, with_known_version
 from mbc.frontends.options import ModelOptions
@@ -41,9 +42,9 @@ def prepare(
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     shapes = _cut(onnx, model, options, note)
-    refused = dequantise(onnx, model, note)
+    codes = dequantise(onnx, model, note, floats=options.floats)
     origins = origins_of(model.graph.node)
-    _refuse_unknown(onnx, model.graph.node, origins, supported, refused or {})
+    _refuse_unknown(onnx, model.graph.node, origins, supported, codes.refused if codes else {})
     _refuse_inputs(onnx, model.graph.input)
     _refuse_many(model.graph)
     _forget_domains(model)
@@ -54,7 +55,24 @@ def prepare(
     folding = Folding(onnx, model, check_structure(model.graph))
     folding.run()
     finished = _finished(onnx, model.graph, folding, origins)
-    return finished if refused is None else replace(finished, quantised=True)
+    return finished if codes is None else _on_codes(finished, codes, folding, note)
+
+
+def _on_codes(
+    model: Model, codes: Dequantised, folding: Folding, note: Callable[[str], None]
+) -> Model:
+    """Return a quantised model with what it states of its codes."""
+    if not codes.elements:
+        return replace(model, quantised=True)
+    scaled = {**codes.scaled, **folding.scaled}
+    weights = of_layers(model.nodes, scaled, model.constants)
+    return replace(
+        model,
+        quantised=True,
+        constants=without_lowest(model.constants, weights, note),
+        elements=codes.elements,
+        weights={name: each.scales for name, each in weights.items()},
+    )
 
 
 def _cut(

@@ -1,15 +1,15 @@
-"""Quantised models as float ones.
+"""Quantised models as float ones, and what they state of their codes.
 
 A quantised value is read as the number that it stands for, (q - zero) * scale. So QuantizeLinear is
 a clip to the range of q, which may also stand for a Relu that the exporter has left out, and
 DequantizeLinear is nothing; ops on integers are those on floats between the same constants.
-Rounding to steps is left out.
+Rounding to steps is left out of that network; which values have which codes is noted beside it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +18,9 @@ from mbc.frontends.lowering.model import FLOAT
 from mbc.frontends.lowering.names import unique
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.lowering.scales import dequantised
+from mbc.frontends.onnx.importer.steps import Scaled
 from mbc.frontends.onnx.importer.versions import DOMAINS, opset_of
+from mbc.ir.elements import Q8, SMALLEST_SCALE
 from mbc.records import dataclass
 
 CLIP_INPUTS, SOFTMAX = 11, 13
@@ -88,6 +90,13 @@ class Steps:
         low, high = (np.float32(end - self.zero) * scale for end in (limits.min, limits.max))
         return low, high
 
+    @property
+    def element(self) -> Q8 | None:
+        """The same as codes of mbc, which have no sign; None for other integers than bytes."""
+        if self.dtype not in (np.int8, np.uint8) or self.scale < SMALLEST_SCALE:
+            return None
+        return Q8(self.scale, self.zero - int(np.iinfo(self.dtype).min))
+
 
 def plain_kinds() -> dict[str, str]:
     """Return the op on floats that each op on quantised tensors becomes."""
@@ -99,11 +108,23 @@ def op_of(node: Any) -> str:
     return node.op_type if node.op_type in QUANTISED and node.domain in (*DOMAINS, ALSO) else ""
 
 
+@dataclass(frozen=True)
+class Dequantised:
+    """What a quantised model says beside its ops."""
+
+    refused: Mapping[int, Unsupported]
+    """Why nodes cannot be read, by their numbers."""
+    elements: Mapping[str, Q8]
+    """The codes of values, by their names."""
+    scaled: Mapping[str, Scaled]
+    """By what constants are quantised that stand for codes."""
+
+
 def dequantise(
-    onnx: Any, model: Any, note: Callable[[str], None]
-) -> Mapping[int, Unsupported] | None:
-    """Make a quantised model one on floats, and tell of it. Returns why nodes cannot be read so, by
-    their numbers; None for a model that is not quantised."""
+    onnx: Any, model: Any, note: Callable[[str], None], *, floats: bool
+) -> Dequantised | None:
+    """Make a quantised model one on floats, and tell of it; None for a model that is not quantised.
+    Codes are found unless it is to be computed in floats."""
     graph = model.graph
     if not any(map(op_of, graph.node)):
         return None
@@ -113,11 +134,24 @@ def dequantise(
         if problem is not None:
             refused[len(made.nodes) - 1] = problem
     outputs = made.finish()
-    note("the model is quantised; mbc computes in float32, with the ranges of its values as clips")
+    if floats or not made.elements:
+        how = "in float32, with the ranges of its values as clips"
+        made.elements.clear()
+    else:
+        how = "on its codes of 8 bits; --float takes it in float32"
+        _tell_of_others(made.others, note)
+    note(f"the model is quantised; mbc computes {how}")
     if outputs:
         names = ", ".join(f"{name!r}" for name in outputs)
         note(f"outputs that are integers in the model are floats: {names}")
-    return refused
+    return Dequantised(refused, made.elements, made.scaled)
+
+
+def _tell_of_others(names: Sequence[str], note: Callable[[str], None]) -> None:
+    """Say which values are computed in float though the model rounds them."""
+    if names:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        note(f"values that are not on codes of 8 bits are computed in float32: {names[0]!r}{more}")
 
 
 def operand(node: Any, at: int) -> str:
@@ -132,8 +166,15 @@ class Dequantising:
         self.onnx, self.graph, self.opset = onnx, graph, opset
         self.nodes: list[Any] = []
         self._tensors = {tensor.name: tensor for tensor in graph.initializer}
+        self.elements: dict[str, Q8] = {}
+        """The codes of values, by their names."""
+        self.scaled: dict[str, Scaled] = {}
+        """By what constants are quantised that are read as floats."""
+        self.others: list[str] = []
+        """Values on other codes than those of 8 bits."""
         self._steps: dict[str, Steps] = {}
-        self._same: dict[str, str] = {}  # results of DequantizeLinear
+        self._clips: dict[tuple[str, Steps], str] = {}
+        self._same: dict[str, str] = {}  # results of DequantizeLinear, and of like QuantizeLinear
         self._refused: set[str] = set()
         self._constant = set(self._tensors)
         results = {name for node in graph.node for name in node.output}
@@ -161,7 +202,7 @@ class Dequantising:
         elif op_of(node) and not (node.output and node.output[0]):
             raise Unsupported("it has no result")
         elif op_of(node) == "QuantizeLinear":
-            self._clip(node, node.input[0], self._result(node, 1))
+            self._quantise(node)
         elif op_of(node) == "DequantizeLinear":
             self._dequantise(node)
         elif op_of(node):
@@ -222,13 +263,24 @@ class Dequantising:
         if result in self._outputs:
             self._make(node, "Identity", [x], result, {})
         else:
-            self._same[result] = x
+            self._same[result] = self._same.get(x, x)
 
     def _known(self, node: Any, x: str, result: str) -> Steps:
         if x not in self._steps:
             help = f"take the part that follows it: --inputs {result}"
             raise Unsupported(f"its operand '{x}' is quantised outside the model", help)
         return self._steps[x]
+
+    def _quantise(self, node: Any) -> None:
+        """Add a clip, or what one that does the same has made: exporters repeat them for each that
+        reads a value."""
+        x, steps, result = node.input[0], self._result(node, 1), node.output[0]
+        known = self._clips.setdefault((self._same.get(x, x), steps), result)
+        if known == result or result in self._outputs:
+            self._clip(node, x, steps)
+        else:
+            self._same[result] = known
+            self._steps[result] = steps
 
     def _expand(self, node: Any) -> None:
         """Add the op on floats, and the clip to the range of its result."""
@@ -271,7 +323,12 @@ class Dequantising:
                 raise Unsupported("it has another scale or zero point than the value that it reads")
             return name
         scale, zero = self._array(operand(node, at + 1), "scale"), self._zero(node, at + 2)
-        return self._floats(name, self._array(name, "weight"), scale, zero, axis)
+        q = self._array(name, "weight")
+        made = self._floats(name, q, scale, zero, axis)
+        scaled = Scaled.of(scale, axis, q.shape)
+        if scaled is not None:
+            self.scaled[made] = scaled
+        return made
 
     def _bias(self, node: Any, op: Operator, alpha: float) -> str:
         assert op.bias is not None
@@ -299,6 +356,11 @@ class Dequantising:
             ends = [self._stored(f"{result}.{n}", v) for n, v in (("low", low), ("high", high))]
             self._make(node, "Clip", [x, *ends], result, {})
         self._steps[result] = steps
+        element = steps.element
+        if element is None:
+            self.others.append(result)
+        else:
+            self.elements[result] = element
 
     def _result(self, node: Any, at: int) -> Steps:
         given = {a.name: a.i for a in node.attribute}.get("output_dtype", 0)

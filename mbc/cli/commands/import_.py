@@ -55,6 +55,6 @@ def run(args: argparse.Namespace) -> int:
     sizes = f"{totals.macs / 1e6:,.1f} M multiply-adds, {totals.params:,} parameters"
     nodes = console.counted(len(source.graph.topo()), "node")
     if scales is not None:
-        console.note(f"the model is quantised: mbc compile {path} --quantize {scales}")
+        console.note(f"its scales are in {scales}: mbc compile {path} --quantize {scales}")
     console.result(f"{args.file if args.check else path}  {nodes}, {sizes}")
     return 0

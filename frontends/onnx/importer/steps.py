@@ -1,0 +1,96 @@
+"""The scales of constants that stand for codes, from DequantizeLinear to the ops that read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from mbc.frontends.lowering.model import Node
+from mbc.ir.elements import SMALLEST_SCALE
+from mbc.records import dataclass
+
+MOST = 127
+"""The largest code of a weight; the least is its negative."""
+
+
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """By what a constant is quantised."""
+
+    scales: np.ndarray
+    """One, or one for each index along an axis."""
+    axis: int
+
+    @staticmethod
+    def of(scale: np.ndarray, axis: int, shape: tuple[int, ...]) -> Scaled | None:
+        """Return the scales of a constant; None for those of blocks, and for what is no scale."""
+        with np.errstate(over="ignore"):
+            scale = scale.astype(np.float32)
+        if not (np.isfinite(scale).all() and (scale >= SMALLEST_SCALE).all()):
+            return None
+        if scale.size == 1:
+            return Scaled(scale.reshape(1), 0)
+        if scale.ndim != 1 or not -len(shape) <= axis < len(shape):
+            return None
+        return Scaled(scale, axis % len(shape)) if scale.size == shape[axis] else None
+
+    def moved(self, node: Any) -> Scaled | None:
+        """Return the scales of what a node makes of the constant; None if they do not follow."""
+        if node.op_type == "Identity" or (node.op_type == "Transpose" and self.scales.size == 1):
+            return self
+        perm = next((list(a.ints) for a in node.attribute if a.name == "perm"), None)
+        if node.op_type != "Transpose" or perm is None:
+            return self if node.op_type == "Reshape" and self.scales.size == 1 else None
+        return Scaled(self.scales, perm.index(self.axis))
+
+    def along(self, rank: int) -> np.ndarray:
+        """Return the scales as they are broadcast to the constant."""
+        shape = [-1 if axis == self.axis else 1 for axis in range(rank)]
+        return self.scales.reshape(shape if self.scales.size > 1 else ())
+
+
+def of_layers(
+    nodes: Iterable[Node], scaled: Mapping[str, Scaled], constants: Mapping[str, np.ndarray]
+) -> dict[str, Scaled]:
+    """Return the scales of the weights of layers that run along their output channels."""
+    found, others = dict[str, Scaled](), set[str]()
+    for node in nodes:
+        axis, name = _output_axis(node, constants), node.input(1)
+        if axis is None or name not in scaled or name not in constants:
+            continue
+        if scaled[name].scales.size == 1 or scaled[name].axis == axis:
+            found[name] = scaled[name]
+        else:
+            others.add(name)
+    return {name: each for name, each in found.items() if name not in others}
+
+
+def _output_axis(node: Node, constants: Mapping[str, np.ndarray]) -> int | None:
+    """Return the axis of a layer's weight that its output channels run along."""
+    if node.kind == "Conv":
+        return 0
+    if node.kind == "Gemm":
+        return 0 if node.attributes.get("transB", 0) else 1
+    weight = constants.get(node.input(1))
+    return 1 if node.kind == "MatMul" and weight is not None and weight.ndim == 2 else None
+
+
+def without_lowest(
+    constants: Mapping[str, np.ndarray],
+    weights: Mapping[str, Scaled],
+    note: Callable[[str], None],
+) -> dict[str, np.ndarray]:
+    """Return the constants, with the code -127 where weights have -128, which mbc has not."""
+    changed, count = dict(constants), 0
+    for name, each in weights.items():
+        array = constants[name]
+        steps = each.along(array.ndim)
+        below = np.rint(array / steps.astype(np.float64)) == -MOST - 1
+        if below.any():
+            changed[name] = np.where(below, np.float32(-MOST) * steps, array)
+            count += int(below.sum())
+    if count:
+        note(f"the code -128 of {count:,} weights becomes -127, the least that mbc has")
+    return changed
