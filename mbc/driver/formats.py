@@ -30,7 +30,7 @@ AS_DEFINED = "By the other ops with which ONNX defines it."
 def onnx_rows() -> list[tuple[str, str]]:
     """Return each op of ONNX that is imported, and what of it, from the code that imports it."""
     from mbc.frontends.onnx.importer import EXPANDED, FOLDABLE, IMPORTERS, NUMERIC  # takes time
-    from mbc.frontends.onnx.importer.quantisation import plain_kinds
+    from mbc.frontends.onnx.importer.quantised_ops import plain_kinds
 
     rules = {kind: _summary(rule) for kind, rule in IMPORTERS.items()}
     folded = dict.fromkeys(FOLDABLE - IMPORTERS.keys(), FOLDED)

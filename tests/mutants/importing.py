@@ -101,6 +101,7 @@ MUTANTS = (
     ),
     _ranges(
         "a range is symmetric",
+        file="frontends/onnx/importer/quantised_ops.py",
         old="(limits.min, limits.max))\n",
         new="(-limits.max, limits.max))\n",
     ),

@@ -263,9 +263,9 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/onnx/importer/external.py BITS",
     ),
     "tests/numeric/test_onnx_quantised.py": (
-        "frontends/onnx/importer/quantisation.py OPERATORS",
-        "frontends/onnx/importer/quantisation.py QUANTISED",
-        "frontends/onnx/importer/quantisation.py OWN_ATTRIBUTES",
+        "frontends/onnx/importer/quantised_ops.py OPERATORS",
+        "frontends/onnx/importer/quantised_ops.py QUANTISED",
+        "frontends/onnx/importer/quantised_ops.py OWN_ATTRIBUTES",
         "frontends/onnx/importer/quantisation.py MOVES",
         "frontends/onnx/importer/folding.py SCALED",
     ),

@@ -234,7 +234,7 @@ def test_what_moves_integers_moves_floats(kind: str, tmp_path: Path) -> None:
 
 
 def test_every_operator_has_a_case() -> None:
-    from mbc.frontends.onnx.importer.quantisation import CONCAT, OPERATORS
+    from mbc.frontends.onnx.importer.quantised_ops import CONCAT, OPERATORS
 
     assert CASES.keys() - {"Pad"} == {*OPERATORS, CONCAT}
 
