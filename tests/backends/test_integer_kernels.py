@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 
 from mbc.backends.llvm.emitter import Function
-from mbc.backends.llvm.integer.dots import OF_EXTENSION, OF_ISA, dot_of
+from mbc.backends.llvm.integer.dots import OF_EXTENSION, OF_ISA, SMALL_WEIGHT, dot_of
 from mbc.backends.llvm.integer.narrow import NARROWINGS, OF_DOTS, mixed_order
 from mbc.backends.llvm.isa import DOTS, ISAS, WIDE, Isa, isa_of
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import lower
 from mbc.driver.platforms import resolve
 from mbc.interp import run
+from mbc.ir.elements import S8
 from mbc.ir.graph import Graph
 from mbc.ir.types import TensorType
 from mbc.ops import Conv2d
@@ -42,6 +43,7 @@ ARM64 = MACHINES["arm64"]
 DOTPROD = replace(
     ARM64, target=replace(ARM64.target, name="dotprod", features=("+dotprod",)), cpu="max"
 )
+SMALL = [t for t in TARGETS if dot_of(isa_of(TARGETS[t]), SMALL_WEIGHT).largest == SMALL_WEIGHT]
 LANES = range(1, 17)
 """Numbers of channels up to the lanes of the widest vectors."""
 OTHERS = {**MACHINES, "dotprod": DOTPROD}
@@ -162,6 +164,28 @@ def dots_of_bytes(lanes: int, monkeypatch: pytest.MonkeyPatch) -> Target:
 
 
 PRODUCTS = [name for name in CASES if _is_product(name)]
+
+
+def with_small_weights(graph: Graph) -> Graph:
+    """The same with weights of 7 bits, the largest of either sign next to each other."""
+    for constant in graph.constants().values():
+        if constant.type.element is S8:
+            constant.data = constant.array // 2
+            constant.data.flat[:4] = SMALL_WEIGHT, SMALL_WEIGHT, -SMALL_WEIGHT, -SMALL_WEIGHT
+    return graph
+
+
+def test_small_weights_have_a_unit_of_their_own() -> None:
+    assert {*SMALL} == {name for name in TARGETS if name in ("avx2", "sse")}
+
+
+@pytest.mark.parametrize("isa", SMALL)
+@pytest.mark.parametrize("name", part_of(((n,) for n in PRODUCTS), lambda n: n in PRODUCTS[::3]))
+def test_kernels_of_small_weights_equal_the_oracle(name: str, isa: str) -> None:
+    graph = with_small_weights(CASES[name]())
+    check(graph, TARGETS[isa])
+    names = [kernel.name for kernel in lower(graph, TARGETS[isa]).kernels]
+    assert any("maddubs" in each for each in names) == any("madd" in each for each in names)
 
 
 @pytest.mark.parametrize(

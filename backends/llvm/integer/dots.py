@@ -10,9 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mbc.backends.llvm.emitter import Function
+from mbc.backends.llvm.integer.codes import repeated
 from mbc.backends.llvm.isa import Isa
+from mbc.ops.quantized import LARGEST_WEIGHT
 from mbc.records import dataclass
 
+SMALL_WEIGHT = 64
+"""The largest weight whose products with two codes fit s16 together."""
 LOADED = 16  # bytes of A along k that "lane" units load at a time
 
 
@@ -37,6 +41,10 @@ class Dot:
     """From sums, elements of A (in all lanes) and weights to sums."""
     declared: tuple[str, ...] = ()
     """Declarations of the intrinsics that it calls."""
+    largest: int = LARGEST_WEIGHT
+    """The largest weight that it is exact for."""
+    held: int = 2
+    """Registers beside those of sums and weights, where it does not load by lane."""
 
     @property
     def bytes(self) -> int:
@@ -65,12 +73,17 @@ class Dot:
         weights, elements of A and a product."""
         if self.by_lane:
             return max((isa.registers - width - 4) // (width + 1), 1)
-        return max((isa.registers - width - 2) // width, 1)
+        return max((isa.registers - width - self.held) // width, 1)
 
 
-def dot_of(isa: Isa) -> Dot:
-    """Return the unit of an instruction set."""
-    return OF_EXTENSION[isa.dots] if isa.dots else OF_ISA[isa.name]
+def dot_of(isa: Isa, largest: int = LARGEST_WEIGHT) -> Dot:
+    """Return the unit of an instruction set that is exact for weights up to `largest`."""
+    return next(dot for dot in dots_of(isa) if dot.largest >= largest)
+
+
+def dots_of(isa: Isa) -> tuple[Dot, ...]:
+    """Return the units of an instruction set, the fastest first."""
+    return (OF_EXTENSION[isa.dots],) if isa.dots else OF_ISA[isa.name]
 
 
 def _added(f: Function, sums: str, product: str) -> str:
@@ -96,6 +109,21 @@ def _pairs(lanes: int) -> Dot:
     return Dot("madd", 2, 16, None, False, 2, multiply, declared)
 
 
+def _quads(lanes: int) -> Dot:
+    """Return the unit of PMADDUBSW: two products of bytes in 16 bits, which PMADDWD adds up by
+    pairs. Small weights do not saturate them."""
+    short, narrow = f"<{2 * lanes} x i16>", f"<{4 * lanes} x i8>"
+    products = {4: "llvm.x86.ssse3.pmadd.ub.sw.128", 8: "llvm.x86.avx2.pmadd.ub.sw"}[lanes]
+    pairs = _pairs(lanes)
+
+    def multiply(f: Function, sums: str, a: str, w: str) -> str:
+        each = f.op(f"call {short} @{products}({narrow} {a}, {narrow} {w})")
+        return pairs.multiply(f, sums, each, repeated("i16", 1, 2 * lanes))
+
+    declared = (f"declare {short} @{products}({narrow}, {narrow})", *pairs.declared)
+    return Dot("maddubs", 4, 8, 0, False, 2, multiply, declared, SMALL_WEIGHT, 4)
+
+
 _SDOT = "llvm.aarch64.neon.sdot.v4i32.v16i8"
 
 
@@ -111,7 +139,7 @@ def _vpdpbusd(f: Function, sums: str, a: str, w: str) -> str:
     return f.op(f"call <16 x i32> @{_VPDPBUSD}(<16 x i32> {sums}, <64 x i8> {a}, <64 x i8> {w})")
 
 
-PAIRS, PAIRS_SSE = _pairs(8), _pairs(4)
+PAIRS, PAIRS_SSE = (_quads(8), _pairs(8)), (_quads(4), _pairs(4))
 SDOT = Dot(
     "sdot",
     4,
@@ -143,9 +171,9 @@ OF_ISA = {
     "avx512wide": PAIRS,
     "avx2": PAIRS,
     "sse": PAIRS_SSE,
-    "neon": MULTIPLY_ADD,
-    "neon32": MULTIPLY_ADD,
-    "neon32-vfp3": MULTIPLY_ADD,
-    "rvv128": MULTIPLY,
+    "neon": (MULTIPLY_ADD,),
+    "neon32": (MULTIPLY_ADD,),
+    "neon32-vfp3": (MULTIPLY_ADD,),
+    "rvv128": (MULTIPLY,),
 }
-"""Units of instruction sets without."""
+"""Units of instruction sets without, the fastest first."""

@@ -23,7 +23,7 @@ from mbc.backends.llvm.integer.codes import (
     splat_integer,
     store_finished,
 )
-from mbc.backends.llvm.integer.dots import dot_of
+from mbc.backends.llvm.integer.dots import dots_of
 from mbc.backends.llvm.integer.layers import build_product, plan_product
 from mbc.backends.llvm.integer.narrow import narrowing_of
 from mbc.backends.llvm.isa import Isa
@@ -293,7 +293,8 @@ def build(site: Site) -> Kernel:
     """Build the kernel of a node on codes, and declare what it may call."""
     narrowings = filter(None, map(narrowing_of, (site.isa, site.isa.of_dots)))
     declared = [line for narrowing in narrowings for line in narrowing.declared]
-    for line in (*dot_of(site.isa).declared, *declared):
+    dots = [line for dot in dots_of(site.isa) for line in dot.declared]
+    for line in (*dots, *declared):
         site.library.declare(line)
     return builder_of(site.node)(site)
 

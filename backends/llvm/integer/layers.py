@@ -20,6 +20,7 @@ from mbc.backends.llvm.kernels.linear import group_order, is_gemm_rows, residual
 from mbc.ir.graph import Node
 from mbc.ops import Conv2d, Dense
 from mbc.ops.linear import present
+from mbc.ops.quantized import LARGEST_WEIGHT
 from mbc.records import dataclass
 
 
@@ -40,7 +41,16 @@ def product_of(
         Finish.of(node),
         scaled_operand(node, "residual") if residual else None,
         residual.pixel_bytes if residual else 0,
+        _largest_weight(node),
     )
+
+
+def _largest_weight(node: Node) -> int:
+    """Return what no weight of a layer is above, by its data if it has some."""
+    weight = node.constant("weight")
+    if weight is None or weight.data is None:
+        return LARGEST_WEIGHT
+    return max(abs(int(end)) for end in (weight.array.min(), weight.array.max()))
 
 
 def plan_product(isa: Isa, node: Node) -> Product:

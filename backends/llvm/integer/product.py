@@ -20,6 +20,7 @@ from mbc.backends.llvm.gemm_share import Share
 from mbc.backends.llvm.integer.codes import Finish, Scaled
 from mbc.backends.llvm.integer.dots import LOADED, Dot, dot_of
 from mbc.backends.llvm.isa import Isa
+from mbc.ops.quantized import LARGEST_WEIGHT
 from mbc.records import dataclass
 
 NEAR_BYTES = 32 * 1024  # of converted rows at most, which stay in the second cache
@@ -52,13 +53,15 @@ class Product:
     """What is added, if something is."""
     residual_pitch: int = 0
     """Bytes from row to row of it."""
+    largest: int = LARGEST_WEIGHT
+    """What no weight is above."""
     near: int = NEAR_BYTES
     """Bytes of converted rows that turns must not exceed."""
 
     @cached_property
     def dot(self) -> Dot:
         """The unit that multiplies."""
-        return dot_of(self.isa)
+        return dot_of(self.isa, self.largest)
 
     @property
     def steps(self) -> int:
