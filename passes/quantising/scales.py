@@ -225,7 +225,8 @@ class Classes:
             self._of.update(dict.fromkeys(node.results, _Class.stating(stated)))
             return
         made = self._read([value for view in node.views for value in view.values])
-        if isinstance(node.op, Pad) and not node.op.lowest and made.root().stated is None:
+        fits = made.root().stated is None
+        if fits and isinstance(node.op, Pad) and not node.op.lowest:
             made.root().range = made.root().range.union(Range.of(node.op.value, node.op.value))
         self._of.update(dict.fromkeys(node.results, made))
 

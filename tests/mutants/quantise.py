@@ -65,7 +65,7 @@ MUTANTS = (
     ),
     _scales(
         "the number of a pad is out of range",
-        old="        if isinstance(node.op, Pad) and not node.op.lowest and made.root().stated is None:",
+        old="        if fits and isinstance(node.op, Pad) and not node.op.lowest:",
         new="        if False:",
     ),
     _oracle(
