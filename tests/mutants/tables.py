@@ -275,6 +275,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
     ),
     "tests/unit/test_idle_clips.py": (
         "frontends/lowering/clips.py WITHIN",
+        "frontends/lowering/clips.py MOVES",
         "frontends/lowering/clips.py OWN",
     ),
     "tests/onnx_backend/test_backend.py": (

@@ -1,10 +1,13 @@
 """Clips of imported models that change nothing are left out; two in a row are one."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from mbc.frontends.lowering.clips import without_idle_clips
 from mbc.frontends.lowering.model import Model, Node
+from mbc.ir.elements import Q8
 
 
 def model(*words: str, outputs: tuple[str, ...] = ()) -> Model:
@@ -108,3 +111,62 @@ def test_outputs_keep_their_clips() -> None:
     assert left(*words) == words
     words = ["a = Exp x", "b = Relu a", "c = Clip b 0 4"]
     assert left(*words, outputs=("b", "c")) == words
+
+
+A, B = Q8.of(6 / 255, 0), Q8.of(0.5, 0)
+
+
+def on_codes(elements: dict[str, Q8], *words: str) -> tuple[list[str], dict[str, Q8]]:
+    """The nodes that are left, and the codes of what they make."""
+    found = without_idle_clips(replace(model(*words), elements=elements))
+    made = [node.outputs[0] for node in found.nodes]
+    return made, {name: e for name, e in found.elements.items() if name in made}
+
+
+@pytest.mark.parametrize("end", [A, B])
+@pytest.mark.parametrize(
+    "move",
+    [
+        *(
+            "DepthToSpace a",
+            "Flatten a",
+            "Gather a",
+            "Identity a",
+            "MaxPool a",
+            "Pad a",
+            "Reshape a",
+        ),
+        *("Slice a", "SpaceToDepth a", "Split a", "Squeeze a", "Transpose a", "Unsqueeze a"),
+        *("Concat a a", "Clip a 1", "Relu a"),
+    ],
+)
+def test_what_is_moved_is_on_codes_already(move: str, end: Q8) -> None:
+    """A clip to the same codes is left out, one to others stays."""
+    words = ["a = Clip x -1 6", f"b = {move}", "c = Clip b -2 7", "d = Exp c"]
+    start = Q8.of(7 / 255, 36)
+    end = start if end == A else end
+    made, elements = on_codes({"a": start, "c": end}, *words)
+    if end == start:
+        assert "c" not in made
+        assert len(elements) == 1
+    else:
+        assert list(elements.values()) == [start, end]
+
+
+def test_what_is_computed_is_put_on_codes() -> None:
+    """Unless others read it in float."""
+    words = ["a = Exp x", "b = Sigmoid a", "c = Clip b 0 1", "d = Exp c"]
+    assert on_codes({"c": A}, *words) == (["a", "b", "d"], {"b": A})
+    words[-1] = "d = Add c b"
+    assert on_codes({"c": A}, *words) == (["a", "b", "c", "d"], {"c": A})
+    words = ["a = Sigmoid x", "b = Reshape a", "c = Clip b 0 1", "d = Exp c"]
+    assert on_codes({"c": A}, *words) == (["a", "b", "c", "d"], {"c": A})
+
+
+def test_two_roundings_stay_two() -> None:
+    words = ["a = Exp x", "b = Clip a 0 6", "c = Clip b 0 4", "d = Exp c"]
+    assert on_codes({"b": A}, *words) == (["a", "c", "d"], {"c": A})  # 4 is 170 steps
+    assert on_codes({"b": A, "c": A}, *words) == (["a", "c", "d"], {"c": A})
+    assert on_codes({"b": A, "c": B}, *words) == (["a", "b", "c", "d"], {"b": A, "c": B})
+    assert on_codes({"b": Q8.of(0.3, 0)}, *words) == (["a", "b", "c", "d"], {"b": Q8.of(0.3, 0)})
+    assert on_codes({"c": B}, *words) == (["a", "c", "d"], {"c": B})
