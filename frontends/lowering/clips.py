@@ -110,8 +110,9 @@ class _Clips:
         if node.kind != "Clip":
             return None
         ends = []
-        for at, default in ((1, -inf), (2, inf)):
-            array = self.constants.get(node.input(at), np.array(default))
+        for at, name, default in ((1, "min", -inf), (2, "max", inf)):
+            own = node.attributes.get(name, default)  # of a formula that is a clip
+            array = self.constants.get(node.input(at), np.array(own))
             if array.size != 1 or (node.input(at) and node.input(at) not in self.constants):
                 return None
             ends.append(float(array.reshape(-1)[0]))
@@ -152,7 +153,7 @@ class _Clips:
         names = f"{node.outputs[0]} low", f"{node.outputs[0]} high"
         ends = np.array([low, high], np.float32)
         self.constants.update(zip(names, np.split(ends, 2), strict=True))
-        return replace(node, kind="Clip", inputs=(before.inputs[0], *names))
+        return replace(node, kind="Clip", inputs=(before.inputs[0], *names), attributes={})
 
     def _is_rounded_once(self, before: Node, node: Node, bounds: Range) -> bool:
         """Whether two clips may be one that is on the codes of both."""

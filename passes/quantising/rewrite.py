@@ -145,7 +145,9 @@ class Rewriter:
         else:
             new = insert(self.graph, op, [value], name, before)
         if isinstance(op, Requantize):
-            self.result.note(f"requantised: {name_of(value)}, far narrower than what it joins", new)
+            stated = bool(self.stored.given.elements)
+            why = "as the model states" if stated else "far narrower than what it joins"
+            self.result.note(f"requantised: {name_of(value)}, {why}", new)
         return new.result
 
 

@@ -106,6 +106,20 @@ def test_ops_with_a_range_of_their_own(kind: str, low: int) -> None:
     assert left(*words) == words
 
 
+def test_formulas_that_are_clips() -> None:
+    """Their bounds are attributes."""
+    formula = Node("Clip", "b", ("a",), ("b",), {"min": 0.0, "max": 6.0})
+    given = model("a = Clip x -9 9", "b = Exp a", "c = Clip b -1 4", "d = Exp c")
+    first, _, *others = given.nodes
+    made = replace(given, nodes=(first, formula, *others))
+    _, clip, *_ = without_idle_clips(replace(made, elements={"a": Q8.of(0.7, 100), "c": A})).nodes
+    assert (clip.kind, clip.inputs[0], clip.attributes) == ("Clip", "a", {})
+    last = Node("Exp", "d", ("b",), ("d",))
+    made = replace(made, nodes=(first, formula, last))
+    kept = without_idle_clips(replace(made, elements={"a": Q8.of(0.7, 100)})).nodes
+    assert [node.outputs[0] for node in kept] == ["a", "b", "d"]
+
+
 def test_outputs_keep_their_clips() -> None:
     words = ["a = Sigmoid x", "b = Clip a 0 1"]
     assert left(*words) == words

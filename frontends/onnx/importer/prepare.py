@@ -20,7 +20,7 @@ from mbc.frontends.onnx.importer.folding import FOLDABLE, Folding
 from mbc.frontends.onnx.importer.origins import origins_of
 from mbc.frontends.onnx.importer.quantisation import Dequantised, dequantise
 from mbc.frontends.onnx.importer.read import read_model
-from mbc.frontends.onnx.importer.steps import of_layers, without_lowest
+from mbc.frontends.onnx.importer.steps import fitted, of_layers
 from mbc.frontends.onnx.importer.structure import check_structure
 from mbc.frontends.onnx.importer.versions import DOMAINS, raised, with_known_version
 from mbc.frontends.options import ModelOptions
@@ -65,13 +65,10 @@ def _on_codes(
     if not codes.elements:
         return replace(model, quantised=True)
     scaled = {**codes.scaled, **folding.scaled}
-    weights = of_layers(model.nodes, scaled, model.constants)
+    found = of_layers(model.nodes, scaled, model.constants)
+    constants, weights = fitted(model.constants, found, note)
     return replace(
-        model,
-        quantised=True,
-        constants=without_lowest(model.constants, weights, note),
-        elements=codes.elements,
-        weights={name: each.scales for name, each in weights.items()},
+        model, quantised=True, constants=constants, elements=codes.elements, weights=weights
     )
 
 

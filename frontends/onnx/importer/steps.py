@@ -77,20 +77,29 @@ def _output_axis(node: Node, constants: Mapping[str, np.ndarray]) -> int | None:
     return 1 if node.kind == "MatMul" and weight is not None and weight.ndim == 2 else None
 
 
-def without_lowest(
+def fitted(
     constants: Mapping[str, np.ndarray],
     weights: Mapping[str, Scaled],
     note: Callable[[str], None],
-) -> dict[str, np.ndarray]:
-    """Return the constants, with the code -127 where weights have -128, which mbc has not."""
-    changed, count = dict(constants), 0
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the constants and the scales of weights, with codes from -127 to 127: where a weight
+    has -128, it has -127 instead; one with codes beyond that is left to be quantised anew."""
+    changed, scales = dict(constants), dict[str, np.ndarray]()
+    lowest, wide = 0, list[str]()
     for name, each in weights.items():
         array = constants[name]
         steps = each.along(array.ndim)
-        below = np.rint(array / steps.astype(np.float64)) == -MOST - 1
+        codes = np.rint(array / steps.astype(np.float64))
+        if np.abs(codes).max(initial=0) > MOST + 1 or codes.max(initial=0) > MOST:
+            wide.append(name)
+            continue
+        scales[name], below = each.scales, codes < -MOST
         if below.any():
             changed[name] = np.where(below, np.float32(-MOST) * steps, array)
-            count += int(below.sum())
-    if count:
-        note(f"the code -128 of {count:,} weights becomes -127, the least that mbc has")
-    return changed
+            lowest += int(below.sum())
+    if lowest:
+        note(f"the code -128 of {lowest:,} weights becomes -127, the least that mbc has")
+    if wide:
+        more = f" and {len(wide) - 1} more" if len(wide) > 1 else ""
+        note(f"weights more than 127 steps from 0 are quantised anew: {wide[0]!r}{more}")
+    return changed, scales
