@@ -30,6 +30,8 @@ def compile(
     weights_from: str | None = None,
     seed: int | None = None,
     quantize: str | Path | None = None,
+    input_dtype: str | None = None,
+    normalize: str | None = None,
     level: int | None = None,
     optimize: str | None = None,
     fuse: str | None = None,
@@ -46,17 +48,13 @@ def compile(
     """Compile a network for this machine; returns it as a callable. `file` is one (.py, which is
     run, or .mbc), a model (.onnx, .tflite, .pt2), or what `from_torch` returns.
 
-    `params` are what `-D` sets, `weights` a .safetensors, .npz or .pth file (without it they are
-    drawn from `seed`), `weights_from` the library whose names it has ("torchvision"), `quantize`
-    the file of `mbc quantize` by which it computes on 8-bit codes, `level` is
-    that of `-O`, `optimize` "speed" or "memory", `fuse` "auto", "always" or "never",
-    `strassen=False` is `--no-strassen`, `passes` a list as for `--passes`. `shapes`, `inputs`,
-    `outputs`, `input_layout` and `external_data` are what `--shape` and the options of these names
-    say of a model, `floats=True` is `--float`.
-    `backend="tvm"` has TVM run the kernels, "oracle" computes with plain numpy. Several threads
-    may call the network at the same time. Raises `mbc.diag.MbcError` for what `mbc run` would
-    refuse.
-    """
+    The rest are the options of `mbc run`: `params` are what `-D` sets, `weights` is a .safetensors,
+    .npz or .pth file (without it they are drawn from `seed`), `weights_from` the library that names
+    it ("torchvision"), `quantize` the file of `mbc quantize` by which it computes on codes. With
+    `input_dtype="u8"` it takes arrays of uint8, and makes of them what `normalize` says
+    ("imagenet"). `level` is that of `-O`, `floats=True` is `--float`. `backend="tvm"` has TVM run
+    the kernels, "oracle" computes with plain numpy. Several threads may call the network at once.
+    Raises `mbc.diag.MbcError` for what `mbc run` would refuse."""
     from mbc.driver.inprocess import compile_net  # kept from those who want the version alone
     from mbc.driver.request import Request
     from mbc.frontends.options import ModelOptions
@@ -72,6 +70,8 @@ def compile(
         weights_from=weights_from,
         seed=seed,
         quantize=None if quantize is None else Path(quantize),
+        input_dtype=input_dtype,
+        normalize=normalize,
         level=level,
         optimize=optimize,
         fuse=fuse,

@@ -174,13 +174,13 @@ def _changes(
 
     def scaled(w: np.ndarray, c: np.ndarray) -> Array:
         scale = affine.scales(c)
-        scaled: Array = w * (_of_inputs(scale, w, groups) if after else scale)
+        scaled: Array = w * (of_inputs(scale, w, groups) if after else scale)
         return scaled
 
     def shifted(w: np.ndarray, c: np.ndarray, b: np.ndarray | float = 0.0) -> Array:
         shift = affine.shifts(c)
         if after:
-            shift = (w * _of_inputs(shift, w, groups)).sum(tuple(range(w.ndim - 1)))
+            shift = (w * of_inputs(shift, w, groups)).sum(tuple(range(w.ndim - 1)))
         return b * (1.0 if after else affine.scales(c)) + shift
 
     if affine.scale:
@@ -193,7 +193,7 @@ def _changes(
     return changes
 
 
-def _of_inputs(numbers: Array, weight: np.ndarray, groups: int) -> Array:
+def of_inputs(numbers: Array, weight: np.ndarray, groups: int) -> Array:
     """Arrange a number for each input channel as the last two axes of a weight, [i/g,o]."""
     per_group, outputs = weight.shape[-2:]
     return np.repeat(numbers.reshape(groups, per_group).T, outputs // groups, axis=1)

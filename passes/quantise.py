@@ -11,6 +11,8 @@ from typing import ClassVar
 
 from mbc.diag import error
 from mbc.ir.graph import Graph
+from mbc.passes.byte_inputs import byte_inputs
+from mbc.passes.quantising.bytes import floats_of_bytes
 from mbc.passes.quantising.prepare import prepare
 from mbc.passes.quantising.rewrite import quantised, rewrite
 from mbc.passes.rewrite import name_of
@@ -30,10 +32,13 @@ class Quantise:
         if context.quantisation is None:
             helps = ["mbc quantize measures them; --quantize takes its file"]
             raise error("E0553", "quantise needs the ranges of values", helps=helps)
-        if (node := next(quantised(graph), None)) is not None:
+        converting = [node for found in byte_inputs(graph) for node in found.nodes]
+        node = next((node for node in quantised(graph) if node not in converting), None)
+        if node is not None:
             result = PassResult()
             result.note(f"not quantised: {name_of(node)} is on codes already", node)
             return result
+        numbers = floats_of_bytes(graph)
         result = prepare(graph)
-        rewrite(graph, context.quantisation, result)
+        rewrite(graph, context.quantisation, result, numbers)
         return result

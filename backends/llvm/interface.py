@@ -24,7 +24,7 @@ from mbc.runtime.abi import ABI_VERSION, DIGEST_DIGITS, ELEMENTS, IoSpec, NetSpe
 _TENSOR = "{{ ptr, ptr, {word}, i32, i32, float, i32 }}"
 _ABI = (
     "{{ i32, i32, ptr, ptr, {word}, {word}, {word}, {word}, i32, i32, i32, i32, "
-    "ptr, ptr, ptr, ptr, ptr }}"
+    "ptr, ptr, ptr, ptr, ptr, ptr }}"
 )
 
 _FUNCTIONS = """\
@@ -170,9 +170,13 @@ def _description(spec: NetSpec, word: str) -> Iterator[str]:
         rows = [_tensor(f"{net}_{role}{i}", io, word) for i, io in enumerate(tensors)]
         kind = _TENSOR.format(word=word)
         yield _array(f"{net}_{role}s", kind, [f"{kind} {row}" for row in rows])
+    for i, io in enumerate(spec.inputs):
+        yield _string(f"{net}_normalize{i}", str(io.normalisation or ""))
+    made = [f"ptr @{net}_normalize{i}" for i in range(len(spec.inputs))]
+    yield _array(f"{net}_normalize", "ptr", made)
     members = [
         f"i32 {ABI_VERSION}",
-        f"i32 {6 * 4 + 11 * pointer}",
+        f"i32 {6 * 4 + 12 * pointer}",
         *(f"ptr @{net}_{each}" for each in ("name", "build")),
         *(f"{word} {size}" for size in (spec.arena_bytes, spec.shared_bytes)),
         *(f"{word} {size}" for size in (spec.scratch_bytes, spec.weights_bytes)),
@@ -181,6 +185,7 @@ def _description(spec: NetSpec, word: str) -> Iterator[str]:
         *(f"i32 {len(tensors)}" for tensors in (spec.inputs, spec.outputs)),
         *(f"ptr @{net}_{each}" for each in ("inputs", "outputs")),
         *(f"ptr @{net}_{each}" for each in ("call", "arena_bytes", "flush_subnormals")),
+        f"ptr @{net}_normalize",
     ]
     kind = _ABI.format(word=word)
     yield f"@{net}_description = hidden constant {kind} {{ {', '.join(members)} }}\n"

@@ -31,7 +31,7 @@ def add_source(parser: Parser, *, quantised: bool = True, optional: bool = False
         help=f"network (.py, which is run), model ({LISTED}) or IR text (.mbc)",
     )
     group = add_parameters(parser)
-    parser.set_defaults(name=None)
+    parser.set_defaults(name=None, input_dtype=None, normalize=None)
     group.add_argument(
         "--weights", type=Path, metavar="FILE", help="weights: .safetensors, .npz or .pth"
     )
@@ -53,6 +53,22 @@ def add_quantize(group: Parser | Group) -> None:
         type=Path,
         metavar="FILE",
         help="compute on 8-bit codes, by the ranges that mbc quantize wrote",
+    )
+
+
+def add_bytes(parser: Parser) -> None:
+    """Add the options that have a network take bytes, as cameras give them."""
+    group = parser.add_argument_group("bytes")
+    group.add_argument(
+        "--input-dtype",
+        metavar="u8",
+        help="take inputs as bytes, uint8: all, or with NAME=u8,… some (default: float32)",
+    )
+    group.add_argument(
+        "--normalize",
+        metavar="HOW",
+        help="what the network makes of bytes: imagenet, tf, another preset's name, or MEAN/STD "
+        "of values 0…1; else as --preprocess, or the samples of --quantize, or as they are",
     )
 
 
@@ -216,6 +232,7 @@ def add_timed_run(parser: Parser) -> argparse._ArgumentGroup:
     """Add the options of commands that time a network on this machine; returns the group of the
     timing, for more."""
     add_source(parser)
+    add_bytes(parser)
     for_this_machine(parser)
     add_pipeline(parser, may_stop=False)
     add_threads(parser)
@@ -299,6 +316,8 @@ def request(args: argparse.Namespace) -> Request:
         weights_from=args.weights_from,
         seed=args.seed,
         quantize=args.quantize,
+        input_dtype=args.input_dtype,
+        normalize=args.normalize,
         target=args.target,
         mcpu=args.mcpu,
         mattr=args.mattr,

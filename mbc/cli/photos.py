@@ -81,6 +81,11 @@ def preprocessing(args: argparse.Namespace, default: Preprocessing | None = None
     return replace(how, resize="short", amount=float(args.resize))
 
 
+def is_normalising(args: argparse.Namespace) -> bool:
+    """Whether options say into which numbers bytes are made."""
+    return any(option is not None for option in (args.preprocess, args.mean, args.std))
+
+
 def refuse_without_photo(args: argparse.Namespace, paths: list[Path]) -> None:
     """E0106 where options for photos are given and every input is a raw tensor."""
     given = [name for name in ("preprocess", "mean", "std", "resize") if getattr(args, name)]

@@ -65,8 +65,8 @@ CODES = {
     ),
     "E0608": Code(
         title="an executable for tensors that it cannot read",
-        cause="The program around a network reads float32 tensors, and writes float32 and int32. "
-        "The C interface knows others, which the caller fills.",
+        cause="The program around a network reads float32 tensors and bytes, and writes float32 "
+        "and int32. The C interface knows others, which the caller fills.",
         example="mbc compile quantised.py --emit exe",
         cure="Make a library with `--emit lib,header`, and call it.",
     ),

@@ -13,9 +13,13 @@ from mbc.driver.pipeline import reference_graph
 from mbc.driver.producers.producer import ArtifactWriter, Compiled, Producer, Wanted
 from mbc.driver.request import LLVM, Observer
 from mbc.interp.ties import run_with_ties
+from mbc.ir.elements import U8
 from mbc.records import dataclass
 from mbc.runtime import reference
+from mbc.runtime.abi import NetSpec
 from mbc.runtime.manifest import FILE_NAME, Manifest, digests, tensors
+from mbc.runtime.normalisation import AS_THEY_ARE
+from mbc.runtime.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True)
@@ -83,11 +87,17 @@ def _describe(writer: ArtifactWriter, check: dict[str, Any] | None, folder: Path
         inputs=inputs,
         outputs=outputs,
         check=check,
-        preprocess=None if photos is None else photos.to_dict(),
+        preprocess=None if photos is None else _numbered(photos, spec).to_dict(),
         passes=compiled.passes,
         versions=_versions(writer),
         files=digests(folder),
     )
+
+
+def _numbered(photos: Preprocessing, spec: NetSpec) -> Preprocessing:
+    """Return the preprocessing with what the network itself makes of bytes."""
+    known = [io.normalisation or AS_THEY_ARE for io in spec.inputs if io.element is U8]
+    return photos.normalising(known[0]) if known else photos
 
 
 def _versions(writer: ArtifactWriter) -> dict[str, str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 
 from mbc.diag import error, nearest
-from mbc.driver.configuration import Configuration, resolve_request
+from mbc.driver.byte_inputs import check_byte_options, with_byte_inputs
+from mbc.driver.configuration import Configuration, refuse_options, resolve_request
 from mbc.driver.formats import FORMATS
 from mbc.driver.instrumentation import Inspection, instruments, summaries, weight_remarks
 from mbc.driver.producers.producer import Compiled
@@ -14,6 +15,7 @@ from mbc.driver.source import Source, load
 from mbc.int8.file import read_quantisation
 from mbc.int8.quantisation import Quantisation
 from mbc.ir.graph import Graph
+from mbc.passes.byte_inputs import without_bytes
 from mbc.passes.pipelines import (
     DEFAULT_LEVEL,
     FUSE_MODES,
@@ -56,9 +58,11 @@ def compile_configured(
     request = configuration.request
     quantised = request.quantize is not None or request.file.suffix in FORMATS  # perhaps
     pipeline_of(request, configuration.producer.plans, quantised)  # mistakes come before work
+    check_byte_options(request)
+    refuse_options(configuration.producer, {"--input-dtype": request.input_dtype})
     if request.stop_after in (None, *LATER_STAGES):
         configuration.producer.require()
-    source = load(request, observer)
+    source = with_byte_inputs(load(request, observer), request, observer)
     return compile_source(configuration, source, inspection, observer, write, more)
 
 
@@ -109,7 +113,7 @@ def quantisation_of(request: Request, source: Source) -> Quantisation | None:
         helps = ["--float takes the model in float32, which ranges are for"]
         raise error("E0106", f"{request.file} is quantised: --quantize is for others", helps=helps)
     measured = read_quantisation(request.quantize)
-    measured.check(source.graph, request.quantize)
+    measured.check(without_bytes(source.graph), request.quantize)
     return measured.quantisation
 
 

@@ -10,6 +10,7 @@ from typing import Literal, Protocol, get_args
 from mbc.frontends.options import AS_IT_IS, ModelOptions
 from mbc.ir.graph import Graph
 from mbc.records import dataclass
+from mbc.runtime.preprocessing import Preprocessing
 
 BackendName = Literal["llvm", "tvm", "oracle"]
 BACKENDS: tuple[BackendName, ...] = get_args(BackendName)
@@ -41,6 +42,12 @@ class Request:
     """Seed of the weights' initialisation."""
     quantize: Path | None = None
     """The file of mbc quantize by which it computes on codes."""
+    input_dtype: str | None = None
+    """Element type in which callers give inputs: `u8`, or NAME=u8 for some of them."""
+    normalize: str | None = None
+    """What the network makes of bytes, as `parse_normalisation` reads it."""
+    preprocess: Preprocessing | None = None
+    """How photos are prepared: bytes are normalised likewise, unless `normalize` says how."""
     target: str | None = None
     """Name in the catalogue, of a GPU's API, or `native`."""
     mcpu: str | None = None

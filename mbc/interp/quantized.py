@@ -258,8 +258,8 @@ def requantize(node: Node, x: Array) -> Array:
 
 
 def lookup(node: Node, x: Array, table: Array) -> Array:
-    """Return the table's byte for each code."""
-    found: Array = table[x]
+    """Return the table's byte for each code, of the channel if each has a table."""
+    found: Array = table[x] if table.ndim == 1 else table[x, np.arange(table.shape[1])]
     return found
 
 

@@ -179,6 +179,13 @@ class Graph:
         self._graph.add_node(value)
         return value
 
+    def retype_input(self, old: Value, element: Element) -> Value:
+        """Put an input of another element in the place of one, whose uses the caller gives away."""
+        new = Value(old.name, TensorType(old.type.shape, element))
+        self.inputs[self.inputs.index(old)] = new
+        self._graph.add_node(new)
+        return new
+
     def add(
         self,
         op: Op,
@@ -244,13 +251,11 @@ class Graph:
     def _redirect(self, value: Value, view: ChannelView) -> None:
         replacement = {value: view}
         for node in self.users(value):
-            self.set_operands(
-                node,
-                [
-                    o.substitute(replacement) if isinstance(o, ChannelView) else o
-                    for o in node.operands
-                ],
-            )
+            operands = [
+                o.substitute(replacement) if isinstance(o, ChannelView) else o
+                for o in node.operands
+            ]
+            self.set_operands(node, operands)
         self.outputs = tuple(view.substitute(replacement) for view in self.outputs)
 
     def erase(self, node: Node) -> None:
@@ -272,9 +277,8 @@ class Graph:
     ) -> Node:
         """Replace a node by a new one with as many results, which keep the names and origins of
         the old ones, and erase the old node."""
-        new = self.add(
-            op, operands, locations=node.locations if locations is None else locations, before=node
-        )
+        where = node.locations if locations is None else locations
+        new = self.add(op, operands, locations=where, before=node)
         for old_result, result in zip(node.results, new.results, strict=True):
             self.supersede(old_result, result)
         self.erase(node)

@@ -12,6 +12,7 @@ scales in double precision and rounded to f32 once. So every target computes the
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import inf
 from typing import ClassVar
 
@@ -210,13 +211,13 @@ TABLE = TensorType((256,), U8)
 
 @dataclass(frozen=True)
 class Lookup(Op):
-    """The byte of a table, u8[256], for each code of x: any function of one number. The bytes are
-    codes of the element `to`."""
+    """The byte of a table, u8[256], for each code of x: any function of one number; with u8[256,c]
+    another one for each channel. The bytes are codes of the element `to`."""
 
     mnemonic: ClassVar[str] = "lookup"
     operands: ClassVar[tuple[OperandSpec, ...]] = (
         OperandSpec("x", along="out"),
-        OperandSpec("table", constant=True),
+        OperandSpec("table", constant=True, along="out"),
     )
     elementwise: ClassVar[bool] = True
     per_channel: ClassVar[bool] = True
@@ -230,6 +231,14 @@ class Lookup(Op):
         x, table = named["x"], named["table"]
         codes_of(self.mnemonic, x)
         assert x is not None
-        if table != TABLE:
-            raise OpError(f"a table is {TABLE}, found {table}", code="E0207")
+        by_channel = TensorType((*TABLE.shape, x.channels), U8)
+        if table not in (TABLE, by_channel):
+            message = f"a table is {TABLE}, found {table}"
+            raise OpError(message, help=f"or {by_channel}, by channel", code="E0207")
         return (TensorType(x.shape, quantised_element(self.mnemonic, self.to)),)
+
+    def specs(self, types: Sequence[TensorType | None]) -> tuple[OperandSpec, ...]:
+        """Return the specs, with that of a table for all channels along none."""
+        x, table = super().specs(types)
+        alike = self.by_role(types)["table"] == TABLE
+        return x, replace(table, along=()) if alike else table

@@ -20,6 +20,7 @@ from mbc.ir.graph import Graph
 from mbc.ir.types import TensorType
 from mbc.records import dataclass
 from mbc.runtime.names import member, net_identifier
+from mbc.runtime.normalisation import NORMALIZE, Normalisation, parsed
 
 POOL_H = Path(__file__).parent / "c" / "pool.h"
 ABI_H = POOL_H.with_name("abi.h")
@@ -65,6 +66,8 @@ class IoSpec:
     """Zero point of a quantised tensor."""
     planar: bool = False
     """Whether it is an image whose channels come first: NCHW."""
+    normalisation: Normalisation | None = None
+    """What the network makes of bytes; None if they are used as what they represent."""
 
     def __post_init__(self) -> None:
         if self.dtype not in ELEMENTS:
@@ -111,12 +114,18 @@ class IoSpec:
 def interface_of(graph: Graph) -> tuple[tuple[IoSpec, ...], tuple[IoSpec, ...]]:
     """Return the inputs and the outputs of a graph."""
     outputs = zip(graph.output_names, (view.type for view in graph.outputs), strict=True)
-    inputs = (IoSpec.of(value.name, value.type) for value in graph.inputs)
-    planar = graph.meta.get(INPUT_LAYOUT) == PLANAR
+    inputs = (_input(graph, IoSpec.of(value.name, value.type)) for value in graph.inputs)
     return (
-        tuple(replace(io, planar=planar and len(io.shape) == 4) for io in inputs),
+        tuple(inputs),
         tuple(IoSpec.of(name, type) for name, type in outputs),
     )
+
+
+def _input(graph: Graph, io: IoSpec) -> IoSpec:
+    """Add what the graph's header says of an input."""
+    planar = graph.meta.get(INPUT_LAYOUT) == PLANAR and len(io.shape) == 4
+    known = parsed(text) if (text := graph.meta.get(NORMALIZE)) and io.dtype == "u8" else None
+    return replace(io, planar=planar, normalisation=known)
 
 
 @dataclass(frozen=True)

@@ -187,6 +187,8 @@ def _planar(io: IoSpec) -> str:
 
 
 def _scaled(io: IoSpec) -> str:
+    if io.normalisation is not None:
+        return f", bytes, of which it makes\n *             {io.normalisation.formula}"
     return "" if io.scale is None else f", {io.scale!r} * (element - {io.zero_point})"
 
 

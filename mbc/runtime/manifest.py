@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from mbc.diag import error
 from mbc.records import dataclass
 from mbc.runtime.abi import PLANAR, IoSpec, NetSpec
+from mbc.runtime.normalisation import Normalisation
 from mbc.runtime.preprocessing import Preprocessing
 
 FILE_NAME = "manifest.json"
@@ -64,7 +65,7 @@ class Manifest:
     """Size of the packed weights."""
     inputs: tuple[Mapping[str, Any], ...]
     """Name, shape and dtype of each input; layout NCHW of images whose channels come first; scale
-    and zero point of quantised ones."""
+    and zero point of quantised ones; what the network makes of bytes."""
     outputs: tuple[Mapping[str, Any], ...]
     """Those of each output."""
     check: Mapping[str, Any] | None
@@ -92,7 +93,8 @@ def tensors(spec: NetSpec) -> tuple[tuple[dict[str, Any], ...], tuple[dict[str, 
 def _listed(io: IoSpec) -> dict[str, Any]:
     scale = {} if io.scale is None else {"scale": io.scale, "zero_point": io.zero_point}
     layout = {"layout": PLANAR} if io.planar else {}
-    return {"name": io.name, "shape": list(io.shape), "dtype": io.dtype} | layout | scale
+    made = {} if io.normalisation is None else {"normalize": io.normalisation.to_dict()}
+    return {"name": io.name, "shape": list(io.shape), "dtype": io.dtype} | layout | scale | made
 
 
 def digests(folder: Path) -> dict[str, str]:
@@ -158,7 +160,9 @@ def io_specs(listed: Iterable[Mapping[str, Any]]) -> tuple[IoSpec, ...]:
 def _io_spec(io: Mapping[str, Any]) -> IoSpec:
     scaled = (io["scale"], io["zero_point"]) if "scale" in io else ()
     spec = IoSpec(str(io["name"]), _shape(io["shape"]), io["dtype"], *scaled)
-    return replace(spec, planar=io.get("layout") == PLANAR and len(spec.shape) == 4)
+    made = Normalisation.from_dict(io["normalize"]) if "normalize" in io else None
+    planar = io.get("layout") == PLANAR and len(spec.shape) == 4
+    return replace(spec, planar=planar, normalisation=made)
 
 
 def _shape(extents: object) -> tuple[int, ...]:

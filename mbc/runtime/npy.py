@@ -47,6 +47,21 @@ def read_tensor(path: Path, shape: tuple[int, ...], name: str, element: Scalar =
     return np.frombuffer(data, stored).reshape(shape)
 
 
+def read_raw(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    """Read a file that holds the bytes of a tensor alone; E0701, E0710."""
+    count = math.prod(shape)
+    try:
+        with path.open("rb") as file:
+            data = file.read(count + 1)
+    except OSError as problem:
+        raise unreadable(path, problem) from None
+    if len(data) > count:
+        raise error("E0710", f"{path}: oversize: more data follows the tensor")
+    if len(data) < count:
+        raise error("E0710", f"{path}: truncated: {len(data)} of {count} bytes of the tensor")
+    return np.frombuffer(data, np.uint8).reshape(shape)
+
+
 def _header(path: Path, file: IO[bytes]) -> str:
     """Read the header, the text of a Python dictionary: searched as in C, not evaluated."""
     if _read(path, file, len(MAGIC), "the .npy header") != MAGIC:

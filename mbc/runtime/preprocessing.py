@@ -24,8 +24,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mbc.diag import error
 from mbc.records import dataclass
+from mbc.runtime.normalisation import Normalisation, number_text, text_of
 
 Size: TypeAlias = tuple[int, int]  # width and height, as Pillow has them
 
@@ -64,21 +64,19 @@ class Preprocessing:
             if found not in known:
                 raise ValueError(f"{name} takes {', '.join(known)}, found '{found}'")
         _check_amount(self.resize, self.amount)
-        numbers = (self.range, *self.mean, *self.std)
-        if not all(map(math.isfinite, numbers)) or min(self.range, *self.std) <= 0:
-            raise ValueError("range and std must be above zero, and all numbers finite")
+        Normalisation(self.range, self.mean, self.std)
         if len(self.mean) not in (1, 3) or len(self.std) not in (1, 3):
             raise ValueError("mean and std must be one number or three")
 
     def __str__(self) -> str:
         """Format as `resize=short:256 filter=bilinear range=255 mean=0.485,0.456,0.406 …`."""
-        return " ".join(f"{name}={_text(value)}" for name, value in self.to_dict().items())
+        return " ".join(f"{name}={text_of(value)}" for name, value in self.to_dict().items())
 
     def to_dict(self) -> dict[str, Any]:
         """Convert to plain values, such as JSON has."""
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         amount = values.pop("amount")
-        resize = self.resize if amount is None else f"{self.resize}:{_number(amount)}"
+        resize = self.resize if amount is None else f"{self.resize}:{number_text(amount)}"
         return {**values, "resize": resize, "mean": list(self.mean), "std": list(self.std)}
 
     @staticmethod
@@ -94,6 +92,15 @@ class Preprocessing:
             std=tuple(map(float, values["std"])),
             order=values["order"],
         )
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """What becomes of the numbers alone."""
+        return Normalisation(self.range, self.mean, self.std)
+
+    def normalising(self, numbers: Normalisation) -> Preprocessing:
+        """Replace range, mean and std."""
+        return replace(self, range=numbers.range, mean=numbers.mean, std=numbers.std)
 
     def with_numbers(
         self, mean: tuple[float, ...] | None, std: tuple[float, ...] | None
@@ -114,14 +121,7 @@ class Preprocessing:
 
         Raises E0106 if mean or std have another number of channels.
         """
-        channels = values.shape[2]
-        for name, numbers in (("mean", self.mean), ("std", self.std)):
-            if len(numbers) not in (1, channels):
-                raise error(
-                    "E0106",
-                    f"the {name} has {len(numbers)} numbers, the input {channels} channel(s)",
-                    helps=[f"--{name} takes one number for all channels"],
-                )
+        self.normalisation.check(values.shape[2], "the input")
         ordered = values[..., ::-1] if self.order == "bgr" else values
         mean, std = (np.array(numbers, np.float32) for numbers in (self.mean, self.std))
         tensor: np.ndarray = (ordered - mean) / std
@@ -148,10 +148,13 @@ class Preprocessing:
         return max(wanted[0], net[0]), max(wanted[1], net[1])
 
 
-def c_config(how: Preprocessing | None) -> str:
+def c_config(how: Preprocessing | None, *, bytes: bool = False) -> str:
     """Return the macro of mbc_net.h by which executables refuse photos; "" for the preprocessing
-    that they have."""
-    return "" if how in (None, PRESETS["plain"]) else f'#define MBC_PHOTOS "{how}"\n'
+    that they have, or for any numbers where the network makes these of bytes."""
+    plain = PRESETS["plain"]
+    if how is not None and bytes:
+        how = how.normalising(plain.normalisation)
+    return "" if how in (None, plain) else f'#define MBC_PHOTOS "{how}"\n'
 
 
 def _by_side(photo: Size, side: int, pixels: int) -> Size:
@@ -214,22 +217,6 @@ def _resize(text: str) -> tuple[str, float | None]:
     return rule, float(amount) if colon else None
 
 
-def _number(value: float) -> str:
-    """Format a number as short as possible, but so that it is read back unchanged."""
-    short = f"{value:g}"
-    return short if float(short) == value else repr(float(value))
-
-
-def _text(value: object) -> str:
-    match value:
-        case str():
-            return value
-        case list():
-            return ",".join(map(_number, value))
-        case _:
-            return _number(float(str(value)))
-
-
 IMAGENET = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
 PRESETS: Mapping[str, Preprocessing] = MappingProxyType(
@@ -241,3 +228,17 @@ PRESETS: Mapping[str, Preprocessing] = MappingProxyType(
         "raw": Preprocessing(range=1.0, mean=(0.0,)),
     }
 )
+
+
+def parse_normalisation(text: str) -> Normalisation:
+    """Parse the argument of --normalize: `imagenet`, the name of a preset, or MEAN/STD of bytes
+    that are divided by 255. Raises ValueError for anything else."""
+    known = {"imagenet": PRESETS["torch"], **PRESETS}
+    if text in known:
+        return known[text].normalisation
+    mean, slash, std = text.partition("/")
+    try:
+        return Normalisation(255.0, tuple(_numbers(mean)), tuple(_numbers(std if slash else "")))
+    except ValueError as problem:
+        why = f": {problem}" if slash else ""
+        raise ValueError(f"takes {', '.join(known)}, or MEAN/STD, found '{text}'{why}") from None

@@ -15,7 +15,7 @@ _CONFIG = """\
 
 #define MBC_NET_NAME "{name}"
 #define MBC_NET_BUILD "{build}"
-#define MBC_NET_MEMORY {total} /* bytes of arena for one thread */{planar}{integers}
+#define MBC_NET_MEMORY {total} /* bytes of arena for one thread */{planar}{bytes}{integers}
 {weights}
 {buffers}
 
@@ -42,7 +42,7 @@ def main_config(spec: NetSpec) -> str:
     It contains the text of NET.h, so that no file is included by a name that the user has chosen.
     main.c defines `tensor` (name, rank, shape, count, type, data) before it includes this; its own
     names cannot clash with those of NET.h, whatever the network is called. Raises E0608 for tensors
-    other than f32, and s32 outputs.
+    other than f32, u8 inputs and s32 outputs.
     """
     _check_types(spec)
     rows = {"input": list[str](), "output": list[str]()}
@@ -57,6 +57,7 @@ def main_config(spec: NetSpec) -> str:
         build=f" (build {spec.build})" if spec.build else "",
         total=max(spec.total_bytes(1), ALIGNMENT),
         planar="\n#define MBC_NCHW" if any(io.planar for io in spec.inputs) else "",
+        bytes="\n#define MBC_BYTES" if any(io.dtype == "u8" for io in spec.inputs) else "",
         integers="\n#define MBC_INTEGERS" if any(io.dtype == "s32" for io in spec.outputs) else "",
         weights=_external_config(spec) if spec.external_weights else "",
         weights_argument="weights, " if spec.external_weights else "",
@@ -70,8 +71,9 @@ def main_config(spec: NetSpec) -> str:
 def _check_types(spec: NetSpec) -> None:
     """Raise E0608 for tensors that main.c cannot read or write."""
     for role, field, io in tensors_of(spec):
-        if io.dtype != "f32" and (role, io.dtype) != ("output", "s32"):
-            message = f"executables take f32 alone; {role} {field} of {spec.name} is {io.dtype}"
+        known = ("f32", "u8") if role == "input" else ("f32", "s32")
+        if io.dtype not in known:
+            message = f"executables take f32 and bytes; {role} {field} of {spec.name} is {io.dtype}"
             raise error("E0608", message, helps=["make a library: --emit lib,header"])
 
 

@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 
 ABI_VERSION = 1
-CODES = {"float32": 1, "int32": 5}
+CODES = {"float32": 1, "uint8": 3, "int32": 5}
 """Numbers of element types in c/abi.h, by numpy's names."""
 
 
@@ -68,6 +68,7 @@ class Abi(ctypes.Structure):
         ("run", CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_void_p)),
         ("arena_bytes_for", CFUNCTYPE(c_size_t, c_int)),
         ("flush_subnormals", CFUNCTYPE(c_int, c_int)),
+        ("normalize", POINTER(c_char_p)),
     )
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from mbc.diag import Diagnostic, MbcError, nearest
-from mbc.ir.elements import Scalar
+from mbc.ir.elements import U8, Scalar
 from mbc.runtime.abi import IoSpec
 
 NUMBERS = "fiu"  # kinds of numpy's dtypes: floats and integers, which are converted
@@ -51,6 +51,8 @@ def _misfit(spec: IoSpec, array: np.ndarray | None) -> str:
         return f"input '{spec.name}' holds {array.dtype}, expected numbers"
     if array.shape != spec.shape:
         return f"input '{spec.name}' has shape {list(array.shape)}, expected {list(spec.shape)}"
+    if spec.element is U8 and array.dtype.kind == "f":
+        return f"input '{spec.name}' takes bytes, uint8 of 0 to 255, found {array.dtype}"
     if not _holds(spec.element, array):
         return f"input '{spec.name}' has elements that are no {spec.dtype}"
     return ""

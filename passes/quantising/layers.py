@@ -8,8 +8,10 @@ scale sy of the result (1 for floats):
     bias[o]       = round_half_even(b[o] / (sx * sw[o]))                      s32
     multiplier[o] = f32(sx * sw[o] / sy)
 
-The second term of sw lets the bias of a channel with next to no weights fit s32. A model that was
-quantised before states sw itself, and its multipliers are rounded as its runtimes do it:
+The second term of sw lets the bias of a channel with next to no weights fit s32. Where x are bytes,
+w is w times the scale of the input channel, and the sum of weight times mean / sx over all that a
+filter covers is taken off the bias before it is rounded. A model that was quantised before states
+sw itself, and its multipliers are rounded as its runtimes do it:
 
     multiplier[o] = f32(f32(sx * sw[o]) / sy)
 """
@@ -26,6 +28,8 @@ from mbc.ir.elements import Q8, S8, S32
 from mbc.ir.graph import Constant, Node
 from mbc.ir.types import TensorType
 from mbc.ops.quantized import largest_sums
+from mbc.passes.byte_inputs import Numbers
+from mbc.passes.fold_affine import of_inputs
 from mbc.passes.rewrite import ConstantMaker, name_of
 from mbc.records import dataclass
 
@@ -48,11 +52,26 @@ class _Steps:
     stated: np.ndarray | None = None
     """The scales of the channels of the weight; None: they follow from it."""
 
+    numbers: Numbers | None = None
+    """What bytes stand for, where x are some."""
+    groups: int = 1
+
+    def real(self, weight: np.ndarray) -> np.ndarray:
+        """Return the weight by which x is multiplied, without the means."""
+        w: np.ndarray = weight.astype(np.float64)
+        if self.numbers is not None:
+            w = w * self._of_inputs(self.numbers.scales, w)
+        return w
+
+    def _of_inputs(self, numbers: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        channels = np.broadcast_to(numbers.astype(np.float64), weight.shape[-2] * self.groups)
+        return of_inputs(channels, weight, self.groups)
+
     def weights(self, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
         """Return the scale of each channel of the weight."""
         if self.stated is not None:
             return self.stated
-        w, b = weight.astype(np.float64), bias.astype(np.float64)
+        w, b = self.real(weight), bias.astype(np.float64)
         most = np.abs(w).max(axis=tuple(range(w.ndim - 1))) / self.largest
         least = np.abs(b) / (self.x.scale * 2.0**BIAS_BITS)
         scales = np.maximum(most, least)
@@ -60,13 +79,17 @@ class _Steps:
 
     def codes(self, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
         """Return the codes of the weight."""
-        found: np.ndarray = np.rint(weight.astype(np.float64) / self.weights(weight, bias))
+        found: np.ndarray = np.rint(self.real(weight) / self.weights(weight, bias))
         return found
 
     def biases(self, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
         """Return the bias in steps of the sums."""
         scale = self.x.scale * self.weights(weight, bias)
-        found: np.ndarray = np.rint(bias.astype(np.float64) / scale)
+        steps: np.ndarray = bias.astype(np.float64) / scale
+        if self.numbers is not None:
+            means = self._of_inputs(self.numbers.means / np.float64(self.x.scale), weight)
+            steps -= (self.codes(weight, bias) * means).sum(tuple(range(weight.ndim - 1)))
+        found: np.ndarray = np.rint(steps)
         return found
 
     def multipliers(self, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -110,13 +133,19 @@ def layer_constants(
     to: Q8 | None,
     quantisation: Quantisation,
     stated: np.ndarray | None = None,
+    numbers: Numbers | None = None,
 ) -> dict[str, Constant]:
-    """Make the weight, bias and multiplier of a layer, unbound where its own are. Raises E0552 for
-    sums that, times the multiplier, may exceed s32."""
-    steps = _Steps(x, to, quantisation.largest_weight, stated)
+    """Make the weight, bias and multiplier of a layer, unbound where its own are; `numbers` are
+    those of bytes that it reads. Raises E0552 for sums that, times the multiplier, may exceed s32.
+    """
+    groups = node.op.channel_groups
+    steps = _Steps(x, to, quantisation.largest_weight, stated, numbers, groups)
     weight, bias = node.constant("weight"), node.constant("bias")
     assert weight is not None
     correction = quantisation.corrections.get(node.result.name)
+    if numbers is not None and numbers.scales.size > 1:
+        correction = None  # it is that of weights without the scales, which round otherwise
+    shifted_x = numbers is not None and numbers.is_shifted
     given = [weight, *([bias] if bias else [])]
     channels = weight.type.channels
     vector, stem = TensorType((channels,)), weight.name.removesuffix(".folded")
@@ -139,7 +168,7 @@ def layer_constants(
             lambda w, b=None: steps.multipliers(w, shifted(b)),
         ),
     }
-    if bias is not None or correction is not None:
+    if bias is not None or correction is not None or shifted_x:
         name = bias.name.removesuffix(".folded") if bias else f"{stem.removesuffix('.weight')}.bias"
         type = TensorType((channels,), S32)
         made["bias"] = constants.derive(

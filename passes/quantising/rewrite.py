@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import field, replace
 from math import inf
+from types import MappingProxyType
 from typing import TypeAlias, get_args
 
 from mbc.int8.quantisation import Quantisation
@@ -32,6 +33,8 @@ from mbc.ops import (
     Sub,
 )
 from mbc.ops.quantized import LARGEST_CODE, product_ratio, ratio
+from mbc.passes.byte_inputs import Numbers
+from mbc.passes.quantising.bytes import Bytes, forget_floats, numbers_of_bytes, take_bytes
 from mbc.passes.quantising.forms import Form, is_function, why_island
 from mbc.passes.quantising.given import given_of
 from mbc.passes.quantising.layers import (
@@ -45,6 +48,8 @@ from mbc.passes.quantising.tables import table_of
 from mbc.passes.rewrite import ConstantMaker, insert, name_of
 from mbc.passmgr.passes import PassResult
 from mbc.records import dataclass
+
+NO_BYTES: Mapping[str, Numbers] = MappingProxyType({})
 
 SCALED = Add | Sub | Min | Max | AvgPool | GlobalAvgPool | ReduceMean | ReduceSum | Resize
 SCALED_OPS: tuple[type[Op], ...] = get_args(SCALED)
@@ -64,18 +69,23 @@ class Rewriter:
     quantisation: Quantisation
     result: PassResult
     constants: ConstantMaker
+    bytes: Mapping[Value, Bytes]
+    """Values of floats that inputs of bytes stand for."""
     known: dict[tuple[Value, Q8 | None], Value] = field(default_factory=dict)
     """Values in other elements, None for f32."""
 
     def run(self) -> None:
         """Rewrite all nodes, then what the graph returns."""
         for node, form in self.stored.forms.items():
+            if any(value in self.bytes for value in node.results):
+                continue
             if form is Form.ISLAND:
                 self._in_float(node)
             else:
                 self._on_codes(node, form)
         views = [self._view(view, None, None) for view in self.graph.outputs]
         self.graph.set_outputs(views, self.graph.output_names)
+        forget_floats(self.graph, self.bytes)
 
     def _in_float(self, node: Node) -> None:
         operands = [
@@ -89,7 +99,7 @@ class Rewriter:
 
     def _on_codes(self, node: Node, form: Form) -> None:
         views = {
-            role: self._view(operand, self._element(node, role, operand, form), node)
+            role: self._read(node, role, operand, form)
             for role, operand in node.items()
             if isinstance(operand, ChannelView)
         }
@@ -111,6 +121,19 @@ class Rewriter:
         self.graph.replace_uses(node.result, view)
         self.graph.erase(node)
 
+    def _read(self, node: Node, role: str, view: ChannelView, form: Form) -> ChannelView:
+        """Return what an op on codes reads in a role."""
+        bytes = self.bytes.get(view.values[0]) if role == "x" and form is Form.INTEGER else None
+        if bytes is not None and bytes.reads(node) and not self.quantisation.elements:
+            self.result.did(f"reads bytes: {name_of(node)}", node)
+            return ChannelView.of(bytes.codes)
+        return self._view(view, self._element(node, role, view, form), node)
+
+    def numbers(self, view: ChannelView) -> Numbers | None:
+        """Return what the bytes stand for that a layer reads."""
+        found = (each for each in self.bytes.values() if view == ChannelView.of(each.codes))
+        return next((each.numbers for each in found), None)
+
     def _element(self, node: Node, role: str, view: ChannelView, form: Form) -> Q8 | None:
         """Return the element that an operand is read in; None: that of its only value."""
         if form is Form.MOVES:
@@ -130,11 +153,20 @@ class Rewriter:
         stated = self.stored.given.elements.get(value)
         if found is F32 and stated is not None and stated != element:
             value, found = self._value(value, stated, before), stated  # as the model rounds it
+        if value in self.bytes:
+            return self._from_bytes(value, element, before)
         if found == element or (element is None and not isinstance(found, Q8)):
             return value
         if (value, element) not in self.known:
             op = _conversion(found if isinstance(found, Q8) else None, element)
             self.known[value, element] = self._convert(value, op, before)
+        return self.known[value, element]
+
+    def _from_bytes(self, value: Value, element: Q8 | None, before: Node | None) -> Value:
+        if (value, element) not in self.known:
+            self.known[value, element] = numbers_of_bytes(
+                self.graph, self.constants, self.bytes[value], element, before
+            )
         return self.known[value, element]
 
     def _convert(self, value: Value, op: Op, before: Node | None) -> Value:
@@ -180,7 +212,8 @@ def _layer(
             rewriter.result.note(f"weights of {name_of(node)} are quantised here: {stated}", node)
         else:
             scales = stated
-    made = layer_constants(rewriter.constants, node, x, to, found, scales)
+    numbers = rewriter.numbers(views["x"])
+    made = layer_constants(rewriter.constants, node, x, to, found, scales, numbers)
     if "residual" in views:
         _check_ratios(node, views["residual"], to=to)
     return replace(node.op, to=to), {**views, **made}
@@ -240,12 +273,19 @@ INTEGERS: dict[
 """The integer op of each op of that form."""
 
 
-def rewrite(graph: Graph, quantisation: Quantisation, result: PassResult) -> None:
-    """Rewrite a float graph, in place. Raises E0551, E0552."""
+def rewrite(
+    graph: Graph,
+    quantisation: Quantisation,
+    result: PassResult,
+    numbers: Mapping[str, Numbers] = NO_BYTES,
+) -> None:
+    """Rewrite a float graph, in place; `numbers` are those of inputs that are to be bytes. Raises
+    E0551, E0552."""
     stored = stored_codes(graph, quantisation.keep_float, given_of(graph, quantisation))
     scales = scales_of(graph, stored, quantisation)
     constants = ConstantMaker(graph)
-    Rewriter(graph, stored, scales, quantisation, result, constants).run()
+    bytes = take_bytes(graph, numbers)
+    Rewriter(graph, stored, scales, quantisation, result, constants, bytes).run()
 
 
 def quantised(graph: Graph) -> Iterator[Node]:

@@ -234,6 +234,8 @@ def layers() -> Iterator[Case]:
     yield from both("requantize-narrow", (1, 3, 4, 3), _applied(Requantize(to=MADE)))
     yield from both("lookup", shape, _looked_up)
     yield from both("lookup-narrow", (1, 3, 4, 3), _looked_up)
+    yield from both("lookup-channels", shape, _looked_up_by_channel)
+    yield from both("lookup-channels-narrow", (1, 3, 4, 3), _looked_up_by_channel)
     yield from both("parts", shape, _parts)
     yield from both("view", shape, _view)
 
@@ -242,8 +244,12 @@ def _applied(op: object) -> Layer:
     return lambda net, x: net.graph.add(op, [x]).result  # type: ignore[arg-type]
 
 
-def _looked_up(net: Net, x: Value) -> Value:
-    table = net.rng.integers(0, 256, 256).astype(np.uint8)
+def _looked_up_by_channel(net: Net, x: Value) -> Value:
+    return _looked_up(net, x, (256, x.type.channels))
+
+
+def _looked_up(net: Net, x: Value, shape: tuple[int, ...] = (256,)) -> Value:
+    table = net.rng.integers(0, 256, shape).astype(np.uint8)
     operands: list[Value | Constant] = [
         x,
         Constant.of(f"table{len(net.graph.constants())}", table, U8),

@@ -76,7 +76,7 @@ from mbc.ops import (
 )
 from mbc.ops.elementwise import Activate, Arithmetic
 from mbc.ops.linear import present
-from mbc.ops.quantized import LARGEST_CODE, product_ratio, ratio
+from mbc.ops.quantized import LARGEST_CODE, TABLE, product_ratio, ratio
 from mbc.ops.reduce import REDUCTIONS
 from mbc.targets.elements import on_codes
 
@@ -170,7 +170,7 @@ def build_lookup(site: Site) -> Kernel:
     table = site.node.constant("table")
     assert table is not None
     x, out, f = site.input("x"), site.output, site.kernel_function()
-    channels = out.type.channels
+    channels, pitch = out.type.channels, TABLE.elements if table.type != TABLE else 0
     width = (1, *out.type.shape)[-2]
 
     def row(index: Count, _: list[str]) -> Sequence[str]:
@@ -183,27 +183,29 @@ def build_lookup(site: Site) -> Kernel:
 
     def pixel(_: Count, at: list[str]) -> Sequence[str]:
         whole = channels // LOOKUPS * LOOKUPS
-        here = f.loop(0, whole, [("ptr", p) for p in at], several, step=LOOKUPS)
-        _emit_lookups(f, here, channels - whole)
+        here = f.loop(0, whole, [("ptr", p) for p in (*at, "%w")], several, step=LOOKUPS)
+        _emit_lookups(f, here, channels - whole, pitch)
         return [f.offset(p, b.pixel_bytes) for p, b in zip(at, (x, out), strict=True)]
 
     def several(_: Count, at: list[str]) -> Sequence[str]:
-        _emit_lookups(f, at, LOOKUPS)
-        return [f.offset(pointer, LOOKUPS) for pointer in at]
+        _emit_lookups(f, at, LOOKUPS, pitch)
+        x, y, tables = at
+        return [f.offset(x, LOOKUPS), f.offset(y, LOOKUPS), f.offset(tables, LOOKUPS * pitch)]
 
     f.loop("%begin", "%end", [], row)
     name = site.library.define(f"q8_lookup_c{channels}_w{width}", f)
-    return Kernel(name, out.pixels // width, 0, table.array)
+    return Kernel(name, out.pixels // width, 0, np.ascontiguousarray(table.array.T))
 
 
 LOOKUPS = 8  # bytes in a turn of a loop
 
 
-def _emit_lookups(f: Function, at: Sequence[str], count: int) -> None:
+def _emit_lookups(f: Function, at: Sequence[str], count: int, pitch: int) -> None:
+    """Look up some bytes of a pixel; the tables of its channels are `pitch` bytes apart."""
     for place in range(count):
         code = f.op(f"load i8, ptr {f.offset(at[0], place)}")
         index = f.op(f"zext i8 {code} to {f.isa.word}")
-        byte = f.op(f"load i8, ptr {f.offset('%w', index)}")
+        byte = f.op(f"load i8, ptr {f.offset(f.offset(at[2], place * pitch), index)}")
         f.emit(f"store i8 {byte}, ptr {f.offset(at[1], place)}")
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from mbc.cli import console
 from mbc.cli.options import (
+    add_bytes,
     add_gpu,
     add_pipeline,
     add_source,
@@ -25,7 +27,7 @@ from mbc.driver.pipeline import LATER_STAGES, compile_configured, compile_graph
 from mbc.driver.platforms import toolchain
 from mbc.driver.producers.llvm_files import ANDROID_EMIT, DEFAULT_EMIT, EMITTERS
 from mbc.driver.producers.producer import Wanted
-from mbc.driver.request import LLVM, TVM
+from mbc.driver.request import LLVM, TVM, Request
 from mbc.driver.source import check_name, early_name
 from mbc.ir.text.printer import print_graph
 from mbc.runtime.abi import interface_of
@@ -37,6 +39,7 @@ STEPS = 8
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
     add_source(parser)
+    add_bytes(parser)
     add_target(parser)
     add_pipeline(parser)
     group = parser.add_argument_group("output")
@@ -109,7 +112,7 @@ def run(args: argparse.Namespace) -> int:
     """Compile and print what was made; with --stop-after print the IR instead."""
     if args.stop_after not in (None, "emit"):
         return _stop(args)
-    configuration = resolve_request(request(args))
+    configuration = resolve_request(_request(args))
     producer, net = configuration.producer, early_name(configuration.request)
     check_name(args.name)
     given = {
@@ -130,6 +133,10 @@ def run(args: argparse.Namespace) -> int:
         built = build(compiled, output, wanted, observer)
     _show(built, as_json=args.json)
     return 0
+
+
+def _request(args: argparse.Namespace) -> Request:
+    return replace(request(args), preprocess=args.preprocess)
 
 
 def _check_output(args: argparse.Namespace, output: Path) -> None:
@@ -167,7 +174,7 @@ def _stop(args: argparse.Namespace) -> int:
             message = f"--stop-after {args.stop_after} writes no files, so {option} has no effect"
             raise error("E0106", message)
     observer = console.NoProgress()
-    compiled = compile_graph(request(args), inspection(args), observer, observer.note)
+    compiled = compile_graph(_request(args), inspection(args), observer, observer.note)
     if args.stop_after in LATER_STAGES:
         console.result(compiled.producer.text(compiled, observer))
     else:

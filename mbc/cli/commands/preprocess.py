@@ -12,8 +12,11 @@ from mbc.cli.usage import Parser, UsageError
 from mbc.driver.output import write_array
 from mbc.driver.request import Request
 from mbc.driver.shapes import choose_input, inputs_of, preprocessing_of
+from mbc.ir.elements import F32
 from mbc.runtime.abi import IoSpec
 from mbc.runtime.inputs import read_photo
+from mbc.runtime.normalisation import AS_THEY_ARE
+from mbc.runtime.preprocessing import Preprocessing
 
 
 def configure(parser: Parser) -> None:
@@ -57,8 +60,16 @@ def run(args: argparse.Namespace) -> int:
     spec = _spec(args)
     how = preprocessing(args, None if args.file is None else preprocessing_of(_request(args)))
     write_array(args.output, read_photo(args.image, spec, how))
-    console.note(f"wrote {args.output}: float32 {list(spec.shape)}, {how}")
+    kind = spec.element.numpy
+    console.note(f"wrote {args.output}: {kind} {list(spec.shape)}, {_done(spec, how)}")
     return 0
+
+
+def _done(spec: IoSpec, how: Preprocessing) -> str:
+    """Say what was done to a photo."""
+    if spec.element is F32:
+        return str(how)
+    return f"{how.normalising(AS_THEY_ARE)}; the network normalises it"
 
 
 def _request(args: argparse.Namespace) -> Request:

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_pipeline, add_source, add_target, inspection, request
+from mbc.cli.options import add_bytes, add_pipeline, add_source, add_target, inspection, request
 from mbc.cli.papers import run_paper
 from mbc.cli.usage import Parser, UsageError, given_options
 from mbc.diag import error
@@ -31,6 +31,7 @@ MEMORY_HEADERS = ("value", "bytes", "first", "last", "offset", "peak")
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
     add_source(parser, optional=True)
+    add_bytes(parser)
     add_target(parser)
     add_pipeline(parser)
     parser.add_argument(

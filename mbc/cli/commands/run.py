@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ import numpy as np
 from mbc.cli import console
 from mbc.cli.inputs import add_input, read_inputs
 from mbc.cli.options import (
+    add_bytes,
     add_gpu,
     add_pipeline,
     add_source,
@@ -22,7 +24,12 @@ from mbc.cli.options import (
     team,
     thread_options,
 )
-from mbc.cli.photos import add_photo_options, preprocessing, refuse_without_photo
+from mbc.cli.photos import (
+    add_photo_options,
+    is_normalising,
+    preprocessing,
+    refuse_without_photo,
+)
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.diag import error
 from mbc.driver.configuration import refuse_options, resolve_request
@@ -42,6 +49,7 @@ Labels: TypeAlias = Sequence[str] | None
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
     add_source(parser)
+    add_bytes(parser)
     for_this_machine(parser)
     add_pipeline(parser)
     add_threads(parser)
@@ -87,16 +95,19 @@ def run(args: argparse.Namespace) -> int:
             "--stop-after leaves nothing that kernels could run",
             helps=["--backend oracle runs a graph after any stage"],
         )
-    configuration = resolve_request(request(args))
+    how = preprocessing(args)
+    said = how if is_normalising(args) else None
+    configuration = resolve_request(replace(request(args), preprocess=said))
     refuse_options(configuration.producer, thread_options(args))
-    refuse_without_photo(args, args.inputs)
+    if args.input_dtype is None:
+        refuse_without_photo(args, args.inputs)
     labels = None if args.labels is None else read_labels(args.labels)
     with console.progress(STEPS) as observer:
         compiled = compile_configured(configuration, inspection(args), observer, observer.note)
         net = make_net(compiled, observer, team(args))
         if labels is not None:
             check_labels(labels, net.outputs, args.labels)
-        tensors = read_inputs(net.inputs, args.inputs, preprocessing(args))
+        tensors = read_inputs(net.inputs, args.inputs, how)
         observer.step("running")
         results = net.run(tensors)
     console.note(f"weights: {compiled.source.weights}")

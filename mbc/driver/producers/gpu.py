@@ -17,7 +17,7 @@ from mbc.backends.tvm.gpu.opencl import OpenClNet
 from mbc.backends.tvm.require import tvm
 from mbc.diag import error
 from mbc.driver.producers.producer import ArtifactWriter, Compiled, Producer, Wanted
-from mbc.driver.producers.tvm import COMPLETE, RUN, TvmProducer
+from mbc.driver.producers.tvm import COMPLETE, FLOATS_ALONE, RUN, TvmProducer
 from mbc.driver.request import TVM, Observer
 from mbc.passes.plan_memory import Threads
 from mbc.records import dataclass
@@ -42,6 +42,7 @@ class GpuProducer(Producer):
     libraries: ClassVar[tuple[str, ...]] = TvmProducer.libraries
     refused: ClassVar[Mapping[str, str]] = {
         **COMPLETE,
+        "--input-dtype": FLOATS_ALONE,
         "--threads": OWN_THREADS,
         "--cpus": OWN_THREADS,
     }

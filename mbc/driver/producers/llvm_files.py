@@ -27,6 +27,7 @@ from mbc.diag import Diagnostic, MbcError, error
 from mbc.driver.platforms import program_target
 from mbc.driver.producers.producer import ArtifactWriter
 from mbc.files import scratch_folder
+from mbc.ir.elements import U8
 from mbc.ir.text.module import write_dump
 from mbc.records import dataclass
 from mbc.runtime.abi import NetSpec, weights_file
@@ -227,7 +228,8 @@ class LlvmFiles:
         spec = self.lowered.spec
         cpu, timing = cpu_config(self.lowered.target), timing_config(spec, self._timing())
         wanted = self.writer.wanted
-        words = c_config(wanted.photos) + labels_config(wanted.labels)
+        bytes = any(io.element is U8 for io in spec.inputs)
+        words = c_config(wanted.photos, bytes=bytes) + labels_config(wanted.labels)
         return main_config(spec) + cpu + timing + words
 
     def _timing(self) -> Timing:

@@ -30,6 +30,7 @@ COMPLETE = {
     option: f"{option} is for --backend llvm; TVM's modules have all they need"
     for option in ("--emit", "--weights-placement", "--labels")
 }
+FLOATS_ALONE = "--input-dtype u8 is for --backend llvm; TVM's modules take float32 alone"
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class TvmProducer(Producer):
     )
     refused: ClassVar[Mapping[str, str]] = {
         **COMPLETE,
+        "--input-dtype": FLOATS_ALONE,
         "--cpus": "--cpus pins our threads; with --backend tvm they are TVM's",
     }
 

@@ -46,6 +46,9 @@ typedef struct mbc_abi {
   int (*run)(const void *tensors, const void *weights, void *arena, mbc_pool *pool);
   size_t (*arena_bytes_for)(int threads);
   int (*flush_subnormals)(int on);
+  /* Of each input "", or what the network makes of its bytes: "range=255 mean=0.5 std=0.25" for
+   * (element / 255 - 0.5) / 0.25, where mean and std may be lists with commas, one for a channel. */
+  const char *const *normalize;
 } mbc_abi;
 
 #elif MBC_ABI_VERSION != 1

@@ -51,10 +51,13 @@ static bool check_header(const char *path, const char *header, const tensor *wan
   const char *descr = find_value(header, "descr");
   const char *order = find_value(header, "fortran_order");
   const char *shape = find_value(header, "shape");
-  if (descr && strncmp(descr, "'<f4'", 5) && strncmp(descr, "\"<f4\"", 5))
-    return fail(MISFIT, path, "dtype %.*s, the network needs '<f4' (little-endian float32): "
-                "numpy.save(path, x.astype('<f4')) converts",
-                (int)strspn(descr, "'\"<>=|[(abcfimuMOSUV0123456789"), descr);
+  const char *type = is_byte(want) ? "|u1" : "<f4";
+  bool quoted = descr && (*descr == '\'' || *descr == '"');
+  if (descr && !(quoted && !strncmp(descr + 1, type, 3) && descr[4] == *descr))
+    return fail(MISFIT, path, "dtype %.*s, the network needs '%s'%s: "
+                "numpy.save(path, x.astype('%s')) converts",
+                (int)strspn(descr, "'\"<>=|[(abcfimuMOSUV0123456789"), descr, type,
+                is_byte(want) ? "" : " (little-endian float32)", type);
   if (!descr || !order || !shape)
     return fail(BAD_NPY, path, "the .npy header cannot be understood");
   if (strncmp(order, "False", 5))
@@ -83,7 +86,7 @@ static bool read_npy(FILE *file, const char *path, const tensor *to) {
   if (!read_exactly(file, path, BAD_NPY, header, length, "the .npy header")) return false;
   header[length] = '\0';
   return check_header(path, header, to) &&
-         read_exactly(file, path, BAD_NPY, to->data, to->count * ELEMENT, "the tensor") &&
+         read_exactly(file, path, BAD_NPY, to->data, size_of(to), "the tensor") &&
          expect_end(file, path, BAD_NPY, "tensor");
 }
 
@@ -121,12 +124,16 @@ static bool check_image(FILE *file, const char *path, const tensor *to) {
 
 #ifdef MBC_NCHW
 static bool read_pixels(FILE *file, const char *path, const tensor *to) {
-  unsigned char pixel[3];
+  unsigned char pixel[3], *bytes = to->data;
   float *floats = to->data;
   size_t plane = to->count / 3;
   for (size_t i = 0; i < plane; i++) {
     if (!read_exactly(file, path, BAD_IMAGE, pixel, 3, "a pixel")) return false;
-    for (size_t c = 0; c < 3; c++) floats[c * plane + i] = pixel[c] / 127.5f - 1.0f;
+    for (size_t c = 0; c < 3; c++)
+      if (is_byte(to))
+        bytes[c * plane + i] = pixel[c];
+      else
+        floats[c * plane + i] = pixel[c] / 127.5f - 1.0f;
   }
   return true;
 }
@@ -134,14 +141,15 @@ static bool read_pixels(FILE *file, const char *path, const tensor *to) {
 static bool read_pixels(FILE *file, const char *path, const tensor *to) {
   /* Read into the last quarter of the floats: from the front, no float reaches a byte unread. */
   float *floats = to->data;
-  unsigned char *bytes = (unsigned char *)to->data + to->count * 3;
+  unsigned char *bytes = (unsigned char *)to->data + size_of(to) - to->count;
   if (!read_exactly(file, path, BAD_IMAGE, bytes, to->count, "the image")) return false;
-  for (size_t i = 0; i < to->count; i++) floats[i] = bytes[i] / 127.5f - 1.0f;
+  for (size_t i = 0; i < to->count && !is_byte(to); i++) floats[i] = bytes[i] / 127.5f - 1.0f;
   return true;
 }
 #endif
 
-/* Bytes 0..255 become -1..1, the preprocessing of the MobileNet papers' models. */
+/* Bytes 0..255 become -1..1, the preprocessing of the MobileNet papers' models, unless the network
+ * takes bytes. */
 static bool read_ppm(FILE *file, const char *path, const tensor *to) {
 #ifdef MBC_PHOTOS
   return fail(NO_IMAGE, path, "photos for this network are prepared with %s; \"mbc preprocess\" does "
@@ -151,16 +159,30 @@ static bool read_ppm(FILE *file, const char *path, const tensor *to) {
   return expect_end(file, path, BAD_IMAGE, "image");
 }
 
+static bool ends_in(const char *path, const char *end) {
+  size_t length = strlen(path), tail = strlen(end);
+  return length >= tail && !strcmp(path + length - tail, end);
+}
+
 /* The code for what is neither a tensor nor a photo, by what the file is called. */
 static const char *bad_file(const char *path) {
-  size_t length = strlen(path);
-  return length >= 4 && !strcmp(path + length - 4, ".npy") ? BAD_NPY : BAD_IMAGE;
+  return ends_in(path, ".npy") ? BAD_NPY : BAD_IMAGE;
+}
+
+static bool read_raw(FILE *file, const char *path, const tensor *to) {
+  return read_exactly(file, path, MISFIT, to->data, to->count, "the tensor") &&
+         expect_end(file, path, MISFIT, "tensor");
 }
 
 static bool read_input(const char *path, const tensor *to) {
   char magic[6] = {0};
   FILE *file = fopen(path, "rb");
   if (!file) return fail(UNREADABLE, path, "%s", strerror(errno));
+  if (is_byte(to) && ends_in(path, ".raw")) {
+    bool read = read_raw(file, path, to);
+    fclose(file);
+    return read;
+  }
   bool good = read_exactly(file, path, bad_file(path), magic, 2, "any known format");
   if (good && !memcmp(magic, "P6", 2)) {
     good = read_ppm(file, path, to);

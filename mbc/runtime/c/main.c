@@ -20,7 +20,7 @@ typedef struct {
   size_t rank;
   size_t shape[MAX_RANK];
   size_t count;
-  unsigned type; /* MBC_F32, or of outputs MBC_S32 */
+  unsigned type; /* MBC_F32, or of inputs MBC_U8, of outputs MBC_S32 */
   void *data;
 } tensor;
 
@@ -44,7 +44,19 @@ typedef struct {
 
 _Static_assert(sizeof(float) == 4, "tensors are f4");
 
-enum { ELEMENT = 4 }; /* bytes of an element, of either type */
+enum { ELEMENT = 4 }; /* bytes of an element that is no byte */
+
+/* Whether elements are bytes, as those of some inputs may be. */
+#ifdef MBC_BYTES
+static bool is_byte(const tensor *t) { return t->type == MBC_U8; }
+#else
+static bool is_byte(const tensor *t) {
+  (void)t;
+  return false;
+}
+#endif
+
+static size_t size_of(const tensor *t) { return t->count * (is_byte(t) ? 1 : ELEMENT); }
 
 /* Whether elements are integers, as those of some outputs may be. */
 #ifdef MBC_INTEGERS
@@ -56,7 +68,7 @@ static bool is_integer(const tensor *t) {
 }
 #endif
 
-/* A double holds every element of either type. */
+/* A double holds every element of an output. */
 static double element_of(const tensor *t, size_t i) {
   return is_integer(t) ? ((const int32_t *)t->data)[i] : (double)((const float *)t->data)[i];
 }
@@ -241,17 +253,25 @@ static bool show_results(const options *o) {
 
 /* ---- Command line ---------------------------------------------------------------------------- */
 
+static const char *type_name(const tensor *t) {
+  return is_integer(t) ? "int32" : is_byte(t) ? "uint8" : "float32";
+}
+
 static void print_shapes(const char *role, const tensor *tensors, size_t count) {
   shape_text text;
   for (size_t i = 0; i < count; i++)
-    printf("  %s %s: %s %s\n", role, tensors[i].name,
-           is_integer(&tensors[i]) ? "int32" : "float32", format_shape(&tensors[i], text));
+    printf("  %s %s: %s %s\n", role, tensors[i].name, type_name(&tensors[i]),
+           format_shape(&tensors[i], text));
 }
 
 #ifdef MBC_PHOTOS
 #define PHOTOS_HELP \
   "                 of a photo: what \"mbc preprocess\" makes with\n" \
   "                 " MBC_PHOTOS "\n"
+#elif defined(MBC_BYTES)
+#define PHOTOS_HELP \
+  "                 .ppm: binary (P6) RGB of exactly that size; of uint8 its bytes\n" \
+  "                 .raw: the bytes of a uint8 tensor, and nothing else\n"
 #else
 #define PHOTOS_HELP "                 .ppm: binary (P6) RGB of exactly that size; value/127.5 - 1\n"
 #endif
@@ -261,7 +281,7 @@ static void print_help(void) {
   puts("\nRuns the network " MBC_NET_NAME MBC_NET_BUILD " on one thread. Images are " LAYOUT ".\n");
   print_shapes("input ", inputs, LENGTH(inputs));
   print_shapes("output", outputs, LENGTH(outputs));
-  puts("\n  --input FILE   .npy: a float32 tensor of the shape above\n"
+  puts("\n  --input FILE   .npy: a tensor of the type and shape above\n"
        PHOTOS_HELP
        "                 once for each input, in order\n"
        "  --output FILE  write .npy; once for each output, in order\n"
