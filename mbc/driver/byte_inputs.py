@@ -105,8 +105,11 @@ def with_byte_inputs(source: Source, request: Request, observer: Observer) -> So
 
 def _stated(source: Source, graph: Graph, value: Value) -> Q8 | None:
     """Return the element of an input in a model that is on codes itself."""
-    found = source.quantisation
-    return None if found is None else given_of(graph, found).elements.get(value)
+    if source.quantisation is None:
+        return None
+    moved = transposing(graph, value)
+    read = value if moved is None else moved.result
+    return given_of(graph, source.quantisation).elements.get(read)
 
 
 def _meaning(numbers: Normalisation) -> str:

@@ -51,7 +51,7 @@ def _misfit(spec: IoSpec, array: np.ndarray | None) -> str:
         return f"input '{spec.name}' holds {array.dtype}, expected numbers"
     if array.shape != spec.shape:
         return f"input '{spec.name}' has shape {list(array.shape)}, expected {list(spec.shape)}"
-    if spec.element is U8 and array.dtype.kind == "f":
+    if spec.element is U8 and spec.scale == 1 and array.dtype.kind == "f":
         return f"input '{spec.name}' takes bytes, uint8 of 0 to 255, found {array.dtype}"
     if not _holds(spec.element, array):
         return f"input '{spec.name}' has elements that are no {spec.dtype}"

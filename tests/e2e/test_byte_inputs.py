@@ -5,18 +5,21 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image
 
 import mbc as package
 from mbc.diag import MbcError
 from mbc.driver.net import CompiledNet
+from mbc.frontends.options import Layout
 from mbc.ir.text.module import write_dump
 from mbc.runtime.inputs import read_photo
 from mbc.runtime.preprocessing import PRESETS
 from mbc.runtime.shared_runner import load
 from tests.e2e.support import CAT, EMULATORS, EXAMPLES, done, mbc
 from tests.numeric.test_byte_inputs import IMAGENET, network, numbers
+from tests.onnx_models import Drawing
 
 PHOTO = EXAMPLES / "images" / "cat.png"
 BYTES = ("--input-dtype", "u8")
@@ -286,6 +289,25 @@ def test_channels_first(photo: np.ndarray, planar: bool) -> None:
     wanted = one_of(real, numbers(graph, image, IMAGENET))
     for found in answers("out/net"):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+def test_a_quantised_model_takes_its_own_codes(photo: np.ndarray, layout: Layout) -> None:
+    d = Drawing(opset=17)
+    scale, zero = d.constant(1 / 64, np.float32), d.constant(128, np.uint8)
+    x = d.op("DequantizeLinear", d.op("QuantizeLinear", "x", scale, zero), scale, zero)
+    onnx.save(d.model(d.conv(x, 8, 8)), "q.onnx")
+    real = package.compile("q.onnx")
+    codes = np.random.default_rng(0).integers(0, 256, real.inputs[0].shape, np.uint8)
+    wanted = one_of(real, (codes.astype(np.float32) - 128) / 64)
+    given = codes if layout == "nhwc" else codes.transpose(0, 3, 1, 2)
+    for how in (None, "0.50196078431/0.25098039216"):
+        net = package.compile("q.onnx", input_dtype="u8", normalize=how, input_layout=layout)
+        assert np.array_equal(one_of(net, given), wanted)
+        scale_, zero_ = net.inputs[0].scale, net.inputs[0].zero_point
+        assert (scale_, zero_) == ((1 / 64, 128) if how is None else (1.0, 0))
+    outcome = done("compile", "q.onnx", *BYTES, "-o", "out", "--emit", "header")
+    assert "x: bytes, the codes of the model, q8(0.015625,128)" in outcome.err
 
 
 def test_the_image_lies_in_bytes(photo: np.ndarray) -> None:

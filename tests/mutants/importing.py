@@ -75,8 +75,8 @@ MUTANTS = (
     Mutant(
         "every input is an image",
         file="mbc/runtime/abi.py",
-        old="planar=planar and len(io.shape) == 4)",
-        new="planar=planar)",
+        old="== PLANAR and len(io.shape) == 4",
+        new="== PLANAR",
         tests=OPTIONS,
     ),
     _data(
