@@ -114,23 +114,27 @@ Progress = PlainProgress | NoProgress | BarProgress
 
 
 @contextmanager
-def progress(steps: int) -> Iterator[Progress]:
-    """Show the progress of work of about so many steps."""
+def progress(steps: int, *, estimate: bool = False) -> Iterator[Progress]:
+    """Show the progress of work of about so many steps; with an estimate of the time that is left
+    where steps take about as long as each other."""
     if not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield PlainProgress()
         return
     from rich.console import Console
     from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
     from rich.progress import Progress as Bars
+    from rich.progress import TimeRemainingColumn as Left
 
-    columns = (SpinnerColumn(), BarColumn(20), TimeElapsedColumn(), TextColumn("{task.fields[at]}"))
+    left = (TextColumn("{task.completed:.0f}/{task.total:.0f}, left"), Left()) if estimate else ()
+    elapsed, at = TimeElapsedColumn(), TextColumn("{task.fields[at]}")
+    columns = (SpinnerColumn(), BarColumn(20), elapsed, *left, at)
     console = Console(stderr=True, highlight=False)
     with Bars(*columns, console=console, transient=True) as bars:
         task = bars.add_task("", total=steps, at="")
         seen = iter(range(steps + 1000))
 
         def update(text: str) -> None:
-            done = next(seen)
+            done = next(seen) + estimate  # whose steps are told when they are done
             total = max(steps, done + 1)
             bars.update(task, completed=done, total=total, at=text, refresh=True)
 

@@ -40,6 +40,7 @@ COMMANDS: Mapping[str, str] = {
     "opt": "run passes on IR text",
     "report": "list multiply-adds, parameters and bytes of a network, layer by layer",
     "inspect": "show what each pass made of a network, and where its time and memory go",
+    "sweep": "compare a network over values of its parameters and targets: sizes, times, accuracy",
     "verify": "check an output folder: its files, its code, and what it computes",
     "compare": "compare two evaluations of a network layer by layer",
     "weights": "show what a weight file holds, or map it to a network",

@@ -171,7 +171,7 @@ def for_this_machine(parser: Parser) -> None:
     parser.set_defaults(target=None, mcpu=None, mattr=None, backend=None, arch=None, nvcc=None)
 
 
-def add_pipeline(parser: Parser, *, may_stop: bool = True) -> None:
+def add_pipeline(parser: Parser, *, may_stop: bool = True, inspected: bool = True) -> None:
     """Add the options that choose passes, and those that inspect them."""
     group = parser.add_argument_group("passes")
     for level, text in enumerate(LEVELS):
@@ -202,7 +202,8 @@ def add_pipeline(parser: Parser, *, may_stop: bool = True) -> None:
         group.add_argument("--stop-after", metavar="STAGE", help="stop there (see mbc passes)")
     else:
         parser.set_defaults(stop_after=None)
-    add_instruments(parser)
+    if inspected:
+        add_instruments(parser)
 
 
 LEVELS = (

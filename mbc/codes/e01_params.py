@@ -30,4 +30,27 @@ CODES = {
         example="mbc compile mobilenet_v1.py --batch 0",
         cure="Give --batch a positive integer, or leave it out for 1.",
     ),
+    "E0114": Code(
+        title="values that a sweep cannot go through",
+        cause="`mbc sweep` takes lists (`-D alpha=0.5,1.0`) and ranges FIRST:LAST:STEP, which have "
+        "LAST too where the steps reach it (`-D resolution=128:224:32`). A value is missing or "
+        "given twice, a range has no such steps, or there are more points than anyone waits for.",
+        example="mbc sweep net.py -D resolution=128:224",
+        cure="Give first, last and step, or the values themselves.",
+    ),
+    "E0115": Code(
+        title="a condition that is none",
+        cause="`--where` compares a column of the sweep, or a parameter of -D, with a number: "
+        "COLUMN, one of < <= > >= == !=, and the number with its unit.",
+        example="mbc sweep net.py --where 'arena<1 parsec'",
+        cure="The message lists the columns, or the units that the column takes; times need one.",
+    ),
+    "E0116": Code(
+        title="the results of another sweep",
+        cause="`mbc sweep --resume` goes on with a file that `mbc sweep` has written for the same "
+        "network, compiled and measured in the same way. This one was written for another, by "
+        "another version of mbc, or by something else.",
+        example="mbc sweep net.py --rounds 50 --resume, after --rounds 100",
+        cure="Give the options of the sweep that was interrupted, or begin anew without --resume.",
+    ),
 }

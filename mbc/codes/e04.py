@@ -125,4 +125,13 @@ CODES = {
         "has no MobileNetV1",
         cure="Write the rules that rename the tensors, for mbc weights map --rules.",
     ),
+    "E0417": Code(
+        title="no weights for a point of a sweep",
+        cause="`--weights-dir` holds a file for each point. Its name is that of the network's file "
+        "and then parameters: net-alpha=0.5-resolution=160.safetensors. Parameters that do not "
+        "change the weights are left out. Of the files that fit, the one with most parameters is "
+        "taken; there is none, or there are two.",
+        example="mbc sweep net.py -D alpha=0.5,1 --weights-dir trained, with one file in it",
+        cure="Rename the files; or give --weights FILE if all points have the same weights.",
+    ),
 }

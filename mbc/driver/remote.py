@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from mbc.files import scratch_folder
 from mbc.interp.ties import run_with_ties
 from mbc.records import dataclass
 from mbc.runtime import reference
-from mbc.runtime.abi import interface_of
+from mbc.runtime.abi import IoSpec, interface_of
 from mbc.targets.target import Target
 
 TIMEOUT = 300
@@ -83,6 +83,12 @@ class RemoteResult:
         }
 
 
+def keys_at(tracker: Address) -> list[str]:
+    """List the keys of a tracker's devices; raises E0630."""
+    with Tracker(tracker) as asked:
+        return asked.keys()
+
+
 def check_remote_target(target: Target) -> None:
     """Raise E0106 for GPUs."""
     if target.gpu is not None:
@@ -100,39 +106,56 @@ def bench_remote(
     observer.step(f"asking the RPC tracker at {remote.tracker}")
     with Tracker(remote.tracker) as tracker, scratch_folder() as folder:
         key = tracker.choose(remote.key)
-        library = folder / f"{compiled.source.net}.so"
-        write_module(compiled, library, choose_toolchain(), observer)
-        job = _job(compiled, library, contest, observer)
+        job = make_job(compiled, folder / f"{compiled.source.net}.so", observer)
         observer.step(f"waiting for a device '{key}'")
         loan = tracker.borrow(key, remote.timeout)
-        return job.run(remote, loan, observer)
+        return job.run(contest, remote, loan, observer)
+
+
+def make_job(compiled: Compiled, library: Path, observer: Observer) -> Job:
+    """Write a network's module, and evaluate what a device must answer."""
+    write_module(compiled, library, choose_toolchain(), observer)
+    observer.step("evaluating the reference")
+    specs = interface_of(compiled.graph)
+    inputs = reference.seeded_inputs(specs[0], reference.SEED)
+    answer = run_with_ties(compiled.source.graph, inputs)
+    return Job(compiled.target, compiled.source.totals.macs, specs, library, inputs, answer)
 
 
 @dataclass(frozen=True)
-class _Job:
+class Job:
     """The work on a device, prepared before it is borrowed: others may wait for it."""
 
-    compiled: Compiled
+    target: Target
+    macs: int
+    specs: tuple[tuple[IoSpec, ...], tuple[IoSpec, ...]]
+    """Inputs and outputs."""
     library: Path
-    contest: Contest
     inputs: Mapping[str, Any]
     answer: Mapping[str, Any]
 
-    def run(self, remote: Remote, loan: Loan, observer: Observer) -> RemoteResult:
-        target, threads = self.compiled.target, self.contest.team.threads
+    def run(
+        self,
+        contest: Contest,
+        remote: Remote,
+        loan: Loan,
+        observer: Observer,
+        between: Callable[[], None] | None = None,
+    ) -> RemoteResult:
+        """Run it on a device; `between` is called between calls, and may raise."""
+        target, threads = self.target, contest.team.threads
         observer.step(f"uploading to {loan.key} at {loan.address}")
         made_for = f"{target.name} ({target.cpu})"
         with (
             open_session(loan, remote.timeout, made_for) as session,
             uploaded(session, self.library) as name,
         ):
-            net = RemoteNet(session, name, *interface_of(self.compiled.graph), threads)
+            net = RemoteNet(session, name, *self.specs, threads, between)
             errors = self._errors(net, loan)
-            observer.step(f"running {self.contest.rounds} rounds on {loan.key}")
+            observer.step(f"running {contest.rounds} rounds on {loan.key}")
             net.time(WARM_UP_ROUNDS)
-            times = Times(net.time(self.contest.rounds))
-        macs = self.compiled.source.totals.macs
-        return RemoteResult(macs, threads, target, remote.tracker, loan, times, errors)
+            times = Times(net.time(contest.rounds))
+        return RemoteResult(self.macs, threads, target, remote.tracker, loan, times, errors)
 
     def _errors(self, net: RemoteNet, loan: Loan) -> dict[str, Difference]:
         found = net(self.inputs)
@@ -141,14 +164,6 @@ class _Job:
         if far:
             raise MbcError(*(_wrong(loan, name, error) for name, error in far.items()))
         return errors
-
-
-def _job(compiled: Compiled, library: Path, contest: Contest, observer: Observer) -> _Job:
-    observer.step("evaluating the reference")
-    specs, _ = interface_of(compiled.graph)
-    inputs = reference.seeded_inputs(specs, reference.SEED)
-    answer = run_with_ties(compiled.source.graph, inputs)
-    return _Job(compiled, library, contest, inputs, answer)
 
 
 def _wrong(loan: Loan, output: str, far: Difference) -> Diagnostic:

@@ -50,17 +50,30 @@ def of_folder(
     inputs, and the errors of `read_photo`."""
     if len(specs) != 1:
         raise error("E0106", f"--images is for networks with one input, this one has {len(specs)}")
-    if not folder.is_dir():
-        raise error("E0701", f"cannot read {folder}: it is no folder")
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTOS)
-    if not files:
-        raise error("E0554", f"{folder} has no photos", helps=[f"of {', '.join(sorted(PHOTOS))}"])
+    files = _photos(folder)
     chosen = [files[i] for i in spread(len(files), most)]
     (spec,), read = specs, list[Inputs]()
     for path in chosen:
         read.append({spec.name: read_photo(path, spec, how)})
         on_sample()
     return Samples(read, "images", _classes(folder, files, chosen), str(how))
+
+
+def _photos(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        raise error("E0701", f"cannot read {folder}: it is no folder")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in PHOTOS)
+    if not files:
+        raise error("E0554", f"{folder} has no photos", helps=[f"of {', '.join(sorted(PHOTOS))}"])
+    return files
+
+
+def require_labels(folder: Path) -> None:
+    """Raise E0554 for a folder whose photos have no classes."""
+    files = _photos(folder)
+    if _classes(folder, files, files) is None:
+        helps = ["its subfolders are classes: by their numbers, or in the order of their names"]
+        raise error("E0554", f"the photos of {folder} have no labels", helps=helps)
 
 
 def spread(count: int, most: int | None) -> list[int]:

@@ -135,7 +135,7 @@ def _instead(path: Path) -> list[str]:
 
 def _imported(request: Request, imported: Graph) -> Graph:
     """Return a copy of a graph that was imported before."""
-    _refuse_parameters(request, "imported networks")
+    refuse_parameters(request, "imported networks")
     graph = imported.clone()
     graph.name = request.name or imported.name
     return graph
@@ -143,7 +143,7 @@ def _imported(request: Request, imported: Graph) -> Graph:
 
 def _read_finished(request: Request, note: Callable[[str], None]) -> Lowered:
     """Read a network that has no parameters: IR text or a model."""
-    _refuse_parameters(request, KINDS[request.file.suffix])
+    refuse_parameters(request, KINDS[request.file.suffix])
     match request.file.suffix:
         case ".mbc":
             return Lowered(load_module(request.file))
@@ -181,7 +181,8 @@ def _explain_missing(path: Path) -> None:
         raise error("E0701", f"cannot read {path}: there is no such file")
 
 
-def _refuse_parameters(request: Request, kind: str) -> None:
+def refuse_parameters(request: Request, kind: str) -> None:
+    """Raise E0103 for parameters of what has none."""
     given = {
         "-D": bool(request.params),
         "--batch": request.batch is not None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from mbc.report.chart import BOTTOM, HEIGHT, INK, LEFT, RED, RIGHT, TOP, WIDTH, Chart, Linear
+from mbc.report.canvas import INK
+from mbc.report.chart import BOTTOM, HEIGHT, LEFT, RED, RIGHT, TOP, WIDTH, Chart, Linear
 from mbc.report.memory import Holding, Memory
 
 SCRATCH = (150, 150, 150)

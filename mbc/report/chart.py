@@ -9,10 +9,11 @@ from typing import Protocol
 from PIL import Image, ImageDraw, ImageFont
 
 from mbc.records import dataclass
+from mbc.report.canvas import FAINT, INK
 
 WIDTH, HEIGHT = 1400, 800
 LEFT, RIGHT, TOP, BOTTOM = 90, 30, 50, 60
-INK, FAINT, RED = (40, 40, 40), (210, 210, 210), (200, 40, 40)
+RED = (200, 40, 40)
 
 
 class Scale(Protocol):

@@ -6,7 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil, floor, log10, sqrt
 
-from mbc.report.chart import INK, LEFT, RED, RIGHT, TOP, WIDTH, Chart, Logarithmic
+from mbc.report.canvas import INK
+from mbc.report.chart import LEFT, RED, RIGHT, TOP, WIDTH, Chart, Logarithmic
 from mbc.report.profile import LayerTime, Limits, Profile
 
 COLOURS = {"compute": (66, 133, 190), "memory": (222, 143, 5)}

@@ -30,6 +30,7 @@ COMMANDS = [
         "opt",
         "report",
         "inspect",
+        "sweep",
         "verify",
         "compare",
         "weights",

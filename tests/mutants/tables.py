@@ -343,6 +343,15 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
     "tests/e2e/test_cli_bench.py": ("mbc/engines/catalogue.py ENGINES",),
     "tests/e2e/test_tvm_gpu.py": ("mbc/driver/producers/gpu.py SUFFIXES",),
     "tests/unit/test_abi.py": ("mbc/runtime/header.py FUNCTIONS",),
+    "tests/unit/test_sweep.py": (
+        "mbc/report/canvas.py ANCHORS",
+        "mbc/report/canvas.py CANVASES",
+        "mbc/report/sweep/front.py COSTS",
+        "mbc/report/sweep/rows.py COLUMNS",
+        "mbc/report/sweep/where.py COMPARISONS",
+        "mbc/report/sweep/where.py UNITS",
+        "mbc/driver/sweep/results.py FAILURE",
+    ),
     "tests/numeric/test_papers.py": (
         "mbc/papers/__init__.py PAPERS",
         "mbc/papers/compare.py ROUNDINGS",
@@ -362,7 +371,7 @@ def tables() -> Iterator[Table]:
 
 NO_TABLES: Mapping[str, str] = {
     "HEADERS NUMBERS ROOF_HEADERS MEMORY_HEADERS WORDS": "columns of a printed table",
-    "COLOURS SCRATCH": "colours of a picture",
+    "COLOURS SCRATCH INK FAINT RED": "colours of a picture",
     "DAMAGE": "what libraries raise for damaged files",
     "FLAGS C_FLAGS SOURCES MAIN_SOURCES": "a command",
     "EXP EXP2 LOG TANH GELU_LOG2 GELU_TANH IMAGENET": "numbers of a formula",

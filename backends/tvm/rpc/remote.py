@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Timer
@@ -32,7 +32,10 @@ survive a connection that ends during a call."""
 
 
 class RemoteNet:
-    """NET.so in TVM's virtual machine on the CPU of a device, on so many threads."""
+    """NET.so in TVM's virtual machine on the CPU of a device, on so many threads. `between` is
+    called between the calls that time it, and may raise."""
+
+    _between: Callable[[], None] | None = None
 
     def __init__(
         self,
@@ -41,7 +44,9 @@ class RemoteNet:
         inputs: tuple[IoSpec, ...],
         outputs: tuple[IoSpec, ...],
         threads: int = 1,
+        between: Callable[[], None] | None = None,
     ) -> None:
+        self._between = between
         self._inputs, self._outputs = inputs, outputs
         self._device = session.cpu(0)
         module = session.load_module(name)
@@ -63,6 +68,8 @@ class RemoteNet:
         """Time rounds on the inputs of the last call; returns seconds by the device's own clock."""
         seconds, fitting = list[float](), 1
         while len(seconds) < rounds:
+            if self._between:
+                self._between()
             latest = self._timed(min(fitting, rounds - len(seconds)))
             fitting = max(1, int(CALL / max(*latest, 1e-6)))
             seconds += latest

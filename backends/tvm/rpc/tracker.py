@@ -79,7 +79,7 @@ class Tracker:
 
     def choose(self, key: str | None) -> str:
         """Return the key if a device has it; without one, that of the only device. Raises E0631."""
-        known = self._keys()
+        known = self.keys()
         if key in known:
             return key
         if not known:
@@ -109,8 +109,16 @@ class Tracker:
         finally:
             self._socket.settimeout(PATIENCE)
 
-    def _keys(self) -> list[str]:
-        """List the keys of all devices, busy or free.
+    def count(self, key: str) -> int:
+        """Count the devices with a key, busy or free."""
+        return self._listed().count(key)
+
+    def keys(self) -> list[str]:
+        """List the keys of all devices, busy or free."""
+        return sorted(set(self._listed()))
+
+    def _listed(self) -> list[str]:
+        """List the keys of each device.
 
         A proxy has several: `server:proxy[a,b]`. The tracker's queues do not count: a request for
         any key creates one."""
@@ -119,7 +127,7 @@ class Tracker:
             names = [entry["key"].removeprefix("server:") for entry in summary["server_info"]]
         found = [re.fullmatch(r"proxy\[(.*)\]", name) for name in names]
         several = [m[1].split(",") if m else [name] for m, name in zip(found, names, strict=True)]
-        return sorted({key for keys in several for key in keys if key})
+        return [key for keys in several for key in keys if key]
 
     def _greet(self) -> None:
         magic = struct.pack("<i", self._base.RPC_TRACKER_MAGIC)

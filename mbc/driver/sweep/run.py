@@ -1,0 +1,182 @@
+"""A sweep from its plan to its rows: points are compiled side by side, and measured after that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from mbc.backends.llvm.peak import PeakMeter
+from mbc.diag import MbcError
+from mbc.driver.bench import bench
+from mbc.driver.request import Observer, Silent
+from mbc.driver.sweep.plan import Plan
+from mbc.driver.sweep.processes import performed
+from mbc.driver.sweep.results import Header, Results
+from mbc.driver.sweep.work import Found, Task, compiled, failure_of
+from mbc.files import scratch_folder
+from mbc.report.sweep.axes import Point
+from mbc.report.sweep.rows import Failure, Row
+from mbc.report.sweep.where import meets
+from mbc.targets.catalogue import NATIVE
+from mbc.targets.target import Target
+
+HERE = "here"
+CLOCK_RUNS = 25
+
+
+class Sweep:
+    """A sweep under way; `rows` are those of the points in the order of the plan."""
+
+    def __init__(self, plan: Plan) -> None:
+        """Begin the file of results, or read what it has; raises E0116, E0701, E0703."""
+        self._plan, wishes = plan, plan.wishes
+        self._results = Results(wishes.results, plan.points)
+        if wishes.resume:
+            self._header = self._results.resume(plan.settings)
+        else:
+            mhz = _clock(plan.targets[NATIVE]) if NATIVE in plan.targets else None
+            self._header = Header(plan.settings, mhz)
+            self._results.begin(self._header)
+        self._done = 0
+
+    @property
+    def pieces(self) -> int:
+        """How many steps are left, at most."""
+        tasks = sum(1 for _ in self._tasks())
+        modules = sum(1 for point in self._unmeasured() if point.target in self._boards)
+        return tasks + modules + len(self._unmeasured())
+
+    def rows(self, observer: Observer) -> list[Row]:
+        """Do what is left, and return the rows that meet the conditions."""
+        try:
+            with scratch_folder() as folder:
+                self._compile(folder, observer)
+                self._on_boards(folder, observer)
+                self._here(observer)
+        finally:
+            self._results.close()
+        return [row for row in self._all() if meets(row, self._plan.conditions)]
+
+    def _all(self) -> Iterable[Row]:
+        return self._results.rows.values()
+
+    @property
+    def _boards(self) -> dict[str, object]:
+        return dict(self._plan.wishes.boards)
+
+    def _unmeasured(self) -> list[Point]:
+        """List the points to measure, as far as conditions are known to hold."""
+        if not self._plan.wishes.measure:
+            return []
+        return [
+            row.point
+            for row in self._all()
+            if row.failure is None
+            and "measured" not in row.figures
+            and (row.point.target == NATIVE or row.point.target in self._boards)
+            and meets(row, self._plan.conditions, so_far=True)
+        ]
+
+    # ---- compile -----------------------------------------------------------------------------
+
+    def _compile(self, folder: Path, observer: Observer) -> None:
+        self._perform(list(self._tasks()), folder, observer)
+
+    def _perform(self, tasks: list[Task], folder: Path, observer: Observer) -> list[Found]:
+        found = list[Found]()
+        for one in performed(tasks, self._plan.wishes.jobs, folder):
+            for place in one.points:
+                point = self._plan.points[place]
+                if one.failure is not None:
+                    self._results.put(point, failure=one.failure)
+                elif one.figures:
+                    self._results.put(point, figures=dict(one.figures))
+            found.append(one)
+            observer.step(f"compiled {self._plan.points[one.points[0]]}")
+        return found
+
+    def _tasks(self) -> Iterator[Task]:
+        yield from self._sizes()
+        if self._plan.wishes.photos is not None:
+            yield from self._accuracies()
+
+    def _sizes(self) -> Iterator[Task]:
+        for place, point in enumerate(self._plan.points):
+            row = self._results.rows[point]
+            if row.failure is None and "macs" not in row.figures:
+                yield from self._task(place, point)
+
+    def _task(self, place: int, point: Point) -> Iterator[Task]:
+        """Yield the task of a point's sizes, or put down why it has none."""
+        try:
+            request = self._plan.request_of(point)
+        except MbcError as problem:
+            self._results.put(point, failure=failure_of(problem))
+            return
+        yield Task((place,), request, self._mhz(self._plan.targets[point.target]))
+
+    def _mhz(self, target: Target) -> float | None:
+        """Return the clock by which cycles of a target are milliseconds."""
+        if target.board is not None:
+            return target.board.cores[0].mhz
+        return self._header.mhz if target.name == NATIVE else None
+
+    def _accuracies(self) -> Iterator[Task]:
+        """Yield a task for each network, which is right as often on every target."""
+        places = dict[tuple[tuple[str, str], ...], list[int]]()
+        for place, point in enumerate(self._plan.points):
+            row = self._results.rows[point]
+            if row.failure is None and "accuracy" not in row.figures:
+                places.setdefault(point.parameters, []).append(place)
+        for found in places.values():
+            request = self._plan.request_of(self._plan.points[found[0]])
+            yield Task(tuple(found), request, photos=self._plan.wishes.photos)
+
+    # ---- measure -----------------------------------------------------------------------------
+
+    def _on_boards(self, folder: Path, observer: Observer) -> None:
+        """Measure on boards what is to be measured there."""
+        boards, points = self._plan.wishes.boards, self._plan.points
+        wanted = [point for point in self._unmeasured() if point.target in boards]
+        if not wanted:
+            return
+        from mbc.driver.sweep.boards import Errand, measure_on_boards  # imports what TVM needs
+
+        tasks = [
+            Task((place,), self._plan.request_of(point), module=folder / f"{place}.so")
+            for place, point in enumerate(points)
+            if point in wanted
+        ]
+        errands = [
+            (boards[points[found.points[0]].target], Errand(points[found.points[0]], found.job))
+            for found in self._perform(tasks, folder, observer)
+            if found.job is not None
+        ]
+        for point, outcome in measure_on_boards(errands, self._plan.wishes.contest):
+            if isinstance(outcome, Failure):
+                self._results.put(point, failure=outcome)
+            else:
+                where = f"{outcome.loan.key} at {outcome.loan.address}"
+                self._measured(point, outcome.times.ms_min, outcome.times.ms_median, where)
+            observer.step(f"measured {point}")
+
+    def _here(self, observer: Observer) -> None:
+        """Measure in this process what is for this machine."""
+        for point in self._unmeasured():
+            if point.target in self._plan.wishes.boards:
+                continue
+            network = compiled(self._plan.request_of(point))
+            times = bench(network, self._plan.wishes.contest, Silent()).ours
+            self._measured(point, times.ms_min, times.ms_median, HERE)
+            observer.step(f"measured {point}")
+
+    def _measured(self, point: Point, least: float, median: float, where: str) -> None:
+        figures = {"measured": least}
+        self._results.put(point, figures=figures, median_ms=median, measured_on=where)
+
+
+def _clock(target: Target) -> float:
+    """Measure the clock of this machine, in MHz: the rate of multiply-adds by those of a cycle."""
+    meter = PeakMeter(target)
+    gflops = max(meter.measure() for _ in range(CLOCK_RUNS))
+    return gflops * 1e3 / (2 * target.core.fma)
