@@ -34,6 +34,30 @@ class Difference:
         return f"{self.error:.3g}" + f" at {self.place}" * bool(self.place)
 
 
+@dataclass(frozen=True)
+class Steps:
+    """How far codes are off."""
+
+    counts: tuple[int, ...]
+    """How many are 0, 1, 2, … steps off."""
+
+    @staticmethod
+    def of(found: np.ndarray, wanted: np.ndarray, scale: float) -> Steps:
+        """Compare the numbers that codes of one scale stand for."""
+        apart = np.abs(found.astype(np.float64) - wanted) / scale
+        return Steps(tuple(np.bincount(np.rint(apart).astype(np.int64).ravel()).tolist()))
+
+    @property
+    def most(self) -> int:
+        """The most steps that one is off."""
+        return max(len(self.counts) - 1, 0)
+
+    def __str__(self) -> str:
+        named = [f"{n:,} by {off}" for off, n in enumerate(self.counts) if off and n]
+        equal = self.counts[0] if self.counts else 0
+        return f"{equal:,} of {sum(self.counts):,} equal" + "".join(f", {text}" for text in named)
+
+
 def difference(found: np.ndarray, reference: np.ndarray) -> Difference:
     """Compare tensors whose axes are images, pixels in any number of axes, and channels. Those of a
     single axis are one image's pixels.

@@ -16,11 +16,13 @@ constants has to be folded. The rewrites are:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import numpy as np
 
 from mbc.ir.activations import Activation, changes_nothing, replaces
+from mbc.ir.elements import Q8
 from mbc.ir.graph import Graph, Node
 from mbc.ir.op import Activated, Op
 from mbc.ir.views import ChannelMap, ChannelView
@@ -44,10 +46,18 @@ class FoldConstants:
 
     def run(self, graph: Graph, context: PassContext) -> PassResult:
         """Fold in topological order, so that one sweep reaches the end of a chain."""
-        result = PassResult()
+        result, known = PassResult(), context.quantisation
+        stated = known.elements if known is not None else {}
         for node in graph.topo():
-            _visit(graph, node, result)
+            if not _rounds(node, stated):
+                _visit(graph, node, result)
         return result
+
+
+def _rounds(node: Node, stated: Mapping[str, Q8]) -> bool:
+    """Whether a node of a quantised model brings other codes about than it reads."""
+    read = {stated.get(value.name) for view in node.views for value in view.values}
+    return len(read | {stated.get(value.name) for value in node.results}) > 1
 
 
 def _visit(graph: Graph, node: Node, result: PassResult) -> None:

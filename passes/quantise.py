@@ -39,6 +39,6 @@ class Quantise:
             result.note(f"not quantised: {name_of(node)} is on codes already", node)
             return result
         numbers = floats_of_bytes(graph)
-        result = prepare(graph)
+        result = prepare(graph, context.quantisation)
         rewrite(graph, context.quantisation, result, numbers)
         return result

@@ -11,40 +11,34 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 
-from mbc.accuracy import Difference, difference
+from mbc.accuracy import Difference, Steps, difference
 from mbc.diag import Location, error
 from mbc.driver.configuration import resolve_request
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.net import make_net
-from mbc.driver.pipeline import compile_source
+from mbc.driver.pipeline import compile_source, on_codes, quantisation_of
+from mbc.driver.probe import Evaluate, Inputs, Probe, Values, numbers, read_of, results_of
 from mbc.driver.request import Observer, Request
 from mbc.driver.source import Source, load
 from mbc.frontends.options import AS_IT_IS
 from mbc.interp import evaluate
-from mbc.ir.graph import Graph, Node
-from mbc.ir.views import ChannelView, Value
+from mbc.ir.elements import Q8
+from mbc.ir.graph import Graph
+from mbc.ops import Quantize
 from mbc.records import dataclass
 from mbc.runtime.abi import IoSpec, interface_of
 
 ORACLE, ONNXRUNTIME = "oracle", "onnxruntime"
 
-Inputs: TypeAlias = Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Values:
-    """What an evaluation gave."""
-
-    layers: Mapping[str, np.ndarray]
-    """Values by stable name, in the network's order."""
-    outputs: tuple[np.ndarray, ...]
-
-
-Evaluate: TypeAlias = Callable[[Inputs], Values]
+OUTPUT = "output"
+"""What rows of outputs have for an op."""
+STEPS = 3
+"""How many steps onnxruntime's own roundings may put codes off."""
+COARSE = STEPS / 255
+"""Relative error of what is computed from codes that are off so far."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +53,14 @@ class Row:
     """Shape in the other evaluation."""
     location: Location | None = None
     """The user's line."""
+    steps: Steps | None = None
+    """How far the codes are off, where both evaluations have the same."""
+
+    def is_within(self, tolerance: float, steps: int) -> bool:
+        """Whether it is no further off than allowed."""
+        if self.steps is not None:
+            return self.steps.most <= steps
+        return self.found.error <= tolerance
 
 
 @dataclass(frozen=True)
@@ -69,9 +71,9 @@ class Comparison:
     apart: int
     """How many layers only one of the evaluations has."""
 
-    def first(self, tolerance: float) -> Row | None:
+    def first(self, tolerance: float, steps: int) -> Row | None:
         """Return the first row that is further off than allowed."""
-        return next((row for row in self.rows if not row.found.error <= tolerance), None)
+        return next((row for row in self.rows if not row.is_within(tolerance, steps)), None)
 
 
 @dataclass(frozen=True)
@@ -79,11 +81,13 @@ class Pair:
     """Two evaluations of a network."""
 
     graph: Graph
-    """The network as written."""
+    """The network as written, on codes if it is quantised."""
     ours: Evaluate
     theirs: Evaluate
     whole: Callable[[Inputs], tuple[np.ndarray, ...]]
     """Computes the outputs as compiled."""
+    rounded: bool = False
+    """Whether the other rounds to codes by its own arithmetic."""
 
     @property
     def inputs(self) -> Sequence[IoSpec]:
@@ -101,82 +105,69 @@ class Pair:
                 f"{len(ours.outputs)} and {len(theirs.outputs)}",
             )
         return Comparison(
-            (*layers, *self._outputs(self.whole(inputs), theirs.outputs)),
+            (*layers, *self._outputs(self.whole(inputs), theirs.outputs, theirs.elements)),
             len(ours.layers.keys() ^ theirs.layers.keys()),
         )
 
     def _layers(self, ours: Values, theirs: Values) -> Iterator[Row]:
-        nodes = {value.name: node for node, value in _results(self.graph)}
+        nodes = {value.name: node for node, value in results_of(self.graph)}
         for name in (name for name in ours.layers if name in theirs.layers):
             node = nodes.get(name)
             where = node.locations[0] if node is not None and node.locations else None
             op = "" if node is None else node.op.label
-            yield _row(name, op, ours.layers[name], theirs.layers[name], where)
+            element = ours.elements.get(name)
+            same = element if theirs.elements.get(name) == element else None
+            yield _row(name, op, ours.layers[name], theirs.layers[name], where, same)
 
-    def _outputs(self, ours: Sequence[np.ndarray], theirs: Sequence[np.ndarray]) -> Iterator[Row]:
+    def _outputs(
+        self,
+        ours: Sequence[np.ndarray],
+        theirs: Sequence[np.ndarray],
+        elements: Mapping[str, Q8],
+    ) -> Iterator[Row]:
         if len(ours) == len(theirs):
-            names = self.graph.output_names
-            for name, found, wanted in zip(names, ours, theirs, strict=True):
-                yield _row(name, "output", found, wanted)
+            rows = zip(self.graph.output_names, ours, theirs, self.graph.outputs, strict=True)
+            for name, found, wanted, view in rows:
+                own = read_of(self.graph, view)
+                same = own if own in elements.values() else None
+                yield _row(name, OUTPUT, found, wanted, None, same)
 
 
 def _row(
-    name: str, op: str, found: np.ndarray, wanted: np.ndarray, where: Location | None = None
+    name: str,
+    op: str,
+    found: np.ndarray,
+    wanted: np.ndarray,
+    where: Location | None = None,
+    element: Q8 | None = None,
 ) -> Row:
     wanted = nearest_order(wanted, found)
-    return Row(name, op, found.shape, difference(found, wanted), wanted.shape, where)
+    fits = element is not None and found.shape == wanted.shape
+    steps = Steps.of(found, wanted, element.scale) if element is not None and fits else None
+    return Row(name, op, found.shape, difference(found, wanted), wanted.shape, where, steps)
 
 
 def open_pair(request: Request, other: str, observer: Observer) -> Pair:
     """Load a network and what it is compared with: `ORACLE`, `ONNXRUNTIME` or a file. Raises what
     `load` raises, E0106 for onnxruntime on what is no ONNX model, E0610 where it is missing."""
     source = load(request, observer)
-    if other == ONNXRUNTIME:
+    codes = quantisation_of(request, source)
+    graph = on_codes(source.graph, codes)
+    probe = Probe.of(graph)
+    if other == ONNXRUNTIME and codes is None:
         ours, theirs = _with_onnxruntime(request, source.graph, observer)
     else:
-        probe = Probe.of(source.graph)
         ours = _by_code(request, source, probe, observer)
-        theirs = _of(request, Path(other), observer) if other != ORACLE else _by_oracle(probe)
+        if other == ONNXRUNTIME:
+            theirs = _codes_of_onnxruntime(request, graph, probe, observer)
+        else:
+            theirs = _of(request, Path(other), observer) if other != ORACLE else _by_oracle(probe)
 
     def whole(inputs: Inputs) -> tuple[np.ndarray, ...]:
         return _computed(request, source, inputs, observer)
 
-    return Pair(source.graph, ours, theirs, whole)
-
-
-@dataclass(frozen=True)
-class Probe:
-    """A network whose outputs are its layers."""
-
-    graph: Graph
-    layers: tuple[str, ...]
-    """Names of the first outputs."""
-    outputs: tuple[int, ...]
-    """Which of them are those of the network as written."""
-
-    @staticmethod
-    def of(graph: Graph) -> Probe:
-        """Make every float result of a node an output."""
-        copy = graph.clone()
-        values = [value for _, value in _results(copy)]
-        views = [ChannelView.of(value) for value in values]
-        more = [view for view in copy.outputs if view not in views]
-        places = tuple([*views, *more].index(view) for view in copy.outputs)
-        names = [f"v{i}" for i in range(len(views) + len(more))]
-        copy.set_outputs([*views, *more], names)
-        return Probe(copy, tuple(value.name for value in values), places)
-
-    def values(self, results: Sequence[np.ndarray]) -> Values:
-        """Sort the outputs into layers and the network's own."""
-        layers = dict(zip(self.layers, results, strict=False))
-        return Values(layers, tuple(results[place] for place in self.outputs))
-
-
-def _results(graph: Graph) -> Iterator[tuple[Node, Value]]:
-    for node in graph.topo():
-        for value in node.results:
-            if value.type.element.is_float:
-                yield node, value
+    rounded = other == ONNXRUNTIME and codes is not None
+    return Pair(graph, ours, theirs, whole, rounded)
 
 
 def _computed(
@@ -191,7 +182,8 @@ def _computed(
 
 def _by_code(request: Request, source: Source, probe: Probe, observer: Observer) -> Evaluate:
     plain = replace(request, level=0, passes=None, optimize=None, fuse=None, strassen=True)
-    probed = replace(source, graph=probe.graph)
+    plain, probed = replace(plain, quantize=None), replace(source, graph=probe.graph)
+    probed = replace(probed, quantisation=None)
     return lambda inputs: probe.values(_computed(plain, probed, inputs, observer))
 
 
@@ -202,7 +194,7 @@ def _by_oracle(probe: Probe) -> Evaluate:
 def _of(request: Request, file: Path, observer: Observer) -> Evaluate:
     """Return the code of another file, whose inputs come in the same order. Options of networks
     apply to files in Python, options of models to models."""
-    own = replace(request, file=file)
+    own = replace(request, file=file, quantize=None)
     if file.suffix == ".py":
         own = replace(own, model=AS_IT_IS)
     else:
@@ -211,7 +203,8 @@ def _of(request: Request, file: Path, observer: Observer) -> Evaluate:
     if file.suffix == ".mbc":
         own = replace(own, model=AS_IT_IS)
     source = load(own, observer)
-    compute = _by_code(own, source, Probe.of(source.graph), observer)
+    graph = on_codes(source.graph, source.quantisation)
+    compute = _by_code(own, source, Probe.of(graph), observer)
     names = [spec.name for spec in interface_of(source.graph)[0]]
     return lambda inputs: compute(dict(zip(names, inputs.values(), strict=False)))
 
@@ -221,13 +214,11 @@ def _with_onnxruntime(
 ) -> tuple[Evaluate, Evaluate]:
     """Return both evaluations of an ONNX model: of the values that are results here too, each as
     an output that is imported as outputs are."""
-    if request.file.suffix != ".onnx" or request.model.inputs:
-        reason = "of a part" if request.model.inputs else "of another format"
-        raise error("E0106", f"onnxruntime runs whole ONNX models; {request.file} is {reason}")
-    from mbc.driver.engine_values import engine_values, results_of  # takes time to import
+    _refuse_parts(request)
+    from mbc.driver.engine_values import engine_values, names_of  # takes time to import
 
-    ours = {value.name for _, value in _results(graph)}
-    layers, outputs = results_of(request.file, request.model)
+    ours = {value.name for _, value in results_of(graph)}
+    layers, outputs = names_of(request.file, request.model)
     names = tuple(name for name in layers if name in ours or name in outputs)
     own = replace(request, model=replace(request.model, outputs=names))
     source = load(own, observer)
@@ -237,6 +228,40 @@ def _with_onnxruntime(
         _by_code(own, source, probe, observer),
         lambda inputs: probe.values(compute(inputs)),
     )
+
+
+def _refuse_parts(request: Request) -> None:
+    """Raise E0106 for what onnxruntime cannot be given."""
+    if request.file.suffix != ".onnx" or request.model.inputs:
+        reason = "of a part" if request.model.inputs else "of another format"
+        raise error("E0106", f"onnxruntime runs whole ONNX models; {request.file} is {reason}")
+    if request.quantize is not None:
+        raise error("E0106", "onnxruntime knows nothing of --quantize")
+
+
+def _codes_of_onnxruntime(
+    request: Request, graph: Graph, probe: Probe, observer: Observer
+) -> Evaluate:
+    """Return what onnxruntime has on codes in a quantised model, by the names of the graph."""
+    _refuse_parts(request)
+    from mbc.driver.engine_values import codes_of, engine_values, names_of
+
+    known, outputs = names_of(request.file, request.model)
+    integers = codes_of(request.file, request.model)
+    plain = {name: name.removesuffix(f".{Quantize.mnemonic}") for name in probe.elements}
+    named = {name: integers.get(plain[name], name) for name in probe.elements}
+    named = {name: each for name, each in named.items() if each in known}
+    names = (*dict.fromkeys(named.values()), *(name for name in outputs))
+    compute = engine_values(request, (*dict.fromkeys(names),), observer)
+
+    def evaluate(inputs: Inputs) -> Values:
+        found = dict(zip(dict.fromkeys(names), compute(inputs), strict=True))
+        layers = {name: numbers(found[each], probe.elements[name]) for name, each in named.items()}
+        read = zip(outputs, graph.outputs, strict=True)
+        own = tuple(numbers(found[name], read_of(graph, view)) for name, view in read)
+        return Values(layers, own, probe.elements)
+
+    return evaluate
 
 
 def nearest_order(values: np.ndarray, ours: np.ndarray) -> np.ndarray:

@@ -26,6 +26,8 @@ class Task:
     """Names of the outputs."""
     threads: int
     """Number of threads that may compute."""
+    exact: bool = False
+    """Whether sums of integers must be exact, on CPUs too that are faster otherwise."""
 
 
 class Session(Protocol):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from mbc.int8.quantisation import Quantisation
 from mbc.ir.graph import Graph, Node
 from mbc.ir.op import Activated
 from mbc.ops.elementwise import Activate
@@ -35,9 +36,10 @@ PREPARATION: tuple[Pass, ...] = (
 """The passes before a network is quantised, in order."""
 
 
-def prepare(graph: Graph) -> PassResult:
-    """Bring a graph to that form, in place; the remarks begin with the pass's name."""
-    result, context = PassResult(), PassContext(Portable())
+def prepare(graph: Graph, quantisation: Quantisation | None = None) -> PassResult:
+    """Bring a graph to that form, in place; the remarks begin with the pass's name. What a model
+    rounds by itself stays apart."""
+    result, context = PassResult(), PassContext(Portable(), quantisation)
     for node in graph.topo():
         _separate(graph, node, result)
     for step in PREPARATION:

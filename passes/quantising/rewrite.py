@@ -111,7 +111,7 @@ class Rewriter:
             operands = [named.get(spec.name) for spec in op.operands]
         new = self.graph.replace(node, op, without_trailing_none(operands))
         self.result.did(f"{form}: {name_of(new)}", new)
-        if form is Form.MOVES and _keeps_codes(new):
+        if form is Form.MOVES and self.stored.given.elements and _keeps_codes(new):
             self._leave_out(new)
 
     def _leave_out(self, node: Node) -> None:

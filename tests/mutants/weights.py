@@ -181,8 +181,8 @@ MUTANTS = (
     Mutant(
         "a comparison with another file compares a network with itself",
         "mbc/driver/compare.py",
-        old="yield _row(name, op, ours.layers[name], theirs.layers[name], where)",
-        new="yield _row(name, op, ours.layers[name], ours.layers[name], where)",
+        old="yield _row(name, op, ours.layers[name], theirs.layers[name], where, same)",
+        new="yield _row(name, op, ours.layers[name], ours.layers[name], where, same)",
         tests="tests/e2e/test_compare.py",
     ),
     Mutant(

@@ -42,8 +42,8 @@ def made(
     bind(graph)
     for name, array in (data or {}).items():
         graph.constants()[name].data = array.astype(np.float32)
-    prepare(graph)
     stated = Quantisation({}, keep_float, elements=elements, weights=weights or {})
+    prepare(graph, stated)
     rewrite(graph, stated, result)
     verify(graph)
     return graph, [remark.message for remark in result.remarks]

@@ -7,16 +7,28 @@ from pathlib import Path
 
 from mbc.extras import optional_module
 from mbc.frontends.onnx.importer.extents import shape_of
+from mbc.frontends.onnx.importer.quantised_ops import op_of
 from mbc.frontends.onnx.importer.read import read_model
 from mbc.frontends.options import ModelOptions
 
 
-def results_of(path: Path, options: ModelOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def names_of(path: Path, options: ModelOptions) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the names of what the nodes of a model compute, in its order, and of its outputs;
     raises what `read_model` raises."""
     graph = read_model(path, options.external_data).graph
     outputs = options.outputs or tuple(value.name for value in graph.output)
     return tuple(name for node in graph.node for name in node.output if name), outputs
+
+
+def codes_of(path: Path, options: ModelOptions) -> Mapping[str, str]:
+    """Return the integers of a quantised model, by the names that a graph has for the numbers that
+    they were made of."""
+    found = dict[str, str]()
+    for node in read_model(path, options.external_data).graph.node:
+        for name in filter(None, node.output) if op_of(node) else ():
+            own = node.input[0] if node.op_type == "QuantizeLinear" else f"{name}.float"
+            found.setdefault(own, name)
+    return found
 
 
 def with_outputs(path: Path, options: ModelOptions, names: Iterable[str]) -> bytes:

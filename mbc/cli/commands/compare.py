@@ -12,19 +12,28 @@ from mbc.cli import console
 from mbc.cli.inputs import add_input, read_inputs
 from mbc.cli.options import add_pipeline, add_source, for_this_machine, request
 from mbc.cli.photos import add_photo_options, preprocessing, refuse_without_photo
-from mbc.cli.usage import Parser
-from mbc.driver.compare import ONNXRUNTIME, ORACLE, Comparison, Pair, Row, open_pair
+from mbc.cli.usage import Parser, whole_number
+from mbc.driver.compare import (
+    COARSE,
+    ONNXRUNTIME,
+    ORACLE,
+    OUTPUT,
+    STEPS,
+    Comparison,
+    Pair,
+    Row,
+    open_pair,
+)
 from mbc.frontends.weights.listings import extents
 from mbc.runtime import reference
 from mbc.runtime.preprocessing import Preprocessing
 
-STEPS = 12
+PROGRESS = 12
 
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
-    add_source(parser, quantised=False)  # layers that are outputs have no ranges
-    parser.set_defaults(quantize=None)
+    add_source(parser)
     for_this_machine(parser)
     group = parser.add_argument_group("comparison")
     group.add_argument(
@@ -39,9 +48,15 @@ def configure(parser: Parser) -> None:
     group.add_argument(
         "--tolerance",
         type=_tolerance,
-        default=reference.TOLERANCE,
         metavar="E",
-        help=f"largest relative error that is rounding (default {reference.TOLERANCE:g})",
+        help=f"largest relative error that is rounding (default {reference.TOLERANCE:g}; beside "
+        f"codes of onnxruntime {COARSE:.2g})",
+    )
+    group.add_argument(
+        "--steps",
+        type=whole_number(0),
+        metavar="N",
+        help=f"how many steps codes may be off (default 0; from onnxruntime {STEPS})",
     )
     add_photo_options(parser)
     add_pipeline(parser, may_stop=False)
@@ -60,10 +75,16 @@ def _tolerance(text: str) -> float:
 def run(args: argparse.Namespace) -> int:
     """Evaluate both, and print a row a layer; 1 if one is off by more than the tolerance."""
     refuse_without_photo(args, args.inputs)
-    with console.progress(STEPS) as observer:
+    with console.progress(PROGRESS) as observer:
         pair = open_pair(request(args), args.other, observer)
         comparison = pair.compare(_inputs(pair, args.inputs, preprocessing(args)))
-    return _show(comparison, args.tolerance)
+    tolerance = COARSE if pair.rounded else reference.TOLERANCE
+    steps = STEPS if pair.rounded else 0
+    return _show(
+        comparison,
+        tolerance if args.tolerance is None else args.tolerance,
+        steps if args.steps is None else args.steps,
+    )
 
 
 def _inputs(pair: Pair, paths: list[Path], how: Preprocessing) -> dict[str, np.ndarray]:
@@ -72,24 +93,35 @@ def _inputs(pair: Pair, paths: list[Path], how: Preprocessing) -> dict[str, np.n
     return read_inputs(pair.inputs, paths, how)
 
 
-def _show(comparison: Comparison, tolerance: float) -> int:
-    first = comparison.first(tolerance)
+def _show(comparison: Comparison, tolerance: float, steps: int) -> int:
+    first = comparison.first(tolerance, steps)
     rows = [_cells(row, row is first) for row in comparison.rows]
     console.table(("layer", "op", "shape", "error", ""), rows, right=(3,))
     if comparison.apart:
         layers = console.counted(comparison.apart, "layer")
         console.note(f"{layers} left out: only one of the two has such a name")
+    coded = [row for row in comparison.rows if row.steps is not None]
+    for row in coded:
+        if row.op == OUTPUT:
+            console.result(f"codes of {row.name}: {row.steps}")
     if first is None:
-        console.result(f"every error is at most {tolerance:g}")
+        codes = f"every code is at most {console.counted(steps, 'step')} off, " if coded else ""
+        console.result(f"{codes}every error is at most {tolerance:g}")
         return 0
     where = "" if first.location is None else f", {first.location}"
     found = str(first.found) if _same_shape(first) else f"the other is {extents(first.other)}"
-    console.result(f"first above {tolerance:g}: {first.name} ({first.op}{where}), {found}")
+    if first.steps is not None:
+        limit, found = console.counted(steps, "step"), str(first.steps)
+    else:
+        limit = f"{tolerance:g}"
+    console.result(f"first above {limit}: {first.name} ({first.op}{where}), {found}")
     return 1
 
 
 def _cells(row: Row, first: bool) -> tuple[str, ...]:
     error = f"{row.found.error:.2g}" if _same_shape(row) else "shape"
+    if row.steps is not None:
+        error = console.counted(row.steps.most, "step")
     return row.name, row.op, extents(row.shape), error, "<- first" if first else ""
 
 
