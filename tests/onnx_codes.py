@@ -68,9 +68,12 @@ def quantised(model: bytes, samples: Sequence[Array], folder: Path, **wanted: An
     source.write_bytes(model)
     quant_pre_process(str(source), str(plain), skip_symbolic_shape=True)
     (given,) = onnxruntime.InferenceSession(str(plain)).get_inputs()
-    usual = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
-    reader = Samples(given.name, samples)
-    quantize_static(str(plain), str(made), reader, reduce_range=True, **usual | wanted)
+    usual = {
+        "activation_type": QuantType.QUInt8,
+        "weight_type": QuantType.QInt8,
+        "reduce_range": True,
+    }
+    quantize_static(str(plain), str(made), Samples(given.name, samples), **usual | wanted)
     return made.read_bytes()
 
 

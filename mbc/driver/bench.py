@@ -17,8 +17,8 @@ import numpy as np
 from mbc.backends.llvm.peak import PeakMeter
 from mbc.driver.net import ALONE
 from mbc.driver.producers.producer import Compiled
-from mbc.driver.request import LLVM, Observer
-from mbc.driver.rivals import check_answers, open_rivals
+from mbc.driver.request import LLVM, Observer, Request
+from mbc.driver.rivals import ROUNDED, TOLERANCE, check_answers, open_rivals
 from mbc.driver.rounds import Run, Times, stdout_on_stderr, take_turns
 from mbc.engines.catalogue import version
 from mbc.files import scratch_folder
@@ -104,6 +104,8 @@ class Contest:
     team: Team = ALONE
     engines: tuple[str, ...] = ()
     """Names of `ENGINES`, to be timed in turns with it."""
+    request: Request | None = None
+    """What the network was made of, which engines get if it is quantised itself."""
 
 
 def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResult:
@@ -116,7 +118,9 @@ def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResu
     with ExitStack() as stack:
         if contest.engines:
             stack.enter_context(stdout_on_stderr())
-            task = _Task(compiled.source.graph, [*inputs.values()], [*engine(inputs).values()])
+            answers = [*engine(inputs).values()]
+            own = contest.request if compiled.source.quantisation is not None else None
+            task = _Task(compiled.source.graph, [*inputs.values()], answers, own)
             contestants |= _rivals(task, contest, stack, observer)
         observer.step(f"running {contest.rounds} rounds")
         for run in contestants.values():
@@ -139,6 +143,8 @@ class _Task:
     graph: Graph
     inputs: Sequence[np.ndarray]
     answers: Sequence[np.ndarray]
+    own: Request | None
+    """What engines get in place of the graph."""
 
 
 def _rivals(task: _Task, contest: Contest, stack: ExitStack, observer: Observer) -> dict[str, Run]:
@@ -146,7 +152,13 @@ def _rivals(task: _Task, contest: Contest, stack: ExitStack, observer: Observer)
     folder = stack.enter_context(scratch_folder())
     with roaming(contest.team):
         sessions = open_rivals(
-            contest.engines, task.graph, task.inputs, contest.team.threads, folder, observer
+            contest.engines,
+            task.graph,
+            task.inputs,
+            contest.team.threads,
+            folder,
+            observer,
+            task.own,
         )
-    check_answers(sessions, task.answers)
+    check_answers(sessions, task.answers, TOLERANCE if task.own is None else ROUNDED)
     return {name: session.run for name, session in sessions.items()}

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from mbc.driver.request import Observer, Request
-from mbc.driver.rivals import nchw, opened
+from mbc.driver.rivals import opened, theirs
 from mbc.engines.task import Task
 from mbc.files import scratch_folder
 from mbc.frontends.onnx.importer.values import codes_of, input_shapes, names_of, with_outputs
@@ -43,10 +43,3 @@ def _plain(array: np.ndarray) -> np.ndarray:
     if array.dtype == np.int8:
         return (array.astype(np.int16) + 128).astype(np.uint8)
     return array if array.dtype == np.uint8 else np.asarray(array, np.float32)
-
-
-def theirs(array: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
-    """Return an input in the model's order: an image is NCHW there, unless its shape says that it
-    is as here."""
-    turned = nchw(array)
-    return np.ascontiguousarray(array if shape == array.shape != turned.shape else turned)

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     refuse_options(configuration.producer, thread_options(args))
     if device is not None:
         check_remote_target(configuration.target)
-    contest = Contest(args.rounds, team(args), args.vs)
+    contest = Contest(args.rounds, team(args), args.vs, configuration.request)
     result: BenchResult | RemoteResult
     with console.progress(STEPS + len(args.vs)) as observer:
         compiled = compile_configured(configuration, inspection(args), observer, observer.note)
