@@ -111,3 +111,11 @@ def test_compare_with_ranges(model: Path) -> None:
     found = done(*words, "oracle")
     assert "every code is at most 0 steps off" in found.out
     assert mbc(*words, "onnxruntime").code == "E0106"
+
+
+def test_other_engines_get_the_model_itself(model: Path) -> None:
+    found = done("bench", model, "--vs", "onnxruntime", "--rounds", "1")
+    assert "exporting to ONNX" not in found.err
+    assert "onnxruntime" in found.out
+    cut = ("--inputs", "concat4")
+    assert mbc("bench", model, *cut, "--vs", "onnxruntime", "--rounds", "1").code == "E0106"
