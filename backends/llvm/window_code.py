@@ -300,7 +300,7 @@ def _mean(f: Function, tile: WindowTile, pixel: Pixel) -> list[Vectors]:
 def emit_row(
     f: Function, window: Window, functions: Sequence[str], rows: Rows, w: str, out: str, y: str
 ) -> None:
-    """Call the function of row y's class. `functions` are the names of `row_functions`, `rows` the
+    """Call the function of row y's class. `functions` are the names of `row_function`s, `rows` the
     addresses of the input rows under the window, `out` that of the output row."""
     pointers = [pointer for part in rows for pointer in part]
     arguments = ", ".join(f"ptr {pointer}" for pointer in (*pointers, w, out))
@@ -326,8 +326,3 @@ def image_rows(f: Function, window: Window, images: Sequence[str], y: Count) -> 
         steps = range(window.kernel[0])
         rows.append([f.offset(first, ky * window.dilation[0] * row_bytes) for ky in steps])
     return rows
-
-
-def row_functions(window: Window) -> list[Function]:
-    """Emit a function per row class, in the order of `row_classes`."""
-    return [row_function(window, rows) for rows, _ in window.row_classes()]

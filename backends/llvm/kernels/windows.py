@@ -11,10 +11,17 @@ import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.integer.codes import LARGEST_EXACT, Finish, element_of, with_limit
+from mbc.backends.llvm.integer.taps import (
+    CHANNELS,
+    on_bytes,
+    pack_taps,
+    packed_bytes,
+    taps_row,
+)
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site, constant_array
 from mbc.backends.llvm.window import SHORT_SUM, InCodes, Part, Window, has_strips, pack_depthwise
-from mbc.backends.llvm.window_code import emit_row, image_rows, row_functions
+from mbc.backends.llvm.window_code import emit_row, image_rows, row_function
 from mbc.ir.activations import identifier
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Node
@@ -110,6 +117,9 @@ def pack_window(window: Window, node: Node) -> np.ndarray:
     last = node.constant("slope" if window.codes is None else "multiplier")
     weight = constant_array(node["weight"], ())
     bias = constant_array(node["bias"], weight.shape[-1:])
+    if on_bytes(window):
+        assert last is not None
+        return pack_taps(window, weight, bias, last.array)
     return pack_depthwise(window, weight, bias, None if last is None else last.array)
 
 
@@ -131,7 +141,9 @@ def _prefix(window: Window) -> str:
 def define_rows(library: Library, window: Window) -> list[str]:
     """Define the row functions; returns their names in the order of the row classes."""
     names = []
-    for (rows, _), function in zip(window.row_classes(), row_functions(window), strict=True):
+    emit = taps_row if on_bytes(window) else row_function
+    for rows, _ in window.row_classes():
+        function = emit(window, rows)
         part = "mid" if len(rows) == window.kernel[0] else "edge"
         names.append(
             library.define(f"{_prefix(window)}_{window_name(window)}_{part}_row", function)
@@ -146,7 +158,7 @@ FEW_CHANNELS = 64  # fewer channels per block are too scattered for the prefetch
 def window_schedules(window: Window) -> tuple[ChannelBlocks, ...]:
     """List the schedules of a window op: first the fewest blocks of channels whose rows under the
     window fit the L1 cache. Blocks are whole strips of vectors."""
-    strip = window.isa.strip * window.isa.lanes
+    strip = CHANNELS if on_bytes(window) else window.isa.strip * window.isa.lanes
     apart = len(window.parts) > 1 or window.in_bytes != window.out_bytes
     if apart or window.filters > 1 or window.channels % strip:
         return (ChannelBlocks(1),)
@@ -191,7 +203,7 @@ def window_kernel(
     rows = define_rows(site.library, block)
     f = site.kernel_function()
     across = out.element_bytes * block.channels
-    weights = window.weight_rows * window.isa.element.bytes * block.channels
+    weights = packed_bytes(block) if on_bytes(window) else _packed_bytes(block)
 
     def row(index: Count, _: list[str]) -> Sequence[str]:
         image, number, y = _place(f, index, blocks, height)
@@ -210,6 +222,10 @@ def window_kernel(
     kind = f"{_prefix(window)}_{window_name(window)}{name}_{height}x{window.out_width}"
     tasks = out.type.shape[0] * blocks * height
     return Kernel(site.library.define(kind, f), tasks, 0, pack_window(window, node))
+
+
+def _packed_bytes(window: Window) -> int:
+    return window.weight_rows * window.isa.element.bytes * window.channels
 
 
 def _place(f: Function, task: Count, blocks: int, height: int) -> tuple[Count, Count, Count]:
