@@ -72,8 +72,8 @@ def test_points_are_every_combination() -> None:
     points = points_of(["rpi4", "native"], {"a": ["1", "2"], "b": ["x"]})
     assert [str(point) for point in points] == [
         "rpi4 a=1 b=x",
-        "native a=1 b=x",
         "rpi4 a=2 b=x",
+        "native a=1 b=x",
         "native a=2 b=x",
     ]
     assert [str(point) for point in points_of(["rpi4"], {})] == ["rpi4"]

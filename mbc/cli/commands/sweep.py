@@ -172,9 +172,9 @@ def run(args: argparse.Namespace) -> int:
     except BaseException:
         console.note(f"{results} has what was found; the same command with --resume goes on")
         raise
-    show(args.file.stem, rows, as_json=args.json, as_csv=args.csv)
     if args.plot is not None:
         write_picture(args.plot, args.file.stem, rows)
+    show(args.file.stem, rows, as_json=args.json, as_csv=args.csv)
     return _status(rows)
 
 

@@ -28,13 +28,13 @@ class Point:
 
 
 def points_of(targets: Sequence[str], axes: Mapping[str, Sequence[str]]) -> list[Point]:
-    """List all points, the first parameter changing slowest and targets fastest. Raises E0114 for
+    """List all points, target by target, the first parameter changing slowest. Raises E0114 for
     more than anyone waits for."""
     count = len(targets) * prod(map(len, axes.values()))
     if count > MOST_POINTS:
         raise error("E0114", f"the sweep has {count:,} points, mbc takes {MOST_POINTS:,}")
-    combinations = product(*([(name, value) for value in axes[name]] for name in axes))
-    return [Point(target, chosen) for chosen in combinations for target in targets]
+    combinations = [*product(*([(name, value) for value in axes[name]] for name in axes))]
+    return [Point(target, chosen) for target in targets for chosen in combinations]
 
 
 def values_of(name: str, text: str) -> tuple[str, ...]:

@@ -12,10 +12,11 @@ from mbc.report.sweep.front import COSTS, Goal, front, worth
 from mbc.report.sweep.rows import COLUMNS, Row, known, swept
 
 PANEL_WIDTH, PANEL_HEIGHT = 460, 360
-LEFT, RIGHT, TOP, BOTTOM = 70, 20, 30, 50
+LEFT, RIGHT, TOP, BOTTOM = 70, 60, 30, 50
 HEAD = 60
 PER_LINE = 3
 TICKS = 5
+LABEL_HEIGHT, LABEL_WIDTH = 10, 6  # of a letter
 COLOURS: tuple[Colour, ...] = (
     (0, 114, 178),
     (213, 94, 0),
@@ -126,15 +127,15 @@ def _panel(
     x, y = (Axis.around([_value(row, goal) for row in own]) for goal in (cost, good))
     panel = Panel(origin, cost, good, x, y)
     _axes(canvas, panel)
-    names = swept(rows)
+    names, labels = swept(rows), list[tuple[Place, str]]()
     for target, colour in colours.items():
         of_target = [row for row in own if row.point.target == target]
         best = sorted(front(of_target, (cost, good)), key=lambda row: row.figures[cost.column])
         _staircase(canvas, panel, best, colour)
         for row in of_target:
             canvas.disc(panel.place(row), 4, colour, filled=row in best)
-        for row in best:
-            _name(canvas, panel.place(row), row, names)
+        labels += [(panel.place(row), _label(row, names)) for row in best]
+    _names(canvas, labels)
 
 
 def _axes(canvas: Canvas, panel: Panel) -> None:
@@ -168,7 +169,20 @@ def _staircase(canvas: Canvas, panel: Panel, best: Sequence[Row], colour: Colour
         canvas.line(line, colour)
 
 
-def _name(canvas: Canvas, place: Place, row: Row, names: Sequence[str]) -> None:
+def _label(row: Row, names: Sequence[str]) -> str:
     values = dict(row.point.parameters)
-    text = " ".join(values[name] for name in names)
-    canvas.words((place[0] + 6, place[1] + 9), text, 10)
+    return " ".join(values[name] for name in names)
+
+
+def _names(canvas: Canvas, labels: Sequence[tuple[Place, str]]) -> None:
+    """Write the labels that are clear of each other, from top to bottom."""
+    taken: list[Place] = []
+    for (x, y), text in sorted(labels, key=lambda label: label[0][1]):
+        at = (x + 6, y + 9)
+        clear = all(
+            abs(y - at[1]) > LABEL_HEIGHT or abs(x - at[0]) > LABEL_WIDTH * len(text)
+            for x, y in taken
+        )
+        if clear:
+            canvas.words(at, text, LABEL_HEIGHT)
+            taken.append(at)
