@@ -93,7 +93,7 @@ from mbc.ops.unary import UNARY
 from mbc.records import dataclass
 from mbc.schedules import Panels
 from mbc.targets.backend import Prediction, Support, schedule_refusal
-from mbc.targets.elements import CONVERSIONS, element_refusal, on_codes
+from mbc.targets.elements import CONVERSIONS, element_refusal, makes_floats, on_codes
 from mbc.targets.kernels import kernel_refusal
 from mbc.targets.target import Target
 
@@ -227,7 +227,7 @@ class LlvmBackend:
         return bool(element_refusal(node)) and not isinstance(node.op, Fused)
 
     def _body_refusal(self, node: Node) -> str:
-        if element_refusal(node):
+        if element_refusal(node) and not makes_floats(node):
             return integer_refusal(node)
         if scaled := scaled_product(node):
             return scaled_refusal(node, scaled, self.isa)

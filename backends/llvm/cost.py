@@ -12,7 +12,8 @@ from dataclasses import replace
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.averaged import AveragedWindow, averaged_window
 from mbc.backends.llvm.kernels.base import Buffer
-from mbc.backends.llvm.kernels.chain import chain_nodes, seam_rows, turn_rows, turns_of
+from mbc.backends.llvm.kernels.byte_rows import numbers_of
+from mbc.backends.llvm.kernels.chain import chain_nodes, row_window, seam_rows, turn_rows, turns_of
 from mbc.backends.llvm.kernels.linear import plan_halved
 from mbc.backends.llvm.kernels.scaled import ScaledProduct, scaled_product
 from mbc.ir.graph import Node
@@ -28,6 +29,7 @@ SCALE_CYCLES, SCALE_ACCESSES = 1.2, 2  # least to load a vector, multiply and st
 SUM_CYCLES = 0.6  # to load a vector from the first cache and add
 ADD_CYCLES, ADD_ACCESSES = 1.7, 3  # least to load two vectors, add and store, not all of it near
 LOADS_PER_FMA = 0.83  # that multiply-adds do not wait for
+CONVERT_CYCLES = 2.0  # to load a vector of bytes, convert it and store it
 RATES = L1_BYTES_PER_CYCLE, L2_BYTES_PER_CYCLE, L3_BYTES_PER_CYCLE = 64.0, 28.0, 10.0
 KIB = 1024
 RANGE_CYCLES = 3000.0  # that a range of tasks takes at least: it costs a thread some hundreds
@@ -48,7 +50,19 @@ def predict_cycles(node: Node, isa: Isa, target: Target) -> Prediction:
     traffic = sum(_stream(view.type, isa, target) for view in node.views)
     traffic += _stream(node.result.type, isa, target)
     traffic += sum(_reread(inner, rows, target.core) for inner in nodes)
-    return replace(_sum(sum(each), traffic), again=_seam(nodes, each, rows))
+    compute = sum(each) + _converting(node, isa)
+    return replace(_sum(compute, traffic), again=_seam(nodes, each, rows))
+
+
+def _converting(node: Node, isa: Isa) -> float:
+    """Cycles to make floats of bytes, of all rows under the windows of each row of the first op."""
+    made = numbers_of(node)
+    if not made:
+        return 0.0
+    (first, *_), type = chain_nodes(node), made[-1].result.type
+    rows = first.result.type.shape[0] * first.result.type.shape[1] * row_window(first)[2]
+    vectors = rows * type.shape[2] * type.channels / isa.lanes
+    return vectors * (CONVERT_CYCLES + len(made) - 1)
 
 
 def _seam(nodes: Sequence[Node], each: Sequence[float], rows: int | None) -> float:

@@ -10,6 +10,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.ir.op import Op
 from mbc.ir.types import TensorType
 from mbc.ops.argmax import ArgMax
+from mbc.ops.fused import Fused
 from mbc.ops.grid import Pad
 from mbc.ops.quantized import Dequantize, Lookup, Quantize, Requantize
 
@@ -28,9 +29,16 @@ CONVERSIONS: tuple[type[Op], ...] = (Quantize, Dequantize, Requantize, Lookup)
 
 def on_codes(node: Node) -> bool:
     """Return whether a node computes with codes; moves of codes do not."""
-    if isinstance(node.op, ArgMax) or (node.op.moves_data_only and not isinstance(node.op, Pad)):
+    moves = node.op.moves_data_only and not isinstance(node.op, Pad)
+    if moves or isinstance(node.op, ArgMax) or makes_floats(node):
         return False
     return any(isinstance(type.element, Q8) for type in _types_at(node))
+
+
+def makes_floats(node: Node) -> bool:
+    """Whether a fused body computes with floats that it makes of the codes that it reads."""
+    body = node.op.body.topo() if isinstance(node.op, Fused) else []
+    return bool(body) and isinstance(body[0].op, Dequantize)
 
 
 def refuse_elements(
@@ -83,6 +91,8 @@ def _types_of(node: Node, *, codes: bool) -> Iterator[tuple[TensorType, Sequence
     moved: Sequence[Allowed] = (*MOVED, *((Q8,) if codes else ()))
     read: Sequence[Allowed] = moved if node.op.moves_data_only else ()
     made = moved if isinstance(node.op, ArgMax) else read
+    if codes and makes_floats(node):
+        read = (Q8,)
     yield from ((result.type, made) for result in node.results)
     yield from ((type, read) for type in node.operand_types if type is not None)
 

@@ -20,6 +20,7 @@ from mbc.ops import (
     Conv2d,
     Dense,
     Dequantize,
+    Fused,
     GlobalAvgPool,
     Lookup,
     Max,
@@ -308,9 +309,61 @@ def _view(net: Net, x: Value) -> Value:
     return net.conv(shuffled, Conv2d(groups=4, to=MADE), (1, 1), 24)
 
 
+BYTE = Q8.of(1.0, 0)
+
+
+def bytes_read() -> Iterator[Case]:
+    """Bodies that make floats of the rows of bytes under a convolution, of numbers that are exact.
+    Rows end in every part of a vector, windows reach beyond all sides; layers may follow."""
+    yield from _read((2, 9, 11, 3), (3, 3), (2, 2), ONE)
+    yield from _read((1, 6, 40, 3), (3, 3), (1, 1), (0, 0, 0, 0), then=True)
+    yield from _read((1, 5, 6, 1), (5, 5), (1, 1), (2, 2, 2, 2))
+    yield from _read((1, 8, 7, 5), (2, 3), (2, 1), (0, 1, 2, 0), (1, 2), then=True)
+    yield from _read((1, 7, 6, 20), (3, 3), (1, 1), ONE)
+    yield from _read((2, 4, 37, 3), (3, 3), (2, 2), (0, 1, 0, 1), element=Q8.of(0.5, 3), alike=True)
+
+
+def _read(
+    shape: tuple[int, ...],
+    kernel: Pair,
+    stride: Pair,
+    pad: Padding,
+    dilation: Pair = (1, 1),
+    element: Q8 = BYTE,
+    *,
+    alike: bool = False,
+    then: bool = False,
+) -> Iterator[Case]:
+    """A convolution of bytes less means, times scales unless channels are alike."""
+    channels = shape[-1]
+
+    def layer(net: Net, x: Value) -> Value:
+        def whole(name: str, *extents: int) -> Constant:
+            return Constant.of(name, net.rng.integers(-3, 4, extents))
+
+        body = Graph("body")
+        made = body.add(Dequantize(), [body.add_input("x", x.type)]).result
+        means = Constant.of("mean", np.arange(1 if alike else channels) + 100.5)
+        made = body.add(Sub(), [made, means]).result
+        if not alike:
+            scales = Constant.of("scale", 2.0 ** (np.arange(channels) % 3 - 1))
+            made = body.add(Mul(), [made, scales]).result
+        op = Conv2d(stride, pad, dilation, act=RELU)
+        weight, bias = whole("w", *kernel, channels, 9), whole("b", 9)
+        made = body.add(op, [made, weight, bias]).result
+        if then:
+            made = body.add(Conv2d(), [made, whole("w2", 1, 1, 9, 5)]).result
+        body.set_outputs([made])
+        return net.graph.add(Fused("rows", body), [x]).result
+
+    text = "-".join(".".join(map(str, each)) for each in (shape, kernel, stride, pad))
+    yield from both(f"bytes-{text}", shape, layer, element)
+
+
 def integer_cases() -> Iterator[Case]:
     """All of them."""
     yield from products()
     yield from patches()
     yield from depthwise()
     yield from layers()
+    yield from bytes_read()

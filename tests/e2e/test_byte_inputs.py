@@ -17,8 +17,8 @@ from mbc.ir.text.module import write_dump
 from mbc.runtime.inputs import read_photo
 from mbc.runtime.preprocessing import PRESETS
 from mbc.runtime.shared_runner import load
+from tests.byte_networks import IMAGENET, network, numbers
 from tests.e2e.support import CAT, EMULATORS, EXAMPLES, done, mbc
-from tests.numeric.test_byte_inputs import IMAGENET, network, numbers
 from tests.onnx_models import Drawing
 
 PHOTO = EXAMPLES / "images" / "cat.png"
@@ -311,7 +311,7 @@ def test_a_quantised_model_takes_its_own_codes(photo: np.ndarray, layout: Layout
 
 
 def test_the_image_lies_in_bytes(photo: np.ndarray) -> None:
-    outcome = done("report", "net.py", *BYTES, "--json", "--stop-after", "plan")
+    outcome = done("report", "net.py", *BYTES, "--json", "--fuse", "never")
     first = json.loads(outcome.out)["layers"][0]
     assert (first["op"], first["bytes"]) == ("dequantize", 5 * 9 * 11 * 3)
 

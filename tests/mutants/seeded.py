@@ -7,6 +7,7 @@ from tests.mutants.apart import MUTANTS as APART
 from tests.mutants.argmax import MUTANTS as ARGMAX
 from tests.mutants.arithmetic import MUTANTS as ARITHMETIC
 from tests.mutants.backends import MUTANTS as BACKENDS
+from tests.mutants.bytes import MUTANTS as BYTES
 from tests.mutants.caches import MUTANTS as CACHES
 from tests.mutants.costs import MUTANTS as COSTS
 from tests.mutants.gates import MUTANTS as GATES
@@ -46,6 +47,7 @@ MUTANTS = (
     *THREADS,
     *WORDS,
     *ORACLE,
+    *BYTES,
     *CACHES,
     *APART,
     *PHOTOS,

@@ -83,6 +83,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "backends/llvm/integer/kernels.py BUILDERS",
         "backends/llvm/integer/kernels.py _vector()",
         "backends/llvm/integer/kernels.py FORMULAS",
+        "backends/llvm/kernels/byte_rows.py STEPS",
         "backends/llvm/integer/dots.py OF_ISA",
         "backends/llvm/integer/dots.py OF_EXTENSION",
         "backends/llvm/integer/narrow.py NARROWINGS",

@@ -3,7 +3,6 @@ numbers that numpy makes of the bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
 
 import numpy as np
@@ -16,122 +15,43 @@ from mbc.driver.calibration import calibrate, prepared
 from mbc.int8.file import network_digest, weights_digest
 from mbc.int8.quantisation import Quantisation
 from mbc.interp import run
-from mbc.ir.activations import RELU
 from mbc.ir.elements import Q8
 from mbc.ir.graph import Constant, Graph
 from mbc.ir.text import parse
 from mbc.ir.text.printer import print_graph
-from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
-from mbc.ir.views import Value
-from mbc.ops import Add, Conv2d, Dense, Dequantize, Lookup, MaxPool, Mul, Softmax, Sub, Transpose
+from mbc.ops import (
+    Conv2d,
+    Dequantize,
+    Fused,
+    Lookup,
+    Mul,
+    Sub,
+)
 from mbc.passes.byte_inputs import BYTE, Numbers, read_bytes, without_bytes
-from mbc.passes.pipelines import LEVELS, with_quantisation
+from mbc.passes.pipelines import GOALS, LEVELS, with_fuse_mode, with_quantisation
 from mbc.passes.quantise import Quantise
 from mbc.passes.quantising.portable import Portable
 from mbc.passmgr.manager import run_pipeline
-from mbc.passmgr.passes import PassContext
-from mbc.runtime.abi import INPUT_LAYOUT, PLANAR
+from mbc.passmgr.passes import PassContext, Pipeline
 from mbc.runtime.normalisation import Normalisation
-from mbc.runtime.preprocessing import PRESETS
 from tests.backends.kernel_check import host_target
+from tests.byte_networks import (
+    IMAGENET,
+    KINDS,
+    NETWORKS,
+    TF,
+    network,
+    numbers,
+    on_bytes,
+    photo,
+)
 from tests.everyday import part_of
 from tests.numeric.test_passes import bind
 
-IMAGENET, TF = PRESETS["torch"].normalisation, PRESETS["tf"].normalisation
-RAW, UNIT = PRESETS["raw"].normalisation, PRESETS["unit"].normalisation
-KINDS = {"imagenet": IMAGENET, "tf": TF, "raw": RAW, "unit": UNIT}
 
-Layer = Callable[[Graph, Value], Value]
-
-
-def constant(graph: Graph, *shape: int) -> Constant:
-    count = len(graph.constants())
-    data = np.random.default_rng(count).normal(0, 1 / np.sqrt(np.prod(shape[:-1])), shape)
-    return Constant.of(f"c{count}", data)
-
-
-def conv(pad: int, groups: int = 1, *, bias: bool = True) -> Layer:
-    def layer(graph: Graph, x: Value) -> Value:
-        channels = x.type.channels
-        weight = constant(graph, 3, 3, channels // groups, 6)
-        op = Conv2d(stride=(2, 1), pad=(pad, pad, pad, 0), groups=groups, act=RELU)
-        made = graph.add(op, [x, weight])
-        if bias:
-            vector = Constant.of("bias", np.linspace(-1, 1, 6))
-            graph.set_operands(made, [*made.operands, vector])
-        return graph.add(Conv2d(), [made.result, constant(graph, 1, 1, 6, 5)]).result
-
-    return layer
-
-
-def pooled(graph: Graph, x: Value) -> Value:
-    pool = graph.add(MaxPool(kernel=(2, 2), stride=(1, 1)), [x]).result
-    return graph.add(Conv2d(), [pool, constant(graph, 1, 1, 3, 4)]).result
-
-
-def dense(graph: Graph, x: Value) -> Value:
-    return graph.add(Dense(), [x, constant(graph, 3, 9)]).result
-
-
-def several(graph: Graph, x: Value) -> Value:
-    """A layer that can read bytes, one that cannot, and what is computed in float."""
-    folded = graph.add(Conv2d(), [x, constant(graph, 1, 1, 3, 3)]).result
-    padded = graph.add(Conv2d(pad=(1, 1, 1, 1)), [x, constant(graph, 3, 3, 3, 3)]).result
-    soft = graph.add(Softmax(), [x]).result
-    both = graph.add(Add(), [folded, padded]).result
-    return graph.add(Add(), [both, soft]).result
-
-
-NETWORKS: dict[str, tuple[tuple[int, ...], Layer]] = {
-    "unpadded": ((2, 7, 9, 3), conv(0)),
-    "without-bias": ((1, 7, 5, 3), conv(0, bias=False)),
-    "padded": ((1, 7, 9, 3), conv(1)),
-    "depthwise": ((1, 6, 5, 3), conv(0, 3)),
-    "pooled": ((1, 5, 6, 3), pooled),
-    "dense": ((4, 3), dense),
-    "several": ((1, 5, 5, 3), several),
-    "nothing": ((1, 2, 2, 3), lambda graph, x: x),
-}
-
-
-def network(name: str, *, planar: bool = False) -> Graph:
-    """A float network, whose channels come first if it is planar."""
-    shape, layer = NETWORKS[name]
-    graph = Graph("net", {INPUT_LAYOUT: PLANAR} if planar else None)
-    if planar:
-        n, h, w, c = shape
-        x = graph.add_input("x", TensorType((n, c, h, w)))
-        x = graph.add(Transpose((0, 2, 3, 1)), [x], names=["image"]).result
-    else:
-        x = graph.add_input("x", TensorType(shape))
-    graph.set_outputs([layer(graph, x)])
-    return graph
-
-
-def on_bytes(graph: Graph, how: Normalisation) -> Graph:
+def compiled(graph: Graph, pipeline: Pipeline, quantisation: Quantisation | None = None) -> Graph:
     copy = graph.clone()
-    read_bytes(copy, copy.inputs[0], Numbers.of(how.centres, how.factors))
-    verify(copy)
-    return copy
-
-
-def photo(graph: Graph, seed: int = 0) -> np.ndarray:
-    random = np.random.default_rng(seed)
-    return random.integers(0, 256, graph.inputs[0].type.shape, np.uint8)
-
-
-def numbers(graph: Graph, bytes: np.ndarray, how: Normalisation) -> np.ndarray:
-    """What the bytes stand for, in the order of operations of `normalise`."""
-    planar = graph.meta.get(INPUT_LAYOUT) == PLANAR
-    mean, std = (np.array(each, np.float32) for each in (how.mean, how.std))
-    image = bytes.transpose(0, 2, 3, 1) if planar else bytes
-    made: np.ndarray = (image.astype(np.float32) / np.float32(how.range) - mean) / std
-    return np.ascontiguousarray(made.transpose(0, 3, 1, 2)) if planar else made
-
-
-def compiled(graph: Graph, level: int, quantisation: Quantisation | None = None) -> Graph:
-    copy, pipeline = graph.clone(), LEVELS[level]
     if quantisation is not None:
         pipeline = with_quantisation(pipeline)
     run_pipeline(copy, pipeline, PassContext(LlvmBackend(host_target()), quantisation), [])
@@ -172,8 +92,8 @@ def test_floats_of_bytes(name: str, kind: str, planar: bool) -> None:
     assert graph.inputs[0].type.element == BYTE
     (wanted,) = run(real, {"x": numbers(real, bytes, how)}).values()
     near = 1e-5 * float(np.abs(wanted).max())
-    for level in (0, 2):
-        planned = compiled(graph, level)
+    for pipeline in (LEVELS[0], LEVELS[2], GOALS["memory"][2]):
+        planned = compiled(graph, pipeline)
         for found in (run(planned, {"x": bytes})["y"], by_kernels(planned, bytes)):
             np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=near)
 
@@ -191,7 +111,7 @@ def test_floats_of_bytes(name: str, kind: str, planar: bool) -> None:
     ],
 )
 def test_what_is_left_of_it_in_float(name: str, kind: str, left: list[type]) -> None:
-    found = ops(compiled(on_bytes(network(name), KINDS[kind]), 2))
+    found = ops(compiled(on_bytes(network(name), KINDS[kind]), with_fuse_mode(LEVELS[2], "never")))
     assert [op for op in found if op in (Dequantize, Sub, Mul)] == left
 
 
@@ -205,6 +125,21 @@ def test_the_float_network_comes_back(name: str, kind: str, planar: bool) -> Non
     assert weights_digest(back) == weights_digest(real)
     assert print_graph(parse(print_graph(graph))) == print_graph(graph)
     assert without_bytes(real) is real
+
+
+@pytest.mark.parametrize("name", ["unpadded", "padded"])
+def test_a_first_layer_makes_floats_of_bytes_row_by_row(name: str) -> None:
+    """So the image in floats lies nowhere."""
+    real = network(name)
+    graph = compiled(on_bytes(real, IMAGENET), GOALS["memory"][2])
+    plain = compiled(real, GOALS["memory"][2])
+    first = graph.topo()[0].op
+    assert isinstance(first, Fused)
+    assert isinstance(first.body.topo()[0].op, Dequantize)
+    assert graph.arena_bytes is not None
+    assert plain.arena_bytes is not None
+    band = 3 * real.inputs[0].type.shape[2] * 3 * 4
+    assert graph.arena_bytes <= plain.arena_bytes + band + 128
 
 
 def measured(real: Graph, how: Normalisation, keep: frozenset[str] = frozenset()) -> Quantisation:
@@ -226,7 +161,9 @@ def test_codes_of_bytes(name: str, kind: str, planar: bool) -> None:
     assert pure.inputs[0].type.element == BYTE
     wanted = run(pure, {"x": bytes})["y"]
     for level in (0, 2):
-        np.testing.assert_array_equal(by_kernels(compiled(graph, level, found), bytes), wanted)
+        np.testing.assert_array_equal(
+            by_kernels(compiled(graph, LEVELS[level], found), bytes), wanted
+        )
     exact = run(real, {"x": numbers(real, bytes, how)})["y"]
     assert np.abs(wanted - exact).max() < 0.03 * np.abs(exact).max()
 
@@ -306,7 +243,7 @@ def test_a_layer_that_is_kept_in_float_normalises_in_float() -> None:
     Quantise().run(graph, PassContext(Portable(), found))
     assert ops(graph)[:4] == [Dequantize, Sub, Mul, Conv2d]
     wanted = run(graph, {"x": bytes})["y"]
-    done = compiled(on_bytes(real, how), 2, found)
+    done = compiled(on_bytes(real, how), LEVELS[2], found)
     np.testing.assert_allclose(by_kernels(done, bytes), wanted, rtol=0.02, atol=0.02)
 
 

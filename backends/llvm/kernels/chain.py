@@ -19,6 +19,7 @@ from mbc.backends.llvm.integer.layers import product_of
 from mbc.backends.llvm.integer.product import Product
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer
+from mbc.backends.llvm.kernels.byte_rows import ByteRows, numbers_of
 from mbc.backends.llvm.kernels.linear import is_gemm_rows, pointwise_gemm
 from mbc.backends.llvm.kernels.patches import Patches, patches_of
 from mbc.backends.llvm.kernels.windows import is_window_conv, window_of
@@ -53,15 +54,18 @@ def stage_kind(node: Node) -> Kind:
 
 
 def chain_nodes(node: Node) -> tuple[Node, ...]:
-    """Return the ops of a fused body in order; () if the node is not fused."""
-    return tuple(node.op.body.topo()) if isinstance(node.op, Fused) else ()
+    """Return the ops of a fused body in order, but for those that make floats of bytes; () if the
+    node is not fused."""
+    return tuple(node.op.body.topo()[len(numbers_of(node)) :]) if isinstance(node.op, Fused) else ()
 
 
 def chain_refusal(node: Node) -> str:
     """Return why a fused body is not a chain that can be streamed; "" if it is one."""
-    nodes = chain_nodes(node)
+    nodes, made = chain_nodes(node), numbers_of(node)
     assert isinstance(node.op, Fused)
-    inputs = node.op.body.inputs
+    inputs = [made[-1].result] if made else node.op.body.inputs
+    if made and not (nodes and _is_patches(nodes[0])):
+        return "only convolutions of larger filters read bytes"
     for before, after in zip((None, *nodes), nodes, strict=False):
         if not isinstance(after.op, Conv2d | MaxPool | AvgPool):
             return f"{after.op.label} cannot be streamed by rows"
@@ -77,6 +81,10 @@ def chain_refusal(node: Node) -> str:
         if refusal := _residual_refusal(after, nodes[-1], kind):
             return refusal
     return "" if node.op.body.outputs[0].is_plain else "the body returns a view"
+
+
+def _is_patches(node: Node) -> bool:
+    return isinstance(node.op, Conv2d) and stage_kind(node) == "patches"
 
 
 def _residual_refusal(node: Node, last: Node, kind: Kind) -> str:
@@ -170,14 +178,18 @@ def turn_rows(height: int) -> list[int]:
 def _plan(
     isa: Isa, node: Node, x: Buffer, out: Buffer, residual: Buffer | None, turn: int
 ) -> Chain:
-    nodes = chain_nodes(node)
+    nodes, made = chain_nodes(node), numbers_of(node)
+    bytes = ByteRows.of(made, x) if made else None
     chunks = _chunks(nodes, turn)
     buffers = [Buffer.in_arena(n.result.type, isa) for n in nodes[:-1]] + [out]
-    stages, converted, source = list[Stage](), round_up(COUNTER_BYTES * len(nodes)), x
+    stages, converted = list[Stage](), round_up(COUNTER_BYTES * len(nodes))
+    source = x if bytes is None else bytes.made
     offset = converted + _converted_bytes(isa, nodes, chunks, buffers, residual)
     for i, (step, chunk, target) in enumerate(zip(nodes, chunks, buffers, strict=True)):
         held = residual if i == len(nodes) - 1 else None
         plan = _stage_plan(isa, step, chunk, source, target, held)
+        if isinstance(plan, Patches):
+            plan = replace(plan, bytes=bytes)
         capacity = _capacity(step, nodes[i + 1], chunk) if i + 1 < len(nodes) else 0
         patch_offset = converted if isinstance(plan, Product) else offset
         if isinstance(plan, Patches):
@@ -308,7 +320,8 @@ class Ends:
 
 def ends_of(node: Node) -> Ends:
     """Return the operands at the ends of a fused node's chain."""
-    first, *_, last = (*chain_nodes(node), *chain_nodes(node)[-1:])
+    nodes = chain_nodes(node)
+    first, last = (*numbers_of(node), *nodes)[0], nodes[-1]
     residual = last["residual"]
     held = residual.value.name if isinstance(residual, ChannelView) else None
     return Ends(first.view("x").value.name, held)

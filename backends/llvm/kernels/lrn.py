@@ -8,7 +8,7 @@ from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.formula import Lanes
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Kernel, Site
-from mbc.backends.llvm.kernels.patches import zero_bytes
+from mbc.backends.llvm.kernels.copies import zero_bytes
 from mbc.backends.llvm.kernels.rows import sweep
 from mbc.backends.llvm.unary import power
 from mbc.backends.llvm.vectors import arithmetic, load, store

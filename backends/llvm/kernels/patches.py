@@ -8,7 +8,7 @@ and bottom are read from a band: copies of input rows in scratch, with rows of z
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 
@@ -28,6 +28,8 @@ from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.gemm_units import Panel, is_split
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
+from mbc.backends.llvm.kernels.byte_rows import ByteRows
+from mbc.backends.llvm.kernels.copies import copy_bytes, copy_row, zero_bytes
 from mbc.backends.llvm.kernels.linear import (
     contiguous,
     group_bias,
@@ -77,6 +79,8 @@ class Patches:
     """Output rows of a task."""
     slopes: bool = False
     """Whether the convolution has slopes."""
+    bytes: ByteRows | None = None
+    """The image of bytes that rows of the input are made of, in the band; None: they are stored."""
 
     @property
     def extent(self) -> tuple[int, int]:
@@ -143,9 +147,10 @@ class Patches:
 
     @property
     def has_band(self) -> bool:
-        """Whether windows of some output row reach above or below the image."""
+        """Whether rows are read from the band: those of bytes, and of windows that reach above or
+        below the image."""
         rows = (self.out.shape[1] - 1) * self.op.stride[0] + self.extent[0]
-        return self.op.pad[0] > 0 or rows > self.x.type.shape[1]
+        return self.bytes is not None or self.op.pad[0] > 0 or rows > self.x.type.shape[1]
 
     @property
     def band_offset(self) -> int:
@@ -180,7 +185,8 @@ class Patches:
     @property
     def name(self) -> str:
         """Filter size and stride, for names of kernels."""
-        return f"conv{self.kernel[0]}x{self.kernel[1]}s{self.op.stride[0]}"
+        of_bytes = "" if self.bytes is None else "_u8"
+        return f"conv{self.kernel[0]}x{self.kernel[1]}s{self.op.stride[0]}{of_bytes}"
 
 
 def patches_of(
@@ -336,7 +342,7 @@ class PatchRows:
             return direct
         band = f.offset(self.scratch, patches.band_offset)
         last = patches.x.type.shape[1] - patches.extent[0]  # top row of the lowest window inside
-        if last < 0:
+        if last < 0 or patches.bytes is not None:
             self._fill_band(image, band, top)
             return band
         inside = f.op(f"icmp ule {word} {top}, {last}")
@@ -352,41 +358,16 @@ class PatchRows:
 
     def _fill_band(self, image: str, band: str, top: Count) -> None:
         """Copy input rows from `top` on to the band, zeros for rows outside the image."""
-        f = self.f
+        f, bytes = self.f, self.patches.bytes
         height, row_bytes = self.patches.x.type.shape[1], self.patches.x.row_bytes
+        stored = row_bytes if bytes is None else bytes.source.row_bytes
+        fill = None if bytes is None else partial(bytes.emit_row, f)
 
         def row(index: Count, _: list[str]) -> Sequence[str]:
             y = f.binary("add", top, index)
             target = f.offset(band, f.binary("mul", index, row_bytes))
-            source = f.offset(image, f.binary("mul", y, row_bytes))
-            copy_row(f, y, height, target, source, row_bytes)
+            source = f.offset(image, f.binary("mul", y, stored))
+            copy_row(f, y, height, target, source, row_bytes, fill)
             return []
 
         f.loop(0, self.patches.extent[0], [], row)
-
-
-def copy_row(f: Function, y: Count, height: int, target: str, source: str, bytes: int) -> None:
-    """Copy row y of an image, or zeros if the image has none."""
-    inside = f.op(f"icmp ult {f.isa.word} {y}, {height}")
-    copy, clear, leave = f.label("copy"), f.label("clear"), f.label("filled")
-    f.emit(f"br i1 {inside}, label %{copy}, label %{clear}")
-    f.start_block(copy)
-    copy_bytes(f, target, source, bytes)
-    f.emit(f"br label %{leave}")
-    f.start_block(clear)
-    zero_bytes(f, target, bytes)
-    f.emit(f"br label %{leave}")
-    f.start_block(leave)
-
-
-def copy_bytes(f: Function, target: str, source: str, bytes: int) -> None:
-    """Copy memory that does not overlap."""
-    word = f.isa.word
-    arguments = f"ptr {target}, ptr {source}, {word} {bytes}, i1 false"
-    f.emit(f"call void @llvm.memcpy.p0.p0.{word}({arguments})")
-
-
-def zero_bytes(f: Function, pointer: str, bytes: int) -> None:
-    """Fill memory with zeros."""
-    word = f.isa.word
-    f.emit(f"call void @llvm.memset.p0.{word}(ptr {pointer}, i8 0, {word} {bytes}, i1 false)")

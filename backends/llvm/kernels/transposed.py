@@ -22,8 +22,8 @@ from mbc.backends.llvm.gemm_runs import Run
 from mbc.backends.llvm.gemm_share import Pointers, Share
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
+from mbc.backends.llvm.kernels.copies import copy_row, zero_bytes
 from mbc.backends.llvm.kernels.linear import contiguous, group_bias, shape_name
-from mbc.backends.llvm.kernels.patches import copy_row, zero_bytes
 from mbc.ir.graph import Node
 from mbc.ir.types import TensorType
 from mbc.ops.linear import present
