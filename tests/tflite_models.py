@@ -31,6 +31,7 @@ TYPES = {
     "int8": "INT8",
     "uint8": "UINT8",
 }
+"""Elements of constants by the names of numpy's types."""
 RELU, RELU_N1_TO_1, RELU6, TANH = 1, 2, 3, 4
 SAME, VALID = 0, 1
 
@@ -50,6 +51,12 @@ class Drawn:
     element: str = "FLOAT32"
     data: bytes | None = None
     scales: tuple[float, ...] = ()
+    zeros: tuple[int, ...] | None = None
+    """None: as many 0 as there are scales."""
+    axis: int = 0
+    """The axis along which there are several."""
+    details: int = 0
+    """Number of the kind of other details of them."""
     sparsity: Any = None
     """A function that writes the table of a sparse tensor."""
     is_variable: bool = False
@@ -212,8 +219,11 @@ class Writer:
         more = {}
         if drawn.scales:
             scale = self.numbers(drawn.scales, np.float32)
-            zero = self.numbers([0] * len(drawn.scales), np.int64)
-            more["Quantization"] = self.table("QuantizationParameters", Scale=scale, ZeroPoint=zero)
+            zeros = [0] * len(drawn.scales) if drawn.zeros is None else drawn.zeros
+            fields = {"Scale": scale, "ZeroPoint": self.numbers(zeros, np.int64)}
+            fields["QuantizedDimension"] = drawn.axis
+            fields |= {"DetailsType": drawn.details} if drawn.details else {}
+            more["Quantization"] = self.table("QuantizationParameters", **fields)
         if drawn.sparsity is not None:
             more["Sparsity"] = drawn.sparsity(self)
         if drawn.is_variable:
@@ -288,14 +298,14 @@ def imported(content: bytes, folder: Path, options: ModelOptions = AS_IT_IS) -> 
     """Write a model, and import it."""
     path = folder / "net.tflite"
     path.write_bytes(content)
-    graph = import_tflite(path, options)
+    graph = import_tflite(path, options).graph
     verify(graph)
     return graph
 
 
-def inputs_of(drawing: Drawing) -> dict[str, Array]:
+def inputs_of(drawing: Drawing, seed: int = 1) -> dict[str, Array]:
     """Draw the inputs of a model."""
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(seed)
     return {
         name: rng.standard_normal(shape).astype(np.float32)
         for name, shape in drawing.inputs.items()

@@ -89,6 +89,8 @@ class Model:
     weights: Mapping[str, np.ndarray] = field(default_factory=dict)
     """The scales of constants that stand for codes, by their names: one for each output channel of
     the op that reads them, or one for all."""
+    float_layers: frozenset[str] = frozenset()
+    """Results of layers that a quantised model has in float, though they may read codes."""
 
 
 def live(nodes: Iterable[Node], outputs: Iterable[str]) -> tuple[Node, ...]:

@@ -20,4 +20,6 @@ def stated(builder: Builder) -> Quantisation | None:
         for constant, origin in builder.origins.items()
         if origin in model.weights
     }
-    return Quantisation({}, elements=elements, weights=weights)
+    floats = (builder.known[name].stored for name in model.float_layers if name in builder.known)
+    keep = frozenset(view.value.name for view in floats if view.is_plain)
+    return Quantisation({}, keep, elements=elements, weights=weights)

@@ -9,8 +9,7 @@ from math import prod
 import numpy as np
 
 from mbc.diag import MbcError, error
-from mbc.frontends.lowering.scales import dequantised as scaled
-from mbc.frontends.tflite.model import Dimension, Scales, Sparsity, Tensor
+from mbc.frontends.tflite.model import Dimension, Sparsity, Tensor
 
 MAX_SPREAD = 2**24
 """Elements of a tensor that is stored as a sparse one."""
@@ -22,6 +21,7 @@ DTYPES: Mapping[str, str] = {
     "FLOAT64": "<f8",
     "INT16": "<i2",
     "INT32": "<i4",
+    "INT4": "<i1",
     "INT64": "<i8",
     "INT8": "<i1",
     "UINT16": "<u2",
@@ -29,7 +29,8 @@ DTYPES: Mapping[str, str] = {
     "UINT64": "<u8",
     "UINT8": "<u1",
 }
-"""The types of elements that are read, by their names in the schema, as those of numpy."""
+"""The types of elements that are read, by their names in the schema, as those of numpy; two of 4
+bits are in a byte of a file."""
 
 
 def malformed(tensor: Tensor, reason: str) -> MbcError:
@@ -47,23 +48,19 @@ def array_of(tensor: Tensor) -> np.ndarray | None:
     kind = np.dtype(DTYPES[tensor.element])
     if tensor.sparsity is not None:
         return _spread(tensor, tensor.sparsity, tensor.data, kind)
-    wanted = prod(tensor.shape) * kind.itemsize
+    count, is_packed = prod(tensor.shape), tensor.element == "INT4"
+    wanted = -(-count // 2) if is_packed else count * kind.itemsize
     if tensor.data.size != wanted:
         shape = f"its shape {[*tensor.shape]} needs {wanted:,} bytes"
         raise malformed(tensor, f"{shape}, it has {tensor.data.size:,}")
-    return tensor.data.view(kind).reshape(tensor.shape)
+    stored = _unpacked(tensor.data)[:count] if is_packed else tensor.data.view(kind)
+    return stored.reshape(tensor.shape)
 
 
-def dequantised(array: np.ndarray, scales: Scales) -> np.ndarray | None:
-    """Return what the elements stand for as float32; None where that is not said."""
-    if array.dtype.kind == "f":
-        return array.astype(np.float32, copy=False)
-    if not scales.scale.size or scales.axis < 0:
-        return None
-    try:
-        return scaled(array, scales.scale, scales.zero if scales.zero.size else None, scales.axis)
-    except ValueError:
-        return None
+def _unpacked(data: np.ndarray) -> np.ndarray:
+    """Return the integers of 4 bits in bytes, the lower half of each first."""
+    halves = np.stack([data << 4, data], axis=-1).view(np.int8) >> 4
+    return halves.ravel()
 
 
 def _spread(

@@ -48,6 +48,8 @@ class Scales:
     """As many zero points."""
     axis: int
     """The axis along which there are several."""
+    details: int = 0
+    """Number of the kind of other details, in the schema; 0 for none."""
 
 
 @dataclass(frozen=True, eq=False)

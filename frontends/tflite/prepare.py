@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -11,26 +11,32 @@ import numpy as np
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.frontends.lowering.model import Model, Node
 from mbc.frontends.lowering.problems import Problem, Unsupported, diagnostics
-from mbc.frontends.tflite.arrays import DTYPES, array_of, dequantised
+from mbc.frontends.tflite.arrays import DTYPES, array_of
+from mbc.frontends.tflite.codes import (
+    CODES,
+    LIMITS,
+    check_scales,
+    codes_of,
+    numbers_of,
+    stands_for_numbers,
+)
 from mbc.frontends.tflite.folding import FOLDS, folded
-from mbc.frontends.tflite.model import Operator, Tensor, TfliteModel
+from mbc.frontends.tflite.model import Operator, TfliteModel
 from mbc.frontends.tflite.ops import TRANSLATORS
+from mbc.frontends.tflite.ops.quantised import FLOATS, KEEPING, check_elements
 from mbc.frontends.tflite.translation import HINT, Translation
 
 MAX_TOTAL = 2**27
 """Elements of all folded tensors."""
 
-FLOATS = ("FLOAT16", "FLOAT32")
 INDICES = ("INT32", "INT64")
 OF_INDICES = ("ARG_MAX", "CAST", "EXPAND_DIMS", "RESHAPE", "SQUEEZE", "TRANSPOSE")
 """Types of indices, and the ops that may compute some."""
 
-QUANTISED = ("INT16", "INT4", "INT8", "UINT8")
-"""Types of elements that stand for real numbers by a scale."""
-
-UNQUANTISED = (
-    "convert the model again without `converter.optimizations`, or with float16 weights "
-    "(`converter.target_spec.supported_types = [tf.float16]`)"
+NARROWER = (
+    "convert the model again with codes of 8 bits "
+    "(`converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]`), or without "
+    "`converter.optimizations`"
 )
 
 HELPS = {
@@ -44,17 +50,22 @@ HELPS = {
 """What to do about some ops."""
 
 
-def prepared(model: TfliteModel) -> Model:
-    """Return a model in the common form. Raises E0802 for what is quantised and for other types of
-    inputs, E0806 for a malformed graph, E0807 for what is too large."""
+def prepared(model: TfliteModel, note: Callable[[str], None], *, floats: bool = False) -> Model:
+    """Return a model in the common form; a quantised one with `floats` without its codes. `note`
+    takes what the user should know. Raises E0802 for what is not supported as a whole, E0806 for a
+    malformed graph, E0807 for what is too large."""
     _check_structure(model)
+    _check_scales(model)
     _refuse(model)
     t = Translation(model)
     for operator in model.operators:
         t.operator = operator
         _learn(t, operator)
         _translate(t, operator)
-    return t.finished()
+    made = t.finished()
+    for text in t.known.remarks(floats=floats):
+        note(text)
+    return replace(made, quantised=True, elements={}, weights={}) if floats else made
 
 
 # ---- what is refused as a whole
@@ -62,7 +73,7 @@ def prepared(model: TfliteModel) -> Model:
 
 def _refuse(model: TfliteModel) -> None:
     """Raise E0802 with what concerns the whole model, and the ops that are not known beside it."""
-    found = [*_quantised(model), *_inputs(model), *_graphs(model)]
+    found = [*_wide(model), *_inputs(model), *_graphs(model)]
     if found:
         raise MbcError(*found, *_unknown(model))
 
@@ -77,46 +88,42 @@ def _graphs(model: TfliteModel) -> Iterator[Diagnostic]:
 def _inputs(model: TfliteModel) -> Iterator[Diagnostic]:
     for number in model.inputs:
         tensor = model.tensors[number]
-        if tensor.element not in FLOATS and not _stands_for_numbers(tensor):
+        if tensor.element not in FLOATS and not stands_for_numbers(tensor):
             kind = tensor.element.lower()
-            message = f"input '{tensor.name}' is {kind}; mbc takes float32 and float16"
+            without = " without a scale" if tensor.element in CODES else ""
+            message = f"input '{tensor.name}' is {kind}{without}; mbc takes float32 and float16"
             yield Diagnostic("E0802", message)
 
 
-def _quantised(model: TfliteModel) -> Iterator[Diagnostic]:
-    """Yield what to say of a model that computes with integers."""
-    given = {number for number in model.inputs if _stands_for_numbers(model.tensors[number])}
-    nodes = [each for each in model.operators if _is_quantised(model, each)]
+def _wide(model: TfliteModel) -> Iterator[Diagnostic]:
+    """Yield what to say of a model that computes with other integers than those of 8 bits."""
+    wide = {
+        number
+        for number, tensor in enumerate(model.tensors)
+        if tensor.data is None and stands_for_numbers(tensor) and tensor.element not in CODES
+    }
+    nodes = [each for each in model.operators if wide & {*each.inputs, *each.outputs}]
+    given = wide & {*model.inputs}
     if nodes or given:
         first = model.tensors[nodes[0].outputs[0] if nodes else min(given)].name
-        kind = _kinds(model, nodes, given)
-        message = f"the model is quantised to {kind}; mbc imports float models"
+        read = [n for each in nodes for n in (*each.inputs, *each.outputs) if n in wide]
+        kind = model.tensors[(read or sorted(given))[0]].element.lower()
+        message = f"the model is quantised to {kind}; mbc computes with int8 and uint8"
         label = f"{len(nodes)} of {len(model.operators)} operators, the first is '{first}'"
-        yield Diagnostic("E0802", message, label=label, helps=(UNQUANTISED,))
+        yield Diagnostic("E0802", message, label=label, helps=(NARROWER,))
 
 
-def _kinds(model: TfliteModel, nodes: Iterable[Operator], given: Iterable[int]) -> str:
-    numbers = [number for node in nodes for number in (*node.inputs, *node.outputs) if number >= 0]
-    counted = Counter(model.tensors[number].element for number in (*numbers, *given))
-    return max((kind for kind in counted if kind in QUANTISED), key=counted.__getitem__).lower()
-
-
-def _stands_for_numbers(tensor: Tensor) -> bool:
-    """Whether a tensor has integers that stand for real numbers."""
-    return tensor.element in QUANTISED and tensor.scales.scale.size > 0
-
-
-def _is_quantised(model: TfliteModel, operator: Operator) -> bool:
-    """Whether an operator computes with integers that stand for real numbers."""
-    numbers = [number for number in (*operator.inputs, *operator.outputs) if number >= 0]
-    integers = [t for t in (model.tensors[n] for n in numbers) if _stands_for_numbers(t)]
-    if operator.kind in ("DENSIFY", "DEQUANTIZE"):
-        return operator.kind == "DEQUANTIZE" and any(t.data is None for t in integers)
-    return bool(integers)
+def _check_scales(model: TfliteModel) -> None:
+    """Raise E0806 where what integers stand for makes no sense."""
+    read = {number for each in model.operators for number in (*each.inputs, *each.outputs)}
+    for number in sorted(read | {*model.inputs} - {-1}):
+        tensor = model.tensors[number]
+        if tensor.element in LIMITS and (tensor.scales.scale.size or tensor.scales.zero.size):
+            check_scales(tensor)
 
 
 def _unknown(model: TfliteModel) -> list[Diagnostic]:
-    known = {*TRANSLATORS, *FOLDS, *LEARNT, "QUANTIZE"}
+    known = {*TRANSLATORS, *FOLDS, *LEARNT}
     found = [each for each in model.operators if each.kind not in known]
     nodes = [Node(each.kind, model.tensors[each.outputs[0]].name, (), ()) for each in found]
     return diagnostics([Problem(node, "", _help(node.kind)) for node in nodes], HINT)
@@ -175,7 +182,7 @@ def _malformed(reason: str) -> MbcError:
 # ---- operator by operator
 
 
-LEARNT = ("DENSIFY", "DEQUANTIZE", "SHAPE")
+LEARNT = ("DENSIFY", "DEQUANTIZE", "QUANTIZE", "SHAPE")
 """Ops whose results are known by other means than computing."""
 
 
@@ -195,6 +202,7 @@ def _translate(t: Translation, operator: Operator) -> None:
             _keep(t, operator, made)
         elif operator.kind in TRANSLATORS:
             _check_tensors(t, operator)
+            check_elements(t)
             TRANSLATORS[operator.kind](t)
         else:
             t.refuse(help=_help(operator.kind))
@@ -209,14 +217,22 @@ def _known(t: Translation, operator: Operator) -> Sequence[np.ndarray] | None:
         return [np.array(t.tensor(given[0]).shape, np.int64)] if given else None
     if not given or any(number not in t.arrays for number in given):
         return None
-    arrays = [t.arrays[number] for number in given]
+    tensors, arrays = [t.tensor(n) for n in given], [t.arrays[n] for n in given]
     match operator.kind:
         case "DENSIFY":
             return arrays[:1]
         case "DEQUANTIZE":
-            made = dequantised(arrays[0], t.tensor(given[0]).scales)
-            return None if made is None else [made]
-    return folded(operator, arrays) if operator.kind in FOLDS else None
+            return [numbers_of(tensors[0], arrays[0])]
+        case "QUANTIZE":
+            return [codes_of(t.result, numbers_of(tensors[0], arrays[0]))]
+    if operator.kind not in FOLDS:
+        return None
+    if operator.kind in KEEPING or not any(map(stands_for_numbers, tensors)):
+        return folded(operator, arrays)
+    pairs = zip(tensors, arrays, strict=True)
+    numbers = [numbers_of(*each) if stands_for_numbers(each[0]) else each[1] for each in pairs]
+    results = zip(operator.outputs, folded(operator, numbers), strict=True)
+    return [codes_of(t.tensor(number), each) for number, each in results]
 
 
 def _keep(t: Translation, operator: Operator, arrays: Sequence[np.ndarray]) -> None:
@@ -242,7 +258,7 @@ def _check_tensors(t: Translation, operator: Operator) -> None:
     for number in (*operator.outputs, *given):
         if 0 in t.tensor(number).shape:
             raise Unsupported(f"'{t.tensor(number).name}' has no elements")
-    kinds = (*FLOATS, *INDICES) if operator.kind in OF_INDICES else FLOATS
+    kinds = (*FLOATS, *CODES, *(INDICES if operator.kind in OF_INDICES else ()))
     for number in operator.outputs:
         if (kind := t.tensor(number).element) not in kinds:
             raise Unsupported(f"its result is {kind.lower()}, computed from inputs of the model")

@@ -212,7 +212,7 @@ class _Reading:
         if table is None:
             return Scales(np.zeros(0, np.float32), np.zeros(0, np.int64), 0)
         scale, zero = self.array(table, "Scale"), self.array(table, "ZeroPoint")
-        return Scales(scale, zero, int(table.QuantizedDimension()))
+        return Scales(scale, zero, int(table.QuantizedDimension()), int(table.DetailsType()))
 
     def sparsity(self, found: Any) -> Sparsity | None:
         """Read how a sparse tensor is stored."""

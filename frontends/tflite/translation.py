@@ -17,17 +17,22 @@ from mbc.frontends.lowering.builder import IMAGE, TO_PLANAR
 from mbc.frontends.lowering.model import Model, Node, Refusal, Shape, live
 from mbc.frontends.lowering.names import unique
 from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.tflite.activations import CLIPS, activation_of
+from mbc.frontends.tflite.codes import numbers_of, range_of, stands_for_numbers
+from mbc.frontends.tflite.known import Known
 from mbc.frontends.tflite.model import Operator, Tensor, TfliteModel
-from mbc.frontends.tflite.options import whole
-
-ACTIVATIONS = ("NONE", "RELU", "RELU_N1_TO_1", "RELU6", "TANH", "SIGN_BIT")
-"""The fused activations by their numbers in the schema."""
 
 HINT = "`mbc ops --tflite` lists what is supported; convert the model without this op"
 """What to do about an op that is not supported."""
 
-CLIPS = {"RELU_N1_TO_1": (-1.0, 1.0), "RELU6": (0.0, 6.0), "RELU_0_TO_1": (0.0, 1.0)}
-"""Bounds of those that clip at both ends."""
+LAYERS = ("Conv", "Gemm")
+"""Ops with weights that have a form on codes."""
+
+BEYOND = frozenset({
+    "Add", "Conv", "ConvTranspose", "Div", "Gemm", "Identity", "MatMul", "Mul", "Sub",
+})  # fmt: skip
+"""Ops whose results may be far beyond their codes. So these codes are bounds, as relu6 is one, and
+no op after them is computed by them."""
 
 
 class Translation:
@@ -41,6 +46,7 @@ class Translation:
         self.arrays = dict[int, np.ndarray]()
         self.operator = Operator("", (), ())
         self.folded = 0  # elements of constants that the file does not have
+        self.known = Known(model)
         self._names = Counter(tensor.name for tensor in model.tensors)
         self._constant_names = dict[tuple[int, str], str]()
         self._plain = dict[int, str]()
@@ -54,8 +60,18 @@ class Translation:
         for number in self.model.inputs:
             self.shapes[self.tensor(number).name] = as_image(self.tensor(number).shape)
         nodes = live(self.nodes, outputs)
+        read = {name for node in nodes for name in (*node.inputs, *node.outputs)} | {*outputs}
+        elements = {name: e for name, e in self.known.elements(self.arrays) if name in read}
         given = self.constants, self.shapes, inputs, outputs
-        return Model(nodes, *given, hint=HINT, channels_last=True)
+        return Model(
+            nodes,
+            *given,
+            hint=HINT,
+            channels_last=True,
+            elements=elements,
+            weights=self.known.weights if elements else {},
+            float_layers=frozenset(self.known.float_layers),
+        )
 
     # what translators read
 
@@ -105,13 +121,19 @@ class Translation:
         return found[0]
 
     def floats(self, index: int, what: str) -> np.ndarray:
-        """Return a constant operand of floating-point numbers as float32."""
-        array = self.array(index, what)
+        """Return a constant operand of numbers as float32."""
+        array, tensor = self.array(index, what), self.tensor(self.number(index))
         if not array.size:
             raise Unsupported(f"its {what} has no elements")
-        if array.dtype.kind != "f":
+        if array.dtype.kind != "f" and not stands_for_numbers(tensor):
             raise Unsupported(f"its {what} is no float", "convert the model without quantisation")
-        return array.astype(np.float32, copy=False)
+        if array.dtype.kind != "f" and not self.is_of_codes():
+            self.known.widened[self.result.name] = tensor.element.lower()
+        return numbers_of(tensor, array)
+
+    def is_of_codes(self) -> bool:
+        """Whether the operator makes codes."""
+        return self.known.element(self.operator.outputs[0]) is not None
 
     def axis(self, axis: int, rank: int) -> int:
         """Return where an axis of the file is in the common form."""
@@ -192,6 +214,21 @@ class Translation:
         activation."""
         self._activated(kind, inputs, attributes, is_plain=True)
 
+    def finish_reshaped(
+        self, kind: str, inputs: Sequence[str], shape: Shape, **attributes: object
+    ) -> None:
+        """Add the node that computes the operator in a shape of its own, then its fused activation,
+        then its result."""
+        name = self.node(kind, inputs, shape, **attributes)
+        if self._is_followed(kind):
+            followed = self.fresh(f"{name}.act")
+            self._follow(kind, name, followed, shape)
+            name = followed
+        element = self.known.element(self.operator.outputs[0])
+        if element is not None:
+            self.known.parts[name] = element
+        self.to_result(self.node("Reshape", [name], self.result.shape))
+
     def finish_parts(self, kind: str, inputs: Sequence[str], **attributes: object) -> None:
         """Add the node that computes all results of the operator, images in ONNX's order."""
         tensors = [self.tensor(number) for number in self.operator.outputs]
@@ -205,11 +242,20 @@ class Translation:
             case "RELU":
                 self._add("Relu", [x], [name], {})
             case "RELU6" | "RELU_N1_TO_1" | "RELU_0_TO_1":
-                bounds = zip(("low", "high"), CLIPS[act], strict=True)
-                given = [self.listed(what, [bound], np.float32) for what, bound in bounds]
-                self._add("Clip", [x, *given], [name], {})
+                self.clip(x, CLIPS[act], name)
             case _:
                 raise Unsupported(f"its fused activation is {act}")
+
+    def clip(self, x: str, bounds: tuple[float, float], name: str) -> None:
+        """Add a clip whose result has a name."""
+        ends = zip(("low", "high"), bounds, strict=True)
+        given = [self.listed(what, [bound], np.float32) for what, bound in ends]
+        self._add("Clip", [x, *given], [name], {})
+
+    def name_result(self, x: str) -> None:
+        """Name a value in the order of the common form as the result of the operator."""
+        self.shapes[self.result.name] = as_image(self.result.shape)
+        self._add("Identity", [x], [self.result.name], {})
 
     def to_result(self, plain: str, number: int | None = None) -> None:
         """Name a value in the file's order as a result of the operator."""
@@ -230,21 +276,34 @@ class Translation:
         self, kind: str, inputs: Sequence[str], attributes: dict[str, object], *, is_plain: bool
     ) -> None:
         tensor = self.result
-        act = activation_of(self.operator)
+        is_followed = self._is_followed(kind)
         is_image = is_plain and len(tensor.shape) == len(IMAGE)
         shape = tensor.shape if is_plain else as_image(tensor.shape)
         name = tensor.name
-        if act != "NONE" or is_image:
+        if is_followed or is_image:
             name = self.fresh(f"{name}.{kind.lower()}")
         self.shapes[name] = shape
         self._add(kind, inputs, [name], attributes)
-        if act != "NONE":
-            made = self.fresh(f"{name}.{act.lower()}") if is_image else tensor.name
-            self.shapes[made] = shape
-            self.activate(act, name, made)
+        if is_followed:
+            made = self.fresh(f"{name}.act") if is_image else tensor.name
+            self._follow(kind, name, made, shape)
             name = made
         if is_image:
             self.to_result(name)
+
+    def _is_followed(self, kind: str) -> bool:
+        """Whether an activation, or the bounds of its codes, follow the node of an operator."""
+        return activation_of(self.operator) != "NONE" or (self.is_of_codes() and kind in BEYOND)
+
+    def _follow(self, kind: str, x: str, name: str, shape: Shape) -> None:
+        """Add what follows it."""
+        self.shapes[name] = shape
+        act, element = activation_of(self.operator), self.known.element(self.operator.outputs[0])
+        if element is None or act not in CLIPS:
+            self.activate(act, x, name)
+            return
+        (low, high), (least, largest) = CLIPS[act], range_of(element)
+        self.clip(x, (max(low, least), min(high, largest)), name)
 
     def _add(
         self,
@@ -256,15 +315,9 @@ class Translation:
     ) -> None:
         op, name = self.operator.kind, self.result.name
         given, made = tuple(inputs), tuple(outputs)
+        if kind in LAYERS and not self.is_of_codes():
+            self.known.float_layers.update(made)
         self.nodes.append(Node(kind, name, given, made, attributes, spelled=op, refusal=refusal))
-
-
-def activation_of(operator: Operator) -> str:
-    """Return the name of the fused activation."""
-    if "FusedActivationFunction" not in operator.options:
-        return "NONE"
-    number = whole(operator, "FusedActivationFunction", 0)
-    return ACTIVATIONS[number] if 0 <= number < len(ACTIVATIONS) else f"number {number}"
 
 
 def image_order(rank: int) -> tuple[int, ...]:

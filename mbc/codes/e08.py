@@ -16,8 +16,7 @@ CODES = {
         title="a model that uses what mbc does not support",
         cause="The model has ops, types of inputs, or uses of ops that mbc does not import. All "
         "are listed at once: the op, how many nodes, the first of them, the module that it comes "
-        "from, and the Python line where the exporter has kept it. Quantised models of TensorFlow "
-        "Lite are refused too.",
+        "from, and the Python line where the exporter has kept it.",
         example="mbc compile detector.onnx",
         cure="The message says what to do about each. `mbc ops --onnx`, "
         "`mbc ops --tflite` and `mbc ops --torch` list what is supported. "

@@ -14,7 +14,7 @@ KINDS = {".mbc": "IR text", **{end: f"{name} models" for end, name in FORMATS.it
 CUTS = {"--inputs", "--outputs", "--input-layout"}
 OPTIONS = {
     ".onnx": {"--shape", "--external-data", "--float", *CUTS},
-    ".tflite": CUTS,
+    ".tflite": {"--float", *CUTS},
     ".pt2": {"--input-layout"},
 }
 """The options of the import that a format has."""

@@ -150,7 +150,7 @@ def _read_finished(request: Request, note: Callable[[str], None]) -> Lowered:
         case ".tflite":
             from mbc.frontends.tflite import import_tflite  # takes time to import
 
-            return Lowered(import_tflite(request.file, request.model))
+            return import_tflite(request.file, request.model, note)
         case ".pt2":
             from mbc.frontends.torch import import_pt2  # takes time to import
 

@@ -10,9 +10,10 @@ from subprocess import CompletedProcess
 import pytest
 
 from tests.mutants.judge import ROOT, broken
+from tests.mutants.no_tables import NO_TABLES
 from tests.mutants.rows import Table, first_table
 from tests.mutants.run import is_meant, rows_of_tables
-from tests.mutants.tables import NO_TABLES, tables
+from tests.mutants.tables import tables
 
 TABLES = [*tables()]
 ROOMS = ("mbc", "frontends", "passes", "backends")

@@ -282,15 +282,21 @@ def test_tensors_without_elements(tmp_path: Path) -> None:
     assert message == "CONV_2D: 'conv_2d0' has no elements"
 
 
-@pytest.mark.parametrize("element", ["INT16", "INT4", "INT8", "UINT8"])
-def test_quantised_inputs(element: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("element", ["INT16", "INT4"])
+def test_inputs_of_other_codes(element: str, tmp_path: Path) -> None:
     (message,) = messages(changed(Drawing(), 0, element=element, scales=(0.1,)), tmp_path)
     assert message.startswith(f"the model is quantised to {element.lower()}")
 
 
+@pytest.mark.parametrize("element", ["INT8", "UINT8"])
+def test_codes_where_floats_are_computed(element: str, tmp_path: Path) -> None:
+    (message,) = messages(changed(Drawing(), 0, element=element, scales=(0.1,)), tmp_path)
+    assert message == "CONV_2D: it computes with both floats and codes"
+
+
 def test_inputs_that_are_no_floats(tmp_path: Path) -> None:
     (message,) = messages(changed(Drawing(), 0, element="UINT8"), tmp_path)
-    assert message == "input 'x' is uint8; mbc takes float32 and float16"
+    assert message == "input 'x' is uint8 without a scale; mbc takes float32 and float16"
 
 
 def test_an_input_with_data_is_an_input(tmp_path: Path) -> None:
@@ -318,7 +324,7 @@ def test_inputs_of_half_precision(tmp_path: Path) -> None:
 def test_ops_that_are_known_by_other_means(tmp_path: Path) -> None:
     """They are not listed as what is not supported beside the rest."""
     d = Drawing()
-    d.tensors[0] = replace(d.tensors[0], element="INT8", scales=(0.1,))
+    d.tensors[0] = replace(d.tensors[0], element="INT16", scales=(0.1,))
     dense = d.op("DENSIFY", d.constant([0.0], np.float32))
     wide = d.op("DEQUANTIZE", d.constant([0.0], np.float16))
     shape = d.op("SHAPE", "x", element="INT32")
@@ -330,28 +336,19 @@ def quantised(d: Drawing, shape: Shape = (4, 1, 1, 8)) -> str:
     return d.constant(np.ones(shape), np.int8, scales=(0.1,))
 
 
-def test_a_quantised_model(tmp_path: Path) -> None:
+def test_codes_of_16_bits(tmp_path: Path) -> None:
     """One sentence, what to do, and the ops that are not supported in any case."""
     d = Drawing()
-    d.tensors[0] = replace(d.tensors[0], element="INT8", scales=(0.1,))
-    conv = {"options": "Conv2DOptions", "StrideW": 1, "StrideH": 1, "element": "INT8"}
+    d.tensors[0] = replace(d.tensors[0], element="INT16", scales=(0.1,))
+    conv = {"options": "Conv2DOptions", "StrideW": 1, "StrideH": 1, "element": "INT16"}
     x = d.op("CONV_2D", "x", quantised(d), "", **conv)
+    d.tensors[-1] = replace(d.tensors[-1], scales=(0.1,))
     x = d.op("CUMSUM", d.op("CONV_2D", x, quantised(d, (4, 1, 1, 4)), "", **conv))
     first, second = refused(d.written([x]), tmp_path).diagnostics
-    assert first.message == "the model is quantised to int8; mbc imports float models"
+    assert first.message == "the model is quantised to int16; mbc computes with int8 and uint8"
     assert first.label == "2 of 3 operators, the first is 'conv_2d0'"
-    assert "converter.optimizations" in first.helps[0]
+    assert "TFLITE_BUILTINS_INT8" in first.helps[0]
     assert second.message == "CUMSUM is not supported"
-
-
-def test_weights_that_are_quantised_alone(tmp_path: Path) -> None:
-    """As the converter's dynamic ranges make them: LiteRT then rounds the activations."""
-    d = Drawing()
-    given = {"options": "Conv2DOptions", "StrideW": 1, "StrideH": 1}
-    content = d.written([d.op("CONV_2D", "x", quantised(d), "", **given)])
-    assert messages(content, tmp_path) == [
-        "the model is quantised to int8; mbc imports float models"
-    ]
 
 
 def test_parts_that_the_model_does_not_have(tmp_path: Path) -> None:

@@ -8,6 +8,9 @@ from tests.mutants.mutant import Mutant
 
 MODELS = "tests/numeric/test_tflite_import.py"
 MOVES = "tests/numeric/test_tflite_moves.py"
+CODES = "tests/numeric/test_tflite_codes.py"
+FORMS = "tests/numeric/test_tflite_weights.py"
+BROKEN = "tests/hostile/test_tflite_codes.py"
 HOSTILE = "tests/hostile/test_tflite_files.py"
 FOLDING = "tests/unit/test_tflite_folding.py"
 
@@ -16,6 +19,7 @@ _prepare = partial(Mutant, file="frontends/tflite/prepare.py", tests=HOSTILE)
 _translation = partial(Mutant, file="frontends/tflite/translation.py", tests=MODELS)
 _windows = partial(Mutant, file="frontends/tflite/ops/windows.py", tests=MODELS)
 _arrays = partial(Mutant, file="frontends/tflite/arrays.py", tests=FOLDING)
+_codes = partial(Mutant, file="frontends/tflite/codes.py", tests=CODES)
 _cut = partial(Mutant, file="frontends/tflite/cut.py", tests=HOSTILE)
 
 MUTANTS = (
@@ -56,10 +60,51 @@ MUTANTS = (
         old="        if number not in known:\n",
         new="        if False:\n",
     ),
-    _prepare(
-        "weights alone may be quantised",
-        old="    return bool(integers)\n",
-        new="    return any(t.data is None for t in integers)\n",
+    _codes(
+        "floats and codes may meet",
+        file="frontends/tflite/ops/quantised.py",
+        old="    if len({t.known.element(number) is None for number in (*read, *made)}) > 1:\n",
+        new="    if False:\n",
+        tests=BROKEN,
+    ),
+    _codes(
+        "codes may change their meaning as they are moved",
+        file="frontends/tflite/ops/quantised.py",
+        old="        if own is None or source is None or not near(source, own):\n",
+        new="        if False:\n",
+        tests=BROKEN,
+    ),
+    _codes(
+        "zero points may be no codes",
+        old="    if zero.size and not low <= zero.min() <= zero.max() <= high:\n",
+        new="    if False:\n",
+        tests=BROKEN,
+    ),
+    _codes(
+        "weights keep their steps however far they reach",
+        old="    scale = given * np.maximum(most / LARGEST_WEIGHT, 1)\n",
+        new="    scale = given\n",
+        tests=FORMS,
+    ),
+    _codes(
+        "biases are steps of the weights that were rounded",
+        file="frontends/tflite/layers.py",
+        old="    steps = element.scale * t.known.sums[weight]\n",
+        new="    steps = element.scale * t.known.weights[weight]\n",
+    ),
+    _codes(
+        "float layers compute on codes",
+        file="frontends/tflite/translation.py",
+        old="            self.known.float_layers.update(made)\n",
+        new="            pass\n",
+        tests=FORMS,
+    ),
+    _codes(
+        "the upper half of a byte comes first",
+        file="frontends/tflite/arrays.py",
+        old="    halves = np.stack([data << 4, data], axis=-1)",
+        new="    halves = np.stack([data, data << 4], axis=-1)",
+        tests=FOLDING,
     ),
     _translation(
         "axes are those of the file",
@@ -74,8 +119,9 @@ MUTANTS = (
     ),
     _translation(
         "fused activations are left out",
-        old="        act = activation_of(self.operator)\n",
-        new='        act = "NONE"\n',
+        file="frontends/tflite/activations.py",
+        old='    if "FusedActivationFunction" not in operator.options:\n',
+        new="    if True:\n",
     ),
     _windows(
         "what is cut off a transposed convolution begins with the larger part",
@@ -106,8 +152,9 @@ MUTANTS = (
     ),
     _arrays(
         "zero points do not count",
-        old="scales.zero if scales.zero.size else None",
-        new="None",
+        file="frontends/tflite/codes.py",
+        old="zero = tensor.scales.zero if tensor.scales.zero.size else None",
+        new="zero = None",
     ),
     _cut(
         "a part may need more inputs than are named",

@@ -290,9 +290,19 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/tflite/ops/windows.py TRANSLATORS",
         "frontends/tflite/prepare.py INDICES",
         "frontends/tflite/prepare.py OF_INDICES",
-        "frontends/tflite/translation.py ACTIVATIONS",
-        "frontends/tflite/translation.py CLIPS",
+        "frontends/tflite/activations.py ACTIVATIONS",
     ),
+    "tests/numeric/test_tflite_codes.py": (
+        "frontends/tflite/activations.py CLIPS",
+        "frontends/tflite/codes.py CODES",
+        "frontends/tflite/translation.py BEYOND",
+    ),
+    "tests/numeric/test_tflite_weights.py": (
+        "frontends/tflite/ops/quantised.py CONVERSIONS",
+        "frontends/tflite/ops/quantised.py TRANSLATORS",
+        "frontends/tflite/translation.py LAYERS",
+    ),
+    "tests/hostile/test_tflite_codes.py": ("frontends/tflite/ops/quantised.py KEEPING",),
     "tests/numeric/test_tflite_moves.py": (
         "frontends/tflite/ops/moves.py TRANSLATORS",
         "frontends/tflite/ops/moves.py MIRRORS",
@@ -303,9 +313,9 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/tflite/folding.py FOLDS",
     ),
     "tests/hostile/test_tflite_files.py": (
-        "frontends/tflite/prepare.py FLOATS",
-        "frontends/tflite/prepare.py QUANTISED",
+        "frontends/tflite/codes.py LIMITS",
         "frontends/tflite/prepare.py LEARNT",
+        "frontends/tflite/ops/quantised.py FLOATS",
     ),
     "tests/e2e/test_import.py": (
         "mbc/driver/formats.py FORMATS",
@@ -368,25 +378,3 @@ def tables() -> Iterator[Table]:
         for table in named:
             file, name = table.split()
             yield Table(file, name, tests)
-
-
-NO_TABLES: Mapping[str, str] = {
-    "HEADERS NUMBERS ROOF_HEADERS MEMORY_HEADERS WORDS": "columns of a printed table",
-    "COLOURS SCRATCH INK FAINT RED": "colours of a picture",
-    "DAMAGE": "what libraries raise for damaged files",
-    "FLAGS C_FLAGS SOURCES MAIN_SOURCES": "a command",
-    "EXP EXP2 LOG TANH GELU_LOG2 GELU_TANH IMAGENET": "numbers of a formula",
-    "CHUNKS REGISTERS LANES RULES ORDERS": "candidates of a search, which finds something anyway",
-    "HELPS LEVELS ELSEWHERE": "words",
-    "IMAGE VOLUME TO_PLANAR": "orders of axes",
-    "OIHW_TO_HWIO OHWI_TO_OIHW IHWO_TO_OIHW": "orders of axes of weights",
-    "DOMAINS": "two names of one thing",
-    "ONLY_REMOTE RPC_NEEDS PAIR": "a list of its own, not by a class of things",
-    "_IN_NAMES": "characters",
-    "THREADS": "settings of a library",
-    "_COLUMNS _ROW": "a structure of C",
-    "LATE": "attributes that a class lacks until it is complete",
-    "WEIGHT_BITS METHODS": "values of a setting",
-    "PHOTOS FILES": "ends of names",
-}
-"""Other constants of several elements, by their names, and what they are."""

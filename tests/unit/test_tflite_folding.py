@@ -10,7 +10,8 @@ import pytest
 
 from mbc.diag import MbcError
 from mbc.frontends.lowering.problems import Unsupported
-from mbc.frontends.tflite.arrays import DTYPES, array_of, dequantised
+from mbc.frontends.tflite.arrays import DTYPES, array_of
+from mbc.frontends.tflite.codes import codes_of, numbers_of
 from mbc.frontends.tflite.folding import FOLDS, folded
 from mbc.frontends.tflite.model import Dimension, Operator, Scales, Sparsity, Tensor
 
@@ -135,7 +136,11 @@ def tensor(data: Array, shape: tuple[int, ...], element: str, sparsity: Any = No
     return Tensor("t", shape, element, data.view(np.uint8), NOTHING, sparsity)
 
 
-@pytest.mark.parametrize("element", sorted(DTYPES))
+def stored(data: Array, scales: Scales = NOTHING) -> Tensor:
+    return Tensor("t", data.shape, "INT8", data.view(np.uint8), scales)
+
+
+@pytest.mark.parametrize("element", sorted(DTYPES.keys() - {"INT4"}))
 def test_types_of_elements(element: str) -> None:
     names = {"float16": "FLOAT16", "float32": "FLOAT32", "float64": "FLOAT64", "bool": "BOOL"}
     names |= {
@@ -150,19 +155,36 @@ def test_types_of_elements(element: str) -> None:
 
 
 def test_every_type_is_tried() -> None:
-    assert len(DTYPES) == 12
+    assert len(DTYPES) == 13
 
 
 def test_integers_that_stand_for_numbers() -> None:
     q = np.array([[10, 20], [30, 40]], np.int8)
     each = Scales(np.array([0.5, 2], np.float32), np.array([10, 0]), 1)
-    found = dequantised(q, each)
-    assert np.array_equal(found, [[0, 40], [10, 80]])  # type: ignore[arg-type]
+    assert np.array_equal(numbers_of(stored(q, each), q), [[0, 40], [10, 80]])
     one = Scales(np.array([0.5], np.float32), np.zeros(0, np.int64), 0)
-    assert np.array_equal(dequantised(q, one), q / 2)  # type: ignore[arg-type]
-    assert dequantised(q, NOTHING) is None
-    assert dequantised(q, Scales(each.scale, each.zero, 2)) is None
-    assert dequantised(q, Scales(np.ones(3, np.float32), np.zeros(3, np.int64), 1)) is None
+    assert np.array_equal(numbers_of(stored(q, one), q), q / 2)
+    with pytest.raises(Unsupported, match="stand for no numbers"):
+        numbers_of(stored(q), q)
+
+
+def test_numbers_as_integers() -> None:
+    """Rounded to even, and cut off at the ends."""
+    x = np.array([[0.25, 0.75, 1e9, -1e9]], np.float32)
+    steps = Scales(np.array([0.5], np.float32), np.array([10]), 0)
+    found = codes_of(stored(x, steps), x)
+    assert found.dtype == np.int8
+    assert found.tolist() == [[10, 12, 127, -128]]
+    with pytest.raises(Unsupported, match="its result is int8 without a scale"):
+        codes_of(stored(x), x)
+
+
+def test_integers_of_four_bits() -> None:
+    """Two in a byte, the lower half first."""
+    data = np.array([0x1F, 0x78], np.uint8)
+    found = array_of(Tensor("q", (3,), "INT4", data, NOTHING))
+    assert found is not None
+    assert found.tolist() == [-1, 1, -8]
 
 
 # ---- sparse tensors

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mbc.frontends.tflite.ops import moves, pointwise, reductions, windows
+from mbc.frontends.tflite.ops import moves, pointwise, quantised, reductions, windows
 from mbc.frontends.tflite.translation import Translator
 
 TRANSLATORS: Mapping[str, Translator] = {
     **moves.TRANSLATORS,
     **pointwise.TRANSLATORS,
+    **quantised.TRANSLATORS,
     **reductions.TRANSLATORS,
     **windows.TRANSLATORS,
 }

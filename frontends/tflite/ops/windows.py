@@ -8,7 +8,9 @@ from math import prod
 import numpy as np
 
 from mbc.frontends.lowering.builder import IMAGE
+from mbc.frontends.lowering.model import Shape
 from mbc.frontends.lowering.problems import Unsupported
+from mbc.frontends.tflite.layers import bias, filters
 from mbc.frontends.tflite.options import flag, numbers, whole
 from mbc.frontends.tflite.translation import Translation, Translator
 from mbc.ops.window import Pair
@@ -31,25 +33,22 @@ def _auto_pad(t: Translation) -> str:
     return "SAME_UPPER" if padding == SAME else "VALID"
 
 
-def _weight(t: Translation, index: int) -> np.ndarray:
-    weight = t.floats(index, "weight")
-    if weight.ndim != len(IMAGE) or len(t.shape(0)) != len(IMAGE):
+def _weight_shape(t: Translation, image: int, weight: int) -> Shape:
+    """Return the shape of a constant weight in the file's order."""
+    shape = t.array(weight, "weight").shape
+    if len(shape) != len(IMAGE) or len(t.shape(image)) != len(IMAGE):
         raise Unsupported("its image or its weight has not 4 axes")
-    return weight
+    return shape
 
 
-def _bias(t: Translation, index: int) -> list[str]:
-    return [t.keep(index, t.floats(index, "bias"), "bias")] if t.has(index) else []
-
-
-def _convolution(t: Translation, weight: np.ndarray, form: str, groups: int) -> None:
+def _convolution(t: Translation, weight: str, groups: int) -> None:
     dilations = (
         whole(t.operator, "DilationHFactor", 1),
         whole(t.operator, "DilationWFactor", 1),
     )
     t.finish(
         "Conv",
-        [t.value(0), t.keep(1, weight, form), *_bias(t, 2)],
+        [t.value(0), weight, *bias(t, 2, 0, weight)],
         strides=_strides(t),
         dilations=dilations,
         auto_pad=_auto_pad(t),
@@ -59,19 +58,17 @@ def _convolution(t: Translation, weight: np.ndarray, form: str, groups: int) -> 
 
 def conv_2d(t: Translation) -> None:
     """Convolution, grouped where the weight has fewer input channels."""
-    weight = _weight(t, 1).transpose(OHWI_TO_OIHW)
-    channels, each = t.shape(0)[-1], weight.shape[1]
+    each, channels = _weight_shape(t, 0, 1)[3], t.shape(0)[-1]
     if not each or channels % each:
         raise Unsupported(f"its weight has {each} input channels, its image {channels}")
-    _convolution(t, weight, "oihw", channels // each)
+    _convolution(t, filters(t, 1, 0, OHWI_TO_OIHW, "oihw"), channels // each)
 
 
 def depthwise_conv_2d(t: Translation) -> None:
     """Depthwise convolution, with one filter a channel or several."""
-    weight = _weight(t, 1).transpose(IHWO_TO_OIHW)
-    if weight.shape[1] != 1:
+    if _weight_shape(t, 0, 1)[0] != 1:
         raise Unsupported("its weight is not that of one image")
-    _convolution(t, weight, "oihw of depthwise", t.shape(0)[-1])
+    _convolution(t, filters(t, 1, 3, IHWO_TO_OIHW, "oihw of depthwise"), t.shape(0)[-1])
 
 
 def transpose_conv(t: Translation) -> None:
@@ -96,22 +93,18 @@ def _transposed(
     t: Translation, operands: tuple[int, int, int], out: Pair, strides: Pair, *, is_same: bool
 ) -> None:
     """Add a transposed convolution, with its operands image, weight and bias at these places."""
-    image, weights, bias = operands
-    shape, weight = t.shape(image), t.floats(weights, "weight")
-    if len(shape) != len(IMAGE) or weight.ndim != len(IMAGE):
-        raise Unsupported("its image or its weight has not 4 axes")
+    image, weights, offset = operands
+    window_of, shape = _weight_shape(t, image, weights), t.shape(image)
     before, after, more = list[int](), list[int](), list[int]()
-    for extent, wanted, window, step in zip(
-        shape[1:3], out, weight.shape[1:3], strides, strict=True
-    ):
+    for extent, wanted, window, step in zip(shape[1:3], out, window_of[1:3], strides, strict=True):
         first, last = _cut(extent, wanted, window, step, is_same=is_same)
         before.append(first)
         after.append(max(last, 0))
         more.append(max(-last, 0))
-    filters = t.keep(weights, weight.transpose(IHWO_TO_OIHW), "iohw")
+    made_of = filters(t, weights, 0, IHWO_TO_OIHW, "iohw")
     t.finish(
         "ConvTranspose",
-        [t.value(image), filters, *_bias(t, bias)],
+        [t.value(image), made_of, *bias(t, offset, image, made_of)],
         strides=strides,
         pads=(*before, *after),
         output_padding=tuple(more),
@@ -130,22 +123,22 @@ def _cut(extent: int, wanted: int, window: int, step: int, *, is_same: bool) -> 
 
 def fully_connected(t: Translation) -> None:
     """Dense layer over the last axis, or over all that its weight takes at a time."""
-    weight = t.floats(1, "weight")
+    shape = t.array(1, "weight").shape
     if whole(t.operator, "WeightsFormat", 0):
         raise Unsupported("its weights are shuffled")
-    if weight.ndim != 2 or not weight.shape[1] or prod(t.shape(0)) % weight.shape[1]:
+    if len(shape) != 2 or not shape[1] or prod(t.shape(0)) % shape[1]:
         raise Unsupported("its weight does not fit its input")
-    outputs, inputs = weight.shape
+    outputs, inputs = shape
     rows = prod(t.shape(0)) // inputs
     x = t.plain(0)
     if t.shape(0) != (rows, inputs):
         x = t.node("Reshape", [x], (rows, inputs))
-    operands = [x, t.keep(1, weight, "oi"), *_bias(t, 2)]
+    matrix = filters(t, 1, 0, (0, 1), "oi")
+    operands = [x, matrix, *bias(t, 2, 0, matrix)]
     if t.result.shape == (rows, outputs):
         t.finish("Gemm", operands, transB=1)
     else:
-        made = t.node("Gemm", operands, (rows, outputs), transB=1)
-        t.finish_plain("Reshape", [made])
+        t.finish_reshaped("Gemm", operands, (rows, outputs), transB=1)
 
 
 def _pool(t: Translation, kind: str) -> None:
