@@ -104,6 +104,8 @@ def test_conditions_leave_points_out_and_save_their_measurement(
     found = rows(tiny, *AXES, *QUICK, "--where", limit, "--where", "width>8")
     assert names(found) == [("native", "16", "16")]
     assert timed == [found[0]["macs"]]
+    lines = Path("build/tiny-sweep.jsonl").read_text().splitlines()
+    assert len(lines) == 1 + 2 + 1, "what a parameter rules out is not compiled"
     assert rows(tiny, *AXES, *QUICK, "--where", "measured<0.000001us", "--resume") == []
 
 
@@ -185,10 +187,12 @@ def test_resuming_something_else(tiny: Path) -> None:
 
 
 def test_more_values_go_on_from_those_before(tiny: Path) -> None:
-    first = rows(tiny, "-D", "width=8", *QUICK)
-    both = rows(tiny, "-D", "width=8,16", *QUICK, "--resume")
-    assert names(both) == [("native", "8"), ("native", "16")]
-    assert {**both[0], "front": True} == {**first[0], "front": True}
+    first = rows(tiny, "-D", "width=8", "--target", "rpi3", *QUICK)
+    more = rows(tiny, "-D", "width=8,16", "--target", "rpi3,native", *QUICK, "--resume")
+    assert names(more) == [("rpi3", "8"), ("rpi3", "16"), ("native", "8"), ("native", "16")]
+    assert {**more[0], "front": True} == {**first[0], "front": True}
+    assert all(row["predicted_ms"] for row in more)
+    assert len(Path("build/tiny-sweep.jsonl").read_text().splitlines()) == 1 + 4 + 2
 
 
 # ---- Ctrl-C ----------------------------------------------------------------------------------

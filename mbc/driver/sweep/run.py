@@ -31,26 +31,27 @@ class Sweep:
         """Begin the file of results, or read what it has; raises E0116, E0701, E0703."""
         self._plan, wishes = plan, plan.wishes
         self._results = Results(wishes.results, plan.points)
+        self._mhz_here: float | None = None
         if wishes.resume:
-            self._header = self._results.resume(plan.settings)
-        else:
-            mhz = _clock(plan.targets[NATIVE]) if NATIVE in plan.targets else None
-            self._header = Header(plan.settings, mhz)
-            self._results.begin(self._header)
-        self._done = 0
+            self._mhz_here = self._results.resume(plan.settings).mhz
+        if self._mhz_here is None and NATIVE in plan.targets:
+            self._mhz_here = _clock(plan.targets[NATIVE])
+        if not wishes.resume:
+            self._results.begin(Header(plan.settings, self._mhz_here))
 
     @property
     def pieces(self) -> int:
         """How many steps are left, at most."""
-        tasks = sum(1 for _ in self._tasks())
-        modules = sum(1 for point in self._unmeasured() if point.target in self._boards)
+        tasks = sum(1 for _ in (*self._sizes(), *self._accuracies()))
+        modules = sum(1 for point in self._unmeasured() if point.target in self._plan.wishes.boards)
         return tasks + modules + len(self._unmeasured())
 
     def rows(self, observer: Observer) -> list[Row]:
         """Do what is left, and return the rows that meet the conditions."""
         try:
             with scratch_folder() as folder:
-                self._compile(folder, observer)
+                self._perform(list(self._sizes()), folder, observer)
+                self._perform(list(self._accuracies()), folder, observer)
                 self._on_boards(folder, observer)
                 self._here(observer)
         finally:
@@ -60,95 +61,84 @@ class Sweep:
     def _all(self) -> Iterable[Row]:
         return self._results.rows.values()
 
-    @property
-    def _boards(self) -> dict[str, object]:
-        return dict(self._plan.wishes.boards)
-
     def _unmeasured(self) -> list[Point]:
-        """List the points to measure, as far as conditions are known to hold."""
+        """List the points to measure."""
         if not self._plan.wishes.measure:
             return []
+        return [
+            point
+            for point in self._lacking("measured")
+            if point.target == NATIVE or point.target in self._plan.wishes.boards
+        ]
+
+    def _lacking(self, column: str) -> list[Point]:
+        """List the points without a figure, as far as conditions are known to hold."""
         return [
             row.point
             for row in self._all()
             if row.failure is None
-            and "measured" not in row.figures
-            and (row.point.target == NATIVE or row.point.target in self._boards)
+            and column not in row.figures
             and meets(row, self._plan.conditions, so_far=True)
         ]
 
     # ---- compile -----------------------------------------------------------------------------
 
-    def _compile(self, folder: Path, observer: Observer) -> None:
-        self._perform(list(self._tasks()), folder, observer)
-
     def _perform(self, tasks: list[Task], folder: Path, observer: Observer) -> list[Found]:
         found = list[Found]()
         for one in performed(tasks, self._plan.wishes.jobs, folder):
-            for place in one.points:
-                point = self._plan.points[place]
+            for point in one.points:
                 if one.failure is not None:
                     self._results.put(point, failure=one.failure)
                 elif one.figures:
                     self._results.put(point, figures=dict(one.figures))
             found.append(one)
-            observer.step(f"compiled {self._plan.points[one.points[0]]}")
+            done = "classified photos by" if "accuracy" in one.figures else "compiled"
+            observer.step(f"{done} {one.points[0]}")
         return found
 
-    def _tasks(self) -> Iterator[Task]:
-        yield from self._sizes()
-        if self._plan.wishes.photos is not None:
-            yield from self._accuracies()
-
     def _sizes(self) -> Iterator[Task]:
-        for place, point in enumerate(self._plan.points):
-            row = self._results.rows[point]
-            if row.failure is None and "macs" not in row.figures:
-                yield from self._task(place, point)
-
-    def _task(self, place: int, point: Point) -> Iterator[Task]:
-        """Yield the task of a point's sizes, or put down why it has none."""
-        try:
-            request = self._plan.request_of(point)
-        except MbcError as problem:
-            self._results.put(point, failure=failure_of(problem))
-            return
-        yield Task((place,), request, self._mhz(self._plan.targets[point.target]))
+        """Yield a task for each point, or put down why it has none."""
+        for point in self._lacking("macs"):
+            try:
+                request = self._plan.request_of(point)
+            except MbcError as problem:
+                self._results.put(point, failure=failure_of(problem))
+                continue
+            yield Task((point,), request, self._mhz(self._plan.targets[point.target]))
 
     def _mhz(self, target: Target) -> float | None:
         """Return the clock by which cycles of a target are milliseconds."""
         if target.board is not None:
             return target.board.cores[0].mhz
-        return self._header.mhz if target.name == NATIVE else None
+        return self._mhz_here if target.name == NATIVE else None
 
     def _accuracies(self) -> Iterator[Task]:
         """Yield a task for each network, which is right as often on every target."""
-        places = dict[tuple[tuple[str, str], ...], list[int]]()
-        for place, point in enumerate(self._plan.points):
-            row = self._results.rows[point]
-            if row.failure is None and "accuracy" not in row.figures:
-                places.setdefault(point.parameters, []).append(place)
-        for found in places.values():
-            request = self._plan.request_of(self._plan.points[found[0]])
-            yield Task(tuple(found), request, photos=self._plan.wishes.photos)
+        if self._plan.wishes.photos is None:
+            return
+        networks = dict[tuple[tuple[str, str], ...], list[Point]]()
+        for point in self._lacking("accuracy"):
+            networks.setdefault(point.parameters, []).append(point)
+        for points in networks.values():
+            request = self._plan.request_of(points[0])
+            yield Task(tuple(points), request, photos=self._plan.wishes.photos)
 
     # ---- measure -----------------------------------------------------------------------------
 
     def _on_boards(self, folder: Path, observer: Observer) -> None:
         """Measure on boards what is to be measured there."""
-        boards, points = self._plan.wishes.boards, self._plan.points
+        boards = self._plan.wishes.boards
         wanted = [point for point in self._unmeasured() if point.target in boards]
         if not wanted:
             return
         from mbc.driver.sweep.boards import Errand, measure_on_boards  # imports what TVM needs
 
         tasks = [
-            Task((place,), self._plan.request_of(point), module=folder / f"{place}.so")
-            for place, point in enumerate(points)
-            if point in wanted
+            Task((point,), self._plan.request_of(point), module=folder / f"{number}.so")
+            for number, point in enumerate(wanted)
         ]
         errands = [
-            (boards[points[found.points[0]].target], Errand(points[found.points[0]], found.job))
+            (boards[found.points[0].target], Errand(found.points[0], found.job))
             for found in self._perform(tasks, folder, observer)
             if found.job is not None
         ]

@@ -21,6 +21,7 @@ from mbc.driver.samples import of_folder
 from mbc.driver.sweep.plan import Photos
 from mbc.files import scratch_folder
 from mbc.records import dataclass
+from mbc.report.sweep.axes import Point
 from mbc.report.sweep.rows import Failure
 from mbc.runtime.abi import interface_of
 from mbc.runtime.pool import Team
@@ -34,8 +35,8 @@ LIBRARY = "lib"
 class Task:
     """A piece of the work."""
 
-    points: tuple[int, ...]
-    """The places of the points that it is for."""
+    points: tuple[Point, ...]
+    """The points that it is for."""
     request: Request
     mhz: float | None = None
     """Clock of the target, where it is known: predictions are in cycles."""
@@ -49,7 +50,7 @@ class Task:
 class Found:
     """What came of a task."""
 
-    points: tuple[int, ...]
+    points: tuple[Point, ...]
     figures: Mapping[str, float]
     failure: Failure | None = None
     job: Job | None = None
