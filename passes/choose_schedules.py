@@ -26,9 +26,11 @@ class ChooseSchedules:
         result = PassResult()
         for node in graph.topo():
             if node.schedule:
-                result.note(f"kept: {name_of(node)}, {schedule_text(node.schedule)}", node)
+                text = schedule_text(node.schedule)
+                result.note("kept", f"kept: {name_of(node)}, {text}", node)
             elif found := context.backend.candidates(node):
                 node.schedule = found[0]
                 text = schedule_text(node.schedule)
-                result.did(f"chosen: {name_of(node)}, {text}, of {len(found)}", node)
+                message = f"chosen: {name_of(node)}, {text}, of {len(found)}"
+                result.did("chosen", message, node)
         return result

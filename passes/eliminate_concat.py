@@ -33,7 +33,7 @@ from mbc.passes.rewrite import (
     why_shared,
 )
 from mbc.passes.views.eliminate_moves import remove_moves
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import ACCEPTED, PassContext, PassResult, Refusal
 from mbc.records import dataclass
 
 New = tuple[Op, list[Operand | None]]
@@ -79,10 +79,10 @@ def _move_some(
         pair = f"{node.op.label} {name_of(node)} before {name_of(chain[0])}"
         new = list(_parts(node, chain, constants))
         if refusal := _refusal(graph, context, chain, new):
-            refusals.note(f"not moved: {pair}: {refusal}", node)
+            refusals.note(refusal.reason, f"not moved: {pair}: {refusal}", node)
         else:
             _move(graph, node, chain, new)
-            result.did(f"moved: {pair}", node)
+            result.did("moved", f"moved: {pair}", node)
             moved = True
     return moved
 
@@ -167,11 +167,11 @@ def _share(
     return constants.derive(f"{operand.name}.part", type, [operand], Reindex(channels))
 
 
-def _refusal(graph: Graph, context: PassContext, chain: list[Node], new: list[New]) -> str:
+def _refusal(graph: Graph, context: PassContext, chain: list[Node], new: list[New]) -> Refusal:
     for move in chain:
         if shared := why_shared(graph, move.result):
-            return f"{name_of(move)} {shared}"
+            return Refusal("move-shared", f"{name_of(move)} {shared}")
     for op, operands in new:
         if not (support := context.backend.supports(candidate(op, operands))):
-            return f"the backend refuses: {support.reason}"
-    return ""
+            return Refusal("move-no-kernel", f"the backend refuses: {support.reason}")
+    return ACCEPTED

@@ -23,11 +23,13 @@ class EliminateDeadNodes:
         for node in reversed(graph.topo()):
             dead = [value for value in node.results if not graph.use_count(value)]
             if len(dead) == len(node.results):
-                result.did(f"removed: {name_of(node)} = {node.op.label} is never read", node)
+                message = f"removed: {name_of(node)} = {node.op.label} is never read"
+                result.did("removed", message, node)
                 graph.erase(node)
             elif dead:
                 unread = ", ".join(map(name_of, dead))
                 result.note(
+                    "partly-read",
                     f"not removed: of the results of {node.op.label} only {unread} is never read",
                     node,
                 )

@@ -23,7 +23,7 @@ from mbc.ops.broadcast import aligned
 from mbc.ops.elementwise import Add, Arithmetic, Div, Mul, Sub
 from mbc.ops.linear import Conv2d, Dense
 from mbc.passes.rewrite import ConstantMaker, merge, name_of, why_shared
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import ACCEPTED, PassContext, PassResult, Refusal
 from mbc.records import dataclass
 
 SCALED = ("x", "weight", "bias")
@@ -125,12 +125,13 @@ def _fold_back(graph: Graph, affine: Affine, constants: ConstantMaker, result: P
         return
     assert isinstance(op, Arithmetic)
     activated = "" if layer.op.act is None else f"has act={layer.op.act}"
-    if refusal := activated or _refusal(layer, SCALED) or why_shared(graph, layer.result):
-        result.note(f"not folded: {name_of(node)} into {name_of(layer)}, which {refusal}", node)
+    shared = Refusal("shared", why_shared(graph, layer.result))
+    if refusal := Refusal("activation", activated) or _refusal(layer, SCALED) or shared:
+        _note(result, refusal, node, layer)
         return
     operands = layer.operands_with(_changes(affine, layer, constants, after=False))
     merge(graph, [layer, node], layer.op.with_act(op.act), operands)
-    result.did(f"folded: {name_of(node)} into {name_of(layer)} before it", node)
+    result.did("into-before", f"folded: {name_of(node)} into {name_of(layer)} before it", node)
 
 
 def _fold_forward(
@@ -141,27 +142,33 @@ def _fold_forward(
         return
     assert isinstance(op, Arithmetic)
     activated = "" if op.act is None else f"reads act={op.act} of it"
-    if refusal := activated or _refusal(layer, READING) or _why_not_read(affine, layer):
-        result.note(f"not folded: {name_of(node)} into {name_of(layer)}, which {refusal}", node)
+    taken = Refusal("activation", activated) or _refusal(layer, READING)
+    if refusal := taken or _why_not_read(affine, layer):
+        _note(result, refusal, node, layer)
         return
     changes = _changes(affine, layer, constants, after=True)
     merge(graph, [node, layer], layer.op, layer.operands_with({"x": affine.x, **changes}))
-    result.did(f"folded: {name_of(node)} into {name_of(layer)} after it", node)
+    result.did("into-after", f"folded: {name_of(node)} into {name_of(layer)} after it", node)
 
 
-def _refusal(layer: Node, covered: tuple[str, ...]) -> str:
-    """Return why the weights of a layer take no scale or shift, or ""."""
+def _note(result: PassResult, refusal: Refusal, node: Node, layer: Node) -> None:
+    message = f"not folded: {name_of(node)} into {name_of(layer)}, which {refusal}"
+    result.note(refusal.reason, message, node)
+
+
+def _refusal(layer: Node, covered: tuple[str, ...]) -> Refusal:
+    """Return why the weights of a layer take no scale or shift, if they do not."""
     if (element := layer.view("x").type.element) is not F32:
-        return f"multiplies {element}"
+        return Refusal("element", f"multiplies {element}")
     others = [role for role, operand in layer.items() if operand and role not in covered]
-    return f"has an operand '{others[0]}'" if others else ""
+    return Refusal("operand", f"has an operand '{others[0]}'") if others else ACCEPTED
 
 
-def _why_not_read(affine: Affine, layer: Node) -> str:
+def _why_not_read(affine: Affine, layer: Node) -> Refusal:
     if not layer.view("x").is_plain:
-        return "reads through a channel view"
+        return Refusal("view", "reads through a channel view")
     padded = isinstance(layer.op, Conv2d) and any(layer.op.pad)
-    return "pads what is shifted" if affine.shift and padded else ""
+    return Refusal("padding", "pads what is shifted") if affine.shift and padded else ACCEPTED
 
 
 def _changes(

@@ -19,7 +19,7 @@ from mbc.ops.linear import Conv2d, Dense
 from mbc.ops.normalisation import scale_and_shift, scale_of
 from mbc.ops.transposed import TransposedConv
 from mbc.passes.rewrite import ConstantMaker, merge, name_of, why_shared
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import PassContext, PassResult, Refusal
 from mbc.records import dataclass
 
 
@@ -43,34 +43,36 @@ class FoldBatchNorm:
 def _visit(graph: Graph, norm: Node, constants: ConstantMaker, result: PassResult) -> None:
     view = norm.view("x")
     if not view.is_plain:
-        result.note(f"not folded: {name_of(norm)} reads through a channel view", norm)
+        result.note("view", f"not folded: {name_of(norm)} reads through a channel view", norm)
         return
     layer = graph.producer(view.value)
     if layer is None or not isinstance(layer.op, Conv2d | TransposedConv | Dense):
         source = "a graph input" if layer is None else f"the result of {layer.op.label}"
         result.note(
+            "no-layer",
             f"not folded: {name_of(norm)} reads {name_of(view.value)}, {source}, "
             "not of a conv2d, transposed_conv or dense",
             norm,
         )
     elif refusal := _refusal(graph, layer):
-        result.note(f"not folded: {name_of(norm)} into {name_of(layer)}, which {refusal}", norm)
+        message = f"not folded: {name_of(norm)} into {name_of(layer)}, which {refusal}"
+        result.note(refusal.reason, message, norm)
     else:
         _fold(graph, layer, norm, constants)
-        result.did(f"folded: {name_of(norm)} into {name_of(layer)}", norm)
+        result.did("folded", f"folded: {name_of(norm)} into {name_of(layer)}", norm)
 
 
-def _refusal(graph: Graph, layer: Node) -> str:
+def _refusal(graph: Graph, layer: Node) -> Refusal:
     assert isinstance(layer.op, Conv2d | TransposedConv | Dense)
     if (element := layer.view("x").type.element) is not F32:
-        return f"multiplies {element}"
+        return Refusal("element", f"multiplies {element}")
     if layer.op.act is not None:
-        return f"has act={layer.op.act}"
+        return Refusal("activation", f"has act={layer.op.act}")
     if layer["residual"] is not None:
-        return "adds a residual"
+        return Refusal("residual", "adds a residual")
     if others := _others(layer):
-        return f"has an operand '{others[0]}'"
-    return why_shared(graph, layer.result)
+        return Refusal("operand", f"has an operand '{others[0]}'")
+    return Refusal("shared", why_shared(graph, layer.result))
 
 
 def _others(layer: Node) -> list[str]:

@@ -33,7 +33,7 @@ from mbc.ops.normalisation import scale_of
 from mbc.ops.pool import AvgPool, GlobalAvgPool, MaxPool
 from mbc.ops.reduce import Reduce, ReduceMean
 from mbc.passes.rewrite import merge, name_of
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import ACCEPTED, PassContext, PassResult, Refusal
 from mbc.records import dataclass
 
 
@@ -64,27 +64,30 @@ def _visit(graph: Graph, node: Node, result: PassResult) -> None:
     while simpler := _combined(graph, node):
         op, view = simpler
         does = f"is {op.label} of {_text(view)}"
-        result.did(f"folded: {name_of(node)} = {node.op.label} {does}", node)
+        result.did("folded", f"folded: {name_of(node)} = {node.op.label} {does}", node)
         node = merge(graph, [node], op, [view])
     if (same := _unchanged(graph, node)) is None:
         return
     if refusal := _refusal(graph, node, same):
-        result.note(f"not folded: {name_of(node)} = {node.op.label}: {refusal}", node)
+        message = f"not folded: {name_of(node)} = {node.op.label}: {refusal}"
+        result.note(refusal.reason, message, node)
         return
-    result.did(f"folded: {name_of(node)} = {node.op.label} is {_text(same)}", node)
+    result.did("folded", f"folded: {name_of(node)} = {node.op.label} is {_text(same)}", node)
     graph.replace_uses(node.result, same)
     graph.erase(node)
 
 
-def _refusal(graph: Graph, node: Node, same: ChannelView) -> str:
-    """Return why the users of an identity cannot read its operand; "" if they can."""
+def _refusal(graph: Graph, node: Node, same: ChannelView) -> Refusal:
+    """Return why the users of an identity cannot read its operand."""
     if not same.is_plain:
-        return "it reads through a channel view, which its readers may not"
+        return Refusal("view", "it reads through a channel view, which its readers may not")
     if not graph.is_output(node.result):
-        return ""
+        return ACCEPTED
     if same.value in graph.inputs:
-        return f"it copies the input {_text(same)} to an output"
-    return f"it copies the output {_text(same)} to another" if graph.is_output(same.value) else ""
+        return Refusal("copies-input", f"it copies the input {_text(same)} to an output")
+    if graph.is_output(same.value):
+        return Refusal("copies-output", f"it copies the output {_text(same)} to another")
+    return ACCEPTED
 
 
 def _text(view: ChannelView) -> str:

@@ -21,7 +21,7 @@ from mbc.ops.grid import Pad
 from mbc.ops.linear import Conv2d, present
 from mbc.ops.pool import AvgPool, MaxPool
 from mbc.passes.rewrite import account, candidate, locations, name_of
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import ACCEPTED, PassContext, PassResult, Refusal
 from mbc.records import dataclass
 
 Window = Conv2d | AvgPool | MaxPool
@@ -46,22 +46,27 @@ class FoldPad:
 class _RefusedError(Exception):
     """Why a pad is not folded."""
 
+    def __init__(self, reason: str, text: str) -> None:
+        super().__init__(text)
+        self.reason = reason
+
 
 def _visit(graph: Graph, context: PassContext, pad: Node, op: Pad, result: PassResult) -> None:
     readers = graph.users(pad.result)
     try:
         if graph.is_output(pad.result):
-            raise _RefusedError("it is an output")
+            raise _RefusedError("output", "it is an output")
         new = {reader: _padded(graph, context, pad, op, reader) for reader in readers}
     except _RefusedError as refusal:
-        result.note(f"not folded: {name_of(pad)}: {refusal}", pad)
+        result.note(refusal.reason, f"not folded: {name_of(pad)}: {refusal}", pad)
         return
     for reader, window in new.items():
         operands = reader.operands_with({"x": pad.view("x")})
         made = graph.replace(reader, window, operands, locations=locations([pad, reader]))
         account(made.results, pad.results, earlier=True)
     if new:
-        result.did(f"folded: {name_of(pad)} into {', '.join(map(name_of, readers))}", pad)
+        into = ", ".join(map(name_of, readers))
+        result.did("folded", f"folded: {name_of(pad)} into {into}", pad)
         graph.erase(pad)
 
 
@@ -69,11 +74,11 @@ def _padded(graph: Graph, context: PassContext, pad: Node, op: Pad, reader: Node
     """Return the window that pads itself; raises _RefusedError if it cannot."""
     here, window = name_of(reader), reader.op
     if not isinstance(window, Window) or not _reads_as_x(reader, pad.result):
-        raise _RefusedError(f"{here} is no window over it")
+        raise _RefusedError("no-window", f"{here} is no window over it")
     if any(op.before[axis] or op.after[axis] for axis in (0, -1)):
-        raise _RefusedError(f"{here} pads only height and width")
+        raise _RefusedError("other-axes", f"{here} pads only height and width")
     if refusal := _refusal(graph, pad, op, reader, window):
-        raise _RefusedError(f"{here} {refusal}")
+        raise _RefusedError(refusal.reason, f"{here} {refusal}")
     sides = (op.before[1], op.after[1], op.before[2], op.after[2])
     top, bottom, left, right = (a + b for a, b in zip(window.pad, sides, strict=True))
     new = replace(window, pad=(top, bottom, left, right))
@@ -86,9 +91,10 @@ def _supported(context: PassContext, pad: Node, reader: Node, new: Window) -> Wi
     try:
         node = candidate(new, reader.operands_with({"x": pad.view("x")}))
     except OpError as problem:
-        raise _RefusedError(f"{name_of(reader)}: {problem.message}") from None
+        raise _RefusedError("invalid", f"{name_of(reader)}: {problem.message}") from None
     if not (support := context.backend.supports(node)):
-        raise _RefusedError(f"{name_of(reader)}: the backend refuses: {support.reason}")
+        text = f"{name_of(reader)}: the backend refuses: {support.reason}"
+        raise _RefusedError("no-kernel", text)
     return new
 
 
@@ -102,20 +108,20 @@ def _reads_as_x(reader: Node, value: Value) -> bool:
     return reads == [True]
 
 
-def _refusal(graph: Graph, pad: Node, op: Pad, reader: Node, window: Window) -> str:
-    """Return why a window's own padding is something else; "" if it is not."""
+def _refusal(graph: Graph, pad: Node, op: Pad, reader: Node, window: Window) -> Refusal:
+    """Return why a window's own padding is something else, if it is."""
     match window:
         case Conv2d() if present(reader.type_of("weight")).shape[:2] == (1, 1):
-            return "is a product without a window"
+            return Refusal("product", "is a product without a window")
         case MaxPool() if op.fill == 0 and not _is_positive(graph, pad.view("x")):
-            return "pads with minus infinity, and x may be below 0"
+            return Refusal("other-fill", "pads with minus infinity, and x may be below 0")
         case MaxPool() if op.fill and not op.lowest:
-            return f"pads with minus infinity, not with {op.fill}"
+            return Refusal("other-fill", f"pads with minus infinity, not with {op.fill}")
         case AvgPool(count_pad=False) if any(window.pad):
-            return "does not count its own padding"
+            return Refusal("uncounted", "does not count its own padding")
         case Conv2d() | AvgPool() if op.fill:
-            return f"pads with 0, not with {op.fill}"
-    return ""
+            return Refusal("other-fill", f"pads with 0, not with {op.fill}")
+    return ACCEPTED
 
 
 def _is_positive(graph: Graph, view: ChannelView) -> bool:

@@ -20,7 +20,7 @@ from mbc.ops.broadcast import aligned
 from mbc.ops.elementwise import Activate, Prelu
 from mbc.ops.linear import Conv2d, Dense
 from mbc.passes.rewrite import ConstantMaker, candidate, merge, name_of, why_shared
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import PassContext, PassResult, Refusal
 from mbc.records import dataclass
 
 Changed: TypeAlias = tuple[Activated, Sequence[Operand | None]]
@@ -48,61 +48,65 @@ def _visit(
 ) -> None:
     view = node["a" if isinstance(node.op, Prelu) else "x"]
     if not isinstance(view, ChannelView) or not view.is_plain:
-        result.note(f"not fused: {name_of(node)} reads through a channel view", node)
+        result.note("view", f"not fused: {name_of(node)} reads through a channel view", node)
         return
     producer = graph.producer(view.value)
     if producer is None or not isinstance(producer.op, Activated):
         source = "a graph input" if producer is None else f"the result of {producer.op.label}"
         result.note(
+            "no-epilogue",
             f"not fused: {name_of(node)} reads {name_of(view.value)}, {source}, "
             f"not of a {_epilogues()}",
             node,
         )
         return
     changed = _changed(graph, context, producer, node, constants)
-    if isinstance(changed, str):
-        result.note(f"not fused: {name_of(node)} into {name_of(producer)}, which {changed}", node)
+    if isinstance(changed, Refusal):
+        message = f"not fused: {name_of(node)} into {name_of(producer)}, which {changed}"
+        result.note(changed.reason, message, node)
         return
     merge(graph, [producer, node], *changed)
-    result.did(f"fused: {name_of(node)} into {name_of(producer)}", node)
+    result.did("fused", f"fused: {name_of(node)} into {name_of(producer)}", node)
 
 
 def _changed(
     graph: Graph, context: PassContext, producer: Node, node: Node, constants: ConstantMaker
-) -> Changed | str:
+) -> Changed | Refusal:
     """Return the producer with what it takes over, or why it does not."""
     assert isinstance(producer.op, Activated)
     if producer.op.act is not None:
-        return f"has act={producer.op.act}"
+        return Refusal("activation", f"has act={producer.op.act}")
     if shared := why_shared(graph, producer.result):
-        return shared
+        return Refusal("shared", shared)
     if isinstance(node.op, Activate):
-        found: Changed | str = producer.op.with_act(node.op.act), producer.operands
+        found: Changed | Refusal = producer.op.with_act(node.op.act), producer.operands
     else:
         found = _sloped(producer, producer.op, node, constants)
-    if isinstance(found, str):
+    if isinstance(found, Refusal):
         return found
     support = context.backend.supports(candidate(*found))
-    return found if support else f"the backend refuses: {support.reason}"
+    return found if support else Refusal("no-kernel", f"the backend refuses: {support.reason}")
 
 
-def _sloped(producer: Node, op: Activated, node: Node, constants: ConstantMaker) -> Changed | str:
+def _sloped(
+    producer: Node, op: Activated, node: Node, constants: ConstantMaker
+) -> Changed | Refusal:
     """Return a producer with the slopes of a prelu after it; one for all is an activation."""
     slope, type, prelu = node["b"], node.result.type, node.op
     assert isinstance(prelu, Prelu)
     if not isinstance(slope, Constant):
-        return "takes no slopes that are computed"
+        return Refusal("slopes", "takes no slopes that are computed")
     if slope.type.elements == 1 and slope.data is not None and prelu.act is None:
         return op.with_act(LeakyRelu(float(slope.array.ravel()[0]))), producer.operands
     if not isinstance(op, Conv2d | Dense):
-        return "takes no slopes"
+        return Refusal("slopes", "takes no slopes")
     if (element := producer.view("x").type.element) is not F32:
-        return f"multiplies {element}"
+        return Refusal("element", f"multiplies {element}")
     if producer["slope"] is not None:
-        return "has slopes"
+        return Refusal("slopes", "has slopes")
     shape = aligned(slope.type.shape, type.rank)
     if shape is None or any(extent != 1 for extent in shape[:-1]):
-        return "takes one slope a channel"
+        return Refusal("slopes", "takes one slope a channel")
     if slope.type.shape != (type.channels,):
         each = partial(np.broadcast_to, shape=(type.channels,))
         vector = TensorType((type.channels,))

@@ -14,7 +14,7 @@ from mbc.ops.broadcast import is_channel_vector
 from mbc.ops.elementwise import Mul
 from mbc.passes.fusion import Mode, cycles, follower, fused_chain, is_pointwise_node, judge
 from mbc.passes.rewrite import merge, name_of
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import ACCEPTED, PassContext, PassResult, Refusal
 from mbc.records import dataclass
 
 
@@ -34,12 +34,13 @@ class FuseChannelScale:
         for node in graph.topo():
             if not isinstance(node.op, Mul) or not _scales_channels(node):
                 continue
-            refusal = f"{name_of(node)} has act={node.op.act}" if node.op.act else ""
+            activated = f"{name_of(node)} has act={node.op.act}" if node.op.act else ""
+            refusal = Refusal("activation", activated)
             if refusal := refusal or self._visit(graph, context, node, result):
-                result.note(f"not fused: {refusal}", node)
+                result.note(refusal.reason, f"not fused: {refusal}", node)
         return result
 
-    def _visit(self, graph: Graph, context: PassContext, mul: Node, result: PassResult) -> str:
+    def _visit(self, graph: Graph, context: PassContext, mul: Node, result: PassResult) -> Refusal:
         """Fuse a multiplication, or return why not."""
         product, refusal = follower(graph, mul, "pointwise", is_pointwise_node)
         if product is None:
@@ -48,11 +49,11 @@ class FuseChannelScale:
         fused = fused_chain("scaled", nodes)
         gain, refusal = judge(graph, context, self.mode, cycles(context, nodes), nodes, fused)
         if refusal:
-            return f"{name_of(mul)}: {refusal}"
+            return refusal.of(name_of(mul))
         names = [name_of(node) for node in nodes]
         merge(graph, nodes, fused.op, fused.operands)
-        result.did(f"fused: {names[0]} and {names[1]}, predicted {gain}", mul)
-        return ""
+        result.did("fused", f"fused: {names[0]} and {names[1]}, predicted {gain}", mul)
+        return ACCEPTED
 
 
 def _scales_channels(mul: Node) -> bool:

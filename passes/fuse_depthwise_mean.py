@@ -18,7 +18,7 @@ from mbc.ir.views import ChannelView, Value
 from mbc.ops.pool import AvgPool, GlobalAvgPool
 from mbc.passes.fusion import Mode, cycles, fused_chain, is_depthwise_node, judge
 from mbc.passes.rewrite import candidate, locations, name_of
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import ACCEPTED, PassContext, PassResult, Refusal
 from mbc.records import dataclass
 
 
@@ -39,10 +39,10 @@ class FuseDepthwiseMean:
             if not isinstance(node.op, GlobalAvgPool):
                 continue
             if refusal := self._visit(graph, context, node, result):
-                result.note(f"not fused: {refusal}", node)
+                result.note(refusal.reason, f"not fused: {refusal}", node)
         return result
 
-    def _visit(self, graph: Graph, context: PassContext, pool: Node, result: PassResult) -> str:
+    def _visit(self, graph: Graph, context: PassContext, pool: Node, result: PassResult) -> Refusal:
         """Fuse a global pool into the convolution before it, or return why not."""
         window, refusal = _window(graph, pool)
         if window is None:
@@ -53,30 +53,32 @@ class FuseDepthwiseMean:
         apart = cycles(context, [window, pool]) - cycles(context, [rest])
         gain, refusal = judge(graph, context, self.mode, apart, [window], fused)
         if refusal:
-            return f"{name_of(pool)}: {refusal}"
+            return refusal.of(name_of(pool))
         names = name_of(window), name_of(pool)
         _replace(graph, window, pool, fused)
-        result.did(f"fused: rows of {names[0]} are averaged for {names[1]}, predicted {gain}", pool)
-        return ""
+        message = f"fused: rows of {names[0]} are averaged for {names[1]}, predicted {gain}"
+        result.did("fused", message, pool)
+        return ACCEPTED
 
 
-def _window(graph: Graph, pool: Node) -> tuple[Node | None, str]:
+def _window(graph: Graph, pool: Node) -> tuple[Node | None, Refusal]:
     """Return the depthwise convolution whose whole result a global pool averages, or why there is
     none."""
     view, name = pool.view("x"), name_of(pool)
     if not view.is_plain:
-        return None, f"{name} reads through a channel view"
+        return None, Refusal("view", f"{name} reads through a channel view")
     node = graph.producer(view.value)
     if node is None or not is_depthwise_node(node):
         source = "a graph input" if node is None else f"the result of {node.op.label}"
-        return None, f"{name} reads {name_of(view.value)}, {source}, not of a depthwise conv2d"
+        text = f"{name} reads {name_of(view.value)}, {source}, not of a depthwise conv2d"
+        return None, Refusal("other-producer", text)
     if view.type.element is not F32:
-        return None, f"{name_of(node)} gives {view.type.element}"
+        return None, Refusal("element", f"{name_of(node)} gives {view.type.element}")
     if node["residual"] is not None:
-        return None, f"{name_of(node)} adds a residual"
+        return None, Refusal("residual", f"{name_of(node)} adds a residual")
     if view.type.shape[2] == 1:
-        return None, f"the rows of {name_of(node)} have one pixel each"
-    return node, ""
+        return None, Refusal("one-pixel", f"the rows of {name_of(node)} have one pixel each")
+    return node, ACCEPTED
 
 
 def _row_means(window: Node) -> Node:

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from mbc.ir.graph import Graph, Node
 from mbc.passes.fusion import cycles, follower, fuse_around_depthwise, is_pointwise_node
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import ACCEPTED, PassContext, PassResult, Refusal
 from mbc.records import dataclass
 
 
@@ -26,7 +26,7 @@ class FuseDepthwisePointwise:
         return fuse_around_depthwise(graph, context, "dw_pw", self.mode, _pair, cycles)
 
 
-def _pair(graph: Graph, depthwise: Node) -> tuple[list[Node], str]:
+def _pair(graph: Graph, depthwise: Node) -> tuple[list[Node], Refusal]:
     """Return a depthwise convolution with the pointwise one after it, or why there is none."""
     pointwise, refusal = follower(graph, depthwise, "pointwise", is_pointwise_node)
-    return ([], refusal) if pointwise is None else ([depthwise, pointwise], "")
+    return ([], refusal) if pointwise is None else ([depthwise, pointwise], ACCEPTED)

@@ -20,7 +20,7 @@ from mbc.passes.fusion import (
     is_pointwise_node,
 )
 from mbc.passes.rewrite import name_of
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import ACCEPTED, PassContext, PassResult, Refusal
 from mbc.records import dataclass
 
 
@@ -39,14 +39,15 @@ class FuseInvertedResidual:
         return fuse_around_depthwise(graph, context, "inverted_residual", self.mode, _block, _apart)
 
 
-def _block(graph: Graph, depthwise: Node) -> tuple[list[Node], str]:
+def _block(graph: Graph, depthwise: Node) -> tuple[list[Node], Refusal]:
     """Return the block around a depthwise convolution, or why there is none."""
     view = depthwise.view("x")
     expand = graph.producer(view.values[0])
     if expand is None or not is_pointwise_node(expand):
         source = "a graph input" if expand is None else f"the result of {expand.op.label}"
         name = name_of(view.values[0])
-        return [], f"{name_of(depthwise)} reads {name}, {source}, not of a pointwise conv2d"
+        text = f"{name_of(depthwise)} reads {name}, {source}, not of a pointwise conv2d"
+        return [], Refusal("other-producer", text)
     project, refusal = follower(graph, depthwise, "pointwise", is_pointwise_node)
     separable = _projects(graph, expand)
     if separable and not (project and is_bottleneck(expand, project)):
@@ -54,17 +55,18 @@ def _block(graph: Graph, depthwise: Node) -> tuple[list[Node], str]:
     _, shared = follower(graph, expand, "depthwise", is_depthwise_node)
     if shared or project is None:
         return [], shared or refusal
-    return [expand, depthwise, project], ""
+    return [expand, depthwise, project], ACCEPTED
 
 
-def _projects(graph: Graph, expand: Node) -> str:
-    """Why a pointwise convolution rather belongs to the depthwise one before it: "" if not."""
+def _projects(graph: Graph, expand: Node) -> Refusal:
+    """Return why a pointwise convolution rather belongs to the depthwise one before it, if so."""
     view = expand.view("x")
     maker = graph.producer(view.value) if view.is_single else None
     if maker is None or not is_depthwise_node(maker):
-        return ""
+        return ACCEPTED
     reader, _ = follower(graph, maker, "pointwise", is_pointwise_node)
-    return f"{name_of(expand)} goes with {name_of(maker)}, a depthwise conv2d" if reader else ""
+    text = f"{name_of(expand)} goes with {name_of(maker)}, a depthwise conv2d"
+    return Refusal("goes-before", text) if reader else ACCEPTED
 
 
 def _apart(context: PassContext, block: Sequence[Node]) -> float:

@@ -11,7 +11,7 @@ from mbc.ops.elementwise import Add
 from mbc.ops.linear import Conv2d
 from mbc.passes.rewrite import candidate, merge, name_of, why_shared
 from mbc.passes.views.colocation import SharedPixels
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import ACCEPTED, PassContext, PassResult, Refusal
 from mbc.records import dataclass
 
 
@@ -32,14 +32,16 @@ class FuseResidualAdd:
 
 
 def _visit(graph: Graph, context: PassContext, add: Node, result: PassResult) -> None:
-    refusals = []
+    refusals: list[Refusal] = []
     for conv, residual in _convolutions(graph, add):
         if refusal := _try(graph, context, add, conv, residual, result):
             refusals.append(refusal)
         else:
             return
-    reason = "; ".join(dict.fromkeys(refusals)) or "no operand is a conv2d read as it is stored"
-    result.note(f"not fused: {name_of(add)}: {reason}", add)
+    if not refusals:
+        refusals = [Refusal("no-conv", "no operand is a conv2d read as it is stored")]
+    reasons = "; ".join(dict.fromkeys(map(str, refusals)))
+    result.note(refusals[0].reason, f"not fused: {name_of(add)}: {reasons}", add)
 
 
 def _convolutions(graph: Graph, add: Node) -> list[tuple[Node, ChannelView]]:
@@ -64,30 +66,31 @@ def _try(
     conv: Node,
     residual: ChannelView,
     result: PassResult,
-) -> str:
+) -> Refusal:
     """Fuse the add into a convolution that makes one of its operands, or say why not."""
     assert isinstance(conv.op, Conv2d)
     assert isinstance(add.op, Add)
     if residual.type.shape != conv.result.type.shape:
-        return f"{name_of(residual.value)} has another shape"
+        return Refusal("shape", f"{name_of(residual.value)} has another shape")
     if not conv.result.type.element.is_float:
-        return f"{name_of(conv)} is quantised: fused, one of two roundings would be left out"
+        text = f"{name_of(conv)} is quantised: fused, one of two roundings would be left out"
+        return Refusal("rounding", text)
     if conv.op.act is not None:
-        return f"{name_of(conv)} has act={conv.op.act}"
+        return Refusal("activation", f"{name_of(conv)} has act={conv.op.act}")
     if conv["slope"] is not None:
-        return f"{name_of(conv)} has slopes"
+        return Refusal("slopes", f"{name_of(conv)} has slopes")
     if conv["residual"] is not None:
-        return f"{name_of(conv)} adds a residual already"
+        return Refusal("residual", f"{name_of(conv)} adds a residual already")
     # A private result is read by the add alone, so the residual cannot depend on it.
     if shared := why_shared(graph, conv.result):
-        return f"{name_of(conv)} {shared}"
+        return Refusal("shared", f"{name_of(conv)} {shared}")
     op = replace(conv.op, act=add.op.act)
     operands = conv.operands_with({"residual": residual})
     fused = candidate(op, operands)
     if not (support := context.backend.supports(fused)):
-        return f"the backend refuses: {support.reason}"
+        return Refusal("no-kernel", f"the backend refuses: {support.reason}")
     if apart := SharedPixels.of(graph, context.backend, besides=[add]).refusal(fused):
-        return apart
+        return Refusal("buffer", apart)
     merge(graph, [conv, add], op, operands)
-    result.did(f"fused: {name_of(add)} into {name_of(conv)}", add)
-    return ""
+    result.did("fused", f"fused: {name_of(add)} into {name_of(conv)}", add)
+    return ACCEPTED

@@ -34,7 +34,8 @@ class FuseRows:
         best = min(states, key=lambda state: state.bytes)
         if best is states[0]:
             how = " at no cost in time" if self.mode == "auto" else ""
-            result.note(f"not fused: nothing lowers the {best.bytes} bytes of arena{how}")
+            message = f"not fused: nothing lowers the {best.bytes} bytes of arena{how}"
+            result.note("no-gain", message)
         for before, after in pairwise(states[: states.index(best) + 1]):
             _tell(before, after, result)
         for step in best.steps:
@@ -49,6 +50,7 @@ def _tell(before: State, after: State, result: PassResult) -> None:
     names = ", ".join(map(name_of, after.newest.parts))
     time = 100 * (after.cycles / before.cycles - 1) if before.cycles else 0.0
     result.did(
+        "fused",
         f"fused: {names}: arena from {before.bytes} to {after.bytes} bytes, "
         f"predicted time of the network {time:+.1f} %",
         after.newest.node,

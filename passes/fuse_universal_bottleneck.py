@@ -22,7 +22,7 @@ from mbc.passes.fusion import (
     is_pointwise_node,
 )
 from mbc.passes.rewrite import name_of
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import ACCEPTED, PassContext, PassResult, Refusal
 from mbc.records import dataclass
 
 LEAST_GAIN = 0.02  # of the predicted time; with less, the second ring costs more than it saves
@@ -44,7 +44,7 @@ class FuseUniversalBottleneck:
         return fuse_around_depthwise(graph, context, kind, self.mode, _block, _apart, LEAST_GAIN)
 
 
-def _block(graph: Graph, start: Node) -> tuple[list[Node], str]:
+def _block(graph: Graph, start: Node) -> tuple[list[Node], Refusal]:
     """Return the block that a depthwise convolution starts, or why there is none."""
     block = [start]
     for kind, fits in (
@@ -54,12 +54,14 @@ def _block(graph: Graph, start: Node) -> tuple[list[Node], str]:
     ):
         reader, refusal = follower(graph, block[-1], kind, fits)
         if reader is None:
-            return [], f"{name_of(start)} starts no block: {refusal}"
+            text = f"{name_of(start)} starts no block: {refusal}"
+            return [], Refusal(refusal.reason, text)
         block.append(reader)
     _, expand, _, project = block
     if not is_bottleneck(expand, project):
-        return [], f"{name_of(expand)} is not wider than what is before and after the block"
-    return block, ""
+        text = f"{name_of(expand)} is not wider than what is before and after the block"
+        return [], Refusal("no-bottleneck", text)
+    return block, ACCEPTED
 
 
 def _apart(context: PassContext, block: Sequence[Node]) -> float:

@@ -15,7 +15,7 @@ from mbc.ops.fused import Fused
 from mbc.ops.linear import Conv2d, filters_per_channel, is_pointwise
 from mbc.passes.rewrite import candidate, merge, name_of, why_shared
 from mbc.passes.views.colocation import SharedPixels
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import ACCEPTED, PassContext, PassResult, Refusal
 
 Mode = Literal["auto", "always", "never"]
 
@@ -42,31 +42,32 @@ def is_bottleneck(expand: Node, project: Node) -> bool:
 
 def follower(
     graph: Graph, node: Node, kind: str, fits: Callable[[Node], bool]
-) -> tuple[Node | None, str]:
+) -> tuple[Node | None, Refusal]:
     """Return the only user of a node if it is of a kind and reads the whole result; otherwise None
     and the reason."""
     name = name_of(node)
     if node["residual"] is not None:
-        return None, f"{name} adds a residual"
+        return None, Refusal("residual", f"{name} adds a residual")
     if shared := why_shared(graph, node.result):
-        return None, f"{name} {shared}"
+        return None, Refusal("shared", f"{name} {shared}")
     reader = graph.single_user(node.result)
     if reader is None:
-        return None, f"{name} is never read"
+        return None, Refusal("unread", f"{name} is never read")
     if not fits(reader):
         but = f", which is not {kind}" if isinstance(reader.op, Conv2d) else ""
-        return None, f"{name} is read by {reader.op.label} {name_of(reader)}{but}"
-    return (None, refusal) if (refusal := _misread(node, reader)) else (reader, "")
+        text = f"{name} is read by {reader.op.label} {name_of(reader)}{but}"
+        return None, Refusal("other-reader", text)
+    return (None, refusal) if (refusal := _misread(node, reader)) else (reader, ACCEPTED)
 
 
-def _misread(node: Node, reader: Node) -> str:
-    """Return why a user does not read exactly a node's whole result; "" if it does."""
+def _misread(node: Node, reader: Node) -> Refusal:
+    """Return why a user does not read exactly a node's whole result, if it does not."""
     view = reader["x"]
     if not isinstance(view, ChannelView) or node.result not in view.values:
-        return f"{name_of(node)} is the residual of {name_of(reader)}"
+        return Refusal("is-residual", f"{name_of(node)} is the residual of {name_of(reader)}")
     if not view.is_single:
-        return f"{name_of(reader)} reads a part of {name_of(node)}"
-    return ""
+        return Refusal("part", f"{name_of(reader)} reads a part of {name_of(node)}")
+    return ACCEPTED
 
 
 def fused_chain(kind: str, nodes: Sequence[Node], returned: Sequence[Node] = ()) -> Node:
@@ -129,7 +130,7 @@ def fuse_around_depthwise(
     context: PassContext,
     kind: str,
     mode: Mode,
-    find: Callable[[Graph, Node], tuple[list[Node], str]],
+    find: Callable[[Graph, Node], tuple[list[Node], Refusal]],
     apart: Callable[[PassContext, Sequence[Node]], float],
     least_gain: float = 0.0,
 ) -> PassResult:
@@ -144,16 +145,16 @@ def fuse_around_depthwise(
             continue
         chain, refusal = find(graph, node)
         if refusal:
-            result.note(f"not fused: {refusal}", node)
+            result.note(refusal.reason, f"not fused: {refusal}", node)
             continue
         fused = fused_chain(kind, chain)
         gain, refusal = judge(graph, context, mode, apart(context, chain), chain, fused, least_gain)
         if refusal:
-            result.note(f"not fused: {name_of(node)}: {refusal}", node)
+            result.note(refusal.reason, f"not fused: {name_of(node)}: {refusal}", node)
             continue
         *first, last = map(name_of, chain)
         merge(graph, chain, fused.op, fused.operands)
-        result.did(f"fused: {', '.join(first)} and {last}, predicted {gain}", node)
+        result.did("fused", f"fused: {', '.join(first)} and {last}, predicted {gain}", node)
         gone.update(chain)
     return result
 
@@ -166,22 +167,22 @@ def judge(
     nodes: Sequence[Node],
     fused: Node,
     least_gain: float = 0.0,
-) -> tuple[str, str]:
+) -> tuple[str, Refusal]:
     """Return the predicted change of time ("-7.0 %") if `nodes`, which take `apart` cycles, become
-    `fused`, and the reason not to fuse them, "" if there is none: they should save a share of
-    `least_gain`."""
+    `fused`, and the reason not to fuse them, if any: they should save a share of `least_gain`."""
     if mode == "never":
-        return "", "mode=never"
+        return "", Refusal("disabled", "mode=never")
     if not (support := context.backend.supports(fused)):
-        return "", f"the backend refuses: {support.reason}"
+        return "", Refusal("no-kernel", f"the backend refuses: {support.reason}")
     if crowded := SharedPixels.of(graph, context.backend, besides=nodes).refusal(fused):
-        return "", crowded
+        return "", Refusal("buffer", crowded)
     together = context.backend.predict(fused).cycles
     gain = f"{100 * (together / apart - 1):+.1f} %"
     if mode == "auto" and together >= apart * (1 - least_gain):
         _, height, width, _ = fused.results[0].type.shape
-        return gain, f"{height}x{width} output, cost model predicts {gain}"
-    return gain, ""
+        text = f"{height}x{width} output, cost model predicts {gain}"
+        return gain, Refusal("not-profitable", text)
+    return gain, ACCEPTED
 
 
 def cycles(context: PassContext, nodes: Iterable[Node]) -> float:

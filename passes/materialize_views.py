@@ -15,7 +15,7 @@ from mbc.ir.views import ChannelView, Value
 from mbc.ops.move import Concat
 from mbc.passes.rewrite import candidate, insert, name_of
 from mbc.passes.views.colocation import SharedPixels
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import PassContext, PassResult, Refusal
 from mbc.records import dataclass
 from mbc.targets.backend import Backend
 
@@ -51,13 +51,16 @@ class _Visit:
             self._copy(node, self._unreadable(node, roles), why)
         elif roles:
             values = ", ".join(name_of(v) for role in roles for v in node.view(role).values)
-            self.result.note(f"not copied: {name_of(node)} reads {values} through a view", node)
+            message = f"not copied: {name_of(node)} reads {values} through a view"
+            self.result.note("view", message, node)
         self.shared.add(node)
 
-    def _refusal(self, node: Node, operands: Sequence[Operand | None]) -> str:
+    def _refusal(self, node: Node, operands: Sequence[Operand | None]) -> Refusal:
         new = candidate(node.op, operands)
         support = self.backend.supports(new)
-        return self.shared.refusal(new) if support else f"the backend refuses: {support.reason}"
+        if not support:
+            return Refusal("no-kernel", f"the backend refuses: {support.reason}")
+        return Refusal("buffer", self.shared.refusal(new))
 
     def _unreadable(self, node: Node, roles: list[str]) -> list[str]:
         """Find the one operand that, copied, makes the node fit; else return all of them."""
@@ -67,12 +70,12 @@ class _Visit:
                 return [role]
         return roles
 
-    def _copy(self, node: Node, roles: list[str], why: str) -> None:
+    def _copy(self, node: Node, roles: list[str], why: Refusal) -> None:
         copies = {}
         for role in roles:
             copy = self._value(node, node.view(role))
             what = f"{name_of(copy)}, {copy.type.bytes} bytes, for {name_of(node)}"
-            self.result.did(f"copied: {what}: {why}", node)
+            self.result.did(why.reason, f"copied: {what}: {why}", node)
             copies[role] = ChannelView.of(copy)
         self.graph.set_operands(node, node.operands_with(copies))
 

@@ -46,7 +46,8 @@ class PlanMemory:
             graph.threads_plan, who = plan, " for several threads"
         bound = lower_bound(needs)
         ratio = f", {arena / bound:.3f} times" if bound else ", which is"
-        result.note(f"arena of {arena} bytes{who}{ratio} the most that is alive at once ({bound})")
+        message = f"arena of {arena} bytes{who}{ratio} the most that is alive at once ({bound})"
+        result.note("arena", message)
         return result
 
 

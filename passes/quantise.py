@@ -36,7 +36,8 @@ class Quantise:
         node = next((node for node in quantised(graph) if node not in converting), None)
         if node is not None:
             result = PassResult()
-            result.note(f"not quantised: {name_of(node)} is on codes already", node)
+            message = f"not quantised: {name_of(node)} is on codes already"
+            result.note("on-codes", message, node)
             return result
         numbers = floats_of_bytes(graph)
         result = prepare(graph, context.quantisation)

@@ -9,7 +9,7 @@ from typing import ClassVar
 from mbc.ir.graph import Graph, Node
 from mbc.ops.move import ChannelShuffle, Reshape, Transpose
 from mbc.passes.rewrite import merge, name_of, why_shared
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import ACCEPTED, PassContext, PassResult, Refusal
 from mbc.records import dataclass
 
 
@@ -28,12 +28,13 @@ class RaiseChannelShuffle:
             if chain is None:
                 continue
             if refusal := _refusal(graph, chain):
-                result.note(f"not raised: {name_of(node)}: {refusal}", node)
+                result.note(refusal.reason, f"not raised: {name_of(node)}: {refusal}", node)
                 continue
             first = chain[0]
             groups = _new_shape(first)[-2]
             merge(graph, chain, ChannelShuffle(groups), [first.view("x")])
-            result.did(f"raised: {name_of(node)} to channel_shuffle {{groups={groups}}}", node)
+            to = f"channel_shuffle {{groups={groups}}}"
+            result.did("raised", f"raised: {name_of(node)} to {to}", node)
         return result
 
 
@@ -59,18 +60,19 @@ def _new_shape(reshape: Node) -> tuple[int, ...]:
     return reshape.op.shape
 
 
-def _refusal(graph: Graph, chain: list[Node]) -> str:
+def _refusal(graph: Graph, chain: list[Node]) -> Refusal:
     first, transpose, last = chain
     assert isinstance(transpose.op, Transpose)
     before, between, perm = first.view("x").type, _new_shape(first), transpose.op.perm
     for node in (first, transpose):
         if shared := why_shared(graph, node.result):
-            return f"{name_of(node)} {shared}"
+            return Refusal("shared", f"{name_of(node)} {shared}")
     if last.result.type != before:
-        return f"{before} comes back as {last.result.type}"
+        return Refusal("other-shape", f"{before} comes back as {last.result.type}")
     if len(between) < 3 or prod(between[-2:]) != before.channels:
-        return f"{name_of(first)} does not split the {before.channels} channels into two axes"
+        text = f"{name_of(first)} does not split the {before.channels} channels into two axes"
+        return Refusal("other-split", text)
     rank = len(between)
     if perm != (*range(rank - 2), rank - 1, rank - 2):
-        return f"perm={perm} does not swap the last two axes"
-    return ""
+        return Refusal("other-order", f"perm={perm} does not swap the last two axes")
+    return ACCEPTED

@@ -16,7 +16,7 @@ from mbc.ir.graph import Graph, Node
 from mbc.passes.fusion import is_pointwise_node
 from mbc.passes.pixels import error_by_strassen, output_with_pixels
 from mbc.passes.rewrite import name_of
-from mbc.passmgr.passes import PassContext, PassResult
+from mbc.passmgr.passes import ACCEPTED, PassContext, PassResult, Refusal
 from mbc.records import dataclass
 from mbc.schedules import Strassen
 
@@ -53,10 +53,10 @@ class UseStrassen:
 def _forbid(node: Node, result: PassResult) -> None:
     message = f"multiplied directly: {name_of(node)}: enabled=false"
     if node.schedule != Strassen():
-        result.note(message, node)
+        result.note("disabled", message, node)
         return
     node.schedule = None
-    result.did(message, node)
+    result.did("disabled", message, node)
 
 
 def _visit(graph: Graph, context: PassContext, node: Node, result: PassResult) -> None:
@@ -64,31 +64,32 @@ def _visit(graph: Graph, context: PassContext, node: Node, result: PassResult) -
         return
     gain, refusal = _gain(context, node)
     if reason := refusal or _too_rough(graph, node):
-        result.note(f"multiplied directly: {name_of(node)}: {reason}", node)
+        result.note(reason.reason, f"multiplied directly: {name_of(node)}: {reason}", node)
         return
     node.schedule = Strassen()
-    result.did(f"by Strassen's method: {name_of(node)}, {gain}", node)
+    result.did("used", f"by Strassen's method: {name_of(node)}, {gain}", node)
 
 
-def _gain(context: PassContext, node: Node) -> tuple[str, str]:
-    """Return the predicted change of a node's time, and the reason not to change it, "" if there is
-    none."""
+def _gain(context: PassContext, node: Node) -> tuple[str, Refusal]:
+    """Return the predicted change of a node's time, and the reason not to change it, if any."""
     backend = context.backend
     if (element := node.view("x").type.element) is not F32:
-        return "", f"it multiplies {element}"
+        return "", Refusal("element", f"it multiplies {element}")
     if Strassen() not in backend.candidates(node):
-        return "", "the backend has no kernel that halves it"
+        return "", Refusal("no-kernel", "the backend has no kernel that halves it")
     halved = backend.predict(replace(node, schedule=Strassen())).cycles
     saved = 1 - halved / backend.predict(node).cycles
     gain = f"predicted {-100 * saved:+.1f} %"
-    return gain, gain if saved < WORTH else ""
+    return gain, Refusal("not-profitable", gain) if saved < WORTH else ACCEPTED
 
 
-def _too_rough(graph: Graph, node: Node) -> str:
-    """Why errors of pixels might matter; "" if they do not."""
+def _too_rough(graph: Graph, node: Node) -> Refusal:
+    """Return why errors of pixels might matter, if they do."""
     output = output_with_pixels(graph, node.result)
     if output is None or (error := error_by_strassen(graph, node)) <= ROUGHEST:
-        return ""
+        return ACCEPTED
     if isinf(error):
-        return f"output '{output}' has pixels, and nothing bounds how far pixels differ"
-    return f"output '{output}' has pixels, whose errors could be {error:.3g} times as large"
+        text = f"output '{output}' has pixels, and nothing bounds how far pixels differ"
+    else:
+        text = f"output '{output}' has pixels, whose errors could be {error:.3g} times as large"
+    return Refusal("too-rough", text)

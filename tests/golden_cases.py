@@ -7,7 +7,7 @@
     graph @g(%x: …) { … }
     // EXPECT                            or `// UNCHANGED`, or `// ERROR` with the rendered error
     graph @g(%x: …) { … }
-    // REMARK: fuse-activation: fused: %1 into %0
+    // REMARK: fuse-activation.fused: fused: %1 into %0
 
 Cases are separated by `// ----`. From the expectation on a case is written by
 `pytest --update-golden`. Line numbers in errors count from the case's first line of IR.
@@ -24,7 +24,7 @@ from mbc.ir.graph import Graph
 from mbc.ir.text.parser import parse
 from mbc.ir.text.printer import print_graph
 from mbc.passes.pipelines import PASSES
-from mbc.passmgr.instruments import Verify
+from mbc.passmgr.instruments import Verify, remark_text
 from mbc.passmgr.manager import PassRecord, run_pipeline
 from mbc.passmgr.passes import PassContext
 from mbc.passmgr.pipeline import parse_passes, single_stage
@@ -90,7 +90,7 @@ class Case:
         after = print_graph(graph)
         body = "// UNCHANGED" if after == before else f"// EXPECT\n{after.rstrip()}"
         remarks = [
-            f"// REMARK: {record.step.name}: {remark.message}"
+            f"// REMARK: {remark_text(record, remark)}"
             for record in records
             for remark in record.result.remarks
         ]

@@ -27,7 +27,7 @@ from mbc.memory import needs
 from mbc.memory.facts import Facts
 from mbc.ops.cost import node_cost, op_name
 from mbc.passes.pipelines import O2, PASSES
-from mbc.passmgr.instruments import Verify
+from mbc.passmgr.instruments import Verify, remark_text
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext, Pipeline
 from mbc.passmgr.pipeline import parse_passes, single_stage
@@ -81,7 +81,7 @@ def after(graph: Graph, pipeline: Pipeline) -> str:
     """Run passes over a graph; their remarks as comments, and the statements that they leave."""
     records = run_pipeline(graph, pipeline, PassContext(backend()), [Verify()])
     remarks = [
-        f"// {record.step.name}: {remark.message}\n"
+        f"// {remark_text(record, remark)}\n"
         for record in records
         for remark in record.result.remarks
     ]

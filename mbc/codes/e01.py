@@ -38,8 +38,9 @@ CODES = {
         cure="`mbc new` without an argument lists the examples.",
     ),
     "E0105": Code(
-        title="no such error code",
-        cause="`mbc explain` knows the codes of this version of mbc, and this is not among them.",
+        title="no such error code, or id of a remark",
+        cause="`mbc explain` knows the codes and the ids of this version of mbc, and this is not "
+        "among them.",
         example="mbc explain E9999",
         cure="Copy the code from between the brackets of `error[E…]`; `mbc explain` without an "
         "argument lists all.",

@@ -176,7 +176,7 @@ def remark_record(name: str, remark: Remark) -> RemarkRecord:
     node = remark.node
     about = None if node is None else _about(node)
     return RemarkRecord(
-        remark.reason if "." in remark.reason else f"{name}.{remark.reason}",
+        remark.id(name),
         remark.message,
         node.locations[0] if node is not None and node.locations else None,
         about and about[0],

@@ -17,7 +17,7 @@ from mbc.ir.text.printer import print_graph
 from mbc.ir.types import TensorType
 from mbc.ir.verify import verify
 from mbc.passmgr.manager import Instrument, PassFault, PassRecord
-from mbc.passmgr.passes import Pass
+from mbc.passmgr.passes import Pass, Remark
 from mbc.passmgr.pipeline import find_pass
 from mbc.records import dataclass
 
@@ -171,9 +171,17 @@ def timing_table(records: Sequence[PassRecord]) -> str:
 
 
 def remark_lines(records: Sequence[PassRecord]) -> list[str]:
-    """Format all remarks: `net.py:41:9: fuse-activation: not fused: …`."""
+    """Format all remarks: `net.py:41:9: fuse-activation.shared: not fused: …`."""
     return [
-        f"{f'{remark.subject}: ' * bool(remark.subject)}{record.step.name}: {remark.message}"
+        f"{f'{remark.subject}: ' * bool(remark.subject)}{remark_text(record, remark)}"
         for record in records
         for remark in record.result.remarks
     ]
+
+
+def remark_text(record: PassRecord, remark: Remark) -> str:
+    """Format a remark, its id first; that of a pass within another after the outer one's name."""
+    name = record.step.name
+    id = remark.id(name)
+    inner = "" if id.startswith(f"{name}.") else f"{name}: "
+    return f"{inner}{id}: {remark.message}"

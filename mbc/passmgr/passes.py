@@ -13,6 +13,30 @@ from mbc.targets.backend import Backend
 
 
 @dataclass(frozen=True)
+class Refusal:
+    """Why a pass leaves a node as it is; false if there is no reason."""
+
+    reason: str = ""
+    """Its id within the pass: one of those that `mbc.remarks` lists."""
+    text: str = ""
+    """The reason in words."""
+
+    def __bool__(self) -> bool:
+        return bool(self.text)
+
+    def __str__(self) -> str:
+        return self.text
+
+    def of(self, name: str) -> Refusal:
+        """Return the refusal with a name before its words: `%3: …`."""
+        return Refusal(self.reason, f"{name}: {self.text}") if self else self
+
+
+ACCEPTED = Refusal()
+"""No reason to refuse."""
+
+
+@dataclass(frozen=True)
 class Remark:
     """A remark of a pass: what it did, or why it did not ("not fused: %3 has 2 users")."""
 
@@ -20,11 +44,15 @@ class Remark:
     subject: str = ""
     """The user's line."""
     reason: str = ""
-    """Its id within the pass."""
+    """Its id within the pass, or `PASS.ID` for a remark of a pass within it."""
     node: Node | None = None
     """What it is about."""
     did: bool = False
     """Whether it tells of a change."""
+
+    def id(self, pass_name: str) -> str:
+        """Return the stable id of a pass's remark: `fuse-activation.shared`."""
+        return self.reason if "." in self.reason else f"{pass_name}.{self.reason}"
 
 
 @dataclass
@@ -34,18 +62,17 @@ class PassResult:
     changed: bool = False
     remarks: list[Remark] = field(default_factory=list)
 
-    def did(self, message: str, node: Node | None = None) -> None:
-        """Record a change."""
+    def did(self, reason: str, message: str, node: Node | None = None) -> None:
+        """Record a change; `reason` is the id of the remark within the pass."""
         self.changed = True
-        self._remark(message, node, did=True)
+        self._remark(reason, message, node, did=True)
 
-    def note(self, message: str, node: Node | None = None) -> None:
-        """Record a remark without a change."""
-        self._remark(message, node, did=False)
+    def note(self, reason: str, message: str, node: Node | None = None) -> None:
+        """Record a remark without a change: a near miss, or a fact."""
+        self._remark(reason, message, node, did=False)
 
-    def _remark(self, message: str, node: Node | None, *, did: bool) -> None:
+    def _remark(self, reason: str, message: str, node: Node | None, *, did: bool) -> None:
         where = str(node.locations[0]) if node is not None and node.locations else ""
-        reason = message.partition(":")[0].replace(" ", "-")
         self.remarks.append(Remark(message, where, reason, node, did))
 
 

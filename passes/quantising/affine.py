@@ -56,7 +56,8 @@ class AffineAsLayer:
             type = node.results[0].type
             if type.rank == 4 and type.element is F32 and (found := _affine(node)):
                 _replace(graph, node, found, constants)
-                result.did(f"made a layer: {name_of(node)} = {node.op.label}", node)
+                message = f"made a layer: {name_of(node)} = {node.op.label}"
+                result.did("made-layer", message, node)
         return result
 
 

@@ -57,6 +57,7 @@ from mbc.ops import (
 from mbc.ops.elementwise import Arithmetic
 from mbc.ops.quantized import LARGEST_CODE, LARGEST_WEIGHT, MAX_SUM, check_sum
 from mbc.ops.unary import UNARY, Unary
+from mbc.passmgr.passes import ACCEPTED, Refusal
 
 
 class Form(StrEnum):
@@ -114,17 +115,17 @@ def is_function(node: Node) -> bool:
     return False
 
 
-def why_island(node: Node) -> str:
-    """Return why a node computes in float; "" if it does not."""
+def why_island(node: Node) -> Refusal:
+    """Return why a node computes in float, if it does."""
     if FORMS[type(node.op)] is Form.ISLAND and not is_function(node):
-        return f"{node.op.label} has no integer form"
+        return Refusal("no-form", f"{node.op.label} has no integer form")
     others = [t for t in (*node.operand_types, *(r.type for r in node.results)) if t is not None]
     if element := next((t.element for t in others if t.element is not F32), None):
-        return f"it computes with {element}"
+        return Refusal("element", f"it computes with {element}")
     if is_function(node):
-        return ""
+        return ACCEPTED
     if not _clips(act := _act(node)):
-        return f"codes are not bounded by {act}"
+        return Refusal("activation", f"codes are not bounded by {act}")
     return _REASONS.get(type(node.op), _no_reason)(node)
 
 
@@ -136,36 +137,39 @@ def _clips(act: Activation | None) -> bool:
     return act is None or act.bounds is not None
 
 
-def _no_reason(node: Node) -> str:
-    return ""
+def _no_reason(node: Node) -> Refusal:
+    return ACCEPTED
 
 
-def _of_layer(node: Node) -> str:
+def _of_layer(node: Node) -> Refusal:
     weight = node.type_of("weight")
     assert weight is not None
     if node["slope"] is not None:
-        return "it has slopes"
+        return Refusal("slopes", "it has slopes")
     try:
         check_sum(node.op.label, weight.elements // weight.channels, LARGEST_CODE * LARGEST_WEIGHT)
     except OpError as problem:
-        return problem.message
-    return ""
+        return Refusal("large-sums", problem.message)
+    return ACCEPTED
 
 
-def _of_arithmetic(node: Node) -> str:
+def _of_arithmetic(node: Node) -> Refusal:
     constants = any(isinstance(operand, Constant) for operand in node.operands)
-    return "it has a constant of several numbers" if constants else ""
+    text = "it has a constant of several numbers"
+    return Refusal("constant", text) if constants else ACCEPTED
 
 
-def _of_mean(node: Node) -> str:
+def _of_mean(node: Node) -> Refusal:
     x = node.view("x").type
     terms = x.elements // (node.result.type.elements if x.elements else 1)
     if isinstance(node.op, AvgPool):
         terms = node.op.kernel[0] * node.op.kernel[1]
-    return "" if terms * LARGEST_CODE <= MAX_SUM else f"it adds {terms:,} terms"
+    if terms * LARGEST_CODE <= MAX_SUM:
+        return ACCEPTED
+    return Refusal("large-sums", f"it adds {terms:,} terms")
 
 
-_REASONS: dict[type[Op], Callable[[Node], str]] = {
+_REASONS: dict[type[Op], Callable[[Node], Refusal]] = {
     **dict.fromkeys((Conv2d, Dense), _of_layer),
     **dict.fromkeys((Add, Sub, Mul, Min, Max), _of_arithmetic),
     **dict.fromkeys((AvgPool, GlobalAvgPool, ReduceMean, ReduceSum), _of_mean),

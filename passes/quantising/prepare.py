@@ -37,8 +37,8 @@ PREPARATION: tuple[Pass, ...] = (
 
 
 def prepare(graph: Graph, quantisation: Quantisation | None = None) -> PassResult:
-    """Bring a graph to that form, in place; the remarks begin with the pass's name. What a model
-    rounds by itself stays apart."""
+    """Bring a graph to that form, in place; the remarks have the ids of those passes. What a
+    model rounds by itself stays apart."""
     result, context = PassResult(), PassContext(Portable(), quantisation)
     for node in graph.topo():
         _separate(graph, node, result)
@@ -46,8 +46,7 @@ def prepare(graph: Graph, quantisation: Quantisation | None = None) -> PassResul
         found = step.run(graph, context)
         result.changed |= found.changed
         for remark in found.remarks:
-            message, id = f"{step.name}: {remark.message}", f"{step.name}.{remark.reason}"
-            result.remarks.append(replace(remark, message=message, reason=id))
+            result.remarks.append(replace(remark, reason=remark.id(step.name)))
     return result
 
 
@@ -61,4 +60,4 @@ def _separate(graph: Graph, node: Node, result: PassResult) -> None:
         graph, node.op.with_act(None), node.operands, f"{node.result.name}.linear", node
     )
     graph.replace(node, Activate(act), [linear.result])
-    result.did(f"separated: {act} of {name_of(linear)}", linear)
+    result.did("separated", f"separated: {act} of {name_of(linear)}", linear)

@@ -46,7 +46,7 @@ from mbc.passes.quantising.layers import (
 from mbc.passes.quantising.scales import Scales, Stored, scales_of, stored_codes
 from mbc.passes.quantising.tables import table_of
 from mbc.passes.rewrite import ConstantMaker, insert, name_of
-from mbc.passmgr.passes import PassResult
+from mbc.passmgr.passes import ACCEPTED, PassResult, Refusal
 from mbc.records import dataclass
 
 NO_BYTES: Mapping[str, Numbers] = MappingProxyType({})
@@ -76,24 +76,26 @@ class Rewriter:
 
     def run(self) -> None:
         """Rewrite all nodes, then what the graph returns."""
-        for node, form in self.stored.forms.items():
+        forms = self.stored.forms
+        islands = {node: why_island(node) for node in forms if forms[node] is Form.ISLAND}
+        for node, form in forms.items():
             if any(value in self.bytes for value in node.results):
                 continue
             if form is Form.ISLAND:
-                self._in_float(node)
+                self._in_float(node, islands[node])
             else:
                 self._on_codes(node, form)
         views = [self._view(view, None, None) for view in self.graph.outputs]
         self.graph.set_outputs(views, self.graph.output_names)
         forget_floats(self.graph, self.bytes)
 
-    def _in_float(self, node: Node) -> None:
+    def _in_float(self, node: Node, refusal: Refusal) -> None:
         operands = [
             self._view(operand, None, node) if isinstance(operand, ChannelView) else operand
             for operand in node.operands
         ]
-        if reason := why_island(node) or self.stored.kept.get(node, ""):
-            self.result.note(f"in float: {name_of(node)}: {reason}", node)
+        if refusal := refusal or self.stored.kept.get(node, ACCEPTED):
+            self.result.note(refusal.reason, f"in float: {name_of(node)}: {refusal}", node)
         if operands != list(node.operands):
             self.graph.set_operands(node, operands)
 
@@ -110,13 +112,14 @@ class Rewriter:
             op, named = rule(self, node, views, to)
             operands = [named.get(spec.name) for spec in op.operands]
         new = self.graph.replace(node, op, without_trailing_none(operands))
-        self.result.did(f"{form}: {name_of(new)}", new)
+        self.result.did(form.replace(" ", "-"), f"{form}: {name_of(new)}", new)
         if form is Form.MOVES and self.stored.given.elements and _keeps_codes(new):
             self._leave_out(new)
 
     def _leave_out(self, node: Node) -> None:
         """Let what reads a clip read what it clips, which codes bound alike."""
-        self.result.note(f"left out: {name_of(node)} clips to the range of its codes", node)
+        message = f"left out: {name_of(node)} clips to the range of its codes"
+        self.result.note("left-out", message, node)
         (view,) = node.views
         self.graph.replace_uses(node.result, view)
         self.graph.erase(node)
@@ -125,7 +128,7 @@ class Rewriter:
         """Return what an op on codes reads in a role."""
         bytes = self.bytes.get(view.values[0]) if role == "x" and form is Form.INTEGER else None
         if bytes is not None and bytes.reads(node) and not self.quantisation.elements:
-            self.result.did(f"reads bytes: {name_of(node)}", node)
+            self.result.did("reads-bytes", f"reads bytes: {name_of(node)}", node)
             return ChannelView.of(bytes.codes)
         return self._view(view, self._element(node, role, view, form), node)
 
@@ -179,7 +182,7 @@ class Rewriter:
         if isinstance(op, Requantize):
             stated = bool(self.stored.given.elements)
             why = "as the model states" if stated else "far narrower than what it joins"
-            self.result.note(f"requantised: {name_of(value)}, {why}", new)
+            self.result.note("requantised", f"requantised: {name_of(value)}, {why}", new)
         return new.result
 
 
@@ -209,7 +212,8 @@ def _layer(
     if found.elements:
         stated = stated_scales(node, x, found)
         if isinstance(stated, str):
-            rewriter.result.note(f"weights of {name_of(node)} are quantised here: {stated}", node)
+            message = f"weights of {name_of(node)} are quantised here: {stated}"
+            rewriter.result.note("own-scales", message, node)
         else:
             scales = stated
     numbers = rewriter.numbers(views["x"])

@@ -22,6 +22,7 @@ from mbc.ops.quantized import LARGEST_CODE
 from mbc.passes.quantising.forms import Form, form_of
 from mbc.passes.quantising.given import EVERYTHING_ELSE, Given
 from mbc.passes.rewrite import name_of
+from mbc.passmgr.passes import ACCEPTED, Refusal
 from mbc.records import dataclass
 
 MOST_APART = 4
@@ -38,7 +39,7 @@ class Stored:
     """Values that are computed as codes."""
     converted: tuple[Value, ...]
     """Values that are computed in float and read as codes, graph inputs among them."""
-    kept: Mapping[Node, str]
+    kept: Mapping[Node, Refusal]
     """Why nodes are islands that need not be."""
     given: Given = EVERYTHING_ELSE
     """What is known of values before any is measured."""
@@ -80,14 +81,14 @@ def stored_codes(
 
 def _possible(
     graph: Graph, keep_float: frozenset[str], given: Given
-) -> tuple[dict[Node, Form], dict[Node, str]]:
+) -> tuple[dict[Node, Form], dict[Node, Refusal]]:
     """Return the form of each node by what it reads and makes, and why some are islands."""
-    forms, kept = dict[Node, Form](), dict[Node, str]()
+    forms, kept = dict[Node, Form](), dict[Node, Refusal]()
     moved = set[Value]()  # on codes, as what they are moved from is
     for node in graph.topo():
         form = form_of(node)
         if form is not Form.ISLAND and not keep_float.isdisjoint(_names(node)):
-            form, kept[node] = Form.ISLAND, "it is kept in float"
+            form, kept[node] = Form.ISLAND, Refusal("kept", "it is kept in float")
         elif form is not Form.ISLAND and (reason := _unknown(node, form, given, moved)):
             form, kept[node] = Form.ISLAND, reason
         if form is Form.MOVES:
@@ -96,20 +97,22 @@ def _possible(
     return forms, kept
 
 
-def _unknown(node: Node, form: Form, given: Given, moved: Container[Value]) -> str:
-    """Return why the codes of what a node reads or makes are not known; "" if they are, or are to
+def _unknown(node: Node, form: Form, given: Given, moved: Container[Value]) -> Refusal:
+    """Return why the codes of what a node reads or makes are not known, unless they are, or are to
     be measured."""
     if not given.elements:
-        return ""
+        return ACCEPTED
     for value in (value for view in node.views for value in view.values):
         if value not in given and value not in moved:
-            return f"the model has {name_of(value)} in float"
+            return Refusal("model-float", f"the model has {name_of(value)} in float")
     if form is Form.MOVES:
         stated = {given.elements.get(value) for value in node.results}
-        return "" if len(stated) == 1 else "the model has its results on several scales"
+        if len(stated) == 1:
+            return ACCEPTED
+        return Refusal("several-scales", "the model has its results on several scales")
     if node.result in given or _leaves_floats(node):
-        return ""
-    return f"the model has {name_of(node)} in float"
+        return ACCEPTED
+    return Refusal("model-float", f"the model has {name_of(node)} in float")
 
 
 def _names(node: Node) -> Iterator[str]:

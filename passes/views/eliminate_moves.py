@@ -29,12 +29,14 @@ def remove_moves(
         if not gone:
             break
         for node in gone:
-            result.did(f"removed: {_names(node)}: {_story(node, plan)}", node)
+            result.did("removed", f"removed: {_names(node)}: {_story(node, plan)}", node)
         _Edit(graph, plan, constants).apply(gone)
     stay = PassResult()
     for node in moves:
-        why = "; ".join(dict.fromkeys(plan.kept[value] for value in node.results))
-        stay.note(f"not removed: {_names(node)}, {_copy(*node.results)}: {why}", node)
+        reasons = [plan.kept[value] for value in node.results]
+        why = "; ".join(dict.fromkeys(map(str, reasons)))
+        message = f"not removed: {_names(node)}, {_copy(*node.results)}: {why}"
+        stay.note(reasons[0].reason, message, node)
     return stay
 
 

@@ -22,6 +22,7 @@ from mbc.ops.move import Move, moved_views
 from mbc.passes.rewrite import candidate, name_of
 from mbc.passes.views.colocation import SharedPixels
 from mbc.passes.views.reorder import Rewrite, rewrites
+from mbc.passmgr.passes import ACCEPTED, Refusal
 from mbc.records import dataclass
 from mbc.targets.backend import Backend
 
@@ -45,7 +46,7 @@ class ViewPlan:
     """What each rewrite does, for remarks."""
     causes: dict[Node | Value, Nodes] = field(default_factory=dict)
     """The moves that cause a node or value to change."""
-    kept: dict[Value, str] = field(default_factory=dict)
+    kept: dict[Value, Refusal] = field(default_factory=dict)
     """Values that must stay unchanged, with the reason."""
 
     def view(self, view: ChannelView) -> ChannelView:
@@ -63,16 +64,16 @@ class _Demands:
 
     orders: Orders = field(default_factory=dict)
     """The channel order in which the producer of a value must store it."""
-    wishes: dict[Value, str] = field(default_factory=dict)
+    wishes: dict[Value, Refusal] = field(default_factory=dict)
     """Orders that a user prefers and that may be withdrawn, with the reason."""
     causes: dict[Value, Nodes] = field(default_factory=dict)
     """The moves that cause each wish."""
-    kept: dict[Value, str] = field(default_factory=dict)
+    kept: dict[Value, Refusal] = field(default_factory=dict)
     """Values that must stay unchanged, with the reason."""
     tried: set[Value] = field(default_factory=set)
     """Values that have been wished for once; no second wish is made."""
 
-    def wish(self, orders: Orders, why: str, causes: Nodes) -> None:
+    def wish(self, orders: Orders, why: Refusal, causes: Nodes) -> None:
         self.orders |= orders
         self.wishes |= dict.fromkeys(orders, why)
         self.causes |= dict.fromkeys(orders, causes)
@@ -82,7 +83,7 @@ class _Demands:
         for value in values:
             del self.orders[value], self.wishes[value], self.causes[value]
 
-    def keep(self, values: Iterable[Value], why: str) -> None:
+    def keep(self, values: Iterable[Value], why: Refusal) -> None:
         for value in values:
             self.orders[value] = ChannelMap.identity(value.type.channels)
             self.kept[value] = why
@@ -93,7 +94,7 @@ class _Conflict(Exception):
 
     `old` are the values that it reads now, `options` the views that each rejected rewrite reads."""
 
-    def __init__(self, why: str, old: Iterable[ChannelView], node: Node | None = None) -> None:
+    def __init__(self, why: Refusal, old: Iterable[ChannelView], node: Node | None = None) -> None:
         self.why, self.node = why, node
         self.old = [value for view in old for value in view.values]
         self.options: list[tuple[ChannelView, ...]] = []
@@ -134,7 +135,8 @@ class Planner:
         elif others and not moved:
             demands.give_up(dict.fromkeys(others))
         else:
-            root = next((demands.kept[value] for value in results if value in demands.kept), "")
+            known = (demands.kept[value] for value in results if value in demands.kept)
+            root = next(known, ACCEPTED)
             demands.keep(moved or changed, root or conflict.why)
 
     def _wishes(self, conflict: _Conflict, plan: ViewPlan) -> Orders:
@@ -207,7 +209,8 @@ class _Sweep:
             for other, rewrite in reversed(self.plan.rewrites.items()):
                 joined = {v for view in rewrite.views if len(view.values) > 1 for v in view.values}
                 if joined & values:
-                    raise _Conflict(f"{name_of(other)}: {why}", other.views, other)
+                    reason = Refusal("buffer", why).of(name_of(other))
+                    raise _Conflict(reason, other.views, other)
         self._shared.add(node)
 
     def _change(self, node: Node, operands: Operands, causes: Nodes) -> None:
@@ -221,14 +224,15 @@ class _Sweep:
 
     def _choose(self, node: Node, operands: Operands) -> Rewrite:
         """Return the best rewrite for which the backend has a kernel. Raises _Conflict."""
-        refused: dict[Rewrite, str] = {}
+        refused: dict[Rewrite, Refusal] = {}
         for rewrite in self._rewrites(node, operands):
             if not (why := self._refusal(node, rewrite)):
                 self._shared.add(candidate(node.op, rewrite.operands))
                 return rewrite
             refused[rewrite] = why
-        why = next(iter(refused.values()), f"{node.op.label} keeps its order")
-        conflict = _Conflict(f"{name_of(node)}: {why}", self._culprits(node, operands), node)
+        fixed = Refusal("no-kernel", f"{node.op.label} keeps its order")
+        why = next(iter(refused.values()), fixed).of(name_of(node))
+        conflict = _Conflict(why, self._culprits(node, operands), node)
         conflict.options += [rewrite.views for rewrite in refused]
         raise conflict
 
@@ -236,10 +240,12 @@ class _Sweep:
         order = self._demands.orders.get(node.results[0]) if len(node.results) == 1 else None
         return rewrites(node, operands, order)
 
-    def _refusal(self, node: Node, rewrite: Rewrite) -> str:
+    def _refusal(self, node: Node, rewrite: Rewrite) -> Refusal:
         new = candidate(node.op, rewrite.operands)
         support = self._backend.supports(new)
-        return self._shared.refusal(new) if support else f"the backend refuses: {support.reason}"
+        if not support:
+            return Refusal("no-kernel", f"the backend refuses: {support.reason}")
+        return Refusal("buffer", self._shared.refusal(new))
 
     def _culprits(self, node: Node, operands: Operands) -> tuple[ChannelView, ...]:
         """Return the one operand that rules out all rewrites if there is one, else all views."""
@@ -270,6 +276,7 @@ class _Sweep:
         others = [*self.plan.outputs[:number], *self._shared.views]
         taken = {*self._graph.inputs, *(value for view in others for value in view.values)}
         if not new.is_plain or new.value in taken:
-            conflict = _Conflict(f"{name_of(old.values[0])} is an output", [old])
+            why = Refusal("output", f"{name_of(old.values[0])} is an output")
+            conflict = _Conflict(why, [old])
             conflict.options.append((new,))
             raise conflict

@@ -22,6 +22,7 @@ LAYERS = (
         "mbc.alignment",
         "mbc.diag",
         "mbc.codes",
+        "mbc.remarks",
         "mbc.files",
         "mbc.caches",
         "mbc.extras",

@@ -134,6 +134,14 @@ def test_explain_all_and_none() -> None:
     assert mbc("explain", "E9999").code == "E0105"
 
 
+def test_explain_a_remark() -> None:
+    out = done("explain", "fuse-activation.shared").out
+    assert out.startswith("fuse-activation.shared: The value in between has other readers")
+    wrong = mbc("explain", "fuse-activation.shard")
+    assert wrong.code == "E0105"
+    assert "did you mean 'fuse-activation.shared'?" in wrong.err
+
+
 def test_new_copies_an_example_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     done("new", "mobilenet_v1.py")

@@ -146,7 +146,7 @@ def test_times_remarks_and_checks() -> None:
     words = ("compile", EXAMPLES / "mobilenet_v1.py", "-D", "resolution=32", "--stop-after", "plan")
     told = done(*words, "--time-passes", "--remarks", "--check-passes").err
     assert all(name in told for name in PASSES)
-    assert re.search(r"mobilenet_v1\.py:\d+:\d+: fold-batch-norm: folded", told)
+    assert re.search(r"mobilenet_v1\.py:\d+:\d+: fold-batch-norm\.folded: folded", told)
     assert re.search(r"checked fold-batch-norm: relative error \S+ \(at most \S+\)", told)
     assert "checked" not in done(*words).err
 

@@ -61,7 +61,7 @@ def test_a_bright_pixel_costs_no_other_one_digits(network: Path) -> None:
 def test_it_says_why_it_is_not_used(network: Path) -> None:
     words = ("compile", network, "-D", "mean=false", "--stop-after", "plan", "--remarks")
     reason = "%pw: output 'output' has pixels, and nothing bounds how far pixels differ"
-    assert f"net.py:6:9: use-strassen: multiplied directly: {reason}" in done(*words).err
+    assert f"net.py:6:9: use-strassen.too-rough: multiplied directly: {reason}" in done(*words).err
 
 
 @pytest.mark.parametrize("options", [(), ("-O1",), ("--optimize=memory",), ("--fuse=always",)])
@@ -70,7 +70,7 @@ def test_it_is_switched_off_and_the_manifest_says_so(
 ) -> None:
     words = ("--no-strassen", "--emit", "ir", "--remarks")
     told = done("compile", network, *options, *words, "-o", tmp_path / "out").err
-    assert "use-strassen: multiplied directly: %pw: enabled=false" in told
+    assert "use-strassen.disabled: multiplied directly: %pw: enabled=false" in told
     passes = json.loads((tmp_path / "out" / "manifest.json").read_text())["passes"]
     assert [spec for spec in passes if spec.startswith("use-strassen")] == [OFF]
     assert not is_used(network, *options, "--no-strassen")

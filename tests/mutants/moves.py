@@ -75,8 +75,8 @@ MUTANTS = (
     ),
     _sweep(
         "the backend is not asked for neighbours in one buffer",
-        old='return self._shared.refusal(new) if support else f"the backend',
-        new='return "" if support else f"the backend',
+        old='return Refusal("buffer", self._shared.refusal(new))',
+        new="return ACCEPTED",
         tests=GOLDEN,
     ),
     _sweep(

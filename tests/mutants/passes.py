@@ -129,7 +129,7 @@ MUTANTS = (
     ),
     _affine(
         "values are scaled for all their users",
-        old="_refusal(layer, SCALED) or why_shared(graph, layer.result)",
+        old="_refusal(layer, SCALED) or shared",
         new="_refusal(layer, SCALED)",
     ),
     _affine(

@@ -42,7 +42,7 @@ def bind(graph: Graph, seed: int = 0) -> None:
     for constant in weights_of(graph).values():
         choices = (1, 4) if constant in variances else range(-3, 4)
         data = rng.choice(choices, constant.type.shape)
-        constant.data = Constant.of(constant.name, data).data
+        constant.data = Constant.of(constant.name, data, constant.type.element).data
 
 
 def answer(graph: Graph, seed: int = 1, dtype: DTypeLike = np.float32) -> dict[str, np.ndarray]:

@@ -254,7 +254,7 @@ def test_remarks_name_values_as_the_network_does() -> None:
     """The add is %6, and the convolution %3 has the name of its batch norm, %4, by then."""
     records = run_pipeline(net(), O2, CONTEXT)
     messages = [line for line in remark_lines(records) if "fuse-residual-add" in line]
-    assert messages == ["net.mbc:11:3: fuse-residual-add: fused: %6 into %4"]
+    assert messages == ["net.mbc:11:3: fuse-residual-add.fused: fused: %6 into %4"]
 
 
 def test_printing_after_passes() -> None:

@@ -1,4 +1,4 @@
-"""`mbc explain`: what an error code means."""
+"""`mbc explain`: what an error code, or the id of a remark, means."""
 
 from __future__ import annotations
 
@@ -10,11 +10,18 @@ from mbc.cli.usage import Parser
 from mbc.codes import CODES
 from mbc.codes.code import Code
 from mbc.diag import error, nearest
+from mbc.remarks import REMARKS
 
 
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
-    parser.add_argument("code", nargs="?", metavar="CODE", help="such as E0203; all if left out")
+    parser.add_argument(
+        "code",
+        nargs="?",
+        metavar="CODE",
+        help="an error code such as E0203, or the id of a remark such as fuse-activation.shared; "
+        "all codes if left out",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -23,8 +30,13 @@ def run(args: argparse.Namespace) -> int:
         console.table(("code", "meaning"), [(code, CODES[code].title) for code in CODES])
         return 0
     name = args.code.strip("[]").upper()
+    if (id := args.code.lower()) in REMARKS:
+        console.result(f"{id}: {REMARKS[id]}")
+        return 0
     if name not in CODES:
-        raise error("E0105", f"there is no error code '{args.code}'", helps=nearest(name, CODES))
+        helps = nearest(id, REMARKS) if "." in id else nearest(name, CODES)
+        kind = "id of a remark" if "." in id else "error code"
+        raise error("E0105", f"there is no {kind} '{args.code}'", helps=helps)
     console.result("\n\n".join(page(name, CODES[name])))
     return 0
 
