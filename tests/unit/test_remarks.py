@@ -20,13 +20,14 @@ from tests.golden_cases import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 STATED = """
-graph @g(%x: f32[1,1,1,4], %y: f32[1,4]) {
+graph @g(%x: f32[1,1,1,4], %y: f32[1,4], %z: f32[1,4]) {
   const @w : f32[1,1,4,4]
   %c = conv2d(%x, @w) : f32[1,1,1,4]
   %a, %b = split(%c) {sizes=(2,2)} : f32[1,1,1,2], f32[1,1,1,2]
   %d = relu(%b) : f32[1,1,1,2]
   %e = relu(%y) : f32[1,4]
-  return %a, %d, %e
+  %f = relu(%z) : f32[1,4]
+  return %a, %d, %e, %f
 }"""
 
 
@@ -47,7 +48,7 @@ def of_stated_scales() -> set[str]:
     for constant in graph.constants().values():
         constant.data = np.ones(constant.type.shape, np.float32)
     one, other = Q8.of(0.04, 120), Q8.of(0.02, 0)
-    elements = {"x": one, "c": one, "a": one, "b": other}
+    elements = {"x": one, "c": one, "a": one, "b": other, "z": other, "f": other}
     rewrite(graph, Quantisation({}, frozenset(), elements=elements, weights={}), result)
     return {remark.id("quantise") for remark in result.remarks}
 
