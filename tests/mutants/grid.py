@@ -77,8 +77,8 @@ MUTANTS = (
     ),
     _pad(
         "a product becomes a window",
-        old='.shape[:2] == (1, 1):\n            return "is a product',
-        new='.shape[:2] == (0, 0):\n            return "is a product',
+        old='.shape[:2] == (1, 1):\n            return Refusal("product"',
+        new='.shape[:2] == (0, 0):\n            return Refusal("product"',
         tests=GOLDEN,
     ),
     # orders of channels past moves

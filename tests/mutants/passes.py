@@ -26,15 +26,15 @@ MUTANTS = (
     Mutant(
         "a residual is added before the slopes that stood before it",
         file="passes/fuse_residual_add.py",
-        old='    if conv["slope"] is not None:\n        return f"{name_of(conv)} has slopes"\n',
-        new="",
+        old='if conv["slope"] is not None:',
+        new="if False:",
         tests="tests/golden/test_golden.py",
     ),
     Mutant(
         "slopes after slopes replace them",
         file="passes/fuse_activation.py",
-        old='    if producer["slope"] is not None:\n        return "has slopes"\n',
-        new="",
+        old='if producer["slope"] is not None:',
+        new="if False:",
         tests="tests/golden/test_golden.py",
     ),
     # bottlenecks
@@ -114,8 +114,8 @@ MUTANTS = (
     ),
     _affine(
         "a shift goes into a layer with padding",
-        old='if affine.shift and padded else ""',
-        new='if False else ""',
+        old="if affine.shift and padded else ACCEPTED",
+        new="if False else ACCEPTED",
     ),
     _affine(
         "what is activated goes into the layer after it",
@@ -246,8 +246,8 @@ MUTANTS = (
     Mutant(
         "Strassen's method is used however little it saves",
         "passes/use_strassen.py",
-        old="gain if saved < WORTH else",
-        new="gain if saved <= 0 else",
+        old="gain) if saved < WORTH else",
+        new="gain) if saved <= 0 else",
         tests=GOLDEN,
     ),
 )

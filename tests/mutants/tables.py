@@ -15,6 +15,7 @@ KERNELS = "tests/backends/test_kernels.py"
 TARGETS = "tests/golden/test_targets.py"
 PIPELINES = "tests/unit/test_levels.py"
 CODES = "tests/unit/test_codes.py"
+REMARKS = "tests/unit/test_remarks.py"
 HINTS = "tests/unit/test_hints.py"
 PHOTOS = "tests/unit/test_images.py"
 PREPARED = "tests/unit/test_preprocessing.py"
@@ -28,6 +29,16 @@ KINDS = ("linear", "elementwise", "unary", "rows", "pools", "spatial", "moves")
 """Kinds of ops, by which folders of emitters are split."""
 
 NOTICED: Mapping[str, tuple[str, ...]] = {
+    REMARKS: (
+        "mbc/remarks/__init__.py PASSES",
+        *(
+            f"mbc/remarks/{name}.py PASSES"
+            for name in ("quantising", "folding", "moves", "fusing", "planning")
+        ),
+        "mbc/remarks/moves.py REMOVED",
+        "mbc/remarks/fusing.py JUDGED",
+        "mbc/remarks/fusing.py FOLLOWED",
+    ),
     EVERY_OP: (
         "mbc/ops/__init__.py OPS",
         "mbc/interp/kernels.py KERNELS",
