@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from mbc.frontends.tflite import import_tflite
 from mbc.frontends.tflite.ops.quantised import KEEPING
@@ -249,11 +249,15 @@ def by_oracle(graph: Graph) -> Answer:
 
 
 def steps_apart(
-    content: bytes, given: Mapping[str, Array], answer: Answer, step: float = 0.0
+    content: bytes,
+    given: Mapping[str, Array],
+    answer: Answer,
+    step: float = 0.0,
+    kernels: OpResolverType = PLAIN,
 ) -> Counter[int]:
     """Count by how many steps an engine's answers differ from LiteRT's; `step` is that of outputs
     that are floats."""
-    made = interpreter(content)
+    made = interpreter(content, kernels)
     numbers = list[Array]()
     for each in made.get_input_details():
         x = given[each["name"]]

@@ -9,24 +9,29 @@ from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import OpResolverType
 
 import mbc
 from mbc.driver.net import CompiledNet
 from mbc.frontends.options import ModelOptions
 from mbc.frontends.tflite import import_tflite
 from mbc.ir.elements import F32, Q8, S8, S32
+from tests.example_networks import Example
 from tests.tflite_models import (
+    PLAIN,
     RELU,
     RELU6,
     RELU_N1_TO_1,
     SAME,
     VALID,
+    XNNPACK,
     Array,
     Drawing,
     inputs_of,
     interpreter,
     ops,
 )
+from tests.tflite_pages import drawing_of
 from tests.tflite_quantised import Codes, by_oracle, on_codes, quantised, steps_apart
 
 S8_CODES, U8_CODES = Codes(), Codes("UINT8")
@@ -190,26 +195,46 @@ ROUNDED_WEIGHTS = {"relu1": 2}
 """Where weights of uint8, which reach beyond 127 steps from their zero point, make it more."""
 
 
-def apart(make: Make, codes: Codes, folder: Path) -> Counter[int]:
+def apart(make: Make, codes: Codes, folder: Path, kernels: OpResolverType) -> Counter[int]:
     d = Drawing({"x": (1, 6, 6, 8), "y": (1, 6, 6, 8)})
     content = quantised(d, [make(d)], codes)
-    return steps_apart(content, inputs_of(d, 9), by_oracle(on_codes(content, folder)))
+    answer = by_oracle(on_codes(content, folder))
+    return steps_apart(content, inputs_of(d, 9), answer, kernels=kernels)
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_ops_on_int8(case: str, tmp_path: Path) -> None:
-    found = apart(CASES[case], S8_CODES, tmp_path)
+@pytest.mark.parametrize("kernels", [PLAIN, XNNPACK], ids=["plain", "XNNPACK"])
+def test_ops_on_int8(case: str, kernels: OpResolverType, tmp_path: Path) -> None:
+    found = apart(CASES[case], S8_CODES, tmp_path, kernels)
     assert max(found) <= 1
     assert found[1] <= 0.3 * found.total()
 
 
 @pytest.mark.parametrize("case", sorted(CASES.keys() - OF_INT8))
 def test_ops_on_uint8(case: str, tmp_path: Path) -> None:
-    found = apart(CASES[case], U8_CODES, tmp_path)
+    found = apart(CASES[case], U8_CODES, tmp_path, PLAIN)
     assert max(found) <= ROUNDED_WEIGHTS.get(case, 1)
 
 
 # ---- networks
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"alpha": "0.35", "resolution": "32"},
+        pytest.param({"resolution": "96"}, marks=pytest.mark.thorough),
+    ],
+    ids=str,
+)
+def test_a_page_on_int8(parameters: Mapping[str, str], tmp_path: Path) -> None:
+    """All 65 layers. LiteRT's own two sets of kernels are up to 7 steps apart here."""
+    d, output = drawing_of(Example("mobilenet_v2"), softmax="false", **parameters)
+    content, given = quantised(d, [output], S8_CODES), inputs_of(d, 20)
+    graph = on_codes(content, tmp_path)
+    found = steps_apart(content, given, by_oracle(graph), kernels=XNNPACK)
+    assert max(found) <= 3
+    assert found[0] >= 0.5 * found.total()
 
 
 def apart_by(net: CompiledNet, content: bytes, d: Drawing, draws: int = 8) -> Counter[int]:
@@ -222,7 +247,8 @@ def apart_by(net: CompiledNet, content: bytes, d: Drawing, draws: int = 8) -> Co
 
     found = Counter[int]()
     for seed in range(draws):
-        found += steps_apart(content, inputs_of(d, seed + 10), answer, step=1 / 256)
+        given = inputs_of(d, seed + 10)
+        found += steps_apart(content, given, answer, step=1 / 256, kernels=XNNPACK)
     return found
 
 
@@ -243,9 +269,9 @@ def blocks(d: Drawing, count: int = 3) -> list[str]:
     ("codes", "most"),
     [
         (S8_CODES, 1),
-        (Codes(per_channel=False), 1),
-        (Codes(float_ends=True), 1),
-        (U8_CODES, 3),
+        pytest.param(Codes(per_channel=False), 1, marks=pytest.mark.thorough),
+        pytest.param(Codes(float_ends=True), 1, marks=pytest.mark.thorough),
+        pytest.param(U8_CODES, 3, marks=pytest.mark.thorough),
     ],
     ids=str,
 )
