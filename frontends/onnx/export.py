@@ -8,11 +8,13 @@ from typing import Any
 
 from mbc import __version__
 from mbc.diag import error
+from mbc.frontends.onnx.emitters.codes import emitted
 from mbc.frontends.onnx.emitters.moves import gathered, shuffled
 from mbc.frontends.onnx.emitters.site import TO_NCHW, Site, axis_of, onnx_shape, transposed
 from mbc.frontends.onnx.kernels import DOMAIN, VERSION, KernelWriter
 from mbc.frontends.onnx.ops import EMITTERS, is_exported
 from mbc.frontends.onnx.writer import Writer
+from mbc.ir.elements import Q8
 from mbc.ir.graph import Graph
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Segment, Value
@@ -46,13 +48,14 @@ class OnnxModel:
 def export_onnx(graph: Graph, *, kernels: bool = False) -> OnnxModel:
     """Export a graph whose constants have data.
 
+    Codes are written as QuantizeLinear and DequantizeLinear around ops on floats.
     The nodes of fused bodies are written one by one; channel views become nodes that move channels.
     With `kernels` each fused body, and each view, is a function of the domain `ai.mbc` instead.
 
     Raises E0610 without the package `onnx`, E0712 where the weights are too large for the format,
-    E0509 for element types other than f32, E0517 for ops without a form in ONNX.
+    E0509 for element types other than f32 and codes, E0517 for ops without a form in ONNX.
     """
-    refuse_elements(graph, "the export to ONNX")
+    refuse_elements(graph, "the export to ONNX", lambda _: "")
     refuse_ops(graph, is_exported, "the export to ONNX")
     if sum(constant.type.bytes for constant in graph.constants().values()) > MAX_BYTES:
         raise error("E0712", "the weights take more than 2 GB, and an ONNX file cannot")
@@ -70,7 +73,12 @@ def _input(w: Writer, graph: Graph, value: Value) -> str:
     """Return an input as emitters take it: one whose channels come first in the graph has its own
     order in the model too."""
     planar = _is_planar(graph, value.type)
-    return transposed(w, value.name, TO_NCHW, value.name) if planar else value.name
+    element = value.type.element
+    real = value.name
+    if isinstance(element, Q8):
+        real = w.real(real, element, real)
+    with w.rounding(element):
+        return transposed(w, real, TO_NCHW, value.name) if planar else real
 
 
 def _is_planar(graph: Graph, type: TensorType) -> bool:
@@ -84,8 +92,8 @@ def _write_nodes(w: Writer, graph: Graph, known: Known) -> None:
         if isinstance(node.op, Fused):
             results = w.group(node.op.kind, name, partial(_write_body, w, node.op.body, operands))
         else:
-            made = EMITTERS[type(node.op)](w, node.op, Site(node, operands, name))
-            results = (made,) if isinstance(made, str) else made
+            emit = EMITTERS[type(node.op)]
+            results = emitted(w, emit, node.op, Site(node, operands, name))
         _name_results(w, known, node.results, results)
 
 
@@ -112,7 +120,8 @@ def _view(w: Writer, view: ChannelView, known: Mapping[Value, str], name: str) -
     """Write what a view reads."""
     if view.is_plain:
         return known[view.value]
-    (made,) = w.group("channel_view", name, lambda: (_moved(w, view, known, name),))
+    with w.rounding(view.type.element):
+        (made,) = w.group("channel_view", name, lambda: (_moved(w, view, known, name),))
     return made
 
 
@@ -147,6 +156,8 @@ def _name_outputs(w: Writer, graph: Graph, known: Known, names: Sequence[str]) -
     public = {value.name for value in graph.inputs}
     for view, name in zip(graph.outputs, names, strict=True):
         result = _view(w, view, known, name)
+        if isinstance(element := view.type.element, Q8):
+            result = w.codes(result, element, name)
         if result in public:
             w.nodes.append(w.onnx.helper.make_node("Identity", [result], [name], name))
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mbc.frontends.onnx.emitters import (
+    codes,
     elementwise,
     linear,
     moves,
@@ -25,6 +26,7 @@ EMITTERS: Emitters = {
     **spatial.EMITTERS,
     **reductions.EMITTERS,
     **moves.EMITTERS,
+    **codes.EMITTERS,
 }
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from mbc.extras import optional_module
+from mbc.ir.elements import Q8, Element
 
 OPSET = 17
 
@@ -24,6 +26,7 @@ class Writer:
         self.nodes: list[Any] = []
         self.initializers: list[Any] = []
         self._names = set(taken)
+        self._rounding: Q8 | None = None  # of the result of each node
         self._stored: dict[tuple[str, tuple[int, ...], bytes], str] = {}
 
     def node(self, kind: str, inputs: Sequence[str], name: str, **attributes: Any) -> str:
@@ -39,11 +42,44 @@ class Writer:
         outputs = [unique] + [self.fresh(f"{name}.{i}") for i in range(1, results)]
         made = self.onnx.helper.make_node(kind, list(inputs), outputs, unique, **attributes)
         self.nodes.append(made)
-        return tuple(outputs)
+        if self._rounding is None:
+            return tuple(outputs)
+        return tuple(self.rounded(output, self._rounding, output) for output in outputs)
+
+    @contextmanager
+    def rounding(self, element: Element | None) -> Iterator[None]:
+        """Round the result of each node that is added to the codes of an element, if it has any:
+        engines look for ops that read and make codes."""
+        before, self._rounding = self._rounding, element if isinstance(element, Q8) else None
+        yield
+        self._rounding = before
+
+    def rounded(self, x: str, element: Element, name: str) -> str:
+        """Round real numbers to those that codes of an element stand for; any others are left as
+        they are."""
+        if not isinstance(element, Q8):
+            return x
+        return self.real(self.codes(x, element, name), element, name)
+
+    def codes(self, x: str, element: Q8, name: str) -> str:
+        """Convert real numbers to codes."""
+        with self.rounding(None):
+            inputs = [x, *self._steps(element, name)]
+            return self.node("QuantizeLinear", inputs, f"{name}.codes")
+
+    def real(self, x: str, element: Q8, name: str) -> str:
+        """Convert codes to real numbers."""
+        with self.rounding(None):
+            inputs = [x, *self._steps(element, name)]
+            return self.node("DequantizeLinear", inputs, f"{name}.rounded")
+
+    def _steps(self, element: Q8, name: str) -> tuple[str, str]:
+        scale = self.constant(f"{name}.scale", np.array(element.scale, np.float32))
+        return scale, self.constant(f"{name}.zero", np.array(element.zero, np.uint8))
 
     def constant(self, name: str, array: np.ndarray) -> str:
         """Store an array as an initializer; returns its name."""
-        data = np.ascontiguousarray(array)
+        data = np.asarray(array, order="C")  # unlike ascontiguousarray, it keeps scalars
         key = str(data.dtype), data.shape, data.tobytes()
         if key not in self._stored:
             unique = self._stored[key] = self.fresh(name)

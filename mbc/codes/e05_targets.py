@@ -64,9 +64,9 @@ CODES = {
     "E0509": Code(
         title="no kernels for an element type",
         cause="IR text may hold tensors of f32, f16, s8, u8, s32 and q8(scale,zero), which the "
-        "oracle evaluates. LLVM's kernels compute with f32, and some ops with q8; those of GPUs, "
-        "TVM's ops and the export to ONNX support f32 only. All move the indices that argmax "
-        "makes, which are s32.",
+        "oracle evaluates. LLVM's kernels compute with f32, and some ops with q8; those of GPUs "
+        "and TVM's ops support f32 only; the export to ONNX takes f32 and q8. All move the indices "
+        "that argmax makes, which are s32.",
         example="%0 = quantize(%x) {to=q8(0.05,128)} : q8(0.05,128)[1,4,4,8] (--target opencl)",
         cure="`mbc run --backend oracle` evaluates the network, `mbc opt` runs passes on it. "
         "For a build, use f32 tensors.",

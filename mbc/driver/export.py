@@ -54,5 +54,5 @@ def onnx_after(request: Request, name: str, observer: Observer) -> tuple[Source,
 
 
 def onnx_model(graph: Graph, *, as_written: bool = False) -> OnnxModel:
-    """Return the ONNX model of a graph as imported."""
+    """Return the ONNX model of a graph as imported, or on codes."""
     return export_onnx(graph if as_written else tidied(graph))

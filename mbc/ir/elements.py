@@ -78,6 +78,11 @@ class Q8:
         """Return the code nearest to a real number, computed in double precision."""
         return min(max(round(value / self.scale) + self.zero, 0), 255)
 
+    @property
+    def range(self) -> tuple[float, float]:
+        """The least and the largest number that a code stands for."""
+        return -self.zero * self.scale, (255 - self.zero) * self.scale
+
     def __str__(self) -> str:
         return f"q8({np.float32(self.scale)!s},{self.zero})"
 

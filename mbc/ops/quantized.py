@@ -11,7 +11,7 @@ scales in double precision and rounded to f32 once. So every target computes the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from math import inf
 from typing import ClassVar
@@ -116,6 +116,12 @@ def mean_element(op: str, to: Q8 | None, x: TensorType, terms: int) -> Element:
     return quantised_element(op, to)
 
 
+def weight_scales(multiplier: np.ndarray, x: Q8, to: Element) -> np.ndarray:
+    """Return the scale of each channel of a layer's weight, in double precision."""
+    found: np.ndarray = multiplier.astype(np.float64) / x.scale
+    return found * to.scale if isinstance(to, Q8) else found
+
+
 def ratio(source: Q8, to: Q8, terms: int = 1) -> np.float32:
     """Return the multiplier that turns a sum of codes, divided by `terms`, into steps of `to`."""
     return np.float32(source.scale / (terms * to.scale))
@@ -207,6 +213,17 @@ class Requantize(Op):
 
 TABLE = TensorType((256,), U8)
 """A result for each code."""
+
+
+def table_codes(function: Callable[[np.ndarray], np.ndarray], x: Q8, to: Q8) -> np.ndarray:
+    """Return the codes of a function of one number, in double precision, of each code of x: rounded
+    half to even, and clamped. NaN gives the zero point, infinity the last code."""
+    numbers = (np.arange(256) - np.float64(x.zero)) * x.scale
+    with np.errstate(all="ignore"):
+        steps = np.rint(np.asarray(function(numbers), np.float64) / to.scale)
+    steps = np.where(np.isnan(steps), 0, steps) + to.zero
+    codes: np.ndarray = np.clip(steps, 0, 255).astype(np.uint8)
+    return codes
 
 
 @dataclass(frozen=True)

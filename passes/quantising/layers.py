@@ -27,7 +27,7 @@ from mbc.int8.quantisation import Quantisation
 from mbc.ir.elements import Q8, S8, S32
 from mbc.ir.graph import Constant, Node
 from mbc.ir.types import TensorType
-from mbc.ops.quantized import largest_sums
+from mbc.ops.quantized import largest_sums, weight_scales
 from mbc.passes.byte_inputs import Numbers
 from mbc.passes.fold_affine import of_inputs
 from mbc.passes.rewrite import ConstantMaker, name_of
@@ -185,8 +185,7 @@ def rounded_weight(layer: Node) -> np.ndarray:
     assert multiplier is not None
     source, to = x.type.element, layer.result.type.element
     assert isinstance(source, Q8)
-    steps = to.scale / source.scale if isinstance(to, Q8) else 1 / source.scale
-    rounded: np.ndarray = weight.array * (multiplier.array.astype(np.float64) * steps)
+    rounded: np.ndarray = weight.array * weight_scales(multiplier.array, source, to)
     return rounded
 
 

@@ -62,7 +62,6 @@ def test_dumps_hold_integers(network: np.ndarray) -> None:
     [
         (("compile", "net.mbc", "-o", "out", "--target", "opencl"), "TVM for opencl"),
         (("compile", "net.mbc", "-o", "out", "--backend", "tvm"), "TVM"),
-        (("export", "net.mbc", "-o", "net.onnx"), "the export to ONNX"),
     ],
     ids=" ".join,
 )

@@ -58,6 +58,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "backends/tvm/gpu/arithmetic.py FORMULAS",
         "mbc/targets/elements.py KERNELS",
         "mbc/targets/elements.py MOVED",
+        "frontends/onnx/emitters/codes.py EMITTERS",
         "mbc/targets/elements.py CONVERSIONS",
         "mbc/ops/move.py moved_views()",
         "mbc/ops/grid.py GRID",

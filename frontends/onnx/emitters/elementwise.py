@@ -82,7 +82,8 @@ def _broadcast(w: Writer, at: Site, role: str, rank: int) -> str:
         return at.stored(w, role, array.transpose(TO_NCHW) if array.ndim == 4 else array)
     if operand.type.rank == rank:
         return at.operand(role)
-    return reshaped(w, at.operand(role), onnx_shape(TensorType(shape)), at.name)
+    with w.rounding(operand.type.element):
+        return reshaped(w, at.operand(role), onnx_shape(TensorType(shape)), at.name)
 
 
 def softmax(w: Writer, op: Softmax, at: Site) -> str:

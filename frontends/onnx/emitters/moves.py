@@ -19,6 +19,7 @@ from mbc.frontends.onnx.emitters.site import (
     transposed,
 )
 from mbc.frontends.onnx.writer import Writer
+from mbc.ir.elements import Q8, Element
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap
 from mbc.ops.grid import ConcatAlong, DepthToSpace, Gather, Pad, Slice, SpaceToDepth
@@ -102,8 +103,15 @@ def pad(w: Writer, op: Pad, at: Site) -> str:
     """Pad all axes with a number."""
     axes = TO_NCHW if at.x_type.rank == 4 else range(at.x_type.rank)
     pads = [*permuted(op.before, axes), *permuted(op.after, axes)]
-    value = w.constant("value", np.array(op.fill, np.float32))
+    value = w.constant("value", np.array(_fill(op, at.x_type.element), np.float32))
     return w.node("Pad", [at.x, w.integers("pads", pads), value], at.name)
+
+
+def _fill(op: Pad, element: Element) -> float:
+    """Return the number to pad with, on codes the one that its code stands for."""
+    if not isinstance(element, Q8):
+        return op.fill
+    return element.range[0] if op.lowest else (element.code(op.fill) - element.zero) * element.scale
 
 
 def depth_to_space(w: Writer, op: DepthToSpace, at: Site) -> str:

@@ -13,7 +13,8 @@ from mbc.driver.export import onnx_after, onnx_model
 from mbc.driver.output import write_product
 from mbc.driver.pipeline import on_codes, quantisation_of
 from mbc.driver.request import Request
-from mbc.driver.source import load
+from mbc.driver.source import Source, load
+from mbc.ir.graph import Graph
 
 STEPS = 4
 
@@ -42,6 +43,14 @@ def configure(parser: Parser) -> None:
     )
 
 
+def _graph(request: Request, source: Source, args: argparse.Namespace) -> Graph:
+    """Return the network, on codes if it is quantised."""
+    quantisation = quantisation_of(request, source)
+    if quantisation is not None and args.as_written:
+        raise error("E0106", "--as-written is for networks in float: codes have no batch norms")
+    return on_codes(source.graph, quantisation)
+
+
 def run(args: argparse.Namespace) -> int:
     """Import, translate, write."""
     if args.after is None:
@@ -67,8 +76,7 @@ def run(args: argparse.Namespace) -> int:
     with console.progress(STEPS) as observer:
         if args.after is None:
             source = load(request, observer)
-            graph = on_codes(source.graph, quantisation_of(request, source))
-            model = onnx_model(graph, as_written=args.as_written)
+            model = onnx_model(_graph(request, source, args), as_written=args.as_written)
         else:
             source, model = onnx_after(request, args.after, observer)
         observer.step("writing ONNX")
