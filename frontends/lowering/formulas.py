@@ -19,6 +19,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mbc.frontends.lowering.model import FLOAT, FLOAT16, Model, Node, live
+from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.lowering.rules.activations import ACTIVATIONS
 
 Array: TypeAlias = np.ndarray
@@ -95,11 +96,19 @@ def _recognised(
     result = None
     for (root, formula), _ in zip(_formulas(model, makers, node), tries, strict=False):
         with np.errstate(all="ignore"):
-            found = _activation(partial(_value, model, root, formula))
+            found = _activation_of(partial(_value, model, root, formula))
         if found is not None:
             kind, attributes = found
             result = replace(node, kind=kind, inputs=(root,), attributes=attributes)
     return result
+
+
+def _activation_of(function: Function) -> tuple[str, Attributes] | None:
+    """Return the activation that a function is; None for any other, and where it has a fault."""
+    try:
+        return _activation(function)
+    except Unsupported:
+        return None
 
 
 def _formulas(
@@ -123,6 +132,8 @@ def _formulas(
 def _is_numeric(model: Model, node: Node) -> bool:
     """Whether an op is one on single numbers, other than by channels."""
     if len(node.outputs) != 1 or node.kind not in NUMERIC.keys() | ACTIVATIONS.keys():
+        return False
+    if node.kind not in NUMERIC and len([*filter(None, node.inputs)]) != 1:
         return False
     if node.kind == "Cast" and node.attributes.get("to") not in (FLOAT, FLOAT16):
         return False

@@ -113,16 +113,16 @@ def stated_scales(node: Node, x: Q8, quantisation: Quantisation) -> np.ndarray |
     if stated is None or stated.size not in (1, channels):
         return "the model states no scales of its weights"
     scales = np.broadcast_to(stated.astype(np.float64).ravel(), channels)
-    if weight.data is not None:
-        codes = weight.array.astype(np.float64) / scales
-        if np.abs(codes).max(initial=0.0) > quantisation.largest_weight + FROM_CODES:
-            return f"its weights exceed {quantisation.largest_weight} steps of the model"
-        if np.abs(codes - np.rint(codes)).max(initial=0.0) > FROM_CODES:
-            return "its weights are no multiples of the scales that the model states"
-    if bias is not None and bias.data is not None:
-        sums = np.abs(bias.array.astype(np.float64)) / (x.scale * scales)
-        if sums.max(initial=0.0) >= LARGEST_STEPS:
-            return "its bias exceeds 32 bits by the scales that the model states"
+    if weight.data is None or (bias is not None and bias.data is None):
+        return scales
+    codes = weight.array.astype(np.float64) / scales
+    if np.abs(codes).max(initial=0.0) > quantisation.largest_weight + FROM_CODES:
+        return f"its weights exceed {quantisation.largest_weight} steps of the model"
+    if np.abs(codes - np.rint(codes)).max(initial=0.0) > FROM_CODES:
+        return "its weights are no multiples of the scales that the model states"
+    sums = None if bias is None else bias.array.astype(np.float64) / (x.scale * scales)
+    if largest_sums(x, codes, sums).max(initial=0.0) >= LARGEST_STEPS:
+        return "its sums may exceed 32 bits by the scales that the model states"
     return scales
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import AttributeProto, TensorProto, TypeProto, helper, numpy_helper
 
 from mbc.diag import MbcError
 from mbc.ir.graph import Graph
@@ -327,3 +327,43 @@ def test_damaged_scales_are_told(tmp_path: Path) -> None:
     with pytest.raises(MbcError) as caught:
         imported(model, tmp_path)
     assert caught.value.diagnostics[0].code == "E0802"
+
+
+@pytest.mark.parametrize("value", [b"no", [1, 2], [], TypeProto()])
+@pytest.mark.parametrize("name", ["alpha", "opset", "kernel_shape"])
+def test_attributes_of_other_types_are_refused(name: str, value: Any, tmp_path: Path) -> None:
+    if name == "kernel_shape" and value in (b"no", [1, 2]):
+        return
+    d = Drawing(opset=17)
+    x = d.op("QuantizeLinear", "x", *pair(d, IN))
+    weight = [d.constant(np.ones((4, 8, 1, 1)), np.int8), *pair(d, (0.1, np.int8(0)))]
+    d.op("QLinearConv", x, *pair(d, IN), *weight, *pair(d, IN))
+    node = d.nodes[-1]
+    made = node.attribute.add(name=name)
+    if isinstance(value, bytes):
+        made.type, made.s = AttributeProto.STRING, value
+    elif isinstance(value, list):
+        made.type = AttributeProto.INTS
+        made.ints.extend(value)
+    else:
+        made.type = AttributeProto.TYPE_PROTO
+    with pytest.raises(MbcError, match=f"E0802: QLinearConv: its attribute '{name}' is no number"):
+        imported(d.model(node.output[0]), tmp_path)
+
+
+def test_damaged_formulas_are_told_of(tmp_path: Path) -> None:
+    """An activation with a fault is no part of a formula; the rule of its op refuses it."""
+    d = Drawing(opset=17)
+    d.op("LeakyRelu", "x")
+    made = d.nodes[-1].attribute.add(name="alpha")
+    made.type, made.s = AttributeProto.STRING, b"no"
+    y = d.op("Add", d.nodes[-1].output[0], d.constant(1, np.float32))
+    with pytest.raises(MbcError, match="E0802: LeakyRelu: its attribute alpha is no number"):
+        imported(d.model(y), tmp_path)
+
+
+def test_a_vector_times_a_matrix_is_refused(tmp_path: Path) -> None:
+    d = Drawing(opset=17, inputs={"x": (8, 4)})
+    y = d.op("MatMul", d.weight(8), "x")
+    with pytest.raises(MbcError, match="E0802: MatMul: it multiplies a constant vector"):
+        imported(d.model(y), tmp_path)

@@ -89,7 +89,7 @@ def test_weights_that_are_no_codes_are_quantised_here() -> None:
         assert abs(graph.constants()["w.s8"].array).max() == 127
     data = {"w": np.ones((1, 1, 3, 4)), "b": np.full(4, 1e9)}
     _, remarks = made(CONV, {"in": X, "a": Q8.of(1e5, 0)}, {"w": np.array([1.0])}, data)
-    assert any("its bias exceeds 32 bits" in remark for remark in remarks)
+    assert any("its sums may exceed 32 bits" in remark for remark in remarks)
 
 
 def test_what_nothing_is_stated_of_is_in_float() -> None:

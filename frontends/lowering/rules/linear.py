@@ -119,6 +119,8 @@ def matmul(b: Builder, node: Node) -> Tracked:
         return product(b, b.input(0), b.input(1))
     left = b.constant_input(0)
     if left is not None:  # (a x)ᵀ = xᵀ aᵀ
+        if left.ndim < 2:
+            raise Unsupported("it multiplies a constant vector")
         turned = np.swapaxes(left, -1, -2)
         return _swapped(rows_times(b, _swapped(b.input(1)), node.input(0), turned))
     return rows_times(b, b.input(0), node.input(1), b.required_input(1, "second factor"))

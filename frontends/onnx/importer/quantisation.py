@@ -34,6 +34,9 @@ from mbc.records import dataclass
 CLIP_INPUTS, SOFTMAX = 11, 13
 """The opsets since which the bounds of Clip are inputs, and Softmax is over one axis."""
 
+NUMBERS = ("alpha", "channels_last", "opset")
+"""Attributes of ops on integers that are one number."""
+
 MOVES = frozenset({
     "Concat", "DepthToSpace", "Flatten", "Gather", "Identity", "MaxPool", "Reshape", "Resize",
     "Slice", "SpaceToDepth", "Split", "Squeeze", "Transpose", "Unsqueeze",
@@ -218,6 +221,10 @@ class Dequantising:
     def _expand(self, node: Any) -> None:
         """Add the op on floats, and the clip to the range of its result."""
         attributes = {a.name: self.onnx.helper.get_attribute_value(a) for a in node.attribute}
+        for name, given in attributes.items():
+            plain = int | float if name in NUMBERS else int | float | bytes | list
+            if not isinstance(given, plain) or given == []:
+                raise Unsupported(f"its attribute '{name}' is no number")
         if attributes.get("channels_last", 0):
             raise Unsupported("its channels are last")
         if (attributes.get("opset", self.opset) < SOFTMAX) != (self.opset < SOFTMAX):
