@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test trained zoo fuzz mutants lint types format clean python libcs test-tools test-needs counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-int8 bench-busy bench-shuffles footprint zoo-quantised zoo-tflite zoo-weights
+.PHONY: help venv demo test trained zoo fuzz mutants vendor lint types format clean python libcs test-tools test-needs counts pages mca bench bench-tvm arm64-tvm bench-fuse bench-variants bench-int8 bench-busy bench-shuffles footprint zoo-quantised zoo-tflite zoo-weights
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
@@ -141,6 +141,9 @@ test-tools:
 	@if ! command -v arm-linux-gnueabihf-gcc >/dev/null || [ ! -e /usr/arm-linux-gnueabihf/lib/libc.a ]; then \
 	  $(call apt_install,gcc-arm-linux-gnueabihf libc6-dev-armhf-cross,the tests link for 32-bit Arm with a cross gcc); \
 	fi
+	@if ! command -v chromium >/dev/null; then \
+	  $(call apt_install,chromium,the tests open pages of mbc inspect in a browser); \
+	fi
 	@if ! echo 'int main(void) { return 0; }' | gcc -x c -include CL/cl.h - -lOpenCL -o /dev/null 2>/dev/null; then \
 	  $(call apt_install,ocl-icd-opencl-dev,the tests compile and link the C host for OpenCL); \
 	fi
@@ -161,6 +164,9 @@ fuzz: test-needs ## what test leaves: the rest of long tables, thousands of rand
 
 mutants: $(INSTALLED) ## seed mistakes in the view algebra, passes and planner; tests must notice each (MUTANTS_ARGS=--rows: rows of tables)
 	$(BIN)/python -m tests.mutants.run $(MUTANTS_ARGS)
+
+vendor: $(INSTALLED) ## fetch the libraries of mbc inspect's page anew, as the table in mbc/inspect/assets/vendor lists them (needs npm)
+	$(BIN)/python -m tests.browser.vendor
 
 counts: $(INSTALLED) test-tools ## count the arm64 instructions of whole networks (COUNTS_ARGS=...)
 	$(BIN)/python -m tests.counts.networks $(COUNTS_ARGS)

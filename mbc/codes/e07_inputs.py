@@ -30,4 +30,12 @@ CODES = {
         example="mbc preprocess cat.png --for package/ -o x.npy",
         cure="Name a folder that `mbc compile` made, or compile again.",
     ),
+    "E0714": Code(
+        title="not a profile of the network",
+        cause="`mbc inspect --profile` puts measured times beside predicted ones, layer by layer. "
+        "The file is not what `mbc profile --json` prints or an executable writes, or its layers "
+        "are others: it is of another network, target or level.",
+        example="mbc inspect net.py --target rpi4 --html net.html --profile native.json",
+        cure="Measure what you inspect: the same network, target and options.",
+    ),
 }
