@@ -193,7 +193,12 @@ class _Quantising:
     def written(self, outputs: Sequence[str]) -> bytes:
         """Return the file."""
         made = replace(self.drawing)
-        made.tensors, made.steps = self.tensors, self.steps
+        read = {number for step in self.steps for number in step.inputs}
+        made.tensors = [  # without the floats that codes stand for
+            each if number in read or each.data is None else replace(each, data=None)
+            for number, each in enumerate(self.tensors)
+        ]
+        made.steps = self.steps
         names = outputs or (made.tensors[made.steps[-1].outputs[0]].name,)
         if self.codes.float_ends:
             names = self._float_ends(made, names)

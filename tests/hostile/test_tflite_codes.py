@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -123,11 +124,25 @@ def test_a_list_of_scales_without_end(tmp_path: Path) -> None:
     assert codes(refused(broken, tmp_path)) == {"E0801"}
 
 
-def test_biases_that_do_not_fit(tmp_path: Path) -> None:
-    d = Drawing()
-    d.tensors[0] = replace(d.tensors[0], **CODES)
-    bias = d.constant([1, 2, 3])
-    made = d.op("CONV_2D", "x", quantised(d), bias, options="Conv2DOptions", StrideW=1, StrideH=1)
+def biased(d: Drawing, weight: str, bias: str, step: float = 0.1) -> bytes:
+    """A convolution on codes."""
+    d.tensors[0] = replace(d.tensors[0], element="INT8", scales=(step,))
+    made = d.op("CONV_2D", "x", weight, bias, options="Conv2DOptions", StrideW=1, StrideH=1)
     d.tensors[-1] = replace(d.tensors[-1], shape=(1, 6, 6, 4), **CODES)
-    (message,) = messages(d.written([made]), tmp_path)
-    assert message == "CONV_2D: its bias does not fit its weight"
+    return d.written([made])
+
+
+def test_weights_and_biases_that_do_not_fit(tmp_path: Path) -> None:
+    d = Drawing()
+    whole, short = d.constant([1, 2, 3, 4]), d.constant([1, 2, 3])
+    real, floats = d.constant([1, 2, 3, 4], np.float32), d.weight(4, 1, 1, 8)
+    weight = quantised(d)
+    for given, reason in (
+        ((weight, short), "its bias does not fit its weight"),
+        ((weight, real), "its bias is float, and it computes with codes"),
+        ((floats, whole), "its weight is float, and it computes with codes"),
+        ((weight, whole, 1e30), "its sums have steps of 1e+29"),
+        ((weight, "", 1e30), "its sums have steps of 1e+29"),
+    ):
+        (message,) = messages(biased(deepcopy(d), *given), tmp_path)
+        assert message == f"CONV_2D: {reason}"

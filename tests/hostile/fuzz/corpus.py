@@ -20,6 +20,7 @@ from tests.hostile.fuzz.models import mutated_model
 from tests.hostile.fuzz.mutate import mutate_bytes, mutate_safetensors, mutate_text, mutate_words
 from tests.hostile.fuzz.networks import NETWORKS
 from tests.tflite_models import Drawing, sparse
+from tests.tflite_quantised import Codes, quantised
 from tests.torch_files import FORMATS, Storage, Tensor
 
 PASS_NAMES = [each.name for each in PASSES]
@@ -138,12 +139,31 @@ def lite_models() -> list[bytes]:
     name = e.constant(e.rng.standard_normal(16), np.float32, sparsity=sparse)
     e.tensors[e.number(name)] = replace(e.tensors[e.number(name)], shape=(4, 8))
     weight = e.op("DENSIFY", name)
-    return [first, e.model(e.op("FULLY_CONNECTED", "x", weight, e.weight(4)))]
+    return [
+        first,
+        e.model(e.op("FULLY_CONNECTED", "x", weight, e.weight(4))),
+        *(_on_codes(codes) for codes in (Codes(float_ends=True), Codes("UINT8"))),
+    ]
+
+
+def _on_codes(codes: Codes) -> bytes:
+    """A quantised model with layers and ops of every form."""
+    d = Drawing()
+    x = d.conv("x", 8, 8, 3, act=1, StrideW=2)
+    y = d.op("LOGISTIC", d.op("ADD", x, d.weight(8), options="AddOptions"))
+    x = d.op("MUL", x, y, options="MulOptions")
+    x = d.op("CONCATENATION", x, d.op("TANH", y), options="ConcatenationOptions", Axis=3)
+    x = d.op("MEAN", x, d.constant([1, 2]), options="ReducerOptions")
+    weight = d.weight(4, 16)
+    x = d.op("FULLY_CONNECTED", x, weight, d.weight(4), options="FullyConnectedOptions")
+    return quantised(d, [d.op("SOFTMAX", x, options="SoftmaxOptions", Beta=1.0)], codes)
 
 
 def mutated_lite(random: Random) -> Mutant:
     data = mutate_words(random, random.choice(lite_models()))
-    words = random.choice((("import", "net.tflite", "--check"), ("opt", "net.tflite")))
+    ways = (("import", "--check"), ("opt",), ("opt", "-p", "quantise"), ("opt", "--float"))
+    command, *more = random.choice(ways)
+    words = (command, "net.tflite", *more)
     return Mutant({"net.tflite": data}, words)
 
 
