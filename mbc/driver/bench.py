@@ -16,9 +16,10 @@ import numpy as np
 
 from mbc.backends.llvm.peak import PeakMeter
 from mbc.driver.net import ALONE
+from mbc.driver.pipeline import on_codes, quantisation_of
 from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import LLVM, Observer, Request
-from mbc.driver.rivals import ROUNDED, TOLERANCE, check_answers, open_rivals
+from mbc.driver.rivals import ROUNDED, TOLERANCE, check_answers, check_codes, open_rivals
 from mbc.driver.rounds import Run, Times, stdout_on_stderr, take_turns
 from mbc.engines.catalogue import version
 from mbc.files import scratch_folder
@@ -119,8 +120,7 @@ def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResu
         if contest.engines:
             stack.enter_context(stdout_on_stderr())
             answers = [*engine(inputs).values()]
-            own = contest.request if compiled.source.quantisation is not None else None
-            task = _Task(compiled.source.graph, [*inputs.values()], answers, own)
+            task = _Task.of(compiled, contest.request, [*inputs.values()], answers)
             contestants |= _rivals(task, contest, stack, observer)
         observer.step(f"running {contest.rounds} rounds")
         for run in contestants.values():
@@ -138,17 +138,37 @@ def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResu
 
 @dataclass(frozen=True)
 class _Task:
-    """A network as written, its inputs, and the answers of mbc."""
+    """A network as written or, by `--quantize`, on codes, its inputs, and the answers of mbc."""
 
     graph: Graph
     inputs: Sequence[np.ndarray]
     answers: Sequence[np.ndarray]
-    own: Request | None
+    own: Request | None = None
     """What engines get in place of the graph."""
+    rounded: bool = False
+    """Whether engines round to codes."""
+
+    @staticmethod
+    def of(
+        compiled: Compiled,
+        request: Request | None,
+        inputs: Sequence[np.ndarray],
+        answers: Sequence[np.ndarray],
+    ) -> _Task:
+        """Return what engines are to compute."""
+        source = compiled.source
+        if source.quantisation is not None:
+            return _Task(source.graph, inputs, answers, request, rounded=True)
+        if request is None or request.quantize is None:
+            return _Task(source.graph, inputs, answers)
+        graph = on_codes(source.graph, quantisation_of(request, source))
+        return _Task(graph, inputs, answers, rounded=True)
 
 
 def _rivals(task: _Task, contest: Contest, stack: ExitStack, observer: Observer) -> dict[str, Run]:
     """Open the other engines, and compare their answers on the same tensors."""
+    if task.rounded:
+        check_codes(contest.engines)
     folder = stack.enter_context(scratch_folder())
     with roaming(contest.team):
         sessions = open_rivals(
@@ -160,5 +180,5 @@ def _rivals(task: _Task, contest: Contest, stack: ExitStack, observer: Observer)
             observer,
             task.own,
         )
-    check_answers(sessions, task.answers, TOLERANCE if task.own is None else ROUNDED)
+    check_answers(sessions, task.answers, ROUNDED if task.rounded else TOLERANCE)
     return {name: session.run for name, session in sessions.items()}

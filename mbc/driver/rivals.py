@@ -76,6 +76,15 @@ def theirs(array: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
     return np.ascontiguousarray(array if shape == array.shape != turned.shape else turned)
 
 
+def check_codes(names: Iterable[str]) -> None:
+    """Raise E0611 for engines that do not compute on the codes of an ONNX model."""
+    able = [name for name, engine in ENGINES.items() if engine.on_codes]
+    for name in names:
+        if name not in able:
+            helps = [f"--vs {','.join(able)}, or a network in float"]
+            raise error("E0611", f"{name} takes no quantised ONNX models", helps=helps)
+
+
 def opened(name: str, task: Task, observer: Observer) -> Session:
     """Load a model into an engine and run it once; raises E0610, E0611."""
     observer.step(f"loading into {name}")

@@ -21,6 +21,7 @@ class Mnn:
     """Session of MNN in full precision. Its threads sleep between inferences."""
 
     distribution: ClassVar[str] = "MNN"
+    on_codes: ClassVar[bool] = False
 
     def __init__(self, task: Task) -> None:
         self._mnn = optional_module("MNN", EXTRA)

@@ -21,6 +21,7 @@ class Ncnn:
     inferences."""
 
     distribution: ClassVar[str] = "ncnn"
+    on_codes: ClassVar[bool] = False
 
     def __init__(self, task: Task) -> None:
         self._ncnn = optional_module("ncnn", EXTRA)

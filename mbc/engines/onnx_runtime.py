@@ -15,6 +15,7 @@ class OnnxRuntime:
     inferences."""
 
     distribution: ClassVar[str] = "onnxruntime"
+    on_codes: ClassVar[bool] = True
 
     def __init__(self, task: Task) -> None:
         ort = optional_module("onnxruntime", EXTRA)

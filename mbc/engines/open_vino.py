@@ -15,6 +15,7 @@ class OpenVino:
     can, and pin threads, mbc's too, to cores."""
 
     distribution: ClassVar[str] = "openvino"
+    on_codes: ClassVar[bool] = True
 
     def __init__(self, task: Task) -> None:
         openvino = optional_module("openvino", EXTRA)

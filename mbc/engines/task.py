@@ -35,6 +35,8 @@ class Session(Protocol):
 
     distribution: ClassVar[str]
     """Name of the Python distribution, which has the version."""
+    on_codes: ClassVar[bool]
+    """Whether it computes on 8-bit codes what ONNX says to quantise."""
 
     def __init__(self, task: Task) -> None: ...
 

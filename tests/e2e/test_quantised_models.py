@@ -119,3 +119,12 @@ def test_other_engines_get_the_model_itself(model: Path) -> None:
     assert "onnxruntime" in found.out
     cut = ("--inputs", "concat4")
     assert mbc("bench", model, *cut, "--vs", "onnxruntime", "--rounds", "1").code == "E0106"
+
+
+def test_other_engines_get_a_network_on_codes(model: Path) -> None:
+    done("quantize", model, "--float", "--random", "--samples", "2", "-o", "net.q")
+    words = ("bench", model, "--float", "--quantize", "net.q", "--rounds", "1", "--vs")
+    assert "onnxruntime" in done(*words, "onnxruntime").out
+    found = mbc(*words, "mnn")
+    assert found.code == "E0611"
+    assert "--vs onnxruntime,openvino" in found.err
