@@ -11,6 +11,11 @@ from mbc.cli.usage import Parser
 from mbc.diag import error
 from mbc.runtime.preprocessing import MAX_SIDE, PRESETS, Preprocessing, parse
 
+NUMBERS = "mean", "std"
+"""Options for the numbers that are made of a photo, besides --preprocess."""
+RAW = ".npy", ".raw"
+"""Ends of the names of files that hold tensors."""
+
 
 def add_photo_options(parser: Parser) -> None:
     """Add the options that scale, crop and normalise."""
@@ -86,10 +91,21 @@ def is_normalising(args: argparse.Namespace) -> bool:
     return any(option is not None for option in (args.preprocess, args.mean, args.std))
 
 
-def refuse_without_photo(args: argparse.Namespace, paths: list[Path]) -> None:
-    """E0106 where options for photos are given and every input is a raw tensor."""
-    given = [name for name in ("preprocess", "mean", "std", "resize") if getattr(args, name)]
-    if given and all(path.suffix == ".npy" for path in paths):
+def refuse_numbers(args: argparse.Namespace, why: str) -> None:
+    """E0106 for options that set the numbers of a photo, where others do that."""
+    for name in NUMBERS:
+        if getattr(args, name) is not None:
+            raise error("E0106", f"--{name} does nothing: {why}")
+
+
+def refuse_without_photo(
+    args: argparse.Namespace, paths: list[Path], *, normalising: bool = False
+) -> None:
+    """E0106 where options for photos are given and every input is a raw tensor; those that say what
+    becomes of bytes are heard all the same if the network is `normalising` these."""
+    options = ("resize",) if normalising else ("preprocess", *NUMBERS, "resize")
+    given = [name for name in options if getattr(args, name)]
+    if given and all(path.suffix in RAW for path in paths):
         raise error(
             "E0106",
             f"--{given[0]} does nothing: no input is a photo",

@@ -171,6 +171,32 @@ def test_files_that_do_not_fit(
     assert why in told.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--mean", "0.5", "--normalize", "tf"), "--mean does nothing: --normalize says"),
+        (("--preprocess", "tf", "--normalize", "tf"), "--preprocess does nothing: no input is a"),
+        (("--resize", "20"), "--resize does nothing: no input is a photo"),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("file", ["x.npy", "x.raw"])
+def test_options_of_photos_that_do_nothing(
+    photo: np.ndarray, words: tuple[str, ...], why: str, file: str
+) -> None:
+    outcome = mbc("run", "net.py", *BYTES, *words, "--input", file)
+    assert (outcome.status, outcome.code) == (1, "E0106")
+    assert why in outcome.err
+
+
+def test_options_of_photos_that_say_what_bytes_become(photo: np.ndarray) -> None:
+    words = ("net.py", *BYTES, "--input", "x.raw", "--top", "4")
+    wanted = done("run", *words, "--normalize", "0.4/0.2").out
+    assert done("run", *words, "--mean", "0.4", "--std", "0.2").out == wanted
+    assert done("run", *words, "--preprocess", "raw range=255 mean=0.4 std=0.2").out == wanted
+    assert done("run", *words).out != wanted
+
+
 @pytest.mark.parametrize("preset", ["torch", "tf", "plain"])
 def test_photos_are_normalised_once(tiny: Path, preset: str) -> None:
     words = ("--input", PHOTO, "--preprocess", preset, "--output", "y.npy")
@@ -188,6 +214,9 @@ def test_preprocess_writes_bytes(tiny: Path) -> None:
     assert "the network normalises it" in outcome.err
     x = np.load("x.npy")
     assert x.dtype == np.uint8
+    outcome = mbc("preprocess", PHOTO, "--for", "out", "-o", "y.npy", "--std", "0.5")
+    assert (outcome.status, outcome.code) == (1, "E0106")
+    assert "--std does nothing: the network takes bytes" in outcome.err
     real = package.compile(tiny)
     spec = real.inputs[0]
     done("run", tiny, *BYTES, "--normalize", "imagenet", "--input", "x.npy", "--output", "y.npy")

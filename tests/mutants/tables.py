@@ -361,6 +361,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "mbc/driver/producers/llvm_files.py RUNNABLE_KINDS",
     ),
     "tests/e2e/test_argmax.py": ("mbc/runtime/shared_runner.py CODES",),
+    "tests/e2e/test_byte_inputs.py": ("mbc/cli/photos.py NUMBERS", "mbc/cli/photos.py RAW"),
     "tests/e2e/test_cpus.py": ("mbc/runtime/cpus.py CLUSTERS",),
     "tests/unit/test_cpus.py": ("mbc/runtime/cpus.py MEASURES",),
     "tests/e2e/test_cli_bench.py": ("mbc/engines/catalogue.py ENGINES",),

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_pipeline, add_source, add_target, inspection, request
+from mbc.cli.options import add_bytes, add_pipeline, add_source, add_target, inspection, request
 from mbc.cli.usage import Parser, whole_number
 from mbc.diag import error
 from mbc.driver.configuration import resolve_request
@@ -21,6 +21,7 @@ from mbc.inspect.page import make_page
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
     add_source(parser)
+    add_bytes(parser)
     add_target(parser)
     parser.add_argument(
         "--mhz",

@@ -7,12 +7,12 @@ from pathlib import Path
 
 from mbc.cli import console
 from mbc.cli.options import add_parameters, model_options, parameters
-from mbc.cli.photos import add_photo_options, preprocessing
+from mbc.cli.photos import add_photo_options, preprocessing, refuse_numbers
 from mbc.cli.usage import Parser, UsageError
 from mbc.driver.output import write_array
 from mbc.driver.request import Request
 from mbc.driver.shapes import choose_input, inputs_of, preprocessing_of
-from mbc.ir.elements import F32
+from mbc.ir.elements import F32, U8
 from mbc.runtime.abi import IoSpec
 from mbc.runtime.inputs import read_photo
 from mbc.runtime.normalisation import AS_THEY_ARE
@@ -58,6 +58,8 @@ def run(args: argparse.Namespace) -> int:
     if args.output.suffix != ".npy":
         raise UsageError(f"-o names a .npy file, not {args.output}", ["as in -o x.npy"])
     spec = _spec(args)
+    if spec.element is U8:
+        refuse_numbers(args, "the network takes bytes, and normalises them itself")
     how = preprocessing(args, None if args.file is None else preprocessing_of(_request(args)))
     write_array(args.output, read_photo(args.image, spec, how))
     kind = spec.element.numpy

@@ -28,6 +28,7 @@ from mbc.cli.photos import (
     add_photo_options,
     is_normalising,
     preprocessing,
+    refuse_numbers,
     refuse_without_photo,
 )
 from mbc.cli.usage import Parser, UsageError, whole_number
@@ -99,8 +100,10 @@ def run(args: argparse.Namespace) -> int:
     said = how if is_normalising(args) else None
     configuration = resolve_request(replace(request(args), preprocess=said))
     refuse_options(configuration.producer, thread_options(args))
-    if args.input_dtype is None:
-        refuse_without_photo(args, args.inputs)
+    if args.normalize is not None:
+        refuse_numbers(args, "--normalize says what becomes of bytes")
+    heard = args.input_dtype is not None and args.normalize is None
+    refuse_without_photo(args, args.inputs, normalising=heard)
     labels = None if args.labels is None else read_labels(args.labels)
     with console.progress(STEPS) as observer:
         compiled = compile_configured(configuration, inspection(args), observer, observer.note)
