@@ -52,7 +52,8 @@ def check_scales(tensor: Tensor) -> None:
     low, high = LIMITS[tensor.element]
     if zero.size not in (0, scale.size):
         raise malformed(tensor, f"it has {scale.size:,} scales and {zero.size:,} zero points")
-    wrong = ~((scale >= SMALLEST_SCALE) & (scale <= LARGEST_SCALE))  # true of NaN
+    least = SMALLEST_SCALE if tensor.data is None else 0.0  # of channels of a weight that are dead
+    wrong = ~((scale >= least) & (scale <= LARGEST_SCALE))  # true of NaN
     if wrong.any():
         raise malformed(tensor, f"its scale is {scale[wrong][0]:g}")
     if zero.size and not low <= zero.min() <= zero.max() <= high:
@@ -74,6 +75,8 @@ def element_of(tensor: Tensor) -> Q8 | None:
     scale, zero = tensor.scales.scale, tensor.scales.zero
     if scale.size != 1:
         raise Unsupported(f"'{tensor.name}' is quantised by channels")
+    if scale[0] < SMALLEST_SCALE:
+        raise Unsupported(f"'{tensor.name}' has the scale {scale[0]:g}")
     offset = CODES[tensor.element]
     return Q8(float(scale[0]), int(zero[0]) + offset if zero.size else offset)
 
@@ -118,7 +121,8 @@ def codes_of(tensor: Tensor, numbers: np.ndarray) -> np.ndarray:
 
 def steps_of(tensor: Tensor, array: np.ndarray, axis: int) -> Steps:
     """Return the weights of a layer, whose output channels are an axis of the file. What is more
-    than 127 steps from its zero point is rounded to 127 steps of a larger scale."""
+    than 127 steps from its zero point is rounded to 127 steps of a larger scale, but -128 is -127.
+    Steps below the least normal float32 are 0."""
     scales = tensor.scales
     if not stands_for_numbers(tensor):
         raise Unsupported(f"'{tensor.name}' has integers that stand for no numbers")
@@ -129,9 +133,12 @@ def steps_of(tensor: Tensor, array: np.ndarray, axis: int) -> Steps:
     along = [-1 if each == axis else 1 for each in range(array.ndim)]
     zero = scales.zero.reshape(along if scales.zero.size > 1 else ()) if scales.zero.size else 0
     steps = array.astype(np.int64) - zero
+    reach = np.abs(steps).max(axis=others)
+    steps = np.where(steps == -LARGEST_WEIGHT - 1, -LARGEST_WEIGHT, steps)
     most = np.abs(steps).max(axis=others)
     given = np.broadcast_to(scales.scale.astype(np.float64), most.shape)
-    scale = given * np.maximum(most / LARGEST_WEIGHT, 1)
+    given = np.where(given < SMALLEST_SCALE, 0.0, given)  # what they add to a sum is nothing
+    scale = np.where(given == 0, 1.0, given) * np.maximum(most / LARGEST_WEIGHT, 1)
     ratio, own = (given / scale).reshape(along), scale.reshape(along)
     weight = (np.rint(steps * ratio) * own).astype(np.float32)
-    return Steps(weight, scale, given, int((most > LARGEST_WEIGHT).sum()))
+    return Steps(weight, scale, given, int((reach > LARGEST_WEIGHT).sum()))

@@ -10,7 +10,17 @@ import pytest
 
 from mbc.frontends.tflite import import_tflite
 from mbc.ir.elements import F32, S8
-from tests.tflite_models import RELU, SAME, Array, Drawing, Drawn, inputs_of, interpreter, ops
+from tests.tflite_models import (
+    RELU,
+    SAME,
+    XNNPACK,
+    Array,
+    Drawing,
+    Drawn,
+    inputs_of,
+    interpreter,
+    ops,
+)
 from tests.tflite_quantised import by_oracle, on_codes, steps_apart
 
 ONE: dict[str, Any] = {"StrideW": 1, "StrideH": 1, "Padding": SAME}
@@ -136,6 +146,35 @@ def test_weights_beyond_127_steps(zero: int, tmp_path: Path) -> None:
         assert "1 output channel has weights beyond 127 steps" in "".join(notes)
     else:
         assert "2 output channels have weights beyond 127 steps" in "".join(notes)
+    assert not any("quantised here" in note for note in notes)
+
+
+def test_the_least_weight_is_one_more(tmp_path: Path) -> None:
+    """-128 is -127, and the others of its channel stay."""
+    d = Drawing({"x": (1, 5)})
+    d.tensors[0] = Drawn("x", (1, 5), "INT8", scales=(0.02,), zeros=(-3,))
+    codes = np.array([[-128, 127, 3, -5, 0], [1, 2, 3, 4, -127], [1, 1, 1, 1, 1]])
+    weight = weights_of(d, codes, "INT8", (0.01,), 0, codes.astype(np.int8).tobytes())
+    notes = list[str]()
+    graph = on_codes(layer(d, "x", weight, 3), tmp_path, notes)
+    (found,) = (c.array for c in graph.constants().values() if c.type.element is S8)
+    assert np.array_equal(found, np.maximum(codes, -127).T)
+    assert "1 output channel has weights beyond 127 steps" in "".join(notes)
+
+
+def test_weights_of_dead_channels(tmp_path: Path) -> None:
+    """Their scales may be next to 0: what they and their bias add to a sum is nothing."""
+    d = Drawing({"x": (1, 5)})
+    d.tensors[0] = Drawn("x", (1, 5), "INT8", scales=(0.02,), zeros=(-3,))
+    codes = d.rng.integers(-127, 128, (4, 5))
+    scales = (0.01, 0.0, 1e-42, 1e-37)
+    weight = weights_of(d, codes, "INT8", scales, 0, codes.astype(np.int8).tobytes())
+    bias = d.constant([100, 2**20, -(2**20), 7])
+    made = d.op("FULLY_CONNECTED", "x", weight, bias, options="FullyConnectedOptions")
+    d.tensors[-1] = Drawn(made, (1, 4), "INT8", scales=(0.05,), zeros=(3,))
+    content, notes = d.written([made]), list[str]()
+    graph = on_codes(content, tmp_path, notes)
+    assert max(steps_apart(content, inputs_of(d), by_oracle(graph), kernels=XNNPACK)) == 0
     assert not any("quantised here" in note for note in notes)
 
 
