@@ -77,6 +77,8 @@ def _check(who: str, type: TensorType, where: Location | None, more: Sequence[Al
 def _refused(message: str, type: TensorType, where: Location | None) -> MbcError:
     label = f"this has a tensor {type}"
     helps = ["mbc run --backend oracle evaluates it"]
+    if isinstance(type.element, Q8):
+        helps.append("--float takes a quantised model in float32")
     return error("E0509", message, at=where, label=label, helps=helps)
 
 

@@ -13,6 +13,7 @@ HOSTILE = "tests/hostile/test_onnx_files.py"
 _cut = partial(Mutant, file="frontends/onnx/importer/cut.py", tests=OPTIONS)
 _data = partial(Mutant, file="frontends/onnx/importer/external.py", tests=HOSTILE)
 _ranges = partial(Mutant, file="frontends/onnx/importer/quantisation.py", tests=QUANTISED)
+_codes = partial(Mutant, tests="tests/numeric/test_onnx_codes.py")
 _functions = partial(Mutant, file="frontends/onnx/importer/functions.py", tests=HOSTILE)
 _folding = partial(Mutant, file="frontends/onnx/importer/folding.py", tests=HOSTILE)
 _archive = partial(
@@ -98,6 +99,37 @@ MUTANTS = (
         "one part of a file is as much data as it is read",
         old="        total += _bytes(tensor)\n",
         new="        total = _bytes(tensor)\n",
+    ),
+    _codes(
+        "formulas reach beyond what is rounded",
+        file="frontends/lowering/formulas.py",
+        old="        if formula and last.outputs[0] in model.elements:",
+        new="        if False:",
+    ),
+    _codes(
+        "a value is rounded for each that reads it",
+        file="frontends/onnx/importer/quantisation.py",
+        old="        if known == result or result in self._outputs:",
+        new="        if True:",
+    ),
+    _codes(
+        "scales of any axis are those of output channels",
+        file="frontends/onnx/importer/steps.py",
+        old="if scaled[name].scales.size == 1 or scaled[name].axis == axis:",
+        new="if True:",
+    ),
+    _codes(
+        "the code -128 stays",
+        file="frontends/onnx/importer/steps.py",
+        old="        if below.any():",
+        new="        if False:",
+    ),
+    Mutant(
+        "what is computed takes the codes of what it is moved to",
+        file="frontends/lowering/clips.py",
+        old="if x in self._codes or self._readers[x] > 1 or maker is None or maker.kind in MOVES:",
+        new="if maker is None:",
+        tests="tests/unit/test_idle_clips.py",
     ),
     _ranges(
         "a range is symmetric",

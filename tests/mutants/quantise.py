@@ -17,7 +17,57 @@ _affine = partial(Mutant, file="passes/quantising/affine.py", tests=QUANTISE)
 _oracle = partial(Mutant, tests="tests/numeric/test_arithmetic_on_codes.py")
 _file = partial(Mutant, file="mbc/int8/file.py", tests="tests/unit/test_quantisation_file.py")
 
+_stated = partial(Mutant, tests="tests/numeric/test_stated_codes.py")
+
 MUTANTS = (
+    _stated(
+        "what others read too is on the codes of a clip",
+        file="passes/quantising/given.py",
+        old="if graph.single_user(x) is node and not graph.is_output(x):",
+        new="if True:",
+    ),
+    _stated(
+        "a concatenation takes over parts whose codes are stated",
+        file="passes/quantising/scales.py",
+        old="if one.stated is None and fits:",
+        new="if fits:",
+    ),
+    _stated(
+        "what a model says nothing of may be on codes",
+        file="passes/quantising/scales.py",
+        old="        if value not in given and value not in moved:",
+        new="        if False:",
+    ),
+    _stated(
+        "multipliers of a model are rounded once",
+        file="passes/quantising/layers.py",
+        old="np.float64 if self.stated is None else np.float32",
+        new="np.float64",
+    ),
+    _stated(
+        "any weights are codes of the scales that are stated",
+        file="passes/quantising/layers.py",
+        old="if np.abs(codes - np.rint(codes)).max(initial=0.0) > FROM_CODES:",
+        new="if False:",
+    ),
+    _stated(
+        "what a model rounds is read unrounded",
+        file="passes/quantising/rewrite.py",
+        old="if found is F32 and stated is not None and stated != element:",
+        new="if False:",
+    ),
+    _stated(
+        "clips to the range of codes stay",
+        file="passes/quantising/rewrite.py",
+        old="return low <= 0 and high >= LARGEST_CODE",
+        new="return False",
+    ),
+    _stated(
+        "a clip is folded that brings other codes about",
+        file="passes/fold_constants.py",
+        old="            if not _rounds(node, stated):",
+        new="            if True:",
+    ),
     _scales(
         "parts of a concatenation share a scale however narrow they are",
         old="MOST_APART = 4",

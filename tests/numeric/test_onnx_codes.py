@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper
 
 from mbc.driver.export import onnx_model
 from mbc.frontends.onnx.importer import import_onnx
@@ -23,6 +23,7 @@ from tests.onnx_codes import FORMS, Array, apart, imported_codes, on_integers, o
 from tests.onnx_models import Drawing
 
 NOTE = "the model is quantised; mbc computes on its codes of 8 bits; --float takes it in float32"
+NO_SCALES = "the model states no scales of its weights"
 IN_FLOAT = "the model is quantised; mbc computes in float32, with the ranges of its values as clips"
 RNG = np.random.default_rng(8)
 
@@ -175,7 +176,8 @@ def test_weights_that_codes_do_not_reach_are_told_of(tmp_path: Path) -> None:
 
 
 def test_dense_layers_either_way_round(tmp_path: Path) -> None:
-    q = RNG.integers(-63, 64, (8, 4)).astype(np.int8)
+    q = RNG.integers(-63, 64, (8, 8)).astype(np.int8)
+    scales = RNG.uniform(0.01, 0.04, 8)
     for kind, transposed, axis, stated in (
         ("MatMul", False, 1, True),
         ("MatMul", False, -1, True),
@@ -185,18 +187,28 @@ def test_dense_layers_either_way_round(tmp_path: Path) -> None:
         ("Gemm", True, 1, False),
     ):
         d = Drawing(opset=17, inputs={"x": (1, 8)})
-        by_channels = axis in (1, -1) if not transposed else axis == 0
-        scale = SCALES if by_channels else np.resize(SCALES, 8)
-        w = weight(d, q.T.copy() if transposed else q, scale, axis=axis)
+        w = weight(d, q.T.copy() if transposed else q, scales, axis=axis)
         more = {"transB": 1} if transposed else {}
         y = d.op(kind, through(d, "x", X), w, **more)
         model = d.model(through(d, y, Z)).SerializeToString()
         _, graph, _, remarks = imported_codes(model, tmp_path)
         xs = [3 * x for x in inputs(4, 1, 8)]
         assert apart(graph, model, xs).most <= (0 if stated else 2)
-        assert any("quantised here" in text for text in remarks) != stated
+        here = [text for text in remarks if "quantised here" in text]
+        assert [text.partition(": ")[2] for text in here] == [NO_SCALES] * (not stated)
         if stated:
             np.testing.assert_array_equal(integers(graph)[0], q)
+
+
+def test_weights_of_four_bits(tmp_path: Path) -> None:
+    d = Drawing(opset=21, inputs={"x": (1, 8)})
+    q = RNG.integers(-8, 8, (8, 4)).astype(np.int8)
+    y = d.op("MatMul", through(d, "x", X), weight(d, q, SCALES, axis=1))
+    model = d.model(through(d, y, Z))
+    (tensor,) = (t for t in model.graph.initializer if [*t.dims] == [8, 4])
+    tensor.CopyFrom(helper.make_tensor(tensor.name, TensorProto.INT4, [8, 4], q.ravel().tolist()))
+    _, graph, _, _ = imported_codes(model.SerializeToString(), tmp_path)
+    np.testing.assert_array_equal(integers(graph)[0], q)
 
 
 def test_a_weight_that_is_transposed_first(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from mbc.ir.elements import F32, Q8
 from mbc.ir.graph import Graph, Node
 from mbc.ir.text import parse
 from mbc.ir.verify import verify
-from mbc.ops import Dequantize, Quantize, Requantize
+from mbc.ops import Dense, Dequantize, Quantize, Requantize
 from mbc.passes.quantising.prepare import prepare
 from mbc.passes.quantising.rewrite import rewrite
 from mbc.passmgr.passes import PassResult
@@ -27,7 +27,7 @@ graph @g(%x: f32[1,2,2,3]) {
   %a = clip(%c) {lo=0.0, hi=5.1} : f32[1,2,2,4]
   return %a
 }"""
-SCALES = np.array([0.01, 0.02, 0.5, 1e-3], np.float32)
+SCALES = np.array([0.01, 0.0142, 0.5, 1e-3], np.float32)
 
 
 def made(
@@ -71,6 +71,8 @@ def test_codes_of_weights_biases_and_multipliers() -> None:
     assert constants["w.s8"].array.tolist() == codes.tolist()
     assert constants["b.s32"].array.tolist() == sums.tolist()
     expected = np.float32(X.scale) * SCALES / np.float32(A.scale)
+    once = (X.scale * SCALES.astype(np.float64) / A.scale).astype(np.float32)
+    assert not np.array_equal(expected, once)
     assert [c.array.tolist() for n, c in constants.items() if n.endswith("multiplier")] == [
         expected.tolist()
     ]
@@ -135,6 +137,38 @@ def test_members_of_concatenations_are_requantised() -> None:
         assert [value.name.removesuffix(".quantize") for value in again] == joined
         assert isinstance(graph.topo()[-1].op, Dequantize)
         assert graph.topo()[-1].view("x").type.element == stated["c"]
+
+
+def test_parts_without_codes_in_common_are_requantised() -> None:
+    """Where nothing is stated of the concatenation, to the union of their ranges."""
+    text = """
+    graph @g(%x: f32[1,2], %y: f32[1,3]) {
+      const @v : f32[2,2]
+      const @w : f32[5,2]
+      %a = dense(%x, @v) : f32[1,2]
+      %c = concat(%a, %y) : f32[1,5]
+      %d = dense(%c, @w) : f32[1,2]
+      return %d
+    }"""
+    for other, parts in ((X, 0), (Q8.of(0.05, 200), 2)):
+        graph, _ = made(text, {"x": A, "a": X, "y": other, "d": Y})
+        again = [n for n in graph.topo() if isinstance(n.op, Requantize)]
+        assert len(again) == parts
+        rounded = [element(n) for n in graph.topo() if isinstance(n.op, Quantize | Dense)]
+        assert rounded == [A, X, other, Y]
+
+
+def test_a_clip_that_changes_nothing_may_round() -> None:
+    text = """
+    graph @g(%x: f32[1,4]) {
+      %a = clip(%x) {lo=-4.8, hi=5.4} : f32[1,4]
+      %b = clip(%a) {lo=-13.0, hi=12.5} : f32[1,4]
+      return %b
+    }"""
+    graph, _ = made(text, {"a": X, "b": Y})
+    assert ops(graph) == ["quantize", "requantize", "dequantize"]
+    graph, _ = made(text, {"a": X, "b": X})
+    assert ops(graph) == ["quantize", "dequantize"]
 
 
 def test_a_clip_to_other_codes_requantises() -> None:
