@@ -82,8 +82,8 @@ MUTANTS = (
     ),
     _codes(
         "weights keep their steps however far they reach",
-        old="    scale = given * np.maximum(most / LARGEST_WEIGHT, 1)\n",
-        new="    scale = given\n",
+        old=" * np.maximum(most / LARGEST_WEIGHT, 1)\n",
+        new="\n",
         tests=FORMS,
     ),
     _codes(
@@ -91,6 +91,12 @@ MUTANTS = (
         file="frontends/tflite/layers.py",
         old="t.known.sums.get(weight)\n",
         new="t.known.weights.get(weight)\n",
+    ),
+    _codes(
+        "dead channels have the steps of the file",
+        old="    given = np.where(given < SMALLEST_SCALE, 0.0, given)",
+        new="    given = given",
+        tests=FORMS,
     ),
     _codes(
         "float layers compute on codes",
