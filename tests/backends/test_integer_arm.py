@@ -3,7 +3,6 @@ others: bit for bit like the oracle, between guard pages."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -13,10 +12,9 @@ import pytest
 from mbc.backends.llvm.addresses import Addresses
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.kernels.base import Library
-from tests.backends.cases import ONE, Case
 from tests.backends.emulated import MACHINES, Machine
 from tests.backends.guarded_program import calls_of, wrong_calls
-from tests.backends.integer_cases import convolutions, integer_cases
+from tests.backends.integer_cases import integer_cases, windows
 from tests.backends.kernel_check import place_without_overlap
 from tests.everyday import part_of
 
@@ -30,22 +28,6 @@ def _machine(cpu: str, *features: str, run_as: str = "") -> Machine:
 
 
 ARM = {machine.target.name: machine for machine in (_machine("cortex-a53"), _machine("cortex-a76"))}
-
-
-def windows() -> Iterator[Case]:
-    """Depthwise convolutions: channels that fill strips and that do not; rows without a loop, with
-    one, and with what is left over; windows over every border."""
-    for c, width in ((16, 1), (17, 3), (24, 8), (31, 9), (48, 14), (58, 11), (32, 25)):
-        yield from convolutions((1, 4, width, c), c, c, (3, 3), (1, 1), ONE)
-        yield from convolutions((1, 5, width + 1, c), c, c, (3, 3), (2, 2), (0, 1, 0, 1))
-    for kernel in ((1, 3), (3, 1), (2, 2), (3, 2)):
-        yield from convolutions((2, 5, 13, 20), 20, 20, kernel, (1, 1), ONE)
-    yield from convolutions((1, 6, 19, 20), 20, 20, (3, 3), (1, 3), ONE)
-    yield from convolutions((1, 6, 12, 20), 20, 20, (2, 2), (2, 2))
-    yield from convolutions((1, 6, 12, 20), 20, 20, (3, 3), (3, 4), (2, 2, 2, 2))
-    yield from convolutions((1, 9, 12, 20), 20, 20, (3, 3), (1, 1), (2, 2, 1, 1), (2, 1))
-    yield from convolutions((1, 5, 12, 33), 33, 33, (3, 3), (1, 1), ONE, largest=1 << 30)
-    yield from convolutions((1, 3, 40, 200), 200, 200, (3, 3), (1, 1), ONE)
 
 
 CASES = {**dict(windows()), **dict(integer_cases())}

@@ -28,7 +28,7 @@ from mbc.ops import Conv2d
 from mbc.runtime.pool import Pool
 from mbc.targets.target import Target
 from tests.backends.emulated import MACHINES, build, output_of
-from tests.backends.integer_cases import GIVEN, MADE, Net, integer_cases
+from tests.backends.integer_cases import GIVEN, MADE, Net, integer_cases, windows
 from tests.backends.kernel_check import host_targets, place_without_overlap, poisoned
 from tests.everyday import part_of
 from tests.quantised_graphs import codes, random_graph
@@ -81,6 +81,16 @@ def check_placed(
 @pytest.mark.parametrize("name", CASES)
 def test_kernels_equal_the_oracle(name: str, isa: str) -> None:
     check(CASES[name](), TARGETS[isa])
+
+
+WINDOWS = dict(windows())
+
+
+@pytest.mark.parametrize(
+    ("name", "isa"), part_of(product(WINDOWS, TARGETS), lambda name, isa: isa == "avx512")
+)
+def test_strips_of_windows_equal_the_oracle(name: str, isa: str) -> None:
+    check(WINDOWS[name](), TARGETS[isa])
 
 
 @pytest.mark.parametrize("isa", TARGETS)

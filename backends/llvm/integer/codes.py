@@ -215,14 +215,19 @@ def store_finished(
 def codes_of(f: Function, finish: Finish, steps: str) -> str:
     """Clamp steps, round them and add the zero point; returns a vector of bytes."""
     zero = finish.zero or 0
-    steps = larger(f, steps, splat_literal(f, finish.low - zero))
-    steps = smaller(f, steps, splat_literal(f, finish.high - zero))
-    rounded = arithmetic(f, "fadd", steps, splat_literal(f, ROUNDING))
+    rounded = arithmetic(f, "fadd", clamped(f, finish, steps), splat_literal(f, ROUNDING))
     ints = integers(f)
     bits = f.op(f"bitcast {f.isa.vector} {rounded} to {ints}")
     if zero:
         bits = f.op(f"add {ints} {bits}, {splat_integer(f, zero)}")
     return f.op(f"trunc {ints} {bits} to <{f.isa.lanes} x i8>")
+
+
+def clamped(f: Function, finish: Finish, steps: str) -> str:
+    """Clamp steps to those of the bounds of the result."""
+    zero = finish.zero or 0
+    steps = larger(f, steps, splat_literal(f, finish.low - zero))
+    return smaller(f, steps, splat_literal(f, finish.high - zero))
 
 
 def store_bytes(f: Function, codes: str, address: str, size: int, count: int) -> None:

@@ -132,11 +132,18 @@ def _sdot(f: Function, sums: str, a: str, w: str) -> str:
     return f.op(f"call <4 x i32> @{_SDOT}(<4 x i32> {sums}, <16 x i8> {w}, <16 x i8> {a})")
 
 
-_VPDPBUSD = "llvm.x86.avx512.vpdpbusd.512"
+_VPDPBUSD = "llvm.x86.avx512.vpdpbusd"
 
 
 def _vpdpbusd(f: Function, sums: str, a: str, w: str) -> str:
-    return f.op(f"call <16 x i32> @{_VPDPBUSD}(<16 x i32> {sums}, <64 x i8> {a}, <64 x i8> {w})")
+    ints, bytes = f"<{f.isa.lanes} x i32>", f"<{4 * f.isa.lanes} x i8>"
+    name = f"@{_VPDPBUSD}.{32 * f.isa.lanes}"
+    return f.op(f"call {ints} {name}({ints} {sums}, {bytes} {a}, {bytes} {w})")
+
+
+def _vpdpbusd_declared(lanes: int) -> str:
+    ints, bytes = f"<{lanes} x i32>", f"<{4 * lanes} x i8>"
+    return f"declare {ints} @{_VPDPBUSD}.{32 * lanes}({ints}, {bytes}, {bytes})"
 
 
 PAIRS, PAIRS_SSE = (_quads(8), _pairs(8)), (_quads(4), _pairs(4))
@@ -161,7 +168,7 @@ VPDPBUSD = Dot(
     False,
     2,
     _vpdpbusd,
-    (f"declare <16 x i32> @{_VPDPBUSD}(<16 x i32>, <64 x i8>, <64 x i8>)",),
+    tuple(map(_vpdpbusd_declared, (4, 8, 16))),
 )
 
 OF_EXTENSION = {"dotprod": SDOT, "avx512vnni": VPDPBUSD}

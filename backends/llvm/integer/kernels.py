@@ -25,7 +25,7 @@ from mbc.backends.llvm.integer.codes import (
 )
 from mbc.backends.llvm.integer.dots import dots_of
 from mbc.backends.llvm.integer.layers import build_product, plan_product
-from mbc.backends.llvm.integer.narrow import narrowing_of
+from mbc.backends.llvm.integer.narrow import narrowings_of
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.axes import build_reduction
 from mbc.backends.llvm.kernels.base import Kernel, Site
@@ -293,8 +293,7 @@ BUILDERS: Mapping[type[Op], Builder] = {
 
 def build(site: Site) -> Kernel:
     """Build the kernel of a node on codes, and declare what it may call."""
-    narrowings = filter(None, map(narrowing_of, (site.isa, site.isa.of_dots)))
-    declared = [line for narrowing in narrowings for line in narrowing.declared]
+    declared = [line for narrowing in narrowings_of(site.isa) for line in narrowing.declared]
     dots = [line for dot in dots_of(site.isa) for line in dot.declared]
     for line in (*dots, *declared):
         site.library.declare(line)

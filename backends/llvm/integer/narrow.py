@@ -7,10 +7,18 @@ Where there are none, or where a step may exceed s32, vectors are clamped and ro
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from mbc.backends.llvm.emitter import Function
-from mbc.backends.llvm.integer.codes import Finish, extracted, repeated, store_bytes, store_finished
+from mbc.backends.llvm.integer.codes import (
+    Finish,
+    clamped,
+    extracted,
+    repeated,
+    store_bytes,
+    store_finished,
+)
 from mbc.backends.llvm.isa import Isa
 
 
@@ -114,9 +122,19 @@ class _Operands(NamedTuple):
 NOTHING = _Operands()
 
 
-def _x86(lanes: int, convert: str, words: str, bytes: str, more: _Operands = NOTHING) -> Narrowing:
-    """Return the narrowing of CVTPS2DQ, PACKSSDW and PACKUSWB."""
-    order, floats, ints = mixed_order(lanes), f"<{lanes} x float>", f"<{lanes} x i32>"
+def _x86(
+    lanes: int,
+    convert: str,
+    words: str,
+    bytes: str,
+    more: _Operands = NOTHING,
+    *,
+    by_block: bool = False,
+) -> Narrowing:
+    """Return the narrowing of CVTPS2DQ, PACKSSDW and PACKUSWB: of vectors one after the other, or
+    of those whose blocks of 128 bits are."""
+    order = [*range(lanes)] if by_block else mixed_order(lanes)
+    floats, ints = f"<{lanes} x float>", f"<{lanes} x i32>"
     shorts, codes = f"<{2 * lanes} x i16>", f"<{4 * lanes} x i8>"
 
     def narrow(f: Function, finish: Finish, steps: Sequence[str]) -> str:
@@ -193,25 +211,19 @@ def _joined(f: Function, kind: str, lanes: int, a: str, b: str) -> str:
     return f.op(f"shufflevector {kind} {a}, {kind} {b}, <{2 * lanes} x i32> <{mask}>")
 
 
-_AVX2 = _x86(
-    8,
-    "llvm.x86.avx.cvt.ps2dq.256",
-    "llvm.x86.avx2.packssdw",
-    "llvm.x86.avx2.packuswb",
+_of_256 = partial(
+    _x86, 8, "llvm.x86.avx.cvt.ps2dq.256", "llvm.x86.avx2.packssdw", "llvm.x86.avx2.packuswb"
 )
-_AVX512 = _x86(
+_of_512 = partial(
+    _x86,
     16,
     "llvm.x86.avx512.mask.cvtps2dq.512",
     "llvm.x86.avx512.packssdw.512",
     "llvm.x86.avx512.packuswb.512",
     _Operands(", <16 x i32> zeroinitializer, i16 -1, i32 4", ", <16 x i32>, i16, i32"),
 )
-_SSE = _x86(
-    4,
-    "llvm.x86.sse2.cvtps2dq",
-    "llvm.x86.sse2.packssdw.128",
-    "llvm.x86.sse2.packuswb.128",
-)
+_AVX2, _AVX512 = _of_256(), _of_512()
+_SSE = _x86(4, "llvm.x86.sse2.cvtps2dq", "llvm.x86.sse2.packssdw.128", "llvm.x86.sse2.packuswb.128")
 NARROWINGS = {
     "avx2": _AVX2,
     "avx512": _AVX2,
@@ -232,6 +244,26 @@ NARROWINGS = {
 """By vector unit; others have none."""
 OF_DOTS = {"avx512vnni": _AVX512}
 """Those of the vectors of dot products, by extension."""
+
+OF_BLOCKS = {
+    "avx512vnni": {how.lanes: how for how in (_SSE, _of_256(by_block=True), _of_512(by_block=True))}
+}
+"""Those of vectors whose blocks of 128 bits are one after the other, by extension and lanes."""
+
+
+def store_blocks(f: Function, finish: Finish, steps: Sequence[str], address: str) -> None:
+    """Store four vectors of steps as codes: of each block of 128 bits that of the first vector,
+    then that of the second, and so on."""
+    if not finish.fits:
+        steps = [clamped(f, finish, vector) for vector in steps]
+    codes = bounded(f, finish, OF_BLOCKS[f.isa.dots][f.isa.lanes].narrow(f, finish, steps))
+    f.emit(f"store <{VECTORS * f.isa.lanes} x i8> {codes}, ptr {address}, align 1")
+
+
+def narrowings_of(isa: Isa) -> list[Narrowing]:
+    """List all by which kernels of a unit narrow."""
+    found = filter(None, map(narrowing_of, (isa, isa.of_dots)))
+    return [*found, *OF_BLOCKS.get(isa.dots, {}).values()]
 
 
 def narrowing_of(isa: Isa) -> Narrowing | None:

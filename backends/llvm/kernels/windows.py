@@ -11,13 +11,8 @@ import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.integer.codes import LARGEST_EXACT, Finish, element_of, with_limit
-from mbc.backends.llvm.integer.taps import (
-    CHANNELS,
-    on_bytes,
-    pack_taps,
-    packed_bytes,
-    taps_row,
-)
+from mbc.backends.llvm.integer.strips import CHANNELS, on_bytes, pack_taps, packed_bytes
+from mbc.backends.llvm.integer.taps import taps_row
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site, constant_array
 from mbc.backends.llvm.window import SHORT_SUM, InCodes, Part, Window, has_strips, pack_depthwise

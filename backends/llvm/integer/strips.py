@@ -1,0 +1,230 @@
+"""Strips of depthwise convolutions on bytes: what multiplies them, and their packed weights.
+
+A strip is 16 channels, or 64 and 32 on vectors of 512 and 256 bits. Packed: [strip][bias s32]
+[multiplier f32][weights of the unit].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from mbc.backends.llvm.emitter import Function
+from mbc.backends.llvm.integer.dots import dot_of
+from mbc.backends.llvm.integer.narrow import OF_BLOCKS
+from mbc.backends.llvm.window import Part, Window
+from mbc.records import dataclass
+
+CHANNELS = 16  # of the narrowest strip
+VECTORS = 4  # of its sums
+BYTES = f"<{CHANNELS} x i8>"
+HEAD = 2 * 4  # bytes of a channel's bias and multiplier
+ROWS = 4  # of a window that a dot product takes
+LARGEST = 3  # rows and columns of a window, so that weights and inputs fit the registers
+
+
+def on_bytes(window: Window) -> bool:
+    """Return whether a window op has the kernel of bytes."""
+    return (
+        window.codes is not None
+        and window.kind == "depthwise"
+        and (window.isa.name == "neon" or by_block(window))
+        and window.filters == 1
+        and window.dilation[1] == 1
+        and max(window.kernel) <= LARGEST
+        and min(part.channels for part in window.parts) >= CHANNELS
+    )
+
+
+def by_block(window: Window) -> bool:
+    """Whether strips may have several blocks of 128 bits, whose codes are narrowed together."""
+    codes = window.codes
+    return codes is not None and codes.finish.zero is not None and window.isa.dots in OF_BLOCKS
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What multiplies windows."""
+
+    less: int
+    """What is subtracted from codes."""
+    column: Callable[[Function, Sequence[str]], list[str]]
+    """From the rows of an input column, 16 channels each, to what is multiplied."""
+    add: Callable[
+        [Function, list[str], Sequence[Sequence[str]], Sequence[Sequence[str]]], list[str]
+    ]
+    """From sums, columns, and the weights of each column to sums."""
+    pack: Callable[[np.ndarray], np.ndarray]
+    """From the weights [row, column, channel] of a strip to bytes, by column."""
+    vectors: int
+    """Vectors of weights of a column, and of what is multiplied by them."""
+    widths: tuple[int, ...] = (CHANNELS,)
+    """Channels that strips may have, the most first."""
+
+
+def unit_of(window: Window) -> Unit:
+    """Return the unit of a window op."""
+    dot, rows = dot_of(window.isa), window.kernel[0]
+    if dot.steps != ROWS:
+        return Unit(128, lambda _, rows: list(rows), _add_pairs, _by_row, rows)
+    add, vectors = partial(_add_dots, dot.multiply), VECTORS * -(-rows // ROWS)
+    widths = (4 * CHANNELS, 2 * CHANNELS, CHANNELS) if by_block(window) else (CHANNELS,)
+    return Unit(dot.subtracted(0), _interleaved, add, _by_channel, vectors, widths)
+
+
+# Dot products: the bytes of up to four rows are interleaved by channel.
+
+
+def _interleaved(f: Function, rows: Sequence[str]) -> list[str]:
+    found = []
+    for start in range(0, len(rows), ROWS):
+        a, b, c, d = (rows[min(i, len(rows) - 1)] for i in range(start, start + ROWS))
+        for high in (False, True):
+            pair = _zip(f, a, c, high=high), _zip(f, b, d, high=high)
+            found += [_zip(f, *pair, high=False), _zip(f, *pair, high=True)]
+    return found
+
+
+def _zip(f: Function, a: str, b: str, *, high: bool) -> str:
+    """Interleave the lower or upper halves of each block of 128 bits."""
+    width = VECTORS * f.isa.lanes
+    half, kind = CHANNELS // 2, f"<{width} x i8>"
+    starts = range(half * high, width, CHANNELS)
+    lanes = (lane for at in starts for i in range(at, at + half) for lane in (i, width + i))
+    mask = ", ".join(f"i32 {lane}" for lane in lanes)
+    return f.op(f"shufflevector {kind} {a}, {kind} {b}, <{width} x i32> <{mask}>")
+
+
+def _add_dots(
+    multiply: Callable[[Function, str, str, str], str],
+    f: Function,
+    sums: list[str],
+    columns: Sequence[Sequence[str]],
+    weights: Sequence[Sequence[str]],
+) -> list[str]:
+    for column, own in zip(columns, weights, strict=True):
+        for number, (x, w) in enumerate(zip(column, own, strict=True)):
+            sums[number % VECTORS] = multiply(f, sums[number % VECTORS], x, w)
+    return sums
+
+
+def _by_channel(weights: np.ndarray) -> np.ndarray:
+    rows, columns, channels = weights.shape
+    groups = -(-rows // ROWS)
+    whole = np.pad(weights, ((0, groups * ROWS - rows), (0, 0), (0, 0)))
+    return whole.reshape(groups, ROWS, columns, channels).transpose(2, 0, 3, 1)
+
+
+# Pairs: the sum of two products of 8 bits, none of which is -128, fits 16 bits.
+
+
+def _add_pairs(
+    f: Function,
+    sums: list[str],
+    columns: Sequence[Sequence[str]],
+    weights: Sequence[Sequence[str]],
+) -> list[str]:
+    taps = [
+        tap
+        for column, own in zip(columns, weights, strict=True)
+        for tap in zip(column, own, strict=True)
+    ]
+    for start in range(0, len(taps), 2):
+        for half in range(2):
+            products = [_product(f, x, w, half) for x, w in taps[start : start + 2]]
+            short = products[0]
+            if len(products) > 1:
+                short = f.op(f"add <8 x i16> {products[0]}, {products[1]}")
+            for quarter in range(2):
+                place = 2 * half + quarter
+                wide = _widened(f, "<8 x i16>", short, 4 * quarter, 4, "i32")
+                sums[place] = f.op(f"add <4 x i32> {sums[place]}, {wide}")
+    return sums
+
+
+def _product(f: Function, x: str, w: str, half: int) -> str:
+    a, b = (_widened(f, BYTES, v, 8 * half, 8, "i16") for v in (x, w))
+    return f.op(f"mul <8 x i16> {a}, {b}")
+
+
+def _widened(f: Function, kind: str, vector: str, start: int, count: int, to: str) -> str:
+    """Sign-extend some lanes."""
+    mask = ", ".join(f"i32 {lane}" for lane in range(start, start + count))
+    part = f.op(f"shufflevector {kind} {vector}, {kind} poison, <{count} x i32> <{mask}>")
+    narrow = kind.rpartition(" ")[2][:-1]
+    return f.op(f"sext <{count} x {narrow}> {part} to <{count} x {to}>")
+
+
+def _by_row(weights: np.ndarray) -> np.ndarray:
+    return weights.transpose(1, 0, 2)
+
+
+# Packing.
+
+
+def strip_bytes(window: Window, width: int) -> int:
+    """Return the packed bytes of a strip."""
+    return width * (HEAD + unit_of(window).vectors * window.kernel[1])
+
+
+def packed_bytes(window: Window) -> int:
+    """Return the packed bytes of all strips."""
+    return sum(
+        strip_bytes(window, strip.width)
+        for part in window.parts
+        for strip in strips_of(part, unit_of(window).widths)
+    )
+
+
+class Strip(NamedTuple):
+    """Consecutive channels of a part."""
+
+    first: int
+    """The first one."""
+    width: int
+    """How many."""
+
+
+def strips_of(part: Part, widths: Sequence[int]) -> list[Strip]:
+    """Split a part: the widest strips first, then what the rest needs."""
+    strips, done = list[Strip](), 0
+    for width in widths:
+        count = (part.channels - done) // width
+        strips += [Strip(done + i * width, width) for i in range(count)]
+        done += count * width
+    if done < part.channels:
+        strips.append(Strip(part.channels - widths[-1], widths[-1]))
+    return strips
+
+
+def channel_order(width: int) -> list[int]:
+    """Return the channels of a strip in the order of its vectors of sums."""
+    blocks, each = width // CHANNELS, CHANNELS // VECTORS
+    return [
+        CHANNELS * block + each * vector + channel
+        for vector in range(VECTORS)
+        for block in range(blocks)
+        for channel in range(each)
+    ]
+
+
+def pack_taps(
+    window: Window, weight: np.ndarray, bias: np.ndarray, multiplier: np.ndarray
+) -> np.ndarray:
+    """Pack weight [kh, kw, 1, c], bias [c] and multiplier [c]."""
+    unit, taps = unit_of(window), weight.reshape(*window.kernel, -1)
+    assert window.codes is not None
+    missing = unit.less - window.codes.zero
+    whole = bias.astype(np.int64) + missing * taps.astype(np.int64).sum(axis=(0, 1))
+    heads = (whole.astype(np.int32), multiplier.astype(np.float32))
+    packed, first = list[bytes](), 0
+    for part in window.parts:
+        for start, width in strips_of(part, unit.widths):
+            own = first + start + np.array(channel_order(width))
+            parts = (*(head[own] for head in heads), unit.pack(taps[..., own]).astype(np.int8))
+            packed += [each.tobytes() for each in parts]
+        first += part.channels
+    return np.frombuffer(b"".join(packed), np.uint8)
