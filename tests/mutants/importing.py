@@ -115,14 +115,14 @@ MUTANTS = (
     _codes(
         "scales of any axis are those of output channels",
         file="frontends/onnx/importer/steps.py",
-        old="if scaled[name].scales.size == 1 or scaled[name].axis == axis:",
-        new="if True:",
+        old="fits = (scales.size == 1 or scaled[name].axis == axis) and",
+        new="fits =",
     ),
     _codes(
         "the code -128 stays",
         file="frontends/onnx/importer/steps.py",
-        old="        if below.any():",
-        new="        if False:",
+        old="        codes[lowest] = -MOST\n",
+        new="",
     ),
     Mutant(
         "what is computed takes the codes of what it is moved to",

@@ -105,8 +105,9 @@ MUTANTS = (
     ),
     _tables(
         "a table forgets the zero point of what is read",
-        old="np.arange(256) - np.float64(x.zero)",
-        new="np.arange(256) - np.float64(0)",
+        file="mbc/ops/quantized.py",
+        old="(np.arange(256) - np.float64(x.zero)) * x.scale",
+        new="np.arange(256) * x.scale",
     ),
     _affine(
         "a batch norm that becomes a layer loses its shift",

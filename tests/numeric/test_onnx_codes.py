@@ -167,12 +167,16 @@ def test_weights_that_codes_do_not_reach_are_told_of(tmp_path: Path) -> None:
     assert notes[1:] == ["the code -128 of 2 weights becomes -127, the least that mbc has"]
     np.testing.assert_array_equal(integers(graph)[0], q.clip(-127).transpose(2, 3, 1, 0))
     d = Drawing(opset=17)
-    y = layer(d, through(d, "x", X), codes(0, 255, np.uint8), 0.02, np.full((), 60, np.uint8))
-    _, notes, remarks = close(d, through(d, y, Y), tmp_path, 3)
-    assert [note.split(": ")[0] for note in notes] == [
-        "weights more than 127 steps from 0 are quantised anew"
-    ]
-    assert any("quantised here: the model states no scales" in text for text in remarks)
+    q = codes(1, 187, np.uint8)
+    q[1, 0], q[2, 3] = 200, 0
+    y = layer(d, through(d, "x", X), q, 0.02, np.full((), 60, np.uint8))
+    graph, notes, remarks = close(d, through(d, y, Y), tmp_path, 2)
+    (note,) = notes
+    assert note.startswith("weights of 1 channels are more than 127 steps from their zero point")
+    assert not [text for text in remarks if "quantised here" in text]
+    steps, (found,) = q.transpose(2, 3, 1, 0).astype(int) - 60, integers(graph)
+    np.testing.assert_array_equal(found[..., [0, 2, 3]], steps[..., [0, 2, 3]])
+    np.testing.assert_array_equal(found[..., 1], np.rint(steps[..., 1] * (127 / 140)))
 
 
 def test_dense_layers_either_way_round(tmp_path: Path) -> None:

@@ -54,15 +54,15 @@ class Scaled:
 def of_layers(
     nodes: Iterable[Node], scaled: Mapping[str, Scaled], constants: Mapping[str, np.ndarray]
 ) -> dict[str, Scaled]:
-    """Return the scales of the weights of layers that run along their output channels."""
+    """Return the scales of the weights of layers, along the axis of their output channels."""
     found, others = dict[str, Scaled](), set[str]()
     for node in nodes:
         axis, name = _output_axis(node, constants), node.input(1)
         if axis is None or name not in scaled or name not in constants:
             continue
-        if scaled[name].scales.size == 1 or scaled[name].axis == axis:
-            found[name] = scaled[name]
-        else:
+        scales = scaled[name].scales
+        fits = (scales.size == 1 or scaled[name].axis == axis) and axis < constants[name].ndim
+        if not fits or found.setdefault(name, Scaled(scales, axis)).axis != axis:
             others.add(name)
     return {name: each for name, each in found.items() if name not in others}
 
@@ -77,29 +77,54 @@ def _output_axis(node: Node, constants: Mapping[str, np.ndarray]) -> int | None:
     return 1 if node.kind == "MatMul" and weight is not None and weight.ndim == 2 else None
 
 
+@dataclass(frozen=True, eq=False)
+class Fitted:
+    """A weight as it is with codes from -127 to 127."""
+
+    weight: np.ndarray
+    scales: np.ndarray
+    lowest: int
+    """How many of its codes were -128, and are -127."""
+    wide: int
+    """How many output channels reached farther, and are rounded to 127 steps of a larger scale."""
+
+    @staticmethod
+    def of(weight: np.ndarray, scaled: Scaled) -> Fitted:
+        """Fit a weight that stands for codes of these scales."""
+        others = tuple(axis for axis in range(weight.ndim) if axis != scaled.axis)
+        with np.errstate(all="ignore"):
+            codes = np.rint(weight / scaled.along(weight.ndim).astype(np.float64))
+        if not np.isfinite(codes).all():
+            return Fitted(weight, scaled.scales, 0, 0)
+        lowest = codes == -MOST - 1
+        codes[lowest] = -MOST
+        reach = np.abs(codes).max(axis=others, initial=0)
+        wide = reach > MOST
+        if not wide.any() and not lowest.any():
+            return Fitted(weight, scaled.scales, 0, 0)
+        shape = [-1 if axis == scaled.axis else 1 for axis in range(weight.ndim)]
+        given = np.broadcast_to(scaled.scales.astype(np.float64), reach.shape)
+        scales = np.where(wide, given * reach / MOST, given).astype(np.float32)
+        steps = np.rint(codes * (given / scales).reshape(shape))
+        made = (steps * scales.astype(np.float64).reshape(shape)).astype(np.float32)
+        own = scaled.scales if not wide.any() else scales
+        return Fitted(made, own, int(lowest.sum()), int(wide.sum()))
+
+
 def fitted(
     constants: Mapping[str, np.ndarray],
     weights: Mapping[str, Scaled],
     note: Callable[[str], None],
 ) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Return the constants and the scales of weights, with codes from -127 to 127: where a weight
-    has -128, it has -127 instead; one with codes beyond that is left to be quantised anew."""
-    changed, scales = dict(constants), dict[str, np.ndarray]()
-    lowest, wide = 0, list[str]()
-    for name, each in weights.items():
-        array = constants[name]
-        steps = each.along(array.ndim)
-        codes = np.rint(array / steps.astype(np.float64))
-        if np.abs(codes).max(initial=0) > MOST + 1 or codes.max(initial=0) > MOST:
-            wide.append(name)
-            continue
-        scales[name], below = each.scales, codes < -MOST
-        if below.any():
-            changed[name] = np.where(below, np.float32(-MOST) * steps, array)
-            lowest += int(below.sum())
-    if lowest:
+    """Return the constants and the scales of weights, with codes from -127 to 127."""
+    found = {name: Fitted.of(constants[name], each) for name, each in weights.items()}
+    if lowest := sum(each.lowest for each in found.values()):
         note(f"the code -128 of {lowest:,} weights becomes -127, the least that mbc has")
-    if wide:
-        more = f" and {len(wide) - 1} more" if len(wide) > 1 else ""
-        note(f"weights more than 127 steps from 0 are quantised anew: {wide[0]!r}{more}")
-    return changed, scales
+    if wide := [name for name, each in found.items() if each.wide]:
+        count = sum(found[name].wide for name in wide)
+        note(
+            f"weights of {count:,} channels are more than 127 steps from their zero point, and "
+            f"are rounded to 127 larger ones, first in {wide[0]!r}"
+        )
+    changed = {name: each.weight for name, each in found.items()}
+    return {**constants, **changed}, {name: each.scales for name, each in found.items()}
