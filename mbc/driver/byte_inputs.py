@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mbc.diag import MbcError, error, nearest
 from mbc.driver.request import Observer, Request
-from mbc.driver.source import Source
+from mbc.driver.source import Source, load
 from mbc.int8.file import read_quantisation
 from mbc.ir.elements import F32, Q8
 from mbc.ir.graph import Graph
@@ -80,6 +80,12 @@ def _measured(path: Path) -> Normalisation | None:
     except (ValueError, KeyError, TypeError) as problem:
         message = f"{path} is no file of mbc quantize: its preprocessing {problem}"
         raise error("E0555", message, helps=["--normalize says what bytes become"]) from None
+
+
+def load_for_callers(request: Request, observer: Observer) -> Source:
+    """Load a network as it takes its inputs; raises what `load` raises, E0106, E0710."""
+    check_byte_options(request)
+    return with_byte_inputs(load(request, observer), request, observer)
 
 
 def with_byte_inputs(source: Source, request: Request, observer: Observer) -> Source:

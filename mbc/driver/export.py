@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from mbc.backends.llvm.backend import LlvmBackend
+from mbc.driver.byte_inputs import load_for_callers
 from mbc.driver.configuration import resolve_request
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import pipeline_of, quantisation_of, run_passes
 from mbc.driver.platforms import resolve
 from mbc.driver.request import Observer, Request
-from mbc.driver.source import Source, load
+from mbc.driver.source import Source
 from mbc.frontends.onnx.export import OnnxModel, export_onnx
 from mbc.ir.graph import Graph
 from mbc.passes.eliminate_dead_nodes import EliminateDeadNodes
@@ -42,7 +43,7 @@ def onnx_after(request: Request, name: str, observer: Observer) -> tuple[Source,
     channel views as functions. Raises E0106, E0510, and what compiling raises."""
     configuration = resolve_request(request)
     producer = configuration.producer
-    source = load(request, observer)
+    source = load_for_callers(request, observer)
     quantisation = quantisation_of(request, source)
     planned = pipeline_of(request, producer.plans, quantisation is not None)
     pipeline = ending_with(planned, name, PASSES)

@@ -19,7 +19,7 @@ from mbc.runtime.preprocessing import PRESETS
 from mbc.runtime.shared_runner import load
 from tests.byte_networks import IMAGENET, network, numbers
 from tests.e2e.support import CAT, EMULATORS, EXAMPLES, done, mbc
-from tests.onnx_models import Drawing
+from tests.onnx_models import Drawing, by_onnxruntime
 
 PHOTO = EXAMPLES / "images" / "cat.png"
 BYTES = ("--input-dtype", "u8")
@@ -318,6 +318,19 @@ def test_channels_first(photo: np.ndarray, planar: bool) -> None:
     wanted = one_of(real, numbers(graph, image, IMAGENET))
     for found in answers("out/net"):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("codes", [False, True])
+def test_onnxruntime_makes_the_same_of_bytes(photo: np.ndarray, codes: bool) -> None:
+    measure(1)
+    words = ("net.py", "-D", "pad=1", *IMAGENET_BYTES, *(("--quantize", "net.q") if codes else ()))
+    done("run", *words, "--input", "x.npy", "--output", "y.npy")
+    for after in ((), ("--after", "fuse-rows")):
+        done("export", *words, *after, "-o", "net.onnx")
+        model = onnx.load("net.onnx")
+        (found,) = by_onnxruntime(model, {"input": photo.transpose(0, 3, 1, 2)})
+        near = 0 if codes else 1e-5
+        np.testing.assert_allclose(found, np.load("y.npy"), rtol=near, atol=near)
 
 
 @pytest.mark.parametrize("layout", ["nhwc", "nchw"])

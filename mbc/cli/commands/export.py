@@ -6,14 +6,15 @@ import argparse
 from pathlib import Path
 
 from mbc.cli import console
-from mbc.cli.options import add_source, add_target, model_options, parameters
+from mbc.cli.options import add_bytes, add_source, add_target, model_options, parameters
 from mbc.cli.usage import Parser
 from mbc.diag import error
+from mbc.driver.byte_inputs import load_for_callers
 from mbc.driver.export import onnx_after, onnx_model
 from mbc.driver.output import write_product
 from mbc.driver.pipeline import on_codes, quantisation_of
 from mbc.driver.request import Request
-from mbc.driver.source import Source, load
+from mbc.driver.source import Source
 from mbc.ir.graph import Graph
 
 STEPS = 4
@@ -22,6 +23,7 @@ STEPS = 4
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
     add_source(parser)
+    add_bytes(parser)
     add_target(parser, title="target of --after")
     group = parser.add_argument_group("output")
     group.add_argument(
@@ -69,13 +71,15 @@ def run(args: argparse.Namespace) -> int:
         weights_from=args.weights_from,
         seed=args.seed,
         quantize=args.quantize,
+        input_dtype=args.input_dtype,
+        normalize=args.normalize,
         target=args.target,
         mcpu=args.mcpu,
         mattr=args.mattr,
     )
     with console.progress(STEPS) as observer:
         if args.after is None:
-            source = load(request, observer)
+            source = load_for_callers(request, observer)
             model = onnx_model(_graph(request, source, args), as_written=args.as_written)
         else:
             source, model = onnx_after(request, args.after, observer)
