@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser.opened import Opened, data_of, save
 from tests.example_networks import EXAMPLES
@@ -22,13 +22,23 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+@pytest.fixture(scope="session")
+def page(browser: Browser) -> Iterator[Page]:
+    """A page for all tests of a worker: a new one costs more time than most of them."""
+    made = browser.new_page(viewport={"width": 1280, "height": 800})
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def opened(browser: Browser) -> Iterator[Opened]:
-    """A page; at the end nothing may have gone wrong in it."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800}, color_scheme="light")
+def opened(page: Page) -> Iterator[Opened]:
+    """The page, as if it were new; at the end nothing may have gone wrong in it."""
+    page.emulate_media(media="screen", color_scheme="light")
     found = Opened(page)
     yield found
-    page.close()
+    page.evaluate("localStorage.clear()")
+    page.goto("about:blank")
+    found.close()
     assert found.problems == []
 
 

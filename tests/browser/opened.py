@@ -35,8 +35,14 @@ class Opened:
 
     def __post_init__(self) -> None:
         self.page.on("console", self._listen)
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("request", lambda request: self._asked(request.url))
+        self.page.on("pageerror", self._failed)
+        self.page.on("request", self._asked)
+
+    def close(self) -> None:
+        """Listen no more."""
+        self.page.remove_listener("console", self._listen)
+        self.page.remove_listener("pageerror", self._failed)
+        self.page.remove_listener("request", self._asked)
 
     def open(self, file: Path, place: str = "") -> None:
         """Open a report at a place in it, anew if it is open."""
@@ -49,9 +55,12 @@ class Opened:
         if message.type in ("error", "warning"):
             self.problems.append(message.text)
 
-    def _asked(self, url: str) -> None:
-        if not url.startswith((self.address, "blob:", "about:")):
-            self.problems.append(f"asked for {url}")
+    def _failed(self, error: Any) -> None:
+        self.problems.append(str(error))
+
+    def _asked(self, request: Any) -> None:
+        if not request.url.startswith((self.address, "blob:", "about:")):
+            self.problems.append(f"asked for {request.url}")
 
     def show(self, view: str) -> None:
         """Show a view by its tab."""

@@ -1,6 +1,7 @@
 """The report of every network opens: nothing goes wrong, nothing is asked for, and it is small.
 
-Everyday runs have them in a low resolution and after few passes; `make fuzz` as they are.
+Everyday runs have them in a low resolution, four after few passes and the rest as imported; `make
+fuzz` has them as they are.
 """
 
 from pathlib import Path
@@ -28,9 +29,15 @@ def is_everyday(network: Example) -> bool:
 
 @pytest.mark.parametrize("network", part_of(zip(ALL), is_everyday, str))
 def test_every_network(network: Example, tmp_path: Path, opened: Opened, fuzz: bool) -> None:
-    level = 2 if fuzz else 1 if network in LEADING else 0
+    stage = None if fuzz or network in LEADING else "import"
     params = settings(network, small=not fuzz)
-    data = data_of(EXAMPLES / f"{network.name}.py", params=params, target="rpi4", level=level)
+    data = data_of(
+        EXAMPLES / f"{network.name}.py",
+        params=params,
+        target="rpi4",
+        level=1 + fuzz,
+        stop_after=stage,
+    )
     file = save(data, tmp_path)
     assert file.stat().st_size <= MOST_BYTES
     opened.open(file)

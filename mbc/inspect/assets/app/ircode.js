@@ -57,10 +57,15 @@ export function marked(left, right) {
   let i = 0, j = 0;
   for (const part of Diff.diffArrays(a.map((word) => word.text), b.map((word) => word.text))) {
     for (let n = 0; n < part.count; n += 1) {
-      if (part.removed) a[i++].differs = true;
-      else if (part.added) b[j++].differs = true;
+      if (part.removed) mark(a[i++]);
+      else if (part.added) mark(b[j++]);
       else { i += 1; j += 1; }
     }
   }
   return [a, b];
+}
+
+// Blanks show no difference.
+function mark(word) {
+  word.differs = word.text.trim() !== "";
 }

@@ -1,7 +1,7 @@
 // Layered layout by dagre, in a worker where the browser has them, so that the page stays fluid.
 import { byId } from "./dom.js";
 
-export const BOX = { width: 216, height: 46 };
+export const BOX = { width: 244, height: 46 };
 
 // What runs in the worker, and here if there is none: it uses nothing but dagre, which takes more
 // than linear time and recurses. So a graph is cut at its waists, boxes through which all that comes
@@ -27,10 +27,9 @@ function arrange({ boxes, edges, width, height }) {
 function layered(first, last, spans, width, height) {
   const graph = new dagre.graphlib.Graph();
   const ranker = last - first > 300 ? "tight-tree" : "network-simplex";
-  graph.setGraph({ rankdir: "TB", nodesep: 24, ranksep: 28, edgesep: 12, ranker });
-  graph.setDefaultEdgeLabel(() => ({}));
+  graph.setGraph({ rankdir: "TB", nodesep: 24, ranksep: 36, edgesep: 12, ranker });
   for (let index = first; index <= last; index += 1) graph.setNode(String(index), { width, height });
-  for (const [from, to] of spans) graph.setEdge(String(from), String(to));
+  for (const [from, to] of spans) graph.setEdge(String(from), String(to), { weight: to === from + 1 ? 8 : 1 }); // the main line stays straight
   dagre.layout(graph);
   return graph;
 }

@@ -97,7 +97,7 @@ function paintBox(context, box, drawing, zoom) {
   context.roundRect(left, top, 6, box.height, [8, 0, 0, 8]);
   context.fill();
   const share = drawing.shareOf(box);
-  if (share > 0) {
+  if (share.bar > 0.004) {
     context.globalAlpha = 0.9;
     context.fillRect(left + 12, top + box.height - 5, Math.max(1.5, share.bar * (box.width - 20)), 3);
     context.globalAlpha = 1;
