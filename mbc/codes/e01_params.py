@@ -1,4 +1,4 @@
-"""E011x: the parameters of a network, which `-D` and `--batch` set."""
+"""E011x, E012x: the parameters of a network, which `-D` and `--batch` set; names of its values."""
 
 from __future__ import annotations
 
@@ -52,5 +52,12 @@ CODES = {
         "another version of mbc, or by something else.",
         example="mbc sweep net.py --rounds 50 --resume, after --rounds 100",
         cure="Give the options of the sweep that was interrupted, or begin anew without --resume.",
+    ),
+    "E0120": Code(
+        title="no such value",
+        cause="Values have the names that dumps show: those of scopes and layers, or of the model "
+        "that was imported. Nothing in any stage of the network is called so.",
+        example="mbc inspect mobilenet_v1.py --node blocks.0.depthwise",
+        cure="Take a name of `mbc inspect FILE --pass import`; the message lists similar ones.",
     ),
 }

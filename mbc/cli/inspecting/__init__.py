@@ -1,0 +1,1 @@
+"""The views of `mbc inspect`: each yields lines, which `page.py` shows."""
