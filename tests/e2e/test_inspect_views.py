@@ -22,6 +22,7 @@ VIEWS = (
     (),
     ("--profile", "profile.json"),
     ("--mhz", "1800", "-O0"),
+    ("--target", "arm64", "--stop-after", "canonicalize"),
     ("--pass", "fuse-activation"),
     ("--pass", "import", "-O1"),
     ("--pass", "21", "-D", "softmax=true"),

@@ -16,6 +16,7 @@ TARGETS = "tests/golden/test_targets.py"
 PIPELINES = "tests/unit/test_levels.py"
 CODES = "tests/unit/test_codes.py"
 REMARKS = "tests/unit/test_remarks.py"
+INSPECTED = "tests/e2e/test_inspect_views.py"
 HINTS = "tests/unit/test_hints.py"
 PHOTOS = "tests/unit/test_images.py"
 PREPARED = "tests/unit/test_preprocessing.py"
@@ -29,6 +30,10 @@ KINDS = ("linear", "elementwise", "unary", "rows", "pools", "spatial", "moves")
 """Kinds of ops, by which folders of emitters are split."""
 
 NOTICED: Mapping[str, tuple[str, ...]] = {
+    INSPECTED: (
+        "mbc/cli/inspecting/first.py CLOCKS",
+        "mbc/cli/inspecting/views.py STYLES",
+    ),
     REMARKS: (
         "mbc/remarks/__init__.py PASSES",
         *(
