@@ -32,7 +32,7 @@ TYPES = {
     "uint8": "UINT8",
 }
 """Elements of constants by the names of numpy's types."""
-RELU, RELU_N1_TO_1, RELU6, TANH = 1, 2, 3, 4
+RELU, RELU_N1_TO_1, RELU6, TANH, SIGN_BIT = 1, 2, 3, 4, 5
 SAME, VALID = 0, 1
 
 PLAIN, XNNPACK = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES, OpResolverType.AUTO

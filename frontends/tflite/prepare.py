@@ -182,7 +182,7 @@ def _malformed(reason: str) -> MbcError:
 # ---- operator by operator
 
 
-LEARNT = ("DENSIFY", "DEQUANTIZE", "QUANTIZE", "SHAPE")
+LEARNT = ("DENSIFY", "SHAPE")
 """Ops whose results are known by other means than computing."""
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from mbc.diag import MbcError
 from mbc.frontends.options import ModelOptions
-from tests.tflite_models import TANH, Drawing, Drawn, Shape, imported
+from tests.tflite_models import SIGN_BIT, TANH, Drawing, Drawn, Shape, imported
 
 Break = Callable[[Drawing], bytes]
 
@@ -220,16 +220,18 @@ def test_all_that_is_not_supported_is_told_at_once(tmp_path: Path) -> None:
     custom = d.op("CUSTOM Landmarks", d.op("SIN", "x"), custom=b"1234")
     weights = d.op("CONV_2D", "x", "x", "", options="Conv2DOptions", StrideW=1, StrideH=1)
     more = d.op("ADD", "x", "x", options="AddOptions", FusedActivationFunction=TANH)
-    for name, channels in (("conv_2d0", 4), (more, 8)):
+    sign = d.op("SUB", "x", "x", options="SubOptions", FusedActivationFunction=SIGN_BIT)
+    for name, channels in (("conv_2d0", 4), (more, 8), (sign, 8)):
         place = d.number(name)
         d.tensors[place] = replace(d.tensors[place], shape=(1, 6, 6, channels))
-    found = refused(d.written([x, custom, weights, more]), tmp_path).diagnostics
+    found = refused(d.written([x, custom, weights, more, sign]), tmp_path).diagnostics
     assert [each.message for each in found] == [
         "CUMSUM is not supported",
         "SIN is not supported",
         "CUSTOM Landmarks is not supported",
         "CONV_2D: its weight is not constant",
         "ADD: its fused activation is TANH",
+        "SUB: its fused activation is SIGN_BIT",
     ]
     assert found[0].label == "2 nodes, the first is 'cumsum1'"
     assert found[2].helps == (

@@ -16,6 +16,7 @@ from mbc.driver.net import CompiledNet
 from mbc.frontends.options import ModelOptions
 from mbc.frontends.tflite import import_tflite
 from mbc.ir.elements import F32, Q8, S8, S32
+from mbc.ir.graph import Graph
 from tests.example_networks import Example
 from tests.tflite_models import (
     PLAIN,
@@ -322,7 +323,7 @@ def test_codes_are_those_of_the_file(tmp_path: Path) -> None:
 
 ENDLESS = (
     *("convolution", "dense", "transposed convolution", "product"),
-    *("add", "subtract", "multiply", "divide"),
+    *("add", "add and relu", "subtract", "multiply", "divide"),
 )
 
 
@@ -330,11 +331,25 @@ ENDLESS = (
 def test_a_quantised_model_in_float(case: str, tmp_path: Path) -> None:
     """--float: what its codes cut off are clips."""
     d = Drawing({"x": (1, 6, 6, 8), "y": (1, 6, 6, 8)})
-    content = quantised(d, [CASES[case](d)])
-    path, notes = tmp_path / "net.tflite", list[str]()
+    output = CASES[case](d)
+    content = quantised(d, [output])
+    graph, notes = in_float(content, tmp_path)
+    clips = [node.result.name for node in graph.topo() if node.op.label == "clip"]
+    assert any(name.partition(".")[0] == output for name in clips)
+    assert "computes in float32" in notes[0]
+    assert max(steps_apart(content, inputs_of(d), by_oracle(graph))) <= 5
+
+
+def test_inputs_in_float(tmp_path: Path) -> None:
+    d = Drawing({"x": (1, 6, 6, 8)})
+    content = quantised(d, [d.op("HARD_SWISH", "x")], Codes(float_ends=True))
+    graph, _ = in_float(content, tmp_path)
+    assert ops(graph) == {"clip": 1, "hard_swish": 1}
+
+
+def in_float(content: bytes, folder: Path) -> tuple[Graph, list[str]]:
+    path, notes = folder / "net.tflite", list[str]()
     path.write_bytes(content)
     made = import_tflite(path, ModelOptions(floats=True), notes.append)
     assert made.quantisation is None
-    assert "clip" in ops(made.graph)
-    assert "computes in float32" in notes[0]
-    assert max(steps_apart(content, inputs_of(d), by_oracle(made.graph))) <= 5
+    return made.graph, notes

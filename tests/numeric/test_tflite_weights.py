@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mbc.frontends.options import ModelOptions
 from mbc.frontends.tflite import import_tflite
 from mbc.ir.elements import F32, S8
 from tests.tflite_models import (
@@ -21,7 +22,7 @@ from tests.tflite_models import (
     interpreter,
     ops,
 )
-from tests.tflite_quantised import by_oracle, on_codes, steps_apart
+from tests.tflite_quantised import by_oracle, on_codes, quantised, steps_apart
 
 ONE: dict[str, Any] = {"StrideW": 1, "StrideH": 1, "Padding": SAME}
 
@@ -194,3 +195,18 @@ def test_weights_of_floats(tmp_path: Path) -> None:
     (made_of,) = (c.array for c in found.graph.constants().values() if c.array.ndim == 4)
     numbers = codes * np.array([0.01, 0.02, 0.03, 0.04], np.float32).reshape(4, 1, 1, 1)
     assert np.array_equal(made_of, numbers.astype(np.float32).transpose(1, 2, 3, 0))
+
+
+def test_a_part_of_a_quantised_model(tmp_path: Path) -> None:
+    """A value on codes that becomes an input is rounded to them."""
+    d = Drawing({"x": (1, 6, 6, 8)})
+    first = d.conv("x", 8, 8, 3, act=RELU)
+    last = d.conv(first, 4, 8)
+    content = quantised(d, [d.op("TANH", last)])
+    path = tmp_path / "net.tflite"
+    path.write_bytes(content)
+    made = import_tflite(path, ModelOptions(inputs=(first,), outputs=(last,)))
+    assert made.quantisation is not None
+    assert {first, last} <= made.quantisation.elements.keys()
+    assert [value.name for value in made.graph.inputs] == [first]
+    assert ops(made.graph) == {"conv2d": 1, "clip": 1}
