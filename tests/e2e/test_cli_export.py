@@ -40,6 +40,19 @@ def test_after_a_pass(tiny: Path, tmp_path: Path) -> None:
     assert mbc("export", tiny, "--target", "rpi4").code == "E0106"
 
 
+def test_on_codes(tiny: Path, tmp_path: Path) -> None:
+    ranges, path = tmp_path / "tiny.q", tmp_path / "a.onnx"
+    done("quantize", tiny, "--random", "--samples", "2", "-o", ranges)
+    done("export", tiny, "--quantize", ranges, "-o", path)
+    kinds = {node.op_type for node in onnx.load(path).graph.node}
+    assert {"Conv", "QuantizeLinear", "DequantizeLinear"} <= kinds
+    outcome = mbc("export", tiny, "--quantize", ranges, "--as-written", "-o", path)
+    assert (outcome.status, outcome.code) == (1, "E0106")
+    after = ("--after", "plan-memory", "--target", "rpi4")
+    done("export", tiny, "--quantize", ranges, *after, "-o", path)
+    onnx.checker.check_model(onnx.load(path))
+
+
 def test_without_the_package(tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnx", None)
     outcome = mbc("export", tiny, "-o", tmp_path / "a.onnx")
