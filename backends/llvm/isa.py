@@ -204,8 +204,8 @@ RVV128 = Isa(
 ISAS = {isa.name: isa for isa in (AVX512, AVX2, SSE, NEON, NEON32, NEON32_VFP3, RVV128)}
 WIDE = {AVX512.name: AVX512_WIDE}
 """Units of cores that multiply the vectors of twice the lanes at full rate."""
-DOTS = {NEON.name: "dotprod", AVX512.name: "avx512vnni"}
-"""Extensions with dot products of bytes, by the unit that they belong to."""
+DOTS = {NEON.name: ("i8mm", "dotprod"), AVX512.name: ("avx512vnni",)}
+"""Extensions with dot products of bytes, by the unit that they belong to, the fastest first."""
 
 
 @cache
@@ -213,6 +213,7 @@ def isa_of(target: Target) -> Isa:
     """Return the vector unit of a target."""
     isa, core = ISAS[target.isa], target.core
     full = core.units >= 2 and core.lanes >= isa.widest.lanes
-    dots = DOTS.get(isa.name, "")
+    present = features_of(target)
+    dots = next((name for name in DOTS.get(isa.name, ()) if name in present), "")
     found = WIDE.get(isa.name, isa) if full else isa
-    return replace(found, dots=dots) if dots in features_of(target) else found
+    return replace(found, dots=dots) if dots else found

@@ -3,6 +3,7 @@ others: bit for bit like the oracle, between guard pages."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -12,9 +13,10 @@ import pytest
 from mbc.backends.llvm.addresses import Addresses
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.kernels.base import Library
+from tests.backends.cases import Case
 from tests.backends.emulated import MACHINES, Machine
 from tests.backends.guarded_program import calls_of, wrong_calls
-from tests.backends.integer_cases import integer_cases, windows
+from tests.backends.integer_cases import convolutions, integer_cases, windows
 from tests.backends.kernel_check import place_without_overlap
 from tests.everyday import part_of
 
@@ -27,10 +29,28 @@ def _machine(cpu: str, *features: str, run_as: str = "") -> Machine:
     return replace(PLAIN, target=target, cpu=run_as)
 
 
-ARM = {machine.target.name: machine for machine in (_machine("cortex-a53"), _machine("cortex-a76"))}
+ARM = {
+    machine.target.name: machine
+    for machine in (
+        _machine("cortex-a53"),
+        _machine("cortex-a76"),
+        _machine("cortex-a76", "+i8mm", run_as="max"),
+    )
+}
 
 
-CASES = {**dict(windows()), **dict(integer_cases())}
+def products() -> Iterator[Case]:
+    """Depths that are whole chunks and that are not, in loops and without; rows and columns of
+    every tile."""
+    for k, n in ((16, 4), (24, 5), (31, 17), (32, 24), (40, 16), (70, 33), (96, 12), (200, 20)):
+        yield from convolutions((1, 3, 5, k), n)
+    for rows, k, n in ((1, 300, 70), (2, 40, 24), (3, 72, 20), (4, 80, 8), (5, 16, 64), (9, 33, 9)):
+        yield from convolutions((1, 1, rows, k), n)
+    yield from convolutions((1, 4, 5, 60), 240, 3)
+    yield from convolutions((1, 4, 5, 240), 60, 3)
+
+
+CASES = {**dict(products()), **dict(windows()), **dict(integer_cases())}
 PARTS = 5
 
 

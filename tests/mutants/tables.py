@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from tests.mutants.code_tables import ON_CODES
 from tests.mutants.judge import ROOT
 from tests.mutants.rows import Table
 
@@ -21,8 +22,6 @@ HINTS = "tests/unit/test_hints.py"
 PHOTOS = "tests/unit/test_images.py"
 PREPARED = "tests/unit/test_preprocessing.py"
 WEIGHTS = "tests/unit/test_weights_files.py"
-ORACLE_ON_CODES = "tests/numeric/test_quantised_oracle.py"
-QUANTISE = "tests/numeric/test_quantise.py"
 CLI = "tests/e2e/test_cli.py"
 OPS_PAGE = "tests/unit/test_ops_page.py"
 
@@ -96,31 +95,11 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
             for function in (first, "_smooth")
         ),
     ),
-    "tests/backends/test_integer_kernels.py": (
-        "backends/llvm/integer/kernels.py BUILDERS",
-        "backends/llvm/integer/kernels.py _vector()",
-        "backends/llvm/integer/kernels.py FORMULAS",
-        "backends/llvm/kernels/byte_rows.py STEPS",
-        "backends/llvm/integer/dots.py OF_ISA",
-        "backends/llvm/integer/dots.py OF_EXTENSION",
-        "backends/llvm/integer/narrow.py NARROWINGS",
-        "backends/llvm/isa.py DOTS",
-    ),
     "tests/unit/test_text_roundtrip.py": (
         "mbc/ir/activations.py SHORT",
         "mbc/schedules/__init__.py SCHEDULES",
     ),
     "tests/unit/test_weights.py": ("frontends/weights/normal.py activated()",),
-    QUANTISE: (
-        "passes/quantising/forms.py FORMS",
-        "passes/quantising/forms.py _REASONS",
-        "passes/quantising/prepare.py PREPARATION",
-        "passes/quantising/rewrite.py INTEGERS",
-    ),
-    ORACLE_ON_CODES: (
-        "mbc/interp/quantized.py INTEGER",
-        "mbc/ops/quantized.py LAYER_ELEMENTS",
-    ),
     TARGETS: (
         *(
             f"mbc/targets/architectures/{name}.py {table}"
@@ -392,7 +371,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
 
 def tables() -> Iterator[Table]:
     """Yield all tables."""
-    for tests, named in NOTICED.items():
+    for tests, named in (*NOTICED.items(), *ON_CODES.items()):
         for table in named:
             file, name = table.split()
             yield Table(file, name, tests)

@@ -8,15 +8,36 @@ as it is. What was not subtracted, the bias makes up for. All are exact: no sum 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+
+import numpy as np
 
 from mbc.backends.llvm.emitter import Function
+from mbc.backends.llvm.integer.along import (
+    BLOCKS_DECLARED,
+    COLUMNS,
+    PAIR_SUMS,
+    PAIRS_DECLARED,
+    STEP,
+    Sums,
+    Tile,
+    emit_blocks,
+    emit_pairs,
+    packed_by_chunk,
+)
 from mbc.backends.llvm.integer.codes import repeated
 from mbc.backends.llvm.isa import Isa
-from mbc.ops.quantized import LARGEST_WEIGHT
+from mbc.ops.quantized import LARGEST_WEIGHT, MAX_SUM
 from mbc.records import dataclass
 
 SMALL_WEIGHT = 64
 """The largest weight whose products with two codes fit s16 together."""
+FOUR_WEIGHT = 63
+"""The largest weight whose products with four bytes with a sign fit s16 together."""
+SHORTEST = 16  # k-steps whose sums are worth adding up along k
+MOST_FLAT = 8  # rows or vectors of a tile that has few of the other
+FLAT_WIDTH = 4  # vectors of a panel of few rows
+FEW_ROWS = 3
 LOADED = 16  # bytes of A along k that "lane" units load at a time
 
 
@@ -45,6 +66,14 @@ class Dot:
     """The largest weight that it is exact for."""
     held: int = 2
     """Registers beside those of sums and weights, where it does not load by lane."""
+    emit: Callable[[Function, Tile], Sums] | None = None
+    """Emits the sums of a tile, if vectors hold several k-steps of a column."""
+    sums: int = 0
+    """Most vectors of a tile's sums, if that emits them."""
+    shortest: int = 1
+    """The fewest k-steps that it is worth."""
+    order: Callable[[np.ndarray], np.ndarray] | None = None
+    """Order of weights [k, column] in memory; None for [k-step, column, k]."""
 
     @property
     def bytes(self) -> int:
@@ -68,17 +97,25 @@ class Dot:
         """Return the bytes of these weights."""
         return isa.lanes * self.steps * self.bytes
 
+    def most_vectors(self, rows: int) -> int:
+        """Return the vectors of a panel, unless there are fewer."""
+        if self.emit:
+            return min(self.sums // min(rows, self.sums // self.width), MOST_FLAT)
+        return FLAT_WIDTH if rows <= FEW_ROWS else self.width
+
     def height(self, isa: Isa, width: int) -> int:
         """Return the most rows of a tile `width` vectors wide that spills no register: sums,
         weights, elements of A and a product."""
+        if self.emit:
+            return min(max(self.sums // width, 1), MOST_FLAT)
         if self.by_lane:
             return max((isa.registers - width - 4) // (width + 1), 1)
         return max((isa.registers - width - self.held) // width, 1)
 
 
-def dot_of(isa: Isa, largest: int = LARGEST_WEIGHT) -> Dot:
-    """Return the unit of an instruction set that is exact for weights up to `largest`."""
-    return next(dot for dot in dots_of(isa) if dot.largest >= largest)
+def dot_of(isa: Isa, largest: int = LARGEST_WEIGHT, depth: int = MAX_SUM) -> Dot:
+    """Return the unit of an instruction set for weights up to `largest` and so many k-steps."""
+    return next(dot for dot in dots_of(isa) if dot.largest >= largest and dot.shortest <= depth)
 
 
 def dots_of(isa: Isa) -> tuple[Dot, ...]:
@@ -160,6 +197,34 @@ SDOT = Dot(
 MULTIPLY_ADD = Dot("mlal", 1, 16, None, True, 4, _widened_product)
 MULTIPLY = Dot("mul", 1, 16, None, False, 2, _widened_product)
 
+
+def _unused(f: Function, sums: str, a: str, w: str) -> str:
+    raise NotImplementedError("tiles of this unit are emitted as a whole")
+
+
+def _along(name: str, products: int, largest: int) -> Dot:
+    """Return the unit of SMULL and SADALP, which adds up so many products in 16 bits."""
+    emit = partial(emit_pairs, products=products)
+    return Dot(
+        name,
+        STEP,
+        8,
+        128,
+        False,
+        1,
+        _unused,
+        PAIRS_DECLARED,
+        largest,
+        emit=emit,
+        sums=PAIR_SUMS // COLUMNS,
+        shortest=SHORTEST,
+        order=packed_by_chunk,
+    )
+
+
+ALONG = (_along("smull4", 4, FOUR_WEIGHT), _along("smull2", 2, LARGEST_WEIGHT))
+USMMLA = Dot("usmmla", STEP, 8, 0, False, 4, _unused, BLOCKS_DECLARED, emit=emit_blocks, sums=16)
+
 VPDPBUSD = Dot(
     "vnni",
     4,
@@ -171,14 +236,14 @@ VPDPBUSD = Dot(
     tuple(map(_vpdpbusd_declared, (4, 8, 16))),
 )
 
-OF_EXTENSION = {"dotprod": SDOT, "avx512vnni": VPDPBUSD}
+OF_EXTENSION = {"i8mm": USMMLA, "dotprod": SDOT, "avx512vnni": VPDPBUSD}
 """Units by extension."""
 OF_ISA = {
     "avx512": PAIRS,
     "avx512wide": PAIRS,
     "avx2": PAIRS,
     "sse": PAIRS_SSE,
-    "neon": (MULTIPLY_ADD,),
+    "neon": (*ALONG, MULTIPLY_ADD),
     "neon32": (MULTIPLY_ADD,),
     "neon32-vfp3": (MULTIPLY_ADD,),
     "rvv128": (MULTIPLY,),

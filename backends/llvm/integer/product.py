@@ -25,8 +25,6 @@ from mbc.records import dataclass
 
 NEAR_BYTES = 32 * 1024  # of converted rows at most, which stay in the second cache
 FEW_BYTES = 16 * 1024  # of converted rows at least, since weights are read again each turn
-FLAT_WIDTH = 4  # vectors of a panel of few rows
-FEW_ROWS = 3
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Product:
     @cached_property
     def dot(self) -> Dot:
         """The unit that multiplies."""
-        return dot_of(self.isa, self.largest)
+        return dot_of(self.isa, self.largest, self.depth)
 
     @property
     def steps(self) -> int:
@@ -81,8 +79,7 @@ class Product:
     @property
     def width(self) -> int:
         """Vectors of most panels."""
-        several = FLAT_WIDTH if self.rows <= FEW_ROWS else self.dot.width
-        return min(several, self.vectors)
+        return min(self.dot.most_vectors(self.rows), self.vectors)
 
     @property
     def vectors(self) -> int:
@@ -176,6 +173,8 @@ def _panel(
     depth = product.steps * dot.steps
     whole = np.pad(weight, ((0, depth - weight.shape[0]), (0, missing)))
     steps = whole.reshape(product.steps, dot.steps, columns).swapaxes(1, 2)
+    if dot.order:
+        steps = dot.order(whole)
     parts = [*heads, np.ascontiguousarray(steps, {8: np.int8, 16: np.int16}[dot.bits])]
     flat = np.concatenate([np.frombuffer(part.tobytes(), np.uint8) for part in parts])
     return np.pad(flat, (0, product.packed_bytes(width) - flat.size))

@@ -45,6 +45,16 @@ def by_block(window: Window) -> bool:
     return codes is not None and codes.finish.zero is not None and window.isa.dots in OF_BLOCKS
 
 
+SDOT, USDOT = (f"llvm.aarch64.neon.{name}.v4i32.v16i8" for name in ("sdot", "usdot"))
+DOTS = {"dotprod": SDOT, "i8mm": USDOT}
+"""Dot products of vectors of bytes on Arm, by extension."""
+DECLARED = {
+    extension: f"declare <4 x i32> @{name}(<4 x i32>, <16 x i8>, <16 x i8>)"
+    for extension, name in DOTS.items()
+}
+"""Their declarations."""
+
+
 @dataclass(frozen=True)
 class Unit:
     """What multiplies windows."""
@@ -67,12 +77,20 @@ class Unit:
 
 def unit_of(window: Window) -> Unit:
     """Return the unit of a window op."""
-    dot, rows = dot_of(window.isa), window.kernel[0]
-    if dot.steps != ROWS:
+    rows = window.kernel[0]
+    name, vectors = DOTS.get(window.isa.dots), VECTORS * -(-rows // ROWS)
+    if name is not None:
+        add = partial(_add_dots, partial(_dot, name))
+        return Unit(0 if name == USDOT else 128, _interleaved, add, _by_channel, vectors)
+    if not by_block(window):
         return Unit(128, lambda _, rows: list(rows), _add_pairs, _by_row, rows)
-    add, vectors = partial(_add_dots, dot.multiply), VECTORS * -(-rows // ROWS)
-    widths = (4 * CHANNELS, 2 * CHANNELS, CHANNELS) if by_block(window) else (CHANNELS,)
-    return Unit(dot.subtracted(0), _interleaved, add, _by_channel, vectors, widths)
+    add, widths = partial(_add_dots, dot_of(window.isa).multiply), (4, 2, 1)
+    channels = tuple(CHANNELS * width for width in widths)
+    return Unit(0, _interleaved, add, _by_channel, vectors, channels)
+
+
+def _dot(name: str, f: Function, sums: str, x: str, w: str) -> str:
+    return f.op(f"call <4 x i32> @{name}(<4 x i32> {sums}, {BYTES} {x}, {BYTES} {w})")
 
 
 # Dot products: the bytes of up to four rows are interleaved by channel.

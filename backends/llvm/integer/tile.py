@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mbc.backends.llvm.emitter import Count, Function
+from mbc.backends.llvm.integer.along import Tile
 from mbc.backends.llvm.integer.codes import (
     floats,
     integers,
@@ -29,7 +30,12 @@ def emit_tile(
     step = f.isa.vector_bytes
     bias = [_load(f, integers(f), f.offset(at.weights, j * step)) for j in range(width)]
     weights = f.offset(at.weights, 2 * width * step)
-    sums = _emit_steps(f, product, at.a, weights, [list(bias) for _ in range(height)])
+    dot = product.dot
+    if dot.emit:
+        depth = product.steps * dot.steps
+        sums = dot.emit(f, Tile(at.a, product.a_pitch, weights, tuple(bias), height, depth))
+    else:
+        sums = _emit_steps(f, product, at.a, weights, [list(bias) for _ in range(height)])
     pieces = []
     for row, values in enumerate(sums):
         for j, value in enumerate(values):

@@ -1,0 +1,272 @@
+"""Sums of products whose vectors hold several k-steps of a column, for 64-bit Arm.
+
+Pairs: SMULL and SMLAL2 add two products of bytes in 16 bits, which SADALP adds up in s32; the four
+lanes of a column are added up once a tile. Products of weights up to 63 are added four at a time.
+Blocks: USMMLA multiplies 8 k-steps of two rows by those of two columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mbc.backends.llvm.emitter import Count, Function
+from mbc.records import dataclass
+
+STEP = 8  # k-steps that rows and columns are padded to
+CHUNKS = (32, 16, 8)  # k-steps of pairs whose weights lie together by column, the longest looped
+BLOCK_TURN = 16  # k-steps of blocks in a turn of the loop
+STRAIGHT = 64  # most k-steps without a loop
+MULTI_LOAD = 4  # registers that an instruction loads
+COLUMNS = 4  # of a vector of sums
+PAIR_SUMS = 16  # registers for sums of a tile of pairs
+
+_SADDLP = "llvm.aarch64.neon.saddlp.v4i32.v8i16"
+_ADDP = "llvm.aarch64.neon.addp.v4i32"
+_USMMLA = "llvm.aarch64.neon.usmmla.v4i32.v16i8"
+_LD1 = "llvm.aarch64.neon.ld1x{}.v16i8.p0"
+BYTES, SHORTS, SUMS = "<16 x i8>", "<8 x i16>", "<4 x i32>"
+
+
+def _several(count: int) -> str:
+    return f"{{ {', '.join([BYTES] * count)} }}"
+
+
+_LOADS = tuple(f"declare {_several(n)} @{_LD1.format(n)}(ptr)" for n in range(2, MULTI_LOAD + 1))
+PAIRS_DECLARED = (
+    f"declare {SUMS} @{_SADDLP}({SHORTS})",
+    f"declare {SUMS} @{_ADDP}({SUMS}, {SUMS})",
+    *_LOADS,
+)
+BLOCKS_DECLARED = (f"declare {SUMS} @{_USMMLA}({SUMS}, {BYTES}, {BYTES})", *_LOADS)
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A register tile."""
+
+    a: str
+    """Address of its first row of A."""
+    pitch: int
+    """Bytes from row to row of A."""
+    weights: str
+    """Address of its packed weights."""
+    bias: tuple[str, ...]
+    """First sums of a row, by vector."""
+    height: int
+    """Rows."""
+    depth: int
+    """k-steps, a multiple of `STEP`."""
+
+
+Sums = list[list[str]]
+"""By row and vector, or pair of columns."""
+
+
+def packed_by_chunk(weights: np.ndarray) -> np.ndarray:
+    """Order weights [k, column] by chunk, column and k within the chunk; k is a multiple of
+    `STEP`."""
+    parts, start = [], 0
+    for chunk in CHUNKS:
+        whole = (weights.shape[0] - start) // chunk
+        own = weights[start : start + whole * chunk].reshape(whole, chunk, weights.shape[1])
+        parts.append(own.swapaxes(1, 2).ravel())
+        start += whole * chunk
+    return np.concatenate(parts)
+
+
+def _loaded(f: Function, address: str, count: int) -> tuple[str, list[str]]:
+    """Load vectors of bytes by as few instructions as can be; returns the address after them too.
+
+    It is hidden from LLVM, which would else add offsets that these loads lack."""
+    vectors: list[str] = []
+    while len(vectors) < count:
+        several = min(MULTI_LOAD, count - len(vectors))
+        if several == 1:
+            vectors.append(f.op(f"load {BYTES}, ptr {address}, align 1"))
+        else:
+            kind = _several(several)
+            loaded = f.op(f"call {kind} @{_LD1.format(several)}(ptr {address})")
+            vectors += [f.op(f"extractvalue {kind} {loaded}, {i}") for i in range(several)]
+        (address,) = f.forgotten([f.offset(address, several * 16)])
+    return address, vectors
+
+
+Emit = Callable[[Function, Tile, str, str, Sums, int], tuple[str, Sums]]
+"""Emits so many k-steps from addresses of A and weights on, given sums; returns the next address of
+weights and the sums."""
+
+
+def _loop(f: Function, tile: Tile, sums: Sums, turn: int, emit: Emit) -> Sums:
+    """Emit all k-steps: whole turns, in a loop if they are many, and what is left."""
+    whole = tile.depth // turn * turn if tile.depth > STRAIGHT else 0
+    width = len(sums[0])
+
+    def body(_: Count, values: list[str]) -> Sequence[str]:
+        a, weights, *flat = values
+        weights, after = emit(f, tile, a, weights, _by_row(flat, width), turn)
+        return [f.offset(a, turn), weights, *(v for row in after for v in row)]
+
+    carried = [("ptr", tile.a), ("ptr", tile.weights), *((SUMS, v) for row in sums for v in row)]
+    a, weights, *flat = f.loop(0, whole, carried, body, step=turn)
+    left = tile.depth - whole
+    sums = _by_row(flat, width)
+    while left:
+        steps = next(n for n in (turn, *CHUNKS) if n <= min(left, turn))
+        weights, sums = emit(f, tile, a, weights, sums, steps)
+        a, left = f.offset(a, steps), left - steps
+    return sums
+
+
+def _by_row(flat: Sequence[str], width: int) -> Sums:
+    return [list(flat[start : start + width]) for start in range(0, len(flat), width)]
+
+
+def _rows(f: Function, tile: Tile, a: str, steps: int) -> list[list[str]]:
+    """Load k-steps of each row: 16 a vector, or 8."""
+    each = min(steps, 16)
+    return [
+        [
+            f.op(f"load <{each} x i8>, ptr {f.offset(a, row * tile.pitch + start)}, align 1")
+            for start in range(0, steps, each)
+        ]
+        for row in range(tile.height)
+    ]
+
+
+# Pairs
+
+
+def emit_pairs(f: Function, tile: Tile, products: int) -> Sums:
+    """Emit sums by row and vector, adding up so many products of bytes in 16 bits."""
+    columns = COLUMNS * len(tile.bias)
+    zero = [["zeroinitializer"] * columns for _ in range(tile.height)]
+
+    def some(
+        f: Function, tile: Tile, a: str, weights: str, sums: Sums, steps: int
+    ) -> tuple[str, Sums]:
+        return _some_pairs(f, tile, a, weights, sums, steps, products)
+
+    sums = _loop(f, tile, zero, CHUNKS[0], some)
+    return [
+        [
+            f.op(f"add {SUMS} {bias}, {_added_up(f, row[COLUMNS * j : COLUMNS * (j + 1)])}")
+            for j, bias in enumerate(tile.bias)
+        ]
+        for row in sums
+    ]
+
+
+def _added_up(f: Function, vectors: Sequence[str]) -> str:
+    """Add up the lanes of each of four vectors."""
+    a, b, c, d = vectors
+    return _addp(f, _addp(f, a, b), _addp(f, c, d))
+
+
+def _addp(f: Function, a: str, b: str) -> str:
+    return f.op(f"call {SUMS} @{_ADDP}({SUMS} {a}, {SUMS} {b})")
+
+
+def _some_pairs(
+    f: Function, tile: Tile, a: str, weights: str, sums: Sums, steps: int, products: int
+) -> tuple[str, Sums]:
+    """Emit a chunk of k-steps: a few columns' weights at a time, and all rows of these."""
+    rows, sums = _rows(f, tile, a, steps), [list(row) for row in sums]
+    columns, each = len(sums[0]), max(steps // 16, 1)
+    at_once = columns if steps == STEP else MULTI_LOAD // each
+    for first in range(0, columns, at_once):
+        weights, loaded = _weights(f, weights, at_once, steps)
+        for column in range(first, first + at_once):
+            own = loaded[column - first]
+            for row, codes in enumerate(rows):
+                total = sums[row][column]
+                sums[row][column] = _column(f, total, _parts(f, codes, steps), own, products)
+    return weights, sums
+
+
+def _weights(f: Function, weights: str, columns: int, steps: int) -> tuple[str, list[list[str]]]:
+    """Load a chunk's weights of some columns, in parts of 8; returns the address after them too."""
+    if steps == STEP:
+        places = [f.offset(weights, i * STEP) for i in range(columns)]
+        loaded = [[f.op(f"load <8 x i8>, ptr {place}, align 1")] for place in places]
+        return f.offset(weights, columns * STEP), loaded
+    each = steps // 16
+    weights, vectors = _loaded(f, weights, columns * each)
+    return weights, [_parts(f, vectors[i * each : (i + 1) * each], steps) for i in range(columns)]
+
+
+def _parts(f: Function, vectors: Sequence[str], steps: int) -> list[str]:
+    """Split vectors of bytes into those of 8."""
+    return list(vectors) if steps == STEP else [p for v in vectors for p in _halves(f, v)]
+
+
+def _column(
+    f: Function, total: str, codes: Sequence[str], weights: Sequence[str], products: int
+) -> str:
+    """Add the products of some k-steps, 8 a vector, to a column's sums."""
+    for start in range(0, len(codes), products):
+        short = ""
+        for x, w in list(zip(codes, weights, strict=True))[start : start + products]:
+            wide = [f.op(f"sext <8 x i8> {part} to {SHORTS}") for part in (x, w)]
+            product = f.op(f"mul {SHORTS} {wide[0]}, {wide[1]}")
+            short = f.op(f"add {SHORTS} {short}, {product}") if short else product
+        added = f.op(f"call {SUMS} @{_SADDLP}({SHORTS} {short})")
+        total = f.op(f"add {SUMS} {total}, {added}")
+    return total
+
+
+def _halves(f: Function, vector: str) -> list[str]:
+    found = []
+    for start in (0, STEP):
+        mask = ", ".join(f"i32 {lane}" for lane in range(start, start + STEP))
+        found.append(f.op(f"shufflevector {BYTES} {vector}, {BYTES} poison, <8 x i32> <{mask}>"))
+    return found
+
+
+# Blocks
+
+
+def emit_blocks(f: Function, tile: Tile) -> Sums:
+    """Emit sums by row and vector."""
+    pairs = [half for bias in tile.bias for half in (_of_both(f, bias, bias))]
+    first = [list(pairs) for _ in range(0, tile.height, 2)]
+    sums = _loop(f, tile, first, BLOCK_TURN, _some_blocks)
+    found: Sums = []
+    for blocks in sums:
+        vectors = [_of_both(f, a, b) for a, b in zip(blocks[::2], blocks[1::2], strict=True)]
+        found += [list(row) for row in zip(*vectors, strict=True)]
+    return found[: tile.height]
+
+
+def _of_both(f: Function, a: str, b: str) -> tuple[str, str]:
+    """Return the low halves of two vectors of sums in one, and the high halves."""
+    low, high = (
+        f.op(f"shufflevector {SUMS} {a}, {SUMS} {b}, <4 x i32> <{mask}>")
+        for mask in ("i32 0, i32 1, i32 4, i32 5", "i32 2, i32 3, i32 6, i32 7")
+    )
+    return low, high
+
+
+def _some_blocks(
+    f: Function, tile: Tile, a: str, weights: str, sums: Sums, steps: int
+) -> tuple[str, Sums]:
+    rows, sums = _rows(f, tile, a, steps), [list(row) for row in sums]
+    for place in range(steps // STEP):
+        weights, columns = _loaded(f, weights, len(sums[0]))
+        for number, blocks in enumerate(sums):
+            first, second = rows[2 * number], rows[min(2 * number + 1, tile.height - 1)]
+            codes = _joined(f, first[0], second[0], place, 16 if steps > STEP else STEP)
+            blocks[:] = [
+                f.op(f"call {SUMS} @{_USMMLA}({SUMS} {total}, {BYTES} {codes}, {BYTES} {w})")
+                for total, w in zip(blocks, columns, strict=True)
+            ]
+    return weights, sums
+
+
+def _joined(f: Function, first: str, second: str, place: int, size: int) -> str:
+    """Join the codes of 8 k-steps of two rows."""
+    start = place * STEP
+    lanes = [*range(start, start + STEP), *range(size + start, size + start + STEP)]
+    kind, mask = f"<{size} x i8>", ", ".join(f"i32 {lane}" for lane in lanes)
+    return f.op(f"shufflevector {kind} {first}, {kind} {second}, <16 x i32> <{mask}>")
