@@ -50,6 +50,7 @@ def _names(graph: GraphRecord) -> Iterator[str]:
     yield from (value.name for value in graph.inputs)
     for node in graph.nodes:
         yield from names_of(node)
+        yield from node.origins
 
 
 def names_of(node: NodeRecord) -> Iterator[str]:

@@ -39,18 +39,27 @@ class Verify(Instrument):
             raise PassFault(f"the graph is not valid after it: {breach}") from breach
 
 
+REMARKS_FILE = "remarks.txt"
+
+
 class DumpEach(Instrument):
     """Writes `00-import.mbc`, `01-fold-constants.mbc` and so on, one file a pass whether it changed
-    the graph or not. Whoever made the folder closes it, which writes the constants."""
+    the graph or not, and all remarks to `remarks.txt`: dumps have none, so that what passes make of
+    one is the next. Whoever made the folder closes it, which writes the constants."""
 
     def __init__(self, folder: DumpFolder) -> None:
         self._folder = folder
+        self._remarks: list[str] = []
 
     def start(self, graph: Graph) -> None:
         self._folder.write(graph, "00-import.mbc")
+        self._folder.write_text("", REMARKS_FILE)  # instead of those of an earlier run
 
     def after(self, record: PassRecord, graph: Graph) -> None:
         self._folder.write(graph, f"{record.step.index:02d}-{record.step.name}.mbc")
+        if lines := remark_lines([record]):
+            self._remarks += [f"{record.step.index:02d} {line}\n" for line in lines]
+            self._folder.write_text("".join(self._remarks), REMARKS_FILE)
 
 
 class PrintAfter(Instrument):

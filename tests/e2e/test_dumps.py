@@ -52,6 +52,9 @@ def test_dumps_print_back_and_reproduce_each_other(
     for count, path in enumerate(paths[1:], 1):
         assert done("opt", paths[0], "-p", ",".join(SPECS[:count])).out == path.read_text()
     assert paths[0].read_text() != paths[-1].read_text()
+    told = (tmp_path / "ir" / "remarks.txt").read_text().splitlines()
+    assert any(" fold-batch-norm.folded: folded: %" in line for line in told)
+    assert told[-1].startswith(f"{len(paths) - 1:02d} plan-memory.arena: arena of ")
 
 
 def test_the_header_carries_the_target(tmp_path: Path) -> None:

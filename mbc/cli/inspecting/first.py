@@ -102,6 +102,8 @@ def _time(inspected: Inspected, profile: Profile | None) -> Iterator[str]:
         yield "not predicted: a node has no kernel yet"
     else:
         yield f"predicted {milliseconds(ms)} ms on one core at {clock}"
+    if inspected.network.quantised:
+        yield "kernels on codes count as those on floats, and so do the limits: they may be faster"
     yield f"{limits.title}: {limits.gflops:g} GFLOP/s and {limits.memory_gbs:g} GB/s a core"
     if profile is not None:
         threads = console.counted(profile["threads"], "thread")

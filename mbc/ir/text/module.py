@@ -76,6 +76,12 @@ class DumpFolder:
             write_whole(path, self._text(graph, locations=locations))
         return path
 
+    def write_text(self, text: str, filename: str) -> None:
+        """Write a text beside the dumps."""
+        path = self.folder / filename
+        with _writing(path):
+            write_whole(path, text.encode())
+
     def write_last(self, graph: Graph, filename: str) -> Path:
         """Write the text of a graph and the arrays: both files, or neither if that fails."""
         path = self.folder / filename
