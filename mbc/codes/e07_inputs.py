@@ -31,10 +31,11 @@ CODES = {
         cure="Name a folder that `mbc compile` made, or compile again.",
     ),
     "E0714": Code(
-        title="not a profile of the network",
-        cause="`mbc inspect --profile` puts measured times beside predicted ones, layer by layer. "
-        "The file is not what `mbc profile --json` prints or an executable writes, or its layers "
-        "are others: it is of another network, target or level.",
+        title="measurements that are not of the network",
+        cause="`mbc inspect --profile` puts measured times beside predicted ones, layer by layer, "
+        "and `--losses` what layers lose on codes. The file is not what `mbc profile --json` (or "
+        "an executable) and `mbc quantize --json` print, or its layers are others: it is of "
+        "another network, target or level.",
         example="mbc inspect net.py --target rpi4 --html net.html --profile native.json",
         cure="Measure what you inspect: the same network, target and options.",
     ),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import field
-from math import inf, log10
+from math import inf, isfinite, log10
+from typing import Any
 
 import numpy as np
 
@@ -67,10 +68,32 @@ class Account:
     accuracy: tuple[float, float] | None
     """Share of right winners in float and on codes, where labels are known."""
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the object that `mbc quantize --json` prints (docs/cli.md); a ratio without noise
+        is None."""
+        return {
+            "layers": [
+                {
+                    "name": layer.name,
+                    "op": layer.op,
+                    "alone": _rounded(layer.alone),
+                    "total": _rounded(layer.total),
+                }
+                for layer in self.layers
+            ],
+            "outputs": {name: _rounded(value) for name, value in self.outputs.items()},
+            "agreement": self.agreement,
+            "accuracy": self.accuracy,
+        }
+
     @property
     def advised(self) -> list[Layer]:
         """The layers to keep in float."""
         return [layer for layer in self.layers if layer.alone < POOR][:MOST_ADVISED]
+
+
+def _rounded(decibels: float) -> float | None:
+    return round(decibels, 2) if isfinite(decibels) else None
 
 
 @dataclass

@@ -118,19 +118,40 @@ def test_measured_times_go_in(tiny: Path) -> None:
     assert [layer["ms"] for layer in found["layers"]] == [row["ms"] for row in profile["layers"]]
 
 
+def test_losses_on_codes_go_in(tiny: Path) -> None:
+    ranges, file = tiny.with_name("net.q"), tiny.with_name("losses.json")
+    told = done("quantize", tiny, "-D", "width=4", "--random", "-o", ranges, "--json").out
+    file.write_text(told)
+    out = tiny.with_name("codes.html")
+    done("inspect", tiny, *MADE_FOR, "--quantize", ranges, "--html", out, "--losses", file)
+    found, told = embedded(out.read_text("utf-8"))["losses"], json.loads(told)
+    assert [*found["layers"]] == [row["name"] for row in told["layers"]]
+    assert found["layers"]["fc"]["total"] == found["outputs"]["output"] == told["outputs"]["output"]
+
+
+def test_losses_of_another_network(tiny: Path, tmp_path: Path) -> None:
+    file = tmp_path / "losses.json"
+    row = {"name": "another", "op": "conv2d", "alone": 40.0, "total": 30.0}
+    file.write_text(json.dumps({"layers": [row], "outputs": {"output": 30.0}}))
+    outcome = mbc("inspect", tiny, *MADE_FOR, "--json", "--losses", file)
+    assert (outcome.status, outcome.code) == (1, "E0714")
+    assert "has a layer another" in outcome.err
+
+
 BROKEN = {
     "no JSON": "ms",
     "another object": "[]",
     "no times": '{"layers": [{"name": "fc"}]}',
-    "times that are words": '{"layers": [{"name": "fc", "ms": "soon"}]}',
+    "numbers that are words": '{"layers": [{"name": "fc", "ms": "soon", "alone": "much"}]}',
 }
 
 
+@pytest.mark.parametrize("option", ["--profile", "--losses"])
 @pytest.mark.parametrize("text", BROKEN.values(), ids=BROKEN)
-def test_a_file_that_is_no_profile(text: str, tiny: Path, tmp_path: Path) -> None:
-    file = tmp_path / "profile.json"
+def test_a_file_of_something_else(text: str, option: str, tiny: Path, tmp_path: Path) -> None:
+    file = tmp_path / "measured.json"
     file.write_text(text)
-    outcome = mbc("inspect", tiny, *MADE_FOR, "--json", "--profile", file)
+    outcome = mbc("inspect", tiny, *MADE_FOR, "--json", option, file)
     assert (outcome.status, outcome.code) == (1, "E0714")
 
 
@@ -148,3 +169,8 @@ def test_a_profile_of_other_kernels(tiny: Path, tmp_path: Path) -> None:
 def test_a_profile_that_is_not_there(tiny: Path, tmp_path: Path) -> None:
     outcome = mbc("inspect", tiny, *MADE_FOR, "--profile", tmp_path / "none.json")
     assert (outcome.status, outcome.code) == (1, "E0701")
+
+
+def test_losses_are_for_the_page_and_the_json(tiny: Path, tmp_path: Path) -> None:
+    outcome = mbc("inspect", tiny, *MADE_FOR, "--losses", tmp_path / "losses.json")
+    assert (outcome.status, outcome.code) == (1, "E0106")

@@ -185,6 +185,21 @@ def test_measured_beside_predicted(
     assert {*opened.page.locator(".layers td.ratio").all_inner_texts()} == {"2"}
 
 
+def test_losses_on_codes(shuffled: dict[str, Any], tmp_path: Path, opened: Opened) -> None:
+    layers = {
+        "stage2.1.pw1.relu": {"alone": 43.2, "total": 31.5},
+        "fc": {"alone": None, "total": 27.5},
+    }
+    losses = {"layers": layers, "outputs": {"output": 27.5}}
+    opened.open(save(shuffled | {"losses": losses}, tmp_path), f"view=layers&node={LAYER}")
+    row = opened.page.locator(f'.layers tr[data-name="{LAYER}"]')
+    assert row.locator(".alone").inner_text() == "43.2"
+    assert row.locator(".total").inner_text() == "31.5"
+    assert "43.2 dB" in opened.text("#inspector")
+    opened.show("overview")
+    assert "27.5 dB" in opened.text(".figures")
+
+
 def test_without_source(shuffled: dict[str, Any], tmp_path: Path, opened: Opened) -> None:
     file = save(shuffled | {"sources": None}, tmp_path)
     opened.open(file, f"view=graph&node={LAYER}")

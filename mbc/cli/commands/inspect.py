@@ -17,7 +17,7 @@ from mbc.diag import error
 from mbc.driver.configuration import resolve_request
 from mbc.driver.inspect import inspect
 from mbc.driver.output import write_bytes
-from mbc.inspect.measured import read_profile
+from mbc.inspect.measured import read_losses, read_profile
 from mbc.inspect.model import Inspected
 from mbc.inspect.page import make_page
 
@@ -41,6 +41,13 @@ def configure(parser: Parser) -> None:
         type=whole_number(1),
         metavar="N",
         help="clock for predicted times (default: the board's, or 1000)",
+    )
+    group.add_argument(
+        "--losses",
+        type=Path,
+        metavar="FILE",
+        help="what layers lose on 8-bit codes, to show beside them: what mbc quantize --json "
+        "printed",
     )
     group.add_argument(
         "--no-source",
@@ -85,6 +92,8 @@ def run(args: argparse.Namespace) -> int:
     profile = read_profile(args.profile, inspected) if args.profile else None
     if args.json or args.html:
         data = inspected.to_json(source=args.source) | ({"profile": profile} if profile else {})
+        if args.losses:
+            data["losses"] = read_losses(args.losses, inspected)
         if args.html:
             write_bytes(args.html, make_page(data).encode())
         if args.json:
@@ -104,6 +113,7 @@ def _refuse_idle(args: argparse.Namespace) -> None:
     for option, given, works, partner in (
         ("--depth", args.depth is not None, args.around, "--around"),
         ("--no-source", not args.source, whole, "--json and --html"),
+        ("--losses", args.losses is not None, whole, "--json and --html"),
         (
             "--profile",
             args.profile is not None,

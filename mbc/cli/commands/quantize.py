@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from math import isinf
 from pathlib import Path
 
@@ -74,6 +75,7 @@ def configure(parser: Parser) -> None:
     group.add_argument(
         "-o", dest="output", type=Path, required=True, metavar="FILE", help="the ranges: net.q"
     )
+    group.add_argument("--json", action="store_true", help="print what each layer loses as JSON")
     add_photo_options(parser)
 
 
@@ -99,7 +101,10 @@ def run(args: argparse.Namespace) -> int:
     with console.progress(STEPS) as observer:
         outcome = measure(request(args), wanted, observer)
     write_bytes(args.output, outcome.text.encode("utf-8"))
-    _show(outcome)
+    if args.json:
+        console.result(json.dumps(outcome.account.to_json(), indent=2))
+    else:
+        _show(outcome)
     return 0
 
 

@@ -49,6 +49,7 @@ function details(node, state) {
     el("p", { class: "mono name" }, node.name),
     costSection(node, state),
     section("Values", valuesTable(node, state)),
+    lossesSection(node, state),
     sourceSection(node, state),
     attributesSection(node),
     weightsSection(node, state),
@@ -70,7 +71,6 @@ function facts(rows) {
 function costSection(node, state) {
   const { ms: predicted, least_ms: least, bound, flop_per_byte: intensity, gflops } = node.roofline;
   const measured = state.stage === state.model.stages.length - 1 ? state.model.measured(node) : null;
-  const sqnr = state.model.losses.get(node.name);
   const whole = state.model.graphOf(state.stage).totals.ms;
   const share = predicted && whole ? ` (${percent(predicted / whole)} of all)` : "";
   return section("Cost", facts([
@@ -83,10 +83,18 @@ function costSection(node, state) {
     ["FLOP per byte", figure(intensity)],
     ["rate", gflops === null ? null : `${figure(gflops)} GFLOP/s`],
     ["parameters", node.params ? count(node.params) : null],
-    ["SQNR", sqnr === undefined ? null : `${figure(sqnr)} dB`],
     ["schedule", node.schedule],
     ["scratch at", node.scratch === null ? null : count(node.scratch)],
   ]));
+}
+
+function lossesSection(node, state) {
+  const layers = state.model.lossesOf(node);
+  if (layers.length === 0) return null;
+  const text = (value) => (value === null ? "exact" : `${figure(value)} dB`);
+  return section("Signal to noise on codes", el("table", {}, el("thead", {}, headers("layer", "alone", "in all")),
+    el("tbody", {}, layers.map(({ name, alone, total }) => el("tr", {},
+      el("th", { scope: "row", class: "mono" }, nameText(name)), el("td", { class: "number" }, text(alone)), el("td", { class: "number" }, text(total)))))));
 }
 
 function valuesTable(node, state) {

@@ -17,14 +17,15 @@ const COLUMNS = [
   { key: "bytes", title: "bytes", text: (row) => bytes(row.bytes), exact: (row) => count(row.bytes) },
   { key: "intensity", title: "FLOP/B", text: (row) => figure(row.intensity) },
   { key: "gflops", title: "GFLOP/s", text: (row) => figure(row.gflops) },
-  { key: "sqnr", title: "SQNR dB", text: (row) => figure(row.sqnr), when: "losses" },
+  { key: "alone", title: "dB alone", text: (row) => figure(row.alone), when: "losses" },
+  { key: "total", title: "dB in all", text: (row) => figure(row.total), when: "losses" },
 ];
 
 export class LayersView {
   constructor(state, parent) {
     this.state = state;
     this.rows = state.model.layers();
-    const has = { profile: state.model.hasProfile(), losses: state.model.losses.size > 0 };
+    const has = { profile: state.model.hasProfile(), losses: state.model.lost.size > 0 };
     this.columns = COLUMNS.filter((column) => !column.when || has[column.when]);
     this.sorting = { key: "index", down: false };
     this.filter = el("input", { type: "search", id: "filter", oninput: () => this.show() });

@@ -7,7 +7,7 @@ export class Model {
     this.last = data.graphs.length - 1;
     this.views = new Map();
     this.profiled = new Map((data.profile?.layers ?? []).map((layer) => [layer.name, layer]));
-    this.losses = new Map(Object.entries(data.losses ?? {}));
+    this.lost = new Map(Object.entries(data.losses?.layers ?? {}));
   }
 
   graphOf(stage) {
@@ -78,8 +78,19 @@ export class Model {
       bytes: node.bytes_read + node.bytes_written, intensity: node.roofline.flop_per_byte,
       gflops: node.roofline.gflops, ms: this.predicted(node), least: node.roofline.least_ms,
       bound: node.bound ?? node.roofline.bound, measured: this.measured(node),
-      sqnr: this.losses.get(node.name) ?? null,
+      ...this.noiseOf(node),
     }));
+  }
+
+  // What layers of a node lose on codes: { name, alone, total } in dB, null without noise.
+  lossesOf(node) {
+    return node.origins.filter((name) => this.lost.has(name)).map((name) => ({ name, ...this.lost.get(name) }));
+  }
+
+  // Signal to noise of the worst layer of a node by itself, and of its result.
+  noiseOf(node) {
+    const layers = this.lossesOf(node), noisy = layers.map((layer) => layer.alone).filter((value) => value !== null);
+    return { alone: noisy.length ? Math.min(...noisy) : null, total: layers.at(-1)?.total ?? null };
   }
 
   hasProfile() {

@@ -39,7 +39,7 @@ function limitSentence(model, rows, totals) {
 }
 
 function figures(model) {
-  const { totals, network, limits, memory, profile } = model;
+  const { totals, network, limits, memory, profile, losses } = model;
   const first = model.graphs[0].totals, clock = { board: `${limits.mhz} MHz`, given: `${limits.mhz} MHz, as given`, assumed: `at ${limits.mhz} MHz, which is assumed` }[limits.clock];
   return [
     profile && card("Measured", ms(profile.ms_median), `${figure(profile.ms_median / totals.ms)} times the prediction; ${plural(profile.threads, "thread")}, ${profile.target}`),
@@ -47,6 +47,7 @@ function figures(model) {
     card("Multiply-adds", short(network.macs), `${short(totals.ms ? (2 * network.macs) / totals.ms * 1e3 : null)}FLOP/s of ${figure(limits.gflops)} G`),
     card("Parameters", short(network.params), totals.weights_bytes === null ? "" : `${bytes(totals.weights_bytes)} packed`),
     card("Arena", bytes(totals.arena_bytes), memory ? `${bytes(memory.bound_bytes)} alive at the peak` : "not planned"),
+    losses && card("Signal to noise", `${figure(Math.min(...Object.values(losses.outputs).map((value) => value ?? Infinity)))} dB`, "of the output, on 8-bit codes"),
     card("Kernels", count(totals.nodes), `of ${plural(first.nodes, "node")} as written`),
   ].filter(Boolean);
 }
