@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 
 from tests.e2e.support import done, mbc
 from tests.numeric.test_onnx_codes import gated, inputs
@@ -128,3 +129,24 @@ def test_other_engines_get_a_network_on_codes(model: Path) -> None:
     found = mbc(*words, "mnn")
     assert found.code == "E0611"
     assert "--vs onnxruntime,openvino" in found.err
+
+
+def test_inputs_that_are_codes(model: Path) -> None:
+    """Callers give what they stand for, or bytes; engines get them as they take them."""
+    d = Drawing(opset=17)
+    steps = [d.constant(0.04, np.float32), d.constant(120, np.uint8)]
+    weight = d.op("DequantizeLinear", d.constant(np.ones((4, 8, 1, 1)), np.int8), steps[0])
+    y = d.op("Conv", d.op("DequantizeLinear", "x", *steps), weight)
+    out = [d.constant(0.1, np.float32), d.constant(7, np.uint8)]
+    y = d.op("DequantizeLinear", d.op("QuantizeLinear", y, *out), *out)
+    made = d.model(y)
+    made.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    model.write_bytes(made.SerializeToString())
+    codes = np.random.default_rng(5).integers(0, 256, (1, 6, 6, 8), np.uint8)
+    np.save("x.npy", (codes.astype(np.float32) - 120) * np.float32(0.04))
+    found = answer(model)
+    compared = done("compare", model, "--with", "onnxruntime", "--input", "x.npy").out
+    assert "every code is at most 3 steps off" in compared
+    done("bench", model, "--vs", "onnxruntime", "--rounds", "1")
+    np.save("x.npy", codes)
+    np.testing.assert_array_equal(answer(model, "--input-dtype", "u8"), found)

@@ -7,23 +7,39 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from mbc.accuracy import Steps
 from mbc.driver.export import onnx_model
 from mbc.frontends.onnx.importer import import_onnx
-from mbc.frontends.options import ModelOptions
+from mbc.frontends.onnx.importer.values import input_shapes, with_outputs
+from mbc.frontends.options import AS_IT_IS, ModelOptions
 from mbc.frontends.weights import initialise
 from mbc.ir.elements import F32, Q8, S8
 from mbc.ir.graph import Graph
 from tests.everyday import part_of
 from tests.example_networks import Example
 from tests.numeric.test_onnx_quantised_networks import mixed, residual
-from tests.onnx_codes import FORMS, Array, apart, imported_codes, on_integers, ours, quantised
+from tests.onnx_codes import (
+    FORMS,
+    Array,
+    apart,
+    imported_codes,
+    on_integers,
+    ours,
+    quantised,
+    theirs,
+)
 from tests.onnx_models import Drawing
 
 NOTE = "the model is quantised; mbc computes on its codes of 8 bits; --float takes it in float32"
 NO_SCALES = "the model states no scales of its weights"
+INTEGERS = (
+    "inputs that are integers in the model are the numbers that they stand for: 'x'; "
+    "--input-dtype u8 takes codes"
+)
 IN_FLOAT = "the model is quantised; mbc computes in float32, with the ranges of its values as clips"
 RNG = np.random.default_rng(8)
 
@@ -305,6 +321,34 @@ def test_moves_to_other_codes(tmp_path: Path) -> None:
     kinds = [node.op.mnemonic for node in graph.topo()]
     assert kinds.count("requantize") == 5
     assert kinds.count("activation") == 0
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int8])
+def test_integers_as_inputs(kind: Any, tmp_path: Path) -> None:
+    """They are the numbers that they stand for, as what reads them says first."""
+    offset = np.iinfo(kind).min
+    zero = np.asarray(X.zero + offset, kind)
+    d = Drawing(opset=17)
+    steps = [d.constant(X.scale, np.float32), d.constant(zero, kind)]
+    y = layer(d, d.op("DequantizeLinear", "x", *steps), codes())
+    model = d.model(through(d, y, Y))
+    number = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
+    model.graph.input[0].type.tensor_type.elem_type = number
+    content = model.SerializeToString()
+    made, graph, notes, _ = imported_codes(content, tmp_path)
+    assert notes[1:] == [INTEGERS]
+    assert made.quantisation is not None
+    assert made.quantisation.elements["x"] == X
+    assert [node.op.mnemonic for node in graph.topo()] == ["quantize", "conv2d", "dequantize"]
+    q = RNG.integers(offset, offset + 256, (1, 8, 6, 6)).astype(kind)
+    numbers = (q.astype(np.float32) - np.float32(zero)) * np.float32(X.scale)
+    wanted = theirs(on_integers(content, q))
+    mixed_up = kind == np.int8  # beside codes without a sign onnxruntime multiplies floats
+    assert Steps.of(ours(graph, numbers), wanted, Y.scale).most <= mixed_up
+    path, output = tmp_path / "net.onnx", model.graph.output[0].name
+    given = onnx.load_from_string(with_outputs(path, AS_IT_IS, [output]))
+    assert [value.name for value in given.graph.input] == [*input_shapes(path, AS_IT_IS)]
+    np.testing.assert_array_equal(theirs(on_integers(given.SerializeToString(), numbers)), wanted)
 
 
 def test_integers_as_outputs(tmp_path: Path) -> None:

@@ -293,9 +293,9 @@ def test_what_floats_cannot_say_is_refused(
 
 def test_integers_from_outside_are_refused_with_the_cure(tmp_path: Path) -> None:
     d = Drawing(opset=17)
-    x = d.op("DequantizeLinear", "x", *pair(d, IN))
+    x = d.op("DequantizeLinear", "x", *pair(d, (IN[0], np.uint16(100))))
     model = d.model(d.op("Relu", x))
-    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    model.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT16
     with pytest.raises(MbcError) as caught:
         imported(model, tmp_path)
     (found,) = caught.value.diagnostics

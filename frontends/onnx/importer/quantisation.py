@@ -19,6 +19,7 @@ from mbc.frontends.lowering.names import unique
 from mbc.frontends.lowering.problems import Unsupported
 from mbc.frontends.lowering.scales import dequantised
 from mbc.frontends.onnx.importer.quantised_ops import (
+    BYTES,
     CONCAT,
     OPERATORS,
     OWN_ATTRIBUTES,
@@ -69,7 +70,7 @@ def dequantise(
         problem = made.add(node)
         if problem is not None:
             refused[len(made.nodes) - 1] = problem
-    outputs = made.finish()
+    inputs, outputs = [*made.inputs], made.finish()
     if floats or not made.elements:
         how = "in float32, with the ranges of its values as clips"
         made.elements.clear()
@@ -77,6 +78,12 @@ def dequantise(
         how = "on its codes of 8 bits; --float takes it in float32"
         _tell_of_others(made.others, note)
     note(f"the model is quantised; mbc computes {how}")
+    if inputs:
+        names = ", ".join(f"{name!r}" for name in inputs)
+        note(
+            f"inputs that are integers in the model are the numbers that they stand for: {names}; "
+            "--input-dtype u8 takes codes"
+        )
     if outputs:
         names = ", ".join(f"{name!r}" for name in outputs)
         note(f"outputs that are integers in the model are floats: {names}")
@@ -108,11 +115,15 @@ class Dequantising:
         """By what constants are quantised that are read as floats."""
         self.others: list[str] = []
         """Values on other codes than those of 8 bits."""
+        self.inputs: list[str] = []
+        """Inputs that are integers."""
         self._steps: dict[str, Steps] = {}
         self._clips: dict[tuple[str, Steps], str] = {}
         self._same: dict[str, str] = {}  # results of DequantizeLinear, and of like QuantizeLinear
         self._refused: set[str] = set()
         self._constant = set(self._tensors)
+        kinds = {value.name: value.type.tensor_type.elem_type for value in graph.input}
+        self._integers = {n: BYTES[kind] for n, kind in kinds.items() if kind in BYTES}
         results = {name for node in graph.node for name in node.output}
         self._taken = Counter(self._constant | results)
         self._outputs = {value.name for value in graph.output}
@@ -148,6 +159,9 @@ class Dequantising:
 
     def finish(self) -> list[str]:
         """Put the nodes into the graph; returns the outputs that were integers."""
+        for value in self.graph.input:
+            if value.name in self.inputs:
+                value.type.tensor_type.elem_type = FLOAT
         for node in self.nodes:
             for at, name in enumerate(node.input):
                 node.input[at] = self._same.get(name, name)
@@ -193,7 +207,7 @@ class Dequantising:
 
     def _dequantise(self, node: Any) -> None:
         x, result = operand(node, 0), node.output[0]
-        known = self._known(node, x, result)
+        known = self._known(node, 0)
         if self._parameters(node, 1, known.dtype) != known:
             raise Unsupported("it has another scale or zero point than the value that it reads")
         if result in self._outputs:
@@ -201,11 +215,24 @@ class Dequantising:
         else:
             self._same[result] = self._same.get(x, x)
 
-    def _known(self, node: Any, x: str, result: str) -> Steps:
+    def _known(self, node: Any, at: int) -> Steps:
+        """Return how an operand is quantised; an input of the model as what reads it says first."""
+        x = operand(node, at)
+        if x in self._integers and x not in self._steps:
+            self._state(x, self._parameters(node, at + 1, self._integers[x]))
+            self.inputs.append(x)
         if x not in self._steps:
-            help = f"take the part that follows it: --inputs {result}"
+            help = f"take the part that follows it: --inputs {node.output[0]}"
             raise Unsupported(f"its operand '{x}' is quantised outside the model", help)
         return self._steps[x]
+
+    def _state(self, name: str, steps: Steps) -> None:
+        """Note how a value is quantised."""
+        self._steps[name] = steps
+        if steps.element is None:
+            self.others.append(name)
+        else:
+            self.elements[name] = steps.element
 
     def _quantise(self, node: Any) -> None:
         """Add a clip, or what one that does the same has made: exporters repeat them for each that
@@ -258,7 +285,7 @@ class Dequantising:
         """Return a tensor as floats: a value that is quantised so, or a constant."""
         name = operand(node, at)
         if name not in self._constant:
-            known = self._known(node, name, node.output[0])
+            known = self._known(node, at)
             if self._parameters(node, at + 1, known.dtype) != known:
                 raise Unsupported("it has another scale or zero point than the value that it reads")
             return name
@@ -295,12 +322,7 @@ class Dequantising:
         else:
             ends = [self._stored(f"{result}.{n}", v) for n, v in (("low", low), ("high", high))]
             self._make(node, "Clip", [x, *ends], result, {})
-        self._steps[result] = steps
-        element = steps.element
-        if element is None:
-            self.others.append(result)
-        else:
-            self.elements[result] = element
+        self._state(result, steps)
 
     def _result(self, node: Any, at: int) -> Steps:
         given = {a.name: a.i for a in node.attribute}.get("output_dtype", 0)

@@ -51,6 +51,10 @@ OWN_ATTRIBUTES = frozenset({"channels_last", "opset"})
 """Attributes that the ops on floats do not have."""
 
 
+BYTES = {2: np.dtype(np.uint8), 3: np.dtype(np.int8)}
+"""The integers that inputs may be, by their numbers of TensorProto."""
+
+
 @dataclass(frozen=True)
 class Steps:
     """How a tensor is quantised."""
