@@ -13,6 +13,7 @@ import mbc as mbc_api
 from tests import tflite_models
 from tests.e2e.support import EXAMPLES, ROOT, done, mbc
 from tests.library_layers import state_dict
+from tests.onnx_codes import quantised
 from tests.onnx_models import Drawing, by_onnxruntime
 
 PAGE = (ROOT / "docs" / "import.md").read_text("utf-8")
@@ -36,12 +37,20 @@ def small_lite() -> bytes:
     return d.model(d.op("FULLY_CONNECTED", x, d.weight(5, 8), d.weight(5)))
 
 
+def small_codes(folder: Path) -> bytes:
+    d = Drawing(opset=17, inputs={"x": (1, 3, 8, 8)})
+    y = d.op("Relu", d.conv("x", 8, 3, 3, strides=[2, 2]))
+    samples = [np.random.default_rng(3).standard_normal((1, 3, 8, 8)).astype(np.float32)]
+    return quantised(d.model(y).SerializeToString(), samples, folder, per_channel=True)
+
+
 def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     shutil.copy(EXAMPLES / "images" / "cat.png", "cat.png")
     state_dict("torchvision", "mobilenet_v2", Path("mobilenet_v2-b0353104.pth"))
     state_dict("timm", "mobilenet_v1", Path("mobilenetv1_100.pth"))
     Path("face_detection.tflite").write_bytes(small_lite())
+    Path("int8.onnx").write_bytes(small_codes(tmp_path))
     for line in "".join(re.findall(r"```sh\n(.*?)```", PAGE, re.DOTALL)).splitlines():
         program, *words = shlex.split(line)
         assert program == "mbc"
@@ -50,6 +59,7 @@ def test_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         "net.mbc",
         "constants.safetensors",
     }
+    assert Path("codes/int8.q").exists()
 
 
 def test_it_runs(model: Path) -> None:

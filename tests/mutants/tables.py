@@ -259,6 +259,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
         "frontends/onnx/importer/folding.py FOLDABLE",
         "frontends/onnx/importer/external.py BITS",
     ),
+    "tests/numeric/test_onnx_codes.py": ("frontends/onnx/importer/quantised_ops.py BYTES",),
     "tests/numeric/test_onnx_quantised.py": (
         "frontends/onnx/importer/quantised_ops.py OPERATORS",
         "frontends/onnx/importer/quantised_ops.py QUANTISED",
