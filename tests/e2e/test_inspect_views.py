@@ -29,6 +29,7 @@ VIEWS = (
     ("--diff", "fold-batch-norm", "choose-schedules"),
     ("--diff", "import", "fold-affine"),
     ("--diff", "4", "5"),
+    ("--diff", "21", "plan-memory"),
     ("--node", "block.dw"),
     ("--node", "%fc", "--profile", "profile.json"),
     ("--node", "stem.conv.bn", "--stop-after", "canonicalize"),
@@ -123,6 +124,26 @@ def test_a_value_of_an_imported_model(tmp_path: Path, monkeypatch: pytest.Monkey
 def test_the_pager_is_for_terminals(tiny: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PAGER", "false")
     assert "import" in done("inspect", tiny).out
+
+
+def test_a_network_on_codes(tiny: Path) -> None:
+    done("quantize", tiny, "--random", "-o", "tiny.q")
+    words = ("inspect", tiny, "--quantize", "tiny.q", "--target", "rpi4")
+    out = done(*words).out
+    assert "for rpi4 (cortex-a72), -O2, for speed, on 8-bit codes" in out
+    assert "kernels on codes count as those on floats" in out
+    why = done(*words, "--why", "block.dw").out
+    assert "01 quantise\n  * fold-batch-norm.folded: folded: %block.dw.bn into %block.dw" in why
+    assert "  * quantise.integer: integer: %block.dw.relu" in why
+    assert "\nquantise.integer: The node computes with 8-bit codes.\n" in why
+
+
+def test_a_dump_states_origins(tiny: Path) -> None:
+    """So a value is found by a name that it had before the dump."""
+    done("compile", tiny, "--target", "rpi4", "--dump-ir", "ir", "--stop-after", "fuse")
+    out = done("inspect", "ir/10-fuse-activation.mbc", "--target", "rpi4", "--node", "block.dw").out
+    assert "00 import\n    %block.dw.relu = conv2d(" in out
+    assert "in the end %block.pw.relu, fused dw_pw" in out
 
 
 def test_a_terminal_shows_colours_and_a_pager(tiny: Path) -> None:

@@ -13,6 +13,7 @@ from tests.mutants.costs import MUTANTS as COSTS
 from tests.mutants.gates import MUTANTS as GATES
 from tests.mutants.grid import MUTANTS as GRID
 from tests.mutants.importing import MUTANTS as IMPORTING
+from tests.mutants.inspecting import MUTANTS as INSPECTING
 from tests.mutants.integers import MUTANTS as INTEGERS
 from tests.mutants.interface import MUTANTS as INTERFACE
 from tests.mutants.kernels import MUTANTS as KERNELS
@@ -55,6 +56,7 @@ MUTANTS = (
     *LITE,
     *INTERFACE,
     *ROLES,
+    *INSPECTING,
     *INTEGERS,
     *QUANTISED,
     *QUANTISE,
