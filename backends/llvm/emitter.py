@@ -114,7 +114,7 @@ class Function:
         following = self.offset(pointer, bytes)
         if self.isa.multi_load == 1:
             return following, last
-        first, *rest = self._tied([("ptr", "r", following), *(self._register(v) for v in last)])
+        first, *rest = self.tied([("ptr", "r", following), *(self._register(v) for v in last)])
         return first, rest
 
     def finished(self, values: Sequence[str]) -> list[str]:
@@ -124,14 +124,14 @@ class Function:
         assembly takes no vectors, only later memory accesses are kept behind.
         """
         if self.isa.register:
-            return self._tied([self._register(value) for value in values])
+            return self.tied([self._register(value) for value in values])
         self.emit('call void asm sideeffect "", "~{memory}"()')
         return list(values)
 
     def forgotten(self, pointers: Sequence[str]) -> list[str]:
         """Hide from LLVM how pointers were computed; returns them. Otherwise it adds an induction
         variable to a loop for each address that later code derives from the loop's last one."""
-        return self._tied([("ptr", "r", pointer) for pointer in pointers])
+        return self.tied([("ptr", "r", pointer) for pointer in pointers])
 
     def opaque(self, vector: str) -> str:
         """Hide from LLVM that a vector is a splat; returns it. Otherwise it adds two splats as
@@ -151,7 +151,7 @@ class Function:
     def _register(self, value: str) -> tuple[str, str, str]:
         return self.isa.vector, self.isa.register, value
 
-    def _tied(self, values: Sequence[tuple[str, str, str]]) -> list[str]:
+    def tied(self, values: Sequence[tuple[str, str, str]]) -> list[str]:
         """Pass values (LLVM type, register constraint, name) through empty inline assembly that
         seems to change them all."""
         result = f"{{ {', '.join(type for type, _, _ in values)} }}"

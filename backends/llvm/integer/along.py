@@ -15,11 +15,12 @@ from mbc.backends.llvm.emitter import Count, Function
 from mbc.records import dataclass
 
 STEP = 8  # k-steps that rows and columns are padded to
-CHUNKS = (32, 16, 8)  # k-steps of pairs whose weights lie together by column, the longest looped
+CHUNKS = (32, 16, 8)  # k-steps of pairs whose weights lie together by column
 BLOCK_TURN = 16  # k-steps of blocks in a turn of the loop
 STRAIGHT = 64  # most k-steps without a loop
 MULTI_LOAD = 4  # registers that an instruction loads
 COLUMNS = 4  # of a vector of sums
+ROWS_AT_ONCE = 2  # whose products are computed side by side
 PAIR_SUMS = 16  # registers for sums of a tile of pairs
 
 _SADDLP = "llvm.aarch64.neon.saddlp.v4i32.v8i16"
@@ -171,29 +172,29 @@ def _addp(f: Function, a: str, b: str) -> str:
 def _some_pairs(
     f: Function, tile: Tile, a: str, weights: str, sums: Sums, steps: int, products: int
 ) -> tuple[str, Sums]:
-    """Emit a chunk of k-steps: a few columns' weights at a time, and all rows of these."""
+    """Emit a chunk of k-steps, column by column. Weights are loaded when the sums of the column
+    before are complete: LLVM would have more products at a time than there are registers."""
     rows, sums = _rows(f, tile, a, steps), [list(row) for row in sums]
-    columns, each = len(sums[0]), max(steps // 16, 1)
-    at_once = columns if steps == STEP else MULTI_LOAD // each
-    for first in range(0, columns, at_once):
-        weights, loaded = _weights(f, weights, at_once, steps)
-        for column in range(first, first + at_once):
-            own = loaded[column - first]
-            for row, codes in enumerate(rows):
-                total = sums[row][column]
-                sums[row][column] = _column(f, total, _parts(f, codes, steps), own, products)
-    return weights, sums
-
-
-def _weights(f: Function, weights: str, columns: int, steps: int) -> tuple[str, list[list[str]]]:
-    """Load a chunk's weights of some columns, in parts of 8; returns the address after them too."""
-    if steps == STEP:
-        places = [f.offset(weights, i * STEP) for i in range(columns)]
-        loaded = [[f.op(f"load <8 x i8>, ptr {place}, align 1")] for place in places]
-        return f.offset(weights, columns * STEP), loaded
-    each = steps // 16
-    weights, vectors = _loaded(f, weights, columns * each)
-    return weights, [_parts(f, vectors[i * each : (i + 1) * each], steps) for i in range(columns)]
+    each = min(steps, 16)
+    for column in range(len(sums[0])):
+        place = column * steps
+        own = [
+            f.op(f"load <{each} x i8>, ptr {f.offset(weights, place + start)}, align 1")
+            for start in range(0, steps, each)
+        ]
+        for first in range(0, tile.height, ROWS_AT_ONCE):
+            some = range(first, min(first + ROWS_AT_ONCE, tile.height))
+            parts = _parts(f, own, steps)
+            totals = [
+                _column(f, sums[row][column], _parts(f, rows[row], steps), parts, products)
+                for row in some
+            ]
+            kind = f"<{each} x i8>"
+            after = f.tied([*((SUMS, "w", t) for t in totals), *((kind, "w", w) for w in own)])
+            for row, total in zip(some, after, strict=False):
+                sums[row][column] = total
+            own = after[len(some) :]
+    return f.offset(weights, len(sums[0]) * steps), sums
 
 
 def _parts(f: Function, vectors: Sequence[str], steps: int) -> list[str]:
