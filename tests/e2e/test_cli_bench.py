@@ -194,3 +194,17 @@ def test_engines_that_may_be_there(tiny: Path, engine: str, package: str) -> Non
     pytest.importorskip(package, reason=f"{package} is not installed (extra of mbc)")
     words = ("bench", tiny, "--rounds", "2", "--vs", f"{engine},onnxruntime", "--json")
     assert set(json.loads(done(*words).out)["ratio"]) == {engine, "onnxruntime"}
+
+
+def test_engines_on_codes(tiny: Path, tmp_path: Path) -> None:
+    """They get the model on codes; those that take none are refused before anything runs."""
+    ranges = tmp_path / "tiny.q"
+    done("quantize", tiny, "--random", "--samples", "2", "-o", ranges)
+    words = ("bench", tiny, "--rounds", "2", "--quantize", ranges, "--vs")
+    assert set(json.loads(done(*words, "onnxruntime", "--json").out)["ratio"]) == {"onnxruntime"}
+    for engine in ("mnn", "ncnn"):
+        outcome = mbc(*words, f"onnxruntime,{engine}")
+        assert (outcome.status, outcome.code) == (1, "E0611")
+        assert f"{engine} takes no quantised ONNX models" in outcome.err
+        assert "running passes" not in outcome.err
+        assert "--vs onnxruntime,openvino" in outcome.err

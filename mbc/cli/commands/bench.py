@@ -17,6 +17,7 @@ from mbc.driver.configuration import refuse_options, resolve_request
 from mbc.driver.pipeline import compile_configured
 from mbc.driver.remote import RemoteResult, bench_remote, check_remote_target
 from mbc.driver.request import TVM
+from mbc.driver.rivals import check_codes
 from mbc.driver.rounds import Times
 from mbc.engines.catalogue import ENGINES, version
 
@@ -56,6 +57,8 @@ def run(args: argparse.Namespace) -> int:
     refuse_options(configuration.producer, thread_options(args))
     if device is not None:
         check_remote_target(configuration.target)
+    if args.quantize is not None:
+        check_codes(args.vs)  # before anything is compiled
     contest = Contest(args.rounds, team(args), args.vs, configuration.request)
     result: BenchResult | RemoteResult
     with console.progress(STEPS + len(args.vs)) as observer:
