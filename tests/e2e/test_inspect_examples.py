@@ -17,32 +17,32 @@ from mbc.inspect.story import ending_of
 from tests.e2e.support import EXAMPLES
 from tests.everyday import part_of
 
-FILES = sorted(path for path in EXAMPLES.rglob("*.py") if "@network\n" in path.read_text("utf-8"))
+
+def networks(path: Path) -> list[str]:
+    """The names of the networks in a file."""
+    lines = path.read_text("utf-8").splitlines()
+    heads = [after for mark, after in pairwise(lines) if mark == "@network"]
+    return [head.removeprefix("def ").partition("(")[0] for head in heads]
+
 
 EVERYDAY = ("mobilenet_v1", "shufflenet_v1")
-PATHS = part_of(
-    [(path,) for path in FILES], lambda path: path.stem in EVERYDAY, lambda path: path.stem
+NETWORKS = part_of(
+    [(path, name) for path in sorted(EXAMPLES.rglob("*.py")) for name in networks(path)],
+    lambda path, name: path.parent == EXAMPLES and name in EVERYDAY,
+    lambda path, name: f"{path.relative_to(EXAMPLES)}-{name}",
 )
 
 
-def inspected(path: Path) -> Inspected:
-    """A network of an example, small where its resolution is a parameter; several in a file are
-    told apart by name, of which the first is taken."""
-    text = path.read_text("utf-8")
-    params = {"resolution": 64} if "resolution: int" in text else {}
-    names = [line.partition("def ")[2].partition("(")[0] for line in _after_mark(text)]
-    request = Request(path, params=params, target="rpi4", network=names[0])
+def inspected(path: Path, name: str) -> Inspected:
+    """A network, small where its resolution is a parameter."""
+    params = {"resolution": 64} if "resolution: int" in path.read_text("utf-8") else {}
+    request = Request(path, params=params, target="rpi4", network=name)
     return inspect(resolve_request(request), Silent())
 
 
-def _after_mark(text: str) -> list[str]:
-    lines = text.splitlines()
-    return [after for mark, after in pairwise(lines) if mark == "@network"]
-
-
-@pytest.mark.parametrize("path", PATHS)
-def test_origins_lead_to_the_network_as_written(path: Path) -> None:
-    found = inspected(path)
+@pytest.mark.parametrize(("path", "name"), NETWORKS)
+def test_origins_lead_to_the_network_as_written(path: Path, name: str) -> None:
+    found = inspected(path, name)
     written = {value.name for node in found.graphs[0].nodes for value in node.results}
     assert found.lowered is not None
     kernels = {kernel.node for kernel in found.lowered.kernels}

@@ -112,7 +112,7 @@ def test_a_depthwise_convolution_of_shufflenet(monkeypatch: pytest.MonkeyPatch) 
 def test_a_value_of_an_imported_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     page = EXAMPLES / "shufflenet_v2.py"
-    done("export", page, "-D", "resolution=64", "-o", "v2.onnx")
+    done("export", page, "-D", "resolution=32", "-D", "scale=0.5", "-o", "v2.onnx")
     out = done("inspect", "v2.onnx", "--target", "rpi4", "--node", "stage2.1.dw.bn").out
     assert out.startswith("%stage2.1.dw.bn\n")
     assert "00 import\n    %stage2.1.dw.bn = conv2d(" in out
