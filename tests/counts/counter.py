@@ -65,6 +65,8 @@ class Counter:
     """The plugin, built in a folder of its own."""
 
     folder: Path
+    cpu: str = "cortex-a53"
+    """The CPU that qemu emulates."""
 
     @staticmethod
     def build(folder: Path) -> Counter:
@@ -88,7 +90,7 @@ class Counter:
     def _run(self, options: str, command: Sequence[str | Path]) -> dict[str, Counts]:
         out = self.folder / "counts.txt"
         plugin = f"{self.folder / 'libcount.so'},out={out}{options}"
-        words = (QEMU, "-cpu", "cortex-a53", "-plugin", plugin, *map(str, command))
+        words = (QEMU, "-cpu", self.cpu, "-plugin", plugin, *map(str, command))
         subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
         return dict(map(_line, out.read_text().splitlines()))
 

@@ -18,7 +18,7 @@ import operator
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from pathlib import Path
 from unittest import mock
@@ -49,12 +49,17 @@ class Network:
     instructions: float
     stored: float = INF
     options: tuple[str, ...] = ()
+    cpu: tuple[str, ...] = ("--mcpu", "cortex-a53")
+    codes: bool = False
+    """Whether it computes on 8-bit codes."""
 
-    @property
-    def command(self) -> list[str]:
-        """How it is compiled, but for the folder."""
-        target = ("--target", "arm64", "--mcpu", "cortex-a53", "--emit", "exe")
-        return ["compile", str(EXAMPLES / self.file), *self.options, *target]
+    def command(self, folder: Path) -> list[str]:
+        """How it is compiled, but for the folder of results; `folder` gets its ranges."""
+        file, more = EXAMPLES / self.file, list[str]()
+        if self.codes:
+            more = ["--quantize", str(folder / f"{self.name}.q")]
+            done("quantize", file, *self.options, "--random", "--samples", "2", "-o", more[1])
+        return ["compile", str(file), *self.options, *more, "--target", "arm64", *self.cpu]
 
 
 def _shufflenet_v1(groups: int, limit: float) -> Network:
@@ -77,6 +82,25 @@ NETWORKS = (
     Network("ghostnet", "ghostnet.py", 48),
     Network("squeezenet", "squeezenet.py", 106),
     Network("shufflenet_v2-unfused", "shufflenet_v2.py", INF, 8.75, ("--passes", UNFUSED)),
+)
+
+CPUS = {
+    "plain": ("--mcpu", "cortex-a53"),
+    "dotprod": ("--mcpu", "cortex-a76"),
+    "i8mm": ("--mcpu", "cortex-a76", "--mattr", "+i8mm"),
+}
+"""Of arm64, by what multiplies bytes."""
+CODES = {
+    "mobilenet_v1": (INF, INF, INF),
+    "mobilenet_v2": (INF, INF, INF),
+    "shufflenet_v1-g3": (INF, INF, INF),
+    "shufflenet_v2": (INF, INF, INF),
+}
+"""Limits on 8-bit codes by network, for each of `CPUS`."""
+ON_CODES = tuple(
+    replace(network, name=f"{network.name}-{kind}", instructions=limit, cpu=cpu, codes=True)
+    for network in NETWORKS
+    for limit, (kind, cpu) in zip(CODES.get(network.name, ()), CPUS.items(), strict=False)
 )
 
 
@@ -129,10 +153,11 @@ def measure(network: Network, counter: Counter, folder: Path) -> Result:
     # The kernels' names stay in, so that counts can be told apart; they change no instruction.
     flags = tuple(flag for flag in toolchain.LINK_FLAGS["elf"] if flag != "-s")
     with mock.patch.dict(toolchain.LINK_FLAGS, elf=flags):
-        done(*network.command, "-o", output)
+        done(*network.command(folder), "--emit", "exe", "-o", output)
     manifest = json.loads((output / "manifest.json").read_text())
     tensor = folder / "x.npy"
     np.save(tensor, np.zeros(manifest["inputs"][0]["shape"], np.float32))
+    counter = replace(counter, cpu="max") if network.codes else counter
     command = (output / Path(network.file).stem, "--input", tensor, "--top", "1")
     once, twice = counter.count_symbols(*command), counter.count_symbols(*command, "--bench", "1")
     kernels = {name: counts - once.get(name, Counts()) for name, counts in twice.items()}
@@ -162,20 +187,20 @@ def main(words: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these networks")
     parser.add_argument("--kernels", action="store_true", help="a table of kernels as well")
     args = parser.parse_args(words)
-    known = {network.name: network for network in NETWORKS}
+    known = {network.name: network for network in (*NETWORKS, *ON_CODES)}
     if unknown := [name for name in args.names if name not in known]:
         parser.error(f"no network {' or '.join(unknown)}; there are {', '.join(known)}")
-    chosen = [known[name] for name in args.names] or list(NETWORKS)
+    chosen = [known[name] for name in args.names] or [*NETWORKS, *ON_CODES]
     with tempfile.TemporaryDirectory() as folder:
         return _table(chosen, Path(folder), kernels=args.kernels)
 
 
 def _table(networks: Sequence[Network], folder: Path, *, kernels: bool) -> int:
     counter, exceeded = Counter.build(folder), []
-    print_row(HEADER, 22)
+    print_row(HEADER, 26)
     for network in networks:
         result = measure(network, counter, folder)
-        print_row(result.row, 22)
+        print_row(result.row, 26)
         if result.exceeds:
             exceeded.append(network.name)
         if kernels:
