@@ -17,17 +17,19 @@ Convert = Callable[[Function, Count, Count, str], None]
 
 
 def emit_product(f: Function, product: Product, convert: Convert, at: Places, share: Share) -> None:
-    """Emit the share's rows, a turn at a time: A is converted, then multiplied."""
+    """Emit the share's rows, a turn at a time: A is converted if need be, then multiplied."""
     blocks = product.blocks
     first, last = (0, blocks.count) if share.by_panels else share.blocks(f, blocks.count, 0)
 
     def turn(block: Count, _: list[str]) -> Sequence[str]:
         end = f.clamp("min", f.binary("add", block, product.turn), last)
         row = _row_of(f, product, block)
-        convert(f, row, _row_of(f, product, end), at.a)
+        a = f.binary("mul", row, product.direct)
+        if not product.direct:
+            convert(f, row, _row_of(f, product, end), at.a)
         out = f.binary("mul", row, product.out_pitch)
         held = f.binary("mul", row, product.residual_pitch)
-        _Turn(f, product, share, block, end).groups(at.moved(f, 0, 0, out, held))
+        _Turn(f, product, share, block, end).groups(at.moved(f, a, 0, out, held))
         return []
 
     f.loop(first, last, [], turn, step=product.turn)

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
+from mbc.backends.llvm.gemm_runs import Run
 from mbc.backends.llvm.gemm_share import Share
 from mbc.backends.llvm.integer.code import Convert, emit_product
 from mbc.backends.llvm.integer.codes import Finish, element_of, scaled_operand, with_limit
@@ -75,7 +76,26 @@ class Layer:
     def of(product: Product, node: Node, x: Sequence[Buffer]) -> Layer:
         """Return a layer whose constants have data."""
         limited = replace(product, finish=with_limit(product.finish, node))
-        return Layer(limited, node, tuple(x))
+        layer = Layer(limited, node, tuple(x))
+        run = layer.run_as_it_lies()
+        pitch = 0 if run is None else x[run.source].pixel_bytes
+        return replace(layer, product=replace(limited, direct=pitch))
+
+    def run_as_it_lies(self) -> Run | None:
+        """Return the run that the rows of A are, if they can be multiplied as they lie: all groups
+        side by side, whole k-steps, and nothing to subtract."""
+        product, dot = self.product, self.product.dot
+        if dot.less != 0 or dot.bytes > 1 or product.depth % dot.steps:
+            return None
+        if not is_gemm_rows(self.node):
+            return None
+        groups = group_order(self.node.view("x"), product.groups).runs
+        first, depth = groups[0][0], product.depth
+        side_by_side = [
+            [Run(first.offset + group * depth, depth, first.source)]
+            for group in range(product.groups)
+        ]
+        return first if [list(runs) for runs in groups] == side_by_side else None
 
     @property
     def _codes(self) -> Codes:
@@ -85,8 +105,17 @@ class Layer:
         """Emit the share's rows of the product, given the addresses of the input's buffers; the
         first row of all is pixel `first` of the result."""
         convert = self._convert_rows(x) if is_gemm_rows(self.node) else self._patches(x[0])
+        if self.product.direct:
+            at = replace(at, a=self._as_it_lies(f, x, first))
         with f.vectors_of(self.product.isa):
             emit_product(f, self.product, partial(_shifted, convert, first), at, share)
+
+    def _as_it_lies(self, f: Function, x: Sequence[str], first: Count) -> str:
+        """Return the address of pixel `first`."""
+        run = self.run_as_it_lies()
+        assert run is not None
+        here = f.offset(x[run.source], run.offset)
+        return f.offset(here, f.binary("mul", first, self.product.direct))
 
     def _convert_rows(self, x: Sequence[str]) -> Convert:
         runs = group_order(self.node.view("x"), self.product.groups).runs

@@ -1,7 +1,8 @@
 """Products of codes and weights: rows of A, converted for the dot unit, times packed panels.
 
 A task converts the A of some rows, all groups, in one go, to scratch: what lies in runs, several
-tensors or patches becomes rows without gaps. Then panels of weights go over these rows, a register
+tensors or patches becomes rows without gaps. Rows of codes that the unit reads as they are and that
+have no gaps are not copied. Then panels of weights go over these rows, a register
 tile at a time. Panels are [bias s32][multiplier f32][weights: k-steps of a unit, vector, lane, k].
 """
 
@@ -53,6 +54,8 @@ class Product:
     """Bytes from row to row of it."""
     largest: int = LARGEST_WEIGHT
     """What no weight is above."""
+    direct: int = 0
+    """Bytes from row to row of A where it is multiplied as it lies; 0 where it is converted."""
     near: int = NEAR_BYTES
     """Bytes of converted rows that turns must not exceed."""
 
@@ -72,9 +75,14 @@ class Product:
         return self.steps * self.dot.steps * self.dot.bytes
 
     @property
-    def a_pitch(self) -> int:
+    def row_bytes(self) -> int:
         """Bytes of a converted row."""
         return self.groups * self.group_a
+
+    @property
+    def a_pitch(self) -> int:
+        """Bytes from row to row of what is multiplied."""
+        return self.direct or self.row_bytes
 
     @property
     def width(self) -> int:
@@ -130,12 +138,14 @@ class Product:
         if self.by_panels:
             return self.blocks.count
         near = min(self.near, max(FEW_BYTES, self.groups * self.group_bytes))
-        return max(1, min(near // (self.a_pitch * self.blocks.tall), self.blocks.count))
+        return max(1, min(near // (self.row_bytes * self.blocks.tall), self.blocks.count))
 
     @property
     def scratch_bytes(self) -> int:
         """Scratch of a thread: converted rows, and what loads of whole vectors reach beyond."""
-        return round_up(self.turn * self.blocks.tall * self.a_pitch + LOADED)
+        if self.direct:
+            return 0
+        return round_up(self.turn * self.blocks.tall * self.row_bytes + LOADED)
 
     def lanes(self, first: int) -> int | None:
         """Return the lanes that are stored of the vector at a column; None for all."""
@@ -185,7 +195,7 @@ class Places:
     """Addresses of a piece of the work."""
 
     a: str
-    """Converted rows."""
+    """Converted rows, or those of A as they lie."""
     weights: str
     """Packed weights."""
     out: str

@@ -47,7 +47,8 @@ def build_stream(site: Site) -> Kernel:
     x = site.input(ends.x)
     residual = None if ends.residual is None else site.input(ends.residual)
     chain = plan_chain(site.isa, site.node, x, out, residual)
-    chain = replace(chain, stages=tuple(map(_with_limit, chain.stages)))
+    inputs = (x, *(stage.out for stage in chain.stages))
+    chain = replace(chain, stages=tuple(map(_with_data, chain.stages, inputs)))
     weights = [_pack(stage) for stage in chain.stages]
     starts = np.cumsum([0, *(w.nbytes for w in weights)])
     rows = [_row_functions(site, stage) for stage in chain.stages]
@@ -62,11 +63,11 @@ def build_stream(site: Site) -> Kernel:
     return Kernel(name, tasks, chain.scratch_bytes, _joined(weights))
 
 
-def _with_limit(stage: Stage) -> Stage:
-    """Return a stage whose constants have data."""
+def _with_data(stage: Stage, x: Buffer) -> Stage:
+    """Return a stage that reads a buffer, whose constants have data."""
     if not isinstance(stage.plan, Product):
         return stage
-    return replace(stage, plan=_layer(stage, stage.plan, stage.out).product)
+    return replace(stage, plan=_layer(stage, stage.plan, x).product)
 
 
 def _layer(stage: Stage, product: Product, x: Buffer) -> Layer:
