@@ -281,3 +281,5 @@ def test_a_graph_of_a_thousand_nodes(tmp_path: Path, opened: Opened) -> None:
     opened.page.wait_for_function("() => report.views.graph.scene.boxes.length === 1002")
     opened.page.get_by_role("button", name="Fit").click()
     opened.page.wait_for_function("() => report.views.graph.drawn === 1002")
+    opened.show("overview")
+    assert "From 4×4×4 f32 to 4×4×4. Compiled" in opened.text(".hero")

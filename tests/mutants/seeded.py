@@ -23,6 +23,7 @@ from tests.mutants.names import MUTANTS as NAMES
 from tests.mutants.nans import MUTANTS as NANS
 from tests.mutants.oracle import MUTANTS as ORACLE
 from tests.mutants.paddings import MUTANTS as PADDINGS
+from tests.mutants.pages import MUTANTS as PAGES
 from tests.mutants.passes import MUTANTS as PASSES
 from tests.mutants.photos import MUTANTS as PHOTOS
 from tests.mutants.planner import MUTANTS as PLANNER
@@ -51,6 +52,7 @@ MUTANTS = (
     *BYTES,
     *CACHES,
     *APART,
+    *PAGES,
     *PHOTOS,
     *IMPORTING,
     *LITE,

@@ -51,7 +51,7 @@ export function signed(value, text = count) {
 }
 
 export function plural(number, word) {
-  return `${count(number)} ${word}${number === 1 ? "" : "s"}`;
+  return `${count(number)} ${word}${number === 1 ? "" : word.endsWith("s") ? "es" : "s"}`;
 }
 
 export function shapeText(shape) {

@@ -45,7 +45,7 @@ export function titleOf(node) {
   const words = [node.op];
   if (isConvolution(node)) words.push(...convolutionWords(node));
   const act = node.attributes.act;
-  return words.join(" ") + (act ? ` · ${act}` : "");
+  return words.join(" ") + (act && act !== node.op ? ` · ${act}` : "");
 }
 
 function convolutionWords(node) {

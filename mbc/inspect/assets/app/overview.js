@@ -21,7 +21,7 @@ function sentences(model, rows) {
   const settings = Object.entries(network.parameters).filter(([name, value]) => name !== "batch" || value !== 1).map(([name, value]) => `${name} ${value}`).join(", ");
   const how = network.level === null ? "by passes listed by hand" : `at -O${network.level}${network.goal === "memory" ? " for memory" : ""}`;
   return [
-    el("p", {}, `From ${inputs} to ${outputs}${network.quantised ? ", on 8-bit codes" : ""}; ${settings}. `,
+    el("p", {}, `From ${inputs} to ${outputs}${network.quantised ? ", on 8-bit codes" : ""}${settings ? `; ${settings}` : ""}. `,
       `Compiled for ${limits.title}${limits.title === network.cpu ? "" : ` (${network.cpu})`} ${how}.`),
     el("p", { class: "limit" }, limitSentence(model, rows, totals)),
   ];
@@ -93,7 +93,7 @@ function passesCard(state) {
   const most = changed.reduce((best, row) => (row.nodes < best.nodes ? row : best), { nodes: 0, stage: null });
   const top = model.graphs[0].totals.nodes;
   return el("section", { class: "card passes" }, el("h2", {}, "What the passes changed"),
-    el("p", { class: "why" }, most.stage ? [el("b", {}, most.stage.name), ` changed most: ${plural(-most.nodes, "node")} fewer. `] : "", idle ? `${plural(idle, "pass")} found nothing to do.`.replace("passs", "passes") : ""),
+    el("p", { class: "why" }, most.stage ? [el("b", {}, most.stage.name), ` changed most: ${plural(-most.nodes, "node")} fewer. `] : "", idle ? `${plural(idle, "pass")} found nothing to do.` : ""),
     el("table", {}, el("thead", {}, el("tr", {}, ["pass", "nodes after it", "", "writes", "predicted"].map((name, index) => el("th", { scope: "col", class: index > 1 ? "number" : null }, name || el("span", { class: "hidden" }, "difference"))))),
       el("tbody", {}, changed.map((row) => el("tr", {},
         el("th", { scope: "row" }, el("button", { type: "button", class: "link", onclick: () => state.set({ stage: row.stage.index, view: "graph", node: null }) }, row.stage.name), el("span", { class: "soft" }, optionsOf(row.stage))),
