@@ -264,22 +264,27 @@ from mbc.frontends.dsl import Net, Tensor, network
 
 @network
 def long(nn: Net) -> Tensor:
-    x = nn.input(4, 4, 4)
+    x = first = nn.input(4, 4, 4)
     for i in range(500):
         with nn.scope(f"part{i % 9}"):
             x = nn.relu(nn.pointwise(x, 4))
-    return x
+    return END
 """
 
 
-def test_a_graph_of_a_thousand_nodes(tmp_path: Path, opened: Opened) -> None:
-    (tmp_path / "long.py").write_text(LONG)
+@pytest.mark.parametrize(
+    ("end", "more"), [("x", 2), ("nn.add(x, first)", 3)], ids=["chain", "too deep for dagre"]
+)
+def test_a_graph_of_a_thousand_nodes(end: str, more: int, tmp_path: Path, opened: Opened) -> None:
+    (tmp_path / "long.py").write_text(LONG.replace("END", end))
     data = data_of(tmp_path / "long.py", target="rpi4", stop_after="import")
     opened.open(save(data, tmp_path), "view=graph")
     opened.page.wait_for_function(DRAWN)
     opened.page.get_by_role("button", name="All nodes").click()
-    opened.page.wait_for_function("() => report.views.graph.scene.boxes.length === 1002")
+    opened.page.wait_for_function(
+        "(more) => report.views.graph.scene.boxes.length === 1000 + more", arg=more
+    )
     opened.page.get_by_role("button", name="Fit").click()
-    opened.page.wait_for_function("() => report.views.graph.drawn === 1002")
+    opened.page.wait_for_function("(more) => report.views.graph.drawn === 1000 + more", arg=more)
     opened.show("overview")
     assert "From 4×4×4 f32 to 4×4×4. Compiled" in opened.text(".hero")

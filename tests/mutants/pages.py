@@ -52,10 +52,10 @@ MUTANTS = (
         tests=f"{REPORT}::test_equal_blocks_in_a_row_are_one_box",
     ),
     Mutant(
-        "a long graph is laid out in one piece",
+        "a graph that is too deep is not drawn",
         f"{APP}/layout.js",
-        old="feeders[index] === 0 && read.has(index)",
-        new="false",
+        old=".catch(() => stacked(job))",
+        new="",
         tests=f"{REPORT}::test_a_graph_of_a_thousand_nodes",
     ),
     Mutant(

@@ -46,12 +46,27 @@ function waists(count, spans) {
   return [...found, count - 1];
 }
 
+// One box below the other, for a graph that is too deep for dagre's recursion.
+function stacked({ boxes, edges, height }) {
+  const centres = boxes.map((_, index) => ({ x: 0, y: 2 * height * index }));
+  const at = new Map(boxes.map((id, index) => [id, centres[index]]));
+  return { centres, points: edges.map(([from, to]) => bent(at.get(from), at.get(to), height)) };
+}
+
+// An edge around the boxes between its ends.
+function bent(from, to, height) {
+  const ends = [{ x: from.x, y: from.y + height / 2 }, { x: to.x, y: to.y - height / 2 }];
+  const steps = (to.y - from.y) / (2 * height);
+  const aside = BOX.width / 2 + 12 + 4 * Math.min(steps, 40);
+  return steps <= 1 ? ends : [ends[0], { x: aside, y: from.y + height }, { x: aside, y: to.y - height }, ends[1]];
+}
+
 let worker;
 const waiting = new Map();
 
 function ask(job) {
   if (worker === undefined) worker = startWorker();
-  if (worker === null) return new Promise((done) => setTimeout(() => done(arrange(job))));
+  if (worker === null) return Promise.resolve().then(() => arrange(job));
   const number = waiting.size === 0 ? 1 : Math.max(...waiting.keys()) + 1;
   return new Promise((done, failed) => {
     waiting.set(number, { done, failed });
@@ -83,7 +98,8 @@ const PADDING = 14, MARGIN = 16;
 // Give the boxes, edges and frames of a scene their places.
 export async function place(scene) {
   const edges = scene.edges.map((edge) => [edge.from, edge.to]);
-  const { centres, points } = await ask({ boxes: scene.boxes.map((box) => box.id), edges, ...BOX });
+  const job = { boxes: scene.boxes.map((box) => box.id), edges, ...BOX };
+  const { centres, points } = await ask(job).catch(() => stacked(job));
   const left = Math.min(...centres.map(({ x }) => x)) - BOX.width / 2 - PADDING - MARGIN;
   const top = Math.min(...centres.map(({ y }) => y)) - BOX.height / 2 - MARGIN;
   const moved = ({ x, y }) => ({ x: x - left, y: y - top });
