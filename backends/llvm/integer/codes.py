@@ -43,6 +43,8 @@ LARGEST_EXACT = 1 << 24
 """Whole numbers up to this are floats."""
 LARGEST_STEP = float(1 << 30)
 """Steps below this are s32 however their operations were rounded."""
+LARGEST_SHORT = float(1 << 14)
+"""Steps below this are s16."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,8 @@ class Finish:
     """Whether numbers are scaled; else codes go through as they are."""
     fits: bool = False
     """Whether no step can exceed s32."""
+    short: bool = False
+    """Whether none can exceed s16."""
 
     @staticmethod
     def same(low: int = 0, high: int = 255) -> Finish:
@@ -101,7 +105,8 @@ def with_limit(finish: Finish, node: Node) -> Finish:
     sums = largest_sums(element_of(node, "x"), weight.array, added)
     steps = np.minimum(sums, MAX_SUM + 1) * np.abs(multiplier.array.astype(np.float64))
     more = LARGEST_CODE * scaled_operand(node, "residual").ratio if node["residual"] else 0.0
-    return replace(finish, fits=bool(steps.max(initial=0.0) + more < LARGEST_STEP))
+    largest = float(steps.max(initial=0.0)) + more
+    return replace(finish, fits=largest < LARGEST_STEP, short=largest < LARGEST_SHORT)
 
 
 def scaled_operand(node: Node, role: str) -> Scaled:

@@ -80,9 +80,28 @@ def _store(f: Function, codes: str, pieces: Sequence[Piece], pointer: str) -> No
     for first, run in _neighbours(lanes, pieces):
         last = run[-1].lanes or lanes
         count = (len(run) - 1) * lanes + last
+        if f.isa.name == "neon" and count == len(run) * lanes:
+            _store_words(f, codes, first, len(run), f.offset(pointer, run[0].offset))
+            continue
         whole = range(first * lanes, first * lanes + len(run) * lanes)
         part = extracted(f, codes, size, whole)
         store_bytes(f, part, f.offset(pointer, run[0].offset), len(whole), count)
+
+
+def _store_words(f: Function, codes: str, first: int, count: int, address: str) -> None:
+    """Store some of the four words of a vector: LLVM takes parts of it apart by bytes."""
+    if count == VECTORS:
+        f.emit(f"store <16 x i8> {codes}, ptr {address}, align 1")
+        return
+    done = 0
+    while done < count:
+        place = first + done
+        words = 2 if place % 2 == 0 and count - done >= 2 else 1
+        kind, word = f"<{VECTORS // words} x i{32 * words}>", f"i{32 * words}"
+        lanes = f.op(f"bitcast <16 x i8> {codes} to {kind}")
+        part = f.op(f"extractelement {kind} {lanes}, i32 {place // words}")
+        f.emit(f"store {word} {part}, ptr {f.offset(address, 4 * done)}, align 1")
+        done += words
 
 
 def _neighbours(lanes: int, pieces: Sequence[Piece]) -> Iterator[tuple[int, list[Piece]]]:
@@ -190,20 +209,27 @@ _SQXTN, _SQXTUN = "llvm.aarch64.neon.sqxtn.v4i16", "llvm.aarch64.neon.sqxtun.v8i
 
 
 def _neon(f: Function, finish: Finish, steps: Sequence[str]) -> str:
-    """Narrow by FCVTNS, SQXTN and SQXTUN."""
-    halves = {
-        v: f.op(
-            f"call <4 x i16> @{_SQXTN}(<4 x i32> "
-            f"{f.op(f'call <4 x i32> @{_FCVTNS}(<4 x float> {v})')})"
-        )
-        for v in dict.fromkeys(steps)
-    }
+    """Narrow by FCVTNS, SQXTN or UZP1, and SQXTUN."""
+    whole = {v: f.op(f"call <4 x i32> @{_FCVTNS}(<4 x float> {v})") for v in dict.fromkeys(steps)}
     quarters = []
     for a, b in zip(steps[::2], steps[1::2], strict=True):
-        words = _joined(f, "<4 x i16>", 4, halves[a], halves[b])
+        words = (_low_halves if finish.short else _saturated)(f, whole[a], whole[b])
         words = _plus_zero(f, finish, words, 8)
         quarters.append(f.op(f"call <8 x i8> @{_SQXTUN}(<8 x i16> {words})"))
     return _joined(f, "<8 x i8>", 8, *quarters)
+
+
+def _saturated(f: Function, a: str, b: str) -> str:
+    """Narrow two vectors of s32 to one of s16."""
+    halves = [f.op(f"call <4 x i16> @{_SQXTN}(<4 x i32> {v})") for v in (a, b)]
+    return _joined(f, "<4 x i16>", 4, *halves)
+
+
+def _low_halves(f: Function, a: str, b: str) -> str:
+    """Return the low halves of the lanes of two vectors of s32."""
+    kind, mask = "<8 x i16>", ", ".join(f"i32 {lane}" for lane in range(0, 16, 2))
+    parts = [f.op(f"bitcast <4 x i32> {v} to {kind}") for v in (a, b)]
+    return f.op(f"shufflevector {kind} {parts[0]}, {kind} {parts[1]}, <8 x i32> <{mask}>")
 
 
 def _joined(f: Function, kind: str, lanes: int, a: str, b: str) -> str:
