@@ -148,6 +148,20 @@ def load_whole(f: Function, pointer: str, bytes: int, lanes: int | None, fill: i
     return _widened(f, codes)
 
 
+def load_row(f: Function, pointer: str, bytes: int, vectors: int, zero: int) -> list[str]:
+    """Load consecutive vectors of codes as floats, less the zero point, by way of s16."""
+    count = vectors * f.isa.lanes
+    codes = f.op(f"load <{count} x i8>, ptr {f.offset(pointer, bytes)}, align 1")
+    short = f.op(f"zext <{count} x i8> {codes} to <{count} x i16>")
+    if zero:
+        short = f.op(f"sub <{count} x i16> {short}, {repeated('i16', zero, count)}")
+    found = []
+    for first in range(0, count, f.isa.lanes):
+        part = extracted(f, short, count, range(first, first + f.isa.lanes), "i16")
+        found.append(floats(f, f.op(f"sext <{f.isa.lanes} x i16> {part} to {integers(f)}")))
+    return found
+
+
 def load_everywhere(f: Function, address: str) -> str:
     """Load a code to all lanes, as s32."""
     with f.vectors_of(of_bytes(f.isa)):
@@ -245,11 +259,11 @@ def store_bytes(f: Function, codes: str, address: str, size: int, count: int) ->
         f.emit(f"store <{length} x i8> {part}, ptr {f.offset(address, start)}, align 1")
 
 
-def extracted(f: Function, codes: str, size: int, places: Sequence[int]) -> str:
-    """Return some bytes of a vector."""
+def extracted(f: Function, codes: str, size: int, places: Sequence[int], word: str = "i8") -> str:
+    """Return some lanes of a vector."""
     if len(places) == size:
         return codes
-    whole, mask = f"<{size} x i8>", ", ".join(f"i32 {place}" for place in places)
+    whole, mask = f"<{size} x {word}>", ", ".join(f"i32 {place}" for place in places)
     return f.op(f"shufflevector {whole} {codes}, {whole} poison, <{len(places)} x i32> <{mask}>")
 
 

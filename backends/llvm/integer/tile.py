@@ -10,6 +10,8 @@ from mbc.backends.llvm.integer.codes import (
     floats,
     integers,
     load_codes,
+    load_row,
+    pieces,
     scaled,
 )
 from mbc.backends.llvm.integer.dots import LOADED
@@ -36,22 +38,38 @@ def emit_tile(
         sums = dot.emit(f, Tile(at.a, product.a_pitch, weights, tuple(bias), height, depth))
     else:
         sums = _emit_steps(f, product, at.a, weights, [list(bias) for _ in range(height)])
-    pieces = []
+    made: list[Piece] = []
     for row, values in enumerate(sums):
+        held = _residuals(f, product, at, row, width, last)
         for j, value in enumerate(values):
             lanes = last if j == width - 1 else None
             multiplier = load(f, at.weights, (width + j) * step)
             steps = arithmetic(f, "fmul", floats(f, value), multiplier)
             column = j * f.isa.lanes
-            if product.residual is not None and at.residual is not None:
-                place = row * product.residual_pitch + column
-                held = load_codes(f, at.residual, place, lanes, product.residual.zero)
-                steps = arithmetic(f, "fadd", steps, scaled(f, product.residual, held))
+            if product.residual is not None:
+                steps = arithmetic(f, "fadd", steps, scaled(f, product.residual, held[j]))
             place = row * product.out_pitch + column * product.finish.element.bytes
-            pieces.append(Piece(steps, place, lanes))
-        if len(pieces) + width > VECTORS or row == height - 1:
-            store_pieces(f, product.finish, pieces, at.out)
-            pieces = []
+            made.append(Piece(steps, place, lanes))
+        if len(made) + width > VECTORS or row == height - 1:
+            store_pieces(f, product.finish, made, at.out)
+            made = []
+
+
+def _residuals(
+    f: Function, product: Product, at: Places, row: int, width: int, last: int | None
+) -> list[str]:
+    """Load what is added to a row, less its zero point."""
+    if product.residual is None or at.residual is None:
+        return []
+    place, zero, step = row * product.residual_pitch, product.residual.zero, f.isa.lanes
+    together = [n for _, n in pieces(width)] if f.isa.name == "neon" and last is None else []
+    held: list[str] = []
+    for vectors in together:
+        held += load_row(f, at.residual, place + len(held) * step, vectors, zero)
+    for j in range(len(held), width):
+        lanes = last if j == width - 1 else None
+        held.append(load_codes(f, at.residual, place + j * step, lanes, zero))
+    return held
 
 
 def _load(f: Function, type: str, address: str) -> str:
