@@ -24,6 +24,7 @@ from mbc.targets.elements import on_codes
 from tests.backends.emulated import Machine
 from tests.quantised_graphs import codes
 
+ODD = np.array([np.nan, np.inf, -np.inf, 1e30], np.float32)
 MAIN = """
 #define _DEFAULT_SOURCE
 #include <stdio.h>
@@ -127,6 +128,15 @@ def calls_of(name: str, addresses: Addresses, library: Library) -> list[Call]:
     return found
 
 
+def _given(seed: int, value: Value) -> np.ndarray:
+    """Random codes, or floats with some that are none among them."""
+    array = codes(seed, value.type)
+    if array.dtype == np.float32:
+        array = array.copy()
+        array.ravel()[3::7] = np.resize(ODD, array.size)[3::7]
+    return array
+
+
 def _places(buffer: Buffer) -> np.ndarray:
     """Bytes of a buffer that hold its tensor."""
     size, pixels = buffer.element_bytes, buffer.pixel_bytes * np.arange(buffer.pixels)[:, None]
@@ -163,7 +173,7 @@ def wrong_calls(
     """The names of cases whose kernels make other bits than the oracle, or touch a neighbour."""
     program, data, wanted = build(folder, machine, library, calls), [], []
     for seed, call in enumerate(calls):
-        arrays = {value: codes(seed, value.type) for value in call.values}
+        arrays = {value: _given(seed, value) for value in call.values}
         wanted.append(call.expected(arrays))
         operands = len(call.buffers) - len(call.outputs)
         for number, buffer in enumerate(call.buffers):

@@ -25,13 +25,13 @@ from mbc.backends.llvm.integer.codes import (
 )
 from mbc.backends.llvm.integer.dots import dots_of
 from mbc.backends.llvm.integer.layers import build_product, plan_product
-from mbc.backends.llvm.integer.narrow import narrowings_of
+from mbc.backends.llvm.integer.narrow import Piece, narrowing_of, narrowings_of, store_pieces
 from mbc.backends.llvm.integer.strips import DECLARED as OF_STRIPS
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.axes import build_reduction
 from mbc.backends.llvm.kernels.base import Kernel, Site
 from mbc.backends.llvm.kernels.chain import chain_nodes, chain_refusal
-from mbc.backends.llvm.kernels.elementwise import Stream, Vector, build_rows, stream_of
+from mbc.backends.llvm.kernels.elementwise import SEVERAL, Stream, Vector, build_rows, stream_of
 from mbc.backends.llvm.kernels.linear import is_gemm_rows
 from mbc.backends.llvm.kernels.reduce import pool_kernel
 from mbc.backends.llvm.kernels.resize import build_resize
@@ -96,12 +96,37 @@ def build_elementwise(site: Site) -> Kernel:
     buffers = [*(buffer for several in site.inputs for buffer in several), *site.outputs]
     dense = all(b.pitch == b.type.channels and b.type.rank > 1 for b in buffers)
     flat = dense and len({buffer.type.shape for buffer in buffers}) == 1
-    weights, vector = np.zeros(0, np.float32), _vector(node, inputs)
-    return build_rows(site, inputs, vector, weights, keep, "q8", number=load_everywhere, flat=flat)
+    weights = np.zeros(0, np.float32)
+    vector = _vector(node, inputs)
+    how = narrowing_of(site.isa)
+    several = partial(_several, node, finish, inputs) if how and how.exceeds else None
+    return build_rows(
+        site,
+        inputs,
+        vector,
+        weights,
+        keep,
+        "q8",
+        number=load_everywhere,
+        flat=flat,
+        several=several,
+    )
 
 
-def _vector(node: Node, operands: Sequence[Stream]) -> Vector:
-    """Return what computes the steps of a vector."""
+def _several(
+    node: Node, finish: Finish, inputs: Sequence[Stream], f: Function, at: Sequence[str]
+) -> None:
+    """Emit vectors that are narrowed together; what narrows them makes 0 of NaN."""
+    *operands, out = at
+    size, pieces, vector = finish.element.bytes, list[Piece](), _vector(node, inputs, nan=False)
+    for j in range(SEVERAL):
+        here = [f.offset(p, j * stream.step) for p, stream in zip(operands, inputs, strict=True)]
+        pieces.append(Piece(vector(f, here, None), j * f.isa.lanes * size))
+    store_pieces(f, finish, pieces, out)
+
+
+def _vector(node: Node, operands: Sequence[Stream], *, nan: bool = True) -> Vector:
+    """Return what computes the steps of a vector; unless `nan`, those of NaN are left."""
     match node.op:
         case Add() | Sub() | Mul() | Min() | Max():
             return partial(_combined, node, operands)
@@ -110,7 +135,7 @@ def _vector(node: Node, operands: Sequence[Stream]) -> Vector:
         case Requantize():
             return partial(_rescaled, node)
         case Quantize():
-            return partial(_steps, node)
+            return partial(_steps, node, nan)
         case Dequantize():
             return partial(_numbers, node)
         case _:
@@ -151,13 +176,13 @@ def _rescaled(node: Node, f: Function, at: list[str], lanes: int | None) -> str:
     return scaled(f, operand, load_codes(f, at[0], 0, lanes, operand.zero))
 
 
-def _steps(node: Node, f: Function, at: list[str], lanes: int | None) -> str:
+def _steps(node: Node, nan: bool, f: Function, at: list[str], lanes: int | None) -> str:
     """Divide by the scale; NaN becomes 0."""
     to = node.result.type.element
     assert isinstance(to, Q8)
     x = load(f, at[0], 0, lanes)
     steps = arithmetic(f, "fmul", x, splat_literal(f, float(np.float32(1 / to.scale))))
-    return select(f, compare(f, "uno", x, x), splat_literal(f, 0), steps)
+    return select(f, compare(f, "uno", x, x), splat_literal(f, 0), steps) if nan else steps
 
 
 def _numbers(node: Node, f: Function, at: list[str], lanes: int | None) -> str:

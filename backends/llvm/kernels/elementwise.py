@@ -215,9 +215,11 @@ def build_rows(
     *,
     number: Number = _everywhere,
     flat: bool = False,
+    several: Several | None = None,
 ) -> Kernel:
     """Build a kernel that goes through rows of pixels, a task each, channel vectors innermost; with
-    `flat`, for which all must be dense and of one shape, through rows as a whole."""
+    `flat`, for which all must be dense and of one shape, through rows as a whole. `several` emits
+    `SEVERAL` vectors of all streams, given their addresses."""
     out, f = site.output, site.kernel_function()
     padded, size = out.is_padded(f.isa), out.element_bytes
     result = _through(site, "%y0", out.type.shape, out.pixel_bytes, padded, size)
@@ -231,7 +233,10 @@ def build_rows(
         return []
 
     def pixel(_: Count, at: list[str]) -> Sequence[str]:
-        _emit_pixel(f, vector, (number, keep), streams, at, channels)
+        here, left = at, channels
+        if several and all(stream.step for stream in streams):
+            here, left = _emit_several(f, several, streams, at, channels)
+        _emit_pixel(f, vector, (number, keep), streams, here, left)
         return [
             f.offset(p, stream.pitch(row_pixels)) for p, stream in zip(at, streams, strict=True)
         ]
@@ -240,6 +245,25 @@ def build_rows(
     shape = f"c{channels}_w{row_pixels}"
     name = site.library.define(f"{element}_{site.node.op.label}_{shape}", f)
     return Kernel(name, prod(leading), 0, weights)
+
+
+Several = Callable[[Function, Sequence[str]], None]
+"""Emits `SEVERAL` vectors of each stream, given their addresses."""
+SEVERAL = 4
+
+
+def _emit_several(
+    f: Function, several: Several, streams: Sequence[Stream], at: list[str], channels: int
+) -> tuple[list[str], int]:
+    """Emit most vectors of a pixel; returns the next addresses and the channels left."""
+
+    def body(_: Count, here: list[str]) -> Sequence[str]:
+        several(f, here)
+        return [f.offset(p, SEVERAL * s.step) for p, s in zip(here, streams, strict=True)]
+
+    turns = channels // (SEVERAL * f.isa.lanes)
+    here = f.loop(0, turns, [("ptr", p) for p in at], body)
+    return here, channels - turns * SEVERAL * f.isa.lanes
 
 
 def _emit_pixel(
