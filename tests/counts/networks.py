@@ -91,10 +91,10 @@ CPUS = {
 }
 """Of arm64, by what multiplies bytes."""
 CODES = {
-    "mobilenet_v1": (170, 58.5, 42.5),
-    "mobilenet_v2": (105, 41, 34),
-    "shufflenet_v1-g3": (55, 25, 20.5),
-    "shufflenet_v2": (50.5, 19.3, 16),
+    "mobilenet_v1": (147, 58.5, 42.5),
+    "mobilenet_v2": (96, 41, 34),
+    "shufflenet_v1-g3": (52, 25, 20.5),
+    "shufflenet_v2": (45.5, 19.3, 16),
 }
 """Limits on 8-bit codes by network, for each of `CPUS`."""
 ON_CODES = tuple(
