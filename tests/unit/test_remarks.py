@@ -7,15 +7,17 @@ from pathlib import Path
 
 import numpy as np
 
-from mbc.int8.quantisation import Quantisation
+from mbc.int8.quantisation import Quantisation, Range
 from mbc.ir.elements import Q8
 from mbc.ir.text import parse
 from mbc.passes.pipelines import PASSES as KNOWN_PASSES
+from mbc.passes.quantise import Quantise
 from mbc.passes.quantising.forms import why_island
 from mbc.passes.quantising.rewrite import rewrite
-from mbc.passmgr.passes import PassResult
+from mbc.passmgr.passes import PassContext, PassResult
 from mbc.remarks import PASSES, REMARKS
 from mbc.remarks.document import document
+from tests.fake_backend import FakeBackend
 from tests.golden_cases import cases
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +30,14 @@ graph @g(%x: f32[1,1,1,4], %y: f32[1,4], %z: f32[1,4]) {
   %e = relu(%y) : f32[1,4]
   %f = relu(%z) : f32[1,4]
   return %a, %d, %e, %f
+}"""
+
+BYTES = """
+graph @g(%x: q8(1.0,0)[1,1,1,4]) {
+  const @w : f32[1,1,4,4]
+  %f = dequantize(%x) : f32[1,1,1,4]
+  %y = conv2d(%f, @w) : f32[1,1,1,4]
+  return %y
 }"""
 
 
@@ -53,6 +63,15 @@ def of_stated_scales() -> set[str]:
     return {remark.id("quantise") for remark in result.remarks}
 
 
+def of_bytes() -> set[str]:
+    """What a layer gives that reads an input of bytes."""
+    graph = parse(BYTES)
+    for constant in graph.constants().values():
+        constant.data = np.ones(constant.type.shape, np.float32)
+    context = PassContext(FakeBackend(), Quantisation({"x": Range(0, 255), "y": Range(-9, 9)}))
+    return {remark.id("quantise") for remark in Quantise().run(graph, context).remarks}
+
+
 def of_activations() -> set[str]:
     """What a layer gives whose activation nothing has separated from it."""
     node = "%0 = add(%x, %x) {act=silu} : f32[1,4]"
@@ -61,7 +80,7 @@ def of_activations() -> set[str]:
 
 
 def test_the_table_has_the_ids_that_there_are() -> None:
-    found = of_cases() | of_stated_scales() | of_activations()
+    found = of_cases() | of_stated_scales() | of_bytes() | of_activations()
     assert found - REMARKS.keys() == set(), "not in mbc/remarks"
     assert REMARKS.keys() - found == set(), "nothing produces it: write a golden case"
 
