@@ -270,7 +270,15 @@ def _largest(f: Function, tile: WindowTile, pixel: Pixel) -> list[Vectors]:
 
 
 def _maxima(f: Function, values: Sequence[Vectors]) -> Vectors:
+    if not f.isa.element.is_float:
+        return [reduce(partial(_larger_code, f), lane) for lane in zip(*values, strict=True)]
     return [maximum(f, lane) for lane in zip(*values, strict=True)]
+
+
+def _larger_code(f: Function, a: str, b: str) -> str:
+    larger = f.op(f"icmp ugt {f.isa.vector} {a}, {b}")
+    mask, vector = f"<{f.isa.lanes} x i1>", f.isa.vector
+    return f.op(f"select {mask} {larger}, {vector} {a}, {vector} {b}")
 
 
 def _sums(f: Function, values: Sequence[Vectors]) -> Vectors:

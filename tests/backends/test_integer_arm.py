@@ -13,10 +13,12 @@ import pytest
 from mbc.backends.llvm.addresses import Addresses
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.kernels.base import Library
+from mbc.ir.views import Value
+from mbc.ops import MaxPool
 from tests.backends.cases import Case
 from tests.backends.emulated import MACHINES, Machine
 from tests.backends.guarded_program import calls_of, wrong_calls
-from tests.backends.integer_cases import convolutions, integer_cases, windows
+from tests.backends.integer_cases import Net, both, convolutions, integer_cases, windows
 from tests.backends.kernel_check import place_without_overlap
 from tests.everyday import part_of
 
@@ -39,6 +41,17 @@ ARM = {
 }
 
 
+def pools() -> Iterator[Case]:
+    """Maxima of vectors of codes, and of tails."""
+    pool = MaxPool((3, 3), (2, 2), (1, 1, 1, 1))
+
+    def layer(net: Net, x: Value) -> Value:
+        return net.graph.add(pool, [x]).result
+
+    for c in (4, 8, 11, 16, 24, 30, 48):
+        yield from both(f"max-{c}", (1, 7, 9, c), layer)
+
+
 def products() -> Iterator[Case]:
     """Depths that are whole chunks and that are not, in loops and without; rows and columns of
     every tile."""
@@ -50,7 +63,7 @@ def products() -> Iterator[Case]:
     yield from convolutions((1, 4, 5, 240), 60, 3)
 
 
-CASES = {**dict(products()), **dict(windows()), **dict(integer_cases())}
+CASES = {**dict(products()), **dict(pools()), **dict(windows()), **dict(integer_cases())}
 PARTS = 5
 
 

@@ -10,7 +10,7 @@ from math import gcd
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.integer.codes import LARGEST_EXACT, Finish, element_of, with_limit
+from mbc.backends.llvm.integer.codes import LARGEST_EXACT, Finish, element_of, of_bytes, with_limit
 from mbc.backends.llvm.integer.strips import CHANNELS, on_bytes, pack_taps, packed_bytes
 from mbc.backends.llvm.integer.taps import taps_row
 from mbc.backends.llvm.isa import Isa
@@ -50,6 +50,8 @@ def window_of(isa: Isa, node: Node, sources: Sequence[Buffer], out: Buffer) -> W
         case MaxPool() as op:
             shape = (op.kernel, op.stride, op.pad, op.dilation)
             window = Window(_unit(isa, 1, parts), "max", *sizes, *shape, *place)
+            if on_codes(node) and isa.name == "neon":
+                return replace(window, isa=_of_codes(isa, parts))
         case AvgPool() as op:
             shape = (op.kernel, op.stride, op.pad, (1, 1))
             window = Window(_unit(isa, 1, parts), "avg", *sizes, *shape, *place, op.act)
@@ -72,6 +74,12 @@ def _in_codes(node: Node) -> InCodes:
     largest = 0 if bias is None else int(np.abs(bias.array.astype(np.int64)).max(initial=0))
     finish = with_limit(Finish.of(node), node)
     return InCodes(x, finish, far_bias=terms + largest > LARGEST_EXACT)
+
+
+def _of_codes(isa: Isa, parts: Sequence[Part]) -> Isa:
+    """Return the unit with vectors of codes, whose largest need not be converted."""
+    fill = all(part.channels % CHANNELS == 0 for part in parts)
+    return replace(of_bytes(isa), lanes=CHANNELS if fill else CHANNELS // 2)
 
 
 def _unit(isa: Isa, filters: int, parts: Sequence[Part]) -> Isa:
@@ -130,7 +138,7 @@ def window_name(window: Window) -> str:
 
 def _prefix(window: Window) -> str:
     """Return the element in the name of a kernel."""
-    return "f32" if window.codes is None else "q8"
+    return "f32" if window.codes is None and window.isa.element.is_float else "q8"
 
 
 def define_rows(library: Library, window: Window) -> list[str]:
