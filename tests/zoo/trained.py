@@ -4,7 +4,8 @@
 
 Two state dicts of PyTorch through our pages, against the answers that PyTorch gave (1e-3 of
 probability); two ONNX models of Paddle with symbolic shapes on rendered text, against onnxruntime
-(1e-4). One row a network and image: the largest difference on each kind of machine.
+(1e-4). One row a network and image: the largest difference on each kind of machine. Then the state
+dicts on 8-bit codes (trained_codes.py).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from tests.e2e.support import ROOT, done
 from tests.trained import NETWORKS, TOLERANCE
+from tests.zoo import trained_codes
 
 WHEELS = ROOT / ".venv" / "models"
 WAYS = {
@@ -144,6 +146,8 @@ def main(words: Sequence[str]) -> int:
             failed |= not max(errors) <= case.tolerance
             cells = (f"{e:.1e}{'' if e <= case.tolerance else '!'}".rjust(9) for e in errors)
             print(case.name.ljust(24), *cells, flush=True)
+    if not args.names:
+        failed |= not trained_codes.table({})
     return int(failed)
 
 
