@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mbc.backends.llvm.peak import PeakMeter
+from mbc.backends.llvm.peak import FMA, PeakMeter
 from mbc.driver.net import ALONE
 from mbc.driver.pipeline import on_codes, quantisation_of
 from mbc.driver.producers.producer import Compiled
@@ -54,11 +54,13 @@ class BenchResult:
     """Multiply-adds of the network as written."""
     threads: int
     peak_gflops: float
-    """The highest FMA peak of one core that was measured between the rounds."""
+    """The highest peak of one core that was measured between the rounds."""
     ours: Times
     engines: Mapping[str, Times]
     backend: str = LLVM
     """Value of `--backend`."""
+    peak: str = FMA
+    """What the peak is of: FMA, or of networks on codes int8 if that can be measured."""
 
     def gflops(self, times: Times) -> float:
         """Two operations a multiply-add of conv and dense layers, over the fastest round."""
@@ -83,6 +85,7 @@ class BenchResult:
                 name: {"version": version(name), **self._figures(t)} for name, t in engines
             },
             "ratio": self.ratios,
+            "peak": self.peak,
             "peak_gflops": self.peak_gflops,
             "rounds": len(self.ours.seconds),
             "threads": self.threads,
@@ -115,7 +118,8 @@ def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResu
     engine = compiled.producer.engine(compiled, contest.team, observer)
     inputs = reference.seeded_inputs(interface_of(compiled.graph)[0], reference.SEED)
     contestants: dict[str, Run] = {"mbc": engine.inference(inputs)}
-    meter, peaks = PeakMeter(compiled.target), list[float]()
+    meter = PeakMeter(compiled.target, compiled.quantisation)
+    peaks = list[float]()
     with ExitStack() as stack:
         if contest.engines:
             stack.enter_context(stdout_on_stderr())
@@ -133,7 +137,8 @@ def bench(compiled: Compiled, contest: Contest, observer: Observer) -> BenchResu
     for name in sorted(restless):
         observer.note(f"warning: threads of {name} do not sleep between runs, and slow down others")
     ours, macs, threads = times.pop("mbc"), compiled.source.totals.macs, contest.team.threads
-    return BenchResult(macs, threads, max(peaks), ours, times, compiled.producer.name)
+    name = compiled.producer.name
+    return BenchResult(macs, threads, max(peaks), ours, times, name, meter.kind)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,12 @@ and with the neighbours as the kernels' times do.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from statistics import median
 
 import numpy as np
 
+from mbc.backends.llvm.peak import INT8, PeakMeter
 from mbc.backends.llvm.profile import ProfiledNet
 from mbc.driver.producers.llvm import lower_graph
 from mbc.driver.producers.producer import Compiled
@@ -30,8 +32,9 @@ def profile(compiled: Compiled, rounds: int, team: Team, observer: Observer) -> 
     observer.step("generating code")
     net = ProfiledNet(lowered, team.gather())
     observer.step(f"running {rounds} rounds")
-    found = _measure(net, rounds)
-    limits = Limits(team.threads, found.peak / team.threads, found.memory)
+    meter = PeakMeter(compiled.target, compiled.quantisation)
+    found = _measure(net, rounds, _peak_of(net, meter, team.threads))
+    limits = Limits(team.threads, found.peak / team.threads, found.memory, meter.kind)
     layers = [kernel.layer for kernel in lowered.kernels]
     source = compiled.source
     return Profile(
@@ -48,6 +51,13 @@ def profile(compiled: Compiled, rounds: int, team: Team, observer: Observer) -> 
     )
 
 
+def _peak_of(net: ProfiledNet, meter: PeakMeter, threads: int) -> Callable[[], float]:
+    """Return what measures the peak of all threads: of integers, that of this one so many times."""
+    if meter.kind == INT8:
+        return lambda: threads * meter.measure()
+    return net.peak_gflops
+
+
 @dataclass(frozen=True)
 class _Found:
     """Times in milliseconds, and the limits of all threads together."""
@@ -61,7 +71,7 @@ class _Found:
     """Highest GB/s."""
 
 
-def _measure(net: ProfiledNet, rounds: int) -> _Found:
+def _measure(net: ProfiledNet, rounds: int, peak: Callable[[], float]) -> _Found:
     tensors = net.tensors()
     for _ in range(WARM_UP_ROUNDS):
         net.time_once(tensors)
@@ -70,7 +80,7 @@ def _measure(net: ProfiledNet, rounds: int) -> _Found:
         net.time_once(tensors)
         kernels.append(net.time_kernels(tensors))
         whole.append(1e3 * net.time_once(tensors))
-        peaks.append(net.peak_gflops())
+        peaks.append(peak())
         memory.append(net.memory_gbs())
     return _Found(_kernel_times(1e3 * np.array(kernels)), whole, max(peaks), max(memory))
 

@@ -1,7 +1,8 @@
 """The profile of a network: the time of each layer, beside the limits of the machine.
 
 A layer is bound by compute or by memory (Williams, Waterman, Patterson: "Roofline", 2009): by the
-longer of the times that its multiply-adds take at peak FMA rate and its bytes at peak read rate.
+longer of the times that its multiply-adds take at peak rate and its bytes at peak read rate. The
+peak is that of FMA, or where a network computes on codes that of the unit that multiplies these.
 Both rates are measured along with the kernels.
 """
 
@@ -24,10 +25,12 @@ class Limits:
     """Of one core; a multiply-add is two operations."""
     memory_gbs: float
     """GB/s at which all threads together read memory."""
+    kind: str = "FMA"
+    """What the peak is of: FMA, or of networks on codes int8 if that can be measured."""
 
     @property
     def gflops(self) -> float:
-        """The FMA peak of all threads together."""
+        """The peak of all threads together."""
         return self.threads * self.peak_gflops
 
     @property
@@ -68,7 +71,7 @@ class LayerTime:
     macs: int
     gflops: float
     peak_fraction: float
-    """Share of the FMA peak."""
+    """Share of the peak."""
     bytes: int
     gbs: float
     intensity: float
@@ -140,7 +143,7 @@ class Profile:
 
     @property
     def peak_fraction(self) -> float:
-        """`gflops` as a share of the FMA peak, 0 to 1."""
+        """`gflops` as a share of the peak, 0 to 1."""
         return self.gflops / self.limits.gflops
 
     def to_json(self) -> dict[str, Any]:
@@ -159,6 +162,7 @@ class Profile:
             "pool_ms": round(self.pool_ms, 5),
             "gflops": round(self.gflops, 2),
             "peak_fraction": round(self.peak_fraction, 4),
+            "peak": self.limits.kind,
             "peak_gflops": round(self.limits.peak_gflops, 2),
             "memory_gbs": round(self.limits.memory_gbs, 2),
             "layers": [asdict(layer) for layer in self.layers],

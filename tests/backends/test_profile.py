@@ -9,11 +9,13 @@ import pytest
 
 from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.llvm.codegen import parse
+from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.lower import LoweredNet, lower
-from mbc.backends.llvm.peak import BLOCK_BYTES
+from mbc.backends.llvm.peak import BLOCK_BYTES, CHAINS, STEPS, chained_unit, integer_chains
 from mbc.backends.llvm.profile import LEAST_BYTES, ProfiledNet, profile_module
 from mbc.driver.platforms import resolve
 from mbc.frontends.weights import initialise
+from mbc.int8.quantisation import Quantisation
 from mbc.passes.pipelines import O2
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext
@@ -116,3 +118,26 @@ def test_the_module_goes_with_every_target(name: str) -> None:
     module = parse(profile_module(lowered(target)), target)
     defined = {f.name for f in module.functions if not f.is_declaration}
     assert {f"shufflenet_v1_{word}" for word in ("profile", "peak", "stream")} <= defined
+
+
+@pytest.mark.parametrize(
+    ("machine", "cpu", "bits", "name", "calls"),
+    [
+        ("x86_64", "znver4", 8, "vnni", 1),
+        ("x86_64", None, 8, "madd", 1),
+        ("x86_64", None, 7, "maddubs", 2),
+        ("arm64", "cortex-a76", 8, "sdot", 1),
+        ("arm64", None, 8, None, 0),
+    ],
+)
+def test_the_peak_of_what_multiplies_codes(
+    machine: str, cpu: str | None, bits: int, name: str | None, calls: int
+) -> None:
+    """It is that of chains of the unit that kernels use, or of floats."""
+    isa = isa_of(resolve(machine, cpu))
+    unit = chained_unit(isa, Quantisation({}, weight_bits=bits).largest_weight)
+    assert (unit.name if unit else None) == name
+    if unit is not None:
+        text = integer_chains(isa, unit).text("peak", "nounwind", linkage="")
+        assert text.count("call ") == CHAINS * STEPS * calls
+        parse("\n".join([*unit.declared, text]), resolve(machine, cpu))

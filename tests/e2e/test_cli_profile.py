@@ -8,6 +8,9 @@ from typing import Any
 
 import pytest
 
+from mbc.backends.llvm.peak import PeakMeter
+from mbc.driver.platforms import resolve
+from mbc.int8.quantisation import Quantisation
 from tests.e2e.support import ROOT, done, mbc
 
 BLOCKS = re.compile(r"```json\n(.*?)```", re.DOTALL)
@@ -71,3 +74,14 @@ def test_the_picture(tiny: Path) -> None:
 
 def test_no_target_to_profile_for(tiny: Path) -> None:
     assert mbc("profile", tiny, "--target", "arm64").status == 2
+
+
+def test_the_peak_of_codes(tiny: Path, tmp_path: Path) -> None:
+    """Shares are those of what multiplies codes."""
+    ranges = tmp_path / "tiny.q"
+    done("quantize", tiny, "--random", "--samples", "2", "-o", ranges)
+    words = ("--rounds", "2", "--quantize", ranges)
+    measured = PeakMeter(resolve("native"), Quantisation({})).kind
+    assert f"of the {measured} peak" in done("profile", tiny, *words).out
+    assert json.loads(done("profile", tiny, *words, "--json").out)["peak"] == measured
+    assert f"this core's {measured} peak" in done("bench", tiny, *words).out

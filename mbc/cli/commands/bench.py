@@ -97,9 +97,10 @@ def _show(net: str, result: BenchResult) -> None:
     if result.engines:
         console.result(f"{net} {rounds}")
         console.table(HEADERS, _rows(result), right=NUMBERS)
-        console.result(f"FMA peak of one core: {result.peak_gflops:.1f} GFLOP/s")
+        console.result(f"{result.peak} peak of one core: {result.peak_gflops:.1f} GFLOP/s")
         return
-    cores = "this core's FMA peak" if result.threads == 1 else f"the FMA peak of {threads}"
+    kind = result.peak
+    cores = f"this core's {kind} peak" if result.threads == 1 else f"the {kind} peak of {threads}"
     console.result(
         f"{net}: min {ours.ms_min:.2f} ms, median {ours.ms_median:.2f} ms {rounds}\n"
         f"{result.gflops(ours):.1f} GFLOP/s, {result.peak_fraction(ours):.0%} of {cores} "

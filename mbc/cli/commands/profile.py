@@ -90,7 +90,7 @@ def _show(found: Profile) -> None:
         f"\n{found.network}: min {found.ms_min:.3f} ms, median {found.ms_median:.3f} ms "
         f"({found.rounds} rounds, {threads}); the kernels' medians add up to "
         f"{found.ms_kernels:.3f} ms{_losses(found) if shared else ''}\n"
-        f"{found.gflops:.1f} GFLOP/s, {found.peak_fraction:.0%} of the FMA peak "
+        f"{found.gflops:.1f} GFLOP/s, {found.peak_fraction:.0%} of the {limits.kind} peak "
         f"({limits.gflops:.1f} GFLOP/s); memory is read at {limits.memory_gbs:.1f} GB/s"
     )
 
