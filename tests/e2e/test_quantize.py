@@ -90,11 +90,6 @@ def test_the_stage_comes_first(ranges: Path, folder: Path) -> None:
     assert outcome.out.split("\n", 1)[1] == Path("ir/01-quantise.mbc").read_text().split("\n", 1)[1]
 
 
-def test_onnx_has_no_codes(ranges: Path, folder: Path) -> None:
-    outcome = mbc("export", *SOURCE, "--quantize", ranges, "-o", "net.onnx")
-    assert (outcome.status, "E0509" in outcome.err) == (1, True)
-
-
 def test_photos_in_folders_of_classes(folder: Path) -> None:
     digits = held_out_digits()
     for i in range(6):

@@ -18,8 +18,8 @@ _convert = partial(Mutant, file=f"{FOLDER}/convert.py", tests=KERNELS)
 MUTANTS = (
     _codes(
         "a step beyond s32 is narrowed as it is",
-        old="steps.max(initial=0.0) + more < LARGEST_STEP",
-        new="steps.max(initial=0.0) + more < 1e30",
+        old="fits=largest < LARGEST_STEP",
+        new="fits=largest < 1e30",
     ),
     _codes(
         "the zero point of what is read counts for nothing",

@@ -21,7 +21,7 @@ def test_a_mistake_can_be_made(mutant: Mutant) -> None:
     assert mutant.old != mutant.new
     if mutant.file.endswith(".py"):
         compile(mutant.applied(ROOT), mutant.file, "exec")
-    else:
+    elif mutant.file.endswith((".c", ".h")):
         words = [*compiler(), "-fsyntax-only", f"-I{(ROOT / mutant.file).parent}", "-xc", "-"]
         run(words, input=mutant.applied(ROOT), text=True, check=True)
     file, _, test = mutant.tests.partition("::")
