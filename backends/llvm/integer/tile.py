@@ -128,6 +128,9 @@ def _some(f: Function, product: Product, a: str, weights: str, sums: Sums, count
                     dot.multiply(f, value, element, column)
                     for value, column in zip(values, columns, strict=True)
                 ]
+            if f.isa.dots and dot.by_lane and step + 1 == several:  # else LLVM loads all at once
+                flat = [(integers(f), f.isa.register, v) for values in sums for v in values]
+                sums = _by_row(f.tied(flat), len(sums[0]))
         if not dot.by_lane:
             f.emit('call void asm sideeffect "", "~{memory}"()')
     return sums
