@@ -29,6 +29,7 @@ from tests.backends.special_values import (
     plain,
     special_inputs,
 )
+from tests.everyday import part_of
 from tests.example_networks import Example
 
 SSE = Target("x86_64", host_target().triple, "nehalem", "sse")
@@ -49,7 +50,7 @@ def test_special_values_are_the_oracles(isa: str) -> None:
     assert found == {}
 
 
-@pytest.mark.parametrize("name", MACHINES)
+@pytest.mark.parametrize("name", part_of(((n,) for n in MACHINES), "arm64".__eq__))
 def test_special_values_are_the_oracles_on_other_machines(tmp_path: Path, name: str) -> None:
     machine, graph, found = MACHINES[name], Layers().build(), {}
     place_without_overlap(graph, machine.target)

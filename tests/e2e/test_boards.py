@@ -138,11 +138,9 @@ def test_networks_agree_with_the_oracle(network: str, names: str, tmp_path: Path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "example", part_of(((e,) for e in EXAMPLE_NETWORKS), lambda e: e is EXAMPLE_NETWORKS[6], str)
-)
+@pytest.mark.parametrize("example", part_of(((e,) for e in EXAMPLE_NETWORKS), lambda _: False, str))
 def test_examples_are_right_on_risc_v(example: Example, tmp_path: Path) -> None:
-    """In their full width, on small images."""
+    """In their full width, on small images; everyday runs try a narrow one, with the targets."""
     options = [word for key, value in example.parameters for word in ("-D", f"{key}={value}")]
     network, out = EXAMPLES / f"{example.name}.py", tmp_path / "out"
     done("compile", network, *options, *SETTINGS, "--target", "riscv64", "--emit", "exe", "-o", out)
@@ -150,9 +148,7 @@ def test_examples_are_right_on_risc_v(example: Example, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "network", part_of(zip(NETWORKS), lambda network: network.endswith("v2"), str)
-)
+@pytest.mark.parametrize("network", part_of(zip(NETWORKS), "shufflenet_v2".__eq__, str))
 def test_networks_compile_for_a_mac(network: str, tmp_path: Path) -> None:
     """Nothing here runs them; each file is read back when it is made."""
     compile_network(network, "macos-arm64", "exe,so,lib", tmp_path / "out")
@@ -169,7 +165,9 @@ PLATFORMS = ("arm64", "armv7", "x86_64", "riscv64", "macos-arm64", *ANDROID)
     "target",
     part_of(
         [(NATIVE,), *((entry.name,) for entry in ENTRIES)],
-        lambda target: target in PLATFORMS,  # what tells others apart is how code is made
+        lambda target: (
+            target in PLATFORMS and target != ANDROID[1]
+        ),  # what tells others apart is how code is made
     ),
 )
 def test_two_builds_in_two_folders_are_equal(target: str, tiny: Path, tmp_path: Path) -> None:
