@@ -1,8 +1,8 @@
 """Time a network in this process, compiled by mbc or run by TVM, with other engines and the
 limit of the machine.
 
-The limit is the FMA peak of one core, measured between the rounds, so that all are timed at the
-same clock and beside the same other processes.
+The limit is the peak of multiply-adds of one core, measured between the rounds, so that all are
+timed at the same clock and beside the same other processes.
 """
 
 from __future__ import annotations

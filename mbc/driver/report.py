@@ -7,7 +7,7 @@ from mbc.driver.producers.llvm import lower_graph
 from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import Observer
 from mbc.memory.facts import Facts
-from mbc.ops.cost import bytes_moved_by_data_movement, layers
+from mbc.ops.cost import bytes_moved_by_data_movement, integer_macs, layers
 from mbc.report.costs import Report
 from mbc.report.memory import Memory, memory_of
 from mbc.report.roofline import roofline
@@ -45,4 +45,5 @@ def make_report(compiled: Compiled, observer: Observer) -> Report:
         bytes_moved_by_data_movement=bytes_moved_by_data_movement(graph),
         layers=rows,
         roofline=roofline([(row.macs, row.bytes) for row in rows], board) if board else None,
+        integer_macs=integer_macs(graph),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from mbc.ir.elements import Q8
 from mbc.ir.graph import Constant, Graph, Node
 from mbc.ir.literals import weights_of
 from mbc.ir.op import Cost
@@ -49,6 +50,16 @@ def learned_params(graph: Graph) -> int:
 def total_cost(graph: Graph) -> Cost:
     """Sum over the nodes of a graph."""
     return sum((node_cost(node) for node in graph.topo()), Cost())
+
+
+def integer_macs(graph: Graph) -> int:
+    """Count the multiply-adds of layers that read codes, in fused bodies too."""
+    inner = (leaf for node in graph.topo() for leaf in (_body(node) or (node,)))
+    return sum(
+        node.op.macs(node.operand_types)
+        for node in inner
+        if any(isinstance(view.type.element, Q8) for view in node.views)
+    )
 
 
 def bytes_moved_by_data_movement(graph: Graph) -> int:

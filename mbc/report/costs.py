@@ -31,6 +31,8 @@ class Report:
     layers: tuple[Layer, ...]
     roofline: Roofline | None = None
     """Only for boards."""
+    integer_macs: int = 0
+    """Multiply-adds of the layers that compute on codes."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the object that `mbc report --json` prints (docs/cli.md)."""

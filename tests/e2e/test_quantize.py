@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -187,3 +188,14 @@ def test_codes_cannot_be_measured(folder: Path) -> None:
     Path("net.mbc").write_text(text)
     outcome = mbc("quantize", "net.mbc", "--random", "-o", "net.q")
     assert "E0558" in outcome.err
+
+
+def test_reports_tell_how_much_is_on_codes(ranges: Path, folder: Path) -> None:
+    """Of layers in float nothing, fused ones or not."""
+    words = (*SOURCE, "--quantize", str(ranges), "--json")
+    for fuse in ("always", "never"):
+        data = json.loads(mbc("report", *words, "--fuse", fuse).out)
+        assert data["integer_macs"] == data["macs"] > 0
+    assert json.loads(mbc("report", *SOURCE, "--json").out)["integer_macs"] == 0
+    text = mbc("report", *SOURCE, "--quantize", str(ranges)).out
+    assert f"multiply-adds ({data['macs']:,} on 8-bit codes)" in text

@@ -138,7 +138,7 @@ def test_json_has_the_documented_keys() -> None:
     data = report.to_json()
     assert " ".join(data) == (
         "network parameters target macs params arena_bytes weights_bytes "
-        "bytes_moved_by_data_movement layers roofline"
+        "bytes_moved_by_data_movement layers roofline integer_macs"
     )
     layer = data["layers"][0]
     assert " ".join(layer) == "name origins op shape macs params bytes intensity location"

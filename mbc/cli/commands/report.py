@@ -114,6 +114,13 @@ def _show_memory(memory: Memory, title: str) -> None:
     )
 
 
+def _of_integers(report: Report) -> str:
+    """Say how many multiply-adds are of codes, if any are."""
+    if not report.integer_macs:
+        return ""
+    return f" ({report.integer_macs:,} on 8-bit codes)"
+
+
 def _show(report: Report) -> None:
     macs = [layer.macs for layer in report.layers]
     rows: list[tuple[str, ...]] = [
@@ -138,7 +145,7 @@ def _show(report: Report) -> None:
     settings = " ".join(f"{k}={str(v).lower()}" for k, v in report.parameters.items())
     console.result(f"\n{report.network} ({settings}) for {report.target}")
     console.result(
-        f"{report.macs:,} multiply-adds, {report.params:,} parameters; "
+        f"{report.macs:,} multiply-adds{_of_integers(report)}, {report.params:,} parameters; "
         f"arena {report.arena_bytes:,} bytes, weights {report.weights_bytes:,} bytes; "
         f"{report.bytes_moved_by_data_movement:,} bytes copied"
     )
