@@ -129,7 +129,8 @@ static bool write_json(FILE *file, const void *what) {
           "  \"ms_min\": %.5f,\n  \"ms_median\": %.5f,\n  \"ms_kernels\": %.5f,\n"
           "  \"imbalance_ms\": %.5f,\n  \"pool_ms\": %.5f,\n"
           "  \"gflops\": %.2f,\n  \"peak_fraction\": %.4f,\n"
-          "  \"peak_gflops\": %.2f,\n  \"memory_gbs\": %.2f,\n  \"layers\": [\n",
+          "  \"peak\": \"FMA\",\n  \"peak_gflops\": %.2f,\n"
+          "  \"memory_gbs\": %.2f,\n  \"layers\": [\n",
           team.threads, p->rounds, whole_ms[0], median, sum, sum_of_medians(idle_ms, p->rounds),
           sum_of_medians(pool_ms, p->rounds), gflops, gflops / p->gflops,
           p->gflops / threads, p->gbs);
