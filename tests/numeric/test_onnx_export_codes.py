@@ -12,6 +12,9 @@ import onnxruntime
 import pytest
 
 from mbc.diag import MbcError
+from mbc.driver.pipeline import on_codes
+from mbc.driver.request import Request, Silent
+from mbc.driver.source import load
 from mbc.frontends.onnx.export import export_onnx
 from mbc.interp import run
 from mbc.ir.activations import RELU6, Activation, Clip, HardSwish, LeakyRelu, Sigmoid, Silu
@@ -230,6 +233,18 @@ def test_engines_compute_networks_on_codes(
     assert kinds["QLinearConv"] == sum(isinstance(n.op, Conv2d) for n in found.graph.topo())
     assert kinds["QGemm"] == 1
     assert not {"Conv", "Gemm", "Add", "Concat", "DequantizeLinear"} & {*kinds}
+
+
+def test_what_is_exported_comes_back(tmp_path: Path) -> None:
+    """On the same codes, but for scales of weights, which multipliers in float32 give back."""
+    found = quantised(Example("shufflenet_v2"))
+    path = tmp_path / "net.onnx"
+    path.write_bytes(export_onnx(found.graph).data)
+    source = load(Request(path), Silent())
+    assert source.quantisation is not None
+    (again,) = run(on_codes(source.graph, source.quantisation), found.inputs).values()
+    (ours,) = found.outputs.values()
+    np.testing.assert_allclose(again, ours, rtol=1e-5)
 
 
 def signal_to_noise(wanted: np.ndarray, found: np.ndarray) -> float:
