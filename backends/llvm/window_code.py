@@ -13,6 +13,9 @@ from mbc.backends.llvm.emitter import Count, Function, Parameter
 from mbc.backends.llvm.integer.codes import (
     added_bias,
     centred,
+    extracted,
+    integers,
+    less,
     load_codes,
     of_bytes,
 )
@@ -27,6 +30,7 @@ from mbc.backends.llvm.vectors import (
     store,
 )
 from mbc.backends.llvm.window import Part, Strip, TileRun, Window, strips
+from mbc.ops.quantized import LARGEST_CODE
 from mbc.records import dataclass
 
 Rows = list[list[str]]
@@ -144,7 +148,11 @@ def _emit_results(f: Function, tile: WindowTile, at: Cursor) -> None:
         case "max":
             values = _largest(f, tile, pixel)
         case "avg":
-            values = _mean(f, tile, pixel)
+            short = window.codes is not None and f.isa.name == "neon" and tile.strip.lanes is None
+            if short and window.taps <= MOST_SHORT:
+                values = _mean_of_shorts(f, tile, at)
+            else:
+                values = _mean(f, tile, pixel)
     if window.codes is not None:
         _store_codes(f, tile, values, at)
         return
@@ -302,6 +310,37 @@ def _mean(f: Function, tile: WindowTile, pixel: Pixel) -> list[Vectors]:
         counted, codes = tile.window.counted(tile.rows, inside), tile.window.codes
         scale = splat_literal(f, codes.mean_ratio(counted) if codes else 1.0 / counted)
         results.append([arithmetic(f, "fmul", total, scale) for total in vectors])
+    return results
+
+
+MOST_SHORT = 32767 // LARGEST_CODE  # codes whose sum fits s16
+
+
+def _mean_of_shorts(f: Function, tile: WindowTile, at: Cursor) -> list[Vectors]:
+    """Add up codes in 16 bits, all vectors of the strip in one."""
+    codes, lanes = tile.window.codes, f.isa.lanes
+    assert codes is not None
+    count, rows = tile.strip.vectors * lanes, dict(zip(tile.rows, at.pixels, strict=True))
+    kind = f"<{count} x i16>"
+
+    @cache
+    def pixel(ky: int, across: int) -> str:
+        address = f.offset(rows[ky], across * tile.part.pixel)
+        loaded = f.op(f"load <{count} x i8>, ptr {address}, align 1")
+        return f.op(f"zext <{count} x i8> {loaded} to {kind}")
+
+    results = []
+    for inside, under in zip(tile.run.columns, _under(tile), strict=True):
+        pixels = [pixel(ky, across) for ky in tile.rows for across in under]
+        total = reduce(lambda a, b: f.op(f"add {kind} {a}, {b}"), pixels)
+        scale = splat_literal(f, codes.mean_ratio(tile.window.counted(tile.rows, inside)))
+        vectors = []
+        for first in range(0, count, lanes):
+            part = extracted(f, total, count, range(first, first + lanes), "i16")
+            whole = f.op(f"zext <{lanes} x i16> {part} to {integers(f)}")
+            steps = less(f, whole, len(pixels) * codes.zero)
+            vectors.append(arithmetic(f, "fmul", steps, scale))
+        results.append(vectors)
     return results
 
 

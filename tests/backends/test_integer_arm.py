@@ -14,11 +14,11 @@ from mbc.backends.llvm.addresses import Addresses
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.kernels.base import Library
 from mbc.ir.views import Value
-from mbc.ops import MaxPool
+from mbc.ops import AvgPool, MaxPool
 from tests.backends.cases import Case
 from tests.backends.emulated import MACHINES, Machine
 from tests.backends.guarded_program import calls_of, wrong_calls
-from tests.backends.integer_cases import Net, both, convolutions, integer_cases, windows
+from tests.backends.integer_cases import MADE, Net, both, convolutions, integer_cases, windows
 from tests.backends.kernel_check import place_without_overlap
 from tests.everyday import part_of
 
@@ -42,14 +42,17 @@ ARM = {
 
 
 def pools() -> Iterator[Case]:
-    """Maxima of vectors of codes, and of tails."""
-    pool = MaxPool((3, 3), (2, 2), (1, 1, 1, 1))
+    """Maxima and means of vectors of codes, and of tails."""
 
-    def layer(net: Net, x: Value) -> Value:
-        return net.graph.add(pool, [x]).result
+    def largest(net: Net, x: Value) -> Value:
+        return net.graph.add(MaxPool((3, 3), (2, 2), (1, 1, 1, 1)), [x]).result
+
+    def mean(net: Net, x: Value) -> Value:
+        return net.graph.add(AvgPool((3, 3), (2, 2), (1, 1, 1, 1), to=MADE), [x]).result
 
     for c in (4, 8, 11, 16, 24, 30, 48):
-        yield from both(f"max-{c}", (1, 7, 9, c), layer)
+        yield from both(f"max-{c}", (1, 7, 9, c), largest)
+        yield from both(f"mean-{c}", (1, 7, 9, c), mean)
 
 
 def products() -> Iterator[Case]:
