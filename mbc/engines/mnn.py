@@ -53,10 +53,13 @@ class Mnn:
 
 def _converted(model: Path) -> Path:
     """Convert a model to MNN's format."""
+    model = model.absolute()
     path = model.with_suffix(".mnn")
     options = ["-f", "ONNX", "--modelFile", str(model), "--MNNModel", str(path), "--bizCode", "mbc"]
     command = [sys.executable, "-c", CONVERT, *options]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    done = subprocess.run(  # it leaves files where it runs
+        command, capture_output=True, text=True, errors="replace", cwd=path.parent
+    )
     if done.returncode or not path.exists():
         raise RuntimeError(f"the converter failed: {(done.stdout + done.stderr)[-300:]}")
     return path
