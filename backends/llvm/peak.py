@@ -61,6 +61,11 @@ def chained_unit(isa: Isa, largest: int) -> Dot | None:
     return unit if unit.emit is None and unit.steps * unit.bits == SUM_BITS else None
 
 
+def integer_operations(isa: Isa, unit: Dot) -> int:
+    """Operations, two a multiply-add, of one run of `integer_chains`."""
+    return 2 * CHAINS * STEPS * TRIPS * isa.lanes * unit.steps
+
+
 def integer_chains(isa: Isa, unit: Dot) -> Function:
     """Code that multiplies integers and adds them up in registers (data). Each step multiplies the
     bits of a sum: products of what stays the same would be computed once."""
@@ -117,7 +122,9 @@ class PeakMeter:
         self.isa = isa.widest if unit is None or unit.name == "vnni" else isa
         self.kind = FMA if unit is None else INT8
         made = chains(isa) if unit is None else integer_chains(self.isa, unit)
-        self._operations = peak_flops(self.isa) * (1 if unit is None else unit.steps)
+        self._operations = (
+            peak_flops(self.isa) if unit is None else integer_operations(self.isa, unit)
+        )
         declared = declarations(self.isa) if unit is None else unit.declared
         text = made.text("peak", "nounwind", linkage="")
         self._module = JitModule("\n".join([*declared, text]), target)

@@ -11,11 +11,21 @@ from mbc.backends.llvm.backend import LlvmBackend
 from mbc.backends.llvm.codegen import parse
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.lower import LoweredNet, lower
-from mbc.backends.llvm.peak import BLOCK_BYTES, CHAINS, STEPS, chained_unit, integer_chains
+from mbc.backends.llvm.peak import (
+    BLOCK_BYTES,
+    CHAINS,
+    STEPS,
+    TRIPS,
+    PeakMeter,
+    chained_unit,
+    integer_chains,
+    integer_operations,
+)
 from mbc.backends.llvm.profile import LEAST_BYTES, ProfiledNet, profile_module
 from mbc.driver.platforms import resolve
 from mbc.frontends.weights import initialise
 from mbc.int8.quantisation import Quantisation
+from mbc.ops.quantized import LARGEST_WEIGHT
 from mbc.passes.pipelines import O2
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext
@@ -125,6 +135,7 @@ def test_the_module_goes_with_every_target(name: str) -> None:
     [
         ("x86_64", "znver4", 8, "vnni", 1),
         ("x86_64", None, 8, "madd", 1),
+        ("x86_64", "skylake-avx512", 8, "madd", 1),
         ("x86_64", None, 7, "maddubs", 2),
         ("arm64", "cortex-a76", 8, "sdot", 1),
         ("arm64", None, 8, None, 0),
@@ -141,3 +152,13 @@ def test_the_peak_of_what_multiplies_codes(
         text = integer_chains(isa, unit).text("peak", "nounwind", linkage="")
         assert text.count("call ") == CHAINS * STEPS * calls
         parse("\n".join([*unit.declared, text]), resolve(machine, cpu))
+
+
+def test_operations_of_codes_are_those_of_the_vectors_that_are_multiplied() -> None:
+    """A CPU with AVX-512 and no VNNI multiplies codes in vectors of 256 bits."""
+    target = resolve("x86_64", "skylake-avx512")
+    meter = PeakMeter(target, Quantisation({}))
+    unit = chained_unit(meter.isa, LARGEST_WEIGHT)
+    assert unit is not None
+    assert unit.vector(meter.isa) == "<16 x i16>"
+    assert integer_operations(meter.isa, unit) == 2 * 16 * CHAINS * STEPS * TRIPS
