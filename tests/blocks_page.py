@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from mbc.frontends.dsl import load_network
 from mbc.ir.graph import Graph
 from mbc.ops.cost import node_cost
-from tests.views_page import GIVEN, SHOWN, after, columns, passes, statements
+from tests.views_page import GIVEN, after, columns, passes, statements
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "blocks.md"
 
@@ -76,9 +76,3 @@ SHOWS: dict[str, Callable[[], str]] = {
     "inverted-planned": partial(step, "inverted.py", "planned"),
 }
 """What makes each block, in the order of the page."""
-
-
-def rewrite() -> None:
-    """Write what the page shows anew."""
-    text = PAGE.read_text()
-    PAGE.write_text(SHOWN.sub(lambda match: match[1] + SHOWS[match[2]](), text))

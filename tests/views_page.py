@@ -5,7 +5,7 @@ Each of its blocks is marked: `<!-- given: NAME -->` is an input, written by han
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -312,7 +312,6 @@ SHOWS: dict[str, Callable[[], str]] = {
 """What makes each block, in the order of the page."""
 
 
-def rewrite() -> None:
-    """Write what the page shows anew."""
-    text = PAGE.read_text()
-    PAGE.write_text(SHOWN.sub(lambda match: match[1] + SHOWS[match[2]](), text))
+def rewrite(page: Path, shows: Mapping[str, Callable[[], str]]) -> None:
+    """Write what a page shows anew."""
+    page.write_text(SHOWN.sub(lambda match: match[1] + shows[match[2]](), page.read_text()))

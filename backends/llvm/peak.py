@@ -119,7 +119,7 @@ class PeakMeter:
         isa, unit = isa_of(target), None
         if quantisation is not None:
             unit = chained_unit(isa, quantisation.largest_weight)
-        self.isa = isa.widest if unit is None or unit.name == "vnni" else isa
+        self.isa = isa.widest if unit is None else isa.of_dots
         self.kind = FMA if unit is None else INT8
         made = chains(isa) if unit is None else integer_chains(self.isa, unit)
         self._operations = (

@@ -16,7 +16,7 @@ import numpy as np
 
 from mbc.backends.llvm.peak import FMA, PeakMeter
 from mbc.driver.net import ALONE
-from mbc.driver.pipeline import on_codes, quantisation_of
+from mbc.driver.pipeline import on_codes
 from mbc.driver.producers.producer import Compiled
 from mbc.driver.request import LLVM, Observer, Request
 from mbc.driver.rivals import ROUNDED, TOLERANCE, check_answers, check_codes, open_rivals
@@ -164,9 +164,9 @@ class _Task:
         source = compiled.source
         if source.quantisation is not None:
             return _Task(source.graph, inputs, answers, request, rounded=True)
-        if request is None or request.quantize is None:
+        if compiled.quantisation is None:
             return _Task(source.graph, inputs, answers)
-        graph = on_codes(source.graph, quantisation_of(request, source))
+        graph = on_codes(source.graph, compiled.quantisation)
         return _Task(graph, inputs, answers, rounded=True)
 
 

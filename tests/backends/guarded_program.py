@@ -71,10 +71,9 @@ int main(void) {{
 
 
 @dataclass(frozen=True)
-class Call:
-    """A kernel with the buffers of what it reads and makes."""
+class Called:
+    """A kernel at a node where it is called, with the buffers of what it reads and makes."""
 
-    name: str
     node: Node
     kernel: Kernel
     inputs: tuple[tuple[Buffer, ...], ...]
@@ -84,6 +83,13 @@ class Call:
     def values(self) -> list[Value]:
         """What it reads, an address each."""
         return [value for view in self.node.views for value in view.values]
+
+
+@dataclass(frozen=True)
+class Call(Called):
+    """The same with the name of its case."""
+
+    name: str
 
     @property
     def buffers(self) -> list[Buffer]:
@@ -124,7 +130,7 @@ def calls_of(name: str, addresses: Addresses, library: Library) -> list[Call]:
         )
         outputs = tuple(map(addresses.buffer, node.results))
         kernel = integer_kernels.build(Site(node, inputs, outputs, library))
-        found.append(Call(name, node, kernel, inputs, outputs))
+        found.append(Call(node, kernel, inputs, outputs, name))
     return found
 
 

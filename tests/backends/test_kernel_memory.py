@@ -17,17 +17,18 @@ from mbc.backends.llvm.addresses import Addresses
 from mbc.backends.llvm.backend import LlvmBackend, builder_of
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.jit import JitModule
-from mbc.backends.llvm.kernels.base import Buffer, Kernel, Library, Site
+from mbc.backends.llvm.kernels.base import Buffer, Library, Site
 from mbc.backends.llvm.lower import declarations
 from mbc.frontends.weights import initialise
 from mbc.interp import run
-from mbc.ir.graph import Graph, Node
+from mbc.ir.graph import Graph
 from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelView, Value
 from mbc.passes.pipelines import DEFAULT_LEVEL, GOALS
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext
 from mbc.targets.target import Target
+from tests.backends.guarded_program import Called
 from tests.backends.kernel_check import close, equal, host_targets
 from tests.everyday import part_of
 from tests.example_networks import EXAMPLE_NETWORKS, LEADING, Example
@@ -63,18 +64,8 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Case:
-    """A kernel at a node where it is called, with the buffers of what it reads and makes."""
-
-    node: Node
-    kernel: Kernel
-    inputs: tuple[tuple[Buffer, ...], ...]
-    outputs: tuple[Buffer, ...]
-
-    @property
-    def values(self) -> list[Value]:
-        """What the kernel reads, an address each."""
-        return [value for view in self.node.views for value in view.values]
+class Case(Called):
+    """A kernel that is run in this process."""
 
     def run(self, code: JitModule, arrays: Arrays, *, low: bool) -> list[np.ndarray]:
         """The results; if `low`, with guards before and not behind, and the last task first."""

@@ -23,7 +23,6 @@ ON_CODES: Mapping[str, tuple[str, ...]] = {
         "backends/llvm/integer/along.py CHUNKS",
         "backends/llvm/integer/along.py PAIRS_DECLARED",
         "backends/llvm/integer/dots.py ALONG",
-        "backends/llvm/integer/strips.py DOTS",
     ),
     ORACLE_ON_CODES: (
         "mbc/interp/quantized.py INTEGER",

@@ -10,7 +10,6 @@ and --mattr choose the instructions of both.
 
 from __future__ import annotations
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -21,8 +20,8 @@ from mbc.driver.quantise import Wanted, write_measured
 from mbc.driver.request import Request
 from mbc.driver.rounds import Times
 from mbc.int8.quantisation import WEIGHT_BITS
-from tests.example_networks import EXAMPLE_NETWORKS, EXAMPLES, LEADING, PAGES, Example
-from tests.speed.race import Variant, print_row, race
+from tests.example_networks import EXAMPLES, LEADING, Example
+from tests.speed.race import Variant, named, parser_of, print_row, race
 
 HEADER = ("network", "float ms", "codes ms", "ratio", "float file", "codes file", "arena by")
 WIDTH = 34
@@ -56,21 +55,16 @@ def row(name: str, found: dict[str, Variant], times: dict[str, Times]) -> tuple[
 
 def main(words: Sequence[str]) -> int:
     """Print the table."""
-    known = {str(example): example for example in (*EXAMPLE_NETWORKS, *PAGES)}
-    parser = argparse.ArgumentParser(prog="python -m tests.speed.int8")
-    parser.add_argument("names", nargs="*", metavar="NAME", help="these networks or pages")
-    parser.add_argument("--rounds", type=int, default=100, metavar="N", help="default 100")
+    parser = parser_of("tests.speed.int8")
     parser.add_argument("--bits", type=int, default=8, choices=WEIGHT_BITS, help="of weights")
     parser.add_argument("--target", help="default: this machine")
     parser.add_argument("--mattr", help="features to add or remove")
     args = parser.parse_args(words)
-    if unknown := [name for name in args.names if name not in known]:
-        parser.error(f"no network {' or '.join(unknown)}; there are {', '.join(known)}")
     like = Request(Path(), target=args.target, mattr=args.mattr)
     print_row(HEADER, WIDTH)
-    for name in args.names or map(str, LEADING):
-        found = variants(known[name], like, args.bits)
-        print_row(row(name, found, race(found, args.rounds)), WIDTH)
+    for example in named(parser, args.names, LEADING):
+        found = variants(example, like, args.bits)
+        print_row(row(str(example), found, race(found, args.rounds)), WIDTH)
     return 0
 
 

@@ -64,17 +64,29 @@ def _first_like(name: str, variants: Mapping[str, Variant]) -> str:
     return next(other for other in variants if variants[other].is_like(variants[name]))
 
 
-def options(program: str, words: Sequence[str]) -> tuple[list[Example], int]:
-    """The arguments of a benchmark: which examples, those of the papers if none is named, and
-    how many rounds."""
+def parser_of(program: str) -> argparse.ArgumentParser:
+    """A parser of the arguments of a benchmark: which examples, and how many rounds."""
     parser = argparse.ArgumentParser(prog=f"python -m {program}")
     parser.add_argument("names", nargs="*", metavar="NAME", help="these networks or pages")
     parser.add_argument("--rounds", type=int, default=100, metavar="N", help="default 100")
-    args = parser.parse_args(words)
+    return parser
+
+
+def named(
+    parser: argparse.ArgumentParser, names: Sequence[str], otherwise: Sequence[Example]
+) -> list[Example]:
+    """The examples of these names; others if there is none."""
     known = {str(example): example for example in (*EXAMPLE_NETWORKS, *PAGES)}
-    if unknown := [name for name in args.names if name not in known]:
+    if unknown := [name for name in names if name not in known]:
         parser.error(f"no network {' or '.join(unknown)}; there are {', '.join(known)}")
-    return [known[name] for name in args.names] or list(EXAMPLE_NETWORKS), args.rounds
+    return [known[name] for name in names] or list(otherwise)
+
+
+def options(program: str, words: Sequence[str]) -> tuple[list[Example], int]:
+    """The arguments of a benchmark that takes no others; without names those of the papers."""
+    parser = parser_of(program)
+    args = parser.parse_args(words)
+    return named(parser, args.names, EXAMPLE_NETWORKS), args.rounds
 
 
 def print_row(cells: Sequence[str], width: int) -> None:

@@ -6,13 +6,14 @@ import pytest
 
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import LoweredNet
+from mbc.driver.request import Request
 from mbc.driver.rounds import Times
 from mbc.frontends.dsl import load_network
 from mbc.ir.graph import Graph
 from mbc.ops import ChannelShuffle, Concat, Split
 from mbc.report.costs import Totals
 from tests.example_networks import Example
-from tests.speed import fusion, race
+from tests.speed import fusion, int8, race
 from tests.speed import variants as more
 from tests.speed.shuffles import pairs
 
@@ -61,6 +62,16 @@ def test_what_threads_and_less_memory_do() -> None:
     assert more.row("net", found, times) == ("net", *printed, *(f"{a:,}" for a in arenas))
     limits = more.peaks()
     assert race.race(found, 1, limits).keys() == found.keys() | limits.keys()
+
+
+def test_codes_beside_floats() -> None:
+    small = Example("mobilenet_v1", (("resolution", "32"), ("alpha", "0.25")))
+    found = int8.variants(small, Request(Path()), bits=7)
+    kinds = {name: {k.name[:3] for k in v.lowered.kernels} for name, v in found.items()}
+    assert "q8_" not in kinds["float"]
+    assert "q8_" in kinds["codes"]
+    times = {"float": Times((2.0,)), "codes": Times((1.0,))}
+    assert int8.row("net", found, times)[:4] == ("net", "2000.000", "1000.000", "0.500")
 
 
 def test_equal_variants_are_timed_once(monkeypatch: pytest.MonkeyPatch) -> None:

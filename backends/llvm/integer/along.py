@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
+from mbc.backends.llvm.integer.codes import extracted
 from mbc.records import dataclass
 
 STEP = 8  # k-steps that rows and columns are padded to
@@ -106,13 +107,13 @@ def _loop(f: Function, tile: Tile, sums: Sums, turn: int, emit: Emit) -> Sums:
 
     def body(_: Count, values: list[str]) -> Sequence[str]:
         a, weights, *flat = values
-        weights, after = emit(f, tile, a, weights, _by_row(flat, width), turn)
+        weights, after = emit(f, tile, a, weights, by_row(flat, width), turn)
         return [f.offset(a, turn), weights, *(v for row in after for v in row)]
 
     carried = [("ptr", tile.a), ("ptr", tile.weights), *((SUMS, v) for row in sums for v in row)]
     a, weights, *flat = f.loop(0, whole, carried, body, step=turn)
     left = tile.depth - whole
-    sums = _by_row(flat, width)
+    sums = by_row(flat, width)
     while left:
         steps = next(n for n in (turn, *CHUNKS) if n <= min(left, turn))
         weights, sums = emit(f, tile, a, weights, sums, steps)
@@ -120,7 +121,8 @@ def _loop(f: Function, tile: Tile, sums: Sums, turn: int, emit: Emit) -> Sums:
     return sums
 
 
-def _by_row(flat: Sequence[str], width: int) -> Sums:
+def by_row(flat: Sequence[str], width: int) -> Sums:
+    """Split values into rows."""
     return [list(flat[start : start + width]) for start in range(0, len(flat), width)]
 
 
@@ -218,11 +220,7 @@ def _column(
 
 
 def _halves(f: Function, vector: str) -> list[str]:
-    found = []
-    for start in (0, STEP):
-        mask = ", ".join(f"i32 {lane}" for lane in range(start, start + STEP))
-        found.append(f.op(f"shufflevector {BYTES} {vector}, {BYTES} poison, <8 x i32> <{mask}>"))
-    return found
+    return [extracted(f, vector, 16, range(start, start + STEP)) for start in (0, STEP)]
 
 
 # Blocks

@@ -26,7 +26,7 @@ from mbc.backends.llvm.integer.codes import (
 from mbc.backends.llvm.integer.dots import dots_of
 from mbc.backends.llvm.integer.layers import build_product, plan_product
 from mbc.backends.llvm.integer.narrow import Piece, narrowing_of, narrowings_of, store_pieces
-from mbc.backends.llvm.integer.strips import DECLARED as OF_STRIPS
+from mbc.backends.llvm.integer.strips import USDOT_DECLARED
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.axes import build_reduction
 from mbc.backends.llvm.kernels.base import Kernel, Site
@@ -321,7 +321,7 @@ def build(site: Site) -> Kernel:
     """Build the kernel of a node on codes, and declare what it may call."""
     declared = [line for narrowing in narrowings_of(site.isa) for line in narrowing.declared]
     dots = [line for dot in dots_of(site.isa) for line in dot.declared]
-    windows = [OF_STRIPS[site.isa.dots]] if site.isa.dots in OF_STRIPS else []
+    windows = [USDOT_DECLARED] if site.isa.dots == "i8mm" else []
     for line in (*dots, *windows, *declared):
         site.library.declare(line)
     return builder_of(site.node)(site)

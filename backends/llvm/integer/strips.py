@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mbc.backends.llvm.emitter import Function
+from mbc.backends.llvm.integer.codes import extracted
 from mbc.backends.llvm.integer.dots import dot_of
 from mbc.backends.llvm.integer.narrow import OF_BLOCKS
 from mbc.backends.llvm.window import Part, Window
@@ -45,14 +46,8 @@ def by_block(window: Window) -> bool:
     return codes is not None and codes.finish.zero is not None and window.isa.dots in OF_BLOCKS
 
 
-SDOT, USDOT = (f"llvm.aarch64.neon.{name}.v4i32.v16i8" for name in ("sdot", "usdot"))
-DOTS = {"dotprod": SDOT, "i8mm": USDOT}
-"""Dot products of vectors of bytes on Arm, by extension."""
-DECLARED = {
-    extension: f"declare <4 x i32> @{name}(<4 x i32>, <16 x i8>, <16 x i8>)"
-    for extension, name in DOTS.items()
-}
-"""Their declarations."""
+_USDOT = "llvm.aarch64.neon.usdot.v4i32.v16i8"
+USDOT_DECLARED = f"declare <4 x i32> @{_USDOT}(<4 x i32>, <16 x i8>, <16 x i8>)"
 
 
 @dataclass(frozen=True)
@@ -76,21 +71,21 @@ class Unit:
 
 
 def unit_of(window: Window) -> Unit:
-    """Return the unit of a window op."""
-    rows = window.kernel[0]
-    name, vectors = DOTS.get(window.isa.dots), VECTORS * -(-rows // ROWS)
-    if name is not None:
-        add = partial(_add_dots, partial(_dot, name))
-        return Unit(0 if name == USDOT else 128, _interleaved, add, _by_channel, vectors)
-    if not by_block(window):
+    """Return the unit of a window op: the CPU's dot product, if it adds up four products a lane;
+    that of I8MM's blocks is USDOT."""
+    rows, dot = window.kernel[0], dot_of(window.isa)
+    vectors = VECTORS * -(-rows // ROWS)
+    if window.isa.dots == "i8mm":
+        return Unit(0, _interleaved, partial(_add_dots, _usdot), _by_channel, vectors)
+    if dot.steps != ROWS:
         return Unit(128, lambda _, rows: list(rows), _add_pairs, _by_row, rows)
-    add, widths = partial(_add_dots, dot_of(window.isa).multiply), (4, 2, 1)
-    channels = tuple(CHANNELS * width for width in widths)
-    return Unit(0, _interleaved, add, _by_channel, vectors, channels)
+    widths = (4 * CHANNELS, 2 * CHANNELS, CHANNELS) if by_block(window) else (CHANNELS,)
+    add = partial(_add_dots, dot.multiply)
+    return Unit(dot.subtracted(0), _interleaved, add, _by_channel, vectors, widths)
 
 
-def _dot(name: str, f: Function, sums: str, x: str, w: str) -> str:
-    return f.op(f"call <4 x i32> @{name}(<4 x i32> {sums}, {BYTES} {x}, {BYTES} {w})")
+def _usdot(f: Function, sums: str, x: str, w: str) -> str:
+    return f.op(f"call <4 x i32> @{_USDOT}(<4 x i32> {sums}, {BYTES} {x}, {BYTES} {w})")
 
 
 # Dot products: the bytes of up to four rows are interleaved by channel.
@@ -158,22 +153,21 @@ def _add_pairs(
                 short = f.op(f"add <8 x i16> {products[0]}, {products[1]}")
             for quarter in range(2):
                 place = 2 * half + quarter
-                wide = _widened(f, "<8 x i16>", short, 4 * quarter, 4, "i32")
+                wide = _widened(f, short, "i16", range(4 * quarter, 4 * quarter + 4), "i32")
                 sums[place] = f.op(f"add <4 x i32> {sums[place]}, {wide}")
     return sums
 
 
 def _product(f: Function, x: str, w: str, half: int) -> str:
-    a, b = (_widened(f, BYTES, v, 8 * half, 8, "i16") for v in (x, w))
+    a, b = (_widened(f, v, "i8", range(8 * half, 8 * half + 8), "i16") for v in (x, w))
     return f.op(f"mul <8 x i16> {a}, {b}")
 
 
-def _widened(f: Function, kind: str, vector: str, start: int, count: int, to: str) -> str:
-    """Sign-extend some lanes."""
-    mask = ", ".join(f"i32 {lane}" for lane in range(start, start + count))
-    part = f.op(f"shufflevector {kind} {vector}, {kind} poison, <{count} x i32> <{mask}>")
-    narrow = kind.rpartition(" ")[2][:-1]
-    return f.op(f"sext <{count} x {narrow}> {part} to <{count} x {to}>")
+def _widened(f: Function, vector: str, word: str, lanes: range, to: str) -> str:
+    """Sign-extend some lanes of a vector of 128 bits."""
+    size = {"i8": CHANNELS, "i16": CHANNELS // 2}[word]
+    part = extracted(f, vector, size, lanes, word)
+    return f.op(f"sext <{len(lanes)} x {word}> {part} to <{len(lanes)} x {to}>")
 
 
 def _by_row(weights: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.integer.along import Tile
+from mbc.backends.llvm.integer.along import Sums, Tile, by_row
 from mbc.backends.llvm.integer.codes import (
     floats,
     integers,
@@ -20,8 +20,6 @@ from mbc.backends.llvm.integer.product import Places, Product
 from mbc.backends.llvm.vectors import arithmetic, load
 
 STRAIGHT = 16  # most multiplications along k without a loop
-
-Sums = list[list[str]]
 
 
 def emit_tile(
@@ -85,7 +83,7 @@ def _emit_steps(f: Function, product: Product, a: str, weights: str, sums: Sums)
 
     def body(_: Count, values: list[str]) -> Sequence[str]:
         a, weights, *flat = values
-        inner = _some(f, product, a, weights, _by_row(flat, width), unroll)
+        inner = _some(f, product, a, weights, by_row(flat, width), unroll)
         return [
             f.offset(a, unroll * along),
             f.offset(weights, unroll * down),
@@ -94,11 +92,7 @@ def _emit_steps(f: Function, product: Product, a: str, weights: str, sums: Sums)
 
     carried = [("ptr", a), ("ptr", weights), *((vectors, v) for row in sums for v in row)]
     a, weights, *flat = f.loop(0, whole, carried, body, step=unroll)
-    return _some(f, product, a, weights, _by_row(flat, width), product.steps - whole)
-
-
-def _by_row(flat: Sequence[str], width: int) -> Sums:
-    return [list(flat[start : start + width]) for start in range(0, len(flat), width)]
+    return _some(f, product, a, weights, by_row(flat, width), product.steps - whole)
 
 
 def _some(f: Function, product: Product, a: str, weights: str, sums: Sums, count: int) -> Sums:
@@ -130,7 +124,7 @@ def _some(f: Function, product: Product, a: str, weights: str, sums: Sums, count
                 ]
             if f.isa.dots and dot.by_lane and step + 1 == several:  # else LLVM loads all at once
                 flat = [(integers(f), f.isa.register, v) for values in sums for v in values]
-                sums = _by_row(f.tied(flat), len(sums[0]))
+                sums = by_row(f.tied(flat), len(sums[0]))
         if not dot.by_lane:
             f.emit('call void asm sideeffect "", "~{memory}"()')
     return sums

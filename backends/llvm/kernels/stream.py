@@ -67,11 +67,7 @@ def _with_data(stage: Stage, x: Buffer) -> Stage:
     """Return a stage that reads a buffer, whose constants have data."""
     if not isinstance(stage.plan, Product):
         return stage
-    return replace(stage, plan=_layer(stage, stage.plan, x).product)
-
-
-def _layer(stage: Stage, product: Product, x: Buffer) -> Layer:
-    return Layer.of(product, stage.node, [x])
+    return replace(stage, plan=Layer.of(stage.plan, stage.node, [x]).product)
 
 
 def _joined(weights: Sequence[np.ndarray]) -> np.ndarray:
@@ -89,7 +85,7 @@ def _pack(stage: Stage) -> np.ndarray:
         case Patches() as patches:
             return pack_patches(_gemm(patches, stage), stage.node)
         case Product() as product:
-            return _layer(stage, product, stage.out).packed()
+            return Layer(product, stage.node, (stage.out,)).packed()
 
 
 def _gemm(patches: Patches, stage: Stage) -> Gemm:
@@ -115,7 +111,7 @@ def _stage_name(stage: Stage) -> str:
         case Patches() as patches:
             return f"{patches.name}_{shape_name(_gemm(patches, stage))}"
         case Product() as product:
-            return _layer(stage, product, stage.out).name
+            return Layer(product, stage.node, (stage.out,)).name
 
 
 @dataclass(frozen=True)
