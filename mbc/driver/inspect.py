@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mbc import __version__
+from mbc.driver.clock import is_here, measured_mhz
 from mbc.driver.configuration import Configuration
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.pipeline import Write, compile_configured
@@ -15,6 +16,7 @@ from mbc.inspect.stages import Trace
 from mbc.memory.facts import Facts
 from mbc.passes.pipelines import DEFAULT_LEVEL
 from mbc.report.memory import memory_of
+from mbc.targets.target import Target
 
 NOTHING_MORE = Inspection()
 
@@ -28,17 +30,23 @@ def inspect(
     mhz: int | None = None,
 ) -> Inspected:
     """Compile a network for a CPU, and return what each pass did. Predicted times are those of one
-    core, at `mhz` or the clock of the target's board."""
+    core, at `mhz`, the clock of the target's board, or the measured one of this machine."""
     trace = Trace(configuration.producer.backend())
     compiled = compile_configured(configuration, inspection, observer, write, (trace,))
     return Inspected(
         network=_network(configuration.request, compiled),
         stages=tuple(trace.stages),
         graphs=tuple(trace.graphs),
-        limits=Limits.of(compiled.target, mhz),
+        limits=_limits(compiled.target, mhz),
         lowered=_lowered(compiled, observer),
         constants=trace.constants,
     )
+
+
+def _limits(target: Target, mhz: int | None) -> Limits:
+    if mhz is None and is_here(target):
+        return Limits.of(target, round(measured_mhz(target)), "measured")
+    return Limits.of(target, mhz)
 
 
 def _network(request: Request, compiled: Compiled) -> Network:

@@ -9,10 +9,10 @@ from mbc.records import dataclass
 from mbc.report.roofline import least_time
 from mbc.targets.target import Target
 
-Clock = Literal["board", "given", "assumed"]
+Clock = Literal["board", "given", "measured", "assumed"]
 
 ASSUMED_MHZ = 1000
-"""Clock for targets that are no boards: milliseconds are then millions of cycles."""
+"""Clock for targets that are neither boards nor here: milliseconds are then millions of cycles."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Limits:
     """Name of the board, or of the CPU."""
     mhz: int
     clock: Clock
-    """Origin of `mhz`: the board's data sheet, the user, or an assumption."""
+    """Origin of `mhz`: the board's data sheet, the user, this machine, or an assumption."""
     gflops: float
     """The peak of one core: two operations a multiply-add."""
     memory_gbs: float
@@ -34,10 +34,11 @@ class Limits:
     """0 if there is none."""
 
     @staticmethod
-    def of(target: Target, mhz: int | None = None) -> Limits:
-        """Return the limits of a target, at its board's clock unless another is given."""
+    def of(target: Target, mhz: int | None = None, clock: Clock = "given") -> Limits:
+        """Return the limits of a target at a clock of some origin; without one, at its board's."""
         core, board = target.core, target.board
-        clock: Clock = "given" if mhz else "board" if board else "assumed"
+        if mhz is None:
+            clock = "board" if board else "assumed"
         at = mhz or (board.cores[0].mhz if board else ASSUMED_MHZ)
         memory = board.memory_gbs if board else round(core.memory * at / 1e3, 3)
         return Limits(

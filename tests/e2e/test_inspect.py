@@ -109,5 +109,11 @@ def test_the_clock(tiny: Path) -> None:
     assert inspected(tiny, "--target", "arm64")["limits"]["clock"] == "assumed"
 
 
+def test_the_clock_of_this_machine_is_measured(tiny: Path) -> None:
+    limits = inspected(tiny)["limits"]
+    assert (limits["clock"], limits["mhz"] > 100) == ("measured", True)
+    assert inspected(tiny, "--mhz", "2000")["limits"]["clock"] == "given"
+
+
 def test_gpus_are_refused(tiny: Path) -> None:
     assert mbc("inspect", tiny, "--target", "cuda").code == "E0106"

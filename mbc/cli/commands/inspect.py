@@ -40,7 +40,7 @@ def configure(parser: Parser) -> None:
         "--mhz",
         type=whole_number(1),
         metavar="N",
-        help="clock for predicted times (default: the board's, or 1000)",
+        help="clock for predicted times (default: the board's, this machine's, or 1000)",
     )
     group.add_argument(
         "--losses",

@@ -13,6 +13,7 @@ from mbc.ops.cost import short_form
 CLOCKS = {
     "board": "",
     "given": "",
+    "measured": ", as measured here",
     "assumed": ", a clock that is assumed: --mhz sets it",
 }
 HEADERS = (

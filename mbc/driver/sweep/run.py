@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from mbc.backends.llvm.peak import PeakMeter
 from mbc.diag import MbcError
 from mbc.driver.bench import bench
+from mbc.driver.clock import measured_mhz
 from mbc.driver.request import Observer, Silent
 from mbc.driver.sweep.plan import Plan
 from mbc.driver.sweep.processes import performed
@@ -21,7 +21,6 @@ from mbc.targets.catalogue import NATIVE
 from mbc.targets.target import Target
 
 HERE = "here"
-CLOCK_RUNS = 25
 
 
 class Sweep:
@@ -35,7 +34,7 @@ class Sweep:
         if wishes.resume:
             self._mhz_here = self._results.resume(plan.settings).mhz
         if self._mhz_here is None and NATIVE in plan.targets:
-            self._mhz_here = _clock(plan.targets[NATIVE])
+            self._mhz_here = measured_mhz(plan.targets[NATIVE])
         if not wishes.resume:
             self._results.begin(Header(plan.settings, self._mhz_here))
 
@@ -163,10 +162,3 @@ class Sweep:
     def _measured(self, point: Point, least: float, median: float, where: str) -> None:
         figures = {"measured": least}
         self._results.put(point, figures=figures, median_ms=median, measured_on=where)
-
-
-def _clock(target: Target) -> float:
-    """Measure the clock of this machine, in MHz: the rate of multiply-adds by those of a cycle."""
-    meter = PeakMeter(target)
-    gflops = max(meter.measure() for _ in range(CLOCK_RUNS))
-    return gflops * 1e3 / (2 * target.core.fma)

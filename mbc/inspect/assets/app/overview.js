@@ -40,7 +40,7 @@ function limitSentence(model, rows, totals) {
 
 function figures(model) {
   const { totals, network, limits, memory, profile, losses } = model;
-  const first = model.graphs[0].totals, clock = { board: `${limits.mhz} MHz`, given: `${limits.mhz} MHz, as given`, assumed: `at ${limits.mhz} MHz, which is assumed` }[limits.clock];
+  const first = model.graphs[0].totals, clock = { board: `${limits.mhz} MHz`, given: `${limits.mhz} MHz, as given`, measured: `${limits.mhz} MHz, as measured here`, assumed: `at ${limits.mhz} MHz, which is assumed` }[limits.clock];
   return [
     profile && card("Measured", ms(profile.ms_median), `${figure(profile.ms_median / totals.ms)} times the prediction; ${plural(profile.threads, "thread")}, ${profile.target}`),
     card("Predicted, one core", ms(totals.ms), `${clock}; the roofline allows ${ms(totals.least_ms)}`),

@@ -14,7 +14,7 @@ export class RoofView {
     const toggle = this.measured && el("label", {}, el("input", { type: "checkbox", id: "measured", checked: true, onchange: (event) => { this.measured = event.target.checked; this.show(); } }), " measured times");
     parent.append(el("div", { class: "card" },
       el("h2", {}, `Roofline of one core: ${limits.title}`),
-      el("p", { class: "why" }, `${limits.mhz} MHz${{ board: "", given: " (as given)", assumed: " (assumed)" }[limits.clock]}: `
+      el("p", { class: "why" }, `${limits.mhz} MHz${{ board: "", given: " (as given)", measured: " (as measured here)", assumed: " (assumed)" }[limits.clock]}: `
         + `${figure(limits.gflops)} GFLOP/s and ${figure(limits.memory_gbs)} GB/s. `
         + "A layer stands at what it computes for each byte, and at the rate that is predicted of it; its area is its share of the time."
         + (profile ? " Measured rates are those of the machine that ran the profile, whose roof may be another." : "")),
