@@ -13,8 +13,8 @@ import pytest
 from mbc.backends.llvm.addresses import Addresses
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.kernels.base import Library
-from mbc.ir.views import Value
-from mbc.ops import AvgPool, MaxPool
+from mbc.ir.views import ChannelMap, ChannelView, Value
+from mbc.ops import AvgPool, Conv2d, MaxPool
 from tests.backends.cases import Case
 from tests.backends.emulated import MACHINES, Machine
 from tests.backends.guarded_program import calls_of, wrong_calls
@@ -64,9 +64,29 @@ def products() -> Iterator[Case]:
         yield from convolutions((1, 1, rows, k), n)
     yield from convolutions((1, 4, 5, 60), 240, 3)
     yield from convolutions((1, 4, 5, 240), 60, 3)
+    yield from convolutions((1, 2, 3, 1100), 10)
 
 
-CASES = {**dict(products()), **dict(pools()), **dict(windows()), **dict(integer_cases())}
+def shuffled() -> Iterator[Case]:
+    """Products of groups whose rows are runs of every kind of length: of 1 and 2, 3 and 4, 6 and 7,
+    13 and 14, 26 and 27, and 66 and 67 codes."""
+
+    def grouped(net: Net, x: Value) -> Value:
+        channels = x.type.channels
+        view = ChannelView.of(x).through(ChannelMap.shuffle(3, channels))
+        return net.conv(view, Conv2d(groups=3, to=MADE), (1, 1), 18)
+
+    for c in (12, 30, 60, 120, 240, 600):
+        yield from both(f"shuffled-{c}", (1, 3, 5, c), grouped)
+
+
+CASES = {
+    **dict(products()),
+    **dict(shuffled()),
+    **dict(pools()),
+    **dict(windows()),
+    **dict(integer_cases()),
+}
 PARTS = 5
 
 

@@ -7,6 +7,7 @@ from functools import partial
 from tests.mutants.mutant import Mutant
 
 KERNELS = "tests/backends/test_integer_kernels.py"
+ARM = "tests/backends/test_integer_arm.py"
 CHAINS = "tests/backends/test_integer_chains.py"
 FOLDER = "backends/llvm/integer"
 
@@ -14,6 +15,8 @@ _codes = partial(Mutant, file=f"{FOLDER}/codes.py", tests=KERNELS)
 _narrow = partial(Mutant, file=f"{FOLDER}/narrow.py", tests=KERNELS)
 _product = partial(Mutant, file=f"{FOLDER}/product.py", tests=KERNELS)
 _convert = partial(Mutant, file=f"{FOLDER}/convert.py", tests=KERNELS)
+_rows = partial(Mutant, file=f"{FOLDER}/rows.py", tests=KERNELS)
+_rows_of_arm = partial(Mutant, file=f"{FOLDER}/rows.py", tests=ARM)
 
 MUTANTS = (
     _codes(
@@ -46,10 +49,20 @@ MUTANTS = (
         old="exact = self.groups > 1 or",
         new="exact = self.groups > 99 or",
     ),
-    _convert(
+    _rows(
         "padding is a code of 0",
         old="return self.zero - self.dot.subtracted(self.zero)",
         new="return 0",
+    ),
+    _rows_of_arm(
+        "short runs are read beyond the pixel",
+        old="if length + spare >= SIZE:",
+        new="if length + spare >= 0:",
+    ),
+    _rows_of_arm(
+        "the last vector of a run ends behind it",
+        old="(length - SIZE, SIZE)]",
+        new="(length // SIZE * SIZE, SIZE)]",
     ),
     _convert(
         "a window at the border is read as one run",

@@ -13,13 +13,13 @@ import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.integer.codes import extracted
+from mbc.backends.llvm.integer.several import BYTES, LOADS, STORES, loaded
 from mbc.records import dataclass
 
 STEP = 8  # k-steps that rows and columns are padded to
 CHUNKS = (32, 16, 8)  # k-steps of pairs whose weights lie together by column
 BLOCK_TURN = 16  # k-steps of blocks in a turn of the loop
 STRAIGHT = 64  # most k-steps without a loop
-MULTI_LOAD = 4  # registers that an instruction loads
 COLUMNS = 4  # of a vector of sums
 ROWS_AT_ONCE = 2  # whose products are computed side by side
 PAIR_SUMS = 16  # registers for sums of a tile of pairs
@@ -27,21 +27,16 @@ PAIR_SUMS = 16  # registers for sums of a tile of pairs
 _SADDLP = "llvm.aarch64.neon.saddlp.v4i32.v8i16"
 _ADDP = "llvm.aarch64.neon.addp.v4i32"
 _USMMLA = "llvm.aarch64.neon.usmmla.v4i32.v16i8"
-_LD1 = "llvm.aarch64.neon.ld1x{}.v16i8.p0"
-BYTES, SHORTS, SUMS = "<16 x i8>", "<8 x i16>", "<4 x i32>"
+SHORTS, SUMS = "<8 x i16>", "<4 x i32>"
 
 
-def _several(count: int) -> str:
-    return f"{{ {', '.join([BYTES] * count)} }}"
-
-
-_LOADS = tuple(f"declare {_several(n)} @{_LD1.format(n)}(ptr)" for n in range(2, MULTI_LOAD + 1))
 PAIRS_DECLARED = (
     f"declare {SUMS} @{_SADDLP}({SHORTS})",
     f"declare {SUMS} @{_ADDP}({SUMS}, {SUMS})",
-    *_LOADS,
+    *LOADS,
+    *STORES,
 )
-BLOCKS_DECLARED = (f"declare {SUMS} @{_USMMLA}({SUMS}, {BYTES}, {BYTES})", *_LOADS)
+BLOCKS_DECLARED = (f"declare {SUMS} @{_USMMLA}({SUMS}, {BYTES}, {BYTES})", *LOADS, *STORES)
 
 
 @dataclass(frozen=True)
@@ -76,23 +71,6 @@ def packed_by_chunk(weights: np.ndarray) -> np.ndarray:
         parts.append(own.swapaxes(1, 2).ravel())
         start += whole * chunk
     return np.concatenate(parts)
-
-
-def _loaded(f: Function, address: str, count: int) -> tuple[str, list[str]]:
-    """Load vectors of bytes by as few instructions as can be; returns the address after them too.
-
-    It is hidden from LLVM, which would else add offsets that these loads lack."""
-    vectors: list[str] = []
-    while len(vectors) < count:
-        several = min(MULTI_LOAD, count - len(vectors))
-        if several == 1:
-            vectors.append(f.op(f"load {BYTES}, ptr {address}, align 1"))
-        else:
-            kind = _several(several)
-            loaded = f.op(f"call {kind} @{_LD1.format(several)}(ptr {address})")
-            vectors += [f.op(f"extractvalue {kind} {loaded}, {i}") for i in range(several)]
-        (address,) = f.forgotten([f.offset(address, several * 16)])
-    return address, vectors
 
 
 Emit = Callable[[Function, Tile, str, str, Sums, int], tuple[str, Sums]]
@@ -252,7 +230,7 @@ def _some_blocks(
 ) -> tuple[str, Sums]:
     rows, sums = _rows(f, tile, a, steps), [list(row) for row in sums]
     for place in range(steps // STEP):
-        weights, columns = _loaded(f, weights, len(sums[0]))
+        weights, columns = loaded(f, weights, len(sums[0]))
         for number, blocks in enumerate(sums):
             first, second = rows[2 * number], rows[min(2 * number + 1, tile.height - 1)]
             codes = _joined(f, first[0], second[0], place, 16 if steps > STEP else STEP)

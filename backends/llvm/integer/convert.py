@@ -1,4 +1,4 @@
-"""Conversion of A to the form that a dot unit reads: rows of pixels, and patches of an image."""
+"""Conversion of the patches of an image to rows of A."""
 
 from __future__ import annotations
 
@@ -6,85 +6,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from mbc.backends.llvm.emitter import Count, Function
-from mbc.backends.llvm.gemm_runs import Run
-from mbc.backends.llvm.integer.codes import pieces, repeated
-from mbc.backends.llvm.integer.dots import Dot
 from mbc.backends.llvm.integer.product import Product
+from mbc.backends.llvm.integer.rows import Codes
 from mbc.records import dataclass
-
-PIECE = 16  # codes that are converted at a time
-
-
-@dataclass(frozen=True)
-class Codes:
-    """How codes are converted."""
-
-    dot: Dot
-    """The unit that reads them."""
-    zero: int
-    """Their zero point."""
-
-    @property
-    def padding(self) -> int:
-        """What stands for a code that represents 0."""
-        return self.zero - self.dot.subtracted(self.zero)
-
-    def run(self, f: Function, source: str, target: str, length: int) -> None:
-        """Convert consecutive codes."""
-        whole = length // PIECE * PIECE
-
-        def body(_: Count, at: list[str]) -> Sequence[str]:
-            self._piece(f, at[0], at[1], PIECE)
-            return [f.offset(at[0], PIECE), f.offset(at[1], PIECE * self.dot.bytes)]
-
-        at = f.loop(0, whole, [("ptr", source), ("ptr", target)], body, step=PIECE)
-        for start, count in pieces(length - whole):
-            here = f.offset(at[0], start), f.offset(at[1], start * self.dot.bytes)
-            self._piece(f, *here, count)
-
-    def _piece(self, f: Function, source: str, target: str, count: int) -> None:
-        codes = f.op(f"load <{count} x i8>, ptr {source}, align 1")
-        word, less = f"i{self.dot.bits}", self.dot.subtracted(self.zero)
-        kind = f"<{count} x {word}>"
-        if self.dot.bits > 8:
-            codes = f.op(f"zext <{count} x i8> {codes} to {kind}")
-        if less:
-            codes = f.op(f"sub {kind} {codes}, {repeated(word, less, count)}")
-        f.emit(f"store {kind} {codes}, ptr {target}, align 1")
-
-    def fill(self, f: Function, target: str, length: int) -> None:
-        """Store paddings."""
-        word = f"i{self.dot.bits}"
-        for start, count in pieces(length):
-            kind, place = f"<{count} x {word}>", f.offset(target, start * self.dot.bytes)
-            f.emit(f"store {kind} {repeated(word, self.padding, count)}, ptr {place}, align 1")
-
-
-def emit_rows(
-    product: Product,
-    codes: Codes,
-    groups: Sequence[Sequence[Run]],
-    sources: Sequence[tuple[str, int]],
-    f: Function,
-    first: Count,
-    last: Count,
-    target: str,
-) -> None:
-    """Convert rows first … last-1, whose elements are runs of the sources (address, pitch)."""
-    starts = [f.offset(a, f.binary("mul", first, pitch)) for a, pitch in sources]
-
-    def row(_: Count, at: list[str]) -> Sequence[str]:
-        target, *here = at
-        for group, runs in enumerate(groups):
-            done = group * product.group_a
-            for run in runs:
-                source = f.offset(here[run.source], run.offset)
-                codes.run(f, source, f.offset(target, done), run.length)
-                done += run.length * product.dot.bytes
-        moved = [f.offset(p, pitch) for p, (_, pitch) in zip(here, sources, strict=True)]
-        return [f.offset(target, product.a_pitch), *moved]
-
-    f.loop(first, last, [("ptr", target), *(("ptr", p) for p in starts)], row)
 
 
 @dataclass(frozen=True)

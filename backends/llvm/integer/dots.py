@@ -26,6 +26,7 @@ from mbc.backends.llvm.integer.along import (
     packed_by_chunk,
 )
 from mbc.backends.llvm.integer.codes import repeated
+from mbc.backends.llvm.integer.several import LOADS, STORES
 from mbc.backends.llvm.isa import Isa
 from mbc.ops.quantized import LARGEST_WEIGHT, MAX_SUM
 from mbc.records import dataclass
@@ -192,7 +193,7 @@ SDOT = Dot(
     True,
     4,
     _sdot,
-    (f"declare <4 x i32> @{_SDOT}(<4 x i32>, <16 x i8>, <16 x i8>)",),
+    (f"declare <4 x i32> @{_SDOT}(<4 x i32>, <16 x i8>, <16 x i8>)", *LOADS, *STORES),
 )
 MULTIPLY_ADD = Dot("mlal", 1, 16, None, True, 4, _widened_product)
 MULTIPLY = Dot("mul", 1, 16, None, False, 2, _widened_product)

@@ -13,8 +13,9 @@ from mbc.backends.llvm.gemm_runs import Run
 from mbc.backends.llvm.gemm_share import Share
 from mbc.backends.llvm.integer.code import Convert, emit_product
 from mbc.backends.llvm.integer.codes import Finish, element_of, scaled_operand, with_limit
-from mbc.backends.llvm.integer.convert import Codes, Patches, emit_rows
+from mbc.backends.llvm.integer.convert import Patches
 from mbc.backends.llvm.integer.product import Places, Product, pack
+from mbc.backends.llvm.integer.rows import Codes, Source, emit_rows
 from mbc.backends.llvm.isa import Isa
 from mbc.backends.llvm.kernels.base import Buffer, Kernel, Site, constant_array
 from mbc.backends.llvm.kernels.linear import group_order, is_gemm_rows, residual_pointer
@@ -119,7 +120,10 @@ class Layer:
 
     def _convert_rows(self, x: Sequence[str]) -> Convert:
         runs = group_order(self.node.view("x"), self.product.groups).runs
-        sources = [(p, buffer.pixel_bytes) for p, buffer in zip(x, self.x, strict=True)]
+        sources = [
+            Source(p, buffer.pixel_bytes, buffer.type.channels)
+            for p, buffer in zip(x, self.x, strict=True)
+        ]
         return partial(emit_rows, self.product, self._codes, runs, sources)
 
     def _patches(self, x: str) -> Convert:
