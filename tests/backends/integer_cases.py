@@ -137,32 +137,6 @@ def convolutions(
     yield from both(name, shape, lambda net, x: net.conv(x, op, kernel, n, largest))
 
 
-def windows() -> Iterator[Case]:
-    """Depthwise convolutions: channels that fill strips and that do not; rows without a loop, with
-    one, and with what is left over; windows over every border."""
-    for c, width in (
-        (16, 1),
-        (17, 3),
-        (24, 8),
-        (31, 9),
-        (48, 14),
-        (58, 11),
-        (32, 25),
-        (96, 9),
-        (150, 10),
-    ):
-        yield from convolutions((1, 4, width, c), c, c, (3, 3), (1, 1), ONE)
-        yield from convolutions((1, 5, width + 1, c), c, c, (3, 3), (2, 2), (0, 1, 0, 1))
-    for kernel in ((1, 3), (3, 1), (2, 2), (3, 2)):
-        yield from convolutions((2, 5, 13, 20), 20, 20, kernel, (1, 1), ONE)
-    yield from convolutions((1, 6, 19, 20), 20, 20, (3, 3), (1, 3), ONE)
-    yield from convolutions((1, 6, 12, 20), 20, 20, (2, 2), (2, 2))
-    yield from convolutions((1, 6, 12, 20), 20, 20, (3, 3), (3, 4), (2, 2, 2, 2))
-    yield from convolutions((1, 9, 12, 20), 20, 20, (3, 3), (1, 1), (2, 2, 1, 1), (2, 1))
-    yield from convolutions((1, 5, 12, 33), 33, 33, (3, 3), (1, 1), ONE, largest=1 << 30)
-    yield from convolutions((1, 3, 40, 200), 200, 200, (3, 3), (1, 1), ONE)
-
-
 def products() -> Iterator[Case]:
     """Rows, depths and columns that fill tiles, vectors and k-steps, and that do not."""
     for k, n in ((1, 1), (3, 5), (4, 8), (7, 16), (16, 24), (33, 20), (40, 17), (130, 12)):

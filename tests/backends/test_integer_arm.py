@@ -18,7 +18,8 @@ from mbc.ops import AvgPool, Conv2d, MaxPool
 from tests.backends.cases import Case
 from tests.backends.emulated import MACHINES, Machine
 from tests.backends.guarded_program import calls_of, wrong_calls
-from tests.backends.integer_cases import MADE, Net, both, convolutions, integer_cases, windows
+from tests.backends.integer_cases import MADE, Net, both, convolutions, integer_cases
+from tests.backends.integer_windows import stems, windows
 from tests.backends.kernel_check import place_without_overlap
 from tests.everyday import part_of
 
@@ -85,6 +86,7 @@ CASES = {
     **dict(shuffled()),
     **dict(pools()),
     **dict(windows()),
+    **dict(stems()),
     **dict(integer_cases()),
 }
 PARTS = 5

@@ -28,9 +28,11 @@ from mbc.ops import Conv2d
 from mbc.runtime.pool import Pool
 from mbc.targets.target import Target
 from tests.backends.emulated import MACHINES, build, output_of
-from tests.backends.integer_cases import GIVEN, MADE, Net, integer_cases, windows
+from tests.backends.integer_cases import GIVEN, MADE, Net, integer_cases
+from tests.backends.integer_windows import stems, windows
 from tests.backends.kernel_check import host_targets, place_without_overlap, poisoned
 from tests.everyday import part_of
+from tests.guarded import Guarded
 from tests.quantised_graphs import codes, random_graph
 from tests.scatter import Scatter
 
@@ -93,6 +95,23 @@ def test_strips_of_windows_equal_the_oracle(name: str, isa: str) -> None:
     check(WINDOWS[name](), TARGETS[isa])
 
 
+STEMS = dict(stems())
+
+
+@pytest.mark.parametrize("isa", TARGETS)
+@pytest.mark.parametrize("name", [name for name in STEMS if name.endswith("-dense")])
+def test_windows_of_images_equal_the_oracle_and_read_nothing_beyond(name: str, isa: str) -> None:
+    graph = STEMS[name]()
+    ((x, array),) = inputs_of(graph).items()
+    wanted = run(graph, {x: array})
+    place_without_overlap(graph, TARGETS[isa])
+    for low in (False, True):
+        memory = Guarded(array.nbytes, low=low)
+        memory.bytes[:] = array.ravel()
+        given = memory.bytes.reshape(array.shape)
+        check_placed(graph, wanted, TARGETS[isa], {x: given})
+
+
 @pytest.mark.parametrize("isa", TARGETS)
 def test_any_number_of_channels_is_added(isa: str) -> None:
     net = Net()
@@ -108,7 +127,7 @@ def test_random_networks_equal_the_oracle(seed: int) -> None:
     check(graph, next(iter(TARGETS.values())))
 
 
-PADDED = [name for name in CASES if name.endswith("-padded")]
+PADDED = [name for name in (*CASES, *STEMS) if name.endswith("-padded")]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +136,7 @@ PADDED = [name for name in CASES if name.endswith("-padded")]
 )
 def test_other_machines_equal_the_oracle(tmp_path: Path, name: str, part: int) -> None:
     machine, cases = OTHERS[name], PADDED[part :: len(OTHERS)]
-    graphs = [CASES[case]() for case in cases]
+    graphs = [(CASES | STEMS)[case]() for case in cases]
     for number, graph in enumerate(graphs):
         graph.name = f"case{number}"
         place_without_overlap(graph, machine.target)

@@ -65,9 +65,19 @@ MUTANTS = (
         new="(length // SIZE * SIZE, SIZE)]",
     ),
     _convert(
-        "a window at the border is read as one run",
-        old='return f.op(f"and i1 {a}, {b}")',
-        new='return f.op(f"or i1 {a}, {b}")',
+        "a pixel is there if its row or its column is",
+        old='f.op(f"and i1 {inside[0]}, {inside[1]}")',
+        new='f.op(f"or i1 {inside[0]}, {inside[1]}")',
+    ),
+    _convert(
+        "pieces leave their row of the image",
+        old="span = max(span, -(-self.reach // self.pitch))",
+        new="pass",
+    ),
+    _convert(
+        "windows above the image are copied as a whole",
+        old="    if self.patches.padded_rows:\n            span",
+        new="    if False:\n            span",
     ),
     Mutant(
         "biases that no float holds are rounded",
