@@ -171,7 +171,7 @@ vendor: $(INSTALLED) ## fetch the libraries of mbc inspect's page anew, as the t
 counts: $(INSTALLED) test-tools ## count the arm64 instructions of whole networks (COUNTS_ARGS=...)
 	$(BIN)/python -m tests.counts.networks $(COUNTS_ARGS)
 
-pages: $(INSTALLED) test-tools ## every network of examples/ beside the first four, at full size on every kind of machine (PAGES_ARGS=...)
+pages: $(INSTALLED) test-tools ## every network of examples/ at full size on every kind of machine: beside the first four in float, all on 8-bit codes (PAGES_ARGS=--float, --int8, ...)
 	$(BIN)/python -m tests.pages.run $(PAGES_ARGS)
 
 zoo: $(PYTORCH) ## networks of torchvision and timm by both ONNX exporters and torch.export, against PyTorch (ZOO_ARGS=...)

@@ -64,11 +64,12 @@ def quantised_graph(
     seed: int = 0,
     weight_bits: int = 8,
     keep_float: frozenset[str] = frozenset(),
+    samples: int = SAMPLES,
 ) -> Quantised:
     """Quantise a float graph with data by seeded samples."""
     real = prepared(graph)
-    samples = [drawn(graph, seed + number) for number in range(SAMPLES)]
-    found = calibrate(real, samples, keep_float=keep_float, weight_bits=weight_bits)
+    images = [drawn(graph, seed + number) for number in range(samples)]
+    found = calibrate(real, images, keep_float=keep_float, weight_bits=weight_bits)
     copy = real.clone()
     rewrite(copy, found, PassResult())
     values: dict[str, np.ndarray] = {}
@@ -76,9 +77,9 @@ def quantised_graph(
     def see(node: Node, results: tuple[np.ndarray, ...]) -> None:
         values.update({v.name: array for v, array in zip(node.results, results, strict=True)})
 
-    outputs = evaluate(copy, samples[0], see)
+    outputs = evaluate(copy, images[0], see)
     named = dict(zip(copy.output_names, outputs, strict=True))
-    return Quantised(real, copy, found, samples[0], values, named)
+    return Quantised(real, copy, found, images[0], values, named)
 
 
 def drawn(graph: Graph, seed: int) -> dict[str, np.ndarray]:
