@@ -204,8 +204,14 @@ RVV128 = Isa(
 ISAS = {isa.name: isa for isa in (AVX512, AVX2, SSE, NEON, NEON32, NEON32_VFP3, RVV128)}
 WIDE = {AVX512.name: AVX512_WIDE}
 """Units of cores that multiply the vectors of twice the lanes at full rate."""
-DOTS = {NEON.name: ("i8mm", "dotprod"), AVX512.name: ("avx512vnni",)}
+DOTS = {
+    NEON.name: ("i8mm", "dotprod"),
+    AVX512.name: ("avx512vnni",),
+    AVX2.name: ("avxvnni",),
+}
 """Extensions with dot products of bytes, by the unit that they belong to, the fastest first."""
+ALSO_BY = {"avxvnni": frozenset({"avx512vnni", "avx512vl"})}
+"""Features that encode the instructions of an extension in another way."""
 
 
 @cache
@@ -214,6 +220,12 @@ def isa_of(target: Target) -> Isa:
     isa, core = ISAS[target.isa], target.core
     full = core.units >= 2 and core.lanes >= isa.widest.lanes
     present = features_of(target)
-    dots = next((name for name in DOTS.get(isa.name, ()) if name in present), "")
+    known = (name for name in DOTS.get(isa.name, ()) if _has(present, name))
+    dots = next(known, "")
     found = WIDE.get(isa.name, isa) if full else isa
     return replace(found, dots=dots) if dots else found
+
+
+def _has(present: frozenset[str], extension: str) -> bool:
+    """Whether there are the instructions of an extension."""
+    return extension in present or present >= ALSO_BY.get(extension, {extension})

@@ -16,7 +16,7 @@ from mbc.diag import MbcError, error, nearest
 from mbc.driver.platforms import this_host
 from mbc.records import dataclass
 from mbc.targets.catalogue import find_entry, host_family
-from mbc.targets.emulators import PACKAGE, emulated_cpu
+from mbc.targets.emulators import PACKAGE, emulated_cpu, not_emulated
 from mbc.targets.features import features_of
 from mbc.targets.target import Target
 
@@ -51,7 +51,7 @@ def choose_runner(target: Target, *, emulate: bool = False, cpu: str | None = No
     if chosen is None:
         raise error(
             "E0724",
-            f"qemu has no AVX-512, which code for {target.cpu} may use",
+            f"qemu has no {not_emulated(target)}, which code for {target.cpu} may use",
             helps=["verify it on a machine that has"],
         )
     return Runner((program, "-cpu", chosen), chosen)

@@ -56,6 +56,29 @@ FLOW = "jump call return ret branch_relative"
 
 
 @dataclass(frozen=True)
+class Twin:
+    """An instruction that capstone does not decode, by one that it does, whose operands are encoded
+    alike."""
+
+    name: str
+    """What assemblers call it."""
+    mask: bytes
+    """The bits of its first bytes that tell it."""
+    bits: bytes
+    """Their values."""
+    last: int
+    """The last of these bytes of the one that is decoded in its place."""
+
+    def decodable(self, code: bytes) -> bytes | None:
+        """Return the code of the other one where `code` begins with this; else None."""
+        length = len(self.mask)
+        first = bytes(byte & mask for byte, mask in zip(code, self.mask, strict=False))
+        if first != self.bits:
+            return None
+        return code[: length - 1] + bytes([self.last]) + code[length:]
+
+
+@dataclass(frozen=True)
 class Instructions:
     """How instructions are decoded, and which extension each belongs to.
 
@@ -74,6 +97,8 @@ class Instructions:
     """Extensions by capstone's group, where their names differ."""
     modes: Mapping[str, str] = field(default_factory=dict)
     """Further modes of capstone, by the feature that they decode."""
+    twins: tuple[Twin, ...] = ()
+    """Instructions that capstone does not decode."""
     vectors: re.Pattern[str] | None = None
     """Vector registers: instructions on these must be identified by a group or by their text."""
     halves: tuple[str, re.Pattern[str]] | None = None
@@ -135,8 +160,8 @@ class Architecture:
     """Features that a virtual machine may hide although CPUs of the name have them."""
     emulated: str = "max"
     """qemu's CPU model with all features that qemu supports."""
-    not_emulated: frozenset[str] = frozenset()
-    """Features that no version of qemu supports."""
+    not_emulated: Mapping[str, str] = field(default_factory=dict)
+    """Features that no version of qemu supports, and what their makers call them."""
 
     @property
     def qemu(self) -> str:

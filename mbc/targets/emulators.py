@@ -14,9 +14,14 @@ PACKAGE = "qemu-user-static"  # its name in Debian, Ubuntu and Fedora
 
 
 def emulated_cpu(target: Target) -> str | None:
-    """Return qemu's CPU model for a target; None if qemu lacks its instructions (AVX-512)."""
-    architecture = target.architecture
-    if architecture.not_emulated & features_of(target):
+    """Return qemu's CPU model for a target; None if qemu lacks instructions of it."""
+    if not_emulated(target):
         return None
-    cpu = architecture.cpus.get(target.cpu)
-    return cpu.qemu if cpu else architecture.emulated
+    cpu = target.architecture.cpus.get(target.cpu)
+    return cpu.qemu if cpu else target.architecture.emulated
+
+
+def not_emulated(target: Target) -> str:
+    """Name the instructions of a target that qemu lacks; "" if it has all."""
+    known, present = target.architecture.not_emulated, features_of(target)
+    return next((name for feature, name in known.items() if feature in present), "")

@@ -304,7 +304,7 @@ def test_rows_of_architectures_are_whole(architecture: Architecture) -> None:
     implied = {name for names in architecture.implied.values() for name in names}
     had = {name for cpu in architecture.cpus.values() for name in cpu.features}
     asked, masked = set(architecture.asked), set(architecture.maskable)
-    assert (implied | had | asked | masked | architecture.not_emulated) - named == set()
+    assert (implied | had | asked | masked | set(architecture.not_emulated)) - named == set()
     assert all(cpu.qemu for cpu in architecture.cpus.values())
     sizes = [cpu.core for cpu in architecture.cpus.values()]
     assert all(0 < core.l1 < core.l2 and core.l3 >= 0 and core.fma > 0 for core in sizes)

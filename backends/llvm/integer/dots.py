@@ -237,7 +237,7 @@ VPDPBUSD = Dot(
     tuple(map(_vpdpbusd_declared, (4, 8, 16))),
 )
 
-OF_EXTENSION = {"i8mm": USMMLA, "dotprod": SDOT, "avx512vnni": VPDPBUSD}
+OF_EXTENSION = {"i8mm": USMMLA, "dotprod": SDOT, "avx512vnni": VPDPBUSD, "avxvnni": VPDPBUSD}
 """Units by extension."""
 OF_ISA = {
     "avx512": PAIRS,

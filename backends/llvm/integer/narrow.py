@@ -271,10 +271,12 @@ NARROWINGS = {
 OF_DOTS = {"avx512vnni": _AVX512}
 """Those of the vectors of dot products, by extension."""
 
+_BLOCKS = (_of_512(by_block=True), _of_256(by_block=True), _SSE)
 OF_BLOCKS = {
-    "avx512vnni": {how.lanes: how for how in (_SSE, _of_256(by_block=True), _of_512(by_block=True))}
+    "avx512vnni": {how.lanes: how for how in _BLOCKS},
+    "avxvnni": {how.lanes: how for how in _BLOCKS[1:]},
 }
-"""Those of vectors whose blocks of 128 bits are one after the other, by extension and lanes."""
+"""Those of vectors whose blocks of 128 bits are one after the other, by extension and lanes, the most first."""
 
 
 def store_blocks(f: Function, finish: Finish, steps: Sequence[str], address: str) -> None:

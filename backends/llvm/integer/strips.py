@@ -79,9 +79,16 @@ def unit_of(window: Window) -> Unit:
         return Unit(0, _interleaved, partial(_add_dots, _usdot), _by_channel, vectors)
     if dot.steps != ROWS:
         return Unit(128, lambda _, rows: list(rows), _add_pairs, _by_row, rows)
-    widths = (4 * CHANNELS, 2 * CHANNELS, CHANNELS) if by_block(window) else (CHANNELS,)
+    lanes = OF_BLOCKS[window.isa.dots] if by_block(window) else (CHANNELS // VECTORS,)
+    widths = tuple(VECTORS * count for count in lanes)
     add = partial(_add_dots, dot.multiply)
     return Unit(dot.subtracted(0), _interleaved, add, _by_channel, vectors, widths)
+
+
+def holds_weights(window: Window) -> bool:
+    """Return whether a strip's weights stay in registers, beside as many of columns and the sums;
+    else multiplications read them from memory."""
+    return 2 * unit_of(window).vectors * window.kernel[1] + VECTORS <= window.isa.registers
 
 
 def _usdot(f: Function, sums: str, x: str, w: str) -> str:

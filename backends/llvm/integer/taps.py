@@ -2,7 +2,8 @@
 numbers.
 
 A strip is 16 channels of a whole output row, or 64 and 32 on vectors of 512 and 256 bits: its
-weights are loaded once, and each input column once, for all outputs above it. The last strip of
+weights are loaded once, or for each output where there are few registers, and each input column
+once, for all outputs above it. The last strip of
 channels that fill no vector overlaps the one before. Bytes are interleaved within blocks of 128
 bits, so a vector of sums has four channels of each 16, and narrowing puts them in order.
 Codes are read less what the unit subtracts; the bias makes up for it, and a constant stands for
@@ -23,6 +24,7 @@ from mbc.backends.llvm.integer.strips import (
     VECTORS,
     Strip,
     by_block,
+    holds_weights,
     strip_bytes,
     strips_of,
     unit_of,
@@ -116,6 +118,8 @@ def _emit_strips(
 
 Columns = dict[int, list[str]]
 """Input columns that were loaded, by their number from a cursor on."""
+Weights = list[list[str]]
+"""Weights that were loaded, by column."""
 
 
 @dataclass(frozen=True)
@@ -140,11 +144,8 @@ class _Strip:
 
     def emit(self) -> None:
         """Emit all outputs: those at the borders, and between them a loop over the others."""
-        window, unit = self.window, unit_of(self.window)
-        weights = [
-            [self._weights(kx * unit.vectors + i) for i in range(unit.vectors)]
-            for kx in range(window.kernel[1])
-        ]
+        window = self.window
+        weights = self._weights() if holds_weights(window) else None
         first, end = self._inside()
         turn = min(TURNS, key=lambda n: ((end - first) % n, -n))
         turns = (end - first) // turn if window.out_width > SHORT_ROW else 0
@@ -166,12 +167,18 @@ class _Strip:
         last = (self.window.width - self.window.kernel[1] + pad) // stride
         return first, max(last + 1, first)
 
-    def _weights(self, number: int) -> str:
+    def _weights(self) -> Weights:
+        """Load all weights."""
+        each = unit_of(self.window).vectors
+        flat = [self._weight(number) for number in range(self.window.kernel[1] * each)]
+        return [flat[start : start + each] for start in range(0, len(flat), each)]
+
+    def _weight(self, number: int) -> str:
         address = self.f.offset(self.at.weights, (HEAD + number) * self._width)
         return self.f.op(f"load {self._bytes}, ptr {address}, align 1")
 
     def _loop(
-        self, weights: list[list[str]], columns: Columns, first: int, turn: int, turns: int
+        self, weights: Weights | None, columns: Columns, first: int, turn: int, turns: int
     ) -> Columns:
         """Emit turns of outputs, from the first on; returns the input columns that are left."""
         f, window = self.f, self.window
@@ -203,7 +210,7 @@ class _Strip:
     def _outputs(
         self,
         at: Cursor,
-        weights: list[list[str]],
+        weights: Weights | None,
         outputs: Sequence[int],
         origin: int,
         columns: Columns,
@@ -211,7 +218,8 @@ class _Strip:
         """Emit outputs counted from a cursor; `origin` is the first input column under output 0."""
         for output in outputs:
             left = origin + output * self.window.stride[1]
-            under = [self._column(at, left + kx, columns) for kx in range(len(weights))]
+            taps = range(self.window.kernel[1])
+            under = [self._column(at, left + kx, columns) for kx in taps]
             self._output(at, output, under, weights)
 
     def _column(self, at: Cursor, number: int, columns: Columns) -> list[str]:
@@ -239,7 +247,7 @@ class _Strip:
         return unit.column(f, [row(ky) for ky in range(window.kernel[0])])
 
     def _output(
-        self, at: Cursor, output: int, under: list[list[str]], weights: list[list[str]]
+        self, at: Cursor, output: int, under: list[list[str]], weights: Weights | None
     ) -> None:
         f, window = self.f, self.window
         assert window.codes is not None
@@ -248,7 +256,7 @@ class _Strip:
         places = [self.f.offset(at.weights, i * step) for i in range(2 * VECTORS)]
         ints = integers(f)
         bias = [f.op(f"load {ints}, ptr {place}, align 1") for place in places[:VECTORS]]
-        sums = unit_of(window).add(f, bias, under, weights)
+        sums = unit_of(window).add(f, bias, under, weights or self._weights())
         steps = [
             arithmetic(f, "fmul", floats(f, total), load(f, place))
             for total, place in zip(sums, places[VECTORS:], strict=True)

@@ -13,7 +13,7 @@ from mbc.targets.architecture import Core
 from mbc.targets.architectures import core_of
 from mbc.targets.boards import Board
 from mbc.targets.catalogue import ENTRIES, NATIVE, find_entry
-from mbc.targets.emulators import emulated_cpu
+from mbc.targets.emulators import emulated_cpu, not_emulated
 from mbc.targets.features import features_of
 from mbc.targets.gpu import BOARD_GPUS, GPU_TARGETS, GpuTarget, find_gpu
 from mbc.targets.target import Target
@@ -75,7 +75,8 @@ def _details(target: Target, cc: str | None) -> Iterator[tuple[str, str]]:
         yield from _board(target.board)
     qemu = emulated_cpu(target)
     if target.object_format == "elf":
-        yield "emulator", f"{target.architecture.qemu} -cpu {qemu}" if qemu else "none: AVX-512"
+        found = f"{target.architecture.qemu} -cpu {qemu}" if qemu else None
+        yield "emulator", found or f"none: {not_emulated(target)}"
     yield "libc", f"{target.link_triple}, {libc_state(target, cc)}"
 
 

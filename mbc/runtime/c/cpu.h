@@ -14,6 +14,7 @@ typedef struct {
 #else
   unsigned word, part, bit; /* x86: leaf and register of CPUID; Arm: AT_HWCAP or AT_HWCAP2, and 0 */
   unsigned state;           /* x86: bits of XCR0 that the system must have set */
+  unsigned subleaf;         /* x86: of the leaf */
 #endif
 } feature;
 
@@ -39,7 +40,7 @@ static unsigned enabled_state(void) {
 
 static bool has_feature(const feature *f) {
   unsigned words[4];
-  return __get_cpuid_count(f->word, 0, &words[0], &words[1], &words[2], &words[3]) &&
+  return __get_cpuid_count(f->word, f->subleaf, &words[0], &words[1], &words[2], &words[3]) &&
          words[f->part] >> f->bit & 1 && !(f->state & ~enabled_state());
 }
 

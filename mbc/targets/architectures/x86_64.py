@@ -14,6 +14,7 @@ from mbc.targets.architecture import (
     Baseline,
     Core,
     Instructions,
+    Twin,
     cpu_table,
     patterns,
 )
@@ -35,6 +36,7 @@ IMPLIED: Mapping[str, tuple[str, ...]] = {
     "avx512vl": ("avx512f",),
     "avx512fp16": ("avx512bw",),
     "avx512vnni": ("avx512f",),
+    "avxvnni": ("avx2",),
     "x86-64-v2": ("sse4.2", "popcnt"),
     "x86-64-v3": ("x86-64-v2", "avx2", "fma", "f16c", "bmi", "bmi2", "lzcnt", "movbe"),
     "x86-64-v4": ("x86-64-v3", "avx512bw", "avx512cd", "avx512dq", "avx512vl"),
@@ -53,6 +55,7 @@ ANY_CORE = Core(l1=32, l2=512, l3=32768, units=2, lanes=8, memory=6.0)
 SETS = {
     "bdver": "x86-64-v2 pclmul avx sse4a aes lzcnt",
     "vnni": "x86-64-v4 pclmul adx aes avx512vnni",
+    "avxvnni": "x86-64-v3 pclmul adx aes sha avxvnni",
 }
 
 #   name             | L1 L2 L3, KiB  | units  | qemu's CPU     | features
@@ -84,37 +87,38 @@ CPUS = """
     icelake-server   | 48 1280 32768  | 2x16 2 | max            | =vnni sha
     tigerlake        | -              | -      | max            | =vnni sha
     rocketlake       | -              | -      | max            | =vnni sha
-    alderlake        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    raptorlake       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    gracemont        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    sapphirerapids   | 48 2048 65536  | 2x16 2 | max            | =vnni sha
-    emeraldrapids    | 48 2048 65536  | 2x16 2 | max            | =vnni sha
-    graniterapids    | 48 2048 65536  | 2x16 2 | max            | =vnni sha
-    graniterapids-d  | 48 2048 65536  | 2x16 2 | max            | =vnni sha
-    sierraforest     | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    grandridge       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    meteorlake       | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    arrowlake        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    arrowlake-s      | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    lunarlake        | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    pantherlake      | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    clearwaterforest | -              | -      | max            | x86-64-v3 pclmul adx aes sha
-    diamondrapids    | -              | -      | max            | =vnni sha
+    alderlake        | -              | -      | max            | =avxvnni
+    raptorlake       | -              | -      | max            | =avxvnni
+    gracemont        | -              | -      | max            | =avxvnni
+    sapphirerapids   | 48 2048 65536  | 2x16 2 | max            | =vnni sha avxvnni
+    emeraldrapids    | 48 2048 65536  | 2x16 2 | max            | =vnni sha avxvnni
+    graniterapids    | 48 2048 65536  | 2x16 2 | max            | =vnni sha avxvnni
+    graniterapids-d  | 48 2048 65536  | 2x16 2 | max            | =vnni sha avxvnni
+    sierraforest     | -              | -      | max            | =avxvnni
+    grandridge       | -              | -      | max            | =avxvnni
+    meteorlake       | -              | -      | max            | =avxvnni
+    arrowlake        | -              | -      | max            | =avxvnni
+    arrowlake-s      | -              | -      | max            | =avxvnni
+    lunarlake        | -              | -      | max            | =avxvnni
+    pantherlake      | -              | -      | max            | =avxvnni
+    clearwaterforest | -              | -      | max            | =avxvnni
+    diamondrapids    | -              | -      | max            | =vnni sha avxvnni
     bdver4           | -              | -      | max            | x86-64-v3 pclmul sse4a aes
     znver1           | -              | -      | EPYC           | x86-64-v3 pclmul sse4a aes adx sha
     znver2           | -              | -      | EPYC-Rome      | x86-64-v3 pclmul sse4a aes adx sha
     znver3           | -              | -      | EPYC-Milan     | x86-64-v3 pclmul sse4a aes adx sha
     znver4           | 32 1024 32768  | 2x8 2  | max            | =vnni sha sse4a
-    znver5           | 48 1024 32768  | 2x16 2 | max            | =vnni sha sse4a
+    znver5           | 48 1024 32768  | 2x16 2 | max            | =vnni sha sse4a avxvnni
 """
 
-_EBX, _ECX, _EDX = 1, 2, 3
+_EAX, _EBX, _ECX, _EDX = 0, 1, 2, 3
 _YMM, _ZMM = 0x6, 0xE6  # of XCR0: the registers that the system saves
 
-# Leaf and register of CPUID, bit, state. Intel's manual, volume 2A, CPUID.
+# Leaf and register of CPUID, bit, state, and subleaf unless it is 0. Intel's manual, volume 2A, CPUID.
 ASKED: Mapping[str, tuple[int, ...]] = {
     "avx512f": (7, _EBX, 16, _ZMM),
     "avx512vl": (7, _EBX, 31, _ZMM),
+    "avxvnni": (7, _EAX, 4, _YMM, 1),
     "avx2": (7, _EBX, 5, _YMM),
     "fma": (1, _ECX, 12, _YMM),
     "avx": (1, _ECX, 28, _YMM),
@@ -141,6 +145,13 @@ ASKED: Mapping[str, tuple[int, ...]] = {
     "avx512fp16": (7, _EDX, 23, _ZMM),
 }
 
+# AVX-VNNI, which assemblers tell from AVX-512 by its prefix. Three bytes of VEX, of which R, X, B,
+# vvvv and L may be anything, and the opcode; operands are those of VPMADDUBSW.
+TWINS = tuple(
+    Twin(f"{{vex}} {name}", bytes.fromhex("ff 1f 83 ff"), bytes([0xC4, 0x02, 0x01, opcode]), 0x04)
+    for opcode, name in enumerate(("vpdpbusd", "vpdpbusds", "vpdpwssd", "vpdpwssds"), 0x50)
+)
+
 INSTRUCTIONS = Instructions(
     capstone=("CS_ARCH_X86", "CS_MODE_64"),
     base=frozenset(f"{FLOW} mode64 cmov sse1 sse2 fpu novlx".split()),
@@ -161,6 +172,7 @@ INSTRUCTIONS = Instructions(
             "avx512f": r".*(zmm|\bk[0-7]\b|[xy]mm(1[6-9]|[23]\d))",
             "avx512vl": r".*[xy]mm(1[6-9]|[23]\d)|vpdp\w+ (?!.*zmm)",
             "avx512vnni": r"vpdp",
+            "avxvnni": r"\{vex\} vpdp",
             "gfni": r"v?gf2p8",
             "popcnt": r"popcnt",
             "lzcnt": r"lzcnt",
@@ -168,6 +180,7 @@ INSTRUCTIONS = Instructions(
             "movbe": r"movbe",
         }
     ),
+    twins=TWINS,
 )
 
 _ARCHITECTURE = Architecture(
@@ -185,7 +198,7 @@ _ARCHITECTURE = Architecture(
     asked=ASKED,
     instructions=INSTRUCTIONS,
     maskable=tuple(FEATURES.split()),
-    not_emulated=frozenset({"avx512f"}),
+    not_emulated={"avx512f": "AVX-512", "avxvnni": "AVX-VNNI"},
 )
 
 X86_64 = Baseline(

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 
 from mbc.targets.conformance.contract import Contract
-from mbc.targets.conformance.decoder import Listing
+from mbc.targets.conformance.decoder import LONGEST, Listing
 from mbc.targets.conformance.extensions import disassembler, extensions, text_extensions
 from mbc.targets.features import features_of
 from mbc.targets.target import Target
@@ -18,7 +18,6 @@ EVEX = 0x62  # first byte of the AVX-512 encodings
 _NO_DIGITS = str.maketrans("", "", "0123456789")
 _NUMBER = re.compile(rb"0x[0-9a-f]+|[0-9]+")
 _X18 = re.compile(rb"\b[wx]18\b")
-LONGEST = 16  # bytes of an instruction
 
 
 def code_problems(code: bytes, address: int, contract: Contract) -> Iterator[str]:

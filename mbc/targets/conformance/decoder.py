@@ -16,10 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from mbc.records import dataclass
+from mbc.targets.architecture import Twin
 
 ARCHITECTURES: Mapping[str, int] = {"CS_ARCH_ARM": 0, "CS_ARCH_ARM64": 1, "CS_ARCH_X86": 3}
 MODES: Mapping[str, int] = {"CS_MODE_ARM": 0, "CS_MODE_64": 1 << 3, "CS_MODE_V8": 1 << 6}
 DETAIL, ON = 2, 3  # CS_OPT_DETAIL, CS_OPT_ON
+LONGEST = 16  # bytes of an instruction
 
 
 class _Detail(ctypes.Structure):
@@ -72,10 +74,14 @@ class Listing:
 
 
 class Decoder:
-    """A decoder for an architecture, in some modes (names of capstone's)."""
+    """A decoder for an architecture, in some modes (names of capstone's); `twins` stand for what
+    capstone does not decode."""
 
-    def __init__(self, architecture: str, modes: Sequence[str]) -> None:
+    def __init__(
+        self, architecture: str, modes: Sequence[str], twins: Sequence[Twin] = ()
+    ) -> None:
         self._library, self._handle = _library(), ctypes.c_size_t()
+        self._twins = twins
         mode = sum(MODES[name] for name in modes)
         status = self._library.cs_open(
             ARCHITECTURES[architecture], mode, ctypes.byref(self._handle)
@@ -89,28 +95,48 @@ class Decoder:
 
     def listing(self, code: bytes, address: int) -> Listing:
         """Decode up to the first bytes that are no instruction."""
+        parts, end = [np.empty(0, _ROW)], address
+        while True:
+            rows = self._rows(code, end - address, end)
+            twin = None if len(rows) else self._twin(code[end - address :][:LONGEST])
+            if twin:
+                rows = self._rows(twin[1], 0, end, most=1).copy()
+                rows["mnemonic"] = twin[0]
+            if not len(rows):
+                break
+            parts.append(rows)
+            end = int(rows["address"][-1] + rows["size"][-1])
+        whole = np.concatenate(parts)
+        texts = map(_texts, (whole["mnemonic"], whole["operands"]))
+        return Listing(whole["address"].tolist(), end, *texts)
+
+    def _rows(self, code: bytes, start: int, address: int, most: int = 0) -> np.ndarray:
+        """Decode from a byte of the code on, which lies at an address."""
         found = ctypes.POINTER(_Instruction)()
-        count = self._decode(code, address, 0, found)
+        count = self._decode(code, start, address, most, found)
         try:
-            rows = np.frombuffer(ctypes.string_at(found, count * _ROW.itemsize), _ROW)
+            return np.frombuffer(ctypes.string_at(found, count * _ROW.itemsize), _ROW)
         finally:
             self._library.cs_free(found, count)
-        addresses, texts = (
-            rows["address"].tolist(),
-            map(_texts, (rows["mnemonic"], rows["operands"])),
-        )
-        end = addresses[-1] + int(rows["size"][-1]) if addresses else address
-        return Listing(addresses, end, *texts)
+
+    def _twin(self, code: bytes) -> tuple[str, bytes] | None:
+        """Return the name of the instruction that code begins with, and code that is decoded in its
+        place; None if it has no twin."""
+        pairs = ((twin.name, twin.decodable(code)) for twin in self._twins)
+        return next(((name, other) for name, other in pairs if other), None)
 
     def described(self, code: bytes, address: int) -> tuple[str, frozenset[str]]:
         """Return the text of the instruction that `code` is, and the names of its groups."""
-        found = ctypes.POINTER(_Instruction)()
+        found, name = ctypes.POINTER(_Instruction)(), ""
         self._library.cs_option(self._handle, DETAIL, ON)
-        count = self._decode(code, address, 1, found)
+        count = self._decode(code, 0, address, 1, found)
+        if not count and (twin := self._twin(code)):
+            name, other = twin
+            count = self._decode(other, 0, address, 1, found)
         try:
             if not count:
                 raise ValueError(f"no instruction at {address:#x}")
-            text = f"{found[0].mnemonic.decode()} {found[0].operands.decode()}"
+            text = f"{name or found[0].mnemonic.decode()} {found[0].operands.decode()}"
             detail = found[0].detail.contents
             groups = detail.groups[: detail.groups_count]
         finally:
@@ -118,11 +144,12 @@ class Decoder:
             self._library.cs_option(self._handle, DETAIL, 0)
         return text, frozenset(self._group(number) for number in groups)
 
-    def _decode(self, code: bytes, address: int, most: int, found: object) -> int:
+    def _decode(self, code: bytes, start: int, address: int, most: int, found: object) -> int:
+        first = ctypes.cast(ctypes.c_char_p(code), ctypes.c_void_p).value or 0
         count: int = self._library.cs_disasm(
             self._handle,
-            code,
-            len(code),
+            first + start,
+            len(code) - start,
             address,
             most,
             ctypes.byref(found),  # type: ignore[arg-type]
@@ -152,7 +179,7 @@ def _library() -> ctypes.CDLL:
     library = ctypes.CDLL(path or "libcapstone.so.5")
     library.cs_open.argtypes = [ctypes.c_uint, ctypes.c_uint, ctypes.c_void_p]
     library.cs_disasm.restype = library.cs_option.restype = ctypes.c_size_t
-    library.cs_disasm.argtypes = [ctypes.c_size_t, ctypes.c_char_p, ctypes.c_size_t]
+    library.cs_disasm.argtypes = [ctypes.c_size_t, ctypes.c_void_p, ctypes.c_size_t]
     library.cs_disasm.argtypes += [ctypes.c_uint64, ctypes.c_size_t, ctypes.c_void_p]
     library.cs_option.argtypes = [ctypes.c_size_t, ctypes.c_int, ctypes.c_size_t]
     library.cs_free.argtypes = [ctypes.c_void_p, ctypes.c_size_t]

@@ -26,7 +26,7 @@ def disassembler(target: Target) -> Decoder:
         raise ValueError(f"capstone does not decode {target.architecture.name}")
     architecture, *modes = instructions.capstone
     modes += [mode for feature, mode in instructions.modes.items() if feature in features]
-    return Decoder(architecture, modes)
+    return Decoder(architecture, modes, instructions.twins)
 
 
 def extensions(target: Target, engine: Decoder, code: bytes, address: int) -> frozenset[str]:
