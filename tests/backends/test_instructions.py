@@ -39,6 +39,8 @@ FORBIDDEN = [
     ("x86_64-v2", "vfmadd231ps %ymm0, %ymm1, %ymm2", "fma", ""),
     ("x86_64", "vaddps %zmm0, %zmm1, %zmm2", "avx512f", ""),
     ("x86_64", "vaddps %ymm16, %ymm1, %ymm2", "avx512vl", ""),
+    ("x86_64", "{vex} vpdpbusd %ymm0, %ymm1, %ymm2", "avxvnni", ""),
+    ("x86_64", "vpdpbusd %ymm0, %ymm1, %ymm2", "avx512vnni", ""),
     ("x86_64-v2", "mulx %rax, %rbx, %rcx", "bmi2", ""),
     ("x86_64-v2", "lzcnt %rax, %rbx", "lzcnt", ""),
     ("armeabi-v7a", "vfma.f32 q0, q1, q2", "vfp4", ".fpu neon-vfpv4"),
@@ -59,6 +61,25 @@ def test_an_instruction_that_the_cpu_lacks(
     lacking = line.partition(" needs ")[2].partition(", which ")[0].split(" and ")
     assert feature in lacking
     assert line.endswith(f"which {resolve(target).cpu} is not known to have")
+
+
+def test_both_encodings_of_dot_products(tmp_path: Path) -> None:
+    """Those of AVX-VNNI and of AVX-512; CPUs may have one or both."""
+    both = {"avxvnni": "{vex}", "avx512vnni": "{evex}"}
+    paths = {
+        name: assembled(tmp_path, "x86_64", f"{prefix} vpdpbusd (%rax), %ymm1, %ymm2\nret").rename(
+            tmp_path / f"{name}.o"
+        )
+        for name, prefix in both.items()
+    }
+    had = {"alderlake": {"avxvnni"}, "znver4": {"avx512vnni"}, "znver5": both, "skylake-avx512": {}}
+    for cpu, names in had.items():
+        for name, path in paths.items():
+            text = found(path, "object", "x86_64", cpu)
+            assert (text == "") == (name in names), (cpu, name, text)
+            assert (f"which {cpu} is not known to have" in text) == (name not in names)
+    added = Contract(resolve("x86_64", "haswell", "+avxvnni"), "net")
+    assert list(problems(paths["avxvnni"], "object", added)) == []
 
 
 def test_armv8_in_32_bit_code(tmp_path: Path) -> None:

@@ -58,7 +58,8 @@ def architecture(known: Architecture) -> Iterator[str]:
     name, instructions = known.name, known.instructions
     yield f"architecture {name}: {words(known.aliases)}, {known.triple}, {known.link_triple}"
     yield f"architecture {name}: always {words(known.always)}, maskable {words(known.maskable)}"
-    yield f"architecture {name}: not emulated {words(known.not_emulated)}"
+    for feature, called in known.not_emulated.items():
+        yield f"architecture {name}: not emulated {feature}, {called}"
     yield f"architecture {name}: every CPU {words(instructions.base)}"
     for feature in known.features:
         implied = known.closure([feature]) - {feature}
@@ -68,6 +69,9 @@ def architecture(known: Architecture) -> Iterator[str]:
         yield from (f"instructions {name} {key}: {value}" for key, value in mapping.items())
     for pattern, extension in instructions.patterns:
         yield f"instructions {name} {extension}: {pattern.pattern}"
+    for twin in instructions.twins:
+        how = f"{twin.mask.hex()} {twin.bits.hex()} {twin.last:#x}"
+        yield f"instructions {name} {twin.name}: {how}"
     yield from (f"function {name} {function}" for function in known.android_functions)
 
 

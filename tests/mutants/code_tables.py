@@ -16,6 +16,7 @@ ON_CODES: Mapping[str, tuple[str, ...]] = {
         "backends/llvm/integer/dots.py OF_ISA",
         "backends/llvm/integer/dots.py OF_EXTENSION",
         "backends/llvm/integer/narrow.py NARROWINGS",
+        "backends/llvm/integer/narrow.py OF_BLOCKS",
         "backends/llvm/isa.py DOTS",
     ),
     "tests/backends/test_integer_arm.py": (

@@ -108,7 +108,7 @@ NOTICED: Mapping[str, tuple[str, ...]] = {
                 "arm": "CPUS FEATURES IMPLIED SETS ASKED INSTRUCTIONS.groups ARM.elf_limits",
                 "riscv64": "CPUS FEATURES IMPLIED ASKED INSTRUCTIONS.patterns",
                 "x86_64": "CPUS FEATURES IMPLIED SETS ASKED TUNING "
-                "INSTRUCTIONS.patterns INSTRUCTIONS.groups",
+                "INSTRUCTIONS.patterns INSTRUCTIONS.groups TWINS",
             }.items()
             for table in tables.split()
         ),

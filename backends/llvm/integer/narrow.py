@@ -271,10 +271,10 @@ NARROWINGS = {
 OF_DOTS = {"avx512vnni": _AVX512}
 """Those of the vectors of dot products, by extension."""
 
-_BLOCKS = (_of_512(by_block=True), _of_256(by_block=True), _SSE)
+_BLOCKS_256 = _of_256(by_block=True)
 OF_BLOCKS = {
-    "avx512vnni": {how.lanes: how for how in _BLOCKS},
-    "avxvnni": {how.lanes: how for how in _BLOCKS[1:]},
+    "avx512vnni": {16: _of_512(by_block=True), 8: _BLOCKS_256, 4: _SSE},
+    "avxvnni": {8: _BLOCKS_256, 4: _SSE},
 }
 """Those of vectors whose blocks of 128 bits are one after the other, by extension and lanes, the most first."""
 

@@ -145,11 +145,21 @@ ASKED: Mapping[str, tuple[int, ...]] = {
     "avx512fp16": (7, _EDX, 23, _ZMM),
 }
 
-# AVX-VNNI, which assemblers tell from AVX-512 by its prefix. Three bytes of VEX, of which R, X, B,
-# vvvv and L may be anything, and the opcode; operands are those of VPMADDUBSW.
-TWINS = tuple(
-    Twin(f"{{vex}} {name}", bytes.fromhex("ff 1f 83 ff"), bytes([0xC4, 0x02, 0x01, opcode]), 0x04)
-    for opcode, name in enumerate(("vpdpbusd", "vpdpbusds", "vpdpwssd", "vpdpwssds"), 0x50)
+
+
+def _of_vex(opcode: int, name: str) -> Twin:
+    """Return an instruction of AVX-VNNI: three bytes of VEX, of which R, X, B, vvvv and L may be
+    anything, an opcode, and operands like VPMADDUBSW's."""
+    bits = bytes([0xC4, 0x02, 0x01, opcode])
+    return Twin(f"{{vex}} {name}", bytes.fromhex("ff 1f 83 ff"), bits, 0x04)
+
+
+# Assemblers tell them by a prefix from those of AVX-512.
+TWINS = (
+    _of_vex(0x50, "vpdpbusd"),
+    _of_vex(0x51, "vpdpbusds"),
+    _of_vex(0x52, "vpdpwssd"),
+    _of_vex(0x53, "vpdpwssds"),
 )
 
 INSTRUCTIONS = Instructions(
