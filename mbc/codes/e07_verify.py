@@ -39,8 +39,8 @@ CODES = {
     ),
     "E0724": Code(
         title="nothing here can run it",
-        cause="Programs for macOS run on a Mac, AVX-512 is unknown to qemu, shared libraries run "
-        "on their own kind of machine only; a folder may also hold no code at all.",
+        cause="Programs for macOS run on a Mac, AVX-512 and AVX-VNNI are unknown to qemu, shared "
+        "libraries run on their own kind of machine only; a folder may also hold no code at all.",
         example="mbc verify build/mobilenet_v1-macos-arm64   (on Linux)",
         cure="Verify it on such a machine; compile with `--emit exe` for one that qemu can run.",
     ),

@@ -124,7 +124,9 @@ def test_twins_are_decoded_with_the_operands_of_the_assembler(tmp_path: Path) ->
 
 
 def test_twins_are_read_to_the_last_byte() -> None:
-    assert decoded("c4e27550c2 c4e2755084881234").end == 5, "of a displacement two bytes are missing"
+    assert decoded("c4e27550c2 c4e2755084881234").end == 5, (
+        "of a displacement two bytes are missing"
+    )
     assert decoded("c4e27550").end == 0
     assert decoded("c4e275").end == 0
     assert decoded("c4e27550c2").addresses == [0]

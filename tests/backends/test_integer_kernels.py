@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbc.backends.llvm.emitter import Function
 from mbc.backends.llvm.integer.dots import OF_EXTENSION, OF_ISA, SMALL_WEIGHT, dot_of
 from mbc.backends.llvm.integer.narrow import NARROWINGS, OF_DOTS, mixed_order
 from mbc.backends.llvm.isa import DOTS, ISAS, WIDE, Isa, isa_of
@@ -31,6 +30,7 @@ from tests.backends.emulated import MACHINES, build, output_of
 from tests.backends.integer_cases import GIVEN, MADE, Net, integer_cases
 from tests.backends.integer_windows import stems, windows
 from tests.backends.kernel_check import host_targets, place_without_overlap, poisoned
+from tests.backends.standing_in import runnable
 from tests.everyday import part_of
 from tests.guarded import Guarded
 from tests.quantised_graphs import codes, random_graph
@@ -41,6 +41,7 @@ TARGETS = host_targets()
 if resolve("native").family == "x86_64":
     v2 = resolve("x86_64-v2")
     TARGETS["sse"] = replace(v2, name="native")
+    TARGETS["avxvnni"] = replace(TARGETS["avx2"], features=("+avxvnni",))
 ARM64 = MACHINES["arm64"]
 DOTPROD = replace(
     ARM64, target=replace(ARM64.target, name="dotprod", features=("+dotprod",)), cpu="max"
@@ -69,7 +70,7 @@ def check_placed(
     given: Mapping[str, np.ndarray] | None = None,
 ) -> None:
     """Likewise for a graph whose memory is planned, of given inputs if there are any."""
-    inputs, net = given or inputs_of(graph), JitNet(lower(graph, target))
+    inputs, net = given or inputs_of(graph), JitNet(runnable(lower(graph, target)))
     pools: tuple[Pool | None, ...] = (None, Scatter(3, seed=3))
     for pool in pools:
         with poisoned():
@@ -79,8 +80,19 @@ def check_placed(
             assert found[name].dtype == array.dtype
 
 
-@pytest.mark.parametrize("isa", TARGETS)
-@pytest.mark.parametrize("name", CASES)
+def _is_product(name: str) -> bool:
+    """Whether a case has a product, between padded tensors."""
+    others = ("pool", "relu6", "reshape", "transpose", "shuffle", "add", "pad")
+    return name.endswith("-padded") and not name.startswith(others)
+
+
+PRODUCTS = [name for name in CASES if _is_product(name)]
+
+
+@pytest.mark.parametrize(
+    ("name", "isa"),
+    part_of(product(CASES, TARGETS), lambda name, isa: isa != "avxvnni" or name in PRODUCTS[::2]),
+)
 def test_kernels_equal_the_oracle(name: str, isa: str) -> None:
     check(CASES[name](), TARGETS[isa])
 
@@ -89,7 +101,11 @@ WINDOWS = dict(windows())
 
 
 @pytest.mark.parametrize(
-    ("name", "isa"), part_of(product(WINDOWS, TARGETS), lambda name, isa: isa == "avx512")
+    ("name", "isa"),
+    part_of(
+        product(WINDOWS, TARGETS),
+        lambda name, isa: isa == ("avx512" if name.endswith("dense") else "avxvnni"),
+    ),
 )
 def test_strips_of_windows_equal_the_oracle(name: str, isa: str) -> None:
     check(WINDOWS[name](), TARGETS[isa])
@@ -159,25 +175,6 @@ def test_every_instruction_set_has_a_unit() -> None:
     assert {name for names in DOTS.values() for name in names} == OF_EXTENSION.keys()
 
 
-def _is_product(name: str) -> bool:
-    """Whether a case has a product, between padded tensors."""
-    others = ("pool", "relu6", "reshape", "transpose", "shuffle", "add", "pad")
-    return name.endswith("-padded") and not name.startswith(others)
-
-
-def _emulated(f: Function, sums: str, a: str, w: str) -> str:
-    """Four products a lane, of u8 and s8, as VPDPBUSD adds them up."""
-    lanes = f.isa.lanes
-    ints, bytes = f"<{4 * lanes} x i32>", f"<{4 * lanes} x i8>"
-    wide = (f.op(f"zext {bytes} {a} to {ints}"), f.op(f"sext {bytes} {w} to {ints}"))
-    product = f.op(f"mul {ints} {wide[0]}, {wide[1]}")
-    for start in range(4):
-        mask = ", ".join(f"i32 {4 * lane + start}" for lane in range(lanes))
-        part = f.op(f"shufflevector {ints} {product}, {ints} poison, <{lanes} x i32> <{mask}>")
-        sums = f.op(f"add <{lanes} x i32> {sums}, {part}")
-    return sums
-
-
 @pytest.fixture
 def dots_of_bytes(lanes: int, monkeypatch: pytest.MonkeyPatch) -> Target:
     """A target as if this machine had VPDPBUSD, on vectors of so many lanes."""
@@ -186,13 +183,8 @@ def dots_of_bytes(lanes: int, monkeypatch: pytest.MonkeyPatch) -> Target:
     monkeypatch.setattr(Isa, "of_dots", property(lambda isa: replace(isa, lanes=lanes)))
     for module in ("backend", "lower", "addresses"):
         monkeypatch.setattr(f"mbc.backends.llvm.{module}.isa_of", lambda _: unit)
-    emulated = replace(OF_EXTENSION["avx512vnni"], multiply=_emulated, declared=())
-    monkeypatch.setitem(OF_EXTENSION, "avx512vnni", emulated)
     monkeypatch.setitem(OF_DOTS, "avx512vnni", None)
     return target
-
-
-PRODUCTS = [name for name in CASES if _is_product(name)]
 
 
 def with_small_weights(graph: Graph) -> Graph:
@@ -241,6 +233,30 @@ def test_codes_that_were_narrowed_are_put_in_order(lanes: int) -> None:
     halves = [packed(a, b, 4) for a, b in (vectors[:2], vectors[2:])]
     words = packed(halves[0], halves[1], 8).reshape(-1, 4)
     np.testing.assert_array_equal(words[mixed_order(lanes)].ravel(), np.arange(4 * lanes))
+
+
+@pytest.mark.parametrize("mcpu", ["alderlake", "sierraforest", "haswell"])
+def test_dot_products_of_ymm_registers_are_used(mcpu: str) -> None:
+    target = resolve("x86_64", mcpu, "+avxvnni" if mcpu == "haswell" else None)
+    assert (target.isa, dot_of(isa_of(target), SMALL_WEIGHT).name) == ("avx2", "vnni")
+    text = lower_text(target)
+    assert "call <8 x i32> @llvm.x86.avx512.vpdpbusd.256" in text
+    assert "call <8 x i32> @llvm.x86.avx2.pmadd" not in text
+
+
+@pytest.mark.parametrize(
+    ("mcpu", "mattr", "name"),
+    [
+        ("znver4", "+prefer-256-bit", "vnni"),
+        ("znver4", "-avx512vnni,+prefer-256-bit", "maddubs"),
+        ("alderlake", "-avxvnni", "maddubs"),
+        ("haswell", "+avx512vnni", "maddubs"),
+        ("haswell", None, "maddubs"),
+    ],
+)
+def test_avx_vnni_or_how_avx_512_encodes_it(mcpu: str, mattr: str | None, name: str) -> None:
+    target = resolve("x86_64", mcpu, mattr)
+    assert (target.isa, dot_of(isa_of(target), SMALL_WEIGHT).name) == ("avx2", name)
 
 
 def test_dot_products_of_zmm_registers_are_used() -> None:

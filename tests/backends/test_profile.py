@@ -134,6 +134,7 @@ def test_the_module_goes_with_every_target(name: str) -> None:
     ("machine", "cpu", "bits", "name", "calls"),
     [
         ("x86_64", "znver4", 8, "vnni", 1),
+        ("x86_64", "alderlake", 8, "vnni", 1),
         ("x86_64", None, 8, "madd", 1),
         ("x86_64", "skylake-avx512", 8, "madd", 1),
         ("x86_64", None, 7, "maddubs", 2),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from PIL import Image
 import mbc as api
 from examples.digits.data import CALIBRATION, FOLDER, held_out_digits, weights_file
 from mbc.diag import MbcError
+from mbc.driver.platforms import resolve, this_host
+from mbc.targets.conformance import Contract, problems
 from tests.e2e.support import mbc
 
 NET = FOLDER / "shufflenet_v1.py"
@@ -69,6 +72,38 @@ def test_what_is_compiled_is_verified_on_codes(ranges: Path, folder: Path) -> No
     outcome = mbc("verify", "out")
     assert outcome.status == 0, outcome.err
     assert re.search(r"output +0\n", outcome.out)
+
+
+@pytest.mark.parametrize("cpu", ["alderlake", "sapphirerapids", "znver5"])
+def test_code_by_dot_products_of_avx_vnni(ranges: Path, folder: Path, cpu: str) -> None:
+    """For CPUs without AVX-512, and with, where the shorter encoding is taken."""
+    words = ("--target", "x86_64", "--mcpu", cpu, "--quantize", ranges)
+    outcome = mbc("compile", *SOURCE, *words, "-o", "out", "--emit", "obj,exe")
+    assert outcome.status == 0, outcome.err
+    manifest = json.loads(Path("out/manifest.json").read_text())
+    assert (manifest["target"], manifest["cpu"], manifest["features"]) == ("x86_64", cpu, [])
+    code = Path("out/shufflenet_v1.o")
+    bare = Contract(resolve("x86_64", cpu, "-avxvnni"), f"shufflenet_v1_{manifest['build']}")
+    needs = [line for line in problems(code, "object", bare) if "symbols" not in line]
+    assert needs
+    assert all(re.match(r"'\{vex\} vpdpbusd .*' at 0x.* needs avxvnni,", line) for line in needs)
+    if cpu == "alderlake" and "avxvnni" not in this_host().features:
+        done = subprocess.run(["out/shufflenet_v1"], capture_output=True, text=True)
+        lacks = f"this CPU lacks avxvnni, which code for x86_64 ({cpu}) may use"
+        assert f"error[E0728]: {lacks}; compile with --target x86_64" in done.stderr
+        outcome = mbc("verify", "out", "--emulate")
+        assert "qemu has no AVX-VNNI, which code for alderlake may use" in outcome.err
+
+
+def test_weights_of_avx_vnni_are_bytes(ranges: Path, folder: Path) -> None:
+    sizes = []
+    for mattr in ("-avxvnni", "+avxvnni"):
+        words = ("--target", "x86_64", "--mcpu", "haswell", f"--mattr={mattr}")
+        output = ("-o", "out", "--emit", "obj", "--no-check")
+        outcome = mbc("compile", *SOURCE, *words, "--quantize", ranges, *output)
+        assert outcome.status == 0, outcome.err
+        sizes.append(json.loads(Path("out/manifest.json").read_text())["weights_bytes"])
+    assert sizes[1] < 0.75 * sizes[0]
 
 
 @pytest.mark.parametrize("command", ["report", "profile", "bench"])

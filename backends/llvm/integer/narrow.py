@@ -276,7 +276,8 @@ OF_BLOCKS = {
     "avx512vnni": {16: _of_512(by_block=True), 8: _BLOCKS_256, 4: _SSE},
     "avxvnni": {8: _BLOCKS_256, 4: _SSE},
 }
-"""Those of vectors whose blocks of 128 bits are one after the other, by extension and lanes, the most first."""
+"""Those of vectors whose blocks of 128 bits are one after the other, by extension and lanes, the
+most first."""
 
 
 def store_blocks(f: Function, finish: Finish, steps: Sequence[str], address: str) -> None:

@@ -1,5 +1,4 @@
-"""Depthwise convolutions on bytes, for 64-bit Arm and AVX-512 VNNI: sums of products of 8-bit
-numbers.
+"""Depthwise convolutions on bytes, for 64-bit Arm and VNNI: sums of products of 8-bit numbers.
 
 A strip is 16 channels of a whole output row, or 64 and 32 on vectors of 512 and 256 bits: its
 weights are loaded once, or for each output where there are few registers, and each input column

@@ -114,7 +114,8 @@ CPUS = """
 _EAX, _EBX, _ECX, _EDX = 0, 1, 2, 3
 _YMM, _ZMM = 0x6, 0xE6  # of XCR0: the registers that the system saves
 
-# Leaf and register of CPUID, bit, state, and subleaf unless it is 0. Intel's manual, volume 2A, CPUID.
+# Leaf and register of CPUID, bit, state, and subleaf unless it is 0. Intel's manual, volume 2A,
+# CPUID.
 ASKED: Mapping[str, tuple[int, ...]] = {
     "avx512f": (7, _EBX, 16, _ZMM),
     "avx512vl": (7, _EBX, 31, _ZMM),
@@ -144,7 +145,6 @@ ASKED: Mapping[str, tuple[int, ...]] = {
     "avx512vpopcntdq": (7, _ECX, 14, _ZMM),
     "avx512fp16": (7, _EDX, 23, _ZMM),
 }
-
 
 
 def _of_vex(opcode: int, name: str) -> Twin:

@@ -77,9 +77,7 @@ class Decoder:
     """A decoder for an architecture, in some modes (names of capstone's); `twins` stand for what
     capstone does not decode."""
 
-    def __init__(
-        self, architecture: str, modes: Sequence[str], twins: Sequence[Twin] = ()
-    ) -> None:
+    def __init__(self, architecture: str, modes: Sequence[str], twins: Sequence[Twin] = ()) -> None:
         self._library, self._handle = _library(), ctypes.c_size_t()
         self._twins = twins
         mode = sum(MODES[name] for name in modes)
