@@ -35,7 +35,8 @@ from mbc.backends.llvm.kernels.lrn import build_lrn, lrn_scratch
 from mbc.backends.llvm.kernels.matmul import build_matmul
 from mbc.backends.llvm.kernels.move import build_channel_copy, build_reshape
 from mbc.backends.llvm.kernels.norm import build_layer_norm
-from mbc.backends.llvm.kernels.patches import build_patch_conv, patch_schedules, patches_of
+from mbc.backends.llvm.kernels.patch_rows import build_patch_conv
+from mbc.backends.llvm.kernels.patches import patch_schedules, patches_of
 from mbc.backends.llvm.kernels.reduce import build_global_pool, build_softmax
 from mbc.backends.llvm.kernels.resize import build_resize
 from mbc.backends.llvm.kernels.rows import (

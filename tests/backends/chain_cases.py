@@ -51,6 +51,39 @@ def chain(
     yield from both(name, (batch, h, w, c), layer)
 
 
+Filter = tuple[int, int, int, tuple[int, int, int, int], int]
+"""Kernel, stride, dilation, padding (top, bottom, left, right), and output channels."""
+
+
+def filtered(h: int, w: int, c: int, *filters: Filter, groups: int = 1) -> Iterator[Case]:
+    """Fused bodies: larger filters one after the other, and a pointwise one at the end, batch 2."""
+
+    def layer(net: Net, x: Value) -> Value:
+        body = Graph("body")
+        last = body.add_input("x", x.type)
+        for k, s, d, pad, n in filters:
+            weight = net.constant(k, k, last.type.channels // groups, n)
+            op = Conv2d((s, s), pad, (d, d), groups=groups, act=RELU)
+            last = body.add(op, [last, weight, net.constant(n)]).result
+        weight = net.constant(1, 1, last.type.channels, 5)
+        body.set_outputs([body.add(Conv2d(), [last, weight, None]).result])
+        return net.graph.add(Fused("chain", body), [x]).result
+
+    text = "-".join(f"k{k}s{s}d{d}n{n}p{'.'.join(map(str, pad))}" for k, s, d, pad, n in filters)
+    yield from both(f"chain-{h}x{w}-c{c}-g{groups}-{text}", (2, h, w, c), layer)
+
+
+def filter_cases() -> Iterator[Case]:
+    """Larger filters that read rows as they are made."""
+    yield from filtered(16, 18, 3, (3, 2, 1, ONE, 8), (3, 2, 1, ONE, 33))
+    yield from filtered(9, 11, 4, (3, 1, 1, (0, 0, 0, 0), 17), (3, 1, 1, (0, 0, 0, 0), 9))
+    yield from filtered(12, 9, 6, (1, 1, 1, (0, 0, 0, 0), 16), (5, 2, 1, (2, 1, 2, 1), 24))
+    yield from filtered(10, 24, 4, (3, 1, 1, ONE, 12), (3, 1, 2, (2, 2, 2, 2), 20), groups=2)
+    yield from filtered(6, 5, 3, (3, 1, 1, (5, 1, 0, 2), 7), (2, 3, 2, (4, 6, 3, 3), 18))
+    yield from filtered(4, 30, 16, *[(3, 1, 1, ONE, 32)] * 3)
+    yield from filtered(1, 1, 3, (3, 1, 1, ONE, 6), (3, 1, 1, ONE, 6))
+
+
 Window = tuple[int, int, int, tuple[int, int, int, int]]
 """Kernel, stride, dilation and padding (top, bottom, left, right)."""
 
@@ -102,3 +135,4 @@ def chain_cases() -> Iterator[Case]:
     yield from chain(9, 7, 5, (("pw", 6, 1), ("dw", 18, 2)), batch=2)
     yield from chain(6, 8, 3, (("dw", 27, 1),))
     yield from chain(1, 1, 12, (("pw", 20, 1), ("dw", 0, 1)), residual=True)
+    yield from chain(16, 16, 3, (("conv", 8, 2), ("conv", 20, 2), ("dw", 0, 1)), batch=2)

@@ -34,7 +34,7 @@ from tests.activations import ACTS, ALL_ACTS, ROUNDED
 from tests.backends.argmax_cases import argmax_cases
 from tests.backends.arithmetic_cases import broadcasting_cases
 from tests.backends.cases import ONE, Case, Layer, both
-from tests.backends.chain_cases import chain_cases, padding_cases
+from tests.backends.chain_cases import chain_cases, filter_cases, padding_cases
 from tests.backends.gate_cases import gate_cases
 from tests.backends.grid_cases import grid_cases
 from tests.backends.kernel_check import Net
@@ -196,6 +196,7 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from fused(12, 96, 384, 1, 8, 8, True)
     yield from chain_cases()
     yield from padding_cases()
+    yield from filter_cases()
     yield from gate_cases()
     yield from epilogue_cases()
     yield from window_cases()

@@ -76,11 +76,17 @@ def chain_refusal(node: Node) -> str:
         elif source.values != before.results:
             return "the body is not a chain"
         kind = stage_kind(after)
-        if before is not None and (kind == "patches" or (kind == "window" and not source.is_plain)):
+        if before is not None and kind != "pointwise" and not _reads_rings(after, kind):
             return f"{after.op.label} cannot read rows as they are made"
         if refusal := _residual_refusal(after, nodes[-1], kind):
             return refusal
     return "" if node.op.body.outputs[0].is_plain else "the body returns a view"
+
+
+def _reads_rings(node: Node, kind: Kind) -> bool:
+    """Whether a window op can read rows that are made before it; those of codes are multiplied by
+    kernels that read whole images."""
+    return node.view("x").is_plain and (kind == "window" or not on_codes(node))
 
 
 def _is_patches(node: Node) -> bool:
@@ -189,7 +195,7 @@ def _plan(
         held = residual if i == len(nodes) - 1 else None
         plan = _stage_plan(isa, step, chunk, source, target, held)
         if isinstance(plan, Patches):
-            plan = replace(plan, bytes=bytes)
+            plan = replace(plan, bytes=None if i else bytes, apart=i > 0)
         capacity = _capacity(step, nodes[i + 1], chunk) if i + 1 < len(nodes) else 0
         patch_offset = converted if isinstance(plan, Product) else offset
         if isinstance(plan, Patches):

@@ -27,15 +27,11 @@ from mbc.backends.llvm.kernels.chain import (
     row_window,
 )
 from mbc.backends.llvm.kernels.linear import is_gemm_rows, pack_pointwise, shape_name
-from mbc.backends.llvm.kernels.patches import (
-    Patches,
-    PatchRows,
-    pack_patches,
-    patch_gemm,
-)
+from mbc.backends.llvm.kernels.patch_rows import PatchRows
+from mbc.backends.llvm.kernels.patches import Patches, pack_patches, patch_gemm
 from mbc.backends.llvm.kernels.windows import define_rows, pack_window, window_name
 from mbc.backends.llvm.window import Window
-from mbc.backends.llvm.window_code import Rows, emit_row, image_rows
+from mbc.backends.llvm.window_code import emit_row, image_rows
 from mbc.ops import Fused
 from mbc.records import dataclass
 from mbc.targets.elements import on_codes
@@ -162,7 +158,7 @@ class Stream:
 
     def _has_counter(self, number: int) -> bool:
         stages = self.chain.stages
-        return number + 1 < len(stages) and isinstance(stages[number + 1].plan, Window)
+        return number + 1 < len(stages) and isinstance(stages[number + 1].plan, Window | Patches)
 
     def _rewind(self, index: Count, local: Count) -> None:
         """Reset the counters of rings at the first turn of a call or an image."""
@@ -235,7 +231,7 @@ class Stream:
                 self._product(number, product, source, chunk, target, held)
             case Patches() as patches:
                 at = Pointers((source,), self._weights(number), target)
-                self._patch_rows(stage, patches).emit_turn(at, chunk)
+                self._patches(number, self._patch_rows(stage, patches), at, chunk)
 
     def _weights(self, number: int) -> str:
         return self.f.offset("%w", self.weights[number])
@@ -283,21 +279,41 @@ class Stream:
                 lines = image_rows(f, window, [source], y)
             else:
                 self._fill(number - 1, source, y)
-                lines = self._ring_rows(number - 1, window, y)
+                lines = [self._ring_rows(number, window.kernel[0], y)]
             emit_row(f, window, self.rows[number], lines, self._weights(number), at[0], str(y))
             return [f.offset(at[0], stage.out.row_bytes)]
 
         f.loop(0, stage.chunk, [("ptr", target)], row)
 
-    def _ring_rows(self, number: int, window: Window, y: Count) -> Rows:
-        """Compute the addresses of the rows under the window in the producer's ring."""
-        f, stage = self.f, self.chain.stages[number]
-        base = f.offset("%scratch", stage.offset)
-        top = f.binary("mul", y, window.stride[0])
+    def _patches(self, number: int, rows: PatchRows, at: Pointers, chunk: Count) -> None:
+        if number == 0:
+            rows.emit_turn(at, chunk)
+            return
+        (source,), patches = at.a, rows.patches
+
+        def lines(y: Count) -> Sequence[str]:
+            self._fill(number - 1, source, y)
+            beyond = rows.zeros() if patches.reaches_out else None
+            return self._ring_rows(number, patches.kernel[0], y, beyond)
+
+        rows.emit_turn(at, chunk, lines)
+
+    def _ring_rows(self, number: int, taps: int, y: Count, beyond: str | None = None) -> list[str]:
+        """Compute the addresses of the rows under a stage's window in its producer's ring; those
+        outside the image are somewhere in the ring, or `beyond`."""
+        f, word, ring = self.f, self.f.isa.word, self.chain.stages[number - 1]
+        stride, pad, extent = row_window(self.chain.stages[number].node)
+        base = f.offset("%scratch", ring.offset)
+        top = f.binary("mul", y, stride)
         addresses = []
-        for ky in range(window.kernel[0]):
+        for row in range(0, extent, max(extent - 1, 1) // max(taps - 1, 1)):
             # adding multiples of the capacity keeps rows above the image from wrapping below zero
-            shift = ky * window.dilation[0] - window.pad[0] + stage.capacity * window.pad[0]
-            slot = f.binary("urem", f.binary("add", top, shift), stage.capacity)
-            addresses.append(f.offset(base, f.binary("mul", slot, stage.out.row_bytes)))
-        return [addresses]
+            shift = row - pad + ring.capacity * pad
+            slot = f.binary("urem", f.binary("add", top, shift), ring.capacity)
+            address = f.offset(base, f.binary("mul", slot, ring.out.row_bytes))
+            if beyond is not None:
+                inside = f.binary("add", top, row - pad)
+                inside = f.op(f"icmp ult {word} {inside}, {ring.height}")
+                address = f.op(f"select i1 {inside}, ptr {address}, ptr {beyond}")
+            addresses.append(address)
+        return addresses
