@@ -117,14 +117,16 @@ class Function:
         first, *rest = self.tied([("ptr", "r", following), *(self._register(v) for v in last)])
         return first, rest
 
-    def finished(self, values: Sequence[str]) -> list[str]:
-        """Force vectors to be computed before all code that follows; returns them.
+    def finished(self, values: Sequence[str], type: str = "") -> list[str]:
+        """Force vectors, of another type than the unit's if given, to be computed before all code
+        that follows; returns them.
 
         LLVM would delay the last ones, and spill the registers that they depend on. Where inline
         assembly takes no vectors, only later memory accesses are kept behind.
         """
         if self.isa.register:
-            return self.tied([self._register(value) for value in values])
+            kind = type or self.isa.vector
+            return self.tied([(kind, self.isa.register, value) for value in values])
         self.emit('call void asm sideeffect "", "~{memory}"()')
         return list(values)
 

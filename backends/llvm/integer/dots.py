@@ -73,6 +73,8 @@ class Dot:
     """Most vectors of a tile's sums, if that emits them."""
     shortest: int = 1
     """The fewest k-steps that it is worth."""
+    row_steps: int = 0
+    """Last multiplications along k that run by a few rows, which are stored when finished."""
     order: Callable[[np.ndarray], np.ndarray] | None = None
     """Order of weights [k, column] in memory; None for [k-step, column, k]."""
 
@@ -235,6 +237,7 @@ VPDPBUSD = Dot(
     2,
     _vpdpbusd,
     tuple(map(_vpdpbusd_declared, (4, 8, 16))),
+    row_steps=5,
 )
 
 OF_EXTENSION = {"i8mm": USMMLA, "dotprod": SDOT, "avx512vnni": VPDPBUSD, "avxvnni": VPDPBUSD}

@@ -34,10 +34,27 @@ def emit_tile(
     if dot.emit:
         depth = product.steps * dot.steps
         sums = dot.emit(f, Tile(at.a, product.a_pitch, weights, tuple(bias), height, depth))
-    else:
-        sums = _emit_steps(f, product, at.a, weights, [list(bias) for _ in range(height)])
-    made: list[Piece] = []
-    for row, values in enumerate(sums):
+        _emit_finished(f, product, range(height), sums, last, at)
+        return
+    rest = min(dot.row_steps, product.steps - 1)
+    first = [list(bias) for _ in range(height)]
+    a, weights, sums = _emit_steps(f, product, at.a, weights, first, product.steps - rest)
+    if rest:  # else LLVM puts off multiplications, and spills what they need
+        sums = _finished(f, sums)
+    each = max(VECTORS // width, 1) if rest else height
+    for start in range(0, height, each):
+        rows = range(start, min(start + each, height))
+        here = f.offset(a, start * product.a_pitch)
+        some = _some(f, product, here, weights, [sums[row] for row in rows], rest)
+        _emit_finished(f, product, rows, some, last, at)
+
+
+def _emit_finished(
+    f: Function, product: Product, rows: range, sums: Sums, last: int | None, at: Places
+) -> None:
+    """Store the finished sums of some rows, several vectors at a time."""
+    made, step, width = list[Piece](), f.isa.vector_bytes, len(sums[0])
+    for row, values in zip(rows, sums, strict=True):
         held = _residuals(f, product, at, row, width, last)
         for j, value in enumerate(values):
             lanes = last if j == width - 1 else None
@@ -48,7 +65,7 @@ def emit_tile(
                 steps = arithmetic(f, "fadd", steps, scaled(f, product.residual, held[j]))
             place = row * product.out_pitch + column * product.finish.element.bytes
             made.append(Piece(steps, place, lanes))
-        if len(made) + width > VECTORS or row == height - 1:
+        if len(made) + width > VECTORS or row == rows[-1]:
             store_pieces(f, product.finish, made, at.out)
             made = []
 
@@ -74,12 +91,14 @@ def _load(f: Function, type: str, address: str) -> str:
     return f.op(f"load {type}, ptr {address}, align 1")
 
 
-def _emit_steps(f: Function, product: Product, a: str, weights: str, sums: Sums) -> Sums:
-    """Emit all multiplications along k."""
+def _emit_steps(
+    f: Function, product: Product, a: str, weights: str, sums: Sums, count: int
+) -> tuple[str, str, Sums]:
+    """Emit so many multiplications along k; returns the addresses of the next one, and the sums."""
     dot, width = product.dot, len(sums[0])
     unroll, vectors = dot.unroll, integers(f)
     along, down = dot.steps * dot.bytes, width * dot.vector_bytes(f.isa)
-    whole = product.steps // unroll * unroll if product.steps > STRAIGHT else 0
+    whole = count // unroll * unroll if count > STRAIGHT else 0
 
     def body(_: Count, values: list[str]) -> Sequence[str]:
         a, weights, *flat = values
@@ -92,7 +111,9 @@ def _emit_steps(f: Function, product: Product, a: str, weights: str, sums: Sums)
 
     carried = [("ptr", a), ("ptr", weights), *((vectors, v) for row in sums for v in row)]
     a, weights, *flat = f.loop(0, whole, carried, body, step=unroll)
-    return _some(f, product, a, weights, by_row(flat, width), product.steps - whole)
+    left = count - whole
+    sums = _some(f, product, a, weights, by_row(flat, width), left)
+    return f.offset(a, left * along), f.offset(weights, left * down), sums
 
 
 def _some(f: Function, product: Product, a: str, weights: str, sums: Sums, count: int) -> Sums:
@@ -123,11 +144,16 @@ def _some(f: Function, product: Product, a: str, weights: str, sums: Sums, count
                     for value, column in zip(values, columns, strict=True)
                 ]
             if f.isa.dots and dot.by_lane and step + 1 == several:  # else LLVM loads all at once
-                flat = [(integers(f), f.isa.register, v) for values in sums for v in values]
-                sums = by_row(f.tied(flat), len(sums[0]))
+                sums = _finished(f, sums)
         if not dot.by_lane:
             f.emit('call void asm sideeffect "", "~{memory}"()')
     return sums
+
+
+def _finished(f: Function, sums: Sums) -> Sums:
+    """Force sums to be computed before all code that follows; returns them."""
+    flat = f.finished([v for values in sums for v in values], integers(f))
+    return by_row(flat, len(sums[0]))
 
 
 def _words(size: int) -> str:
