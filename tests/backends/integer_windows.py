@@ -32,6 +32,7 @@ def windows() -> Iterator[Case]:
     yield from convolutions((1, 9, 12, 20), 20, 20, (3, 3), (1, 1), (2, 2, 1, 1), (2, 1))
     yield from convolutions((1, 5, 12, 33), 33, 33, (3, 3), (1, 1), ONE, largest=1 << 30)
     yield from convolutions((1, 3, 40, 200), 200, 200, (3, 3), (1, 1), ONE)
+    yield from convolutions((1, 3, 60, 160), 160, 160, (3, 3), (1, 1), ONE)  # by blocks of 80
 
 
 def stems() -> Iterator[Case]:

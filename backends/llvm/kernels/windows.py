@@ -113,8 +113,8 @@ def part_pointers(f: Function, view: ChannelView, pointers: Sequence[str]) -> li
     return [f.offset(at[s.value], size * s.start) for s in view.segments]
 
 
-def pack_window(window: Window, node: Node) -> np.ndarray:
-    """Pack the weights of a depthwise convolution; empty for pools."""
+def pack_window(window: Window, node: Node, blocks: int = 1) -> np.ndarray:
+    """Pack the weights of a depthwise convolution, block by block; empty for pools."""
     if isinstance(node.op, Pool):
         return np.zeros(0, np.float32)
     last = node.constant("slope" if window.codes is None else "multiplier")
@@ -122,7 +122,8 @@ def pack_window(window: Window, node: Node) -> np.ndarray:
     bias = constant_array(node["bias"], weight.shape[-1:])
     if on_bytes(window):
         assert last is not None
-        return pack_taps(window, weight, bias, last.array)
+        each = replace(window, parts=_block(window, blocks).parts * blocks)
+        return pack_taps(each, weight, bias, last.array)
     return pack_depthwise(window, weight, bias, None if last is None else last.array)
 
 
@@ -224,7 +225,7 @@ def window_kernel(
     f.loop("%begin", "%end", [], row)
     kind = f"{_prefix(window)}_{window_name(window)}{name}_{height}x{window.out_width}"
     tasks = out.type.shape[0] * blocks * height
-    return Kernel(site.library.define(kind, f), tasks, 0, pack_window(window, node))
+    return Kernel(site.library.define(kind, f), tasks, 0, pack_window(window, node, blocks))
 
 
 def _packed_bytes(window: Window) -> int:
