@@ -21,7 +21,7 @@ def runnable(net: LoweredNet) -> LoweredNet:
     if not DECLARED.search(net.kernel_ir) or (present & EXTENSIONS) - lacking:
         return net
     if present & EXTENSIONS and {name[1:] for name in OTHER_ENCODING} <= this_host().features:
-        return replace(net, target=_with(net, *OTHER_ENCODING))
+        return replace(net, target=without_extension(net.target, *OTHER_ENCODING))
     return in_plain_ir(net)
 
 
@@ -29,13 +29,13 @@ def in_plain_ir(net: LoweredNet) -> LoweredNet:
     """The same kernels, with a function in the place of the instruction."""
     text = DECLARED.sub(lambda found: _defined(int(found[1]) // 32), net.kernel_ir)
     text = text.replace("@llvm.x86.avx512.vpdpbusd.", "@vpdpbusd.")
-    return replace(net, kernel_ir=text, target=_with(net))
+    return replace(net, kernel_ir=text, target=without_extension(net.target))
 
 
-def _with(net: LoweredNet, *more: str) -> Target:
-    """The target without the extension, and with other features."""
-    kept = (word for word in net.target.features if word[1:] not in EXTENSIONS)
-    return replace(net.target, features=(*kept, *more))
+def without_extension(target: Target, *more: str) -> Target:
+    """The target without VPDPBUSD, and with other features."""
+    kept = (word for word in target.features if word[1:] not in EXTENSIONS)
+    return replace(target, features=(*kept, *more))
 
 
 def _defined(lanes: int) -> str:
