@@ -20,10 +20,10 @@ from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import lower
 from mbc.driver.platforms import resolve
 from mbc.interp import run
-from mbc.ir.elements import S8
+from mbc.ir.elements import Q8, S8
 from mbc.ir.graph import Graph
 from mbc.ir.types import TensorType
-from mbc.ops import Conv2d
+from mbc.ops import Conv2d, Quantize
 from mbc.runtime.pool import Pool
 from mbc.targets.target import Target
 from tests.backends.emulated import MACHINES, build, output_of
@@ -126,6 +126,23 @@ def test_windows_of_images_equal_the_oracle_and_read_nothing_beyond(name: str, i
         memory.bytes[:] = array.ravel()
         given = memory.bytes.reshape(array.shape)
         check_placed(graph, wanted, TARGETS[isa], {x: given})
+
+
+NUMBERS = (np.nan, np.inf, -np.inf, 3e38, -3e38, 3e9, -3e9, 6.4e7, -6.5e7, -0.0, 0.015, 0.045)
+
+
+@pytest.mark.parametrize("isa", TARGETS)
+def test_any_number_becomes_a_code(isa: str) -> None:
+    net, shape = Net(), (1, 3, 13, 5)
+    x = net.graph.add_input("x", TensorType(shape))
+    elements = (GIVEN, MADE, Q8.of(0.2, 255))
+    results = [net.graph.add(Quantize(to=element), [x]).result for element in elements]
+    net.graph.set_outputs(results, ["a", "b", "c"])
+    count = x.type.elements
+    numbers = np.resize(np.array(NUMBERS, np.float32), count).reshape(shape)
+    wanted = run(net.graph, {"x": numbers})
+    place_without_overlap(net.graph, TARGETS[isa])
+    check_placed(net.graph, wanted, TARGETS[isa], {"x": numbers})
 
 
 @pytest.mark.parametrize("isa", TARGETS)

@@ -80,6 +80,13 @@ MUTANTS = (
         new="    if False:\n            span",
     ),
     Mutant(
+        "numbers beyond s32 become the least code",
+        file=f"{FOLDER}/kernels.py",
+        old="steps = smaller(f, steps, splat",
+        new="_ = smaller(f, steps, splat",
+        tests=KERNELS,
+    ),
+    Mutant(
         "biases that no float holds are rounded",
         "backends/llvm/kernels/windows.py",
         old="far_bias=terms + largest > LARGEST_EXACT",

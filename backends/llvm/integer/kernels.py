@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -99,7 +100,8 @@ def build_elementwise(site: Site) -> Kernel:
     weights = np.zeros(0, np.float32)
     vector = _vector(node, inputs)
     how = narrowing_of(site.isa)
-    several = partial(_several, node, finish, inputs) if how and how.exceeds else None
+    together = how and (how.exceeds or isinstance(node.op, Quantize))
+    several = partial(_several, node, finish, inputs) if together else None
     return build_rows(
         site,
         inputs,
@@ -116,12 +118,19 @@ def build_elementwise(site: Site) -> Kernel:
 def _several(
     node: Node, finish: Finish, inputs: Sequence[Stream], f: Function, at: Sequence[str]
 ) -> None:
-    """Emit vectors that are narrowed together; what narrows them makes 0 of NaN."""
+    """Emit vectors that are narrowed together: by what makes 0 of NaN and bounds all numbers, or
+    by what makes the least integer of numbers beyond s32."""
     *operands, out = at
-    size, pieces, vector = finish.element.bytes, list[Piece](), _vector(node, inputs, nan=False)
+    how = narrowing_of(f.isa)
+    free = how is not None and how.exceeds
+    size, pieces, vector = finish.element.bytes, list[Piece](), _vector(node, inputs, nan=not free)
     for j in range(SEVERAL):
         here = [f.offset(p, j * stream.step) for p, stream in zip(operands, inputs, strict=True)]
-        pieces.append(Piece(vector(f, here, None), j * f.isa.lanes * size))
+        steps = vector(f, here, None)
+        if not free:
+            steps = smaller(f, steps, splat_literal(f, finish.high - (finish.zero or 0)))
+        pieces.append(Piece(steps, j * f.isa.lanes * size))
+    finish = finish if free else replace(finish, fits=True)
     store_pieces(f, finish, pieces, out)
 
 
