@@ -47,6 +47,8 @@ class Tile:
     """Address of its first row of A."""
     pitch: int
     """Bytes from row to row of A."""
+    panel: str
+    """Address of its panel, which begins with the first sums."""
     weights: str
     """Address of its packed weights."""
     bias: tuple[str, ...]
@@ -238,6 +240,8 @@ def _some_blocks(
                 f.op(f"call {SUMS} @{_USMMLA}({SUMS} {total}, {BYTES} {codes}, {BYTES} {w})")
                 for total, w in zip(blocks, columns, strict=True)
             ]
+        flat = [v for blocks in sums for v in blocks]
+        sums = by_row(f.finished(flat, SUMS), len(sums[0]))  # else LLVM loads all at once
     return weights, sums
 
 

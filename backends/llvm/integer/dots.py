@@ -26,6 +26,7 @@ from mbc.backends.llvm.integer.along import (
     packed_by_chunk,
 )
 from mbc.backends.llvm.integer.codes import repeated
+from mbc.backends.llvm.integer.lanes import emit_lanes, height_of, panel_widths
 from mbc.backends.llvm.integer.several import LOADS, STORES
 from mbc.backends.llvm.isa import Isa
 from mbc.ops.quantized import LARGEST_WEIGHT, MAX_SUM
@@ -77,6 +78,9 @@ class Dot:
     """Last multiplications along k that run by a few rows, which are stored when finished."""
     order: Callable[[np.ndarray], np.ndarray] | None = None
     """Order of weights [k, column] in memory; None for [k-step, column, k]."""
+    split: Callable[[int, int, int], tuple[int, ...]] | None = None
+    """Splits the vectors of a group into panels, given rows, vectors and multiplications along k;
+    None for as many as there are of the widest."""
 
     @property
     def bytes(self) -> int:
@@ -100,8 +104,15 @@ class Dot:
         """Return the bytes of these weights."""
         return isa.lanes * self.steps * self.bytes
 
-    def most_vectors(self, rows: int) -> int:
-        """Return the vectors of a panel, unless there are fewer."""
+    def widths(self, rows: int, vectors: int, steps: int) -> tuple[int, ...]:
+        """Split the vectors of a group into panels."""
+        if self.split:
+            return self.split(rows, vectors, steps)
+        width = min(self._most_vectors(rows), vectors)
+        whole, rest = divmod(vectors, width)
+        return (width,) * whole + ((rest,) if rest else ())
+
+    def _most_vectors(self, rows: int) -> int:
         if self.emit:
             return min(self.sums // min(rows, self.sums // self.width), MOST_FLAT)
         return FLAT_WIDTH if rows <= FEW_ROWS else self.width
@@ -109,6 +120,8 @@ class Dot:
     def height(self, isa: Isa, width: int) -> int:
         """Return the most rows of a tile `width` vectors wide that spills no register: sums,
         weights, elements of A and a product."""
+        if self.split:
+            return height_of(width)
         if self.emit:
             return min(max(self.sums // width, 1), MOST_FLAT)
         if self.by_lane:
@@ -196,6 +209,8 @@ SDOT = Dot(
     4,
     _sdot,
     (f"declare <4 x i32> @{_SDOT}(<4 x i32>, <16 x i8>, <16 x i8>)", *LOADS, *STORES),
+    emit=partial(emit_lanes, multiply=_sdot),
+    split=panel_widths,
 )
 MULTIPLY_ADD = Dot("mlal", 1, 16, None, True, 4, _widened_product)
 MULTIPLY = Dot("mul", 1, 16, None, False, 2, _widened_product)

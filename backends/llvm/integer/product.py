@@ -85,25 +85,19 @@ class Product:
         return self.direct or self.row_bytes
 
     @property
-    def width(self) -> int:
-        """Vectors of most panels."""
-        return min(self.dot.most_vectors(self.rows), self.vectors)
-
-    @property
     def vectors(self) -> int:
         """Vectors of a group's columns."""
         return self.isa.vectors(self.columns)
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
-        """Vectors of each panel of a group."""
-        whole, rest = divmod(self.vectors, self.width)
-        return (self.width,) * whole + ((rest,) if rest else ())
+        """Vectors of each panel of a group, the widest first."""
+        return self.dot.widths(self.rows, self.vectors, self.steps)
 
     @cached_property
     def blocks(self) -> RowBlocks:
         """Rows of the register tiles."""
-        return RowBlocks.balanced(self.rows, self.dot.height(self.isa, self.width))
+        return RowBlocks.balanced(self.rows, self.dot.height(self.isa, self.widths[0]))
 
     def packed_bytes(self, width: int) -> int:
         """Return the bytes of a panel, whole cache lines."""

@@ -21,6 +21,15 @@ LOADS = tuple(f"declare {_several(n)} @{_LD1.format(n)}(ptr)" for n in range(2, 
 STORES = (f"declare void @{_ST1}({', '.join([BYTES] * MOST)}, ptr)",)
 
 
+def load_several(f: Function, address: str, count: int) -> list[str]:
+    """Load at most `MOST` vectors of bytes by an instruction."""
+    if count == 1:
+        return [f.op(f"load {BYTES}, ptr {address}, align 1")]
+    kind = _several(count)
+    found = f.op(f"call {kind} @{_LD1.format(count)}(ptr {address})")
+    return [f.op(f"extractvalue {kind} {found}, {i}") for i in range(count)]
+
+
 def loaded(f: Function, address: str, count: int) -> tuple[str, list[str]]:
     """Load vectors of bytes by as few instructions as can be; returns the address after them too.
 
@@ -28,12 +37,7 @@ def loaded(f: Function, address: str, count: int) -> tuple[str, list[str]]:
     vectors: list[str] = []
     while len(vectors) < count:
         several = min(MOST, count - len(vectors))
-        if several == 1:
-            vectors.append(f.op(f"load {BYTES}, ptr {address}, align 1"))
-        else:
-            kind = _several(several)
-            found = f.op(f"call {kind} @{_LD1.format(several)}(ptr {address})")
-            vectors += [f.op(f"extractvalue {kind} {found}, {i}") for i in range(several)]
+        vectors += load_several(f, address, several)
         (address,) = f.forgotten([f.offset(address, several * SIZE)])
     return address, vectors
 

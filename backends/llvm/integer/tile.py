@@ -33,7 +33,8 @@ def emit_tile(
     dot = product.dot
     if dot.emit:
         depth = product.steps * dot.steps
-        sums = dot.emit(f, Tile(at.a, product.a_pitch, weights, tuple(bias), height, depth))
+        panel = (at.weights, weights, tuple(bias))
+        sums = dot.emit(f, Tile(at.a, product.a_pitch, *panel, height, depth))
         _emit_finished(f, product, range(height), sums, last, at)
         return
     rest = min(dot.row_steps, product.steps - 1)
@@ -53,21 +54,31 @@ def _emit_finished(
     f: Function, product: Product, rows: range, sums: Sums, last: int | None, at: Places
 ) -> None:
     """Store the finished sums of some rows, several vectors at a time."""
-    made, step, width = list[Piece](), f.isa.vector_bytes, len(sums[0])
+    step, width = f.isa.vector_bytes, len(sums[0])
+    once = f.isa.name == "neon"  # others multiply by memory
+    multipliers = _multipliers(f, at, width) if once else []
+    whole, made = width // VECTORS * VECTORS, list[Piece]()
     for row, values in zip(rows, sums, strict=True):
         held = _residuals(f, product, at, row, width, last)
+        own: list[Piece] = []
         for j, value in enumerate(values):
             lanes = last if j == width - 1 else None
-            multiplier = load(f, at.weights, (width + j) * step)
+            multiplier = multipliers[j] if once else load(f, at.weights, (width + j) * step)
             steps = arithmetic(f, "fmul", floats(f, value), multiplier)
             column = j * f.isa.lanes
             if product.residual is not None:
                 steps = arithmetic(f, "fadd", steps, scaled(f, product.residual, held[j]))
             place = row * product.out_pitch + column * product.finish.element.bytes
-            made.append(Piece(steps, place, lanes))
-        if len(made) + width > VECTORS or row == rows[-1]:
+            own.append(Piece(steps, place, lanes))
+        store_pieces(f, product.finish, own[:whole], at.out)
+        made += own[whole:]
+        if len(made) + width - whole > VECTORS or row == rows[-1]:
             store_pieces(f, product.finish, made, at.out)
             made = []
+
+
+def _multipliers(f: Function, at: Places, width: int) -> list[str]:
+    return [load(f, at.weights, (width + j) * f.isa.vector_bytes) for j in range(width)]
 
 
 def _residuals(
@@ -143,7 +154,9 @@ def _some(f: Function, product: Product, a: str, weights: str, sums: Sums, count
                     dot.multiply(f, value, element, column)
                     for value, column in zip(values, columns, strict=True)
                 ]
-            if f.isa.dots and dot.by_lane and step + 1 == several:  # else LLVM loads all at once
+            if (
+                dot.by_lane and f.isa.name == "neon" and step + 1 == several
+            ):  # else LLVM loads all at once
                 sums = _finished(f, sums)
         if not dot.by_lane:
             f.emit('call void asm sideeffect "", "~{memory}"()')
