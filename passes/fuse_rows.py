@@ -30,7 +30,12 @@ class FuseRows:
         result = PassResult()
         if self.mode == "never":
             return result
-        states = list(descend(graph, context.backend, free=self.mode == "auto"))
+        backend = context.backend
+        if node := next((node for node in graph.topo() if not backend.supports(node)), None):
+            message = f"not fused: the backend has no kernel for {name_of(node)}"
+            result.note("no-kernel", message, node)
+            return result
+        states = list(descend(graph, backend, free=self.mode == "auto"))
         best = min(states, key=lambda state: state.bytes)
         if best is states[0]:
             how = " at no cost in time" if self.mode == "auto" else ""

@@ -90,6 +90,8 @@ PASSES = {
     "fuse-rows": {
         "fused": "A run of nodes is streamed by rows, so that what lies between them needs a few "
         "rows of memory.",
+        "no-kernel": "Memory is planned for kernels, and the backend has none for a node of the "
+        "network.",
         "no-gain": "No such run lowers the peak of the arena (at no cost in time, with mode=auto).",
     },
 }

@@ -14,6 +14,17 @@ from mbc.passmgr.pipeline import spec_of
 from tests.e2e.support import EXAMPLES, done, mbc, parameters
 from tests.everyday import part_of
 
+CODES = """
+graph @g(%x: f32[1,4,4,8]) {
+  const @w : s8[3,3,1,8]
+  const @b : s32[8]
+  const @m : f32[8]
+  %q = quantize(%x) {to=q8(0.05,128)} : q8(0.05,128)[1,4,4,8]
+  %0 = conv2d(%q, @w, @b) {groups=8, multiplier=@m, to=q8(0.1,128)} : q8(0.1,128)[1,2,2,8]
+  return %0
+}
+"""
+
 STEPS = [instance for _, instance in LEVELS[DEFAULT_LEVEL].all_passes()]
 PASSES = [instance.name for instance in STEPS]
 SPECS = [spec_of(instance) for instance in STEPS]
@@ -163,3 +174,9 @@ def test_named_passes_replace_the_pipeline(tmp_path: Path) -> None:
     refused = mbc(*words, "--passes", "fold-batch-norm", "-O1")
     assert (refused.status, refused.code) == (1, "E0106")
     assert mbc(*words, "--passes", "fold-batchnorm").code == "E0510"
+
+
+def test_rows_are_fused_before_weights_are_bound(tmp_path: Path) -> None:
+    """A kernel on codes is planned by its weights, which text alone does not have."""
+    (file := tmp_path / "codes.mbc").write_text(CODES)
+    assert "= conv2d(%q" in done("opt", file, "-p", "fuse-rows", "--target", "rpi4").out

@@ -96,11 +96,16 @@ class Finish:
 
 
 def with_limit(finish: Finish, node: Node) -> Finish:
-    """Return the finish of a convolution or dense layer whose constants have data."""
+    """Return the finish of a convolution or dense layer; if its constants have no data yet, that of
+    any sums."""
     weight, multiplier = node.constant("weight"), node.constant("multiplier")
     assert weight is not None
     assert multiplier is not None
     bias = node.constant("bias")
+    if any(
+        constant is not None and constant.data is None for constant in (weight, multiplier, bias)
+    ):
+        return finish
     added = None if bias is None else bias.array
     sums = largest_sums(element_of(node, "x"), weight.array, added)
     steps = np.minimum(sums, MAX_SUM + 1) * np.abs(multiplier.array.astype(np.float64))

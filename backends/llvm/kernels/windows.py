@@ -71,7 +71,8 @@ def _in_codes(node: Node) -> InCodes:
     if weight is None:
         return InCodes(x, Finish.of(node), to if isinstance(to, Q8) else None)
     terms = LARGEST_CODE * LARGEST_WEIGHT * weight.elements // weight.channels
-    largest = 0 if bias is None else int(np.abs(bias.array.astype(np.int64)).max(initial=0))
+    added = None if bias is None else bias.data  # None too until weights are bound
+    largest = 0 if added is None else int(np.abs(added.astype(np.int64)).max(initial=0))
     finish = with_limit(Finish.of(node), node)
     return InCodes(x, finish, far_bias=terms + largest > LARGEST_EXACT)
 
