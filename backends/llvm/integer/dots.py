@@ -8,6 +8,7 @@ as it is. What was not subtracted, the bias makes up for. All are exact: no sum 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -254,8 +255,9 @@ VPDPBUSD = Dot(
     tuple(map(_vpdpbusd_declared, (4, 8, 16))),
     row_steps=5,
 )
+VPDPBUSD_256 = replace(VPDPBUSD, row_steps=0)  # tiles of 16 registers are too small for that
 
-OF_EXTENSION = {"i8mm": USMMLA, "dotprod": SDOT, "avx512vnni": VPDPBUSD, "avxvnni": VPDPBUSD}
+OF_EXTENSION = {"i8mm": USMMLA, "dotprod": SDOT, "avx512vnni": VPDPBUSD, "avxvnni": VPDPBUSD_256}
 """Units by extension."""
 OF_ISA = {
     "avx512": PAIRS,
