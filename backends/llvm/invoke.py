@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from mbc.backends.llvm.integer.dots import Dot
 from mbc.backends.llvm.isa import Isa
 from mbc.ops.cost import Layer
 from mbc.records import dataclass
 from mbc.runtime.abi import NetSpec
+from mbc.runtime.timing import FMA, INT8
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,13 @@ class KernelInfo:
     """Fewest tasks that are worth a call."""
     ordered: bool
     """Whether tasks must run in order, since the result overlaps an operand."""
+    unit: Dot | None = None
+    """What multiplies codes, if most of its multiply-adds are products of these."""
+
+    @property
+    def peak(self) -> str | None:
+        """What the peak is of that its multiply-adds may reach; None if it has none."""
+        return (INT8 if self.unit else FMA) if self.layer.macs else None
 
     @property
     def is_dealt(self) -> bool:

@@ -9,11 +9,15 @@ interface.py adds the functions of a C library.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from mbc.alignment import round_up
 from mbc.backends.llvm.addresses import Addresses
 from mbc.backends.llvm.backend import LlvmBackend, builder_of
 from mbc.backends.llvm.cost import fewest_tasks
 from mbc.backends.llvm.integer import kernels as integer
+from mbc.backends.llvm.integer.dots import Dot
+from mbc.backends.llvm.integer.multiplier import multiplier
 from mbc.backends.llvm.invoke import WRAPPER_PARAMETERS, Call, KernelInfo, invoke_ir
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.kernels.base import Kernel, Library, Site
@@ -25,6 +29,7 @@ from mbc.ops.outputs import with_plain_outputs
 from mbc.records import dataclass
 from mbc.runtime.abi import NetSpec, interface_of
 from mbc.runtime.names import net_identifier
+from mbc.runtime.timing import FMA, INT8
 from mbc.targets.elements import on_codes, refuse_elements
 from mbc.targets.kernels import refuse_bodies, refuse_ops
 from mbc.targets.schedules import refuse_schedules
@@ -60,6 +65,21 @@ class LoweredNet:
     def kernels(self) -> tuple[KernelInfo, ...]:
         """The kernels called, in order."""
         return tuple(call.info for call in self.calls)
+
+    @property
+    def peaks(self) -> dict[str, Dot | None]:
+        """What the peaks of its multiply-adds are of, that of most first, and the unit that
+        computes most of those on codes."""
+        work = Counter[str]()
+        units = Counter[Dot]()
+        for kernel in self.kernels:
+            if kernel.peak:
+                work[kernel.peak] += kernel.layer.macs
+            if kernel.unit:
+                units[kernel.unit] += kernel.layer.macs
+        first = units.most_common(1)
+        unit = {FMA: None, INT8: first[0][0] if first else None}
+        return {kind: unit[kind] for kind, _ in work.most_common()} or {FMA: None}
 
 
 def lower(graph: Graph, target: Target) -> LoweredNet:
@@ -103,7 +123,8 @@ class _Lowering:
         kernel = self._build(node)
         grain = fewest_tasks(kernel.tasks, LlvmBackend(self.target).predict(node))
         ordered = self.shared.is_ordered(twin)
-        info = KernelInfo(kernel.function, layer, kernel.tasks, grain, ordered)
+        unit = multiplier(self.isa, node)
+        info = KernelInfo(kernel.function, layer, kernel.tasks, grain, ordered, unit)
         weights = self.blob.add(packed_array(kernel.weights)) if kernel.weights.size else 0
         alone = self.alone.wrapper(node, kernel, weights)
         shared = self.shared.wrapper(twin, kernel, weights)

@@ -10,20 +10,19 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from mbc.backends.llvm.emitter import Count, Function, Parameter
+from mbc.backends.llvm.integer.codes import extracted
 from mbc.backends.llvm.integer.dots import Dot, dot_of
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.jit import JitModule, aligned_bytes
 from mbc.backends.llvm.lower import declarations
 from mbc.backends.llvm.vectors import fma, load, store
 from mbc.int8.quantisation import Quantisation
+from mbc.runtime.timing import FMA, INT8
 from mbc.targets.target import Target
 
 CHAINS, STEPS = 12, 8
 TRIPS = 20_000
 STREAMS, BLOCK_BYTES = 8, 1024
-SUM_BITS = 32
-FMA, INT8 = "FMA", "int8"
-"""What a peak is of."""
 
 
 def peak_flops(isa: Isa) -> int:
@@ -54,37 +53,49 @@ def chains(isa: Isa) -> Function:
     return f
 
 
-def chained_unit(isa: Isa, largest: int) -> Dot | None:
-    """Return the unit that multiplies codes by weights up to `largest`, if chains of it are as fast
-    as it can be: a register of sums holds as much as one of codes."""
-    unit = dot_of(isa, largest)
-    return unit if unit.emit is None and unit.steps * unit.bits == SUM_BITS else None
+def products_of_step(isa: Isa, unit: Dot) -> int:
+    """Return how many products a step of `integer_chains` adds to its sums."""
+    return unit.straight.products if unit.straight else isa.lanes * unit.steps
 
 
 def integer_operations(isa: Isa, unit: Dot) -> int:
     """Operations, two a multiply-add, of one run of `integer_chains`."""
-    return 2 * CHAINS * STEPS * TRIPS * isa.lanes * unit.steps
+    return 2 * CHAINS * STEPS * TRIPS * products_of_step(isa.of_dots, unit)
 
 
 def integer_chains(isa: Isa, unit: Dot) -> Function:
     """Code that multiplies integers and adds them up in registers (data). Each step multiplies the
     bits of a sum: products of what stays the same would be computed once."""
+    isa = isa.of_dots
     f = Function(isa, [Parameter("ptr", "%data")])
-    sums_type, codes_type = f"<{isa.lanes} x i32>", unit.vector(isa)
-    factor = f.op(f"load {codes_type}, ptr %data, align 4")
+    sums_type = f"<{isa.lanes} x i32>"
+    bytes = f"<{isa.vector_bytes} x i8>" if unit.straight else unit.vector(isa)
+    factors = [
+        f.op(f"load {bytes}, ptr {f.offset('%data', i * isa.vector_bytes)}, align 4")
+        for i in range(2)
+    ]
     start = f.op(f"load {sums_type}, ptr %data, align 4")
 
     def body(_: Count, sums: list[str]) -> Sequence[str]:
         for _step in range(STEPS):
-            read = [f.op(f"bitcast {sums_type} {total} to {codes_type}") for total in sums]
-            pairs = zip(sums, read, strict=True)
-            sums = [unit.multiply(f, total, a, factor) for total, a in pairs]
+            sums = [_step_of(f, unit, total, factors) for total in sums]
         return sums
 
     sums = f.loop(0, TRIPS, [(sums_type, start)] * CHAINS, body)
     for i, total in enumerate(sums):
         f.emit(f"store {sums_type} {total}, ptr {f.offset('%data', (2 + i) * isa.vector_bytes)}")
     return f
+
+
+def _step_of(f: Function, unit: Dot, total: str, factors: Sequence[str]) -> str:
+    """Multiply the bits of sums, or as many of them as the unit takes at a time."""
+    if unit.straight:
+        return unit.straight.emit(f, total, factors)
+    lanes = f.isa.lanes * unit.steps
+    whole = f.isa.vector_bytes // unit.bytes
+    read = f.op(f"bitcast <{f.isa.lanes} x i32> {total} to <{whole} x i{unit.bits}>")
+    codes = extracted(f, read, whole, range(lanes), f"i{unit.bits}")
+    return unit.multiply(f, total, codes, factors[0])
 
 
 def stream(isa: Isa) -> Function:
@@ -111,25 +122,30 @@ def stream(isa: Isa) -> Function:
     return f
 
 
+def chains_of(isa: Isa, unit: Dot | None) -> Function:
+    """Return the chains of a unit that multiplies codes; without one those of floats."""
+    return chains(isa) if unit is None else integer_chains(isa, unit)
+
+
+def operations_of(isa: Isa, unit: Dot | None) -> int:
+    """Return the operations of one run of these chains."""
+    return peak_flops(isa) if unit is None else integer_operations(isa, unit)
+
+
 class PeakMeter:
     """Measures GFLOP/s (two operations a multiply-add) of one core with the target's vectors; with
-    a quantisation those of the unit that multiplies codes, if chains of it can be measured."""
+    a quantisation those of the unit that multiplies codes."""
 
     def __init__(self, target: Target, quantisation: Quantisation | None = None) -> None:
-        isa, unit = isa_of(target), None
-        if quantisation is not None:
-            unit = chained_unit(isa, quantisation.largest_weight)
-        self.isa = isa.widest if unit is None else isa.of_dots
+        isa = isa_of(target)
+        unit = None if quantisation is None else dot_of(isa, quantisation.largest_weight)
         self.kind = FMA if unit is None else INT8
-        made = chains(isa) if unit is None else integer_chains(self.isa, unit)
-        self._operations = (
-            peak_flops(self.isa) if unit is None else integer_operations(self.isa, unit)
-        )
-        declared = declarations(self.isa) if unit is None else unit.declared
-        text = made.text("peak", "nounwind", linkage="")
+        self._operations = operations_of(isa, unit)
+        declared = declarations(isa.widest) if unit is None else unit.declared
+        text = chains_of(isa, unit).text("peak", "nounwind", linkage="")
         self._module = JitModule("\n".join([*declared, text]), target)
         self._run = self._module.function("peak", pointers=1)
-        self._data = aligned_bytes(peak_bytes(self.isa))
+        self._data = aligned_bytes(peak_bytes(isa))
         self._data.fill(0)
 
     def measure(self) -> float:

@@ -1,12 +1,13 @@
 """Profiling: a network with clock readings between kernels, and the limits of the machine.
 
 The profile's module is linked with that of the network: `NET_profile` calls the same kernels in the
-same order and memory as `NET_invoke`. `NET_peak` and `NET_stream` are tasks for a pool, so limits
-are measured with as many threads.
+same order and memory as `NET_invoke`. `NET_peak`, `NET_peak_int8` and `NET_stream` are tasks for a
+pool, so limits are measured with as many threads.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from time import CLOCK_MONOTONIC, perf_counter
 
 import numpy as np
@@ -17,27 +18,36 @@ from mbc.backends.llvm.invoke import TASK_PARAMETERS, callees, profile_ir
 from mbc.backends.llvm.isa import Isa, isa_of
 from mbc.backends.llvm.jit import JitNet, aligned_bytes
 from mbc.backends.llvm.lower import LoweredNet, declarations
-from mbc.backends.llvm.peak import BLOCK_BYTES, chains, peak_bytes, peak_flops, stream
+from mbc.backends.llvm.peak import (
+    BLOCK_BYTES,
+    chains_of,
+    operations_of,
+    peak_bytes,
+    stream,
+)
 from mbc.backends.llvm.subnormals import flushing_ir
 from mbc.runtime.pool import Meter, Pool, deal
+from mbc.runtime.timing import FMA, TimedPeak
 
 LEAST_BYTES = 1 << 20  # reading fewer takes too little time to measure
 
-METERS = """\
-define hidden void @{net}_peak({parameters}) nounwind {{
+PEAK = """\
+define hidden void @{task}({parameters}) nounwind {{
   %offset = mul i32 %thread, {stride}
   %data = getelementptr i8, ptr %context, i32 %offset
   br label %piece
 piece:
-  %task = phi i32 [ %begin, %0 ], [ %next, %piece ]
-  call void @{net}_chains(ptr %data)
-  %next = add i32 %task, 1
+  %at = phi i32 [ %begin, %0 ], [ %next, %piece ]
+  call void @{chains}(ptr %data)
+  %next = add i32 %at, 1
   %more = icmp ult i32 %next, %end
   br i1 %more, label %piece, label %done
 done:
   ret void
 }}
+"""
 
+STREAM = """\
 define hidden void @{net}_stream({parameters}) nounwind {{
   %data = load ptr, ptr %context
   %line = add i32 %thread, 1
@@ -61,26 +71,49 @@ define void @mbc_tick(ptr %clock, i32 %step) nounwind {{
 """
 
 
+def _task(kind: str) -> str:
+    """Return what the name of the task that measures a peak ends in."""
+    return "peak" if kind == FMA else f"peak_{kind}"
+
+
 def meter_stride(isa: Isa) -> int:
     """Return the bytes of a thread's memory in `NET_peak`: whole cache lines."""
     return round_up(peak_bytes(isa))
 
 
-def meters_ir(isa: Isa, net: str) -> str:
+def meters_ir(lowered: LoweredNet) -> str:
     """Emit the measuring tasks. `NET_peak(context, thread, begin, end)` computes on the thread's
-    part of `context`, once a task; `NET_stream(context, …)` reads blocks begin … end-1 of the
-    memory that the first word of `context` points to, and writes to cache line `1 + thread` of
-    `context`."""
-    text = METERS.format(
+    part of `context`, once a task, and so does `NET_peak_int8`; a network has those of its kernels.
+    `NET_stream(context, …)` reads blocks begin … end-1 of the memory that the first word of
+    `context` points to, and writes to cache line `1 + thread` of `context`."""
+    isa, net = isa_of(lowered.target), lowered.spec.name
+    loads = stream(isa).text(f"{net}_loads", "nounwind")
+    text = STREAM.format(
         net=net,
         parameters=TASK_PARAMETERS,
-        stride=meter_stride(isa),
         line=ALIGNMENT,
         word=isa.word,
         widen="bitcast" if isa.word == "i32" else "zext",
     )
-    functions = {f"{net}_chains": chains(isa), f"{net}_loads": stream(isa)}
-    return "\n".join([*(f.text(name, "nounwind") for name, f in functions.items()), text])
+    return "\n".join([*_peaks(lowered, isa), loads, text])
+
+
+def _peaks(lowered: LoweredNet, isa: Isa) -> Iterator[str]:
+    """Emit a task for each peak, and the chains that it runs."""
+    for kind, unit in lowered.peaks.items():
+        task = f"{lowered.spec.name}_{_task(kind)}"
+        yield chains_of(isa, unit).text(f"{task}_chains", "nounwind")
+        stride, parameters = meter_stride(isa), TASK_PARAMETERS
+        yield PEAK.format(task=task, chains=f"{task}_chains", parameters=parameters, stride=stride)
+
+
+def timed_peaks(lowered: LoweredNet) -> tuple[TimedPeak, ...]:
+    """List the peaks that a network's kernels may reach, that of most multiply-adds first."""
+    isa = isa_of(lowered.target)
+    return tuple(
+        TimedPeak(kind, _task(kind), operations_of(isa, unit))
+        for kind, unit in lowered.peaks.items()
+    )
 
 
 def profile_module(lowered: LoweredNet) -> str:
@@ -88,8 +121,10 @@ def profile_module(lowered: LoweredNet) -> str:
     isa, spec, calls = isa_of(lowered.target), lowered.spec, lowered.calls
     functions = callees(spec, calls).items()
     declared = (f"declare hidden void @{name}({types})" for name, types in functions)
-    parts = (profile_ir(isa, spec, calls), meters_ir(isa, spec.name))
-    return stamped("\n".join([*declarations(isa), *declared, "", *parts]), spec)
+    units = [unit for unit in lowered.peaks.values() if unit]
+    dots = (line for unit in units for line in unit.declared)
+    parts = (profile_ir(isa, spec, calls), meters_ir(lowered))
+    return stamped("\n".join([*declarations(isa), *dots, *declared, "", *parts]), spec)
 
 
 class ProfiledNet(JitNet):
@@ -99,9 +134,10 @@ class ProfiledNet(JitNet):
         isa, spec = isa_of(lowered.target), lowered.spec
         clock = CLOCK.format(word=isa.word, clock=CLOCK_MONOTONIC)
         timed = (profile_ir(isa, spec, lowered.calls), flushing_ir(spec.name, "profile", 6))
-        parts = (*timed, meters_ir(isa, spec.name), clock)
+        parts = (*timed, meters_ir(lowered), clock)
         super().__init__(lowered, pool, parts)
-        self._isa, self._threads = isa, pool.threads if pool else 1
+        self._threads = pool.threads if pool else 1
+        self.peaks = timed_peaks(lowered)
         self._profile = self._module.function(f"{spec.name}_profile_flushing", pointers=6)
         self._tick = self._module.address("mbc_tick")
         self._ticks = np.zeros((len(lowered.calls) + 1, 2), np.intp)
@@ -130,10 +166,10 @@ class ProfiledNet(JitNet):
         result: np.ndarray = np.repeat((seconds + 1e-9 * nanoseconds)[:, None], 2, axis=1)
         return result
 
-    def peak_gflops(self) -> float:
-        """Measure peak GFLOP/s of all threads together, in registers, in about a millisecond."""
-        work = self._threads * peak_flops(self._isa)
-        return work / self._time("peak", self._registers, self._threads) / 1e9
+    def peak_gflops(self, peak: TimedPeak) -> float:
+        """Measure GFLOP/s of all threads together, in registers, in about a millisecond."""
+        work = self._threads * peak.operations
+        return work / self._time(peak.task, self._registers, self._threads) / 1e9
 
     def memory_gbs(self) -> float:
         """Measure GB/s at which all threads together read the weights from cache or memory, or a

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mbc.backends.llvm.peak import FMA, PeakMeter
+from mbc.backends.llvm.peak import PeakMeter
 from mbc.driver.net import ALONE
 from mbc.driver.pipeline import on_codes
 from mbc.driver.producers.producer import Compiled
@@ -28,6 +28,7 @@ from mbc.records import dataclass
 from mbc.runtime import reference
 from mbc.runtime.abi import interface_of
 from mbc.runtime.pool import Team
+from mbc.runtime.timing import FMA
 
 WARM_UP_ROUNDS = 3
 
@@ -60,7 +61,7 @@ class BenchResult:
     backend: str = LLVM
     """Value of `--backend`."""
     peak: str = FMA
-    """What the peak is of: FMA, or of networks on codes int8 if that can be measured."""
+    """What the peak is of: FMA, or of networks on codes int8."""
 
     def gflops(self, times: Times) -> float:
         """Two operations a multiply-add of conv and dense layers, over the fastest round."""

@@ -7,12 +7,10 @@ and with the neighbours as the kernels' times do.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from statistics import median
 
 import numpy as np
 
-from mbc.backends.llvm.peak import INT8, PeakMeter
 from mbc.backends.llvm.profile import ProfiledNet
 from mbc.driver.producers.llvm import lower_graph
 from mbc.driver.producers.producer import Compiled
@@ -32,10 +30,10 @@ def profile(compiled: Compiled, rounds: int, team: Team, observer: Observer) -> 
     observer.step("generating code")
     net = ProfiledNet(lowered, team.gather())
     observer.step(f"running {rounds} rounds")
-    meter = PeakMeter(compiled.target, compiled.quantisation)
-    found = _measure(net, rounds, _peak_of(net, meter, team.threads))
-    limits = Limits(team.threads, found.peak / team.threads, found.memory, meter.kind)
-    layers = [kernel.layer for kernel in lowered.kernels]
+    found = _measure(net, rounds)
+    peaks = {kind: gflops / team.threads for kind, gflops in found.peaks.items()}
+    limits = Limits(team.threads, peaks, found.memory)
+    layers = [(kernel.layer, kernel.peak) for kernel in lowered.kernels]
     source = compiled.source
     return Profile(
         network=source.network,
@@ -51,13 +49,6 @@ def profile(compiled: Compiled, rounds: int, team: Team, observer: Observer) -> 
     )
 
 
-def _peak_of(net: ProfiledNet, meter: PeakMeter, threads: int) -> Callable[[], float]:
-    """Return what measures the peak of all threads: of integers, that of this one so many times."""
-    if meter.kind == INT8:
-        return lambda: threads * meter.measure()
-    return net.peak_gflops
-
-
 @dataclass(frozen=True)
 class _Found:
     """Times in milliseconds, and the limits of all threads together."""
@@ -65,24 +56,26 @@ class _Found:
     kernels: list[KernelTime]
     whole: list[float]
     """Time of the network in each round."""
-    peak: float
-    """Highest GFLOP/s."""
+    peaks: dict[str, float]
+    """Highest GFLOP/s, by what multiplies and adds."""
     memory: float
     """Highest GB/s."""
 
 
-def _measure(net: ProfiledNet, rounds: int, peak: Callable[[], float]) -> _Found:
+def _measure(net: ProfiledNet, rounds: int) -> _Found:
     tensors = net.tensors()
     for _ in range(WARM_UP_ROUNDS):
         net.time_once(tensors)
-    kernels, whole, peaks, memory = [], [], [], []
+    kernels, whole, memory = [], [], []
+    peaks = dict.fromkeys((peak.kind for peak in net.peaks), 0.0)
     for _ in range(rounds):
         net.time_once(tensors)
         kernels.append(net.time_kernels(tensors))
         whole.append(1e3 * net.time_once(tensors))
-        peaks.append(peak())
+        for peak in net.peaks:
+            peaks[peak.kind] = max(peaks[peak.kind], net.peak_gflops(peak))
         memory.append(net.memory_gbs())
-    return _Found(_kernel_times(1e3 * np.array(kernels)), whole, max(peaks), max(memory))
+    return _Found(_kernel_times(1e3 * np.array(kernels)), whole, peaks, max(memory))
 
 
 def _kernel_times(ms: np.ndarray) -> list[KernelTime]:

@@ -1,5 +1,8 @@
 """A chart of the roofline of a machine with the layers under it: FLOP per byte from left to right,
-GFLOP/s from bottom to top, both logarithmic. The area of a disc is a layer's share of the time."""
+GFLOP/s from bottom to top, both logarithmic. The area of a disc is a layer's share of the time.
+
+With several peaks each has a roof, and discs under other roofs than that of most multiply-adds have
+a dark edge."""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ def draw_roofline(profile: Profile, title: str) -> bytes:
     _grid(chart, x, y)
     _roofs(chart, profile.limits, max(10.0**x.low, 10.0**y.low / profile.limits.memory_gbs))
     for layer in sorted(layers, key=lambda layer: -layer.ms):
-        _layer(chart, layer, layer.ms / profile.ms_kernels)
+        _layer(chart, layer, layer.ms / profile.ms_kernels, profile.limits)
     return chart.png()
 
 
@@ -36,8 +39,11 @@ def _title(profile: Profile, left_out: int, title: str) -> str:
 
 def _axes(layers: list[LayerTime], limits: Limits) -> tuple[Logarithmic, Logarithmic]:
     """Return axes of whole decades around all layers, the ridge and the peak."""
-    x = [limits.ridge, *(layer.intensity for layer in layers)]
-    y = [limits.gflops, *(layer.gflops for layer in layers if layer.gflops > 0)]
+    x = [*map(limits.ridge, limits.peaks), *(layer.intensity for layer in layers)]
+    y = [
+        *map(limits.gflops, limits.peaks),
+        *(layer.gflops for layer in layers if layer.gflops > 0),
+    ]
     left, right = floor(log10(min(x))), ceil(log10(max(x)))
     bottom, top = floor(log10(min(y))), ceil(log10(1.2 * max(y)))
     return Logarithmic(left, max(right, left + 1)), Logarithmic(bottom, top)
@@ -55,21 +61,29 @@ def _grid(chart: Chart, x: Logarithmic, y: Logarithmic) -> None:
 
 
 def _roofs(chart: Chart, limits: Limits, foot: float) -> None:
-    """Draw the memory limit from `foot` (FLOP per byte) to the ridge, then the compute limit."""
-    ridge = (chart.x(limits.ridge), chart.y(limits.gflops))
+    """Draw the memory limit from `foot` (FLOP per byte) to the last ridge, and from their ridges on
+    the compute limits."""
     start = (chart.x(foot), chart.y(foot * limits.memory_gbs))
-    chart.draw.line((*start, *ridge, WIDTH - RIGHT, ridge[1]), RED, 2)
-    peak, memory = f"{limits.gflops:.1f} GFLOP/s", f"{limits.memory_gbs:.1f} GB/s"
-    chart.draw.text((ridge[0], ridge[1] - 8), peak, RED, chart.font, anchor="lb")
+    for kind in limits.peaks:
+        ridge = (chart.x(limits.ridge(kind)), chart.y(limits.gflops(kind)))
+        chart.draw.line((*start, *ridge, WIDTH - RIGHT, ridge[1]), RED, 2)
+        text = f"{kind}: {limits.gflops(kind):.1f} GFLOP/s{_edged(kind, limits)}"
+        chart.draw.text((ridge[0], ridge[1] - 8), text, RED, chart.font, anchor="lb")
+    memory = f"{limits.memory_gbs:.1f} GB/s"
     chart.draw.text((start[0] + 30, start[1] - 4), memory, RED, chart.font, anchor="lb")
 
 
-def _layer(chart: Chart, layer: LayerTime, share: float) -> None:
+def _edged(kind: str, limits: Limits) -> str:
+    return "" if kind == limits.kind else " (discs with a dark edge)"
+
+
+def _layer(chart: Chart, layer: LayerTime, share: float, limits: Limits) -> None:
     """Draw a disc, with the layer's name if that fits."""
     x, y = chart.x(layer.intensity), chart.y(layer.gflops)
     radius = max(WHOLE_RADIUS * sqrt(share), LEAST_RADIUS)
     colour, box = COLOURS[layer.bound], (x - radius, y - radius, x + radius, y + radius)
-    chart.draw.ellipse(box, (*colour, 150), (*colour, 255))
+    edge = colour if layer.peak == limits.kind else INK
+    chart.draw.ellipse(box, (*colour, 150), (*edge, 255))
     name = layer.name
     if chart.fits(name, 3 * radius):
         chart.draw.text((x, y), name, INK, chart.font, anchor="mm")

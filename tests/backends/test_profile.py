@@ -1,6 +1,7 @@
 """The second way to call the kernels, with a clock between them, and how limits are measured."""
 
 import ctypes
+from collections import defaultdict
 from collections.abc import Iterator
 from time import perf_counter
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from mbc.backends.llvm.backend import LlvmBackend
-from mbc.backends.llvm.codegen import parse
+from mbc.backends.llvm.codegen import parse, target_machine
+from mbc.backends.llvm.integer.dots import dot_of
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.lower import LoweredNet, lower
 from mbc.backends.llvm.peak import (
@@ -16,8 +18,6 @@ from mbc.backends.llvm.peak import (
     CHAINS,
     STEPS,
     TRIPS,
-    PeakMeter,
-    chained_unit,
     integer_chains,
     integer_operations,
 )
@@ -25,14 +25,14 @@ from mbc.backends.llvm.profile import LEAST_BYTES, ProfiledNet, profile_module
 from mbc.driver.platforms import resolve
 from mbc.frontends.weights import initialise
 from mbc.int8.quantisation import Quantisation
-from mbc.ops.quantized import LARGEST_WEIGHT
-from mbc.passes.pipelines import O2
+from mbc.passes.pipelines import O2, with_fuse_mode
 from mbc.passmgr.manager import run_pipeline
 from mbc.passmgr.passes import PassContext
 from mbc.runtime.pool import TASK, Pool
 from mbc.targets.target import Target
 from tests.backends.kernel_check import host_target
 from tests.example_networks import Example
+from tests.quantised_networks import quantised
 
 TICK = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_uint32)
 
@@ -90,7 +90,9 @@ def test_the_clock_is_read_around_each_kernel(net: ProfiledNet, here: LoweredNet
 
 
 def test_limits(net: ProfiledNet) -> None:
-    assert 0 < net.peak_gflops() < 1e5
+    (peak,) = net.peaks
+    assert peak.kind == "FMA"
+    assert 0 < net.peak_gflops(peak) < 1e5
     assert 0 < net.memory_gbs() < 1e5
 
 
@@ -130,36 +132,70 @@ def test_the_module_goes_with_every_target(name: str) -> None:
     assert {f"shufflenet_v1_{word}" for word in ("profile", "peak", "stream")} <= defined
 
 
-@pytest.mark.parametrize(
-    ("machine", "cpu", "bits", "name", "calls"),
-    [
-        ("x86_64", "znver4", 8, "vnni", 1),
-        ("x86_64", "alderlake", 8, "vnni", 1),
-        ("x86_64", None, 8, "madd", 1),
-        ("x86_64", "skylake-avx512", 8, "madd", 1),
-        ("x86_64", None, 7, "maddubs", 2),
-        ("arm64", "cortex-a76", 8, "sdot", 1),
-        ("arm64", None, 8, None, 0),
-    ],
-)
+CASES = [
+    ("x86_64", "znver4", "", 8, "vnni", 64),
+    ("x86_64", "alderlake", "", 8, "vnni", 32),
+    ("x86_64", None, "", 8, "madd", 16),
+    ("x86_64", "skylake-avx512", "", 8, "madd", 16),
+    ("x86_64", None, "", 7, "maddubs", 32),
+    ("arm64", "cortex-a76", "", 8, "sdot", 16),
+    ("arm64", None, "", 8, "smull2", 16),
+    ("arm64", None, "", 7, "smull4", 32),
+    ("arm64", "cortex-a76", "+i8mm", 8, "usmmla", 32),
+    ("armv7", None, "", 8, "mlal", 4),
+    ("riscv64", None, "", 8, "mul", 4),
+]
+"""Of targets and bits of weights: the unit of their kernels, and the products of a step."""
+MULTIPLY = {
+    "vnni": "vpdpbusd",
+    "madd": "vpmaddwd",
+    "maddubs": "vpmaddubsw",
+    "sdot": "sdot",
+    "smull2": "sadalp",
+    "smull4": "sadalp",
+    "usmmla": "usmmla",
+    "mlal": "vmlal.s16",
+    "mul": "vmadd.vv",
+}
+"""What adds the products of a step up, and of "madd" what multiplies."""
+
+
+@pytest.mark.parametrize(("machine", "cpu", "more", "bits", "name", "products"), CASES)
 def test_the_peak_of_what_multiplies_codes(
-    machine: str, cpu: str | None, bits: int, name: str | None, calls: int
+    machine: str, cpu: str | None, more: str, bits: int, name: str, products: int
 ) -> None:
-    """It is that of chains of the unit that kernels use, or of floats."""
-    isa = isa_of(resolve(machine, cpu))
-    unit = chained_unit(isa, Quantisation({}, weight_bits=bits).largest_weight)
-    assert (unit.name if unit else None) == name
-    if unit is not None:
-        text = integer_chains(isa, unit).text("peak", "nounwind", linkage="")
-        assert text.count("call ") == CHAINS * STEPS * calls
-        parse("\n".join([*unit.declared, text]), resolve(machine, cpu))
+    """It is that of chains of the unit that kernels use, without anything else in the loop."""
+    target = resolve(machine, cpu, more or None)
+    isa = isa_of(target)
+    unit = dot_of(isa, Quantisation({}, weight_bits=bits).largest_weight)
+    assert unit.name == name
+    assert integer_operations(isa, unit) == 2 * products * CHAINS * STEPS * TRIPS
+    text = integer_chains(isa, unit).text("peak", "nounwind", linkage="")
+    module = parse("\n".join([*unit.declared, text]), target)
+    words = target_machine(target).emit_assembly(module).split()
+    assert words.count(MULTIPLY[name]) == CHAINS * STEPS
+    loads = sum(words.count(load) for load in ("ldr", "ldp", "vldr", "vld1.32", "vld1.64"))
+    assert loads < CHAINS, "no register is spilled"
 
 
-def test_operations_of_codes_are_those_of_the_vectors_that_are_multiplied() -> None:
-    """A CPU with AVX-512 and no VNNI multiplies codes in vectors of 256 bits."""
-    target = resolve("x86_64", "skylake-avx512")
-    meter = PeakMeter(target, Quantisation({}))
-    unit = chained_unit(meter.isa, LARGEST_WEIGHT)
-    assert unit is not None
-    assert unit.vector(meter.isa) == "<16 x i16>"
-    assert integer_operations(meter.isa, unit) == 2 * 16 * CHAINS * STEPS * TRIPS
+def test_a_peak_belongs_to_what_a_kernel_multiplies() -> None:
+    """Without vectors of bytes for them, depthwise convolutions on codes multiply floats."""
+    network = quantised(Example("mobilenet_v1"))
+
+    def peaks(machine: str, cpu: str | None = None) -> dict[str, set[str | None]]:
+        target, graph = resolve(machine, cpu), network.copy()
+        unfused = with_fuse_mode(O2, "never")
+        run_pipeline(graph, unfused, PassContext(LlvmBackend(target)))
+        lowered, found = lower(graph, target), defaultdict[str, set[str | None]](set)
+        for kernel in lowered.kernels:
+            depthwise = "dw" in kernel.layer.name.split(".")
+            found["depthwise" if depthwise else kernel.layer.op].add(kernel.peak)
+        assert list(lowered.peaks) == ["int8", "FMA"][: 1 + ("FMA" in found["depthwise"])]
+        return found
+
+    by_bytes, by_floats = peaks("arm64"), peaks("armv7")
+    assert by_bytes["depthwise"] == {"int8"}
+    assert by_floats["depthwise"] == {"FMA"}
+    for found in (by_bytes, by_floats, peaks("x86_64")):
+        assert found["conv2d"] == found["dense"] == {"int8"}
+        assert found["softmax"] == found["quantize"] == {None}

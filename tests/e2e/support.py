@@ -20,6 +20,7 @@ CAT = EXAMPLES / "images" / "cat_224.ppm"
 EMULATORS = {
     "arm64": ("qemu-aarch64-static", "-cpu", "cortex-a53"),
     "x86_64": (),
+    "armv7": ("qemu-arm-static", "-cpu", "cortex-a7"),
     "riscv64": ("qemu-riscv64-static", "-cpu", "rv64,v=true,vlen=128"),
 }
 

@@ -8,9 +8,6 @@ from typing import Any
 
 import pytest
 
-from mbc.backends.llvm.peak import PeakMeter
-from mbc.driver.platforms import resolve
-from mbc.int8.quantisation import Quantisation
 from tests.e2e.support import ROOT, done, mbc
 
 BLOCKS = re.compile(r"```json\n(.*?)```", re.DOTALL)
@@ -77,11 +74,30 @@ def test_no_target_to_profile_for(tiny: Path) -> None:
 
 
 def test_the_peak_of_codes(tiny: Path, tmp_path: Path) -> None:
-    """Shares are those of what multiplies codes."""
+    """Shares are those of what multiplies codes; of layers in float those of FMA."""
+    ranges = tmp_path / "tiny.q"
+    words = ("--rounds", "2", "--quantize", ranges)
+    done("quantize", tiny, "--random", "--samples", "2", "-o", ranges, "--keep-float", "fc")
+    data = json.loads(done("profile", tiny, *words, "--json").out)
+    peaks = {layer["name"]: layer["peak"] for layer in data["layers"]}
+    assert peaks["fc"] == "FMA"
+    assert peaks["input.quantize"] is None
+    assert list(data["peaks"]) == ["int8", "FMA"]
+    assert (data["peak"], data["peak_gflops"]) == ("int8", data["peaks"]["int8"])
+    for layer in data["layers"]:
+        if layer["peak"]:
+            share = layer["gflops"] / data["peaks"][layer["peak"]]
+            assert layer["peak_fraction"] == pytest.approx(share, abs=2e-3, rel=2e-2)
+    out = done("profile", tiny, *words).out
+    assert re.search(r"^fc .* \d+% FMA ", out, re.MULTILINE)
+    assert re.search(r"GFLOP/s: \d+% of the multiply-adds by int8, at most .* by FMA, at most", out)
+    assert "this core's int8 peak" in done("bench", tiny, *words).out
+
+
+def test_one_peak_of_codes(tiny: Path, tmp_path: Path) -> None:
     ranges = tmp_path / "tiny.q"
     done("quantize", tiny, "--random", "--samples", "2", "-o", ranges)
-    words = ("--rounds", "2", "--quantize", ranges)
-    measured = PeakMeter(resolve("native"), Quantisation({})).kind
-    assert f"of the {measured} peak" in done("profile", tiny, *words).out
-    assert json.loads(done("profile", tiny, *words, "--json").out)["peak"] == measured
-    assert f"this core's {measured} peak" in done("bench", tiny, *words).out
+    words = ("--rounds", "2", "--quantize", ranges, "--json", "--plot", tmp_path / "roofline.png")
+    data = json.loads(done("profile", tiny, *words).out)
+    assert data["peak"] == "int8"
+    assert (tmp_path / "roofline.png").read_bytes().startswith(b"\x89PNG")

@@ -15,14 +15,17 @@ from mbc.backends.llvm.toolchain import LinkTarget, Zig
 from mbc.runtime.abi import IoSpec, NetSpec
 from mbc.runtime.header import c_header
 from mbc.runtime.program import main_config
-from mbc.runtime.timing import TimedLayer, Timing, timing_config
+from mbc.runtime.timing import TimedLayer, TimedPeak, Timing, timing_config
 from tests.e2e.support import EMULATORS, TINY, done, run_executable
+from tests.everyday import part_of
 
 NET = NetSpec(
     "net", (IoSpec("x", (4,)),), (IoSpec("y", (4,)),), 64, 64, weights_bytes=0, shared_bytes=64
 )
-LAYER = TimedLayer('a"\\%d', ('a"',), "conv2d", (1, 2), 7, 64)
-TIMING = Timing({"network": "100 %", "macs": 7}, 7, (LAYER,), peak_flops=1000, peak_bytes=128)
+LAYER = TimedLayer('a"\\%d', ('a"',), "conv2d", (1, 2), "int8", 7, 64)
+PEAKS = (TimedPeak("FMA", "peak", 1000), TimedPeak("int8", "peak_int8", 2000))
+TIMING = Timing({"network": "100 %", "macs": 7}, 7, (LAYER,), PEAKS, peak_bytes=128)
+ARM_MAX = ("qemu-aarch64-static", "-cpu", "max")
 STRICT = ("-O2", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Wpedantic", "-Werror")
 
 
@@ -79,6 +82,47 @@ def test_the_figures_go_together(built: Path) -> None:
         if abs(fractions["compute"] - fractions["memory"]) > 0.05 * fraction:
             assert layer["bound"] == bound
         assert layer["roof_fraction"] == pytest.approx(fraction, rel=0.1, abs=2e-3)
+
+
+MACHINES = {
+    "x86_64": ("--target", "x86_64"),
+    "plain": ("--target", "arm64"),
+    "dotprod": ("--target", "arm64", "--mcpu", "cortex-a76"),
+    "i8mm": ("--target", "arm64", "--mcpu", "cortex-a76", "--mattr", "+i8mm"),
+    "armv7": ("--target", "armv7"),
+    "riscv64": ("--target", "riscv64"),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "machine", part_of(zip(MACHINES), lambda machine: machine in ("plain", "armv7"), str)
+)
+def test_peaks_of_a_network_on_codes(machine: str, tmp_path: Path) -> None:
+    """The share of each layer is one of its own peak, on the kinds of machines that multiply codes
+    in different ways."""
+    (tmp_path / "tiny.py").write_text(TINY)
+    ranges, out = tmp_path / "tiny.q", tmp_path / "out"
+    random = ("--random", "--samples", "2", "--keep-float", "fc")
+    done("quantize", tmp_path / "tiny.py", *random, "-o", ranges)
+    words = ("--quantize", ranges, "--emit", "exe", "--no-check", "-o", out)
+    done("compile", tmp_path / "tiny.py", *MACHINES[machine], *words)
+    np.save(tmp_path / "x.npy", np.ones((1, 16, 16, 3), np.float32))
+    family = {"plain": "arm64", "dotprod": "arm64", "i8mm": "arm64"}.get(machine, machine)
+    emulator = EMULATORS[family] if machine not in ("dotprod", "i8mm") else ARM_MAX
+    options = ("--input", tmp_path / "x.npy", "--profile", "/dev/stdout", "--bench", "1")
+    command = [str(word) for word in (*emulator, out / "tiny", *options)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    data = json.loads(ended.stdout.partition("\n")[2])
+    peaks = {layer["name"]: layer["peak"] for layer in data["layers"]}
+    assert peaks["fc"] == "FMA"
+    assert peaks["input.quantize"] is None
+    assert sorted(data["peaks"]) == ["FMA", "int8"]
+    assert (data["peak"], data["peak_gflops"]) == next(iter(data["peaks"].items()))
+    for layer in data["layers"]:
+        if layer["peak"]:
+            rate = layer["peak_fraction"] * data["peaks"][layer["peak"]]
+            assert rate == pytest.approx(layer["gflops"], rel=0.1, abs=0.02)
 
 
 def test_threads_and_rounds(built: Path) -> None:

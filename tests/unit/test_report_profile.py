@@ -1,16 +1,18 @@
 """The profile's figures, from times that are made up."""
 
 from io import BytesIO
+from itertools import pairwise
 
 import pytest
 from PIL import Image
 
 from mbc.ops.cost import Layer
-from mbc.report.chart import HEIGHT, RED, WIDTH
+from mbc.report.chart import HEIGHT, RED, RIGHT, WIDTH
 from mbc.report.profile import KernelTime, LayerTime, Limits, Profile, layer_times
 from mbc.report.roofline_plot import COLOURS, draw_roofline
 
-LIMITS = Limits(threads=2, peak_gflops=50.0, memory_gbs=20.0)
+LIMITS = Limits(threads=2, peaks={"FMA": 50.0}, memory_gbs=20.0)
+BOTH = Limits(threads=2, peaks={"int8": 200.0, "FMA": 50.0}, memory_gbs=20.0)
 
 
 def layer(name: str, macs: int, bytes: int) -> Layer:
@@ -26,7 +28,7 @@ POOL = layer("%2", macs=0, bytes=200_000)
 
 def profile() -> Profile:
     times = (KernelTime(1.0, 0.75, 0.0625, 0.125), KernelTime(0.25, 0.2), KernelTime(0.01, 0.01))
-    layers = layer_times((CONV, FC, POOL), times, LIMITS)
+    layers = layer_times(((CONV, "FMA"), (FC, "FMA"), (POOL, None)), times, LIMITS)
     return Profile("net", {"batch": 1}, "native", 31_000_000, 7, 1.24, 1.55, 1.26, LIMITS, layers)
 
 
@@ -51,11 +53,11 @@ def test_a_layer_that_waits_for_memory() -> None:
 
 
 def test_the_ridge_parts_them() -> None:
-    assert LIMITS.gflops == 100.0
-    assert LIMITS.ridge == pytest.approx(5.0)
+    assert LIMITS.gflops("FMA") == 100.0
+    assert LIMITS.ridge("FMA") == pytest.approx(5.0)
     for flops, bound in ((4.9, "memory"), (5.1, "compute")):
         one = layer("x", macs=round(flops * 5e5), bytes=1_000_000)
-        assert LayerTime.of(one, KernelTime(1.0, 1.0), LIMITS).bound == bound
+        assert LayerTime.of(one, "FMA", KernelTime(1.0, 1.0), LIMITS).bound == bound
 
 
 def test_the_whole() -> None:
@@ -65,6 +67,45 @@ def test_the_whole() -> None:
     assert (data["imbalance_ms"], data["pool_ms"]) == (0.0625, 0.125)
     assert (data["threads"], data["rounds"], data["peak_gflops"]) == (2, 7, 50.0)
     assert [row["name"] for row in data["layers"]] == ["conv", "fc", "%2"]
+
+
+def on_codes() -> Profile:
+    """Where one layer is computed by floats."""
+    times = (KernelTime(0.25, 0.25), KernelTime(0.25, 0.25), KernelTime(0.01, 0.01))
+    layers = layer_times(((CONV, "int8"), (FC, "FMA"), (POOL, None)), times, BOTH)
+    return Profile("net", {}, "native", 31_000_000, 7, 0.5, 0.5, 0.51, BOTH, layers)
+
+
+def test_a_peak_belongs_to_a_layer() -> None:
+    found = on_codes()
+    conv, fc, pool = found.layers
+    assert (conv.peak, fc.peak, pool.peak) == ("int8", "FMA", None)
+    assert conv.peak_fraction == pytest.approx(240 / 400)
+    assert fc.peak_fraction == pytest.approx(8 / 100)
+    assert pool.peak_fraction == 0
+    assert BOTH.kind == "int8"
+    assert BOTH.ridge("FMA") == pytest.approx(BOTH.ridge("int8") / 4)
+
+
+def test_the_peak_of_the_whole_is_reached_where_each_layer_reaches_its_own() -> None:
+    found = on_codes()
+    assert found.shares == pytest.approx({"int8": 30 / 31, "FMA": 1 / 31})
+    assert found.peak_gflops == pytest.approx(31 / (30 / 400 + 1 / 100))
+    data = found.to_json()
+    assert data["peaks"] == {"int8": 200.0, "FMA": 50.0}
+    assert (data["peak"], data["peak_gflops"]) == ("int8", 200.0)
+    assert data["peak_fraction"] == pytest.approx(124 / found.peak_gflops, abs=1e-4)
+
+
+def test_the_picture_has_a_roof_for_each_peak() -> None:
+    one, both = (Image.open(BytesIO(draw_roofline(p, "net"))) for p in (profile(), on_codes()))
+
+    def level(image: Image.Image) -> int:
+        """Red lines that reach the right edge of the chart."""
+        column = [image.getpixel((WIDTH - RIGHT - 2, y)) == RED for y in range(HEIGHT)]
+        return sum(here and not before for before, here in pairwise(column))
+
+    assert (level(one), level(both)) == (1, 2)
 
 
 def test_the_picture() -> None:
@@ -90,6 +131,6 @@ def near(colour: object, base: tuple[int, int, int]) -> bool:
 
 
 def test_a_network_without_multiply_adds_has_a_picture() -> None:
-    layers = layer_times((POOL,), (KernelTime(0.01, 0.01),), LIMITS)
+    layers = layer_times(((POOL, None),), (KernelTime(0.01, 0.01),), LIMITS)
     empty = Profile("net", {}, "native", 0, 1, 0.01, 0.01, 0.01, LIMITS, layers)
     assert draw_roofline(empty, "net").startswith(b"\x89PNG")

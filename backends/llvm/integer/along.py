@@ -59,6 +59,16 @@ class Tile:
     """k-steps, a multiple of `STEP`."""
 
 
+@dataclass(frozen=True)
+class Straight:
+    """A step in registers, by which a peak is measured."""
+
+    products: int
+    """How many it adds up."""
+    emit: Callable[[Function, str, Sequence[str]], str]
+    """Emits it: multiplies the bits of sums by two vectors of bytes, and adds to the sums."""
+
+
 Sums = list[list[str]]
 """By row and vector, or pair of columns."""
 
@@ -203,7 +213,25 @@ def _halves(f: Function, vector: str) -> list[str]:
     return [extracted(f, vector, 16, range(start, start + STEP)) for start in (0, STEP)]
 
 
+def step_of_pairs(products: int) -> Straight:
+    """Return the step that adds up so many products of bytes in 16 bits."""
+
+    def emit(f: Function, total: str, factors: Sequence[str]) -> str:
+        own = _halves(f, f.op(f"bitcast {SUMS} {total} to {BYTES}"))
+        weights = [half for factor in factors for half in _halves(f, factor)]
+        return _column(f, total, own * (products // len(own)), weights[:products], products)
+
+    return Straight(products * STEP, emit)
+
+
 # Blocks
+
+
+def _block_step(f: Function, total: str, factors: Sequence[str]) -> str:
+    return _usmmla(f, total, f.op(f"bitcast {SUMS} {total} to {BYTES}"), factors[0])
+
+
+STEP_OF_BLOCKS = Straight(2 * 2 * STEP, _block_step)
 
 
 def emit_blocks(f: Function, tile: Tile) -> Sums:
@@ -237,12 +265,15 @@ def _some_blocks(
             first, second = rows[2 * number], rows[min(2 * number + 1, tile.height - 1)]
             codes = _joined(f, first[0], second[0], place, 16 if steps > STEP else STEP)
             blocks[:] = [
-                f.op(f"call {SUMS} @{_USMMLA}({SUMS} {total}, {BYTES} {codes}, {BYTES} {w})")
-                for total, w in zip(blocks, columns, strict=True)
+                _usmmla(f, total, codes, w) for total, w in zip(blocks, columns, strict=True)
             ]
         flat = [v for blocks in sums for v in blocks]
         sums = by_row(f.finished(flat, SUMS), len(sums[0]))  # else LLVM loads all at once
     return weights, sums
+
+
+def _usmmla(f: Function, total: str, codes: str, weights: str) -> str:
+    return f.op(f"call {SUMS} @{_USMMLA}({SUMS} {total}, {BYTES} {codes}, {BYTES} {weights})")
 
 
 def _joined(f: Function, first: str, second: str, place: int, size: int) -> str:

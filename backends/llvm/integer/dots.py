@@ -20,11 +20,14 @@ from mbc.backends.llvm.integer.along import (
     PAIR_SUMS,
     PAIRS_DECLARED,
     STEP,
+    STEP_OF_BLOCKS,
+    Straight,
     Sums,
     Tile,
     emit_blocks,
     emit_pairs,
     packed_by_chunk,
+    step_of_pairs,
 )
 from mbc.backends.llvm.integer.codes import repeated
 from mbc.backends.llvm.integer.lanes import emit_lanes, height_of, panel_widths
@@ -77,6 +80,8 @@ class Dot:
     """The fewest k-steps that it is worth."""
     row_steps: int = 0
     """Last multiplications along k that run by a few rows, which are stored when finished."""
+    straight: Straight | None = None
+    """A step without tiles, if that emits them."""
     order: Callable[[np.ndarray], np.ndarray] | None = None
     """Order of weights [k, column] in memory; None for [k-step, column, k]."""
     split: Callable[[int, int, int], tuple[int, ...]] | None = None
@@ -237,12 +242,25 @@ def _along(name: str, products: int, largest: int) -> Dot:
         emit=emit,
         sums=PAIR_SUMS // COLUMNS,
         shortest=SHORTEST,
+        straight=step_of_pairs(products),
         order=packed_by_chunk,
     )
 
 
 ALONG = (_along("smull4", 4, FOUR_WEIGHT), _along("smull2", 2, LARGEST_WEIGHT))
-USMMLA = Dot("usmmla", STEP, 8, 0, False, 4, _unused, BLOCKS_DECLARED, emit=emit_blocks, sums=16)
+USMMLA = Dot(
+    "usmmla",
+    STEP,
+    8,
+    0,
+    False,
+    4,
+    _unused,
+    BLOCKS_DECLARED,
+    emit=emit_blocks,
+    sums=16,
+    straight=STEP_OF_BLOCKS,
+)
 
 VPDPBUSD = Dot(
     "vnni",

@@ -18,7 +18,7 @@ from mbc.driver.output import write_bytes
 from mbc.driver.pipeline import compile_graph
 from mbc.driver.profile import profile
 from mbc.ops.cost import short_form
-from mbc.report.profile import Profile
+from mbc.report.profile import LayerTime, Limits, Profile
 from mbc.report.roofline_plot import draw_roofline
 
 STEPS = 6
@@ -73,7 +73,7 @@ def _show(found: Profile) -> None:
             f"{100 * layer.ms / found.ms_kernels:.1f}",
             *(f"{ms:.4f}" for ms in (layer.imbalance_ms, layer.pool_ms) if shared),
             f"{layer.gflops:.1f}",
-            f"{layer.peak_fraction:.0%}",
+            _of_peak(layer, found.limits),
             f"{layer.bytes / 1e3:,.0f}",
             f"{layer.gbs:.1f}",
             f"{layer.intensity:.1f}",
@@ -84,15 +84,31 @@ def _show(found: Profile) -> None:
     ]
     headers = (*HEADERS[:AFTER], *SHARED_HEADERS, *HEADERS[AFTER:]) if shared else HEADERS
     console.table(headers, rows, right=[i for i, name in enumerate(headers) if name not in WORDS])
-    limits = found.limits
-    threads = console.counted(limits.threads, "thread")
+    threads = console.counted(found.limits.threads, "thread")
     console.result(
         f"\n{found.network}: min {found.ms_min:.3f} ms, median {found.ms_median:.3f} ms "
         f"({found.rounds} rounds, {threads}); the kernels' medians add up to "
         f"{found.ms_kernels:.3f} ms{_losses(found) if shared else ''}\n"
-        f"{found.gflops:.1f} GFLOP/s, {found.peak_fraction:.0%} of the {limits.kind} peak "
-        f"({limits.gflops:.1f} GFLOP/s); memory is read at {limits.memory_gbs:.1f} GB/s"
+        f"{found.gflops:.1f} GFLOP/s, {found.peak_fraction:.0%} of {_peaks(found)}; "
+        f"memory is read at {found.limits.memory_gbs:.1f} GB/s"
     )
+
+
+def _of_peak(layer: LayerTime, limits: Limits) -> str:
+    """Format a share, and where layers have different peaks of what it is."""
+    told = f" {layer.peak}" if len(limits.peaks) > 1 and layer.peak else ""
+    return f"{layer.peak_fraction:.0%}{told}"
+
+
+def _peaks(found: Profile) -> str:
+    limits = found.limits
+    parts = [
+        f"{share:.0%} of the multiply-adds by {kind}, at most {limits.gflops(kind):.1f}"
+        for kind, share in found.shares.items()
+    ]
+    if len(parts) > 1:
+        return f"what its kernels can reach ({found.peak_gflops:.1f} GFLOP/s: {', '.join(parts)})"
+    return f"the {limits.kind} peak ({limits.gflops(None):.1f} GFLOP/s)"
 
 
 def _losses(found: Profile) -> str:

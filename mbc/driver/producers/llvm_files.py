@@ -20,8 +20,7 @@ from mbc.backends.llvm.invoke import callees
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.link import MAIN_SOURCES, archive, link_executable
 from mbc.backends.llvm.lower import LoweredNet
-from mbc.backends.llvm.peak import peak_flops
-from mbc.backends.llvm.profile import meter_stride, profile_module
+from mbc.backends.llvm.profile import meter_stride, profile_module, timed_peaks
 from mbc.backends.llvm.shared import link_shared
 from mbc.diag import Diagnostic, MbcError, error
 from mbc.driver.platforms import program_target
@@ -235,8 +234,9 @@ class LlvmFiles:
     def _timing(self) -> Timing:
         source, isa = self.compiled.source, isa_of(self.lowered.target)
         timed = [
-            TimedLayer(x.name, x.origins, x.op, x.shape, x.macs, x.bytes)
-            for x in (kernel.layer for kernel in self.lowered.kernels)
+            TimedLayer(x.name, x.origins, x.op, x.shape, kernel.peak, x.macs, x.bytes)
+            for kernel in self.lowered.kernels
+            for x in (kernel.layer,)
         ]
         return Timing(
             head={
@@ -247,7 +247,7 @@ class LlvmFiles:
             },
             macs=source.totals.macs,
             layers=tuple(timed),
-            peak_flops=peak_flops(isa),
+            peaks=timed_peaks(self.lowered),
             peak_bytes=meter_stride(isa),
         )
 

@@ -7,6 +7,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +28,14 @@ typedef struct {
 typedef struct {
   const char *head; /* its name, op and shape as JSON */
   double macs, bytes;
+  size_t peak; /* which of `peaks` it may reach */
 } layer;
+
+typedef struct {
+  const char *name;
+  void (*task)(void *context, uint32_t thread, uint32_t begin, uint32_t end);
+  double operations; /* of one thread in one run */
+} peak;
 
 /* For size: none of this takes long, and a board's programs are to be small. What does the work is
  * made for speed: the network, the pool and, for their flags are the link's, memcpy and memset. */

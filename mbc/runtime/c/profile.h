@@ -25,7 +25,7 @@ static lap laps[MAX_THREADS];
 
 typedef struct {
   size_t rounds;
-  double gflops, gbs; /* the highest rates of all threads together */
+  double gflops[LENGTH(peaks)], gbs; /* the highest rates of all threads together */
 } profile;
 
 /* Not fmax: glibc has that in a library of its own, which no link here asks for. */
@@ -61,9 +61,9 @@ static double rate(mbc_task task, void *context, size_t count, double work) {
   return work / ((now_ms() - start) * 1e6);
 }
 
-static double peak_rate(void) {
+static double peak_rate(const peak *of) {
   static _Alignas(LINE_BYTES) unsigned char registers[MAX_THREADS][MBC_PEAK_BYTES];
-  return rate(peak_task, registers, team.threads, (double)team.threads * MBC_PEAK_FLOPS);
+  return rate(of->task, registers, team.threads, (double)team.threads * of->operations);
 }
 
 /* Of reading the weights, or what has as many bytes as can be timed. */
@@ -90,7 +90,8 @@ static bool take_round(profile *p, size_t round) {
   double start = now_ms();
   if (!run_once()) return false;
   whole_ms[round] = now_ms() - start;
-  p->gflops = larger(p->gflops, peak_rate());
+  for (size_t i = 0; i < LENGTH(peaks); i++)
+    p->gflops[i] = larger(p->gflops[i], peak_rate(&peaks[i]));
   p->gbs = larger(p->gbs, stream_rate());
   return true;
 }
@@ -99,7 +100,7 @@ static void write_layer(FILE *file, const profile *p, size_t i) {
   const layer *l = &layers[i];
   double ms = larger(median_of(layer_ms[i], p->rounds), 1e-6); /* a clock may be coarse */
   double gflops = 2 * l->macs / ms / 1e6, gbs = l->bytes / ms / 1e6;
-  double peak = gflops / p->gflops, memory_share = gbs / p->gbs;
+  double share = gflops / p->gflops[l->peak], memory_share = gbs / p->gbs;
   fprintf(file,
           "    {\n      %s,\n"
           "      \"ms\": %.5f, \"ms_min\": %.5f, \"imbalance_ms\": %.5f, \"pool_ms\": %.5f,\n"
@@ -107,15 +108,28 @@ static void write_layer(FILE *file, const profile *p, size_t i) {
           "      \"peak_fraction\": %.4f, \"bytes\": %.0f, \"gbs\": %.2f, \"intensity\": %.3f,\n"
           "      \"bound\": \"%s\", \"roof_fraction\": %.4f\n    }%s\n",
           l->head, ms, larger(layer_ms[i][0], 1e-6), median_of(idle_ms[i], p->rounds),
-          median_of(pool_ms[i], p->rounds), l->macs, gflops, peak, l->bytes, gbs,
-          2 * l->macs / l->bytes, peak >= memory_share ? "compute" : "memory",
-          larger(peak, memory_share), i + 1 < LENGTH(layers) ? "," : "");
+          median_of(pool_ms[i], p->rounds), l->macs, gflops, share, l->bytes, gbs,
+          2 * l->macs / l->bytes, share >= memory_share ? "compute" : "memory",
+          larger(share, memory_share), i + 1 < LENGTH(layers) ? "," : "");
 }
 
 static double sum_of_medians(double (*ms)[MAX_RUNS], size_t rounds) {
   double sum = 0;
   for (size_t i = 0; i < LENGTH(layers); i++) sum += median_of(ms[i], rounds);
   return sum;
+}
+
+/* GFLOP/s of the whole network if each layer reached its peak. */
+static double whole_peak(const profile *p) {
+  double macs = 0, time = 0;
+  for (size_t i = 0; i < LENGTH(layers); i++)
+    macs += layers[i].macs, time += layers[i].macs / p->gflops[layers[i].peak];
+  return time > 0 ? macs / time : p->gflops[0];
+}
+
+static void write_peaks(FILE *file, const profile *p, double threads) {
+  for (size_t i = 0; i < LENGTH(peaks); i++)
+    fprintf(file, "%s\"%s\": %.2f", i ? ", " : "", peaks[i].name, p->gflops[i] / threads);
 }
 
 static bool write_json(FILE *file, const void *what) {
@@ -129,11 +143,12 @@ static bool write_json(FILE *file, const void *what) {
           "  \"ms_min\": %.5f,\n  \"ms_median\": %.5f,\n  \"ms_kernels\": %.5f,\n"
           "  \"imbalance_ms\": %.5f,\n  \"pool_ms\": %.5f,\n"
           "  \"gflops\": %.2f,\n  \"peak_fraction\": %.4f,\n"
-          "  \"peak\": \"FMA\",\n  \"peak_gflops\": %.2f,\n"
-          "  \"memory_gbs\": %.2f,\n  \"layers\": [\n",
+          "  \"peak\": \"%s\",\n  \"peak_gflops\": %.2f,\n  \"peaks\": {",
           team.threads, p->rounds, whole_ms[0], median, sum, sum_of_medians(idle_ms, p->rounds),
-          sum_of_medians(pool_ms, p->rounds), gflops, gflops / p->gflops,
-          p->gflops / threads, p->gbs);
+          sum_of_medians(pool_ms, p->rounds), gflops, gflops / whole_peak(p),
+          peaks[0].name, p->gflops[0] / threads);
+  write_peaks(file, p, threads);
+  fprintf(file, "},\n  \"memory_gbs\": %.2f,\n  \"layers\": [\n", p->gbs);
   for (size_t i = 0; i < LENGTH(layers); i++) write_layer(file, p, i);
   fputs("  ]\n}\n", file);
   return !ferror(file);
