@@ -6,6 +6,7 @@ On a terminal tables and progress are drawn by rich; into a pipe or a file goes 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,6 +15,12 @@ from typing import TextIO
 from mbc.diag import MbcError, render
 
 Row = Sequence[str]
+Fit = Callable[[int], str]
+"""From a width to the text of a cell, not longer where that can be."""
+
+GAP = 2  # between columns
+LINE = 160  # characters of a line in a pipe or file that a fitted column fills
+LEAST_ROOM = 24
 
 
 def wants_color(stream: TextIO) -> bool:
@@ -44,6 +51,21 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def fitted(headers: Row, rows: Sequence[Row], column: int, cells: Sequence[Fit]) -> list[Row]:
+    """Fill a column of a table with what fits the width that the others leave of a terminal, and of
+    lines in pipes and files."""
+    lines = [headers, *rows]
+    others = (
+        max(map(len, cells)) for i, cells in enumerate(zip(*lines, strict=True)) if i != column
+    )
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else LINE
+    room = max(width - sum(others) - GAP * (len(headers) - 1), LEAST_ROOM)
+    return [
+        (*row[:column], cell(room), *row[column + 1 :])
+        for row, cell in zip(rows, cells, strict=True)
+    ]
+
+
 def table(headers: Row, rows: Sequence[Row], *, right: Sequence[int] = ()) -> None:
     """Print a table on stdout, with the columns `right` aligned to the right."""
     if sys.stdout.isatty():
@@ -61,7 +83,7 @@ def plain_table(headers: Row, rows: Sequence[Row], right: Sequence[int]) -> Iter
             cell.rjust(width) if i in right else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(line, widths, strict=True))
         )
-        yield "  ".join(cells).rstrip()
+        yield (" " * GAP).join(cells).rstrip()
 
 
 def _rich_table(headers: Row, rows: Sequence[Row], right: Sequence[int]) -> None:

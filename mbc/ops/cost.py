@@ -158,15 +158,28 @@ def origins_of(node: Node) -> tuple[str, ...]:
     return (*(name for name in found if name not in own), *(name for name in found if name in own))
 
 
-def short_form(origins: Sequence[str]) -> str:
+def short_form(origins: Sequence[str], width: int | None = None) -> str:
     """Return names without those that extend others, scope by scope: `blocks.0.{dw,pw}` for
-    blocks.0.dw, blocks.0.dw.bn, blocks.0.pw."""
+    blocks.0.dw, blocks.0.dw.bn, blocks.0.pw. With a width the first that fit, but one at least, and
+    how many more there are."""
     known = set(origins)
+    names = [n for n in origins if not any(prefix in known for prefix in _prefixes(n))]
+    whole = _by_scope(names)
+    if width is None or len(whole) <= width:
+        return whole
+    shorter = (
+        f"{_by_scope(names[:count])} +{len(names) - count} more"
+        for count in range(len(names) - 1, 0, -1)
+    )
+    cut = list(shorter) or [whole]
+    return next((text for text in cut if len(text) <= width), cut[-1])
+
+
+def _by_scope(names: Sequence[str]) -> str:
     scopes: dict[str, list[str]] = {}
-    for name in origins:
+    for name in names:
         scope, _, last = name.rpartition(".")
-        if not any(prefix in known for prefix in _prefixes(name)):
-            scopes.setdefault(f"{scope}." if scope else "", []).append(last)
+        scopes.setdefault(f"{scope}." if scope else "", []).append(last)
     return "+".join(map(_joined, scopes, scopes.values()))
 
 

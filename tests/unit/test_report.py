@@ -67,6 +67,22 @@ def test_short_forms_of_origins(origins: str, short: str) -> None:
     assert short_form(origins.split()) == short
 
 
+@pytest.mark.parametrize(
+    ("origins", "width", "short"),
+    [
+        ("a.dw a.pw b", 20, "a.{dw,pw}+b"),
+        ("a.dw a.pw b", 11, "a.{dw,pw}+b"),
+        ("a.dw a.dw.bn a.pw b", 10, "a.dw +2 more"),
+        ("a.dw a.pw b.one b.two", 17, "a.{dw,pw} +2 more"),
+        ("a.dw a.pw b.one b.two", 16, "a.dw +3 more"),
+        ("much.too.long", 3, "much.too.long"),
+        ("", 3, ""),
+    ],
+)
+def test_the_first_origins_and_how_many_more(origins: str, width: int, short: str) -> None:
+    assert short_form(origins.split(), width) == short
+
+
 def test_layers_add_up_to_the_total() -> None:
     assert sum(layer.macs for layer in layers(small())) == Totals.of(small()).macs
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 from mbc.cli import console
@@ -64,10 +65,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _show(found: Profile) -> None:
     shared = found.limits.threads > 1
-    rows = [
+    rows: list[console.Row] = [
         (
             layer.name,
-            short_form(layer.origins),
+            "",
             layer.op,
             f"{layer.ms:.4f}",
             f"{100 * layer.ms / found.ms_kernels:.1f}",
@@ -83,6 +84,8 @@ def _show(found: Profile) -> None:
         for layer in found.layers
     ]
     headers = (*HEADERS[:AFTER], *SHARED_HEADERS, *HEADERS[AFTER:]) if shared else HEADERS
+    origins = [partial(short_form, layer.origins) for layer in found.layers]
+    rows = console.fitted(headers, rows, headers.index("of"), origins)
     console.table(headers, rows, right=[i for i, name in enumerate(headers) if name not in WORDS])
     threads = console.counted(found.limits.threads, "thread")
     console.result(

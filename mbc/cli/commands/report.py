@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from pathlib import Path
 
 from mbc.cli import console
@@ -126,7 +127,7 @@ def _show(report: Report) -> None:
     rows: list[tuple[str, ...]] = [
         (
             layer.name,
-            short_form(layer.origins),
+            "",
             layer.op,
             "x".join(map(str, layer.shape)),
             f"{layer.macs / 1e6:.2f}",
@@ -141,7 +142,10 @@ def _show(report: Report) -> None:
     if roof is not None:
         roofs = ((f"{layer.ms:.3f}", layer.bound) for layer in roof.layers)
         rows = [(*row, *more) for row, more in zip(rows, roofs, strict=True)]
-    console.table(HEADERS + (ROOF_HEADERS if roof else ()), rows, right=(*NUMBERS, 9))
+    headers = HEADERS + (ROOF_HEADERS if roof else ())
+    origins = [partial(short_form, layer.origins) for layer in report.layers]
+    fitted = console.fitted(headers, rows, headers.index("of"), origins)
+    console.table(headers, fitted, right=(*NUMBERS, 9))
     settings = " ".join(f"{k}={str(v).lower()}" for k, v in report.parameters.items())
     console.result(f"\n{report.network} ({settings}) for {report.target}")
     console.result(
