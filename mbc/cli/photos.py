@@ -111,3 +111,12 @@ def refuse_without_photo(
             f"--{given[0]} does nothing: no input is a photo",
             helps=["a .npy file holds the tensor itself"],
         )
+
+
+def refuse_unheard(args: argparse.Namespace, paths: list[Path]) -> None:
+    """E0106 for options for photos that neither a photo nor what the network makes of bytes
+    hears."""
+    if args.normalize is not None:
+        refuse_numbers(args, "--normalize says what becomes of bytes")
+    heard = args.input_dtype is not None and args.normalize is None
+    refuse_without_photo(args, paths, normalising=heard)

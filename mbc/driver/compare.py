@@ -16,6 +16,7 @@ import numpy as np
 
 from mbc.accuracy import Difference, Steps, difference
 from mbc.diag import Location, error
+from mbc.driver.byte_inputs import load_for_callers, with_byte_inputs
 from mbc.driver.configuration import resolve_request
 from mbc.driver.instrumentation import Inspection
 from mbc.driver.net import make_net
@@ -25,7 +26,7 @@ from mbc.driver.request import Observer, Request
 from mbc.driver.source import Source, load
 from mbc.frontends.options import AS_IT_IS
 from mbc.interp import evaluate
-from mbc.ir.elements import Q8
+from mbc.ir.elements import F32, Q8
 from mbc.ir.graph import Graph
 from mbc.ops import Quantize
 from mbc.records import dataclass
@@ -149,8 +150,9 @@ def _row(
 
 def open_pair(request: Request, other: str, observer: Observer) -> Pair:
     """Load a network and what it is compared with: `ORACLE`, `ONNXRUNTIME` or a file. Raises what
-    `load` raises, E0106 for onnxruntime on what is no ONNX model, E0610 where it is missing."""
-    source = load(request, observer)
+    `load_for_callers` raises, E0106 for onnxruntime on what it cannot be given, E0610 where it is
+    missing."""
+    source = load_for_callers(request, observer)
     codes = quantisation_of(request, source)
     graph = on_codes(source.graph, codes)
     probe = Probe.of(graph)
@@ -193,7 +195,8 @@ def _by_oracle(probe: Probe) -> Evaluate:
 
 def _of(request: Request, file: Path, observer: Observer) -> Evaluate:
     """Return the code of another file, whose inputs come in the same order. Options of networks
-    apply to files in Python, options of models to models."""
+    apply to files in Python, options of models to models, those of bytes to all that takes
+    floats."""
     own = replace(request, file=file, quantize=None)
     if file.suffix == ".py":
         own = replace(own, model=AS_IT_IS)
@@ -203,6 +206,8 @@ def _of(request: Request, file: Path, observer: Observer) -> Evaluate:
     if file.suffix == ".mbc":
         own = replace(own, model=AS_IT_IS)
     source = load(own, observer)
+    if any(spec.element is F32 for spec in interface_of(source.graph)[0]):
+        source = with_byte_inputs(source, request, observer)
     graph = on_codes(source.graph, source.quantisation)
     compute = _by_code(own, source, Probe.of(graph), observer)
     names = [spec.name for spec in interface_of(source.graph)[0]]
@@ -235,8 +240,9 @@ def _refuse_parts(request: Request) -> None:
     if request.file.suffix != ".onnx" or request.model.inputs:
         reason = "of a part" if request.model.inputs else "of another format"
         raise error("E0106", f"onnxruntime runs whole ONNX models; {request.file} is {reason}")
-    if request.quantize is not None:
-        raise error("E0106", "onnxruntime knows nothing of --quantize")
+    options = {"--quantize": request.quantize, "--input-dtype": request.input_dtype}
+    for option in (name for name, value in options.items() if value is not None):
+        raise error("E0106", f"onnxruntime knows nothing of {option}")
 
 
 def _codes_of_onnxruntime(

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from mbc.cli import console
 from mbc.cli.inputs import add_input, read_inputs
-from mbc.cli.options import add_pipeline, add_source, for_this_machine, request
-from mbc.cli.photos import add_photo_options, preprocessing, refuse_without_photo
+from mbc.cli.options import add_bytes, add_pipeline, add_source, for_this_machine, request
+from mbc.cli.photos import add_photo_options, is_normalising, preprocessing, refuse_unheard
 from mbc.cli.usage import Parser, whole_number
 from mbc.driver.compare import (
     COARSE,
@@ -34,6 +35,7 @@ PROGRESS = 12
 def configure(parser: Parser) -> None:
     """Declare the command's options."""
     add_source(parser)
+    add_bytes(parser)
     for_this_machine(parser)
     group = parser.add_argument_group("comparison")
     group.add_argument(
@@ -74,10 +76,12 @@ def _tolerance(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Evaluate both, and print a row a layer; 1 if one is off by more than the tolerance."""
-    refuse_without_photo(args, args.inputs)
+    how = preprocessing(args)
+    refuse_unheard(args, args.inputs)
+    wanted = replace(request(args), preprocess=how if is_normalising(args) else None)
     with console.progress(PROGRESS) as observer:
-        pair = open_pair(request(args), args.other, observer)
-        comparison = pair.compare(_inputs(pair, args.inputs, preprocessing(args)))
+        pair = open_pair(wanted, args.other, observer)
+        comparison = pair.compare(_inputs(pair, args.inputs, how))
     tolerance = COARSE if pair.rounded else reference.TOLERANCE
     steps = STEPS if pair.rounded else 0
     return _show(

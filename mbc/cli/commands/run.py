@@ -24,13 +24,7 @@ from mbc.cli.options import (
     team,
     thread_options,
 )
-from mbc.cli.photos import (
-    add_photo_options,
-    is_normalising,
-    preprocessing,
-    refuse_numbers,
-    refuse_without_photo,
-)
+from mbc.cli.photos import add_photo_options, is_normalising, preprocessing, refuse_unheard
 from mbc.cli.usage import Parser, UsageError, whole_number
 from mbc.diag import error
 from mbc.driver.configuration import refuse_options, resolve_request
@@ -100,10 +94,7 @@ def run(args: argparse.Namespace) -> int:
     said = how if is_normalising(args) else None
     configuration = resolve_request(replace(request(args), preprocess=said))
     refuse_options(configuration.producer, thread_options(args))
-    if args.normalize is not None:
-        refuse_numbers(args, "--normalize says what becomes of bytes")
-    heard = args.input_dtype is not None and args.normalize is None
-    refuse_without_photo(args, args.inputs, normalising=heard)
+    refuse_unheard(args, args.inputs)
     labels = None if args.labels is None else read_labels(args.labels)
     with console.progress(STEPS) as observer:
         compiled = compile_configured(configuration, inspection(args), observer, observer.note)
