@@ -143,6 +143,7 @@ def products() -> Iterator[Case]:
         yield from convolutions((2, 3, 5, k), n)
     yield from convolutions((1, 1, 1, 67), 75)
     yield from convolutions((1, 9, 12, 24), 40)
+    yield from convolutions((1, 9, 11, 70), 38)
     for groups, c, n in ((2, 8, 6), (3, 12, 60), (4, 64, 36), (8, 24, 64), (5, 5, 10)):
         yield from convolutions((1, 4, 7, c), n, groups)
 
@@ -191,6 +192,7 @@ def layers() -> Iterator[Case]:
     """Ops that are no convolution with codes as its result, or that hold something more."""
     shape = (2, 5, 6, 20)
     yield from both("residual", shape, _held(Conv2d(to=MADE), 20))
+    yield from both("residual-deep", (1, 5, 6, 50), _held(Conv2d(to=MADE), 24))
     yield from both("residual-groups", shape, _held(Conv2d(groups=4, to=MADE, act=RELU), 12))
     yield from both("logits", shape, _logits)
     yield from both("beyond-s32", shape, _beyond)

@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mbc.backends.llvm.integer.dots import OF_EXTENSION, OF_ISA, SMALL_WEIGHT, dot_of
+from mbc.backends.llvm.integer.dots import (
+    OF_EXTENSION,
+    OF_ISA,
+    SMALL_WEIGHT,
+    dot_of,
+    unit_of_product,
+)
 from mbc.backends.llvm.integer.narrow import NARROWINGS, OF_DOTS, mixed_order
 from mbc.backends.llvm.isa import DOTS, ISAS, WIDE, Isa, isa_of
 from mbc.backends.llvm.jit import JitNet
@@ -282,6 +288,15 @@ def test_dot_products_of_zmm_registers_are_used() -> None:
     assert dot_of(isa_of(target)).name == "vnni"
     assert "vpdpbusd.512" in text
     assert "packuswb.512" in text
+
+
+def test_half_vectors_are_used_where_they_save_more_than_they_cost() -> None:
+    isa, wide = (isa_of(resolve("x86_64-v4", mcpu=cpu)) for cpu in ("znver4", "sapphirerapids"))
+    deep, shallow = 96, 8
+    lanes = {n: unit_of_product(isa, deep, n).lanes for n in (8, 16, 24, 32, 40, 1000)}
+    assert lanes == {8: 8, 16: 16, 24: 8, 32: 16, 40: 8, 1000: 16}
+    assert unit_of_product(isa, shallow, 24).lanes == 16
+    assert unit_of_product(wide, deep, 24).lanes == 16
 
 
 def test_instructions_that_narrow_are_used_where_there_are_any() -> None:

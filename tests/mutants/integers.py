@@ -80,6 +80,13 @@ MUTANTS = (
         new="    if False:\n            span",
     ),
     Mutant(
+        "vectors are halved on cores that multiply whole ones",
+        file=f"{FOLDER}/dots.py",
+        old="if isa.wide or isa.lanes == longest.lanes:",
+        new="if isa.lanes == longest.lanes:",
+        tests=KERNELS,
+    ),
+    Mutant(
         "numbers beyond s32 become the least code",
         file=f"{FOLDER}/kernels.py",
         old="steps = smaller(f, steps, splat",

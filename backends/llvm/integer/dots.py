@@ -44,6 +44,7 @@ SHORTEST = 16  # k-steps whose sums are worth adding up along k
 MOST_FLAT = 8  # rows or vectors of a tile that has few of the other
 FLAT_WIDTH = 4  # vectors of a panel of few rows
 FEW_ROWS = 3
+HALF_WIDTH = 3  # vectors of a panel of half vectors, whose numbers are odd
 LOADED = 16  # bytes of A along k that "lane" units load at a time
 
 
@@ -142,7 +143,10 @@ def dot_of(isa: Isa, largest: int = LARGEST_WEIGHT, depth: int = MAX_SUM) -> Dot
 
 def dots_of(isa: Isa) -> tuple[Dot, ...]:
     """Return the units of an instruction set, the fastest first."""
-    return (OF_EXTENSION[isa.dots],) if isa.dots else OF_ISA[isa.name]
+    if not isa.dots:
+        return OF_ISA[isa.name]
+    dot = OF_EXTENSION[isa.dots]
+    return (replace(dot, width=HALF_WIDTH) if isa.doubles else dot,)
 
 
 def _added(f: Function, sums: str, product: str) -> str:
@@ -288,3 +292,18 @@ OF_ISA = {
     "rvv128": (MULTIPLY,),
 }
 """Units of instruction sets without, the fastest first."""
+
+
+ROUNDED = 3  # multiplications in the time that a vector of sums is rounded and stored
+HALF_ROUNDED = 6  # of vectors of half the lanes
+
+
+def unit_of_product(isa: Isa, depth: int, columns: int) -> Isa:
+    """Return the unit with the vectors of a product: half of the longest where one unit multiplies
+    those, the last columns fill no more, and sums are long enough for more vectors."""
+    longest = isa.of_dots
+    if isa.wide or isa.lanes == longest.lanes:
+        return longest
+    steps = -(-depth // dot_of(isa).steps)
+    half = isa.vectors(columns) * (steps + HALF_ROUNDED)
+    return isa if half < 2 * longest.vectors(columns) * (steps + ROUNDED) else longest

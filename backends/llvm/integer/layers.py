@@ -14,6 +14,7 @@ from mbc.backends.llvm.gemm_share import Share
 from mbc.backends.llvm.integer.code import Convert, emit_product
 from mbc.backends.llvm.integer.codes import Finish, element_of, scaled_operand, with_limit
 from mbc.backends.llvm.integer.convert import Patches
+from mbc.backends.llvm.integer.dots import unit_of_product
 from mbc.backends.llvm.integer.product import Places, Product, pack
 from mbc.backends.llvm.integer.rows import Codes, Source, emit_rows
 from mbc.backends.llvm.isa import Isa
@@ -32,12 +33,13 @@ def product_of(
     """Schedule a convolution or dense layer over all pixels of the result, or some rows of them."""
     assert isinstance(node.op, Conv2d | Dense)
     weight, groups = present(node.type_of("weight")), node.op.channel_groups
+    depth, columns = weight.elements // weight.channels, out.type.channels // groups
     return Product(
-        isa.of_dots,
+        unit_of_product(isa, depth, columns),
         out.pixels if rows is None else rows,
         groups,
-        weight.elements // weight.channels,
-        out.type.channels // groups,
+        depth,
+        columns,
         out.pixel_bytes,
         min(out.room, residual.room if residual else out.room),
         Finish.of(node),
