@@ -18,7 +18,8 @@ from mbc.records import dataclass
 
 STEP = 8  # k-steps that rows and columns are padded to
 CHUNKS = (32, 16, 8)  # k-steps of pairs whose weights lie together by column
-BLOCK_TURN = 16  # k-steps of blocks in a turn of the loop
+BLOCK_CHUNK = 16  # k-steps of blocks that are loaded at a time
+TURNS = range(2, 5)  # pieces of work in a turn of a loop
 STRAIGHT = 64  # most k-steps without a loop
 COLUMNS = 4  # of a vector of sums
 ROWS_AT_ONCE = 2  # whose products are computed side by side
@@ -90,25 +91,32 @@ Emit = Callable[[Function, Tile, str, str, Sums, int], tuple[str, Sums]]
 weights and the sums."""
 
 
-def _loop(f: Function, tile: Tile, sums: Sums, turn: int, emit: Emit) -> Sums:
-    """Emit all k-steps: whole turns, in a loop if they are many, and what is left."""
+def _loop(f: Function, tile: Tile, sums: Sums, chunk: int, emit: Emit) -> Sums:
+    """Emit all k-steps: several chunks a turn of a loop if they are many, and what is left."""
+    turn = chunk * turns_of(tile.depth // chunk)
     whole = tile.depth // turn * turn if tile.depth > STRAIGHT else 0
     width = len(sums[0])
 
+    def some(a: str, weights: str, sums: Sums, count: int) -> tuple[str, str, Sums]:
+        while count:
+            steps = next(n for n in CHUNKS if n <= min(count, chunk))
+            weights, sums = emit(f, tile, a, weights, sums, steps)
+            a, count = f.offset(a, steps), count - steps
+        return a, weights, sums
+
     def body(_: Count, values: list[str]) -> Sequence[str]:
         a, weights, *flat = values
-        weights, after = emit(f, tile, a, weights, by_row(flat, width), turn)
-        return [f.offset(a, turn), weights, *(v for row in after for v in row)]
+        a, weights, after = some(a, weights, by_row(flat, width), turn)
+        return [a, weights, *(v for row in after for v in row)]
 
     carried = [("ptr", tile.a), ("ptr", tile.weights), *((SUMS, v) for row in sums for v in row)]
     a, weights, *flat = f.loop(0, whole, carried, body, step=turn)
-    left = tile.depth - whole
-    sums = by_row(flat, width)
-    while left:
-        steps = next(n for n in (turn, *CHUNKS) if n <= min(left, turn))
-        weights, sums = emit(f, tile, a, weights, sums, steps)
-        a, left = f.offset(a, steps), left - steps
-    return sums
+    return some(a, weights, by_row(flat, width), tile.depth - whole)[2]
+
+
+def turns_of(count: int) -> int:
+    """Choose how many of `count` pieces make a turn of a loop: those that leave the fewest."""
+    return min(TURNS, key=lambda n: (count % n, -n))
 
 
 def by_row(flat: Sequence[str], width: int) -> Sums:
@@ -238,7 +246,7 @@ def emit_blocks(f: Function, tile: Tile) -> Sums:
     """Emit sums by row and vector."""
     pairs = [half for bias in tile.bias for half in (_of_both(f, bias, bias))]
     first = [list(pairs) for _ in range(0, tile.height, 2)]
-    sums = _loop(f, tile, first, BLOCK_TURN, _some_blocks)
+    sums = _loop(f, tile, first, BLOCK_CHUNK, _some_blocks)
     found: Sums = []
     for blocks in sums:
         vectors = [_of_both(f, a, b) for a, b in zip(blocks[::2], blocks[1::2], strict=True)]

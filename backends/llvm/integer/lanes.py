@@ -10,13 +10,12 @@ from collections.abc import Callable, Sequence
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.gemm_panels import RowBlocks
-from mbc.backends.llvm.integer.along import SUMS, Sums, Tile, by_row
+from mbc.backends.llvm.integer.along import SUMS, Sums, Tile, by_row, turns_of
 from mbc.backends.llvm.integer.several import BYTES, MOST, SIZE, load_several
 
 STEPS = 4  # k-steps of a lane
 LANES = 4  # of what is loaded of a row at a time
 STRAIGHT = 4  # most loads of a row without a loop
-TURNS = range(2, 5)  # loads of a row in a turn of the loop
 HELD = 25  # registers of sums and rows of A: weights take four that follow each other
 MOST_FLAT = 8  # rows or vectors of a tile that has few of the other
 FINISH = 4  # instructions from a vector of sums to codes
@@ -30,7 +29,7 @@ def emit_lanes(f: Function, tile: Tile, multiply: Multiply) -> Sums:
     """Emit sums by row and vector."""
     sums = [_first(f, tile) for _ in range(tile.height)]
     width, loads = len(tile.bias), tile.depth // (STEPS * LANES)
-    turn = min(TURNS, key=lambda n: (loads % n, -n))
+    turn = turns_of(loads)
     whole = loads // turn * turn if loads > STRAIGHT else 0
 
     def body(_: Count, values: list[str]) -> Sequence[str]:
