@@ -13,7 +13,7 @@ import numpy as np
 
 from mbc.backends.llvm.emitter import Count, Function
 from mbc.backends.llvm.integer.codes import extracted
-from mbc.backends.llvm.integer.several import BYTES, LOADS, STORES, loaded
+from mbc.backends.llvm.integer.several import BYTES, LOADS, MOST, STORES, loaded
 from mbc.records import dataclass
 
 STEP = 8  # k-steps that rows and columns are padded to
@@ -267,14 +267,17 @@ def _some_blocks(
     f: Function, tile: Tile, a: str, weights: str, sums: Sums, steps: int
 ) -> tuple[str, Sums]:
     rows, sums = _rows(f, tile, a, steps), [list(row) for row in sums]
+    pairs = [(row, min(row + 1, tile.height - 1)) for row in range(0, tile.height, 2)]
     for place in range(steps // STEP):
-        weights, columns = loaded(f, weights, len(sums[0]))
-        for number, blocks in enumerate(sums):
-            first, second = rows[2 * number], rows[min(2 * number + 1, tile.height - 1)]
-            codes = _joined(f, first[0], second[0], place, 16 if steps > STEP else STEP)
-            blocks[:] = [
-                _usmmla(f, total, codes, w) for total, w in zip(blocks, columns, strict=True)
-            ]
+        size = 16 if steps > STEP else STEP
+        codes = [_joined(f, rows[a][0], rows[b][0], place, size) for a, b in pairs]
+        for start in range(0, len(sums[0]), MOST):
+            some = slice(start, start + MOST)
+            weights, columns = loaded(f, weights, len(sums[0][some]))
+            for blocks, x in zip(sums, codes, strict=True):
+                blocks[some] = [
+                    _usmmla(f, total, x, w) for total, w in zip(blocks[some], columns, strict=True)
+                ]
         flat = [v for blocks in sums for v in blocks]
         sums = by_row(f.finished(flat, SUMS), len(sums[0]))  # else LLVM loads all at once
     return weights, sums
