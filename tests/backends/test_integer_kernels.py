@@ -5,6 +5,7 @@ There everyday runs try each case on one machine; `make fuzz` on all.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import product
@@ -280,6 +281,28 @@ def test_dot_products_of_ymm_registers_are_used(mcpu: str) -> None:
 def test_avx_vnni_or_how_avx_512_encodes_it(mcpu: str, mattr: str | None, name: str) -> None:
     target = resolve("x86_64", mcpu, mattr)
     assert (target.isa, dot_of(isa_of(target), SMALL_WEIGHT).name) == ("avx2", name)
+
+
+@pytest.mark.parametrize(
+    ("mcpu", "channels", "bits"),
+    [
+        ("alderlake", 16, {128}),
+        ("alderlake", 32, {256}),
+        ("alderlake", 48, {128, 256}),
+        ("znver4", 112, {128, 256, 512}),
+        ("haswell", 32, set()),
+    ],
+)
+def test_windows_are_multiplied_by_the_widest_registers_that_channels_fill(
+    mcpu: str, channels: int, bits: set[int]
+) -> None:
+    net, target = Net(), resolve("x86_64", mcpu)
+    x = net.graph.add_input("x", TensorType((1, 4, 5, channels), GIVEN))
+    op = Conv2d(pad=(1, 1, 1, 1), groups=channels, to=MADE)
+    net.graph.set_outputs([net.conv(x, op, (3, 3), channels)])
+    place_without_overlap(net.graph, target)
+    calls = re.findall(r"call .* @llvm\.x86\.avx512\.vpdpbusd\.(\d+)", lower(net.graph, target).ir)
+    assert {int(each) for each in calls} == bits
 
 
 def test_dot_products_of_zmm_registers_are_used() -> None:
