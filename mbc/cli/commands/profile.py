@@ -106,11 +106,12 @@ def _of_peak(layer: LayerTime, limits: Limits) -> str:
 def _peaks(found: Profile) -> str:
     limits = found.limits
     parts = [
-        f"{share:.0%} of the multiply-adds by {kind}, at most {limits.gflops(kind):.1f}"
+        f"{share:.0%} by {kind}, at most {limits.gflops(kind):.1f}"
         for kind, share in found.shares.items()
     ]
     if len(parts) > 1:
-        return f"what its kernels can reach ({found.peak_gflops:.1f} GFLOP/s: {', '.join(parts)})"
+        told = f"{found.peak_gflops:.1f} GFLOP/s; of the multiply-adds {', '.join(parts)}"
+        return f"what its kernels can reach ({told})"
     return f"the {limits.kind} peak ({limits.gflops(None):.1f} GFLOP/s)"
 
 
