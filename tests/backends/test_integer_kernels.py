@@ -22,9 +22,11 @@ from mbc.backends.llvm.integer.dots import (
     unit_of_product,
 )
 from mbc.backends.llvm.integer.narrow import NARROWINGS, OF_DOTS, mixed_order
+from mbc.backends.llvm.integer.strips import strips_of
 from mbc.backends.llvm.isa import DOTS, ISAS, WIDE, Isa, isa_of
 from mbc.backends.llvm.jit import JitNet
 from mbc.backends.llvm.lower import lower
+from mbc.backends.llvm.window import Part
 from mbc.driver.platforms import resolve
 from mbc.interp import run
 from mbc.ir.elements import Q8, S8
@@ -119,6 +121,17 @@ def test_strips_of_windows_equal_the_oracle(name: str, isa: str) -> None:
 
 
 STEMS = dict(stems())
+
+
+def test_strips_cover_all_channels_in_the_least_time() -> None:
+    def widths(channels: int) -> list[int]:
+        strips = strips_of(Part(channels, channels, channels), (64, 32, 16))
+        covered = {c for first, width in strips for c in range(first, first + width)}
+        assert covered == set(range(channels))
+        return [strip.width for strip in strips]
+
+    assert [*map(widths, (16, 24, 32, 58, 96))] == [[16], [16, 16], [32], [32, 32], [64, 32]]
+    assert [*map(widths, (116, 144, 150))] == [[64, 64], [64, 64, 16], [64, 64, 32]]
 
 
 @pytest.mark.parametrize("isa", TARGETS)

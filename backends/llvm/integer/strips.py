@@ -23,6 +23,7 @@ CHANNELS = 16  # of the narrowest strip
 VECTORS = 4  # of its sums
 BYTES = f"<{CHANNELS} x i8>"
 HEAD = 2 * 4  # bytes of a channel's bias and multiplier
+SAME = 44  # channels of a strip that take as long as what it takes beside its channels
 ROWS = 4  # of a window that a dot product takes
 LARGEST = 3  # rows and columns of a window, so that weights and inputs fit the registers
 
@@ -208,15 +209,27 @@ class Strip(NamedTuple):
 
 
 def strips_of(part: Part, widths: Sequence[int]) -> list[Strip]:
-    """Split a part: the widest strips first, then what the rest needs."""
-    strips, done = list[Strip](), 0
-    for width in widths:
-        count = (part.channels - done) // width
-        strips += [Strip(done + i * width, width) for i in range(count)]
-        done += count * width
-    if done < part.channels:
-        strips.append(Strip(part.channels - widths[-1], widths[-1]))
-    return strips
+    """Split a part: the widest strips first, then those that take the least time for the rest."""
+    widest = next(width for width in widths if width <= part.channels)
+    done = part.channels // widest * widest
+    found = [Strip(start, widest) for start in range(0, done, widest)]
+    for width in _cheapest(part.channels - done, [w for w in widths if w <= part.channels]):
+        found.append(Strip(min(done, part.channels - width), width))
+        done += width
+    return found
+
+
+def _cheapest(channels: int, widths: Sequence[int]) -> list[int]:
+    """Return the widths of strips for so many channels, of which the last may have more."""
+    if channels <= 0:
+        return []
+    ways = ([width, *_cheapest(channels - width, widths)] for width in widths)
+    return min(ways, key=lambda way: sum(map(_cost, way)))
+
+
+def _cost(width: int) -> int:
+    """Return the time that an output of a strip takes: a part of it whatever the channels."""
+    return width + SAME
 
 
 def channel_order(width: int) -> list[int]:
