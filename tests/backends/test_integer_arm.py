@@ -11,14 +11,20 @@ from pathlib import Path
 import pytest
 
 from mbc.backends.llvm.addresses import Addresses
+from mbc.backends.llvm.codegen import emit_assembly
+from mbc.backends.llvm.integer.lanes import HELD, height_of, panel_widths
+from mbc.backends.llvm.integer.rows import overlapping
 from mbc.backends.llvm.isa import isa_of
 from mbc.backends.llvm.kernels.base import Library
+from mbc.backends.llvm.lower import lower
+from mbc.ir.types import TensorType
 from mbc.ir.views import ChannelMap, ChannelView, Value
 from mbc.ops import AvgPool, Conv2d, MaxPool
+from tests.backends.assembly import read_assembly
 from tests.backends.cases import Case
 from tests.backends.emulated import MACHINES, Machine
 from tests.backends.guarded_program import calls_of, wrong_calls
-from tests.backends.integer_cases import MADE, Net, both, convolutions, integer_cases
+from tests.backends.integer_cases import GIVEN, MADE, Net, both, convolutions, integer_cases
 from tests.backends.integer_windows import stems, windows
 from tests.backends.kernel_check import place_without_overlap
 from tests.everyday import part_of
@@ -90,6 +96,7 @@ CASES = {
     **dict(integer_cases()),
 }
 PARTS = 5
+SPILLS = 50  # instructions of which one may move a register to the stack or back
 
 
 @pytest.mark.parametrize(
@@ -104,3 +111,33 @@ def test_kernels_between_guard_pages_equal_the_oracle(tmp_path: Path, name: str,
         place_without_overlap(graph, machine.target)
         calls += calls_of(case, Addresses(graph, machine.target), library)
     assert wrong_calls(tmp_path, machine, library, calls) == []
+
+
+@pytest.mark.parametrize("name", ARM)
+def test_tiles_keep_their_sums_in_registers(name: str) -> None:
+    machine = ARM[name]
+    for rows, k, n, groups in ((28, 24, 60, 1), (49, 70, 58, 1), (196, 160, 40, 3), (1, 96, 64, 1)):
+        net = Net()
+        x = net.graph.add_input("x", TensorType((1, 1, rows, k * groups), GIVEN))
+        net.graph.set_outputs([net.conv(x, Conv2d(groups=groups, to=MADE), (1, 1), n * groups)])
+        place_without_overlap(net.graph, machine.target)
+        for routine in read_assembly(emit_assembly(lower(net.graph, machine.target))).values():
+            for loop in routine.innermost_loops:
+                assert sum(i.is_vector_on_stack for i in loop) <= len(loop) // SPILLS
+
+
+@pytest.mark.parametrize("rows", [1, 3, 14, 196])
+def test_panels_are_equal_and_fit_the_registers(rows: int) -> None:
+    for vectors, steps in product(range(1, 80), (1, 10, 64)):
+        widths = panel_widths(rows, vectors, steps)
+        assert sum(widths) == vectors
+        assert widths[0] - widths[-1] <= 1
+        assert all(height_of(width) * (width + 1) <= HELD for width in widths)
+
+
+def test_pieces_of_a_run_cover_it() -> None:
+    for length, spare, before in product(range(64), range(17), (0, 64)):
+        pieces = overlapping(length, spare, before)
+        covered = {at for start, size in pieces for at in range(start, start + size)}
+        assert covered >= {*range(length)}
+        assert covered <= {*range(-before, length + spare)}
