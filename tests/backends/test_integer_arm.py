@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 
@@ -87,7 +88,27 @@ def shuffled() -> Iterator[Case]:
         yield from both(f"shuffled-{c}", (1, 3, 5, c), grouped)
 
 
+def narrow_parts() -> Iterator[Case]:
+    """Windows of some channels of several values, in parts that are narrower than a strip."""
+
+    def window(op: Conv2d, net: Net, x: Value) -> Value:
+        values = [x, *(net.conv(x, Conv2d(to=GIVEN), (1, 1), 24) for _ in range(5))]
+        parts = ((4, 5), (0, 20), (6, 14), (2, 1), (3, 2), (1, 4))
+        views = [
+            ChannelView.of(value).slice(*part) for value, part in zip(values, parts, strict=True)
+        ]
+        read = ChannelView.concat(views)
+        channels = read.type.channels
+        return net.conv(read, replace(op, groups=channels), (3, 3), channels)
+
+    for stride, to in (((1, 1), MADE), ((2, 2), MADE), ((1, 1), None)):
+        op = Conv2d(stride, (1, 1, 1, 1), to=to)
+        name = f"parts-{stride[0]}-{'codes' if to else 'floats'}"
+        yield from both(name, (1, 7, 11, 24), partial(window, op))
+
+
 CASES = {
+    **dict(narrow_parts()),
     **dict(products()),
     **dict(shuffled()),
     **dict(pools()),

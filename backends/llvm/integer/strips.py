@@ -37,8 +37,13 @@ def on_bytes(window: Window) -> bool:
         and window.filters == 1
         and window.dilation[1] == 1
         and max(window.kernel) <= LARGEST
-        and min(part.channels for part in window.parts) >= CHANNELS
+        and all(_fills_strips(window, part) for part in window.parts)
     )
+
+
+def _fills_strips(window: Window, part: Part) -> bool:
+    """Whether a part has channels enough for a strip, or is followed by some that can be read."""
+    return part.channels >= CHANNELS or (window.isa.name == "neon" and part.room >= CHANNELS)
 
 
 def by_block(window: Window) -> bool:
@@ -209,7 +214,10 @@ class Strip(NamedTuple):
 
 
 def strips_of(part: Part, widths: Sequence[int]) -> list[Strip]:
-    """Split a part: the widest strips first, then those that take the least time for the rest."""
+    """Split a part: the widest strips first, then those that take the least time for the rest;
+    that of a part which is narrower goes beyond it."""
+    if part.channels < widths[-1]:
+        return [Strip(0, widths[-1])]
     widest = next(width for width in widths if width <= part.channels)
     done = part.channels // widest * widest
     found = [Strip(start, widest) for start in range(0, done, widest)]
@@ -255,7 +263,7 @@ def pack_taps(
     packed, first = list[bytes](), 0
     for part in window.parts:
         for start, width in strips_of(part, unit.widths):
-            own = first + start + np.array(channel_order(width))
+            own = np.minimum(first + start + np.array(channel_order(width)), whole.size - 1)
             parts = (*(head[own] for head in heads), unit.pack(taps[..., own]).astype(np.int8))
             packed += [each.tobytes() for each in parts]
         first += part.channels

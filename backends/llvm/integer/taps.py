@@ -57,7 +57,7 @@ class Cursor:
 def taps_row(window: Window, rows: tuple[int, ...]) -> Function:
     """Emit the function of an output row that has window rows `rows` inside the image."""
     f, size = Function(window.isa, row_parameters(window)), window.out_bytes
-    weights, out = "%w", "%out"
+    weights, out, left = "%w", "%out", sum(part.channels for part in window.parts)
     for index, part in enumerate(window.parts):
         at = Cursor(tuple(f"%x{index}_{ky}" for ky in rows), weights, out)
         done = 0
@@ -65,9 +65,10 @@ def taps_row(window: Window, rows: tuple[int, ...]) -> Function:
             (first, width), count = strips[0], len(strips)
             at = at.moved(f, first - done, 0, (first - done) * size)
             with f.vectors_of(replace(window.isa, lanes=width // VECTORS)):
-                at = _emit_strips(f, window, part, rows, at, Strips(width, count))
+                at = _emit_strips(f, window, part, rows, at, Strips(width, count, min(width, left)))
             done = first + width * count
         weights, out = at.weights, f.offset(out, part.channels * size)
+        left -= part.channels
     return f
 
 
@@ -89,6 +90,9 @@ class Strips(NamedTuple):
     """Channels of each."""
     number: int
     """How many."""
+    stored: int
+    """Channels of each that are stored: those of the pixel. What lies beyond a narrow part is
+    stored again by those that follow."""
 
 
 def _emit_strips(
@@ -104,7 +108,7 @@ def _emit_strips(
     def strip(_: Count, values: list[str]) -> Sequence[str]:
         *pixels, weights, out = values
         here = Cursor(tuple(pixels), weights, out)
-        _Strip(f, window, part, rows, here).emit()
+        _Strip(f, window, part, rows, here, strips.stored).emit()
         moved = here.moved(
             f, strips.width, strip_bytes(window, strips.width), strips.width * window.out_bytes
         )
@@ -132,6 +136,8 @@ class _Strip:
     """Window rows inside the image."""
     at: Cursor
     """Addresses of the first input and output column."""
+    stored: int
+    """Channels that are stored."""
 
     @property
     def _width(self) -> int:
@@ -264,5 +270,8 @@ class _Strip:
         if by_block(window):
             store_blocks(f, window.codes.finish, steps, f.offset(at.out, place))
             return
-        pieces = [Piece(v, place + i * f.isa.lanes * size) for i, v in enumerate(steps)]
+        lanes, pieces = f.isa.lanes, list[Piece]()
+        for first, vector in zip(range(0, self.stored, lanes), steps, strict=False):
+            left = self.stored - first
+            pieces.append(Piece(vector, place + first * size, left if left < lanes else None))
         store_pieces(f, window.codes.finish, pieces, at.out)
