@@ -40,6 +40,7 @@ SAMPLES: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
     "Concat": ((A, B), {"axis": 0}),
     "Constant": ((), {"value_ints": [1, 2]}),
     "ConstantOfShape": ((I,), {}),
+    "Conv": ((np.ones((1, 3, 2, 4), np.float32), A[:, :, None, None]), {"kernel_shape": [1, 1]}),
     "DequantizeLinear": ((np.array([1, 5], np.uint8), SCALE, np.uint8(2)), {}),
     "Expand": ((B, I), {}),
     "Gather": ((A, ONE), {"axis": 1}),
@@ -86,3 +87,21 @@ def test_types_of_external_data() -> None:
     for name in names.split():
         number = kinds.DataType.Value(name)
         assert BITS[number] == 8 * onnx.helper.tensor_dtype_to_np_dtype(number).itemsize
+
+
+@pytest.mark.parametrize(
+    ("channels", "size", "kernel", "pads"),
+    [(512, 256, 1, [0] * 4), (4, 8, 3, [0] * 4), (4, 8, 1, [1] * 4)],
+    ids=["large", "with larger filters", "padded"],
+)
+def test_other_convolutions_of_constants_stay(
+    channels: int, size: int, kernel: int, pads: list[int]
+) -> None:
+    d = Drawing(21)
+    x = d.constant(np.zeros((1, channels, size, size)), np.float32)
+    weight = d.constant(np.zeros((2, channels, kernel, kernel)), np.float32)
+    model = d.model(d.op("Conv", x, weight, pads=pads), ir_version=10)
+    model.graph.output[0].ClearField("type")
+    folding = Folding(onnx, model, model.graph.node)
+    folding.run()
+    assert [node.op_type for node in folding.nodes] == ["Conv"]

@@ -25,6 +25,8 @@ MAX_INFERRED = 2**18
 """Nodes whose shapes are inferred, in all rounds together."""
 MAX_FOLDED = 2**22
 """Elements of a folded tensor that has more than what it is computed from."""
+MAX_PRODUCTS = 2**24
+"""Multiplications of a folded convolution, which embeddings of positions contain."""
 MAX_TOTAL = 2**29
 """Bytes of all folded tensors."""
 MAX_VISIBLE = 4096
@@ -33,7 +35,7 @@ MAX_VISIBLE = 4096
 # fmt: off
 FOLDABLE = frozenset({
     "Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Clip", "Concat", "Constant",
-    "ConstantOfShape", "Cos", "CumSum", "DequantizeLinear", "Div", "Equal", "Exp", "Expand",
+    "ConstantOfShape", "Conv", "Cos", "CumSum", "DequantizeLinear", "Div", "Equal", "Exp", "Expand",
     "Flatten", "Floor", "Gather", "GatherElements", "GatherND", "Greater", "GreaterOrEqual",
     "Identity", "IsInf", "IsNaN", "Less", "LessOrEqual", "Log", "Max", "Min", "Mod", "Mul", "Neg",
     "Not", "Or", "Pow", "QuantizeLinear", "Range", "Reciprocal", "ReduceMax", "ReduceMean",
@@ -167,8 +169,19 @@ class Folding:
         shapes = [self.types.get(name, (0, None))[1] for name in node.output]
         if node.op_type not in ("Constant", "Split") and not self._may_fold(node, shapes):
             return False
+        if node.op_type == "Conv" and not self._is_short(node, shapes):
+            return False
         self._store(node, self._evaluate(node))
         return True
+
+    def _is_short(self, node: Any, shapes: Sequence[Shape | None]) -> bool:
+        """Whether a convolution of constants is pointwise, and small enough to be computed here."""
+        (shape,), weight = shapes, self.constants[node.input[1]]
+        padded = any(
+            any(a.ints) or a.s not in (b"", b"NOTSET") for a in node.attribute if "pad" in a.name
+        )
+        few = shape is not None and prod(shape) * weight.shape[1] <= MAX_PRODUCTS
+        return few and not padded and set(weight.shape[2:]) == {1}
 
     def _fold_shape(self, node: Any) -> bool:
         shape = self.types.get(node.input[0], (0, None))[1]
