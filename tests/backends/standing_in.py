@@ -17,10 +17,10 @@ DECLARED = re.compile(r"(?m)^declare .* @llvm\.x86\.avx512\.vpdpbusd\.(\d+)\(.*$
 
 def runnable(net: LoweredNet) -> LoweredNet:
     """The same kernels by instructions of this machine."""
-    present, lacking = features_of(net.target), EXTENSIONS - this_host().features
-    if not DECLARED.search(net.kernel_ir) or (present & EXTENSIONS) - lacking:
+    wanted, present = features_of(net.target) & EXTENSIONS, this_host().features
+    if wanted and wanted <= present:
         return net
-    if present & EXTENSIONS and {name[1:] for name in OTHER_ENCODING} <= this_host().features:
+    if wanted and {name[1:] for name in OTHER_ENCODING} <= present:
         return replace(net, target=without_extension(net.target, *OTHER_ENCODING))
     return in_plain_ir(net)
 
