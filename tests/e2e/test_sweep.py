@@ -237,11 +237,14 @@ def processes_of(session: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("jobs", "after"),
-    [("2", "compiled"), pytest.param("1", "measured", marks=pytest.mark.thorough)],
+    ("jobs", "after", "rounds"),
+    [
+        ("2", "compiled", "3"),
+        pytest.param("1", "measured", "3000", marks=pytest.mark.thorough),  # else it ends before
+    ],
 )
-def test_an_interrupted_sweep_goes_on(tiny: Path, jobs: str, after: str) -> None:
-    words = (str(tiny), *AXES, "--rounds", "3", "-o", "r.jsonl")
+def test_an_interrupted_sweep_goes_on(tiny: Path, jobs: str, after: str, rounds: str) -> None:
+    words = (str(tiny), *AXES, "--rounds", rounds, "-o", "r.jsonl")
     err = interrupted(*words, "--jobs", jobs, after=after)
     assert "r.jsonl has what was found; the same command with --resume goes on" in err
     before = Path("r.jsonl").read_text().splitlines()
