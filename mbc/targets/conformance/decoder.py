@@ -95,8 +95,9 @@ class Decoder:
         """Decode up to the first bytes that are no instruction."""
         parts, end = [np.empty(0, _ROW)], address
         while True:
-            rows = self._rows(code, end - address, end)
-            twin = None if len(rows) else self._twin(code[end - address :][:LONGEST])
+            here = end - address
+            rows = self._rows(code, here, end)
+            twin = None if len(rows) else self._twin(code[here : here + LONGEST])
             if twin:
                 rows = self._rows(twin[1], 0, end, most=1).copy()
                 rows["mnemonic"] = twin[0]
