@@ -82,6 +82,7 @@ def filter_cases() -> Iterator[Case]:
     yield from filtered(6, 5, 3, (3, 1, 1, (5, 1, 0, 2), 7), (2, 3, 2, (4, 6, 3, 3), 18))
     yield from filtered(4, 30, 16, *[(3, 1, 1, ONE, 32)] * 3)
     yield from filtered(1, 1, 3, (3, 1, 1, ONE, 6), (3, 1, 1, ONE, 6))
+    yield from chain(16, 16, 3, (("conv", 8, 2), ("conv", 20, 2), ("dw", 0, 1)), batch=2)
 
 
 Window = tuple[int, int, int, tuple[int, int, int, int]]
@@ -135,4 +136,3 @@ def chain_cases() -> Iterator[Case]:
     yield from chain(9, 7, 5, (("pw", 6, 1), ("dw", 18, 2)), batch=2)
     yield from chain(6, 8, 3, (("dw", 27, 1),))
     yield from chain(1, 1, 12, (("pw", 20, 1), ("dw", 0, 1)), residual=True)
-    yield from chain(16, 16, 3, (("conv", 8, 2), ("conv", 20, 2), ("dw", 0, 1)), batch=2)

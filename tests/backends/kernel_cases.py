@@ -196,7 +196,6 @@ def arithmetic_cases() -> Iterator[Case]:
     yield from fused(12, 96, 384, 1, 8, 8, True)
     yield from chain_cases()
     yield from padding_cases()
-    yield from filter_cases()
     yield from gate_cases()
     yield from epilogue_cases()
     yield from window_cases()
@@ -210,6 +209,7 @@ def arithmetic_cases() -> Iterator[Case]:
         yield from dense(b, k, n)
     yield from element_cases()
     yield from spatial_cases()
+    yield from filter_cases()
 
 
 def _softmax(net: Net, x: Value) -> Value:

@@ -88,6 +88,8 @@ class Walled(Kernels):
 
     def supports(self, node: Node) -> Support:
         assert self.wall is not None
+        if not isinstance(node.op, Fused):
+            return Support(True)
         inside = any(step["weight"] is self.wall["weight"] for step in ops(node))
         return Support(not inside and len(ops(node)) <= self.longest)
 
