@@ -123,6 +123,10 @@ def test_the_keyboard_walks_through_the_graph(report: Path, opened: Opened) -> N
     assert "stem" in (opened.page.locator("#announcer").text_content() or "")
     opened.page.keyboard.press("Enter")
     opened.page.wait_for_function("() => report.state.node === 'stem.conv'")
+    opened.page.wait_for_function(  # the group is laid out anew
+        "() => report.views.graph.scene.owner.get('stem.conv.bn')"
+        " !== report.views.graph.scene.owner.get('stem.conv')"
+    )
     opened.page.keyboard.press("ArrowDown")
     assert opened.state("node") == "stem.conv.bn"
     opened.page.keyboard.press("ArrowUp")
