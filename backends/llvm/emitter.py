@@ -127,8 +127,12 @@ class Function:
         if self.isa.register:
             kind = type or self.isa.vector
             return self.tied([(kind, self.isa.register, value) for value in values])
-        self.emit('call void asm sideeffect "", "~{memory}"()')
+        self.barrier()
         return list(values)
+
+    def barrier(self) -> None:
+        """Keep accesses to memory on their side of this place."""
+        self.emit('call void asm sideeffect "", "~{memory}"()')
 
     def forgotten(self, pointers: Sequence[str]) -> list[str]:
         """Hide from LLVM how pointers were computed; returns them. Otherwise it adds an induction

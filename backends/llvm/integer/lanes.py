@@ -45,7 +45,7 @@ def emit_lanes(f: Function, tile: Tile, multiply: Multiply) -> Sums:
 
 def _first(f: Function, tile: Tile) -> list[str]:
     """Load the first sums of a row."""
-    f.emit('call void asm sideeffect "", "~{memory}"()')  # else they are copied
+    f.barrier()  # else they are copied
     places = [f.offset(tile.panel, number * SIZE) for number in range(len(tile.bias))]
     return [f.op(f"load {SUMS}, ptr {place}, align 1") for place in places]
 

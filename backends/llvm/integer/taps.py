@@ -256,7 +256,7 @@ class _Strip:
     ) -> None:
         f, window = self.f, self.window
         assert window.codes is not None
-        f.emit('call void asm sideeffect "", "~{memory}"()')
+        f.barrier()
         step, size = f.isa.vector_bytes, window.out_bytes
         places = [self.f.offset(at.weights, i * step) for i in range(2 * VECTORS)]
         ints = integers(f)

@@ -159,7 +159,7 @@ def _some(f: Function, product: Product, a: str, weights: str, sums: Sums, count
             ):  # else LLVM loads all at once
                 sums = _finished(f, sums)
         if not dot.by_lane:
-            f.emit('call void asm sideeffect "", "~{memory}"()')
+            f.barrier()
     return sums
 
 

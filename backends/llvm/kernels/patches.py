@@ -185,9 +185,8 @@ class Patches:
         down = columns.width * self.x.pitch
         if columns.offset is None:
             down = op.dilation[0] * self.x.row_bytes // self.x.element_bytes
-        size, rows = self.x.element_bytes, [(0, ky * down) for ky in range(self.kernel[0])]
-        if self.sources(columns) > 1:
-            rows = [(ky, 0) for ky in range(self.kernel[0])]
+        size, apart = self.x.element_bytes, self.sources(columns) > 1
+        rows = [(ky, 0) if apart else (0, ky * down) for ky in range(self.kernel[0])]
         own = [
             [
                 run.shifted(size * (row + group * each))._replace(source=source)

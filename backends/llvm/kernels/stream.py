@@ -306,7 +306,8 @@ class Stream:
         base = f.offset("%scratch", ring.offset)
         top = f.binary("mul", y, stride)
         addresses = []
-        for row in range(0, extent, max(extent - 1, 1) // max(taps - 1, 1)):
+        dilation = (extent - 1) // (taps - 1) if taps > 1 else 1
+        for row in range(0, extent, dilation):
             # adding multiples of the capacity keeps rows above the image from wrapping below zero
             shift = row - pad + ring.capacity * pad
             slot = f.binary("urem", f.binary("add", top, shift), ring.capacity)
